@@ -1,0 +1,1 @@
+"""Streamlit entry point: hands over to study.room."""
