@@ -1,0 +1,290 @@
+"""Reading and writing sound: files at the edge, float32 arrays inside.
+
+Samples are float32, full scale is 1.0, shape [n] for one channel and [channels, n] for more. Levels are
+never changed silently: what is written is what the array holds, and what is read is what the file holds.
+"""
+
+import hashlib
+import os
+import struct
+import warnings
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+READABLE = "WAV, FLAC, OGG, AIFF or MP3"
+SHORTEST = 0.01  # seconds; anything shorter is a broken file, not a clip
+SILENT_DB = -80.0  # dBFS; a clip that peaks below it holds nothing to learn from or to hear
+PAUSE_DB = -60.0  # dB below the clip's own peak; 50 ms that stay below it count as silence
+PAUSE_FRAME = 0.05  # seconds
+PAUSE_LONGEST = 1.0  # seconds in one piece from which silence is warned of
+PAUSE_SHARE = 0.2  # share of the clip from which silence is warned of
+CLIPPED_RUN = 3  # samples in a row at full scale that count as clipping
+
+_BITS = {"PCM_16": 16, "PCM_24": 24}
+_WRITABLE = {".wav": "WAV", ".flac": "FLAC"}
+
+
+class AudioError(ValueError):
+    """A sound file or array that cannot be used; the message is one line with the value and the mend."""
+
+
+class AudioWarning(UserWarning):
+    """Sound that can be used but is likely to disappoint: clipping, long silence."""
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What a file's header says."""
+
+    path: Path
+    rate: int  # Hz
+    channels: int
+    seconds: float
+    subtype: str  # libsndfile's name of the coding, such as PCM_24
+    format: str  # libsndfile's name of the container, such as WAV
+
+
+def inspect(path) -> AudioInfo:
+    """Look at a file without decoding it. Raises AudioError where it is missing, no audio or cut short."""
+    with _open(path) as file:
+        return AudioInfo(
+            path=Path(path),
+            rate=file.samplerate,
+            channels=file.channels,
+            seconds=file.frames / file.samplerate,
+            subtype=file.subtype,
+            format=file.format,
+        )
+
+
+def read(path, *, rate=None, start=0.0, seconds=None, mono=True) -> tuple[np.ndarray, int]:
+    """Read a clip, or a piece of one.
+
+    path: a WAV, FLAC, OGG, AIFF or MP3 file of any rate, sample format and channel count.
+    rate: Hz to resample to; None keeps the file's own.
+    start, seconds: the piece to read; seconds=None reads to the end.
+    mono: the mean of all channels, shape [n]; otherwise every channel, shape [channels, n].
+
+    Returns (samples float32, rate in Hz), with exactly round(seconds * rate) samples where seconds is given.
+    Raises AudioError for a file that is missing, empty, no audio, truncated, too short for the piece asked,
+    silent, or holds NaN or infinite samples. Warns (AudioWarning) of clipping and of long silence.
+    """
+    if rate is not None and not rate > 0:
+        raise AudioError(f"rate is {rate!r}; give a sampling rate in Hz above 0")
+    if not (np.isfinite(start) and start >= 0):
+        raise AudioError(f"start is {start!r}; give the second to start at, 0 or more")
+    if seconds is not None and not (np.isfinite(seconds) and seconds > 0):
+        raise AudioError(f"seconds is {seconds!r}; give a length above 0")
+    with _open(path) as file:
+        own_rate, first = file.samplerate, round(start * file.samplerate)
+        _require_length(path, file.frames, own_rate, start, seconds)
+        count = file.frames - first if seconds is None else round(seconds * own_rate)
+        first = min(first, file.frames - count)  # both were rounded
+        full_scale = 127 / 128 if file.subtype in ("PCM_U8", "PCM_S8") else 0.9999
+        samples = _decode(path, file, first, count).T
+    _require_sound(path, samples)
+    _warn_of_clipping(path, samples, full_scale)
+    _warn_of_silence(path, samples, own_rate)
+    if mono:
+        samples = samples.mean(axis=0, dtype=np.float32)
+        _require_sound(path, samples)  # opposite channels cancel
+    if rate is None or rate == own_rate:
+        return np.ascontiguousarray(samples), own_rate
+    samples = resample(samples, own_rate, rate)
+    return (samples if seconds is None else _fit(samples, round(seconds * rate))), int(rate)
+
+
+def write(path, samples, rate, *, subtype="PCM_24") -> None:
+    """Write samples [n] or [channels, n] to a .wav or .flac file, at their own level.
+
+    subtype: PCM_24 or PCM_16. Integers are round(x * 2**(bits - 1)), so reading a file and writing it again
+    gives the same samples. The file appears whole or not at all, holds no metadata, and the same samples
+    give the same bytes. Raises AudioError for NaN, infinity or |x| > 1 (nothing is rescaled), another
+    suffix or subtype, and where the file cannot be written.
+    """
+    path, samples = Path(path), np.asarray(samples)
+    if path.suffix.lower() not in _WRITABLE:
+        raise AudioError(f"{path}: suffix {path.suffix!r} cannot be written; use .wav or .flac")
+    if subtype not in _BITS:
+        raise AudioError(f"subtype is {subtype!r}; use one of {', '.join(_BITS)}")
+    if samples.ndim not in (1, 2) or samples.size == 0:
+        raise AudioError(f"{path}: samples have shape {samples.shape}; give [n] or [channels, n], n > 0")
+    if not np.isfinite(samples).all():
+        raise AudioError(f"{path}: {_not_finite(samples)}; nothing was written")
+    peak = float(np.abs(samples).max())
+    if peak > 1:
+        raise AudioError(f"{path}: samples reach {peak:.4g}, above full scale (1); lower their level first")
+    top = 2 ** (_BITS[subtype] - 1)
+    whole = np.minimum(np.rint(samples.astype(np.float64) * top), top - 1).astype(np.int64)
+    words = (whole << (32 - _BITS[subtype])).astype(np.int32)
+    coded = BytesIO()
+    soundfile.write(coded, words.T, int(rate), format=_WRITABLE[path.suffix.lower()], subtype=subtype)
+    _write_whole(path, coded.getvalue())
+
+
+def resample(samples, from_rate, to_rate) -> np.ndarray:
+    """Resample [n] or [channels, n] by soxr's HQ filter to exactly round(n * to_rate / from_rate) samples."""
+    samples = np.asarray(samples, dtype=np.float32)
+    if from_rate == to_rate:
+        return samples
+    count = round(samples.shape[-1] * to_rate / from_rate)
+    return _fit(np.ascontiguousarray(soxr.resample(samples.T, from_rate, to_rate, quality="HQ").T), count)
+
+
+def peak_db(samples) -> float:
+    """Highest absolute sample in dBFS; -inf for silence."""
+    return _decibels(np.abs(samples).max(initial=0.0))
+
+
+def rms_db(samples) -> float:
+    """Root mean square in dBFS (a full-scale square wave is 0 dB); -inf for silence."""
+    samples = np.asarray(samples, dtype=np.float64)
+    return _decibels(np.sqrt(np.mean(samples**2)) if samples.size else 0.0)
+
+
+def file_sha256(path) -> str:
+    """SHA-256 of the file's bytes, in hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _open(path) -> soundfile.SoundFile:
+    path = Path(path)
+    if path.is_dir():
+        raise AudioError(f"{path}: is a folder; give a sound file ({READABLE})")
+    try:
+        missing = _missing_bytes(path)
+    except FileNotFoundError:
+        raise AudioError(f"{path}: no such file; check the name") from None
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be read ({error.strerror}); check the file's rights") from None
+    if missing:
+        raise AudioError(f"{path}: is cut short ({missing}); get or export the file again")
+    try:
+        file = soundfile.SoundFile(path)
+    except (soundfile.LibsndfileError, TypeError):  # TypeError: soundfile wants more to be told for .raw
+        raise AudioError(f"{path}: is not sound that can be read; give {READABLE}") from None
+    if file.frames / file.samplerate < SHORTEST:
+        file.close()
+        raise AudioError(f"{path}: holds {file.frames} samples; give a clip of at least {SHORTEST} s")
+    return file
+
+
+def _missing_bytes(path: Path) -> str:
+    """What the container's own sizes say is missing at the file's end; '' where nothing is.
+
+    libsndfile reads a cut WAV, AIFF or OGG file to where it stops without a word, so its bytes are counted
+    here. Chunks are those of RIFF and IFF (id, size, body padded to even length); pages those of RFC 3533.
+    """
+    size = path.stat().st_size
+    if size == 0:
+        raise AudioError(f"{path}: is empty (0 bytes); get or export the file again")
+    with path.open("rb") as file:
+        head = file.read(12)
+        if head[:4] in (b"RIFF", b"FORM"):
+            order, place = "<" if head[:4] == b"RIFF" else ">", 12
+            while place + 8 <= size:
+                file.seek(place)
+                name, length = struct.unpack(f"{order}4sI", file.read(8))
+                if name in (b"data", b"SSND"):
+                    missing = place + 8 + length - size
+                    streamed = length >= 0x7FFFF000  # written to a pipe, where the size is not known
+                    return f"{missing} bytes of sound are missing" if missing > 0 and not streamed else ""
+                place += 8 + length + length % 2
+        elif head[:4] == b"OggS":
+            file.seek(max(0, size - 2 * 65307))  # twice the largest page
+            tail = file.read()
+            page = tail[tail.rfind(b"OggS") :]
+            sizes = page[27 : 27 + page[26]] if len(page) > 27 else b""
+            if not sizes or len(page) < 27 + len(sizes) + sum(sizes) or not page[5] & 4:
+                return "the last page of its stream is missing"
+    return ""
+
+
+def _decode(path, file: soundfile.SoundFile, first: int, count: int) -> np.ndarray:
+    try:
+        if file.format == "FLAC":  # its header promises a length: see that the end is there
+            file.seek(file.frames - 1)
+            file.read(1)
+        file.seek(first)
+        samples = file.read(count, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError:
+        raise AudioError(f"{path}: is damaged or cut short; get or export the file again") from None
+    if len(samples) < count:
+        got, told = (first + len(samples)) / file.samplerate, file.frames / file.samplerate
+        raise AudioError(f"{path}: is cut short ({got:.2f} s of {told:.2f} s); get or export the file again")
+    return samples
+
+
+def _require_length(path, frames: int, rate: int, start: float, seconds: float | None) -> None:
+    told = f"{path}: is {frames / rate:.2f} s long"
+    if seconds is None and round((start + SHORTEST) * rate) > frames:
+        raise AudioError(f"{told}, so nothing is left from second {start:g} on; start earlier")
+    if seconds is not None and round((start + seconds) * rate) > frames:
+        from_there = f" from second {start:g} on" if start else ""
+        raise AudioError(f"{told}, {seconds:g} s{from_there} were asked for; ask for less")
+
+
+def _require_sound(path, samples: np.ndarray) -> None:
+    if not np.isfinite(samples).all():
+        raise AudioError(f"{path}: {_not_finite(samples)}; export the file again")
+    if peak_db(samples) < SILENT_DB:
+        raise AudioError(f"{path}: is silent (peak {peak_db(samples):.0f} dBFS); give a clip with sound")
+
+
+def _not_finite(samples: np.ndarray) -> str:
+    bad = ~np.isfinite(samples)
+    return f"{bad.sum()} samples are NaN or infinite, the first at sample {np.nonzero(bad)[-1].min()}"
+
+
+def _warn_of_clipping(path, samples: np.ndarray, full_scale: float) -> None:
+    full = np.abs(samples) >= full_scale
+    edges = np.diff(np.pad(full, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    lengths = np.nonzero(edges == -1)[1] - np.nonzero(edges == 1)[1]
+    clipped = lengths[lengths >= CLIPPED_RUN]
+    if clipped.size:
+        told = f"{clipped.sum()} samples in {clipped.size} places stand at full scale"
+        warnings.warn(f"{path}: clipped ({told}); use a cleaner copy", AudioWarning, stacklevel=3)
+
+
+def _warn_of_silence(path, samples: np.ndarray, rate: int) -> None:
+    hop = max(1, round(PAUSE_FRAME * rate))
+    loud = np.abs(samples).max(axis=0)
+    frames = np.pad(loud, (0, -loud.size % hop)).reshape(-1, hop).max(axis=1)
+    quiet = frames < loud.max() * 10 ** (PAUSE_DB / 20)
+    edges = np.diff(np.pad(quiet, (1, 1)).astype(np.int8))
+    runs = np.nonzero(edges == -1)[0] - np.nonzero(edges == 1)[0]
+    longest, share = runs.max(initial=0) * hop / rate, quiet.mean()
+    if longest >= PAUSE_LONGEST or share > PAUSE_SHARE:
+        told = f"longest {longest:.1f} s, {share:.0%} in all"
+        warnings.warn(f"{path}: long silence ({told}); use a fuller piece", AudioWarning, stacklevel=3)
+
+
+def _fit(samples: np.ndarray, count: int) -> np.ndarray:
+    """Exactly count samples: rounding in the resampler may leave one or two over or short."""
+    short = max(0, count - samples.shape[-1])
+    return np.pad(samples[..., :count], [(0, 0)] * (samples.ndim - 1) + [(0, short)])
+
+
+def _decibels(amplitude) -> float:
+    return float(20 * np.log10(amplitude)) if amplitude > 0 else float("-inf")
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be written ({error.strerror}); nothing was left behind") from None
+    finally:
+        temporary.unlink(missing_ok=True)
