@@ -1,0 +1,312 @@
+"""The design of a study: study.toml as typed, frozen settings.
+
+`load` reads the file and refuses unknown keys, wrong types and impossible numbers, each with one clear error.
+Whether the files it names exist and hold enough sound is asked by `study.preparation.plan`, when a study is
+built: a study that is only served needs none of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from study.design_error import DesignError, KeyPath, Wrong, dotted, translated
+from study.toml_location import line_of
+
+FILE_NAME = "study.toml"
+LONGEST_DEFAULT_PASSAGE = 25.0  # s; what the model's paper trains on
+Mode = Literal["UMG", "VAR"]
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _plain_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
+        mend = "use letters, digits, '_', '-' and '.', starting with a letter or digit"
+        raise Wrong("is no plain name", mend)
+    return name
+
+
+Name = Annotated[str, BeforeValidator(lambda name: _plain_name(name) if isinstance(name, str) else name)]
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, populate_by_name=True
+    )
+
+
+class Study(_Table):
+    """[study]"""
+
+    title: Text
+    seed: Annotated[int, Field(ge=0, lt=2**31)]  # every choice of the build and every order follows from it
+    contact: str = ""
+    language: Literal["en"] = "en"
+
+
+class Source(_Table):
+    """[[source]]: a clip the models learn from, and from which the originals are cut."""
+
+    file: Text
+    name: Name = ""  # the file's stem
+    start: Annotated[float, Field(ge=0)] = 0.0  # s
+    seconds: Annotated[float, Field(gt=0, le=600)] | None = None  # None: to the end, at most 25 s
+    modes: Annotated[tuple[Mode, ...], BeforeValidator(_as_tuple)] = ("UMG", "VAR")
+    epochs: Annotated[tuple[Positive, ...], BeforeValidator(_as_tuple)] = ()
+    clips: Positive = 2  # per cell: mode x epochs
+    backend: Name = "caw"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_from_file(cls, table: Any) -> Any:
+        return _named_by_file(table)
+
+    @field_validator("epochs", "modes")
+    @classmethod
+    def _no_doubles(cls, values: tuple, info: ValidationInfo) -> tuple:
+        if len(set(values)) < len(values):
+            raise Wrong("names a value twice", f"write each of the {info.field_name} once")
+        return values
+
+
+class Imported(_Table):
+    """[[imported]]: a clip made by a system that was run elsewhere."""
+
+    file: Text
+    name: Name = ""  # the file's stem
+    backend: Name
+    mode: Mode
+    epochs: Positive | None = None
+    source: str = ""
+    remark: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_from_file(cls, table: Any) -> Any:
+        return _named_by_file(table)
+
+
+class CellFilter(_Table):
+    """One entry of a set's `cells`: a clip belongs when it fits all that the entry names."""
+
+    source: str | None = None
+    epochs: Positive | None = None
+    backend: str | None = None
+
+
+class Set(_Table):
+    """[set.NAME]: what one part of the study holds."""
+
+    fakes: Count = 8
+    originals: Count = 2
+    imported: Count = 0  # at most so many of the fakes are imported clips
+    mode: Mode | None = None  # None: the set's own name
+    seed: Count | None = None  # None: the study's; another one draws other clips
+    cells: Annotated[tuple[CellFilter, ...], BeforeValidator(_as_tuple)] = ()
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Set:
+        if self.imported > self.fakes:
+            what = f"asks for {self.imported} imported clips among {self.fakes} fakes"
+            raise Wrong(what, "lower `imported`")
+        if self.fakes + self.originals == 0:
+            raise Wrong("holds no clip", "raise `fakes` or `originals`, or delete the table")
+        return self
+
+
+class Stimuli(_Table):
+    """[stimuli]: the one form that every clip is brought into."""
+
+    rate: Annotated[int, Field(ge=8000, le=96000)] = 16000  # Hz
+    seconds: Annotated[float, Field(ge=0.5, le=300)] = 10.0  # each stimulus lasts exactly so long
+    trim: Annotated[float, Field(ge=0, le=10)] = 0.2  # s off both ends: padding makes all outputs start alike
+    loudness: Annotated[float, Field(ge=-60, le=-10)] = -26.0  # LUFS, integrated
+    fade: Annotated[float, Field(ge=0, le=5)] = 0.01  # s, in and out
+    bandwidth: Annotated[float, Field(ge=500)] | None = None  # Hz; None: what every clip carries
+    format: Literal["wav", "flac"] = "wav"
+    repeats: Count = 0  # clips of each set that come again, hidden, to see how steady a listener is
+
+    @model_validator(mode="after")
+    def _fits(self) -> Stimuli:
+        if 2 * self.fade > self.seconds:
+            raise Wrong(f"two fades of {self.fade:g} s do not fit into {self.seconds:g} s", "lower `fade`")
+        if self.bandwidth is not None and self.bandwidth > self.rate / 2:
+            what = f"a rate of {self.rate} Hz carries no {self.bandwidth:g} Hz"
+            raise Wrong(what, "lower `bandwidth` or raise `rate`")
+        return self
+
+    @property
+    def samples(self) -> int:
+        """Length of every stimulus in samples."""
+        return round(self.rate * self.seconds)
+
+
+class Listening(_Table):
+    """[listening]: how listeners go through the study."""
+
+    play_to_end: bool = True
+    practice: Count = 2
+    tell_base_rate: bool = True
+    debrief: bool = False
+    order: Literal["counterbalanced", "fixed"] = "counterbalanced"
+    listeners: Positive | None = None  # how many are planned
+    instructions: str = ""  # said on the welcome page besides the study's own words
+
+
+class Questions(_Table):
+    """[questions]: the wording. The defaults are the founding case study's."""
+
+    verdict: Text = "Is this clip real or fake?"
+    difficulty: Text = "If it is fake: how easy was it to tell?"
+    musicality: Text = "How good is it musically?"
+    musicality_low: Text = "terrible"
+    musicality_high: Text = "quite good"
+    inspiring: Text = "Does it inspire you?"
+    comment: Text = "Anything you want to say about this clip"
+    final: Annotated[tuple[Text, ...], BeforeValidator(_as_tuple)] = (
+        "Can clips like these help you to finish songs?",
+        "Did any clip reach musical areas that you would not go to by yourself?",
+        "What should the model do better?",
+    )
+
+
+class Design(_Table):
+    """A whole study.toml. `sets` keeps the order of the file."""
+
+    study: Study
+    sources: Annotated[tuple[Source, ...], BeforeValidator(_as_tuple)] = Field(default=(), alias="source")
+    backends: dict[str, dict[str, Any]] = Field(default_factory=dict, alias="backend")
+    imported: Annotated[tuple[Imported, ...], BeforeValidator(_as_tuple)] = ()
+    sets: dict[str, Set] = Field(default_factory=lambda: dict(DEFAULT_SETS), alias="set")
+    stimuli: Stimuli = Stimuli()
+    listening: Listening = Listening()
+    questions: Questions = Questions()
+
+    _file: Path = PrivateAttr(default=Path(FILE_NAME))
+    _text: str = PrivateAttr(default="")
+
+    def digest(self) -> str:
+        """sha256 of the settings themselves: comments, order and spacing of the file do not count."""
+        settings = self.model_dump(mode="json", by_alias=True)
+        content = json.dumps(settings, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(content.encode()).hexdigest()
+
+    def mode_of(self, set_name: str) -> Mode:
+        """The mode of a set's fakes: its own, or the one it is named after."""
+        return self.sets[set_name].mode or set_name  # type: ignore[return-value]
+
+    def error(self, path: KeyPath, value: Any, what: str, mend: str) -> DesignError:
+        """An error about the key at `path`, as ("source", 0, "file"), to be raised by the caller."""
+        return DesignError(self._file, line_of(self._text, path), dotted(path), value, what, mend)
+
+
+DEFAULT_SETS = {
+    "UMG": Set(fakes=8, originals=2, imported=0),
+    "VAR": Set(fakes=8, originals=2, imported=2),
+}
+
+
+def load(folder: Path | str) -> Design:
+    """Read `folder`/study.toml.
+
+    Raises: DesignError for the first fault, with file, line, key, value and mend.
+    """
+    file = Path(folder) / FILE_NAME
+    try:
+        text = file.read_text("utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        raise DesignError(file, 1, FILE_NAME, None, "no such file", "make one with `study init`") from None
+    except UnicodeDecodeError:
+        raise DesignError(file, 1, FILE_NAME, None, "is not UTF-8 text", "save it as UTF-8") from None
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"\(at line (\d+)", str(error))
+        line = int(found[1]) if found else max(1, len(text.splitlines()))
+        what = re.sub(r"\s*\(at [^)]*\)", "", str(error))
+        raise DesignError(file, line, "TOML", None, what, "mend this line or the one before it") from None
+    return parse(tables, file, text)
+
+
+def parse(tables: dict[str, Any], file: Path = Path(FILE_NAME), text: str = "") -> Design:
+    """The design that the parsed tables describe; `file` and `text` are for naming lines in errors."""
+    try:
+        design = Design.model_validate(tables)
+    except ValidationError as error:
+        raise translated(error.errors()[0], file, text, _known_keys) from None
+    design._file, design._text = file, text
+    _check_names(design)
+    return design
+
+
+def _check_names(design: Design) -> None:
+    """Names must tell clips and sets apart; a set must know its mode."""
+    seen: dict[str, Source] = {}
+    for index, source in enumerate(design.sources):
+        here, first = ("source", index, "name"), seen.setdefault(source.name, source)
+        if (first.file, first.start, first.seconds) != (source.file, source.start, source.seconds):
+            mend = "give one of them another `name`"
+            raise design.error(here, source.name, "names two different passages", mend)
+        if source.backend in (other.backend for other in design.sources[:index] if other.name == source.name):
+            mend = "join the two tables or give one another `name`"
+            raise design.error(here, source.name, "stands twice with the same backend", mend)
+    names = [entry.name for entry in design.imported]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            mend = "give one of them another `name`"
+            raise design.error(("imported", index, "name"), name, "stands twice", mend)
+    if not design.sets:
+        raise design.error(("set",), None, "there is no set", "add [set.UMG] or [set.VAR]")
+    for name, chosen in design.sets.items():
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", name) or name == "practice":
+            mend = "use letters, digits, '_' and '-' (`practice` is taken)"
+            raise design.error(("set", name), None, f"{name!r} cannot name a set", mend)
+        if chosen.mode is None and name not in ("UMG", "VAR"):
+            mend = 'add mode = "UMG" or mode = "VAR"'
+            raise design.error(("set", name), None, "does not say which mode its fakes are of", mend)
+        for index, entry in enumerate(chosen.cells):
+            if entry.source is not None and entry.source not in seen:
+                what, mend = "names no source of this study", f"sources are: {', '.join(seen) or 'none'}"
+                raise design.error(("set", name, "cells", index, "source"), entry.source, what, mend)
+
+
+def _known_keys(path: KeyPath) -> list[str]:
+    """The keys that the table at `path` may hold."""
+    tables = {"study": Study, "source": Source, "imported": Imported, "stimuli": Stimuli}
+    tables |= {"listening": Listening, "questions": Questions, "set": Set}
+    model = tables.get(str(path[0])) if path else Design
+    if "cells" in path:
+        model = CellFilter
+    return [field.alias or name for name, field in (model or Design).model_fields.items()]
+
+
+def _named_by_file(table: Any) -> Any:
+    """Fill in `name` from the file's stem, made plain."""
+    if isinstance(table, dict) and "name" not in table and isinstance(table.get("file"), str):
+        stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(table["file"]).stem).strip("-_.")[:64]
+        return table | {"name": stem or "clip"}
+    return table
+
+
