@@ -50,7 +50,9 @@ def test_every_note_is_let_go():
     assert not any(sounding.values())
 
 
-@pytest.mark.parametrize(("value", "expected"), [(0, "00"), (127, "7f"), (128, "8100"), (2**28 - 1, "ffffff7f")])
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0, "00"), (127, "7f"), (128, "8100"), (2**28 - 1, "ffffff7f")]
+)
 def test_variable_length_numbers(value, expected):
     """The examples of the standard MIDI file specification."""
     assert compose_riff._variable_length(value).hex() == expected
