@@ -1,0 +1,124 @@
+"""What `study build` registered, and the order in which each listener hears it. Used through store.Store."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import secrets
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from study.room.answering import StoreError
+from study.room.orders import clip_order, set_order, with_repeats
+from study.room.protocol import PRACTICE
+from study.room.schema import answer, build, trial
+
+_TOKEN_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # no 0/o or 1/l: links are sometimes read aloud
+_TOKEN_LENGTH = 26  # 130 bits
+
+
+@dataclass(frozen=True)
+class Build:
+    """The registered state of the blinded sets."""
+
+    stimuli: dict[str, list[str]]
+    practice: list[str]
+    key_sha256: str
+    design_digest: str
+    file_format: str
+    ordering: str
+    seed: int
+    repeats: int
+    registered_at: dt.datetime | None = None
+
+    @property
+    def sealed(self) -> dict[str, Any]:
+        """What may not change once there are answers: all but the wording (the design's digest)."""
+        sealed = asdict(self)
+        del sealed["registered_at"], sealed["design_digest"]
+        sealed["stimuli"] = [[name, sorted(ids)] for name, ids in self.stimuli.items()]
+        sealed["practice"] = sorted(self.practice)
+        return sealed
+
+    @property
+    def digest(self) -> str:
+        text = json.dumps([self.sealed, self.design_digest], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check(new: Build) -> None:
+    ids = [stimulus for clips in new.stimuli.values() for stimulus in clips]
+    empty = [name for name, clips in new.stimuli.items() if not clips]
+    if not ids or empty:
+        raise StoreError(f"set {(empty or ['(none)'])[0]} has no clips; see [set.*] in study.toml")
+    if PRACTICE in new.stimuli:
+        raise StoreError(
+            f"a set may not be named {PRACTICE!r}; that name is kept for clips that do not count"
+        )
+    if len(set(ids)) != len(ids):
+        twice = next(stimulus for stimulus in ids if ids.count(stimulus) > 1)
+        raise StoreError(f"stimulus id {twice!r} stands twice; ids must be unique over all sets")
+    if new.ordering not in ("counterbalanced", "fixed"):
+        raise StoreError(f"order = {new.ordering!r}; it must be counterbalanced or fixed")
+
+
+def newest(connection: sa.Connection) -> Build | None:
+    row = connection.execute(sa.select(build).order_by(build.c.id.desc()).limit(1)).mappings().first()
+    if row is None:
+        return None
+    plain = ("practice", "key_sha256", "design_digest", "file_format", "ordering", "seed", "repeats")
+    return Build(
+        stimuli=dict(row["stimuli"]),
+        registered_at=row["registered_at"],
+        **{name: row[name] for name in plain},
+    )
+
+
+def has_answers(connection: sa.Connection) -> bool:
+    counted = (
+        sa.select(answer.c.slot)
+        .join(trial, sa.and_(trial.c.listener_id == answer.c.listener_id, trial.c.slot == answer.c.slot))
+        .where(trial.c.part > 0, answer.c.revision > 0)
+    )
+    return connection.execute(counted.limit(1)).first() is not None
+
+
+def assign(connection: sa.Connection, current: Build, listener_id: int, number: int) -> None:
+    """Draws one listener's order of everything and writes it, with a play key for each slot."""
+    names = set_order(list(current.stimuli), number=number, ordering=current.ordering)
+    parts = [(PRACTICE, list(current.practice))]
+    for name in names:
+        order = clip_order(
+            sorted(current.stimuli[name]),
+            number=number,
+            ordering=current.ordering,
+            seed=current.seed,
+            name=name,
+        )
+        parts.append(
+            (name, with_repeats(order, current.repeats, number=number, seed=current.seed, name=name))
+        )
+    rows, heard = [], set()
+    for part, (name, order) in enumerate(parts):
+        for position, stimulus in enumerate(order, start=1):
+            rows.append(
+                {
+                    "listener_id": listener_id,
+                    "slot": len(rows),
+                    "part": part,
+                    "set_name": name,
+                    "position": position,
+                    "stimulus_id": stimulus,
+                    "repetition": int((name, stimulus) in heard),
+                    "play_key": random_letters(),
+                }
+            )
+            heard.add((name, stimulus))
+    connection.execute(trial.insert(), rows)
+
+
+def random_letters() -> str:
+    return "".join(secrets.choice(_TOKEN_LETTERS) for _ in range(_TOKEN_LENGTH))

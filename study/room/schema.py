@@ -1,0 +1,265 @@
+"""The tables of a study's database, and how a connection to it is opened.
+
+Truth is never in this database: no clip name, backend, epoch count or real/fake label. What it knows of a
+clip is the set it belongs to and its opaque id; only the sealed key, a file the server does not send, says
+what an id stands for.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import sqlalchemy as sa
+
+from study.room.protocol import DIFFICULTIES, INSPIRING, SCALE, VERDICTS
+
+SCHEMA_VERSION = 1
+BUSY_SECONDS = 30  # how long a writer waits for another one before it gives up
+
+metadata = sa.MetaData()
+
+
+class UtcTime(sa.types.TypeDecorator):
+    """A moment in UTC. SQLite has no time zones, so they are taken off going in and put back coming out."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: dt.datetime | None, dialect: sa.Dialect) -> dt.datetime | None:
+        if value is None:
+            return None
+        value = value.astimezone(dt.UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: dt.datetime | None, dialect: sa.Dialect) -> dt.datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
+
+
+def now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> sa.CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return sa.CheckConstraint(f"{column} IS NULL OR {column} IN ({listed})", name=f"{column}_known")
+
+
+about = sa.Table(
+    "about",
+    metadata,
+    sa.Column("name", sa.String(40), primary_key=True),
+    sa.Column("value", sa.String(200), nullable=False),
+)
+
+# One row per registered build; the newest one counts.
+build = sa.Table(
+    "build",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("registered_at", UtcTime, nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),  # of everything below and the stimuli
+    sa.Column("key_sha256", sa.String(64), nullable=False),
+    sa.Column("design_digest", sa.String(64), nullable=False),
+    sa.Column("file_format", sa.String(8), nullable=False),
+    sa.Column("stimuli", sa.JSON, nullable=False),  # [[set, [stimulus_id, ...]], ...] in the design's order
+    sa.Column("practice", sa.JSON, nullable=False),  # [stimulus_id, ...]
+    sa.Column("ordering", sa.String(20), nullable=False),  # counterbalanced | fixed
+    sa.Column("seed", sa.BigInteger, nullable=False),
+    sa.Column("repeats", sa.Integer, nullable=False),
+    sa.CheckConstraint("ordering IN ('counterbalanced', 'fixed')", name="ordering_known"),
+    sa.CheckConstraint("repeats >= 0", name="repeats_positive"),
+)
+
+listener = sa.Table(
+    "listener",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("number", sa.Integer, nullable=False, unique=True),  # 0, 1, 2, ...: picks the order of clips
+    sa.Column("name", sa.String(200), nullable=False, unique=True),
+    sa.Column("token", sa.String(64), nullable=False, unique=True),  # the secret of the personal link
+    sa.Column("invited_at", UtcTime, nullable=False),
+    sa.Column("revoked_at", UtcTime),
+    sa.Column("last_seen_at", UtcTime),
+    sa.Column("tab", sa.String(32)),  # the browser tab that may write
+    sa.Column("consent_at", UtcTime),
+    sa.Column("consent_version", sa.String(64)),
+    sa.Column("sound_check_at", UtcTime),
+    sa.Column("playback", sa.String(20)),  # headphones | loudspeakers | built_in
+    sa.Column("part_begun", sa.Integer, nullable=False, default=0),
+    sa.Column("finished_at", UtcTime),
+)
+
+# What a listener hears and when: slot counts through the whole study, practice (part 0) included.
+trial = sa.Table(
+    "trial",
+    metadata,
+    sa.Column("listener_id", sa.ForeignKey("listener.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("slot", sa.Integer, primary_key=True),
+    sa.Column("part", sa.Integer, nullable=False),  # 0 practice, then 1, 2, ... as this listener meets them
+    sa.Column("set_name", sa.String(80), nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),  # within the part, from 1
+    sa.Column("stimulus_id", sa.String(32), nullable=False),
+    sa.Column("repetition", sa.Integer, nullable=False, default=0),  # 1: a hidden repeat
+    sa.Column("play_key", sa.String(64), nullable=False, unique=True),  # all the browser sees of a clip
+    sa.UniqueConstraint("listener_id", "part", "position", name="one_clip_per_position"),
+    sa.UniqueConstraint(
+        "listener_id", "set_name", "stimulus_id", "repetition", name="one_trial_per_repetition"
+    ),
+)
+
+_TRIAL = ("trial.listener_id", "trial.slot")
+
+# The current state of each answer. Its history is in `revision`, written in the same transaction.
+answer = sa.Table(
+    "answer",
+    metadata,
+    sa.Column("listener_id", sa.Integer, primary_key=True),
+    sa.Column("slot", sa.Integer, primary_key=True),
+    sa.Column("verdict", sa.String(8)),
+    sa.Column("difficulty", sa.String(16)),
+    sa.Column("musicality", sa.Integer),
+    sa.Column("inspiring", sa.String(8)),
+    sa.Column("inspiring_text", sa.Text),
+    sa.Column("comment", sa.Text),
+    sa.Column("plays", sa.Integer, nullable=False, default=0),
+    sa.Column("seconds_heard", sa.Float, nullable=False, default=0.0),  # of the clip, each second once
+    sa.Column("seconds_played", sa.Float, nullable=False, default=0.0),  # replays included
+    sa.Column("spans", sa.JSON, nullable=False, default=list),  # [[from, to], ...] heard, in seconds
+    sa.Column("shown_at", UtcTime, nullable=False),
+    sa.Column("first_play_at", UtcTime),
+    sa.Column("unlocked_at", UtcTime),  # heard to the end, so that the questions opened
+    sa.Column("answered_at", UtcTime),  # final: from here on nothing changes
+    sa.Column("revision", sa.Integer, nullable=False, default=0),
+    sa.Column("app_version", sa.String(40)),
+    sa.Column("design_digest", sa.String(64)),
+    sa.ForeignKeyConstraint(["listener_id", "slot"], _TRIAL),
+    _one_of("verdict", VERDICTS),
+    _one_of("difficulty", DIFFICULTIES),
+    _one_of("inspiring", INSPIRING),
+    sa.CheckConstraint(
+        f"musicality IS NULL OR musicality BETWEEN {SCALE[0]} AND {SCALE[-1]}", name="musicality_on_scale"
+    ),
+    sa.CheckConstraint("difficulty IS NULL OR verdict = 'fake'", name="difficulty_of_fakes_only"),
+    sa.CheckConstraint("inspiring_text IS NULL OR inspiring = 'other'", name="text_of_other_only"),
+    sa.CheckConstraint(
+        "answered_at IS NULL OR (verdict IS NOT NULL AND musicality IS NOT NULL AND inspiring IS NOT NULL "
+        "AND (verdict = 'real' OR difficulty IS NOT NULL))",
+        name="final_answers_are_complete",
+    ),
+    sa.CheckConstraint("plays >= 0 AND seconds_heard >= 0 AND seconds_played >= 0", name="heard_positive"),
+)
+
+# Append-only: every change of an answer, with the fields it set.
+revision = sa.Table(
+    "revision",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("listener_id", sa.Integer, nullable=False),
+    sa.Column("slot", sa.Integer, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("final", sa.Boolean, nullable=False),
+    sa.Column("changes", sa.JSON, nullable=False),
+    sa.ForeignKeyConstraint(["listener_id", "slot"], ["answer.listener_id", "answer.slot"]),
+    sa.UniqueConstraint("listener_id", "slot", "revision", name="revisions_count_up"),
+)
+
+final_answer = sa.Table(
+    "final_answer",
+    metadata,
+    sa.Column("listener_id", sa.ForeignKey("listener.id"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),  # of the open question, from 1
+    sa.Column("question", sa.Text, nullable=False),  # as it was worded when asked
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("saved_at", UtcTime, nullable=False),
+)
+
+# What the player reports by itself (play, pause, seek, ended, error, ...): quality data, not proof.
+play_event = sa.Table(
+    "play_event",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("listener_id", sa.ForeignKey("listener.id"), nullable=False, index=True),
+    sa.Column("slot", sa.Integer, nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("kind", sa.String(20), nullable=False),
+    sa.Column("seconds_heard", sa.Float),
+    sa.Column("position_seconds", sa.Float),
+)
+
+unblinding = sa.Table(
+    "unblinding",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("who", sa.String(200), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("key_sha256", sa.String(64), nullable=False),
+)
+
+
+def connect(url: str) -> sa.Engine:
+    """Opens the database and creates what it lacks.
+
+    SQLite runs with a write-ahead log and a flush to disk at every commit, and each writing transaction
+    takes the write lock when it begins: deferred ones fail with "database is locked" under several writers.
+
+    Raises sqlalchemy.exc.SQLAlchemyError where the database cannot be opened.
+    """
+    engine = _sqlite(url) if url.startswith("sqlite") else _server(url)
+    with engine.begin() as connection:
+        metadata.create_all(connection)
+        known = connection.execute(sa.select(about.c.value).where(about.c.name == "schema")).scalar()
+        if known is None:
+            connection.execute(about.insert().values(name="schema", value=str(SCHEMA_VERSION)))
+    return engine
+
+
+def version(engine: sa.Engine) -> int:
+    with reading(engine) as connection:
+        return int(connection.execute(sa.select(about.c.value).where(about.c.name == "schema")).scalar_one())
+
+
+def reading(engine: sa.Engine) -> sa.Connection:
+    """A connection that only reads: on SQLite it never takes the write lock."""
+    return engine.connect().execution_options(begin="BEGIN")
+
+
+def lock(query: sa.Select, connection: sa.Connection) -> sa.Select:
+    """The rows a transaction is about to change; SQLite has locked the whole file already."""
+    return query if connection.dialect.name == "sqlite" else query.with_for_update()
+
+
+def _sqlite(url: str) -> sa.Engine:
+    engine = sa.create_engine(
+        url,
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+        pool_size=10,
+        max_overflow=40,
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(raw: object, _record: object) -> None:
+        raw.isolation_level = None  # the driver's own BEGIN would be a deferred one
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            f"busy_timeout={BUSY_SECONDS * 1000}",
+            "foreign_keys=ON",
+        ):
+            raw.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN IMMEDIATE"))
+
+    return engine
+
+
+def _server(url: str) -> sa.Engine:
+    for plain in ("postgresql://", "postgres://"):
+        if url.startswith(plain):
+            url = "postgresql+psycopg://" + url.removeprefix(plain)
+    return sa.create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)

@@ -1,0 +1,352 @@
+"""The study's memory: builds, listeners, their orders and their answers, in SQLite or PostgreSQL.
+
+Every method that changes something is one transaction, and returns only after its commit. What the browser
+may know of a clip is its play key, a random string per listener and slot; set names and stimulus ids stay
+here. No streamlit: pages, routes, the build, the command line and the tests share this class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from study.room import answering, export, listeners, schema
+from study.room.answering import Draft, Listening, Saved, StoreError
+from study.room.builds import Build, assign, check, has_answers, newest, random_letters
+from study.room.listeners import Listener, Progress
+from study.room.protocol import PLAYBACK, Page, next_step
+from study.room.schema import answer, build, final_answer, listener, now, play_event, reading, trial
+
+__all__ = ["Build", "Clip", "Listener", "Progress", "Store", "StoreError"]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """The clip behind a play key, for the server's eyes."""
+
+    listener_id: int
+    slot: int
+    set_name: str
+    stimulus_id: str
+    file_format: str
+
+
+class Store:
+    """Opens (and creates) the database at an SQLAlchemy URL, `sqlite:///...` or `postgresql://...`.
+
+    Raises StoreError where it cannot be opened or was written by a newer version.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            shown = sa.make_url(url).render_as_string(hide_password=True)
+            self.engine = schema.connect(url)
+            found = schema.version(self.engine)
+        except (SQLAlchemyError, ImportError) as error:
+            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+            shown = shown if "shown" in locals() else "the given address"
+            raise StoreError(f"cannot open the database {shown}: {reason}") from error
+        if found != schema.SCHEMA_VERSION:
+            raise StoreError(
+                f"the database {shown} has schema {found}, this version reads {schema.SCHEMA_VERSION}; "
+                "use the version that wrote it"
+            )
+
+    @classmethod
+    def for_folder(cls, folder: Any) -> Store:
+        """The store of a study folder, given as a path or a StudyFolder."""
+        if not hasattr(folder, "database_url"):
+            from study.folder import StudyFolder
+
+            folder = StudyFolder(Path(folder))
+        return cls(folder.database_url())
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    # the build
+
+    def register_build(
+        self,
+        *,
+        stimuli: Mapping[str, Sequence[str]],
+        practice: Sequence[str],
+        key_sha256: str,
+        design_digest: str,
+        file_format: str,
+        order: str = "counterbalanced",
+        seed: int | None = None,
+        repeats: int = 0,
+    ) -> None:
+        """Records what a build made, and gives every listener an order of it.
+
+        The same build again changes nothing. After the first answer that counts, only the design's digest
+        (the wording of pages) may change; each answer keeps the digest it was given under. `order` and
+        `repeats` are the design's; `seed` draws the orders and follows from the key where it is None.
+
+        Raises StoreError if answers exist and stimuli, key, format or order would change, and for an empty
+        set or an id that stands in two sets.
+        """
+        seed = int(key_sha256[:12], 16) if seed is None else int(seed)
+        new = Build(
+            {name: list(ids) for name, ids in stimuli.items()},
+            list(practice),
+            key_sha256,
+            design_digest,
+            file_format,
+            order,
+            seed,
+            repeats,
+        )
+        check(new)
+        with self.engine.begin() as connection:
+            old = newest(connection)
+            if old is not None and old.digest == new.digest:
+                return
+            resealed = old is None or old.sealed != new.sealed
+            if resealed and has_answers(connection):
+                changed = [name for name, value in new.sealed.items() if old.sealed[name] != value]
+                raise StoreError(
+                    f"listeners have answered, so {', '.join(changed)} may not change; put study.toml and "
+                    "the sets back as they were, or make a new study folder"
+                )
+            connection.execute(
+                build.insert().values(
+                    **{**new.sealed, "stimuli": [[name, list(ids)] for name, ids in new.stimuli.items()]},
+                    registered_at=now(),
+                    digest=new.digest,
+                    design_digest=design_digest,
+                )
+            )
+            if resealed:
+                for table in (schema.revision, answer, play_event, trial):
+                    connection.execute(table.delete())
+                connection.execute(listener.update().values(part_begun=0))
+                for row in connection.execute(sa.select(listener.c.id, listener.c.number)).all():
+                    assign(connection, new, row.id, row.number)
+
+    def build(self) -> Build | None:
+        """The newest registered build, None before the first one."""
+        with reading(self.engine) as connection:
+            return newest(connection)
+
+    def log_unblinding(self, who: str, reason: str, key_sha256: str) -> None:
+        """Records that somebody read the key. Raises StoreError if the key is not the sealed one."""
+        with self.engine.begin() as connection:
+            sealed = newest(connection)
+            if sealed is None or sealed.key_sha256 != key_sha256:
+                raise StoreError(
+                    f"the key's sha256 {key_sha256[:12]}... is not the one sealed at build"
+                    f"{'' if sealed is None else ' (' + sealed.key_sha256[:12] + '...)'}; "
+                    "restore private/key.csv from the build"
+                )
+            connection.execute(
+                schema.unblinding.insert().values(at=now(), who=who, reason=reason, key_sha256=key_sha256)
+            )
+
+    def unblindings(self) -> list[dict[str, Any]]:
+        """Every unblinding so far, oldest first: at, who, reason, key_sha256."""
+        table = schema.unblinding
+        with reading(self.engine) as connection:
+            rows = connection.execute(sa.select(table).order_by(table.c.id)).mappings()
+            return [{name: row[name] for name in ("at", "who", "reason", "key_sha256")} for row in rows]
+
+    # listeners
+
+    def invite(self, name: str) -> str:
+        """The secret of a listener's personal link; a name invited before gets its link again.
+
+        Raises StoreError for an empty name or before the first build.
+        """
+        name = " ".join(name.split())
+        if not name or len(name) > 200:
+            raise StoreError(f"listener name {name[:40]!r}; give each listener a name of 1 to 200 letters")
+        with self.engine.begin() as connection:
+            if connection.dialect.name != "sqlite":
+                connection.exec_driver_sql("LOCK TABLE listener IN SHARE ROW EXCLUSIVE MODE")
+            known = connection.execute(sa.select(listener.c.token).where(listener.c.name == name)).scalar()
+            if known is not None:
+                return known
+            current = newest(connection)
+            if current is None:
+                raise StoreError("no blinded sets yet; run `study build` on this folder first")
+            highest = connection.execute(sa.select(sa.func.max(listener.c.number))).scalar()
+            number = 0 if highest is None else highest + 1
+            token = random_letters()
+            result = connection.execute(
+                listener.insert().values(
+                    name=name, number=number, token=token, invited_at=now(), part_begun=0
+                )
+            )
+            assign(connection, current, result.inserted_primary_key[0], number)
+            return token
+
+    def find(self, token: str | None) -> Listener | None:
+        """The listener of a personal link, with the step they are at; None for an unknown secret."""
+        if not token:
+            return None
+        with reading(self.engine) as connection:
+            row = connection.execute(sa.select(listener).where(listener.c.token == token)).mappings().first()
+            if row is None:
+                return None
+            step = next_step(listeners.states(connection, row["id"])[row["id"]])
+        kept = ("id", "number", "name", "tab", "part_begun", "playback")
+        return Listener(**{name: row[name] for name in kept}, step=step)
+
+    def listeners(self) -> list[Progress]:
+        """All listeners in the order of their invitation."""
+        return listeners.progress(self.engine)
+
+    def claim(self, listener_id: int, tab: str) -> None:
+        """From now on this browser tab writes for the listener, and no other one."""
+        self._mark(listener_id, tab=tab)
+
+    def consent(self, listener_id: int, version: str) -> None:
+        """Keeps when the listener agreed, and to which version of the text; the first time counts."""
+        self._mark(listener_id, once="consent_at", consent_version=version)
+
+    def sound_check(self, listener_id: int, playback: str) -> None:
+        """The listener hears the tone; `playback` is what they listen on, one of protocol.PLAYBACK."""
+        if playback not in PLAYBACK:
+            raise StoreError(f"playback = {playback!r}; it must be one of {', '.join(PLAYBACK)}")
+        self._mark(listener_id, once="sound_check_at", playback=playback)
+
+    def begin_part(self, listener_id: int, part: int) -> None:
+        """The listener leaves the page before a part; never goes back to an earlier one."""
+        with self.engine.begin() as connection:
+            connection.execute(
+                listener.update()
+                .where(listener.c.id == listener_id, listener.c.part_begun < part)
+                .values(part_begun=part, last_seen_at=now())
+            )
+
+    def _mark(self, listener_id: int, *, once: str | None = None, **values: Any) -> None:
+        moment = now()
+        change = listener.update().where(listener.c.id == listener_id)
+        if once:
+            change = change.where(listener.c[once].is_(None))
+            values[once] = moment
+        with self.engine.begin() as connection:
+            connection.execute(change.values(**values, last_seen_at=moment))
+
+    # trials and answers
+
+    def show(self, listener_id: int, slot: int) -> Draft:
+        """The trial a listener is at: its play key and what is answered so far. Timed at first."""
+        return answering.show(self.engine, listener_id, slot)
+
+    def save(
+        self,
+        listener_id: int,
+        slot: int,
+        *,
+        tab: str,
+        changes: Mapping[str, Any] | None = None,
+        listening: Listening | None = None,
+        submit: bool = False,
+        require_heard: bool = True,
+    ) -> Saved:
+        """Saves changed fields and, with `submit`, makes the answer final, in one transaction.
+
+        Saving twice is saving once: equal values add no revision, and a final answer stays as it is. A slot
+        that is not the listener's next one, or a tab that is not theirs, changes nothing.
+
+        Raises answering.OtherTab when another tab has taken over, protocol.AnswerError for impossible values,
+        StoreError for a slot out of order.
+        """
+        return answering.save(
+            self.engine,
+            listener_id,
+            slot,
+            tab=tab,
+            changes=changes or {},
+            listening=listening,
+            submit=submit,
+            require_heard=require_heard,
+        )
+
+    def clip(self, play_key: str, token: str | None) -> Clip | None:
+        """The clip behind a play key, for the listener it belongs to and nobody else."""
+        with reading(self.engine) as connection:
+            row = connection.execute(
+                sa.select(trial.c.listener_id, trial.c.slot, trial.c.set_name, trial.c.stimulus_id)
+                .join(listener, listener.c.id == trial.c.listener_id)
+                .where(
+                    trial.c.play_key == play_key,
+                    listener.c.token == (token or ""),
+                    listener.c.revoked_at.is_(None),
+                )
+            ).first()
+            if row is None:
+                return None
+            return Clip(*row, file_format=newest(connection).file_format)
+
+    def log_play(
+        self, clip: Clip, kind: str, *, seconds_heard: float | None, position_seconds: float | None
+    ) -> None:
+        """Records what the player reports by itself, apart from answers."""
+        with self.engine.begin() as connection:
+            connection.execute(
+                play_event.insert().values(
+                    listener_id=clip.listener_id,
+                    slot=clip.slot,
+                    at=now(),
+                    kind=kind,
+                    seconds_heard=seconds_heard,
+                    position_seconds=position_seconds,
+                )
+            )
+
+    # the final form
+
+    def final_texts(self, listener_id: int) -> dict[int, str]:
+        """The open questions answered so far: number -> text."""
+        with reading(self.engine) as connection:
+            rows = connection.execute(
+                sa.select(final_answer.c.number, final_answer.c.text).where(
+                    final_answer.c.listener_id == listener_id
+                )
+            )
+            return {row.number: row.text for row in rows}
+
+    def save_final(
+        self,
+        listener_id: int,
+        *,
+        tab: str,
+        questions: Sequence[str],
+        texts: Mapping[int, str | None],
+        finish: bool,
+    ) -> bool:
+        """Saves the open answers (number from 1 -> text) and, with `finish`, ends the listener's study.
+
+        Returns whether the listener has finished. What is finished stays as it is; clips left to answer keep
+        it open. Raises answering.OtherTab when another tab has taken over.
+        """
+        with self.engine.begin() as connection:
+            row = answering.owner(connection, listener_id, tab)
+            step = next_step(listeners.states(connection, listener_id)[listener_id])
+            if step.page is not Page.FINAL:
+                return row["finished_at"] is not None
+            moment = now()
+            for number, question in enumerate(questions, start=1):
+                if number in texts or finish:
+                    answering.put_final(connection, listener_id, number, question, texts.get(number), moment)
+            changes = {"last_seen_at": moment} | ({"finished_at": moment} if finish else {})
+            connection.execute(listener.update().where(listener.c.id == listener_id).values(**changes))
+            return finish
+
+    # what goes to the analysis
+
+    def answers(self, *, practice: bool = False) -> list[dict[str, Any]]:
+        """Every final answer, without truth; see study.room.export.answers for the columns."""
+        return export.answers(self.engine, practice=practice)
+
+    def final_forms(self) -> list[dict[str, Any]]:
+        """Every open answer: listener, number, question, text, saved_at."""
+        return export.final_forms(self.engine)
