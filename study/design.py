@@ -308,5 +308,3 @@ def _named_by_file(table: Any) -> Any:
         stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(table["file"]).stem).strip("-_.")[:64]
         return table | {"name": stem or "clip"}
     return table
-
-

@@ -1,12 +1,12 @@
 """The folder of one study, and where everything in it lies.
 
-    study.toml            the design
-    models/               training runs
-    pool/, pool/pool.csv  every clip before blinding, with where it came from
-    sets/SET/ID.wav       what listeners hear; sets/practice beside them
-    private/              key.csv (the truth), audit, build record, researcher's token: for its owner alone
-    responses.sqlite      the answers
-    report/               what `study report` writes
+study.toml            the design
+models/               training runs
+pool/, pool/pool.csv  every clip before blinding, with where it came from
+sets/SET/ID.wav       what listeners hear; sets/practice beside them
+private/              key.csv (the truth), audit, build record, researcher's token: for its owner alone
+responses.sqlite      the answers
+report/               what `study report` writes
 """
 
 from __future__ import annotations
@@ -97,12 +97,14 @@ class StudyFolder:
     def stimulus(self, set_name: str, stimulus_id: str) -> Path:
         """The file a listener hears. Raises: FolderError for an id that is none or has no file."""
         if not STIMULUS_ID.fullmatch(stimulus_id) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", set_name):
-            raise FolderError(f"{set_name!r}/{stimulus_id!r} is no stimulus; ids are 8 characters of a-z and 2-9")
+            told = f"{set_name!r}/{stimulus_id!r} is no stimulus"
+            raise FolderError(f"{told}; ids are 8 characters of a-z and 2-9")
         for suffix in _FORMATS:
             file = self.sets / set_name / f"{stimulus_id}.{suffix}"
             if file.is_file():
                 return file
-        raise FolderError(f"{self.sets / set_name}: stimulus {stimulus_id} has no file; run `study build` again")
+        told = f"{self.sets / set_name}: stimulus {stimulus_id} has no file"
+        raise FolderError(f"{told}; run `study build` again")
 
     def make_private(self) -> Path:
         """Make private/ readable by its owner alone, whatever the umask, and return it."""

@@ -1,0 +1,116 @@
+"""Systems that make music, behind one interface.
+
+A backend is one file in this folder, named after the backend, that defines `BACKEND`: an object with the
+members of `Backend`. Nothing else has to be changed or registered. Heavy imports belong inside its functions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+
+class BackendError(ValueError):
+    """A backend cannot be used. `key` names the option at fault, where one is."""
+
+    def __init__(self, message: str, *, key: str = ""):
+        super().__init__(message)
+        self.key = key
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the study's grid: clips that differ in nothing but their seed."""
+
+    source: str  # the source's name
+    file: Path
+    start: float  # s into the file
+    seconds: float  # length of the passage
+    mode: str  # UMG or VAR
+    epochs: int | None  # optimiser steps per scale, where the backend counts any
+    backend: str  # as it stands in the key; for imported clips the system that made them
+    file_sha256: str = ""
+
+    @property
+    def name(self) -> str:
+        """The stem of its clips' names."""
+        parts = [self.source, self.mode, None if self.epochs is None else str(self.epochs)]
+        if self.backend != "caw":
+            parts.insert(1, self.backend)
+        return "-".join(part for part in parts if part)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip that a backend made."""
+
+    name: str
+    samples: np.ndarray  # float32 [n], mono
+    rate: int  # Hz
+    seed: int | None
+    run: str  # the training run it came from, as a path inside models/; "" where there is none
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a backend is asked for: the clips of one cell that are missing."""
+
+    cell: Cell
+    names: Sequence[str]
+    seconds: float  # every clip must last at least so long
+    seed: int  # the study's
+    models: Path  # the folder for training runs
+    options: Mapping[str, Any] = field(default_factory=dict)  # [backend.NAME] of study.toml
+
+
+Tell = Callable[[float, str], None]  # share of the task that is done (0..1), and what is being done
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """What a backend offers."""
+
+    name: str
+    needs: str  # one line: what must be there for it to run
+    counts_epochs: bool  # whether a source must name epoch counts
+
+    def validate(self, options: Mapping[str, Any]) -> None:
+        """Raise BackendError (with its key) for an option that is unknown or wrong."""
+
+    def recipe(self, task: Task) -> dict[str, Any]:
+        """All that decides how the clips sound besides cell, seed and seconds. JSON values only."""
+
+    def cost(self, task: Task) -> float:
+        """Work of the task, in about seconds on two cores: it only shapes the progress bar."""
+
+    def make(self, task: Task, tell: Tell) -> Iterator[Clip]:
+        """Train where needed, going on where an interrupted training stopped, then yield each clip asked for.
+
+        A clip is yielded as soon as it is made; its level is the model's own and may exceed full scale.
+        Raises: ValueError (BackendError or the model's own) with one line for what a user can mend.
+        """
+
+
+def names() -> list[str]:
+    """Every backend there is, by its file's name."""
+    return sorted(found.name for found in pkgutil.iter_modules(__path__))
+
+
+def get(name: str) -> Backend:
+    """The backend of that name. Raises: BackendError naming those there are."""
+    if name not in names():
+        raise BackendError(f"there is no backend {name!r}; there are: {', '.join(names())}", key="backend")
+    return importlib.import_module(f"{__name__}.{name}").BACKEND
+
+
+def seed_for(seed: int, *parts: str | int) -> int:
+    """A seed below 2**31 that follows from the study's seed and some names, and from nothing else."""
+    text = "/".join(str(part) for part in (seed, *parts))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1

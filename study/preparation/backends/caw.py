@@ -1,0 +1,134 @@
+"""Catch-A-Waveform: one model per passage and epoch count, trained here.
+
+A run lies in models/SOURCE-EPOCHS/ and serves both modes. Beside it, SOURCE-EPOCHS.recipe.json keeps what it
+was trained from, written before training starts, so that a run is never taken for one it is not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from caw import audio
+from study import atomic
+from study.preparation.backends import BackendError, Clip, Task, Tell, seed_for
+
+_SECONDS_PER_EPOCH = 0.15  # guesses for the progress bar alone
+_SECONDS_PER_CLIP = 2.0
+
+
+class CawBackend:
+    """Options of [backend.caw]: preset, device, and any other field of caw.config.Settings."""
+
+    name = "caw"
+    needs = "nothing else; a GPU makes it faster"
+    counts_epochs = True
+
+    def validate(self, options: Mapping[str, Any]) -> None:
+        for key in ("epochs", "seed"):
+            if key in options:
+                place = "[[source]] epochs" if key == "epochs" else "[study] seed"
+                raise BackendError(f"{key} is set by {place}; delete it here", key=key)
+        self._settings(options, epochs=1, seed=0)
+
+    def recipe(self, task: Task) -> dict[str, Any]:
+        options = {key: value for key, value in task.options.items() if key != "device"}
+        return {"preset": "fast"} | options
+
+    def cost(self, task: Task) -> float:
+        trained = self._is_complete(self._folder(task))
+        training = 0.0 if trained else _SECONDS_PER_EPOCH * (task.cell.epochs or 1)
+        return training + _SECONDS_PER_CLIP * len(task.names)
+
+    def make(self, task: Task, tell: Tell) -> Iterator[Clip]:
+        """Raises: BackendError for a run of another recipe; caw's ValueErrors for what it refuses."""
+        folder = self._folder(task)
+        share = _SECONDS_PER_CLIP * len(task.names) / self.cost(task)
+        run = self._trained(task, folder, lambda done, text: tell((1 - share) * done, text))
+        for made, name in enumerate(task.names):
+            tell(1 - share + share * made / len(task.names), f"make {name}")
+            seed = seed_for(task.seed, name)
+            if task.cell.mode == "UMG":
+                samples = run.generate(task.seconds, seed=seed)
+            else:
+                samples = run.vary(seed=seed)
+            yield Clip(name, samples, run.rate, seed, folder.name)
+
+    def _trained(self, task: Task, folder: Path, tell: Tell):
+        """The run of this task's source and epochs: loaded, gone on with, or trained from nothing."""
+        from caw import runs
+
+        self._claim(task, folder)
+        if self._is_complete(folder):
+            return runs.load(folder)
+        from caw.training import train
+
+        tell(0.0, f"train {folder.name}")
+        cell = task.cell
+        samples, rate = audio.read(cell.file, start=cell.start, seconds=cell.seconds)
+        source = {"file": cell.file.name, "sha256": cell.file_sha256}
+        source |= {"start": cell.start, "seconds": cell.seconds}
+        # the seed leaves the epochs out, so that the runs of one source differ in their epochs alone
+        settings = self._settings(
+            task.options, epochs=cell.epochs, seed=seed_for(task.seed, "train", cell.source)
+        )
+
+        def told(progress) -> None:
+            where = (
+                f"scale {progress.scale} of {progress.scales}, epoch {progress.epoch} of {progress.epochs}"
+            )
+            tell(progress.fraction, f"train {folder.name}: {where}")
+
+        return train(
+            samples,
+            rate,
+            folder,
+            settings=settings,
+            source=source,
+            resume=folder.exists(),
+            progress=told,
+        )
+
+    def _claim(self, task: Task, folder: Path) -> None:
+        """Bind the run folder to this task's recipe, or refuse a folder bound to another."""
+        cell = task.cell
+        passage = {"sha256": cell.file_sha256, "start": cell.start, "seconds": cell.seconds}
+        recipe = self.recipe(task) | passage | {"epochs": cell.epochs, "seed": task.seed}
+        file = folder.with_name(folder.name + ".recipe.json")
+        if folder.exists():
+            found = json.loads(file.read_text()) if file.exists() else {}
+            differing = sorted(key for key in recipe | found if recipe.get(key) != found.get(key))
+            if differing:
+                told = f"{folder}: was trained from something else ({', '.join(differing)} differ)"
+                raise BackendError(f"{told}; move or delete the folder, or put study.toml back")
+        else:
+            atomic.write(file, json.dumps(recipe, indent=1, sort_keys=True) + "\n")
+
+    def _settings(self, options: Mapping[str, Any], *, epochs: int | None, seed: int):
+        from caw import config
+
+        changes = {key: value for key, value in options.items() if key != "preset"}
+        try:
+            return config.preset(options.get("preset", "fast"), **changes, epochs=epochs, seed=seed)
+        except (config.SettingsError, TypeError) as error:
+            text = str(error)
+            named = [key for key in options if key in text]
+            raise BackendError(text, key=named[0] if named else "") from None
+
+    def _folder(self, task: Task) -> Path:
+        return task.models / f"{task.cell.source}-{task.cell.epochs}"
+
+    def _is_complete(self, folder: Path) -> bool:
+        if not folder.exists():
+            return False
+        from caw import runs
+
+        try:
+            return runs.load(folder).complete
+        except runs.RunError:
+            return False
+
+
+BACKEND = CawBackend()

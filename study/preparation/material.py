@@ -1,0 +1,162 @@
+"""What a study is made from: passages of sources, cells of the grid, imported clips.
+
+Faults that only the files and the backends can show are found here, before hours of training.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from caw import audio
+from study import atomic
+from study.design import LONGEST_DEFAULT_PASSAGE, Design, DesignError, KeyPath, Source
+from study.folder import StudyFolder
+from study.preparation import backends
+from study.preparation.backends import BackendError, Cell
+
+ORIGINAL = "original"  # the backend of real clips, as the key names it
+
+
+@dataclass(frozen=True)
+class Passage:
+    """The piece of a source that models learn from and originals are cut from."""
+
+    source: str
+    file: Path
+    start: float  # s
+    seconds: float
+    file_seconds: float  # length of the whole file
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Fake:
+    """A clip that is made or imported."""
+
+    name: str
+    cell: Cell
+
+
+def clip_seconds(design: Design) -> float:
+    """How long a clip must last before it is trimmed and cut to length."""
+    return design.stimuli.seconds + 2 * design.stimuli.trim
+
+
+def passages(design: Design, folder: StudyFolder) -> dict[str, Passage]:
+    """The passage of each source, by its name.
+
+    Raises: DesignError for a file that is missing, unusable or shorter than asked.
+    """
+    found: dict[str, Passage] = {}
+    for index, source in enumerate(design.sources):
+        here: KeyPath = ("source", index)
+        file = folder.path / source.file
+        length = _length(design, here, source.file, file)
+        rest = length - source.start
+        if rest <= 0:
+            what = f"{source.file} is {length:.2f} s long"
+            raise design.error((*here, "start"), source.start, what, "start earlier")
+        if source.seconds is not None and source.seconds > rest + 1e-3:
+            what = f"{source.file} is {length:.2f} s long, {rest:.2f} s of it from second {source.start:g} on"
+            raise design.error((*here, "seconds"), source.seconds, what, f"ask for at most {rest:.2f}")
+        seconds = min(rest, source.seconds or LONGEST_DEFAULT_PASSAGE)
+        _require_length(design, here, source, seconds)
+        sha256 = atomic.sha256(file)
+        found[source.name] = Passage(source.name, file, source.start, seconds, length, sha256)
+    return found
+
+
+def check_backends(design: Design) -> None:
+    """Raises: DesignError for a backend that there is none of, and for options that it refuses."""
+    for index, source in enumerate(design.sources):
+        here: KeyPath = ("source", index)
+        try:
+            backend = backends.get(source.backend)
+        except BackendError as error:
+            raise design.error((*here, "backend"), source.backend, *said(error)) from None
+        if source.modes and backend.counts_epochs and not source.epochs:
+            raise design.error(here, None, "names no epoch counts", "add them, as epochs = [1500, 3000]")
+        if source.epochs and not backend.counts_epochs:
+            what = f"the backend {backend.name} counts no epochs"
+            raise design.error((*here, "epochs"), list(source.epochs), what, "delete this key")
+    for name, options in design.backends.items():
+        try:
+            backends.get(name).validate(options)
+        except BackendError as error:
+            path: KeyPath = ("backend", name, error.key) if error.key in options else ("backend", name)
+            raise design.error(path, options.get(error.key), *said(error)) from None
+
+
+def cells(design: Design, found: dict[str, Passage]) -> dict[Cell, int]:
+    """Every cell of the grid and how many clips it holds; cells of one training run stand side by side."""
+    grid: dict[Cell, int] = {}
+    for source in design.sources:
+        passage = found[source.name]
+        for epochs in source.epochs or (None,):
+            for mode in source.modes:
+                cell = Cell(
+                    source=source.name,
+                    file=passage.file,
+                    start=passage.start,
+                    seconds=passage.seconds,
+                    mode=mode,
+                    epochs=epochs,
+                    backend=source.backend,
+                    file_sha256=passage.sha256,
+                )
+                grid[cell] = source.clips
+    return grid
+
+
+def imports(design: Design, folder: StudyFolder) -> list[Fake]:
+    """The imported clips. Raises: DesignError for one that is missing, unusable or too short."""
+    found = []
+    for index, entry in enumerate(design.imported):
+        here: KeyPath = ("imported", index)
+        file = folder.path / entry.file
+        if entry.backend == ORIGINAL:
+            what = f"{ORIGINAL!r} stands for real clips"
+            raise design.error((*here, "backend"), entry.backend, what, "name the system that made the clip")
+        length = _length(design, here, entry.file, file)
+        if length < clip_seconds(design) - 1e-3:
+            what = f"is {length:.2f} s long, a stimulus takes {clip_seconds(design):g} s with its trim"
+            mend = "import a longer clip, or lower stimuli.seconds or stimuli.trim"
+            raise design.error((*here, "file"), entry.file, what, mend)
+        cell = Cell(
+            source=entry.source,
+            file=file,
+            start=0.0,
+            seconds=length,
+            mode=entry.mode,
+            epochs=entry.epochs,
+            backend=entry.backend,
+            file_sha256=atomic.sha256(file),
+        )
+        found.append(Fake(entry.name, cell))
+    return found
+
+
+def said(error: ValueError, file: Path | None = None) -> tuple[str, str]:
+    """What is wrong and its mend, from the one line of an error about `file`."""
+    text = str(error).removeprefix(f"{file}: ")
+    what, _, mend = text.rpartition("; ")
+    return (what, mend) if what else (text, "see the comments that `study init` writes")
+
+
+def _length(design: Design, here: KeyPath, name: str, file: Path) -> float:
+    try:
+        return audio.inspect(file).seconds
+    except audio.AudioError as error:
+        raise design.error((*here, "file"), name, *said(error, file)) from None
+
+
+def _require_length(design: Design, here: KeyPath, source: Source, seconds: float) -> None:
+    needed = clip_seconds(design)
+    if seconds >= needed - 1e-6:
+        return
+    what = f"this passage of {source.file} lasts {seconds:.2f} s, a stimulus takes {needed:g} s with its trim"
+    mend = "take a longer passage, or lower stimuli.seconds or stimuli.trim"
+    key = "seconds" if source.seconds is not None else "file"
+    fault: DesignError = design.error((*here, key), getattr(source, key), what, mend)
+    raise fault

@@ -1,0 +1,184 @@
+"""What a build has to make, and which clips go into which set.
+
+All of it follows from the design, the files it names and its seed; nothing is written here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from study.design import Design, Set
+from study.folder import StudyFolder
+from study.preparation import material
+from study.preparation.backends import Cell, Task, seed_for
+from study.preparation.excerpts import longest_overlap, place_excerpts
+from study.preparation.material import ORIGINAL, Fake, Passage, clip_seconds
+
+PRACTICE = "practice"
+
+
+@dataclass(frozen=True)
+class Original:
+    """An excerpt of a passage, to be brought along as it is."""
+
+    name: str
+    passage: Passage
+    start: float  # s into the file
+    mode: str  # of the set it is for
+
+
+@dataclass
+class Plan:
+    """The whole build. `picks`: set name (practice included) -> names in the pool."""
+
+    tasks: list[tuple[str, Task]] = field(default_factory=list)  # (name of the backend, what it shall make)
+    originals: list[Original] = field(default_factory=list)
+    picks: dict[str, list[str]] = field(default_factory=dict)
+    remarks: dict[str, str] = field(default_factory=dict)  # clip -> the researcher's words
+    notes: list[str] = field(default_factory=list)  # what the researcher should know
+
+
+def make(design: Design, folder: StudyFolder) -> Plan:
+    """Raises: DesignError for files that are missing, unusable or too short, for backends and options that
+    there are none of, and for sets that ask for more clips than there are."""
+    plan = Plan()
+    passages = material.passages(design, folder)
+    material.check_backends(design)
+    grid = material.cells(design, passages)
+    imports = material.imports(design, folder)
+    spare = _draw_sets(design, plan, grid, imports)
+    _draw_practice(design, plan, grid, spare)
+    _place_originals(design, plan, passages)
+    for fake in imports:
+        plan.tasks.append(("imported", _task(design, folder, fake.cell, [fake.name], {})))
+    for cell, clips in grid.items():
+        names = [_clip_name(cell, number) for number in range(1, clips + 1)]
+        options = design.backends.get(cell.backend, {})
+        plan.tasks.append((cell.backend, _task(design, folder, cell, names, options)))
+    plan.remarks = {entry.name: entry.remark for entry in design.imported}
+    _require_unique(design, plan)
+    return plan
+
+
+def balanced(fakes: Sequence[Fake], count: int, dice: np.random.Generator) -> list[Fake]:
+    """`count` of the fakes, as evenly over (source, backend, epochs) as they allow; which ones is drawn."""
+    groups: dict[tuple, list[Fake]] = {}
+    for fake in fakes:
+        groups.setdefault((fake.cell.source, fake.cell.backend, fake.cell.epochs), []).append(fake)
+    piles = [[pile[index] for index in dice.permutation(len(pile))] for pile in groups.values()]
+    picked: list[Fake] = []
+    while len(picked) < count:
+        full = [pile for pile in piles if pile]
+        for index in dice.permutation(len(full))[: count - len(picked)]:
+            picked.append(full[index].pop())
+    return picked
+
+
+def _draw_sets(design: Design, plan: Plan, grid: dict[Cell, int], imports: list[Fake]) -> list[Fake]:
+    """Pick each set's fakes. Returns the made clips that are left over."""
+    made = [Fake(_clip_name(cell, n), cell) for cell, clips in grid.items() for n in range(1, clips + 1)]
+    used: set[str] = set()
+    for name, chosen in design.sets.items():
+        seed = design.study.seed if chosen.seed is None else chosen.seed
+        dice = np.random.default_rng(seed_for(seed, "set", name))
+        mode = design.mode_of(name)
+        brought = [fake for fake in imports if _fits(fake, mode, chosen) and fake.name not in used]
+        brought = balanced(brought, min(chosen.imported, len(brought)), dice)
+        fitting = [fake for fake in made if _fits(fake, mode, chosen) and fake.name not in used]
+        wanted = chosen.fakes - len(brought)
+        if wanted > len(fitting):
+            what = f"{wanted} made clips are wanted beside {len(brought)} imported"
+            what = f"{what}, the cells give {len(fitting)}"
+            mend = "raise `clips` of a [[source]], import more, or lower `fakes`"
+            raise design.error(("set", name, "fakes"), chosen.fakes, what, mend)
+        plan.picks[name] = [fake.name for fake in [*brought, *balanced(fitting, wanted, dice)]]
+        used.update(plan.picks[name])
+    return [fake for fake in made if fake.name not in used]
+
+
+def _fits(fake: Fake, mode: str, chosen: Set) -> bool:
+    return fake.cell.mode == mode and (
+        not chosen.cells
+        or any(
+            entry.source in (None, fake.cell.source)
+            and entry.epochs in (None, fake.cell.epochs)
+            and entry.backend in (None, fake.cell.backend)
+            for entry in chosen.cells
+        )
+    )
+
+
+def _draw_practice(design: Design, plan: Plan, grid: dict[Cell, int], spare: list[Fake]) -> None:
+    """Practice takes clips that no set holds; where none is left over, cells are asked for one more."""
+    wanted = design.listening.practice - _practice_originals(design)
+    dice = np.random.default_rng(seed_for(design.study.seed, PRACTICE))
+    drawn = balanced(spare, min(wanted, len(spare)), dice)
+    cells = list(grid)
+    while cells and len(drawn) < wanted:
+        cell = cells[len(drawn) % len(cells)]
+        grid[cell] += 1
+        drawn.append(Fake(_clip_name(cell, grid[cell]), cell))
+    if len(drawn) < wanted:
+        had = len(drawn) + _practice_originals(design)
+        plan.notes.append(
+            f"practice has {had} clips instead of {design.listening.practice}: none is left over"
+        )
+    plan.picks[PRACTICE] = [fake.name for fake in drawn]
+
+
+def _practice_originals(design: Design) -> int:
+    return design.listening.practice // 2 if design.sources else 0
+
+
+def _place_originals(design: Design, plan: Plan, passages: dict[str, Passage]) -> None:
+    """Choose where originals are cut: side by side within a set, and apart across sets as far as it goes."""
+    length = clip_seconds(design)
+    taken: dict[str, list[float]] = {source: [] for source in passages}
+    counts = {name: chosen.originals for name, chosen in design.sets.items()}
+    counts[PRACTICE] = _practice_originals(design)
+    for set_name, count in counts.items():
+        if count and not passages:
+            what, mend = "there is no [[source]] to cut them from", "add one, or set originals = 0"
+            raise design.error(("set", set_name, "originals"), count, what, mend)
+        dice = np.random.default_rng(seed_for(design.study.seed, ORIGINAL, set_name))
+        order = [list(passages)[index] for index in dice.permutation(len(passages))]
+        for source, share in Counter(order[index % len(order)] for index in range(count)).items():
+            passage = passages[source]
+            first, last = passage.start, passage.start + passage.seconds
+            if set_name == PRACTICE and passage.file_seconds - last >= share * length:
+                first, last = last, passage.file_seconds  # what no set can hold
+            starts, overlap = place_excerpts(share, length, first, last, taken[source], dice)
+            across = longest_overlap(starts, taken[source], length)
+            told = f"{set_name}: originals from {source} ({passage.seconds:.1f} s)"
+            if overlap > 0:
+                plan.notes.append(f"{told} share up to {overlap:.1f} s, as {share} x {length:g} s do not fit")
+            if across > 0:
+                plan.notes.append(f"{told} share up to {across:.1f} s with those of another set")
+            taken[source].extend(starts)
+            mode = design.mode_of(next(iter(design.sets)) if set_name == PRACTICE else set_name)
+            for number, start in enumerate(starts, start=1):
+                original = Original(f"{source}-{ORIGINAL}-{set_name}-{number}", passage, start, mode)
+                plan.originals.append(original)
+                plan.picks[set_name].append(original.name)
+
+
+def _clip_name(cell: Cell, number: int) -> str:
+    return f"{cell.name}-{number}"
+
+
+def _task(design: Design, folder: StudyFolder, cell: Cell, names: list[str], options: dict) -> Task:
+    return Task(cell, names, clip_seconds(design), design.study.seed, folder.models, options)
+
+
+def _require_unique(design: Design, plan: Plan) -> None:
+    """An import may bear the name of a clip that is made here: then the two could be mixed up."""
+    made = {name for backend, task in plan.tasks if backend != "imported" for name in task.names}
+    made |= {original.name for original in plan.originals}
+    for index, entry in enumerate(design.imported):
+        if entry.name in made:
+            what, mend = "is the name of a clip that is made here", "give it another `name`"
+            raise design.error(("imported", index, "name"), entry.name, what, mend)

@@ -1,0 +1,82 @@
+"""The pool: every clip before blinding, as 24-bit WAV, with a row each on where it came from."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from caw import audio
+from study import atomic
+from study.folder import StudyFolder
+
+COLUMNS = (
+    "name",
+    "file",
+    "backend",
+    "mode",
+    "epochs",
+    "source",
+    "seed",
+    "run",
+    "made_at",
+    "sha256",
+    "start",  # s into the source's file, for originals
+    "gain_db",  # what a clip above full scale was lowered by to fit into the file
+    "remark",
+    "recipe",  # digest of all that decides how the clip sounds
+)
+_CEILING = 0.999
+
+
+class PoolError(ValueError):
+    """A clip in the pool is not the one its row describes."""
+
+
+class Pool:
+    """pool/ and pool/pool.csv. A clip counts as there when its row, its recipe and its bytes agree."""
+
+    def __init__(self, folder: StudyFolder):
+        self.folder = folder
+        self.rows = {row["name"]: row for row in atomic.read_csv(folder.pool_table)}
+
+    def has(self, name: str, recipe: str) -> bool:
+        """Whether the clip is there and made by that recipe.
+
+        Raises: PoolError when its file was changed after it was made.
+        """
+        row = self.rows.get(name)
+        if row is None or row.get("recipe") != recipe or not self.path(name).is_file():
+            return False
+        if atomic.sha256(self.path(name)) != row["sha256"]:
+            told = f"{self.path(name)}: was changed after it was made"
+            raise PoolError(f"{told}; delete it to have it made again, or bring it in as [[imported]]")
+        return True
+
+    def path(self, name: str) -> Path:
+        return self.folder.pool / f"{name}.wav"
+
+    def add(self, name: str, samples: np.ndarray, rate: int, **facts: Any) -> dict[str, str]:
+        """Write the clip, then its row. Interrupted in between, the clip is simply made again.
+
+        samples: float32 [n] at `rate` Hz. A clip above full scale is lowered to fit, and its row says so.
+        """
+        peak = float(np.abs(samples).max(initial=0.0))
+        gain = min(1.0, _CEILING / peak) if peak > 1.0 else 1.0
+        audio.write(self.path(name), samples * np.float32(gain), rate, subtype="PCM_24")
+        row = dict.fromkeys(COLUMNS, "") | {
+            key: "" if fact is None else str(fact) for key, fact in facts.items()
+        }
+        row["name"], row["file"] = name, self.path(name).name
+        row["gain_db"] = f"{20 * np.log10(gain):.2f}" if gain < 1.0 else ""
+        row["made_at"] = datetime.now(UTC).isoformat(timespec="seconds")
+        row["sha256"] = atomic.sha256(self.path(name))
+        self.rows[name] = row
+        atomic.write_csv(self.folder.pool_table, COLUMNS, self.rows.values())
+        return row
+
+    def read(self, name: str) -> tuple[np.ndarray, int]:
+        """Samples float32 [n] and rate in Hz."""
+        return audio.read(self.path(name))
