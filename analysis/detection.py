@@ -1,0 +1,203 @@
+"""Signal detection for a yes/no listening task: counts in, estimates and intervals out.
+
+Convention, as in every table and plot: the *signal* is a machine-made clip. A hit is "fake" said of a fake, a
+miss "real" said of a fake (the listener was fooled), a false alarm "fake" said of an original, a correct
+rejection "real" said of an original. Rates and areas are proportions in [0, 1]; d' and c are in standard
+deviations of the internal noise. Intervals are two-sided at `level`. All functions are pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+# Score of a trial for the ROC: how fake the clip seemed (statistics of the founding study).
+FAKENESS = {"difficult": 1, "dont_know": 2, "other": 2, None: 2, "easy": 3}
+
+
+class DetectionError(ValueError):
+    """Counts that cannot be counts, or a class of clips that is empty."""
+
+
+class Interval(NamedTuple):
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The 2 x 2 table of one listener (or of any set of trials)."""
+
+    hits: int
+    misses: int
+    false_alarms: int
+    correct_rejections: int
+
+    def __post_init__(self):
+        for name, count in vars(self).items():
+            if count < 0 or count != int(count):
+                raise DetectionError(f"{name} is {count}; a count is a whole number, 0 or more")
+
+    @property
+    def fakes(self) -> int:
+        return self.hits + self.misses
+
+    @property
+    def originals(self) -> int:
+        return self.false_alarms + self.correct_rejections
+
+    @classmethod
+    def of(cls, truth, verdict) -> Counts:
+        """Counts from two equally long sequences of "real" and "fake"."""
+        truth, verdict = np.asarray(truth, dtype=object), np.asarray(verdict, dtype=object)
+        fake, said = truth == "fake", verdict == "fake"
+        return cls(
+            int((fake & said).sum()),
+            int((fake & ~said).sum()),
+            int((~fake & said).sum()),
+            int((~fake & ~said).sum()),
+        )
+
+
+def wilson(k: float, n: int, level: float = 0.95) -> Interval:
+    """Score interval of a proportion k / n. Wilson (1927), JASA 22:209-212."""
+    _check_proportion(k, n)
+    z = stats.norm.isf((1 - level) / 2)
+    share = k / n
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return Interval(0.0 if k == 0 else float(centre - half), 1.0 if k == n else float(centre + half))
+
+
+def clopper_pearson(k: int, n: int, level: float = 0.95) -> Interval:
+    """Exact, never anticonservative interval of a proportion. Clopper & Pearson (1934), Biometrika 26:404."""
+    _check_proportion(k, n)
+    alpha = (1 - level) / 2
+    low = 0.0 if k == 0 else float(stats.beta.ppf(alpha, k, n - k + 1))
+    return Interval(low, 1.0 if k == n else float(stats.beta.isf(alpha, k + 1, n - k)))
+
+
+def newcombe(k1: int, n1: int, k2: int, n2: int, level: float = 0.95) -> Interval:
+    """Interval of k1/n1 - k2/n2 for independent proportions, from their Wilson limits.
+
+    Newcombe (1998), Statistics in Medicine 17:873-890, method 10.
+    """
+    one, two = wilson(k1, n1, level), wilson(k2, n2, level)
+    p1, p2 = k1 / n1, k2 / n2
+    return Interval(
+        float(p1 - p2 - np.hypot(p1 - one.low, two.high - p2)),
+        float(p1 - p2 + np.hypot(one.high - p1, p2 - two.low)),
+    )
+
+
+def goodman(counts, level: float = 0.95) -> list[Interval]:
+    """Simultaneous intervals of multinomial proportions. Goodman (1965), Technometrics 7:247-254.
+
+    `counts`: one per category; each interval is a score interval at level 1 - alpha / categories.
+    """
+    counts = [int(count) for count in counts]
+    alone = 1 - (1 - level) / len(counts)
+    return [wilson(count, sum(counts), alone) for count in counts]
+
+
+def youden(counts: Counts, level: float = 0.95) -> tuple[float, Interval]:
+    """J = P("fake" | fake) - P("fake" | original), in [-1, 1], with Newcombe's interval.
+
+    Balanced accuracy is (1 + J) / 2 and the HYPE error (1 - J) / 2, so their intervals follow from this one.
+    Raises DetectionError where a class is empty.
+    """
+    _check_classes(counts)
+    index = counts.hits / counts.fakes - counts.false_alarms / counts.originals
+    return index, newcombe(counts.hits, counts.fakes, counts.false_alarms, counts.originals, level)
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """d' and criterion c of one listener, each with its standard error."""
+
+    d_prime: float
+    d_prime_se: float
+    criterion: float
+    criterion_se: float
+
+
+def sensitivity(counts: Counts) -> Sensitivity:
+    """d' = z(H) - z(F) and c = -(z(H) + z(F)) / 2 with the log-linear correction.
+
+    Each count gets 0.5 and each class 1, always, so that d' is finite and comparable between listeners; it
+    is shrunken towards 0 (Hautus 1995, Behavior Research Methods 27:46-51). Positive c: the listener leans
+    to "real". Standard errors by Gourevitch & Galanter (1967), Psychometrika 32:25-33, at the corrected
+    rates. Raises DetectionError where a class is empty.
+    """
+    _check_classes(counts)
+    hit = (counts.hits + 0.5) / (counts.fakes + 1)
+    alarm = (counts.false_alarms + 0.5) / (counts.originals + 1)
+    z_hit, z_alarm = stats.norm.ppf([hit, alarm])
+    variance = hit * (1 - hit) / (counts.fakes * stats.norm.pdf(z_hit) ** 2) + alarm * (1 - alarm) / (
+        counts.originals * stats.norm.pdf(z_alarm) ** 2
+    )
+    error = float(np.sqrt(variance))
+    return Sensitivity(float(z_hit - z_alarm), error, float(-(z_hit + z_alarm) / 2), error / 2)
+
+
+def fakeness(verdict, difficulty) -> np.ndarray:
+    """Confidence score of each trial: real 0, fake-difficult 1, fake-don't know or missing 2, fake-easy 3."""
+    pairs = zip(verdict, difficulty, strict=True)
+    return np.array([0 if said == "real" else FAKENESS.get(ease, 2) for said, ease in pairs])
+
+
+def auc(fakes, originals) -> float:
+    """P(score of a fake > score of an original), ties half: the Mann-Whitney area under the ROC.
+
+    `fakes`, `originals`: scores as of `fakeness`. Hanley & McNeil (1982), Radiology 143:29-36.
+    """
+    return float(_placements(fakes, originals).mean())
+
+
+def delong(fakes, originals, level: float = 0.95) -> tuple[float, Interval]:
+    """The area with the interval of DeLong, DeLong & Clarke-Pearson (1988), Biometrics 44:837-845.
+
+    For independent trials of one listener, cut at [0, 1]. Raises DetectionError below 2 trials per class.
+    """
+    wins = _placements(fakes, originals)
+    if min(wins.shape) < 2:
+        raise DetectionError(f"{len(fakes)} fakes, {len(originals)} originals; at least 2 of each are needed")
+    by_fake, by_original = wins.mean(axis=1), wins.mean(axis=0)
+    variance = by_fake.var(ddof=1) / len(by_fake) + by_original.var(ddof=1) / len(by_original)
+    half = stats.norm.isf((1 - level) / 2) * np.sqrt(variance)
+    area = float(wins.mean())
+    return area, Interval(max(0.0, area - half), min(1.0, area + half))
+
+
+def fisher(k1: int, n1: int, k2: int, n2: int) -> float:
+    """Two-sided p of Fisher's exact test that two proportions are one. Fisher (1935), JRSS 98:39-82."""
+    _check_proportion(k1, n1)
+    _check_proportion(k2, n2)
+    return float(stats.fisher_exact([[k1, n1 - k1], [k2, n2 - k2]]).pvalue)
+
+
+def fisher_attainable(n1: int, n2: int, successes: int) -> float:
+    """The smallest p `fisher` can give with these margins, whatever the answers had been."""
+    low, high = max(0, successes - n2), min(n1, successes)
+    return min(fisher(k, n1, successes - k, n2) for k in (low, high))
+
+
+def _placements(fakes, originals) -> np.ndarray:
+    """Kernel [fakes, originals]: 1 where the fake scores higher, 0.5 at ties."""
+    fakes, originals = np.asarray(fakes, dtype=float), np.asarray(originals, dtype=float)
+    if not len(fakes) or not len(originals):
+        raise DetectionError(f"{len(fakes)} fakes and {len(originals)} originals; both classes are needed")
+    return (np.sign(fakes[:, None] - originals[None, :]) + 1) / 2
+
+
+def _check_proportion(k: float, n: int) -> None:
+    if n < 1 or not 0 <= k <= n:
+        raise DetectionError(f"{k} of {n} is not a proportion")
+
+
+def _check_classes(counts: Counts) -> None:
+    if not counts.fakes or not counts.originals:
+        raise DetectionError(f"{counts.fakes} fakes, {counts.originals} originals; both classes are needed")

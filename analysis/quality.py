@@ -1,0 +1,99 @@
+"""Results about the data themselves: how much there is, what was heard, how long it took, in what order."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis import stimuli
+from analysis.results import Result
+from analysis.stimuli import Panel
+
+FAMILY = "data quality"
+LISTENERS = "listeners"
+ANSWERS = "answers"
+CLIPS = "clips"
+INCOMPLETE = "listeners who did not judge every clip"
+UNPLAYED = "answers given without playing the clip"
+PLAYS = "plays per answer, median"
+RESPONSE = "response time, median"
+HASTY = "answers within 2 seconds"
+REPEATED = "hidden repeats judged as before"
+ORDER = "order of the clips"
+HASTY_SECONDS = 2.0
+
+
+def records(frame: pd.DataFrame) -> list[Result]:
+    """Counts and medians that a reader needs to trust the rest. `frame` with repeats."""
+    first, panel = frame[~frame["repeat"]], Panel.of(frame)
+    clips = stimuli.by_stimulus(frame)
+    judged = first.groupby("listener")["name"].size()
+    found = [
+        _count(LISTENERS, panel.listeners),
+        _count(ANSWERS, len(first)),
+        _count(CLIPS, len(clips)),
+        _count(INCOMPLETE, int((judged < len(clips)).sum()), panel.listeners),
+        _order(first, panel),
+    ]
+    found.append(_share(first, "plays", UNPLAYED, lambda plays: plays == 0))
+    found.append(_median(first, "plays", PLAYS, "plays"))
+    found.append(_median(first, "response_seconds", RESPONSE, "seconds"))
+    found.append(_share(first, "response_seconds", HASTY, lambda seconds: seconds < HASTY_SECONDS))
+    return [*found, _repeats(frame)]
+
+
+def fixed_order(first: pd.DataFrame) -> bool:
+    """True where every listener heard every clip at the same position of its set."""
+    return bool((first.groupby(["set", "name"])["position"].nunique() <= 1).all())
+
+
+def _count(name: str, count: int, total: int | None = None) -> Result:
+    return Result(FAMILY, name, estimate=float(count), n=total, count=count, total=total, method="count")
+
+
+def _order(first: pd.DataFrame, panel: Panel) -> Result:
+    if first["position"].isna().any():
+        return Result(FAMILY, ORDER, note="positions are not in the table")
+    if panel.one:
+        return Result(
+            FAMILY, ORDER, note="one listener heard one order, so order and clip cannot be told apart"
+        )
+    if fixed_order(first):
+        return Result(
+            FAMILY, ORDER, note="every listener heard the same order, so order and clip cannot be told apart"
+        )
+    orders = first.sort_values(["set", "position"]).groupby("listener")["name"].agg(tuple).nunique()
+    return Result(
+        FAMILY, ORDER, estimate=float(orders), n=panel.listeners, method="number of different orders"
+    )
+
+
+def _share(first: pd.DataFrame, column: str, name: str, test) -> Result:
+    known = first[column].dropna() if column in first else []
+    if not len(known):
+        return Result(FAMILY, name, note=f"the table has no {column.replace('_', ' ')}")
+    return _count(name, int(test(known).sum()), len(known))
+
+
+def _median(first: pd.DataFrame, column: str, name: str, unit: str) -> Result:
+    known = first[column].dropna() if column in first else []
+    if not len(known):
+        return Result(FAMILY, name, note=f"the table has no {column.replace('_', ' ')}")
+    return Result(
+        FAMILY,
+        name,
+        estimate=float(known.median()),
+        low=float(known.quantile(0.25)),
+        high=float(known.quantile(0.75)),
+        n=len(known),
+        unit="answer",
+        method=f"median and quartiles, {unit}",
+    )
+
+
+def _repeats(frame: pd.DataFrame) -> Result:
+    again = frame[frame["repeat"]]
+    if again.empty:
+        return Result(FAMILY, REPEATED, note="no clip was presented twice")
+    keys = ["listener", "set", "name"]
+    pairs = again.merge(frame[~frame["repeat"]], on=keys, suffixes=("_again", ""))
+    return _count(REPEATED, int((pairs["verdict_again"] == pairs["verdict"]).sum()), len(pairs))

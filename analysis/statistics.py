@@ -1,0 +1,175 @@
+"""Which result when: the answers of a study in, every figure of its report out, as records.
+
+The inference unit decides everything. Stimuli are crossed with listeners, so pooled tests are never offered;
+with one listener there is inference over clips only, marked "this listener only". What the data or this
+version cannot carry is returned too, without an estimate and with the reason.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pandas as pd
+
+from analysis import agreement, discrimination, dose, quality, ratings, responses, stimuli, verdicts
+from analysis import panel as panel_results
+from analysis.results import ALL, MACHINE, ORIGINALS, Result, find, groups, holm, number, to_frame, to_json
+from analysis.stimuli import Panel
+
+TRUTH, BACKENDS, MODES, EPOCHS, SETS = "truth", "backends", "modes", dose.FAMILY, "sets"
+MIXED, ORDER, EQUIVALENCE = "mixed models", "order", "equivalence"
+MIN_ORIGINALS_EQUIVALENCE = 10
+NOT_FITTED = (
+    "this version fits no crossed mixed models; the tests on clip means, where given, stand in "
+    "(simulated type-I error .04 to .06 at 24 listeners)"
+)
+
+
+def evaluate(frame: pd.DataFrame) -> list[Result]:
+    """Every figure of a report on `frame` (as of `responses.load`), p corrected by Holm within its family.
+
+    Families: data quality, detection, truth, backends, modes, epochs, sets, ratings, missing answers,
+    agreement, mixed models, order, equivalence; with several listeners also listeners and clips. Hidden
+    repeats count only for their own consistency.
+    """
+    first = frame[~frame["repeat"]].reset_index(drop=True)
+    panel = Panel.of(first)
+    found = [
+        *quality.records(frame),
+        *discrimination.records(first),
+        *_groups(first, panel),
+        *dose.records(first, panel),
+        *ratings.missing(first, panel),
+        *agreement.records(first, panel),
+        *_not_fitted(first, panel),
+    ]
+    if not panel.one:
+        found += [*panel_results.per_listener(first), *panel_results.per_clip(stimuli.by_stimulus(first))]
+    return holm(found)
+
+
+def _groups(first: pd.DataFrame, panel: Panel) -> list[Result]:
+    """Every group described in the same way, then the groups of a family compared."""
+    fakes = first[first["truth"] == "fake"]
+    truth = first["truth"].map({"fake": MACHINE, "real": ORIGINALS})
+    found = ratings.describe(first, ratings.FAMILY, ALL, panel)
+    found += _describe(first, TRUTH, truth, panel)
+    found += ratings.compare(
+        stimuli.by_stimulus(first.assign(mode=truth)).rename(columns={"mode": "group"}),
+        ratings.FAMILY,
+        (MACHINE, ORIGINALS),
+        panel,
+    )
+    for family, column in ((BACKENDS, "backend"), (MODES, "mode")):
+        found += _describe(fakes, family, fakes[column], panel)
+        found += _compare(fakes, family, column, panel)
+    dosed = fakes[fakes["backend"].isin(fakes.loc[fakes["epochs"].notna(), "backend"])]
+    found += _describe(dosed, EPOCHS, dosed["epochs"].map(dose.level, na_action=None), panel)
+    return found + _describe(first, SETS, first["set"] + " " + truth, panel)
+
+
+def _describe(frame: pd.DataFrame, family: str, labels: pd.Series, panel: Panel) -> list[Result]:
+    found = []
+    for label in sorted(labels.unique(), key=_natural):
+        part = frame[labels == label]
+        found.append(verdicts.judged_real(stimuli.by_stimulus(part), family, label, panel))
+        found += ratings.describe(part, family, label, panel)
+    return found
+
+
+def _natural(label: str) -> tuple:
+    """Epoch counts by size, then words."""
+    return (0, int(label), "") if label.isdigit() else (1, 0, label)
+
+
+def _compare(fakes: pd.DataFrame, family: str, column: str, panel: Panel) -> list[Result]:
+    labels = sorted(fakes[column].unique())
+    clips = stimuli.by_stimulus(fakes).assign(group=lambda clips: clips[column])
+    if len(labels) < 2:
+        only = (
+            f"all machine-made clips are of one {column} ({labels[0]})"
+            if labels
+            else "there are no machine-made clips"
+        )
+        return [
+            Result(family, name, unit=panel.unit, note=f"nothing to compare: {only}")
+            for name in (verdicts.FOOLING_DIFFERENCE, ratings.DIFFERENCE)
+        ]
+    found = []
+    for pair in combinations(labels, 2):
+        found += [verdicts.compare(clips, family, pair, panel), *ratings.compare(clips, family, pair, panel)]
+    return found
+
+
+def _not_fitted(first: pd.DataFrame, panel: Panel) -> list[Result]:
+    """The analyses of the design that were not computed, each with its reason."""
+    one = "one listener: there is no variance between listeners to model"
+
+    def few(least: int) -> str:
+        return (
+            one
+            if panel.one
+            else f"{panel.listeners} listeners, fewer than {least}"
+            if panel.listeners < least
+            else ""
+        )
+
+    planned = [
+        (
+            MIXED,
+            "hierarchical signal detection",
+            "probit GLMM, crossed listeners and clips",
+            few(8) or NOT_FITTED,
+        ),
+        (
+            MIXED,
+            "musicality by group",
+            "LMM, crossed listeners and clips, Satterthwaite df",
+            few(2) or NOT_FITTED,
+        ),
+        (MIXED, "musicality as ordered answers", "cumulative-link mixed model", few(5) or NOT_FITTED),
+        (MIXED, "intraclass correlation", "variance components of the LMM", few(3) or NOT_FITTED),
+        (
+            ORDER,
+            "learning over positions",
+            "GLMM correct ~ position + truth",
+            _no_order(first, panel) or NOT_FITTED,
+        ),
+        (ORDER, "response time", "LMM of log response time", _no_times(first, panel) or NOT_FITTED),
+        (
+            EQUIVALENCE,
+            "equivalence with originals",
+            "two one-sided tests on the LMM, 90 % interval",
+            _no_equivalence(first, panel),
+        ),
+    ]
+    return [
+        Result(family, name, unit=panel.unit, method=method, note=note)
+        for family, name, method, note in planned
+    ]
+
+
+def _no_order(first: pd.DataFrame, panel: Panel) -> str:
+    if panel.one:
+        return "one listener heard one order: position and clip cannot be told apart"
+    if first["position"].isna().any():
+        return "positions are not in the table"
+    return "the order was fixed: position and clip cannot be told apart" if quality.fixed_order(first) else ""
+
+
+def _no_times(first: pd.DataFrame, panel: Panel) -> str:
+    if "response_seconds" not in first or first["response_seconds"].isna().all():
+        return "response times are not in the table"
+    return _no_order(first, panel)
+
+
+def _no_equivalence(first: pd.DataFrame, panel: Panel) -> str:
+    originals = first.loc[first["truth"] == "real", ["set", "name"]].drop_duplicates()
+    if panel.one:
+        return "one listener: equivalence would hold for this listener alone"
+    if len(originals) < MIN_ORIGINALS_EQUIVALENCE:
+        return f"{len(originals)} originals; at least {MIN_ORIGINALS_EQUIVALENCE} are needed"
+    return f"no equivalence bound was set before the data, and {NOT_FITTED}"
+
+
+__all__ = ["Result", "evaluate", "find", "groups", "number", "to_frame", "to_json", "responses"]
