@@ -75,11 +75,12 @@ class Draft:
 
 @dataclass(frozen=True)
 class Saved:
-    """The outcome of a save: `final` when the answer is closed; `missing` is what a submit still lacks."""
+    """The outcome of a save: is the answer `final`, what is `missing`, was Next `pressed` anew."""
 
     final: bool
     missing: tuple[str, ...]
     revision: int
+    pressed: bool = False
 
 
 def show(engine: sa.Engine, listener_id: int, slot: int) -> Draft:
@@ -106,7 +107,7 @@ def save(
     tab: str,
     changes: Mapping[str, Any],
     listening: Listening | None,
-    submit: bool,
+    press: str | None,
     require_heard: bool,
 ) -> Saved:
     """See store.Store.save."""
@@ -125,7 +126,10 @@ def save(
         changed = {name: value for name, value in settled.items() if value != row[name]}
         heard = _heard(row, listening, moment)
         owed = missing({**row, **changed}, heard=not require_heard or bool(heard.get("unlocked_at")))
-        final = submit and not owed
+        pressed = press is not None and press[:64] != row["press"]
+        final = pressed and not owed
+        if pressed:
+            heard["press"] = press[:64]
         if changed or final:
             changed_row = {**changed, "revision": row["revision"] + 1}
             if final:
@@ -141,10 +145,10 @@ def save(
                     changes=changed,
                 )
             )
-        elif listening is not None:
+        elif listening is not None or pressed:
             connection.execute(answer.update().where(here).values(**heard))
         connection.execute(listener.update().where(listener.c.id == listener_id).values(last_seen_at=moment))
-        return Saved(final, tuple(owed), row["revision"] + int(bool(changed or final)))
+        return Saved(final, tuple(owed), row["revision"] + int(bool(changed or final)), pressed)
 
 
 def owner(connection: sa.Connection, listener_id: int, tab: str) -> Mapping[str, Any]:

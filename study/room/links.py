@@ -22,21 +22,16 @@ def researcher_link(base: str, key: str) -> str:
 
 def researcher_key(folder: Any) -> str:
     """The researcher's secret of a StudyFolder, made at first, in a file that its owner alone can read."""
-    private = Path(folder.path) / "private"
-    private.mkdir(mode=0o700, parents=True, exist_ok=True)
-    private.chmod(0o700)
-    file = private / KEY_FILE
-    try:
-        return file.read_text("ascii").strip() or _make(file)
-    except FileNotFoundError:
-        return _make(file)
-
-
-def _make(file: Path) -> str:
-    key = secrets.token_hex(16)
-    draft = file.with_name(f"{file.name}.{secrets.token_hex(4)}.tmp")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as text:
-        text.write(key + "\n")
-    draft.replace(file)
-    return key
+    file: Path = folder.make_private() / KEY_FILE
+    if not file.exists():
+        draft = file.with_name(f"{KEY_FILE}.{secrets.token_hex(4)}.tmp")
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as text:
+            text.write(secrets.token_hex(16) + "\n")
+        try:
+            os.link(draft, file)  # unlike a rename it never replaces a key that another process just made
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return file.read_text("ascii").strip()

@@ -132,6 +132,7 @@ answer = sa.Table(
     sa.Column("unlocked_at", UtcTime),  # heard to the end, so that the questions opened
     sa.Column("answered_at", UtcTime),  # final: from here on nothing changes
     sa.Column("revision", sa.Integer, nullable=False, default=0),
+    sa.Column("press", sa.String(64)),  # the last press of Next that was dealt with
     sa.Column("app_version", sa.String(40)),
     sa.Column("design_digest", sa.String(64)),
     sa.ForeignKeyConstraint(["listener_id", "slot"], _TRIAL),

@@ -248,13 +248,14 @@ class Store:
         tab: str,
         changes: Mapping[str, Any] | None = None,
         listening: Listening | None = None,
-        submit: bool = False,
+        press: str | None = None,
         require_heard: bool = True,
     ) -> Saved:
-        """Saves changed fields and, with `submit`, makes the answer final, in one transaction.
+        """Saves changed fields and, when Next was pressed, makes the answer final, in one transaction.
 
-        Saving twice is saving once: equal values add no revision, and a final answer stays as it is. A slot
-        that is not the listener's next one, or a tab that is not theirs, changes nothing.
+        `press` is the id of the last press of Next. The browser sends it with every message, so each id
+        counts once, over restarts too: a press that came too early does not close an answer later on.
+        Saving twice is saving once: equal values add no revision, and a final answer stays as it is.
 
         Raises answering.OtherTab when another tab has taken over, protocol.AnswerError for impossible values,
         StoreError for a slot out of order.
@@ -266,7 +267,7 @@ class Store:
             tab=tab,
             changes=changes or {},
             listening=listening,
-            submit=submit,
+            press=press,
             require_heard=require_heard,
         )
 

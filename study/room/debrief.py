@@ -1,0 +1,38 @@
+"""After the study: how a listener did. Shown only where the design allows it and the study is unblinded."""
+
+from __future__ import annotations
+
+import csv
+
+import streamlit as st
+
+from caw.audio import file_sha256
+from study.room.served import Served
+from study.room.store import Listener
+
+
+def show_debrief(study: Served, person: Listener) -> None:
+    """The listener's own score, or nothing."""
+    if not study.design.listening.debrief or not study.store.unblindings():
+        return
+    found = score(study, person.name)
+    if found is None:
+        return
+    right, total, fooled = found
+    st.subheader("How you did", anchor=False)
+    st.write(f"You told real from fake in **{right} of {total}** clips.")
+    if fooled:
+        st.write(f"{fooled} of the clips made by a machine passed as real with you.")
+
+
+def score(study: Served, name: str) -> tuple[int, int, int] | None:
+    """(right verdicts, clips, fakes taken for real) of one listener; None without the sealed key."""
+    build = study.store.build()
+    if not study.folder.key.is_file() or file_sha256(study.folder.key) != build.key_sha256:
+        return None
+    with study.folder.key.open(newline="", encoding="utf-8") as file:
+        truth = {(row["set"], row["stimulus_id"]): row["truth"] for row in csv.DictReader(file)}
+    mine = [row for row in study.store.answers() if row["listener"] == name and not row["repetition"]]
+    verdicts = [(row["verdict"], truth[row["set"], row["stimulus_id"]]) for row in mine]
+    fooled = sum(verdict == "real" != true for verdict, true in verdicts)
+    return sum(verdict == true for verdict, true in verdicts), len(verdicts), fooled

@@ -1,0 +1,32 @@
+// A button whose presses are state, not events: the last press is sent with every message, so an interrupted
+// run or a restarted server loses none. Each press has an id of its own; the page deals with each id once.
+
+let presses = 0;
+
+export default function ({ data, parentElement: root, setStateValue }) {
+  const button = root.querySelector("button");
+  button.textContent = data.label;
+  button.classList.toggle("quiet", Boolean(data.quiet));
+  button.setAttribute("aria-disabled", data.disabled ? "true" : "false");
+  button.onclick = () => {
+    if (data.disabled) return;
+    presses += 1;
+    setStateValue("press", `${Date.now().toString(36)}-${presses}-${Math.random().toString(36).slice(2, 8)}`);
+  };
+  // After a press that could not go on, `focus` names the container of the first question still open.
+  if (data.focus && button.dataset.focused !== data.focus) {
+    button.dataset.focused = data.focus;
+    const place = document.querySelector(`.st-key-${data.focus.split("@")[0]}`);
+    const inside = place?.querySelector("button, input, textarea") || findInShadow(place);
+    place?.scrollIntoView({ block: "center", behavior: "smooth" });
+    inside?.focus({ preventScroll: true });
+  }
+}
+
+function findInShadow(place) {
+  for (const element of place?.querySelectorAll("*") || []) {
+    const inside = element.shadowRoot?.querySelector("input, textarea, button");
+    if (inside) return inside;
+  }
+  return null;
+}

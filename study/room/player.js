@@ -1,0 +1,302 @@
+// The blind player. It knows a clip by a play key only, counts which seconds were heard, and opens the gate
+// when all of them were: jumping ahead and letting the clip end opens nothing.
+//
+// Streamlit calls the default export when the component mounts and whenever its `data` changes, and may run
+// the cleanup of an old mount after the new one: so one Player per root, found again by a WeakMap.
+
+const players = new WeakMap();
+const TOLERANCE = 0.25; // s that may be missing at the very end; at most a tenth of the clip
+const RETRIES = 8;
+
+const clock = (seconds) => {
+  const whole = Math.max(0, Math.floor((seconds || 0) + 0.05));
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+};
+
+const round = (seconds) => Math.round(seconds * 100) / 100;
+
+// Stretches [from, to] merged where they touch, so that no second counts twice.
+function merged(spans) {
+  const sorted = spans.map((span) => [span[0], span[1]]).sort((a, b) => a[0] - b[0]);
+  const out = [];
+  for (const [from, to] of sorted) {
+    const last = out[out.length - 1];
+    if (last && from <= last[1] + 0.05) last[1] = Math.max(last[1], to);
+    else out.push([from, to]);
+  }
+  return out;
+}
+
+const length = (spans) => spans.reduce((sum, [from, to]) => sum + to - from, 0);
+
+class Player {
+  constructor(root, data, setState) {
+    const find = (name) => root.querySelector(`.${name}`);
+    this.root = root;
+    this.button = find("play");
+    this.again = find("again");
+    this.seek = find("seek");
+    this.track = find("track");
+    this.time = find("time");
+    this.note = find("note");
+    this.clip = data.clip;
+    this.before = data.resume || {};
+    this.plays = this.before.plays || 0;
+    this.played = this.before.played || 0;
+    this.spans = (this.before.spans || []).map((span) => [span[0], span[1]]);
+    this.unlocked = Boolean(this.before.unlocked);
+    this.from = null; // where the stretch that sounds now began
+    this.last = 0; // the newest position seen while it sounded
+    this.tries = 0;
+    this.trouble = "";
+    this.undo = [];
+    this.audio = new Audio();
+    this.audio.preload = "auto";
+    this.update(data, setState);
+    this.listen();
+    this.audio.src = data.src;
+    this.paint();
+  }
+
+  update(data, setState) {
+    this.data = data;
+    this.setState = setState;
+    this.button.dataset.label = data.words.play;
+  }
+
+  on(target, type, action) {
+    target.addEventListener(type, action);
+    this.undo.push(() => target.removeEventListener(type, action));
+  }
+
+  listen() {
+    const { audio, seek } = this;
+    this.on(this.button, "click", () => (audio.paused ? this.start() : audio.pause()));
+    this.on(this.again, "click", () => {
+      this.close();
+      audio.currentTime = 0;
+      if (audio.paused) this.start();
+      else this.plays += 1;
+    });
+    this.on(audio, "play", () => {
+      if (audio.currentTime < 0.3 || audio.ended) this.plays += 1;
+      this.report("play");
+      this.frame();
+    });
+    this.on(audio, "playing", () => this.open());
+    this.on(audio, "timeupdate", () => this.advance());
+    this.on(audio, "seeking", () => this.close());
+    this.on(audio, "seeked", () => audio.paused || this.open());
+    this.on(audio, "waiting", () => this.close());
+    this.on(audio, "pause", () => {
+      this.advance();
+      this.close();
+      if (!audio.ended) this.tell("pause");
+    });
+    this.on(audio, "ended", () => {
+      if (this.from !== null) this.last = audio.duration;
+      this.close();
+      this.check();
+      this.tell("ended");
+      this.paint();
+      this.warm();
+    });
+    this.on(audio, "loadedmetadata", () => this.paint());
+    this.on(audio, "canplay", () => {
+      if (!this.trouble) return;
+      this.trouble = "";
+      this.tries = 0;
+      this.paint();
+    });
+    this.on(audio, "error", () => this.retry());
+    this.on(seek, "input", () => {
+      this.dragging = true;
+      this.close();
+      if (audio.duration) audio.currentTime = (audio.duration * seek.value) / 1000;
+      this.paint();
+    });
+    this.on(seek, "change", () => {
+      this.dragging = false;
+      this.report("seek");
+    });
+    this.on(window, "pagehide", () => {
+      this.close();
+      this.report("leave");
+    });
+  }
+
+  start() {
+    this.audio.play().catch((error) => {
+      if (error.name === "AbortError") return;
+      this.trouble = this.data.words.blocked;
+      this.report("blocked");
+      this.paint();
+    });
+  }
+
+  // A stretch opens where sound starts, grows with the position, and closes at a pause or a jump.
+  open() {
+    if (this.from !== null) return;
+    this.from = this.audio.currentTime;
+    this.last = this.from;
+    this.frame();
+  }
+
+  advance() {
+    const at = this.audio.currentTime;
+    if (this.from !== null && at > this.last && at - this.last < 1.5) this.last = at;
+    this.check();
+    this.paint();
+  }
+
+  close() {
+    if (this.from !== null && this.last > this.from) {
+      this.played += this.last - this.from;
+      this.spans = merged([...this.spans, [this.from, this.last]]);
+    }
+    this.from = null;
+  }
+
+  heard() {
+    return this.from === null ? this.spans : merged([...this.spans, [this.from, this.last]]);
+  }
+
+  check() {
+    const whole = this.audio.duration;
+    if (this.unlocked || !whole) return;
+    if (length(this.heard()) < whole - Math.min(TOLERANCE, whole / 10)) return;
+    this.unlocked = true;
+    this.tell("unlocked");
+    this.paint();
+  }
+
+  // Moves the marker smoothly while sound plays; `timeupdate` alone comes four times a second.
+  frame() {
+    cancelAnimationFrame(this.tick);
+    const step = () => {
+      this.advance();
+      if (!this.audio.paused && !this.gone) this.tick = requestAnimationFrame(step);
+    };
+    this.tick = requestAnimationFrame(step);
+  }
+
+  snapshot(why) {
+    const spans = this.heard();
+    return {
+      clip: this.clip,
+      why,
+      plays: this.plays,
+      played: round(this.played + (this.from === null ? 0 : this.last - this.from)),
+      heard: round(length(spans)),
+      spans: spans.map(([from, to]) => [round(from), round(to)]),
+      position: round(this.audio.currentTime),
+      unlocked: this.unlocked,
+    };
+  }
+
+  // To the server at once, without a run of the page; it gets through where the socket is down.
+  report(why) {
+    if (!this.data.beacon) return;
+    const body = new Blob([JSON.stringify(this.snapshot(why))], { type: "application/json" });
+    navigator.sendBeacon(this.data.beacon, body);
+  }
+
+  // To the page, which saves it.
+  tell(why) {
+    this.report(why);
+    this.setState("status", this.snapshot(why));
+  }
+
+  retry() {
+    if (this.gone || !this.audio.getAttribute("src")) return;
+    this.close();
+    const { audio } = this;
+    const at = audio.currentTime;
+    const wasPlaying = !audio.paused;
+    this.trouble = this.data.words.retrying;
+    if (this.tries === 0) this.report("error");
+    if (this.tries >= RETRIES) {
+      this.trouble = this.data.words.failed;
+      this.tell("error");
+    } else {
+      this.tries += 1;
+      setTimeout(() => {
+        if (this.gone) return;
+        audio.src = this.data.src;
+        audio.load();
+        audio.currentTime = at;
+        if (wasPlaying) this.start();
+      }, Math.min(8000, 400 * 2 ** this.tries));
+    }
+    this.paint();
+  }
+
+  // Asks for the next clip while this one is being judged.
+  warm() {
+    if (!this.data.next || this.warmed) return;
+    this.warmed = new Audio();
+    this.warmed.preload = "auto";
+    this.warmed.src = this.data.next;
+  }
+
+  paint() {
+    const { audio, seek, data } = this;
+    const whole = audio.duration || 0;
+    const at = audio.currentTime;
+    const playing = !audio.paused && !audio.ended;
+    this.time.textContent = `${clock(at)} / ${clock(whole)}`;
+    if (whole && !this.dragging) seek.value = String(Math.round((1000 * at) / whole));
+    seek.setAttribute("aria-valuetext", `${clock(at)} / ${clock(whole)}`);
+    this.track.style.setProperty("--at", whole ? `${(100 * at) / whole}%` : "0%");
+    const marks = this.heard().map(([from, to]) => `${(100 * from) / whole},${(100 * to) / whole}`);
+    if (marks.join() !== this.marks && whole) {
+      this.marks = marks.join();
+      this.track.querySelectorAll(".heard").forEach((mark) => mark.remove());
+      for (const mark of marks) {
+        const [from, to] = mark.split(",").map(Number);
+        const bar = document.createElement("i");
+        bar.className = "heard";
+        bar.style.left = `${from}%`;
+        bar.style.width = `${Math.max(0, to - from)}%`;
+        this.track.append(bar);
+      }
+    }
+    this.button.classList.toggle("on", playing);
+    this.button.setAttribute("aria-label", playing ? data.words.pause : data.words.play);
+    this.again.setAttribute("aria-label", data.words.again);
+    this.again.title = data.words.again;
+    this.again.hidden = !(this.plays || this.unlocked);
+    const note = this.trouble || (this.unlocked ? data.words.opened : data.words.closed);
+    if (this.note.textContent !== note) this.note.textContent = note;
+    this.note.classList.toggle("trouble", Boolean(this.trouble));
+  }
+
+  dispose() {
+    if (this.gone) return;
+    this.close();
+    this.report("leave");
+    this.gone = true;
+    cancelAnimationFrame(this.tick);
+    this.undo.forEach((undo) => undo());
+    this.audio.pause();
+    this.audio.removeAttribute("src");
+    this.audio.load();
+    if (players.get(this.root) === this) players.delete(this.root);
+  }
+}
+
+export default function ({ data, parentElement: root, setStateValue }) {
+  let player = players.get(root);
+  if (player && player.clip === data.clip) {
+    player.update(data, setStateValue);
+    player.paint();
+  } else {
+    if (player) player.dispose();
+    player = new Player(root, data, setStateValue);
+    players.set(root, player);
+    // Streamlit keeps the scroll position of the clip before, and the focus would fall back to the page.
+    document.querySelector('[data-testid="stMain"]')?.scrollTo({ top: 0 });
+    if (data.focus) player.button.focus({ preventScroll: true });
+  }
+  return () => player.dispose();
+}

@@ -1,0 +1,60 @@
+"""The blind player, seen from a page: what it is to play, and what it says was heard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from study.room.answering import Listening
+from study.room.component import component, ignore
+
+_player = component("player")
+
+WORDS = {
+    "play": "Play the clip",
+    "pause": "Pause",
+    "again": "Play from the start",
+    "closed": "Listen to the end once; then the questions open.",
+    "opened": "Heard. Replay it as often as you like.",
+    "blocked": "The browser held the sound back. Press play again.",
+    "retrying": "The clip did not load. Trying again...",
+    "failed": "The clip could not be loaded. Please check your connection and reload this page.",
+}
+
+
+def player(
+    *,
+    key: str,
+    src: str,
+    clip: str,
+    beacon: str | None = None,
+    following: str | None = None,
+    resume: Listening | None = None,
+    focus: bool = False,
+    words: dict[str, str] | None = None,
+) -> Listening | None:
+    """Shows the player and returns what was heard so far, None before anything was.
+
+    `key` must differ from clip to clip, else the browser shows one clip's state on the next; `clip` is any
+    word that does the same inside the report. `src`, `following` (to load ahead) and `beacon` (where reports
+    go) are addresses. `resume` is what was heard before, of an earlier visit: give the same one at every run.
+    """
+    data: dict[str, Any] = {
+        "src": src,
+        "clip": clip,
+        "beacon": beacon,
+        "next": following,
+        "focus": focus,
+        "words": WORDS | (words or {}),
+        "resume": None,
+    }
+    if resume is not None:
+        data["resume"] = {
+            "plays": resume.plays,
+            "played": resume.seconds_played,
+            "spans": [list(span) for span in resume.spans],
+            "unlocked": resume.unlocked,
+        }
+    status = _player(key=key, data=data, default={"status": None}, on_status_change=ignore).status
+    if not isinstance(status, dict) or status.get("clip") != clip:
+        return None
+    return Listening.from_report(status)

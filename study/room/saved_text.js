@@ -1,0 +1,75 @@
+// A text box that saves while one types: after a short rest and on leaving it. What is typed is kept in the
+// tab's own storage too, so it outlives a lost connection or a reload; `data.saved` is what the server has.
+
+const REST = 800; // ms without a key before the text is sent
+const RESENDS = 3; // how often the same text is sent anew when the server does not show it
+const boxes = new WeakMap();
+let count = 0;
+
+export default function ({ data, parentElement: root, setStateValue }) {
+  const area = root.querySelector("textarea");
+  const label = root.querySelector("label");
+  const mark = root.querySelector(".mark");
+  const store = `text:${data.box}`;
+  let box = boxes.get(area);
+  if (!box) {
+    box = { timer: null, sent: data.value || "", resends: 0 };
+    boxes.set(area, box);
+    count += 1;
+    area.id = `saved-text-${count}`;
+    label.htmlFor = area.id;
+    area.value = kept(store) ?? box.sent;
+    box.send = () => {
+      clearTimeout(box.timer);
+      box.timer = null;
+      if (area.value === box.sent) return;
+      box.sent = area.value;
+      box.set("text", area.value);
+    };
+    area.addEventListener("input", () => {
+      keep(store, area.value);
+      mark.textContent = box.words.saving;
+      box.resends = 0;
+      clearTimeout(box.timer);
+      box.timer = setTimeout(box.send, REST);
+    });
+    area.addEventListener("blur", () => box.send());
+    if (area.value !== box.sent) box.timer = setTimeout(box.send, 50);
+  }
+  box.set = setStateValue;
+  box.words = data.words;
+  label.textContent = data.label;
+  area.rows = data.rows;
+  area.maxLength = data.longest;
+  area.disabled = Boolean(data.disabled);
+  root.querySelector(".box").classList.toggle("off", Boolean(data.disabled));
+  const saved = data.saved || "";
+  if (saved === area.value.trim()) {
+    mark.textContent = saved ? data.words.saved : "";
+    keep(store, null);
+  } else if (box.timer === null && !data.disabled && box.resends < RESENDS) {
+    // The server answered and does not have it: a message got lost, so send it once more.
+    box.timer = setTimeout(() => {
+      box.resends += 1;
+      box.sent = null;
+      box.send();
+    }, REST / 2);
+  }
+}
+
+function kept(name) {
+  try {
+    return sessionStorage.getItem(name);
+  } catch {
+    return null;
+  }
+}
+
+function keep(name, text) {
+  try {
+    if (text === null) sessionStorage.removeItem(name);
+    else sessionStorage.setItem(name, text);
+  } catch {
+    // Without storage the text still lives on the page.
+  }
+}

@@ -1,0 +1,38 @@
+"""A text box whose text is saved while it is typed, and outlives a lost connection."""
+
+from __future__ import annotations
+
+from study.room.component import component, ignore
+from study.room.protocol import MAX_TEXT
+
+_box = component("saved_text")
+_WORDS = {"saving": "Saving...", "saved": "\u2713 Saved"}
+
+
+def saved_text(
+    label: str,
+    *,
+    key: str,
+    box: str,
+    value: str | None,
+    saved: str | None,
+    rows: int = 3,
+    disabled: bool = False,
+) -> str | None:
+    """Shows the box; returns its text, None before anything was typed in this session.
+
+    `value` is the text to start with: give the same at every run. `saved` is what the database holds now; the
+    mark says "Saved" when it equals what is typed. `box` names the box in the browser's storage.
+    """
+    data = {
+        "label": label,
+        "box": box,
+        "value": value or "",
+        "saved": saved or "",
+        "rows": rows,
+        "longest": MAX_TEXT,
+        "disabled": disabled,
+        "words": _WORDS,
+    }
+    text = _box(key=key, data=data, default={"text": None}, on_text_change=ignore).text
+    return text if isinstance(text, str) else None

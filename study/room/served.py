@@ -1,0 +1,62 @@
+"""The one study that this process serves: its folder, design and database, opened once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+
+from study import design as designs
+from study.design import Design
+from study.folder import FolderError, StudyFolder
+from study.room.links import researcher_key
+from study.room.protocol import PRACTICE
+from study.room.store import Store, StoreError
+
+VARIABLE = "EUREKA_STUDY"
+
+
+@dataclass(frozen=True)
+class Served:
+    folder: StudyFolder
+    design: Design
+    store: Store
+    researcher_key: str
+
+    @property
+    def listener_cookie(self) -> str:
+        """The name of the listener's cookie. Ports share cookies, so each study has names of its own."""
+        return f"listener_{self._mark}"
+
+    @property
+    def researcher_cookie(self) -> str:
+        return f"researcher_{self._mark}"
+
+    @property
+    def _mark(self) -> str:
+        return hashlib.sha256(f"cookies of {self.researcher_key}".encode()).hexdigest()[:8]
+
+
+@lru_cache(maxsize=1)
+def served() -> Served:
+    """The study in the folder that the environment variable EUREKA_STUDY names.
+
+    Raises FolderError, DesignError or StoreError, each with what to do, where it cannot be served: no folder,
+    a design that does not load or has changed since the build, nothing built, a stimulus file that is gone.
+    """
+    path = os.environ.get(VARIABLE)
+    if not path:
+        raise FolderError(f"no study to serve; start it with `study serve DIR`, or set {VARIABLE}")
+    folder = StudyFolder(path).require()
+    design = designs.load(folder.path)
+    store = Store.for_folder(folder)
+    build = store.build()
+    if build is None:
+        raise StoreError(f"{path}: no blinded sets yet; run `study build {path}` first")
+    if build.design_digest != design.digest():
+        raise StoreError(f"{path}: study.toml has changed since the build; run `study build {path}` again")
+    for name, ids in [*build.stimuli.items(), (PRACTICE, build.practice)]:
+        for stimulus in ids:
+            folder.stimulus(name, stimulus)
+    return Served(folder, design, store, researcher_key(folder))
