@@ -39,18 +39,6 @@ practice = {practice}
 {listening}
 """
 KEY_COLUMNS = tuple("set stimulus_id name truth backend mode epochs source seed run sha256".split())
-    "set",
-    "stimulus_id",
-    "name",
-    "truth",
-    "backend",
-    "mode",
-    "epochs",
-    "source",
-    "seed",
-    "run",
-    "sha256",
-]
 
 
 def make_tiny_study(
