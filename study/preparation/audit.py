@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from rich.box import SIMPLE
 from rich.table import Table
 
 from study import atomic
@@ -97,7 +98,10 @@ class Audit:
                 "tells them apart" if found.verdict == "separates" else "separates them, perhaps by chance"
             )
             lines.append(f"{told}: {weight} ({surely}); {found.mend}")
-        return lines + [f"{entry.set}: {entry.note}" for entry in self.classifications if entry.note]
+        for entry in self.classifications:
+            if entry.note:
+                lines.append(f"{entry.set}: {entry.note}")
+        return lines
 
 
 def run(sets: Mapping[str, Sequence[Heard]], practice: Sequence[Heard] = ()) -> Audit:
@@ -158,12 +162,16 @@ def _contents(name: str, clips: Sequence[Heard]) -> tuple[list[Finding], Classif
 def _classified(name: str, features: np.ndarray, real: np.ndarray) -> Classification:
     least = separation.smallest_p(real, sides=1)
     if real.sum() < 2 or (~real).sum() < 2:
-        return Classification(name, None, None, least, "too few clips of one kind for the classifier")
+        return Classification(name, None, None, least, "")
     accuracy = separation.classifier_accuracy(features, real)
     p = separation.classifier_p(features, real)
-    note = ""
+    tests, note = features.shape[1], ""
+    if separation.smallest_p(real, sides=2) * tests > ALPHA:
+        told = f"with {real.sum()} real of {len(real)} clips no property can be significant after correction"
+        note = f"{told} (smallest p {separation.smallest_p(real, sides=2):.3f}): read the areas"
     if p <= ALPHA:
-        note = f"a classifier tells real from fake by level and spectrum alone: {accuracy:.0%} right, p = {p:.3f}"
+        told = "a classifier tells real from fake by level and spectrum alone"
+        note = f"{told}: {accuracy:.0%} right, p = {p:.3f}"
     return Classification(name, accuracy, p, least, note)
 
 
@@ -176,21 +184,34 @@ def _range(values: Sequence) -> str:
     return (shown[0] or "none") if shown[0] == shown[1] else f"{shown[0]} to {shown[1]}"
 
 
-def as_tables(audit: Audit) -> list[Table]:
-    """The findings for a terminal: one table of all that is not plainly the same, one of the classifier."""
-    table = Table(title="Leak audit: what differs between real and fake", title_justify="left")
-    for column in ("set", "property", "real", "fake", "AUC", "p", "Holm", "verdict"):
-        table.add_column(column, overflow="fold")
+def as_table(audit: Audit) -> Table:
+    """The findings for a terminal, a row per property; audit.csv has the values too.
+
+    Each cell is the area under the ROC curve and its p before correction; "!" stands behind what tells real
+    from fake, "?" behind what separates them perfectly but may do so by chance.
+    """
+    sets = list(dict.fromkeys(entry.set for entry in audit.classifications))
+    table = Table(title="Leak audit", title_justify="left", box=SIMPLE, pad_edge=False)
+    table.add_column("property")
+    for name in sets:
+        table.add_column(f"{name}: AUC, p", justify="right")
+    formats = [found for found in audit.findings if found.kind == "format"]
+    leaking = ", ".join(found.property for found in audit.leaks)
+    verdict = f"LEAK: {leaking}" if leaking else "same"
+    table.add_row(f"{len(formats)} properties of the files", *[verdict] * len(sets))
+    cells: dict[str, dict[str, str]] = {}
     for found in audit.findings:
-        numbers = ["" if value is None else f"{value:.2f}" for value in (found.auc, found.p, found.p_holm)]
-        table.add_row(found.set, found.property, found.real, found.fake, *numbers, found.verdict)
-    classes = Table(title="One classifier on all properties of the sound", title_justify="left")
-    for column in ("set", "balanced accuracy", "p", "smallest p possible"):
-        classes.add_column(column)
-    for entry in audit.classifications:
-        numbers = ["" if value is None else f"{value:.2f}" for value in (entry.accuracy, entry.p)]
-        classes.add_row(entry.set, *numbers, f"{entry.smallest_p:.3f}")
-    return [table, classes]
+        if found.kind == "content":
+            text = "same" if found.verdict == "same" else f"{found.auc:.2f}, {found.p:.2f}"
+            mark = {"separates": " !", "hint": " ?"}.get(found.verdict, "")
+            cells.setdefault(found.property, {})[found.set] = text + mark
+    for name, row in cells.items():
+        table.add_row(name, *[row.get(column, "") for column in sets])
+    classes = {entry.set: entry for entry in audit.classifications}
+    told = [(classes[name].accuracy, classes[name].p) for name in sets]
+    accuracies = ["" if accuracy is None else f"{accuracy:.2f}, {p:.2f}" for accuracy, p in told]
+    table.add_row("classifier on all: accuracy, p", *accuracies)
+    return table
 
 
 def write(audit: Audit, folder: Path) -> None:

@@ -28,6 +28,7 @@ class Original:
     name: str
     passage: Passage
     start: float  # s into the file
+    seconds: float
     mode: str  # of the set it is for
 
 
@@ -161,7 +162,7 @@ def _place_originals(design: Design, plan: Plan, passages: dict[str, Passage]) -
             taken[source].extend(starts)
             mode = design.mode_of(next(iter(design.sets)) if set_name == PRACTICE else set_name)
             for number, start in enumerate(starts, start=1):
-                original = Original(f"{source}-{ORIGINAL}-{set_name}-{number}", passage, start, mode)
+                original = Original(f"{source}-{ORIGINAL}-{set_name}-{number}", passage, start, length, mode)
                 plan.originals.append(original)
                 plan.picks[set_name].append(original.name)
 

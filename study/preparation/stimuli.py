@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pyloudnorm
+import soundfile
 from scipy import signal
 
 from caw import audio
@@ -113,24 +114,25 @@ def true_peak(samples: np.ndarray) -> float:
     return float(20 * np.log10(peak)) if peak > 0 else -np.inf
 
 
-def gains(clips: Mapping[str, np.ndarray], settings: Stimuli) -> tuple[dict[str, float], float, str]:
+def gains(measured: Mapping[str, tuple[float, float]], wanted: float) -> tuple[dict[str, float], float, str]:
     """The factor for each clip that gives all of them one loudness.
 
-    Returns (factors, target in LUFS, name of the clip with the highest peak). The target is
-    settings.loudness, or as much below as keeps the highest true peak of all clips at -1 dBTP.
+    measured: (loudness in LUFS, true peak in dBTP) of each clip. wanted: LUFS.
+
+    Returns (factors, target in LUFS, name of the clip with the highest peak). The target is `wanted`, or as
+    much below as keeps the highest true peak of all clips at -1 dBTP.
     Raises: StimulusError for a silent clip.
     """
     needed: dict[str, float] = {}
-    for name, clip in clips.items():
-        level = loudness(clip, settings.rate)
-        if not np.isfinite(level):
+    for name, (loud, _) in measured.items():
+        if not np.isfinite(loud):
             raise StimulusError(f"{name}: is silent where the stimulus is cut; take another passage")
-        needed[name] = settings.loudness - level
-    peaks = {name: true_peak(clip) + needed[name] for name, clip in clips.items()}
+        needed[name] = wanted - loud
+    peaks = {name: peak + needed[name] for name, (_, peak) in measured.items()}
     highest = max(peaks, key=lambda name: peaks[name])
     excess = max(0.0, peaks[highest] - (HIGHEST_TRUE_PEAK - _MARGIN))
     factors = {name: 10 ** ((gain - excess) / 20) for name, gain in needed.items()}
-    return factors, settings.loudness - excess, highest
+    return factors, wanted - excess, highest
 
 
 def quantise(samples: np.ndarray, seed: int) -> np.ndarray:
@@ -149,9 +151,10 @@ def check_levels(files: Mapping[str, Path], wanted: float, target: float, peak_c
 
     Raises: StimulusError when loudness spreads by more than 0.5 LU or a true peak exceeds -1 dBTP.
     """
-    heard = {name: audio.read(file) for name, file in files.items()}
-    loud = {name: loudness(*clip) for name, clip in heard.items()}
-    peaks = {name: true_peak(clip[0]) for name, clip in heard.items()}
+    loud, peaks = {}, {}
+    for name, file in files.items():
+        samples, rate = soundfile.read(file)
+        loud[name], peaks[name] = loudness(samples, rate), true_peak(samples)
     levels = Levels(wanted, target, max(loud.values()), min(loud.values()), max(peaks.values()), peak_clip)
     if levels.spread > WIDEST_SPREAD:
         told = f"loudness spreads by {levels.spread:.2f} LU after quantising"

@@ -87,8 +87,11 @@ class Backend(Protocol):
     def recipe(self, task: Task) -> dict[str, Any]:
         """All that decides how the clips sound besides cell, seed and seconds. JSON values only."""
 
-    def cost(self, task: Task) -> float:
-        """Work of the task, in about seconds on two cores: it only shapes the progress bar."""
+    def costs(self, task: Task) -> dict[str, float]:
+        """Work of the task by its parts, in about seconds on two cores: it only shapes the progress bar.
+
+        Parts of the same name, as the training of one run for two cells, are done once in a build.
+        """
 
     def make(self, task: Task, tell: Tell) -> Iterator[Clip]:
         """Train where needed, going on where an interrupted training stopped, then yield each clip asked for.

@@ -37,15 +37,17 @@ class CawBackend:
         options = {key: value for key, value in task.options.items() if key != "device"}
         return {"preset": "fast"} | options
 
-    def cost(self, task: Task) -> float:
-        trained = self._is_complete(self._folder(task))
-        training = 0.0 if trained else _SECONDS_PER_EPOCH * (task.cell.epochs or 1)
-        return training + _SECONDS_PER_CLIP * len(task.names)
+    def costs(self, task: Task) -> dict[str, float]:
+        folder = self._folder(task)
+        made = {name: _SECONDS_PER_CLIP for name in task.names}
+        if self._is_complete(folder):
+            return made
+        return {f"train {folder.name}": _SECONDS_PER_EPOCH * (task.cell.epochs or 1)} | made
 
     def make(self, task: Task, tell: Tell) -> Iterator[Clip]:
         """Raises: BackendError for a run of another recipe; caw's ValueErrors for what it refuses."""
         folder = self._folder(task)
-        share = _SECONDS_PER_CLIP * len(task.names) / self.cost(task)
+        share = _SECONDS_PER_CLIP * len(task.names) / sum(self.costs(task).values())
         run = self._trained(task, folder, lambda done, text: tell((1 - share) * done, text))
         for made, name in enumerate(task.names):
             tell(1 - share + share * made / len(task.names), f"make {name}")

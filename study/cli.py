@@ -1,0 +1,229 @@
+"""The command `study`: from clips to a blinded listening study and its report."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from study.folder import StudyFolder
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="A blinded listening study from your own clips: init, build, invite, serve, report.",
+)
+DIR = Annotated[Path, typer.Argument(metavar="DIR", help="The study's folder.", show_default=False)]
+PORT = Annotated[int, typer.Option(help="Port to listen at.", min=1, max=65535)]
+HOST = Annotated[str, typer.Option(help="Address to listen at; the default is open to this machine only.")]
+_HOST, _PORT = "127.0.0.1", 8501
+
+
+@app.command()
+def init(
+    folder: DIR,
+    clips: Annotated[list[Path] | None, typer.Argument(metavar="[CLIP]...", show_default=False)] = None,
+    title: Annotated[str, typer.Option(help="The study's title; the folder's name by default.")] = "",
+) -> None:
+    """Make a study folder with a commented study.toml, and the clips copied into it."""
+    from study.preparation import new_study
+
+    study = StudyFolder(folder)
+    for note in new_study.create(study, clips or [], title=title):
+        print(f"note: {note}")
+    print(f"{study.toml} is written. Look through it, then: study build {folder}")
+
+
+@app.command()
+def build(folder: DIR) -> None:
+    """Make all that is missing: train, generate, import, level, blind, seal, audit."""
+    _build(StudyFolder(folder))
+    print(f"Built. Next: study invite {folder} NAME..., then study serve {folder}")
+
+
+@app.command()
+def serve(folder: DIR, port: PORT = _PORT, host: HOST = _HOST) -> None:
+    """Open the study to its listeners in the browser."""
+    from study.room.server import serve as run
+
+    run(StudyFolder(folder).require().path, host=host, port=port)
+
+
+@app.command()
+def invite(
+    folder: DIR,
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", show_default=False)],
+    url: Annotated[str, typer.Option(help="The study's address as listeners reach it.")] = "",
+) -> None:
+    """Print a personal link for each listener; the same name gets the same link again."""
+    from study.room.links import personal_link
+    from study.room.store import Store
+
+    store = Store.for_folder(StudyFolder(folder).require())
+    try:
+        for name in names:
+            print(f"{name}: {personal_link(url or _address(_HOST, _PORT), store.invite(name))}")
+    finally:
+        store.close()
+
+
+@app.command()
+def status(folder: DIR) -> None:
+    """Show what is built and how far each listener is."""
+    from study import status as state
+
+    console = Console()
+    for line in state.lines(StudyFolder(folder).require()):
+        console.print(line, markup=False, highlight=False, soft_wrap=not isinstance(line, Table))
+
+
+@app.command()
+def export(
+    folder: DIR,
+    out: Annotated[Path, typer.Option(help="The CSV file to write.", show_default=False)],
+) -> None:
+    """Write the answers so far as CSV, without truth."""
+    from study import reporting
+
+    count = reporting.export(StudyFolder(folder), out)
+    print(f"{count} answers are in {out}, without truth")
+
+
+@app.command()
+def report(
+    folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", show_default=False)] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option("--from", help="A CSV table of results instead of a study.", show_default=False),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the report.", show_default=False)] = None,
+    unfinished: Annotated[bool, typer.Option(help="Unblind although listeners have not finished.")] = False,
+    who: Annotated[str, typer.Option(help="Who unblinds, for the log.", show_default=False)] = "",
+    reason: Annotated[str, typer.Option(help="Why, for the log.")] = "study report",
+) -> None:
+    """Unblind a finished study (this is logged) and write its report: tables, plots, one HTML page."""
+    from study import reporting
+
+    if (folder is None) == (table is None):
+        raise reporting.ReportingError("name a study folder, or a table with --from; one of them")
+    if table is not None:
+        if out is None:
+            raise reporting.ReportingError("--from needs --out, the folder for the report")
+        page = reporting.report_from_table(table, out)
+    else:
+        page = reporting.report(StudyFolder(folder), unfinished=unfinished, who=who, reason=reason, out=out)
+    print(f"The report is {page}")
+
+
+@app.command()
+def demo(
+    clip: Annotated[
+        Path | None, typer.Option(help="Your own clip, 2 s or longer.", show_default=False)
+    ] = None,
+    folder: Annotated[Path, typer.Option("--dir", help="Folder for the demo study.")] = Path("demo"),
+    port: PORT = _PORT,
+    no_serve: Annotated[bool, typer.Option("--no-serve", help="Build and invite only.")] = False,
+) -> None:
+    """Build a whole study from one clip, invite a listener and open it; a second run reuses all."""
+    from study import demo as example
+    from study.room.links import personal_link, researcher_key, researcher_link
+    from study.room.store import Store
+
+    study = StudyFolder(folder)
+    for note in example.prepare(study, clip):
+        print(note)
+    _build(study)
+    store = Store.for_folder(study)
+    try:
+        token = store.invite(example.LISTENER)
+    finally:
+        store.close()
+    base = _address(_HOST, port)
+    print("\nThe study is ready. Open in a browser, once it is served:")
+    print(f"  to take it, as the songwriter:        {personal_link(base, token)}")
+    print(f"  to watch it, as the researcher:       {researcher_link(base, researcher_key(study))}")
+    print(f"  to invite more:                       study invite {folder} NAME...")
+    print(f"  when it is answered, for the report:  study report {folder}\n", flush=True)
+    if not no_serve:
+        from study.room.server import serve as run
+
+        run(study.path, host=_HOST, port=port)
+
+
+def _build(folder: StudyFolder) -> None:
+    from study.preparation import audit
+    from study.preparation.build import build as make
+    from study.preparation.progress import BuildProgress
+
+    console = Console(highlight=False)
+    built = make(folder, BuildProgress(console))
+    if built.audit is None:
+        made = f"; {built.clips_made} clips were added to the pool" if built.clips_made else ""
+        print(f"The blinded sets are up to date{made}")
+        return
+    console.print(audit.as_table(built.audit))
+    for note in built.audit.notes():
+        console.print(f"note: {note}", markup=False, soft_wrap=True)
+
+
+def _address(host: str, port: int) -> str:
+    return f"http://{host}:{port}"
+
+
+def main() -> None:
+    """Run the command; what a user can mend is one line on stderr and exit code 2."""
+    try:
+        code = app(standalone_mode=False)
+    except KeyboardInterrupt:
+        _quit("interrupted; the same command goes on where it stopped", 130)
+    except Exception as error:
+        code = _explain(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explain(error: Exception) -> int:
+    """One line for an error that a user can mend; any other is raised again, as it is a fault of ours."""
+    from study.preparation.audit import LeakError
+
+    if isinstance(error, typer.Exit):
+        return error.exit_code
+    if isinstance(error, typer.Abort):
+        _quit("interrupted; the same command goes on where it stopped", 130)
+    if isinstance(error, LeakError):
+        _quit(str(error), 1)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(error.format_message())
+        return 2
+    if hasattr(error, "format_message"):  # a fault in the command line itself
+        _quit(f"{error.format_message().rstrip('.')}; see study --help", 2)
+    if isinstance(error, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    if isinstance(error, OSError):
+        mend = (
+            "free some space and run the command again" if error.errno in _FULL else "check path and rights"
+        )
+        _quit(f"{error.filename or 'a file'}: {error.strerror or error}; {mend}", 2)
+    if isinstance(error, ValueError):
+        _quit(str(error), 2)
+    raise error
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def _quit(message: str, code: int) -> None:
+    print("study: " + " ".join(message.split()), file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""The demo: a whole study from one clip, small enough to be built within minutes on two cores."""
+
+from __future__ import annotations
+
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from caw import audio
+from study import design
+from study.folder import FolderError, StudyFolder
+from study.preparation import new_study
+
+EPOCHS = (100, 1000)
+SHORTEST = 2.0  # s
+LISTENER = "songwriter"
+SEED = 2022
+TITLE = "Eureka demo"
+
+
+def prepare(folder: StudyFolder, clip: Path | None) -> list[str]:
+    """See that `folder` holds the demo of `clip` (the bundled riff when None); returns what should be said.
+
+    Raises: FolderError when the folder holds the study of another clip, AudioError for a clip of no use.
+    """
+    with as_file(files("study").joinpath("data", "riff.flac")) as bundled:
+        chosen = clip or bundled
+        if folder.toml.exists():
+            _require_same(folder, clip)
+            return [f"{folder.path} is there already; what it lacks is built"]
+        length = audio.inspect(chosen).seconds
+        if length < SHORTEST:
+            raise audio.AudioError(
+                f"{chosen}: is {length:.2f} s long; give a clip of at least {SHORTEST:g} s"
+            )
+        return new_study.create(folder, [chosen], title=TITLE, epochs=EPOCHS, seed=SEED)
+
+
+def _require_same(folder: StudyFolder, clip: Path | None) -> None:
+    if clip is None:
+        return
+    sources = [folder.path / source.file for source in design.load(folder.path).sources]
+    if not clip.is_file():
+        raise audio.AudioError(f"{clip}: no such file; check the name")
+    if audio.file_sha256(clip) not in [audio.file_sha256(file) for file in sources if file.is_file()]:
+        told = f"{folder.path}: holds the study of another clip than {clip.name}"
+        raise FolderError(f"{told}; choose another folder with --dir, or delete this one")

@@ -1,0 +1,166 @@
+"""The blinded sets: from clips in the pool to the files that listeners hear, and the key that joins the two.
+
+They are made in a folder of their own, audited there, and take the place of the old ones in one rename.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from caw import audio
+from study import atomic
+from study.design import Design
+from study.folder import StudyFolder
+from study.preparation import audit, blinding, stimuli
+from study.preparation.audit import Audit, Heard
+from study.preparation.backends import seed_for
+from study.preparation.material import ORIGINAL
+from study.preparation.plan import PRACTICE
+from study.preparation.pool import Pool
+from study.preparation.progress import BuildProgress
+
+_FORM = 1  # raise it when stimuli are shaped in another way than before
+
+
+def recipe(design: Design, picks: Mapping[str, Sequence[str]], clips: Mapping[str, str]) -> str:
+    """Digest of all that decides what the sets hold. clips: recipe of each clip by its name."""
+    form = design.stimuli.model_dump(exclude={"repeats"})
+    chosen = {name: [(clip, clips[clip]) for clip in sorted(names)] for name, names in picks.items()}
+    content = json.dumps([_FORM, form, design.study.seed, chosen], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def are_current(folder: StudyFolder, wanted: str, pool: Pool | None = None) -> bool:
+    """Whether the sets in the folder are those of this recipe, every file of them as its key says.
+
+    pool: where given, the clips must also be the very ones that the sets were made from.
+    """
+    try:
+        record = json.loads(folder.build_record.read_text())
+        if record["recipe"] != wanted or record["key_sha256"] != blinding.seal(folder):
+            return False
+        if pool and any(pool.rows[name]["sha256"] != sha256 for name, sha256 in record["clips"].items()):
+            return False
+        rows = atomic.read_csv(folder.key)
+        return all(
+            atomic.sha256(folder.stimulus(row["set"], row["stimulus_id"])) == row["sha256"] for row in rows
+        )
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def ids_in_key(folder: StudyFolder) -> dict[str, list[str]]:
+    """Set -> ids, as they stand in the key; practice included."""
+    ids: dict[str, list[str]] = {}
+    for row in atomic.read_csv(folder.key):
+        ids.setdefault(row["set"], []).append(row["stimulus_id"])
+    return ids
+
+
+def make(
+    folder: StudyFolder,
+    design: Design,
+    picks: Mapping[str, Sequence[str]],
+    pool: Pool,
+    wanted: str,
+    progress: BuildProgress,
+) -> Audit:
+    """Make all sets anew, with new ids, from the clips `picks` names.
+
+    wanted: the recipe, to be recorded. Raises: StimulusError, LeakError; the old sets are untouched then.
+    """
+    staging, old = folder.path / ".sets-staging", folder.path / ".sets-old"
+    for left_over in (staging, old):
+        shutil.rmtree(left_over, ignore_errors=True)
+    picks = {name: clips for name, clips in picks.items() if clips}
+    rows = _write(staging, design, picks, pool, progress)
+    findings = _audited(staging, design, rows)
+    audit.write(findings, folder.make_private() / folder.audit.name)
+    findings.require_no_leak()
+    if folder.sets.exists():
+        folder.sets.rename(old)
+    staging.rename(folder.sets)
+    record = {
+        "recipe": wanted,
+        "key_sha256": blinding.write_key(folder, rows),
+        "design_digest": design.digest(),
+        "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "clips": {row["name"]: pool.rows[row["name"]]["sha256"] for row in rows},
+    }
+    atomic.write(folder.build_record, json.dumps(record, indent=1) + "\n", mode=0o600)
+    shutil.rmtree(old, ignore_errors=True)
+    return findings
+
+
+def _write(
+    staging: Path,
+    design: Design,
+    picks: Mapping[str, Sequence[str]],
+    pool: Pool,
+    progress: BuildProgress,
+) -> list[dict[str, Any]]:
+    """Write every stimulus file below `staging`; returns the rows of the key."""
+    form, seed = design.stimuli, design.study.seed
+    clips = [(set_name, clip) for set_name, names in picks.items() for clip in names]
+    rates = {clip: audio.inspect(pool.path(clip)).rate for _, clip in clips}
+    bandwidth = stimuli.common_bandwidth(form, rates)
+    progress.note(f"all clips: {form.seconds:g} s, {form.rate} Hz, up to {bandwidth:.0f} Hz, mono, 16 bits")
+
+    def shaped(clip: str):
+        samples, rate = pool.read(clip)
+        where = seed_for(seed, "excerpt", clip) / 2**31
+        try:
+            return stimuli.cut(samples, rate, form, bandwidth=bandwidth, where=where)
+        except stimuli.StimulusError as error:
+            raise stimuli.StimulusError(f"{pool.path(clip)}: {error}") from None
+
+    measured = {}
+    for done, (_, clip) in enumerate(clips):
+        progress.tell(0.5 * done / len(clips), f"measure {clip}")
+        samples = shaped(clip)  # cut again when written: a large study would not fit into memory
+        measured[clip] = stimuli.loudness(samples, form.rate), stimuli.true_peak(samples)
+    factors, target, highest = stimuli.gains(measured, form.loudness)
+    if target < form.loudness - 0.005:
+        told = f"loudness lowered for ALL clips from {form.loudness:g} to {target:.1f} LUFS"
+        progress.note(f"{told}: {highest} would have exceeded {stimuli.HIGHEST_TRUE_PEAK:g} dBTP")
+    rows = []
+    ids = blinding.new_ids(len(clips))
+    for done, (stimulus_id, (set_name, clip)) in enumerate(zip(ids, blinding.shuffled(clips), strict=True)):
+        progress.tell(0.5 + 0.5 * done / len(clips), "write the sets")
+        file = staging / set_name / f"{stimulus_id}.{form.format}"
+        dither = seed_for(seed, "dither", stimulus_id)
+        samples = stimuli.quantise(shaped(clip) * factors[clip], dither)
+        audio.write(file, samples, form.rate, subtype="PCM_16")
+        file.chmod(0o644)
+        blinding.even_out_times(file)
+        facts = pool.rows[clip]
+        row = {
+            name: facts.get(name, "")
+            for name in ("name", "backend", "mode", "epochs", "source", "seed", "run")
+        }
+        row |= {"set": set_name, "stimulus_id": stimulus_id, "sha256": atomic.sha256(file)}
+        row["truth"] = "real" if facts["backend"] == ORIGINAL else "fake"
+        rows.append(row)
+    files = {row["name"]: _file(staging, design, row) for row in rows}
+    levels = stimuli.check_levels(files, form.loudness, target, highest)
+    told = f"loudness {levels.softest:.2f} to {levels.loudest:.2f} LUFS (spread {levels.spread:.2f} LU)"
+    progress.note(f"{told}, highest true peak {levels.highest_peak:.1f} dBTP")
+    return rows
+
+
+def _audited(staging: Path, design: Design, rows: Sequence[Mapping[str, Any]]) -> Audit:
+    heard: dict[str, list[Heard]] = {}
+    for row in rows:
+        heard.setdefault(row["set"], []).append(Heard(_file(staging, design, row), row["truth"] == "real"))
+    practice = heard.pop(PRACTICE, [])
+    return audit.run({name: heard[name] for name in design.sets if name in heard}, practice)
+
+
+def _file(staging: Path, design: Design, row: Mapping[str, Any]) -> Path:
+    return staging / row["set"] / f"{row['stimulus_id']}.{design.stimuli.format}"

@@ -1,0 +1,251 @@
+"""`study build`: make all that is missing, and only that.
+
+Every step ends in one rename, so that a build may be killed anywhere and goes on where it stopped: training
+runs resume, clips that are in the pool stay there, and the blinded sets appear whole or not at all.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from caw import audio
+from study import design
+from study.design import Design
+from study.folder import StudyFolder
+from study.preparation import backends, blinded_sets, blinding, plan
+from study.preparation.audit import Audit
+from study.preparation.backends import Clip, Task
+from study.preparation.material import ORIGINAL
+from study.preparation.plan import PRACTICE, Original, Plan
+from study.preparation.pool import Pool
+from study.preparation.progress import BuildProgress
+
+_SECONDS_PER_FILE = 0.2  # to cut an original or a stimulus; for the progress bar, as Backend.costs
+_RECIPE = 1  # raise it when clips are made in another way than before
+
+
+class BuildError(ValueError):
+    """A build that may not or cannot go on."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build did."""
+
+    clips_made: int  # added to the pool
+    audit: Audit | None  # None when the sets were there already
+    stimuli: dict[str, list[str]]  # set -> ids
+    practice: list[str]
+
+
+def build(folder: StudyFolder, progress: BuildProgress | None = None) -> Built:
+    """Build the study in `folder`.
+
+    Raises: DesignError, BuildError and other ValueErrors for what the researcher can mend; LeakError when the
+    finished sets would give truth away; OSError as when the disk is full.
+    """
+    from study.room.store import Store
+
+    progress = progress or BuildProgress()
+    folder.require()
+    settings = design.load(folder.path)
+    with _alone(folder), _warnings_told(progress):
+        todo = plan.make(settings, folder)
+        store = Store.for_folder(folder)
+        try:
+            return _build(folder, settings, todo, store, progress)
+        finally:
+            store.close()
+
+
+def _build(folder: StudyFolder, settings: Design, todo: Plan, store: Any, progress: BuildProgress) -> Built:
+    pool, recipes = Pool(folder), _recipes(todo)
+    wanted = blinded_sets.recipe(settings, todo.picks, recipes)
+    made, audit = 0, None
+    if _has_answers(store):
+        if not blinded_sets.are_current(folder, wanted):
+            told = (
+                f"{folder.path}: listeners have answered, and study.toml or its files are not what was built"
+            )
+            raise BuildError(f"{told}; put them back as they were, or make a new study folder")
+    else:
+        for note in todo.notes:
+            progress.note(f"note: {note}")
+        missing = _missing(todo, pool, recipes)
+        to_bring = [entry for entry in todo.originals if not pool.has(entry.name, recipes[entry.name])]
+        sets_cost = 0.0
+        if missing or to_bring or not blinded_sets.are_current(folder, wanted, pool):
+            sets_cost = 2 * _SECONDS_PER_FILE * sum(len(names) for names in todo.picks.values())
+        parts = {
+            part: cost for name, task in missing for part, cost in backends.get(name).costs(task).items()
+        }
+        with progress.over(sum(parts.values()) + _SECONDS_PER_FILE * len(to_bring) + sets_cost):
+            for original in to_bring:
+                made += _bring(original, pool, recipes, progress)
+            for name, task in missing:
+                cost = sum(parts.pop(part, 0.0) for part in backends.get(name).costs(task))
+                made += _make(name, task, cost, todo, pool, recipes, progress)
+            if sets_cost and not blinded_sets.are_current(folder, wanted, pool):
+                with progress.step(sets_cost, "blind, level and audit the sets"):
+                    audit = blinded_sets.make(folder, settings, todo.picks, pool, wanted, progress)
+    return _registered(folder, settings, store, made, audit)
+
+
+def _registered(folder: StudyFolder, settings: Design, store: Any, made: int, audit: Audit | None) -> Built:
+    ids = blinded_sets.ids_in_key(folder)
+    practice = ids.pop(PRACTICE, [])
+    stimuli = {name: ids[name] for name in settings.sets}
+    store.register_build(
+        stimuli=stimuli,
+        practice=practice,
+        key_sha256=blinding.seal(folder),
+        design_digest=settings.digest(),
+        file_format=settings.stimuli.format,
+        order=settings.listening.order,
+        seed=settings.study.seed,
+        repeats=settings.stimuli.repeats,
+    )
+    return Built(made, audit, stimuli, practice)
+
+
+def _has_answers(store: Any) -> bool:
+    from study.room import builds, schema
+
+    with schema.reading(store.engine) as connection:
+        return builds.has_answers(connection)
+
+
+def _recipes(todo: Plan) -> dict[str, str]:
+    """For every clip of the plan, the digest of all that decides how it sounds."""
+    recipes = {}
+    for name, task in todo.tasks:
+        cell = task.cell
+        facts = [name, cell.backend, cell.file_sha256, cell.start, cell.seconds, cell.mode, cell.epochs]
+        facts += [cell.source, task.seconds, task.seed, backends.get(name).recipe(task)]
+        recipes |= {clip: _digest([*facts, clip]) for clip in task.names}
+    for original in todo.originals:
+        passage = original.passage
+        facts = [ORIGINAL, passage.source, passage.sha256, original.start, original.seconds, original.mode]
+        recipes[original.name] = _digest(facts)
+    return recipes
+
+
+def _digest(facts: Any) -> str:
+    return hashlib.sha256(json.dumps([_RECIPE, facts], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _missing(todo: Plan, pool: Pool, recipes: dict[str, str]) -> list[tuple[str, Task]]:
+    """The tasks, cut down to the clips that are not in the pool."""
+    missing = []
+    for name, task in todo.tasks:
+        if lacking := [clip for clip in task.names if not pool.has(clip, recipes[clip])]:
+            missing.append((name, replace(task, names=lacking)))
+    return missing
+
+
+def _make(
+    backend: str,
+    task: Task,
+    cost: float,
+    todo: Plan,
+    pool: Pool,
+    recipes: dict[str, str],
+    progress: BuildProgress,
+) -> int:
+    """Have a backend make what its task lacks, each clip into the pool as it comes."""
+    cell, due = task.cell, list(task.names)
+    verb = "import" if backend == "imported" else "make"
+    with progress.step(cost, f"{verb} {', '.join(due) if len(due) < 3 else f'{due[0]} to {due[-1]}'}"):
+        for clip in backends.get(backend).make(task, progress.tell):
+            _check(clip, backend, task, due)
+            due.remove(clip.name)
+            row = pool.add(
+                clip.name,
+                clip.samples,
+                clip.rate,
+                backend=cell.backend,
+                mode=cell.mode,
+                epochs=cell.epochs,
+                source=cell.source,
+                seed=clip.seed,
+                run=clip.run,
+                remark=todo.remarks.get(clip.name),
+                recipe=recipes[clip.name],
+            )
+            if row["gain_db"]:
+                progress.note(f"note: {clip.name} exceeded full scale: {row['gain_db']} dB in the pool")
+    if due:
+        raise BuildError(f"backend {backend} made no {', '.join(due)}; run `study build` again, or mend it")
+    return len(task.names)
+
+
+def _check(clip: Clip, backend: str, task: Task, due: list[str]) -> None:
+    """Hold a backend to its promise. Raises: BuildError."""
+    seconds = len(clip.samples) / clip.rate
+    fault = ""
+    if clip.name not in due:
+        fault = "a clip that was not asked for"
+    elif clip.samples.ndim != 1 or seconds < task.seconds - 1e-3:
+        fault = f"{seconds:.2f} s in shape {clip.samples.shape} instead of {task.seconds:.2f} s mono"
+    elif not np.isfinite(clip.samples).all():
+        fault = "NaN or infinite samples"
+    elif np.abs(clip.samples).max() < 1e-5:
+        fault = "silence"
+    if fault:
+        told = f"backend {backend} gave {fault} for {clip.name}"
+        raise BuildError(f"{told}; train longer or otherwise, or choose another passage")
+
+
+def _bring(original: Original, pool: Pool, recipes: dict[str, str], progress: BuildProgress) -> int:
+    """Cut an original out of its source, into the pool."""
+    with progress.step(_SECONDS_PER_FILE, f"cut {original.name}"):
+        passage = original.passage
+        samples, rate = audio.read(passage.file, start=original.start, seconds=original.seconds)
+        pool.add(
+            original.name,
+            samples,
+            rate,
+            backend=ORIGINAL,
+            mode=original.mode,
+            source=passage.source,
+            start=f"{original.start:.3f}",
+            recipe=recipes[original.name],
+        )
+    return 1
+
+
+@contextmanager
+def _alone(folder: StudyFolder) -> Iterator[None]:
+    """One build at a time. The lock goes with the process, however it ends."""
+    with (folder.make_private() / "build.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BuildError(f"{folder.path}: is being built already; wait for that build to end") from None
+        yield
+
+
+@contextmanager
+def _warnings_told(progress: BuildProgress) -> Iterator[None]:
+    """Warnings about sound become notes, each once."""
+    told: set[str] = set()
+
+    def tell(message, category, *_: Any) -> None:
+        if str(message) not in told:
+            told.add(str(message))
+            progress.note(f"warning: {message}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", audio.AudioWarning)
+        warnings.showwarning = tell
+        yield

@@ -1,0 +1,108 @@
+"""A new study folder: the clips copied into it, and a commented study.toml."""
+
+from __future__ import annotations
+
+import json
+import math
+import secrets
+import shutil
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from caw import audio
+from study import atomic, design
+from study.design import Set, Stimuli
+from study.folder import FolderError, StudyFolder
+
+EPOCHS = (1500, 3000)
+_EXAMPLE = """\
+# [[source]]
+# file = "riff.wav"
+# epochs = [1500, 3000]
+"""
+
+
+def create(
+    folder: StudyFolder,
+    clips: Sequence[Path],
+    *,
+    title: str = "",
+    epochs: Sequence[int] = EPOCHS,
+    seed: int | None = None,
+) -> list[str]:
+    """Make `folder` with a copy of each clip in sources/ and a study.toml that builds as it stands.
+
+    Stimuli last 10 s, or as long as two originals fit side by side into the shortest clip's passage.
+    seed: of the study; drawn when None.
+
+    Returns what the researcher should know, a line each.
+    Raises: AudioError for a clip that cannot be used, FolderError where a study is already.
+    """
+    if folder.toml.exists():
+        raise FolderError(f"{folder.toml}: there is a study already; choose another folder or edit that file")
+    if folder.path.exists() and not folder.path.is_dir():
+        raise FolderError(f"{folder.path}: is a file; choose another name for the folder")
+    lengths = [audio.inspect(clip).seconds for clip in clips]
+    for clip in clips:
+        audio.read(clip)  # all that could be wrong with it is said now, and not at build
+    seconds, notes = stimulus_seconds(lengths), []
+    if seconds < Stimuli().seconds:
+        shortest = clips[lengths.index(min(lengths))]
+        told = f"stimuli last {seconds:g} s instead of {Stimuli().seconds:g} s"
+        notes.append(f"{told}: {shortest.name} has {min(lengths):.1f} s, and two originals shall fit into it")
+    wanted = Set()
+    per_cell = math.ceil(wanted.fakes / max(1, len(clips) * len(epochs)))
+    copies = [_copied(clip, folder) for clip in clips]
+    tables = [_table(copy, epochs, per_cell) for copy in copies]
+    text = template().substitute(
+        title=json.dumps(title or folder.path.resolve().name, ensure_ascii=False),
+        seed=secrets.randbelow(10_000) if seed is None else seed,
+        sources="\n".join(tables) if tables else _EXAMPLE,
+        fakes=wanted.fakes,
+        originals=wanted.originals,
+        seconds=f"{seconds:.1f}",
+    )
+    atomic.write(folder.toml, text)
+    design.load(folder.path)
+    return notes
+
+
+def stimulus_seconds(lengths: Sequence[float]) -> float:
+    """How long stimuli can last, so that two of them, trimmed, fit side by side into each clip's passage."""
+    form = Stimuli()
+    passage = min([*lengths, design.LONGEST_DEFAULT_PASSAGE])
+    fitting = math.floor(10 * (passage / 2 - 2 * form.trim)) / 10
+    return max(0.5, min(form.seconds, fitting))
+
+
+def template() -> Template:
+    """The commented study.toml, with ${title}, ${seed}, ${sources}, ${fakes}, ${originals}, ${seconds}."""
+    return Template(files("study.preparation").joinpath("study_template.toml").read_text("utf-8"))
+
+
+def _table(file: Path, epochs: Sequence[int], clips: int) -> str:
+    counts = ", ".join(str(count) for count in epochs)
+    return (
+        f"[[source]]\nfile = {json.dumps(file.as_posix(), ensure_ascii=False)}\n"
+        f'modes = ["UMG", "VAR"]\nepochs = [{counts}]\nclips = {clips}\nbackend = "caw"\n'
+    )
+
+
+def _copied(clip: Path, folder: StudyFolder) -> Path:
+    """Copy a clip into sources/ under a name of its own; returns the path inside the folder."""
+    target = Path("sources") / clip.name
+    number = 2
+    while (folder.path / target).exists() and atomic.sha256(folder.path / target) != atomic.sha256(clip):
+        target = Path("sources") / f"{clip.stem}-{number}{clip.suffix}"
+        number += 1
+    whole = folder.path / target
+    whole.parent.mkdir(parents=True, exist_ok=True)
+    temporary = whole.with_name(f".{whole.name}{atomic.TEMPORARY}")
+    try:
+        shutil.copyfile(clip, temporary)
+        temporary.replace(whole)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return target

@@ -1,0 +1,163 @@
+"""From answers and the sealed key to the frame for the analysis: the one place where truth meets answers.
+
+Opening the key is an act of its own: it is refused while listeners are still answering, needs the very key
+that was sealed at build, and is logged with who and why before anything is read.
+"""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from study import atomic, design
+from study.design import Design
+from study.folder import StudyFolder
+from study.preparation import blinding
+from study.preparation.material import ORIGINAL
+from study.preparation.plan import PRACTICE
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for a formula at a cell's start
+_TRUTH = ("name", "truth", "backend", "mode", "epochs", "source")
+
+
+class ReportingError(ValueError):
+    """A report or an export that cannot be written as things stand."""
+
+
+def report(
+    folder: StudyFolder,
+    *,
+    unfinished: bool = False,
+    who: str = "",
+    reason: str = "study report",
+    out: Path | None = None,
+) -> Path:
+    """Unblind the study, write its report, and return the path of its index.html.
+
+    unfinished: report although listeners have not finished; who: of the researcher, for the log.
+    Raises: ReportingError, BlindingError, StoreError, DesignError, FolderError.
+    """
+    from analysis.report import ReportFacts, write
+
+    from study.room.store import Store
+
+    settings = design.load(folder.require().path)
+    store = Store.for_folder(folder)
+    try:
+        sealed = store.build()
+        if sealed is None:
+            raise ReportingError(f"{folder.path}: nothing is built yet; run `study build {folder.path}`")
+        open_ends = _unfinished(store)
+        if open_ends and not unfinished:
+            told = f"{len(open_ends)} listeners have not finished ({', '.join(open_ends[:5])})"
+            raise ReportingError(f"{folder.path}: {told}; wait, or unblind anyway with --unfinished")
+        answers = store.answers()
+        if not answers:
+            raise ReportingError(
+                f"{folder.path}: there are no answers yet; invite listeners and wait for them"
+            )
+        blinding.read_key(folder, sealed.key_sha256)  # refuse a wrong key before the log says it was opened
+        store.log_unblinding(who or _user(), reason, sealed.key_sha256)
+        key = [row for row in blinding.read_key(folder, sealed.key_sha256) if row["set"] != PRACTICE]
+        frame = joined(answers, key, remarks(folder, settings))
+        facts = ReportFacts(
+            title=settings.study.title,
+            stimuli={row["stimulus_id"]: folder.stimulus(row["set"], row["stimulus_id"]) for row in key},
+            final_forms=store.final_forms(),
+            provenance=provenance(folder, key),
+            unfinished=open_ends,
+            unblinding=store.unblindings(),
+            settings=settings.model_dump(mode="json", by_alias=True),
+        )
+        return write(frame, out or folder.report, facts=facts)
+    finally:
+        store.close()
+
+
+def report_from_table(table: Path, out: Path) -> Path:
+    """The same report for a table of results, with the columns of case_study_2022.csv at least."""
+    from analysis.report import write
+
+    from analysis import responses
+
+    return write(responses.load(table), out, facts=None)
+
+
+def joined(
+    answers: Sequence[Mapping[str, Any]],
+    key: Sequence[Mapping[str, str]],
+    remarked: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
+    """One row per answer, with the truth of its stimulus: the frame that analysis.responses.load takes.
+
+    Raises: ReportingError for an answer to a stimulus that the key does not hold.
+    """
+    truths = {(row["set"], row["stimulus_id"]): row for row in key}
+    rows = []
+    for answer in answers:
+        truth = truths.get((answer["set"], answer["stimulus_id"]))
+        if truth is None:
+            told = f"the answer to {answer['set']}/{answer['stimulus_id']} has no row in the key"
+            raise ReportingError(f"{told}; put the key back that was sealed at build")
+        facts = {name: truth[name] or None for name in _TRUTH}
+        rows.append(dict(answer) | facts | {"remark": (remarked or {}).get(truth["name"]) or None})
+    frame = pd.DataFrame(rows)
+    frame["epochs"] = pd.to_numeric(frame["epochs"]).astype("Int64")
+    return frame
+
+
+def remarks(folder: StudyFolder, settings: Design) -> dict[str, str]:
+    """The researcher's words on clips: from study.toml for imported ones, else from pool/pool.csv."""
+    noted = {row["name"]: row.get("remark", "") for row in atomic.read_csv(folder.pool_table)}
+    return noted | {entry.name: entry.remark for entry in settings.imported if entry.remark}
+
+
+def provenance(folder: StudyFolder, key: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """Where each stimulus came from: its row of the key, with what the pool knows besides."""
+    pool = {row["name"]: row for row in atomic.read_csv(folder.pool_table)}
+    rows = []
+    for row in key:
+        made = pool.get(row["name"], {})
+        more = {name: made.get(name, "") for name in ("made_at", "start", "gain_db")}
+        rows.append(dict(row) | more | {"pool_sha256": made.get("sha256", "")})
+    return sorted(rows, key=lambda row: (row["set"], row["backend"] == ORIGINAL, row["name"]))
+
+
+def export(folder: StudyFolder, out: Path) -> int:
+    """Write all answers so far as CSV, without truth. Returns how many there are.
+
+    Text that a spreadsheet would run as a formula gets an apostrophe in front.
+    """
+    from study.room.store import Store
+
+    store = Store.for_folder(folder.require())
+    try:
+        answers = store.answers()
+    finally:
+        store.close()
+    if not answers:
+        raise ReportingError(f"{folder.path}: there are no answers yet; nothing was written")
+    rows = [{name: without_formula(value) for name, value in row.items()} for row in answers]
+    atomic.write_csv(out, list(answers[0]), rows)
+    return len(rows)
+
+
+def without_formula(value: Any) -> Any:
+    """Text that starts like a formula, made harmless; anything else as it is."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _unfinished(store: Any) -> list[str]:
+    """Who is invited and has not ended: whoever may still answer must not do so after the unblinding."""
+    return [one.name for one in store.listeners() if one.finished_at is None]
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
