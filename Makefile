@@ -1,0 +1,43 @@
+# make demo [CLIP=song.wav] [PORT=8501]   build the demo study and open it
+# make test | lint | clean
+# PYTHON=python3.12 names another interpreter for the set-up.
+
+PYTHON ?= python3
+PORT ?= 8501
+VENV := .venv
+READY := $(VENV)/ready
+export CLIP PORT
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint clean
+
+help:
+	@echo "make demo [CLIP=song.wav] [PORT=8501]  build the demo study from a clip and open it in the browser"
+	@echo "make test                              all tests"
+	@echo "make lint                              style and likely mistakes"
+	@echo "make clean                             remove .venv and caches; studies (demo/) stay"
+
+demo: $(READY)
+	@$(VENV)/bin/study demo $${CLIP:+--clip "$$CLIP"} --port "$$PORT"
+
+test: $(READY)
+	$(VENV)/bin/python -m pytest
+
+lint: $(READY)
+	$(VENV)/bin/python -m ruff check
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "$(PYTHON) was not found; install Python 3.11 or newer, or name it: make PYTHON=python3.12 demo" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "$$($(PYTHON) --version) is too old; install Python 3.11 or newer, or name it: make PYTHON=python3.12 demo" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make a virtual environment; install its venv module (Debian: apt-get install python3-venv)" >&2; exit 1; }
+	@echo "Setting up $(VENV), once; about 3 GB are fetched, most of it PyTorch"
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev,postgres]'
+	@touch $@

@@ -1,0 +1,102 @@
+"""A wheel holds everything the installed commands need, and the set-up files keep to their rules."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("caw", "analysis", "study")
+
+
+def tracked(*patterns) -> list[str]:
+    listed = subprocess.run(["git", "ls-files", *patterns], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel of what git tracks, so that a stray file in the working tree cannot stand in for one."""
+    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    for name in tracked(*PACKAGES, "streamlit_app.py", "pyproject.toml", "README.md", "LICENSE"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes((ROOT / name).read_bytes())
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", target, source]
+    built = subprocess.run(command, capture_output=True, text=True)
+    assert built.returncode == 0, built.stdout + built.stderr
+    return next(target.glob("eureka_study-*.whl"))
+
+
+def test_a_wheel_holds_every_tracked_file(wheel):
+    packed = set(zipfile.ZipFile(wheel).namelist())
+    expected = {name for name in tracked(*PACKAGES) if not name.endswith("README.md")}
+    assert expected | {"streamlit_app.py"} <= packed
+    outside = {name.split("/")[0] for name in packed} - {*PACKAGES, "streamlit_app.py"}
+    assert [name.endswith(".dist-info") for name in outside] == [True]
+
+
+def test_the_unpacked_wheel_finds_its_app_and_data(wheel, tmp_path):
+    zipfile.ZipFile(wheel).extractall(tmp_path)
+    code = (
+        "import importlib.util as u, importlib.resources as r; print(u.find_spec('streamlit_app').origin);"
+        "print(r.files('study') / 'data' / 'riff.flac');"
+        "print(r.files('analysis') / 'data' / 'case_study_2022.csv')"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-c", code]
+    told = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    found = [Path(line) for line in told.stdout.splitlines()]
+    assert len(found) == 3, told.stderr
+    assert all(path.is_file() and path.is_relative_to(tmp_path) for path in found)
+
+
+def test_both_commands_are_installed(wheel):
+    archive = zipfile.ZipFile(wheel)
+    entry = next(name for name in archive.namelist() if name.endswith("entry_points.txt"))
+    assert {"caw = caw.cli:main", "study = study.cli:main"} <= set(archive.read(entry).decode().splitlines())
+    for command in ("caw/cli.py", "study/cli.py"):
+        assert re.search(r"^(def main\(|main =)", archive.read(command).decode(), re.MULTILINE)
+
+
+def test_every_dependency_is_pinned_and_nothing_names_a_place():
+    pinned = {}
+    for line in (ROOT / "constraints.txt").read_text().splitlines():
+        if not line.startswith("#"):
+            name, version = re.fullmatch(r"([\w.-]+)==([\w.+]+)", line).groups()
+            pinned[name.lower().replace("_", "-")] = version
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = project["dependencies"] + sum(project["optional-dependencies"].values(), [])
+    names = {re.match(r"[\w.-]+", requirement).group().lower().replace("_", "-") for requirement in wanted}
+    assert names <= set(pinned)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "expected"),
+    [
+        ('case "$*" in *version_info*) exit 1;; *) echo Python 3.9.2;; esac', "Python 3.9.2 is too old"),
+        ('case "$*" in *ensurepip*) exit 1;; esac', "cannot make a virtual environment"),
+        (None, "was not found"),
+    ],
+)
+def test_the_set_up_says_what_python_lacks(tmp_path, behaviour, expected):
+    """One line, and nothing made; a copy of the Makefile, so that no set-up of this checkout is touched."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    python = tmp_path / "python"
+    if behaviour:
+        python.write_text(f"#!/bin/sh\n{behaviour}\n")
+        python.chmod(0o755)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    command = ["make", "demo", f"PYTHON={python}"]
+    made = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert made.returncode == 2
+    assert expected in made.stderr.splitlines()[0]
+    assert not made.stdout
+    assert not (tmp_path / ".venv").exists()
