@@ -14,18 +14,11 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("caw", "analysis", "study")
 
 
-def tracked(*patterns) -> list[str]:
-    listed = subprocess.run(["git", "ls-files", *patterns], cwd=ROOT, capture_output=True, text=True)
-    if listed.returncode:
-        pytest.skip("not a git checkout")
-    return [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
-
-
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
+def wheel(tmp_path_factory, tracked):
     """The wheel of what git tracks, so that a stray file in the working tree cannot stand in for one."""
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    for name in tracked(*PACKAGES, "streamlit_app.py", "pyproject.toml", "README.md", "LICENSE"):
+    for name in tracked:
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_bytes((ROOT / name).read_bytes())
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", target, source]
@@ -34,9 +27,9 @@ def wheel(tmp_path_factory):
     return next(target.glob("eureka_study-*.whl"))
 
 
-def test_a_wheel_holds_every_tracked_file(wheel):
+def test_a_wheel_holds_every_tracked_file(wheel, tracked):
     packed = set(zipfile.ZipFile(wheel).namelist())
-    expected = {name for name in tracked(*PACKAGES) if not name.endswith("README.md")}
+    expected = {str(name) for name in tracked if name.parts[0] in PACKAGES and name.name != "README.md"}
     assert expected | {"streamlit_app.py"} <= packed
     outside = {name.split("/")[0] for name in packed} - {*PACKAGES, "streamlit_app.py"}
     assert [name.endswith(".dist-info") for name in outside] == [True]
