@@ -163,9 +163,13 @@ def _questions(questions: Questions, draft: Draft, first: Draft, *, heard: bool)
         "inspiring", questions.inspiring, list(wording.INSPIRING), wording.INSPIRING.get, on=heard
     )
     other = given["inspiring"] == "other"
-    words = text("inspiring_text", wording.INSPIRING_TEXT, rows=1, on=heard and other)
+    with st.container(key="texts"):
+        left, right = st.columns(2, vertical_alignment="bottom")
+    with left:
+        words = text("inspiring_text", wording.INSPIRING_TEXT, rows=2, on=heard and other)
     given["inspiring_text"] = words if other else None
-    given["comment"] = text("comment", f"{questions.comment} (optional)", rows=3, on=heard)
+    with right:
+        given["comment"] = text("comment", f"{questions.comment} (optional)", rows=2, on=heard)
     return given
 
 

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import streamlit as st
 
-from study.room import routes, wording
+from study.room import routes, theme, wording
 from study.room.answer_form import answer_form
 from study.room.answering import OtherTab, StoreError
 from study.room.debrief import show_debrief
@@ -52,9 +52,10 @@ def page() -> None:
 
 def style() -> None:
     """The room's look, for either theme."""
-    primary = st.get_option("theme.light.primaryColor") or "#0f6b66"
     css = files("study.room").joinpath("room.css").read_text("utf-8")
-    st.html(f"<style>:root{{--room-primary:{primary};--room-border:#8a8a8a66}}\n{css}</style>")
+    for word, color in (("LIGHT", theme.LIGHT["primaryColor"]), ("DARK", theme.DARK["primaryColor"])):
+        css = css.replace(word, color)
+    st.html(f"<style>{css}</style>")
 
 
 def _tab(study: Served, person: Listener) -> str | None:
@@ -84,7 +85,7 @@ def _welcome(study: Served, person: Listener, _tab: str) -> None:
     for paragraph in wording.welcome(study.design):
         st.write(paragraph)
     with st.container(border=True, key="consent"):
-        st.write(wording.stored(study.design))
+        st.markdown(f"**{wording.STORED}** {wording.stored(study.design)}")
         agreed = st.checkbox(wording.AGREE, key="agreed")
     if next_button("Start", key="start", disabled=not agreed) and agreed:
         study.store.consent(person.id, wording.consent_version(study.design))
@@ -104,7 +105,7 @@ def _sound_check(study: Served, person: Listener, _tab: str) -> None:
         words={
             "play": "Play the tone",
             "closed": f"Listen to all of it ({TONE_SECONDS:.0f} seconds).",
-            "opened": "You have heard it. Play it again if you like.",
+            "opened": "Heard. Play it again if you like.",
             "failed": "The tone could not be loaded. Please check your connection and reload this page.",
         },
     )

@@ -265,7 +265,6 @@ class Player {
     this.button.setAttribute("aria-label", playing ? data.words.pause : data.words.play);
     this.again.setAttribute("aria-label", data.words.again);
     this.again.title = data.words.again;
-    this.again.hidden = !(this.plays || this.unlocked);
     const note = this.trouble || (this.unlocked ? data.words.opened : data.words.closed);
     if (this.note.textContent !== note) this.note.textContent = note;
     this.note.classList.toggle("trouble", Boolean(this.trouble));

@@ -56,37 +56,36 @@ def progress_table(study: Served) -> None:
         strict=True,
     ):
         column.metric(label, value)
-    st.dataframe(
-        table(people, st.context.url or "", now), hide_index=True, width="stretch", column_config=_COLUMNS
-    )
+    st.dataframe(table(people, now), hide_index=True, width="stretch", column_config=_COLUMNS)
     if quiet:
         st.write(f"Not seen for a day, and not finished: {', '.join(quiet)}.")
+    with st.expander("Personal links"):
+        st.write("Each opens the study as that listener, so give it to nobody else.")
+        base = (st.context.url or "").split("/researcher")[0]
+        st.code("\n".join(f"{one.name}: {personal_link(base, one.token)}" for one in people), language=None)
     st.caption(
-        "Real or fake, backends and epochs are sealed until `study report` unblinds them. "
+        "Real or fake, backends and epochs stay sealed until `study report` unblinds them. "
         f"Updated {now.astimezone():%H:%M:%S}."
     )
 
 
 _COLUMNS = {
-    "link": st.column_config.TextColumn("personal link", width="medium"),
-    "answered": st.column_config.ProgressColumn("answered", min_value=0.0, max_value=1.0, format="percent"),
+    "answered": st.column_config.ProgressColumn(min_value=0.0, max_value=1.0, format="percent"),
 }
 
 
-def table(people: list[Progress], address: str, now: dt.datetime) -> pd.DataFrame:
-    """One row per listener: name, where, answered (share), clips, last seen, finished, link."""
-    base = address.split("/researcher")[0]
+def table(people: list[Progress], now: dt.datetime) -> pd.DataFrame:
+    """One row per listener: name, where, answered (share and clips), last seen, finished (local time)."""
     return pd.DataFrame(
         {
             "listener": [one.name for one in people],
             "where": [one.stage for one in people],
             "answered": [one.answered / one.total if one.total else 0.0 for one in people],
-            "clips": [f"{one.answered} / {one.total}" for one in people],
+            "clips": [f"{one.answered} of {one.total}" for one in people],
             "last seen": [ago(one.last_seen, now) for one in people],
             "finished": [
                 f"{one.finished_at.astimezone():%Y-%m-%d %H:%M}" if one.finished_at else "" for one in people
             ],
-            "link": [personal_link(base, one.token) for one in people],
         }
     )
 

@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
+from study.room import theme
 from study.room.answering import Listening
 from study.room.served import served
 from study.room.tone import tone
@@ -111,10 +112,15 @@ ROUTES = [
 @lru_cache(maxsize=1)
 def _shell() -> str:
     shell = Path(streamlit.__file__).with_name("static").joinpath("index.html").read_text("utf-8")
-    title = escape(served().design.study.title)
-    return shell.replace("<title>Streamlit</title>", f"<title>{title}</title>").replace(
-        'href="./favicon.png"', f'href=".{ICON}" type="image/svg+xml"'
-    )
+    light, dark = theme.LIGHT["backgroundColor"], theme.DARK["backgroundColor"]
+    ground = f"body{{background:{light}}}@media(prefers-color-scheme:dark){{body{{background:{dark}}}}}"
+    for theirs, ours in (
+        ("<title>Streamlit</title>", f"<title>{escape(served().design.study.title)}</title>"),
+        ('href="./favicon.png"', f'href="{ICON}" type="image/svg+xml"'),
+        ("</head>", f"<style>{ground}</style></head>"),  # no white flash before the theme arrives
+    ):
+        shell = shell.replace(theirs, ours)
+    return shell
 
 
 @lru_cache(maxsize=1)

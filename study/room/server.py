@@ -17,6 +17,7 @@ from starlette.middleware import Middleware
 from streamlit import config
 from streamlit.starlette import App
 
+from study.room import theme
 from study.room.gate import Gate
 from study.room.links import personal_link, researcher_link
 from study.room.routes import ROUTES
@@ -26,20 +27,6 @@ PAGES = Path(__file__).with_name("pages.py")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _LINKS_SHOWN = 8
 
-_LIGHT = {
-    "primaryColor": "#0f6b66",
-    "backgroundColor": "#fbfaf7",
-    "secondaryBackgroundColor": "#f1efe9",
-    "textColor": "#22211f",
-    "borderColor": "#d8d4ca",
-}
-_DARK = {
-    "primaryColor": "#1d8780",
-    "backgroundColor": "#16181b",
-    "secondaryBackgroundColor": "#212429",
-    "textColor": "#ecebe7",
-    "borderColor": "#3c4147",
-}
 SETTINGS: dict[str, Any] = {
     "client.showErrorDetails": "none",  # the default sends exception texts, which may name files
     "client.showErrorLinks": False,
@@ -58,8 +45,8 @@ SETTINGS: dict[str, Any] = {
     "server.maxMessageSize": 5,
     "theme.baseRadius": "0.6rem",
     "theme.buttonRadius": "0.6rem",
-    **{f"theme.light.{name}": value for name, value in _LIGHT.items()},
-    **{f"theme.dark.{name}": value for name, value in _DARK.items()},
+    **{f"theme.light.{name}": value for name, value in theme.LIGHT.items()},
+    **{f"theme.dark.{name}": value for name, value in theme.DARK.items()},
 }
 
 

@@ -13,8 +13,9 @@ INSPIRING = {"yes": "Yes", "no": "No", "maybe": "Maybe", "other": "Other"}
 PLAYBACK = {
     "headphones": "Headphones",
     "loudspeakers": "Loudspeakers",
-    "built_in": "The device's own speaker",
+    "built_in": "Built-in speaker",
 }
+STORED = "What is kept."
 AGREE = "I have read this and I agree to take part."
 INSPIRING_TEXT = "If other: in your own words"
 OTHER_TAB = "The study goes on in another tab or on another device. Your answers are safe."
@@ -76,7 +77,7 @@ def base_rate(design: Design) -> str:
 def stored(design: Design) -> str:
     """What is kept of a listener; asked for consent."""
     text = (
-        "We keep your answers, when you gave them, how often and how much of each clip you played, what you "
+        "Your answers, when you gave them, how often and how much of each clip you played, what you "
         "listen on, and the name your link was made for. Nothing else, and nothing is sent elsewhere. "
         "Answers are used for research on music made by machines."
     )

@@ -38,7 +38,8 @@ rate = 16000
 practice = {practice}
 {listening}
 """
-KEY_COLUMNS = tuple("set stimulus_id name truth backend mode epochs source seed run sha256".split())
+KEY_COLUMNS = ("set", "stimulus_id", "name", "truth", "backend", "mode", "epochs", "source", "seed")
+KEY_COLUMNS += ("run", "sha256")
 
 
 def make_tiny_study(
