@@ -51,7 +51,7 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV file as text; [] when there is no such file."""
     if not path.exists():
         return []
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 

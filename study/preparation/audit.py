@@ -61,7 +61,7 @@ class Classification:
     accuracy: float | None  # balanced, left one out
     p: float | None
     smallest_p: float
-    note: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,7 @@ class Audit:
             )
             lines.append(f"{told}: {weight} ({surely}); {found.mend}")
         for entry in self.classifications:
-            if entry.note:
-                lines.append(f"{entry.set}: {entry.note}")
+            lines += [f"{entry.set}: {note}" for note in entry.notes]
         return lines
 
 
@@ -139,9 +138,8 @@ def _contents(name: str, clips: Sequence[Heard]) -> tuple[list[Finding], Classif
     values = {entry.name: np.array([fact[entry.name] for fact in facts]) for entry in wanted}
     if real.all() or not real.any():
         kind = "real" if real.all() else "fake"
-        return [], Classification(
-            name, None, None, 1.0, f"all clips are {kind}: there is nothing to tell apart"
-        )
+        note = f"all clips are {kind}: there is nothing to tell apart"
+        return [], Classification(name, None, None, 1.0, (note,))
     p_values = [separation.area_p(values[entry.name], real) for entry in wanted]
     adjusted = separation.holm(p_values)
     findings = []
@@ -160,19 +158,18 @@ def _contents(name: str, clips: Sequence[Heard]) -> tuple[list[Finding], Classif
 
 
 def _classified(name: str, features: np.ndarray, real: np.ndarray) -> Classification:
-    least = separation.smallest_p(real, sides=1)
-    if real.sum() < 2 or (~real).sum() < 2:
-        return Classification(name, None, None, least, "")
-    accuracy = separation.classifier_accuracy(features, real)
-    p = separation.classifier_p(features, real)
-    tests, note = features.shape[1], ""
-    if separation.smallest_p(real, sides=2) * tests > ALPHA:
+    least, notes = separation.smallest_p(real, sides=2), []
+    if least * features.shape[1] > ALPHA:
         told = f"with {real.sum()} real of {len(real)} clips no property can be significant after correction"
-        note = f"{told} (smallest p {separation.smallest_p(real, sides=2):.3f}): read the areas"
-    if p <= ALPHA:
-        told = "a classifier tells real from fake by level and spectrum alone"
-        note = f"{told}: {accuracy:.0%} right, p = {p:.3f}"
-    return Classification(name, accuracy, p, least, note)
+        notes.append(f"{told} (smallest p {least:.3f}): read the areas")
+    accuracy = p = None
+    if real.sum() >= 2 and (~real).sum() >= 2:
+        accuracy = separation.classifier_accuracy(features, real)
+        p = separation.classifier_p(features, real)
+        if p <= ALPHA:
+            told = "a classifier tells real from fake by level and spectrum alone"
+            notes.append(f"{told}: {accuracy:.0%} right, p = {p:.3f}")
+    return Classification(name, accuracy, p, separation.smallest_p(real, sides=1), tuple(notes))
 
 
 def _range(values: Sequence) -> str:

@@ -89,7 +89,7 @@ class CawBackend:
             folder,
             settings=settings,
             source=source,
-            resume=folder.exists(),
+            resume=True,  # also begins anew where nothing is to resume
             progress=told,
         )
 
@@ -111,12 +111,13 @@ class CawBackend:
     def _settings(self, options: Mapping[str, Any], *, epochs: int | None, seed: int):
         from caw import config
 
-        changes = {key: value for key, value in options.items() if key != "preset"}
+        changes = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+        name = changes.pop("preset", "fast")
         try:
-            return config.preset(options.get("preset", "fast"), **changes, epochs=epochs, seed=seed)
+            return config.preset(name, **changes, epochs=epochs, seed=seed)
         except (config.SettingsError, TypeError) as error:
-            text = str(error)
-            named = [key for key in options if key in text]
+            text = str(error).replace(": use", "; use").replace(": it has", "; it has")
+            named = [key for key in options if repr(key) in text or text.startswith(f"{key} is")]
             raise BackendError(text, key=named[0] if named else "") from None
 
     def _folder(self, task: Task) -> Path:

@@ -1,0 +1,48 @@
+"""A backend for tests: pieces of the passage in another order, made within milliseconds.
+
+Being found shows what the interface promises: another backend is one file in the folder.
+"""
+
+import numpy as np
+
+from caw import audio
+from study.preparation.backends import BackendError, Clip, seed_for
+
+
+class TinyBackend:
+    name = "tiny"
+    needs = "nothing"
+    counts_epochs = True
+    made: list[str] = []  # every clip made in this process, for tests to look at
+
+    def validate(self, options):
+        for key, value in options.items():
+            if key not in ("level", "rate", "stops_after"):
+                raise BackendError(f"unknown option {key!r}; tiny has level, rate, stops_after", key=key)
+            if not isinstance(value, int | float):
+                raise BackendError(f"{key} is {value!r}; write a number", key=key)
+
+    def recipe(self, task):
+        return {key: task.options[key] for key in ("level", "rate") if key in task.options}
+
+    def costs(self, task):
+        return {f"train {task.cell.source}-{task.cell.epochs}": 5.0} | dict.fromkeys(task.names, 0.1)
+
+    def make(self, task, tell):
+        tell(0.0, "train")
+        rate = int(task.options.get("rate", 16000))
+        cell = task.cell
+        samples, _ = audio.read(cell.file, start=cell.start, seconds=cell.seconds, rate=rate)
+        run = task.models / f"{cell.source}-{cell.epochs}"
+        run.mkdir(parents=True, exist_ok=True)
+        for name in task.names[: int(task.options.get("stops_after", len(task.names)))]:
+            tell(0.5, f"make {name}")
+            seed = seed_for(task.seed, name)
+            dice = np.random.default_rng(seed)
+            mixed = np.roll(samples, dice.integers(len(samples)))
+            length = round(rate * task.seconds) if cell.mode == "UMG" else len(samples)
+            self.made.append(name)
+            yield Clip(name, mixed[:length] * task.options.get("level", 0.9), rate, seed, run.name)
+
+
+BACKEND = TinyBackend()

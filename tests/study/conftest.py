@@ -1,0 +1,66 @@
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from caw import audio
+from study.folder import StudyFolder
+from study.preparation import backends
+
+BACKEND_FILES = Path(__file__).parent / "backend_files"
+
+
+def music(seconds: float, rate: int, seed: int = 0) -> np.ndarray:
+    """Plucked notes over soft noise: something with onsets, pitches and a full band, [n]."""
+    dice = np.random.default_rng(seed)
+    time = np.arange(round(seconds * rate)) / rate
+    sound = 0.01 * dice.standard_normal(len(time))
+    for onset in np.arange(0.0, seconds, 0.25):
+        after = np.maximum(time - onset, 0.0)
+        note = 110 * 2 ** (dice.integers(24) / 12)
+        pluck = sum(np.sin(2 * np.pi * note * k * after) / k for k in range(1, 8))
+        sound += np.where(time >= onset, 0.1 * pluck * np.exp(-6 * after), 0.0)
+        sound += np.where(time >= onset, 0.1 * dice.standard_normal(len(time)) * np.exp(-40 * after), 0.0)
+    return (0.7 * sound / np.abs(sound).max()).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory) -> Path:
+    """Eight seconds of sound at 22050 Hz in a WAV file."""
+    file = tmp_path_factory.mktemp("clips") / "riff.wav"
+    audio.write(file, music(8.0, 22050), 22050)
+    return file
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """The test backend, registered by its file alone."""
+    monkeypatch.setattr(backends, "__path__", [*backends.__path__, str(BACKEND_FILES)])
+    name = f"{backends.__name__}.tiny"
+    sys.modules.pop(name, None)
+    yield backends.get("tiny")
+    sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def new_study(tmp_path, clip, tiny, monkeypatch):
+    """Makes a study folder of 1 s stimuli; keywords are put into the tables of its study.toml."""
+    monkeypatch.delenv("STUDY_DATABASE_URL", raising=False)
+
+    def make(folder: str = "study", more: str = "", **tables: str) -> StudyFolder:
+        path = tmp_path / folder
+        path.mkdir()
+        source = f'[[source]]\nfile = "{clip}"\nepochs = [100, 200]\nclips = 2\nbackend = "tiny"\n'
+        parts = {
+            "study": '[study]\ntitle = "Test"\nseed = 7\n',
+            "source": source,
+            "backend": "",
+            "sets": "[set.UMG]\nfakes = 3\noriginals = 2\n[set.VAR]\nfakes = 3\noriginals = 1\n",
+            "stimuli": "[stimuli]\nseconds = 1.0\ntrim = 0.1\n",
+            "listening": "[listening]\npractice = 2\n",
+        } | tables
+        (path / "study.toml").write_text("\n".join(parts.values()) + more)
+        return StudyFolder(path)
+
+    return make

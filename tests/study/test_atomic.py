@@ -1,0 +1,37 @@
+import errno
+import os
+import stat
+
+import pytest
+
+from study import atomic
+
+
+def test_mode_holds_whatever_the_umask(tmp_path):
+    old = os.umask(0)
+    try:
+        atomic.write(tmp_path / "key", "x", mode=0o600)
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o600
+
+
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    atomic.write(tmp_path / "table", "old")
+
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        atomic.write(tmp_path / "table", "new")
+    assert caught.value.filename == str(tmp_path / "table")
+    assert [file.name for file in tmp_path.iterdir()] == ["table"]
+    assert (tmp_path / "table").read_text() == "old"
+
+
+def test_csv_comes_back_as_it_went(tmp_path):
+    rows = [{"a": 'x,"y"\nz', "b": None}, {"a": "ü", "b": 3}]
+    atomic.write_csv(tmp_path / "t.csv", ("a", "b"), rows)
+    assert atomic.read_csv(tmp_path / "t.csv") == [{"a": 'x,"y"\nz', "b": ""}, {"a": "ü", "b": "3"}]
+    assert atomic.read_csv(tmp_path / "none.csv") == []

@@ -1,0 +1,124 @@
+import contextlib
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from study import design
+from study.design import DesignError
+
+HEAD = '[study]\ntitle = "T"\nseed = 1\n'
+SOURCE = '[[source]]\nfile = "a.wav"\nepochs = [100]\n'
+
+
+def load(tmp_path: Path, text: str) -> design.Design:
+    (tmp_path / "study.toml").write_text(text)
+    return design.load(tmp_path)
+
+
+def test_defaults_are_the_case_studys_shape(tmp_path):
+    made = load(tmp_path, HEAD + SOURCE)
+    assert list(made.sets) == ["UMG", "VAR"]
+    assert [(one.fakes, one.originals, one.imported) for one in made.sets.values()] == [(8, 2, 0), (8, 2, 2)]
+    assert (made.mode_of("UMG"), made.mode_of("VAR")) == ("UMG", "VAR")
+    assert made.sources[0].name == "a"
+    assert made.stimuli.samples == 160_000
+    assert len(made.questions.final) == 3
+
+
+def test_names_come_from_files_and_are_made_plain(tmp_path):
+    made = load(tmp_path, HEAD + '[[source]]\nfile = "x/My Söng (take 2).wav"\nepochs = [1]\n')
+    assert made.sources[0].name == "My-S-ng-take-2"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key", "said"),
+    [
+        ("clipz = 3\n", 7, "source[1].clipz", "did you mean `clips`"),
+        ('clips = "many"\n', 7, "source[1].clips", "is text; write a whole number"),
+        ("clips = 2.5\n", 7, "source[1].clips", "is a number; write a whole number"),
+        ("clips = true\n", 7, "source[1].clips", "is true or false; write a whole number"),
+        ("clips = 0\n", 7, "source[1].clips", "at least 1"),
+        ('modes = ["UMG", "X"]\n', 7, "source[1].modes[2]", "one of 'UMG' or 'VAR'"),
+        ('modes = ["UMG", "UMG"]\n', 7, "source[1].modes", "names a value twice"),
+        ("start = -1\n", 7, "source[1].start", "at least 0"),
+        ("seconds = nan\n", 7, "source[1].seconds", "finite number"),
+        ("seconds = 0\n", 7, "source[1].seconds", "above 0"),
+        ('name = "a/../b"\n', 7, "source[1].name", "no plain name"),
+        (SOURCE, 7, "source[2].name", "stands twice"),
+        ('[[source]]\nfile = "b/a.ogg"\n', 7, "source[2].name", "two different passages"),
+        ("[set.UMG]\nfakes = 1\nimported = 2\n", 7, "set.UMG", "2 imported clips among 1 fakes"),
+        ("[set.UMG]\nfakes = 0\noriginals = 0\n", 7, "set.UMG", "holds no clip"),
+        ("[set.other]\n", 7, "set.other", "which mode"),
+        ('[set.practice]\nmode = "UMG"\n', 7, "set.practice", "cannot name a set"),
+        ('[set.UMG]\ncells = [{ source = "z" }]\n', 8, "set.UMG.cells[1].source", "sources are: a"),
+        ('[set.UMG]\ncells = [{ sorce = "z" }]\n', 8, "set.UMG.cells[1].sorce", "did you mean `source`"),
+        ("[set]\n", 7, "set", "no set"),
+        ("[stimulus]\n", 7, "stimulus", "did you mean `stimuli`"),
+        ("[stimuli]\nrate = 99\n", 8, "stimuli.rate", "at least 8000"),
+        ('[stimuli]\nformat = "mp3"\n', 8, "stimuli.format", "'wav' or 'flac'"),
+        ("[stimuli]\nseconds = 1\nfade = 0.6\n", 7, "stimuli", "do not fit"),
+        ("[stimuli]\nbandwidth = 9000\n", 7, "stimuli", "carries no 9000 Hz"),
+        ('[listening]\norder = "any"\n', 8, "listening.order", "'counterbalanced' or 'fixed'"),
+        ('[questions]\nverdict = ""\n', 8, "questions.verdict", "is empty"),
+        ('[[imported]]\nfile = "j.wav"\nmode = "VAR"\n', 7, "imported[1].backend", "is missing"),
+        ("x = \n", 7, "TOML", "nvalid value"),
+        ("x = 1\nx = 2\n", 8, "TOML", "overwrite"),
+    ],
+)
+def test_each_fault_is_one_line_with_place_and_mend(tmp_path, text, line, key, said):
+    with pytest.raises(DesignError) as caught:
+        load(tmp_path, HEAD + SOURCE + text)
+    message = str(caught.value)
+    assert (caught.value.line, caught.value.key) == (line, key)
+    assert message.startswith(f"{tmp_path / 'study.toml'}:{line}: {key}")
+    assert said in message
+    assert "; " in message
+    assert "\n" not in message
+
+
+def test_missing_folder_file_and_encoding(tmp_path):
+    with pytest.raises(DesignError, match="no such file; make one with `study init`"):
+        design.load(tmp_path / "nowhere")
+    (tmp_path / "study.toml").write_bytes(b"title = '\xff'")
+    with pytest.raises(DesignError, match="not UTF-8"):
+        design.load(tmp_path)
+    (tmp_path / "study.toml").write_text("")
+    with pytest.raises(DesignError, match="study.toml:1: study: is missing"):
+        design.load(tmp_path)
+
+
+def test_digest_follows_the_settings_and_not_their_spelling(tmp_path):
+    one = load(tmp_path, HEAD + SOURCE).digest()
+    spelt = '# words\n[study]\nseed = 1\ntitle = "T"\n[stimuli]\nrate = 16000\n' + SOURCE
+    assert load(tmp_path, spelt).digest() == one
+    assert load(tmp_path, HEAD + SOURCE + "clips = 3\n").digest() != one
+
+
+def test_a_design_cannot_be_changed(tmp_path):
+    made = load(tmp_path, HEAD + SOURCE)
+    with pytest.raises(ValueError, match="frozen"):
+        made.study.seed = 2
+
+
+@given(st.text(max_size=200))
+def test_any_text_gives_a_design_or_one_clear_error(text):
+    try:
+        tables = tomllib.loads(HEAD + text)
+    except tomllib.TOMLDecodeError:
+        return
+    with contextlib.suppress(DesignError):
+        design.parse(tables, Path("study.toml"), HEAD + text)
+
+
+KEYS = st.sampled_from(["study", "source", "set", "stimuli", "file", "seconds", "epochs", "cells", "x"])
+VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+TABLES = st.recursive(VALUES, lambda deeper: st.lists(deeper) | st.dictionaries(KEYS, deeper), max_leaves=20)
+
+
+@given(st.dictionaries(KEYS, TABLES))
+def test_any_tables_give_a_design_or_one_clear_error(tables):
+    with contextlib.suppress(DesignError):
+        design.parse({"study": {"title": "T", "seed": 1}} | tables)
