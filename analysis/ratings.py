@@ -132,7 +132,7 @@ def compare(clips: pd.DataFrame, family: str, labels: tuple[str, str], panel: Pa
     method = "exact permutation of the clips' rank sum; Hodges-Lehmann shift" if panel.one else ON_MEANS
     if min(len(one), len(two)) < MIN_CLIPS:
         note = (
-            f"{len(one)} rated {labels[0]} and {len(two)} rated {labels[1]} clips; at least {MIN_CLIPS} "
+            f"{len(one)} ({labels[0]}) and {len(two)} ({labels[1]}) clips were rated; at least {MIN_CLIPS} "
             "in each group are needed"
         )
         return [Result(**place, method=method, note=note)]

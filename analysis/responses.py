@@ -36,6 +36,8 @@ REQUIRED = (
 OPTIONAL = (
     "listener",
     "stimulus_id",
+    "set_position",
+    "repetition",
     "source",
     "inspiring_text",
     "comment",
@@ -44,9 +46,10 @@ OPTIONAL = (
     "seconds_heard",
     "response_seconds",
 )
-WHOLE = {"position": 1, "epochs": 1, "plays": 0}  # column -> smallest value
+WHOLE = {"position": 1, "set_position": 1, "epochs": 1, "repetition": 0, "plays": 0}  # smallest values
 REAL = {"musicality": (0.0, 10.0), "seconds_heard": (0.0, None), "response_seconds": (0.0, None)}
 NEVER_EMPTY = ("listener", "set", "name", "truth", "backend", "verdict")
+DESCRIPTION = ("truth", "backend", "mode", "epochs")  # of a clip, not of an answer
 ORIGINAL = "original"  # the backend of every real clip, and of no other
 ONE_LISTENER = "listener"  # the name given where the table has no listener column
 
@@ -68,9 +71,9 @@ def load(source: str | Path | pd.DataFrame) -> pd.DataFrame:
     other column is carried along as it is.
 
     Returns one row per listener x stimulus, in the order given: text columns as `str` or None, `position`,
-    `epochs` and `plays` as Int64, `musicality` (0-10), `seconds_heard` and `response_seconds` (seconds) as
-    float, and `repeat` (bool): True where the listener had heard the same clip of the set before (a hidden
-    repeat: same name under another stimulus_id).
+    `epochs` and other whole numbers as Int64, `musicality` (0-10), `seconds_heard` and `response_seconds`
+    (seconds) as float, and `repeat` (bool): True for a hidden repeat (`repetition` above 0), which counts for
+    the listener's consistency only.
 
     Raises ResponsesError, with row and column, for missing columns, unknown levels, values out of range,
     a clip answered twice by one listener, a truth that contradicts the backend, or a clip described in
@@ -96,7 +99,9 @@ def load(source: str | Path | pd.DataFrame) -> pd.DataFrame:
     _check_filled(frame)
     _check_truth(frame)
     _check_one_description(frame)
-    frame["repeat"] = _repeats(frame)
+    _check_once(frame)
+    again = frame["repetition"].fillna(0) if "repetition" in frame else pd.Series(0, index=frame.index)
+    frame["repeat"] = (again > 0).astype(bool)
     return frame
 
 
@@ -223,41 +228,27 @@ def _check_truth(frame: pd.DataFrame) -> None:
 
 
 def _check_one_description(frame: pd.DataFrame) -> None:
-    """A clip has one truth, backend, mode and epoch count, whoever heard it."""
-    described = ["truth", "backend", "mode", "epochs", *(["name"] if "stimulus_id" in frame else [])]
+    """A clip of a set has one truth, backend, mode, epoch count and id, whoever heard it."""
+    described = [*DESCRIPTION, *(["stimulus_id"] if "stimulus_id" in frame else [])]
     first: dict[tuple, tuple[int, tuple]] = {}
     facts = frame[described].astype(object).where(frame[described].notna(), None)
-    described_rows = zip(_keys(frame), facts.itertuples(index=False, name=None), strict=True)
-    for row, (key, fact) in enumerate(described_rows):
-        known_row, known = first.setdefault(key, (row, fact))
+    rows = zip(frame["set"], frame["name"], facts.itertuples(index=False, name=None), strict=True)
+    for row, (group, name, fact) in enumerate(rows):
+        known_row, known = first.setdefault((group, name), (row, fact))
         for column, here, there in zip(described, fact, known, strict=True):
             if here != there:
-                raise ResponsesError(
-                    f"{frame.at[row, 'name']!r} has {here!r} here and {there!r} in row {known_row + 1}",
-                    row=row + 1,
-                    column=column,
-                )
+                told = f"{name!r} of set {group!r} has {here!r} here and {there!r} in row {known_row + 1}"
+                raise ResponsesError(told, row=row + 1, column=column)
 
 
-def _keys(frame: pd.DataFrame) -> list[tuple]:
-    """What makes two rows one presentation: set and stimulus_id where there is one, else set and name."""
-    clip = frame["name"]
-    if "stimulus_id" in frame:
-        clip = frame["stimulus_id"].where(frame["stimulus_id"].notna(), frame["name"])
-    return list(zip(frame["set"], clip, strict=True))
-
-
-def _repeats(frame: pd.DataFrame) -> pd.Series:
-    """Marks later presentations of a clip; the same presentation answered twice is an error."""
+def _check_once(frame: pd.DataFrame) -> None:
+    """A listener answers a clip once, or once per repetition."""
+    again = frame["repetition"].fillna(0) if "repetition" in frame else [0] * len(frame)
     seen: dict[tuple, int] = {}
-    for row, key in enumerate(zip(frame["listener"], _keys(frame), strict=True)):
+    for row, key in enumerate(zip(frame["listener"], frame["set"], frame["name"], again, strict=True)):
         if key in seen:
-            raise ResponsesError(
-                f"{key[0]!r} answered {frame.at[row, 'name']!r} of set {key[1][0]!r} in row "
-                f"{seen[key] + 1} already; keep one",
-                row=row + 1,
-                column="name",
+            told = (
+                f"{key[0]!r} answered {key[2]!r} of set {key[1]!r} in row {seen[key] + 1} already; keep one"
             )
+            raise ResponsesError(told, row=row + 1, column="name")
         seen[key] = row
-    in_order = frame.sort_values("position", kind="stable", na_position="last")
-    return in_order.duplicated(["listener", "set", "name"]).reindex(frame.index)

@@ -7,13 +7,13 @@ version cannot carry is returned too, without an estimate and with the reason.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import pandas as pd
 
-from analysis import agreement, discrimination, dose, quality, ratings, responses, stimuli, verdicts
-from analysis import panel as panel_results
-from analysis.results import ALL, MACHINE, ORIGINALS, Result, find, groups, holm, number, to_frame, to_json
+from analysis import agreement, discrimination, dose, individuals, quality, ratings, stimuli, verdicts
+from analysis.results import ALL, MACHINE, ORIGINALS, Result, find, groups, holm, to_frame, to_json
 from analysis.stimuli import Panel
 
 TRUTH, BACKENDS, MODES, EPOCHS, SETS = "truth", "backends", "modes", dose.FAMILY, "sets"
@@ -29,8 +29,8 @@ def evaluate(frame: pd.DataFrame) -> list[Result]:
     """Every figure of a report on `frame` (as of `responses.load`), p corrected by Holm within its family.
 
     Families: data quality, detection, truth, backends, modes, epochs, sets, ratings, missing answers,
-    agreement, mixed models, order, equivalence; with several listeners also listeners and clips. Hidden
-    repeats count only for their own consistency.
+    agreement, mixed models, order, equivalence, clips; with several listeners also listeners. Hidden repeats
+    count only for their own consistency.
     """
     first = frame[~frame["repeat"]].reset_index(drop=True)
     panel = Panel.of(first)
@@ -44,8 +44,8 @@ def evaluate(frame: pd.DataFrame) -> list[Result]:
         *_not_fitted(first, panel),
     ]
     if not panel.one:
-        found += [*panel_results.per_listener(first), *panel_results.per_clip(stimuli.by_stimulus(first))]
-    return holm(found)
+        found += individuals.per_listener(first)
+    return holm([*found, *individuals.per_clip(stimuli.by_stimulus(first), panel)])
 
 
 def _groups(first: pd.DataFrame, panel: Panel) -> list[Result]:
@@ -63,7 +63,7 @@ def _groups(first: pd.DataFrame, panel: Panel) -> list[Result]:
     for family, column in ((BACKENDS, "backend"), (MODES, "mode")):
         found += _describe(fakes, family, fakes[column], panel)
         found += _compare(fakes, family, column, panel)
-    dosed = fakes[fakes["backend"].isin(fakes.loc[fakes["epochs"].notna(), "backend"])]
+    dosed = dose.dosed(first)
     found += _describe(dosed, EPOCHS, dosed["epochs"].map(dose.level, na_action=None), panel)
     return found + _describe(first, SETS, first["set"] + " " + truth, panel)
 
@@ -97,8 +97,25 @@ def _compare(fakes: pd.DataFrame, family: str, column: str, panel: Panel) -> lis
         ]
     found = []
     for pair in combinations(labels, 2):
-        found += [verdicts.compare(clips, family, pair, panel), *ratings.compare(clips, family, pair, panel)]
+        mixed = _mixture(clips, pair, "backend" if column == "mode" else "mode")
+        for result in (
+            verdicts.compare(clips, family, pair, panel),
+            *ratings.compare(clips, family, pair, panel),
+        ):
+            found.append(result if result.refused else replace(result, note=result.note + mixed))
     return found
+
+
+def _mixture(clips: pd.DataFrame, pair: tuple[str, str], other: str) -> str:
+    """A warning where two groups differ in what else they are made of."""
+    made = [clips.loc[clips["group"] == label, other].value_counts().sort_index().to_dict() for label in pair]
+    if len(set().union(*made)) < 2:
+        return ""
+    parts = [
+        f"{label}: " + ", ".join(f"{n} {what}" for what, n in found.items())
+        for label, found in zip(pair, made, strict=True)
+    ]
+    return f"; the groups are mixed in {other} ({'; '.join(parts)})"
 
 
 def _not_fitted(first: pd.DataFrame, panel: Panel) -> list[Result]:
@@ -172,4 +189,4 @@ def _no_equivalence(first: pd.DataFrame, panel: Panel) -> str:
     return f"no equivalence bound was set before the data, and {NOT_FITTED}"
 
 
-__all__ = ["Result", "evaluate", "find", "groups", "number", "to_frame", "to_json", "responses"]
+__all__ = ["Result", "evaluate", "find", "groups", "to_frame", "to_json"]

@@ -50,14 +50,15 @@ def by_stimulus(frame: pd.DataFrame) -> pd.DataFrame:
 
     Columns: set, name, truth, backend, mode, epochs; answers (how many listeners judged it); judged_real
     (share in [0, 1]); musicality (mean of those who rated, 0-10, NaN if none) and rated (how many); inspired
-    (share of yes or maybe among yes, maybe and no, NaN if none).
+    (share of yes or maybe among yes, maybe and no, NaN if none); label (its name, after its set's where two
+    sets share the name).
     """
     first = frame[~frame["repeat"]] if "repeat" in frame else frame
     first = first.assign(
         judged_real=(first["verdict"] == "real").astype(float),
         inspired=first["inspiring"].map(INSPIRED).astype(float),
     )
-    return (
+    clips = (
         first.groupby(["set", "name"], sort=False)
         .agg(
             truth=("truth", "first"),
@@ -72,11 +73,9 @@ def by_stimulus(frame: pd.DataFrame) -> pd.DataFrame:
         )
         .reset_index()
     )
-
-
-def clip_label(group: str, name: str) -> str:
-    """How a clip is named in results and plots: its set, then its name."""
-    return f"{group} {name}"
+    twice = clips["name"].duplicated(keep=False)
+    clips["label"] = clips["name"].mask(twice, clips["set"] + " " + clips["name"])
+    return clips
 
 
 def listener_means(frame: pd.DataFrame, by: str, value: str = "musicality") -> pd.DataFrame:

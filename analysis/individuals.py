@@ -1,10 +1,10 @@
-"""Results that only a panel of listeners has: a line per listener, and a line per clip over listeners."""
+"""Results listener by listener and clip by clip."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from analysis import detection, stimuli
+from analysis import detection
 from analysis.discrimination import (
     BALANCED,
     CRITERION,
@@ -16,6 +16,7 @@ from analysis.discrimination import (
 )
 from analysis.ratings import MEAN
 from analysis.results import Result, number
+from analysis.stimuli import Panel
 from analysis.verdicts import JUDGED_REAL, WILSON
 
 LISTENERS = "listeners"
@@ -53,42 +54,41 @@ def per_listener(frame: pd.DataFrame) -> list[Result]:
     return found
 
 
-def per_clip(clips: pd.DataFrame) -> list[Result]:
-    """Each clip's share of listeners who took it for real, and its mean musicality.
+def per_clip(clips: pd.DataFrame, panel: Panel) -> list[Result]:
+    """Each clip's mean musicality and, for a panel, the share of listeners who took it for real.
 
     `clips`: as of `stimuli.by_stimulus`. For one clip the listeners are independent, so Wilson's interval
     holds; it speaks of other listeners and this clip.
     """
     found = []
     for clip in clips.itertuples():
-        place = {
-            "family": CLIPS,
-            "group": stimuli.clip_label(clip.set, clip.name),
-            "n": clip.answers,
-            "unit": "listener, this clip only",
-        }
-        count = round(clip.judged_real * clip.answers)
-        low, high = detection.wilson(count, clip.answers)
+        place = {"family": CLIPS, "group": clip.label}
+        place["unit"] = "one answer" if panel.one else "listener, this clip only"
+        if not panel.one:
+            count = round(clip.judged_real * clip.answers)
+            low, high = detection.wilson(count, clip.answers)
+            found.append(
+                Result(
+                    **place,
+                    name=JUDGED_REAL,
+                    estimate=clip.judged_real,
+                    low=low,
+                    high=high,
+                    n=clip.answers,
+                    method=WILSON,
+                    note="says nothing of other clips",
+                    count=count,
+                    total=clip.answers,
+                )
+            )
         found.append(
             Result(
                 **place,
-                name=JUDGED_REAL,
-                estimate=clip.judged_real,
-                low=low,
-                high=high,
-                method=WILSON,
-                count=count,
-                total=clip.answers,
-                note="says nothing of other clips",
-            )
-        )
-        found.append(
-            Result(
-                **place | {"n": clip.rated},
                 name=MEAN,
                 estimate=number(clip.musicality),
-                method="mean of ratings",
-                note="" if clip.rated else "nobody rated it",
+                n=clip.rated,
+                method="rating" if panel.one else "mean of ratings",
+                note="" if clip.rated else "not rated",
             )
         )
     return found

@@ -1,0 +1,26 @@
+"""Charts of a listening study: results and tidy frames in, Altair charts out. Nothing is computed here.
+
+`groups`: what one listener and a panel both have; `one_listener` and `panel`: what only they have; `theme`:
+colours, fonts and writing files.
+"""
+
+from analysis.plots.groups import dose, fooling, inspiring, musicality
+from analysis.plots.one_listener import counts, scorecard
+from analysis.plots.panel import clips, roc, verdicts
+from analysis.plots.theme import NARROW, WIDE, save, svg
+
+__all__ = [
+    "NARROW",
+    "WIDE",
+    "clips",
+    "counts",
+    "dose",
+    "fooling",
+    "inspiring",
+    "musicality",
+    "roc",
+    "save",
+    "scorecard",
+    "svg",
+    "verdicts",
+]

@@ -1,0 +1,135 @@
+"""Charts that only a panel of listeners has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import altair as alt
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from analysis import individuals
+from analysis.discrimination import BALANCED, FALSE_ALARM
+from analysis.plots import theme
+from analysis.plots.theme import WIDE
+from analysis.results import Result, find, groups
+from analysis.verdicts import JUDGED_REAL
+
+NAMED = 60  # listeners whose names still fit beside a heat map
+ISO = (0, 1, 2, 3)  # d' of the curves
+STEP = 20  # px a clip takes
+PERCENT = {"format": "%", "tickCount": 5}
+
+
+def clips(results: Iterable[Result], clips: pd.DataFrame, *, width: int = WIDE) -> alt.TopLevelMixin:
+    """Every clip with the share of listeners who judged it real and Wilson's interval over listeners.
+
+    `clips`: as of `stimuli.by_stimulus`.
+    """
+    results = list(results)
+    found = [(find(results, individuals.CLIPS, JUDGED_REAL, clip.label), clip) for clip in clips.itertuples()]
+    table = pd.DataFrame(
+        [(clip.label, theme.KIND[clip.truth], r.estimate, r.low, r.high) for r, clip in found],
+        columns=["clip", "kind", "rate", "low", "high"],
+    ).sort_values("rate", ascending=False, kind="stable")
+    names = 150 if width == WIDE else 110
+    rows = alt.Axis(labelLimit=names - 8, minExtent=names, maxExtent=names, grid=True)
+    base = alt.Chart(table).encode(
+        y=alt.Y("clip:N", sort=list(table["clip"]), title=None, axis=rows),
+        color=alt.Color("kind:N", scale=theme.KIND_COLOURS, title=None),
+    )
+    scale = alt.Scale(domain=[0, 1])
+    low = alt.X("low:Q", scale=scale, axis=alt.Axis(title="listeners who judged it real", **PERCENT))
+    shape = alt.Shape("kind:N", scale=theme.SHAPES, title=None)
+    chart = alt.layer(
+        base.mark_rule(strokeWidth=2).encode(x=low, x2="high:Q"),
+        base.mark_point(filled=True, size=90, opacity=1).encode(x="rate:Q", shape=shape),
+    ).properties(width=width - names - 30, height=STEP * len(table))
+    return theme.finish(chart, "Every clip: how many took it for real", width)
+
+
+def roc(results: Iterable[Result], *, width: int = WIDE) -> alt.TopLevelMixin:
+    """Each listener's hit and false alarm rate, over curves of equal d'. A bigger dot: several listeners."""
+    results = list(results)
+    rates = [
+        (alarm.estimate, hit.estimate)
+        for listener in groups(results, individuals.LISTENERS, individuals.HIT_RATE)
+        if (hit := find(results, individuals.LISTENERS, individuals.HIT_RATE, listener))
+        and (alarm := find(results, individuals.LISTENERS, FALSE_ALARM, listener))
+    ]
+    table = pd.DataFrame(rates, columns=["alarm", "hit"]).value_counts().rename("listeners").reset_index()
+    alarms = np.concatenate([[0], stats.norm.cdf(np.linspace(-4, 4, 81)), [1]])
+    curves = pd.DataFrame(
+        [(d, alarm, float(stats.norm.cdf(stats.norm.ppf(alarm) + d))) for d in ISO for alarm in alarms],
+        columns=["d", "alarm", "hit"],
+    )
+    names = pd.DataFrame(
+        [(f"d' = {d}", float(stats.norm.cdf(-d / 2)), float(stats.norm.cdf(d / 2))) for d in ISO],
+        columns=["text", "alarm", "hit"],
+    )
+    unit = alt.Scale(domain=[0, 1])
+    x = alt.X("alarm:Q", scale=unit, axis=alt.Axis(title="originals judged machine-made", **PERCENT))
+    y = alt.Y("hit:Q", scale=unit, axis=alt.Axis(title="machine-made clips judged machine-made", **PERCENT))
+    most = max(1, int(table["listeners"].max())) if len(table) else 1
+    size = alt.Size(
+        "listeners:Q",
+        scale=alt.Scale(domain=[1, max(2, most)], range=[60, 60 * max(2, most)]),
+        legend=alt.Legend(values=sorted({1, (most + 1) // 2, most}), format="d"),
+    )
+    chart = alt.layer(
+        alt.Chart(curves)
+        .mark_line(color=theme.GREY, strokeWidth=1)
+        .encode(x=x, y=y, detail="d:N", order="alarm:Q"),
+        alt.Chart(names)
+        .mark_text(fontSize=11, color=theme.INK, align="left", dx=4, dy=8)
+        .encode(x=x, y=y, text="text:N"),
+        alt.Chart(table)
+        .mark_circle(color=theme.BLUE, opacity=0.75, stroke="white", clip=False)
+        .encode(x=x, y=y, size=size),
+    )
+    side = min(width - 80, 380)
+    return theme.finish(chart.properties(width=side, height=side), "Listeners in ROC space", width)
+
+
+def verdicts(
+    frame: pd.DataFrame, results: Iterable[Result], clips: pd.DataFrame, *, width: int = WIDE
+) -> alt.TopLevelMixin:
+    """Who took which clip for what: clips by share judged real, listeners by balanced accuracy.
+
+    `frame`: answers without repeats; `clips`: as of `stimuli.by_stimulus`.
+    """
+    results = list(results)
+    skill = {r.group: r.estimate for r in results if (r.family, r.name) == (individuals.LISTENERS, BALANCED)}
+    listeners = sorted(dict.fromkeys(frame["listener"]), key=lambda listener: -skill.get(listener, 0))
+    clips = clips.sort_values("judged_real", ascending=False, kind="stable")
+    labels = dict(zip(zip(clips["set"], clips["name"], strict=True), clips["label"], strict=True))
+    table = pd.DataFrame(
+        {
+            "listener": frame["listener"],
+            "clip": [labels[pair] for pair in zip(frame["set"], frame["name"], strict=True)],
+            "kind": frame["truth"].map(theme.KIND),
+            "verdict": frame["verdict"].map(theme.JUDGED),
+        }
+    )
+    few = len(listeners) <= NAMED
+    columns = alt.Axis(labelAngle=-90, labelFontSize=11, ticks=False, labelLimit=120)
+    parts = []
+    for kind in theme.KIND.values():
+        part = table[table["kind"] == kind]
+        shown = [clip for clip in clips["label"] if clip in set(part["clip"])]
+        if not shown:
+            continue
+        rows = alt.Axis(labels=few, ticks=False, labelFontSize=11, labelLimit=70, title="listeners")
+        y = alt.Y("listener:N", sort=listeners, title=None, axis=None if parts else rows)
+        chart = alt.Chart(part).mark_rect(stroke="white", strokeWidth=0.5 if few else 0)
+        chart = chart.encode(
+            x=alt.X("clip:N", sort=shown, title=None, axis=columns),
+            y=y,
+            color=alt.Color("verdict:N", scale=theme.JUDGED_COLOURS, title=None),
+        )
+        share = len(shown) / len(clips)
+        height = max(200, min(14 * len(listeners), 900))
+        title = alt.TitleParams(kind, fontSize=12, fontWeight="normal")
+        parts.append(chart.properties(width=round((width - 110) * share), height=height, title=title))
+    return theme.finish(alt.hconcat(*parts, spacing=8), "Who took which clip for what", width)

@@ -1,0 +1,322 @@
+"""Tables of a report: answers and results in, table frames out. Nothing is computed here, only laid out.
+
+A `Table` holds plain values, so that its CSV can be read by a program; `Table.text()` is the same table as a
+reader sees it. `table_files` writes both.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from analysis import discrimination, individuals, quality, ratings, stimuli, verdicts
+from analysis import formats as f
+from analysis.results import CHECK, Result, find, groups
+from analysis.statistics import BACKENDS, EPOCHS, MODES, SETS, TRUTH
+from analysis.stimuli import Panel
+
+NUMBER = re.compile(r"|\N{EM DASH}|[<>]?[-\N{MINUS SIGN}]?\d*\.?\d+%?( to [-\N{MINUS SIGN}]?\d*\.?\d+%?)?")
+LEVEL_WORDS = {"dont_know": "don't know"}
+NEVER_TESTED = (individuals.CLIPS, individuals.LISTENERS, quality.FAMILY, ratings.MISSING, SETS)
+DESCRIPTIVE = (
+    verdicts.JUDGED_REAL,
+    ratings.MEAN,
+    ratings.SD,
+    ratings.MEDIAN,
+    ratings.INSPIRED,
+    *(f"{ratings.INSPIRING} {level}" for level in ratings.LEVELS),
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: `name` is its file's, `frame` its values, `written` how a column is shown (else as it is).
+
+    `shown`: a shorter layout for readers, in place of all columns.
+    """
+
+    name: str
+    title: str
+    frame: pd.DataFrame
+    written: dict[str, Callable] = field(default_factory=dict)
+    shown: pd.DataFrame | None = None
+
+    def text(self) -> pd.DataFrame:
+        """The table as strings, as a reader sees it; what is missing is empty."""
+        if self.shown is not None:
+            return self.shown
+        shown = {}
+        for column in self.frame:
+            write = self.written.get(column, lambda value: str(value))
+            shown[column] = ["" if _missing(value) else write(value) for value in self.frame[column]]
+        return pd.DataFrame(shown, columns=self.frame.columns, dtype=object)
+
+
+def numeric(frame: pd.DataFrame) -> set[str]:
+    """The columns that hold numbers, written out or not: they go to the right."""
+    return {column for column in frame if all(NUMBER.fullmatch(str(cell)) for cell in frame[column])}
+
+
+def _missing(value) -> bool:
+    return value is None or (not isinstance(value, str) and pd.isna(value))
+
+
+def answers(frame: pd.DataFrame, group: str) -> Table:
+    """One listener's answers to one set, in the order heard, beside what the clips were."""
+    part = frame[(frame["set"] == group) & ~frame["repeat"]].sort_values("position", kind="stable")
+    columns = {
+        "no.": part["position"],
+        "clip": part["name"],
+        "made by": part["backend"],
+        "mode": part["mode"],
+        "epochs": part["epochs"],
+        "truth": part["truth"],
+        "verdict": part["verdict"],
+        "easy to tell": part["difficulty"].replace(LEVEL_WORDS),
+        "musicality": part["musicality"],
+        "inspiring": part["inspiring"],
+    }
+    for column, title in (
+        ("inspiring_text", "inspiring, in words"),
+        ("comment", "comment"),
+        ("remark", "remark"),
+    ):
+        if column in part and part[column].notna().any():
+            columns[title] = part[column]
+    table = pd.DataFrame(columns).reset_index(drop=True)
+    return Table(f"clips_{group}", f"Set {group}, clip by clip", table, {"musicality": _short})
+
+
+def clips(frame: pd.DataFrame, results: Iterable[Result], group: str) -> Table:
+    """A panel's answers to one set, one row per clip, the most convincing first."""
+    results, rows = list(results), []
+    part = frame[frame["set"] == group]
+    remarks = part.groupby("name")["remark"].first() if "remark" in part else {}
+    counts = part[~part["repeat"]].groupby("name")["inspiring"].value_counts().to_dict()
+    shown = stimuli.by_stimulus(frame)  # of all sets: labels are made unique over all of them
+    for clip in shown[shown["set"] == group].itertuples():
+        real = find(results, individuals.CLIPS, verdicts.JUDGED_REAL, clip.label)
+        mean = find(results, individuals.CLIPS, ratings.MEAN, clip.label)
+        rows.append(
+            {
+                "clip": clip.name,
+                "made by": clip.backend,
+                "mode": clip.mode,
+                "epochs": clip.epochs,
+                "truth": clip.truth,
+                "judged real": real.estimate,
+                "low": real.low,
+                "high": real.high,
+                "listeners": real.n,
+                "musicality": mean.estimate,
+                "rated by": mean.n,
+                **{f"inspiring {level}": counts.get((clip.name, level), 0) for level in ratings.LEVELS},
+                "remark": remarks.get(clip.name),
+            }
+        )
+    table = pd.DataFrame(rows).sort_values("judged real", ascending=False, kind="stable", ignore_index=True)
+    if table["remark"].isna().all():
+        table = table.drop(columns="remark")
+    written = {"judged real": f.percent, "low": f.percent, "high": f.percent, "musicality": _short}
+    return Table(f"clips_{group}", f"Set {group}, clip by clip", table, written)
+
+
+def by_group(results: Iterable[Result], family: str, title: str) -> Table:
+    """How each group of a family was judged: verdicts, musicality and inspiring, with intervals."""
+    results, rows = list(results), []
+    for group in groups(results, family, verdicts.JUDGED_REAL):
+        real = find(results, family, verdicts.JUDGED_REAL, group)
+        mean, sd, median = (
+            find(results, family, n, group) for n in (ratings.MEAN, ratings.SD, ratings.MEDIAN)
+        )
+        inspired = [find(results, family, f"{ratings.INSPIRING} {level}", group) for level in ratings.LEVELS]
+        rows.append(
+            {
+                _singular(family): group,
+                "clips": real.n,
+                "judged real": real.estimate,
+                "low": real.low,
+                "high": real.high,
+                "count": real.count,
+                "of": real.total,
+                "musicality mean": mean.estimate,
+                "mean low": mean.low,
+                "mean high": mean.high,
+                "SD": sd and sd.estimate,
+                "median": median and median.estimate,
+                "rated clips": mean.n,
+                **{
+                    level: found and found.count
+                    for level, found in zip(ratings.LEVELS, inspired, strict=True)
+                },
+            }
+        )
+    table = pd.DataFrame(rows, columns=None if rows else [_singular(family)])
+    shown = pd.DataFrame([_group_line(_singular(family), row) for row in rows])
+    return Table(f"by_{_singular(family)}", title, table, shown=shown)
+
+
+def _group_line(key: str, row: dict) -> dict[str, str]:
+    """One group as a reader sees it."""
+    line = {
+        key: row[key],
+        "clips": str(row["clips"]),
+        "judged real": f"{f.percent(row['judged real'])} ({row['count']}/{row['of']})",
+        "95% interval": f.interval(row["low"], row["high"], f.percent),
+        "musicality, mean": f.number(row["musicality mean"]),
+        "mean, 95% interval": f.interval(row["mean low"], row["mean high"]),
+        "SD": f.number(row["SD"]),
+        "median": f.number(row["median"], 1),
+        "clips rated": str(row["rated clips"]),
+        "inspiring yes / maybe / no": " / ".join(f.whole(row[level]) for level in ratings.LEVELS),
+    }
+    return line
+
+
+def _singular(family: str) -> str:
+    return {TRUTH: "truth", BACKENDS: "backend", MODES: "mode", EPOCHS: "epochs", SETS: "set"}[family]
+
+
+def statistics(results: Iterable[Result]) -> Table:
+    """Every estimate with inference, test and agreement that was computed."""
+    rows = [r for r in results if not r.refused and _is_statistic(r)]
+    table = pd.DataFrame(
+        {
+            "question": [r.family for r in rows],
+            "result": [r.name for r in rows],
+            "of": [r.group for r in rows],
+            "estimate": [r.estimate for r in rows],
+            "low": [r.low for r in rows],
+            "high": [r.high for r in rows],
+            "p": [r.p for r in rows],
+            "p (Holm)": [r.p_holm for r in rows],
+            "n": [r.n for r in rows],
+            "unit": [r.unit for r in rows],
+            "method": [r.method for r in rows],
+            "note": [r.note for r in rows],
+        }
+    )
+    written = {"p": f.p_value, "p (Holm)": f.p_value, "n": f.whole}
+    shown = Table("", "", table, written | {"estimate": f.number}).text()
+    shown["low"] = [f.interval(r.low, r.high) for r in rows]
+    shown = shown.drop(columns="high").rename(columns={"low": "95% interval"})
+    return Table("statistics", "Statistics", table, shown=shown)
+
+
+def _is_statistic(result: Result) -> bool:
+    return (
+        result.family not in NEVER_TESTED
+        and result.name not in DESCRIPTIVE
+        and result.name not in discrimination.COUNTS
+    )
+
+
+def not_computed(results: Iterable[Result]) -> Table:
+    """What was not computed and why; analyses that share a reason share a row."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for r in results:
+        if (
+            r.refused
+            and r.family not in NEVER_TESTED
+            and r.name not in DESCRIPTIVE
+            and not r.name.endswith(CHECK)
+        ):
+            what = r.name if r.group == "all" else f"{r.name} ({r.group})"
+            reasons.setdefault((r.family, r.note), []).append(what)
+    table = pd.DataFrame(
+        [(family, "; ".join(what), note) for (family, note), what in reasons.items()],
+        columns=["question", "analysis", "why not"],
+    )
+    return Table("not_computed", "What was not computed, and why", table)
+
+
+def listeners(results: Iterable[Result]) -> Table:
+    """Each listener of a panel, described: rates, balanced accuracy, d' and c."""
+    results, rows = list(results), []
+    names = (
+        individuals.HIT_RATE,
+        discrimination.FALSE_ALARM,
+        discrimination.BALANCED,
+        discrimination.D_PRIME,
+        discrimination.CRITERION,
+    )
+    for listener in groups(results, individuals.LISTENERS, discrimination.D_PRIME):
+        found = [find(results, individuals.LISTENERS, name, listener) for name in names]
+        values = {name: r and r.estimate for name, r in zip(names, found, strict=True)}
+        rows.append({"listener": listener, "clips": found[3].n} | values)
+    written = {**dict.fromkeys(names[:3], f.percent), **dict.fromkeys(names[3:], f.number)}
+    table = pd.DataFrame(rows, columns=["listener", "clips", *names])
+    return Table("listeners", "Listeners, one by one (described, not tested)", table, written)
+
+
+def missing(results: Iterable[Result]) -> Table:
+    """Answers that were not given, by truth, and the bounds they set on the means of musicality."""
+    rows = [
+        (r.name, r.group, r.estimate, r.total, r.low, r.high) for r in results if r.family == ratings.MISSING
+    ]
+    columns = ["what", "of", "value", "out of", "lowest", "highest"]
+    return Table(
+        "missing_answers",
+        "Missing answers",
+        pd.DataFrame(rows, columns=columns),
+        {"value": _short, "out of": f.whole, "lowest": f.number, "highest": f.number},
+    )
+
+
+def data_quality(results: Iterable[Result]) -> Table:
+    """Counts and medians that a reader needs to trust the rest."""
+    rows = [
+        (r.name, r.estimate, r.total, f.interval(r.low, r.high, _short), r.note)
+        for r in results
+        if r.family == quality.FAMILY
+    ]
+    columns = ["what", "value", "out of", "quartiles", "note"]
+    table = pd.DataFrame(rows, columns=columns)
+    return Table("data_quality", "Data quality", table, {"value": _short, "out of": f.whole})
+
+
+def comments(frame: pd.DataFrame) -> Table:
+    """What listeners wrote of single clips: comments, and what else inspired them."""
+    parts = [
+        frame.loc[frame[column].notna(), ["set", "name", "listener", column]].rename(
+            columns={column: "words"}
+        )
+        for column in ("comment", "inspiring_text")
+        if column in frame
+    ]
+    empty = pd.DataFrame(columns=["set", "name", "listener", "words"])
+    table = pd.concat(parts, ignore_index=True) if parts else empty
+    table = table.rename(columns={"name": "clip"}).sort_values(
+        ["set", "clip"], kind="stable", ignore_index=True
+    )
+    return Table("comments", "What was written about the clips", table)
+
+
+def everything(frame: pd.DataFrame, results: Iterable[Result]) -> list[Table]:
+    """All tables of a report, in its order."""
+    results, panel = list(results), Panel.of(frame)
+    sets = list(dict.fromkeys(frame["set"]))
+    per_set = [answers(frame, name) if panel.one else clips(frame, results, name) for name in sets]
+    grouped = [
+        by_group(results, TRUTH, "Machine-made and original"),
+        by_group(results, EPOCHS, "By epochs"),
+        by_group(results, MODES, "By mode"),
+        by_group(results, BACKENDS, "By backend"),
+        by_group(results, SETS, "By set"),
+    ]
+    rest = [
+        statistics(results),
+        not_computed(results),
+        missing(results),
+        data_quality(results),
+        comments(frame),
+    ]
+    return [*per_set, *grouped, *rest, *([] if panel.one else [listeners(results)])]
+
+
+def _short(value: float) -> str:
+    """A rating or a median: whole where it is whole."""
+    return f.number(value, 0 if float(value).is_integer() else 1)
