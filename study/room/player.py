@@ -13,7 +13,7 @@ WORDS = {
     "play": "Play the clip",
     "pause": "Pause",
     "again": "Play from the start",
-    "closed": "Listen to the end once; then the questions open.",
+    "closed": "The questions open at the clip's end.",
     "opened": "Heard. Replay it as often as you like.",
     "blocked": "The browser held the sound back. Press play again.",
     "retrying": "The clip did not load. Trying again...",

@@ -35,7 +35,7 @@ _REPORT_KINDS = ("play", "pause", "ended", "seek", "unlocked", "error", "blocked
 
 async def front_page(_request: Request) -> Response:
     """Streamlit's page shell, under the study's title and icon from the first moment."""
-    return HTMLResponse(await run_in_threadpool(_shell))
+    return HTMLResponse(await run_in_threadpool(_shell, served().design.study.title))
 
 
 async def clip(request: Request) -> Response:
@@ -88,7 +88,7 @@ async def heard(request: Request) -> Response:
 
 async def sound_check(_request: Request) -> Response:
     return Response(
-        await run_in_threadpool(_tone),
+        await run_in_threadpool(_tone, served().design.stimuli.loudness),
         media_type="audio/wav",
         headers={"cache-control": "public, max-age=3600"},
     )
@@ -110,12 +110,12 @@ ROUTES = [
 
 
 @lru_cache(maxsize=1)
-def _shell() -> str:
+def _shell(title: str) -> str:
     shell = Path(streamlit.__file__).with_name("static").joinpath("index.html").read_text("utf-8")
     light, dark = theme.LIGHT["backgroundColor"], theme.DARK["backgroundColor"]
     ground = f"body{{background:{light}}}@media(prefers-color-scheme:dark){{body{{background:{dark}}}}}"
     for theirs, ours in (
-        ("<title>Streamlit</title>", f"<title>{escape(served().design.study.title)}</title>"),
+        ("<title>Streamlit</title>", f"<title>{escape(title)}</title>"),
         ('href="./favicon.png"', f'href="{ICON}" type="image/svg+xml"'),
         ("</head>", f"<style>{ground}</style></head>"),  # no white flash before the theme arrives
     ):
@@ -124,5 +124,5 @@ def _shell() -> str:
 
 
 @lru_cache(maxsize=1)
-def _tone() -> bytes:
-    return tone(served().design.stimuli.loudness)
+def _tone(loudness: float) -> bytes:
+    return tone(loudness)

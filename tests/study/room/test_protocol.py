@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import pytest
+
+from study.room.protocol import (
+    FIELDS,
+    MAX_TEXT,
+    READABLE,
+    AnswerError,
+    Page,
+    Slot,
+    State,
+    clean,
+    missing,
+    next_step,
+    readable,
+    settle,
+)
+
+
+def _state(done: int = 0, **changes) -> State:
+    """One practice clip and two parts of two clips, the first `done` of them answered."""
+    parts = [0, 1, 1, 2, 2]
+    places = [1, 1, 2, 1, 2]
+    slots = tuple(
+        Slot(slot, part, place, slot < done)
+        for slot, (part, place) in enumerate(zip(parts, places, strict=True))
+    )
+    return State(slots, **{"consented": True, "sound_checked": True, **changes})
+
+
+def test_the_whole_way_in_order():
+    way = [
+        (_state(consented=False, sound_checked=False), Page.WELCOME, "welcome"),
+        (_state(sound_checked=False), Page.SOUND_CHECK, "sound check"),
+        (_state(), Page.PRACTICE, "practice 1 of 1"),
+        (_state(1), Page.PAUSE, "before part 1 of 2"),
+        (_state(1, part_begun=1), Page.CLIP, "part 1 of 2, clip 1 of 2"),
+        (_state(2, part_begun=1), Page.CLIP, "part 1 of 2, clip 2 of 2"),
+        (_state(3, part_begun=1), Page.PAUSE, "before part 2 of 2"),
+        (_state(3, part_begun=2), Page.CLIP, "part 2 of 2, clip 1 of 2"),
+        (_state(5, part_begun=2), Page.FINAL, "final questions"),
+        (_state(5, part_begun=2, finished=True), Page.DONE, "finished"),
+    ]
+    for state, page, stage in way:
+        step = next_step(state)
+        assert (step.page, step.stage) == (page, stage)
+    assert [next_step(_state(done)).answered for done in range(6)] == [0, 0, 1, 2, 3, 4]
+
+
+def test_practice_is_not_counted_and_may_be_absent():
+    state = State(tuple(slot for slot in _state().slots if slot.part), consented=True, sound_checked=True)
+    assert next_step(_state()).total == next_step(state).total == 4
+    assert next_step(state).page is Page.PAUSE
+
+
+def test_a_withdrawn_link_leads_nowhere_but_a_finished_listener_stays_finished():
+    assert next_step(_state(2, closed=True)).page is Page.CLOSED
+    assert next_step(State(())).page is Page.CLOSED
+    assert next_step(_state(5, closed=True, finished=True)).page is Page.DONE
+
+
+def test_missing_fields_depend_on_the_answer():
+    assert missing({}, heard=False) == ["heard", "verdict", "musicality", "inspiring"]
+    real = {"verdict": "real", "musicality": 0, "inspiring": "no"}
+    assert missing(real, heard=True) == []
+    assert missing(real | {"verdict": "fake"}, heard=True) == ["difficulty"]
+    other = real | {"inspiring": "other", "inspiring_text": "  "}
+    assert missing(other, heard=True) == ["inspiring_text"]
+    assert missing(other | {"inspiring_text": "the bass"}, heard=True) == []
+
+
+def test_missing_fields_read_as_a_phrase():
+    owed = missing({"verdict": "fake"}, heard=True)
+    assert readable(owed) == "how easy it was to tell, the musicality and whether it is inspiring"
+    assert readable(["verdict"]) == "real or fake"
+    assert readable([]) == ""
+    assert set(missing({"inspiring": "other"}, heard=False)) <= set(READABLE)
+
+
+def test_settling_keeps_fields_in_agreement():
+    assert settle({"verdict": "real", "difficulty": "easy"}) == {"verdict": "real", "difficulty": None}
+    assert settle({"inspiring": "yes"}) == {"inspiring": "yes", "inspiring_text": None}
+    assert settle({"verdict": None})["difficulty"] is None
+    assert settle({"comment": " good\x00 "}) == {"comment": "good"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"verdict": "maybe"},
+        {"musicality": 11},
+        {"musicality": -1},
+        {"musicality": True},
+        {"musicality": "5"},
+        {"musicality": 2.5},
+        {"inspiring": "YES"},
+        {"truth": "real"},
+    ],
+)
+def test_impossible_answers_are_refused_by_value(changes):
+    with pytest.raises(AnswerError, match=str(next(iter(changes.values())))[:3] + "|truth"):
+        settle(changes)
+
+
+def test_texts_keep_what_people_write():
+    assert (
+        clean("na\u00efve \U0001f469\u200d\U0001f3a4 \u05d0")
+        == "na\u00efve \U0001f469\u200d\U0001f3a4 \u05d0"
+    )
+    assert clean("two\nlines") == "two\nlines"
+    assert clean(" \x07\ud800 ") is None
+    assert len(clean("x" * 2 * MAX_TEXT)) == MAX_TEXT
+    assert set(FIELDS) >= {"comment", "inspiring_text"}

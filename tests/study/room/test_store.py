@@ -1,0 +1,410 @@
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from study.room import schema
+from study.room.answering import Listening, OtherTab
+from study.room.protocol import AnswerError, Page
+from study.room.store import Store, StoreError
+
+BUILD = {
+    "stimuli": {"UMG": ["aaaaaaaa", "bbbbbbbb", "cccccccc", "dddddddd"], "VAR": ["eeeeeeee", "ffffffff"]},
+    "practice": ["gggggggg"],
+    "key_sha256": "ab" * 32,
+    "design_digest": "cd" * 32,
+    "file_format": "wav",
+}
+WHOLE = Listening(plays=1, seconds_heard=1.2, seconds_played=1.2, spans=((0.0, 1.2),), unlocked=True)
+ANSWER = {"verdict": "fake", "difficulty": "easy", "musicality": 3, "inspiring": "no"}
+
+
+def _ready(store: Store, name: str = "Ann", **build) -> int:
+    """A listener past the sound check, who writes from tab "T"."""
+    store.register_build(**BUILD | build)
+    person = store.find(store.invite(name))
+    store.claim(person.id, "T")
+    store.consent(person.id, "v1")
+    store.sound_check(person.id, "headphones")
+    return person.id
+
+
+def _answer_all(store: Store, name: str, stop: int = 100) -> None:
+    token = store.invite(name)
+    for count in range(stop):
+        person = store.find(token)
+        if person.step.page is Page.PAUSE:
+            store.begin_part(person.id, person.step.part)
+        elif person.step.slot is None:
+            return
+        else:
+            store.show(person.id, person.step.slot)
+            store.save(
+                person.id, person.step.slot, tab="T", changes=ANSWER, listening=WHOLE, press=f"press {count}"
+            )
+
+
+# builds
+
+
+def test_the_same_build_again_changes_nothing(store):
+    listener = _ready(store)
+    before = store.show(listener, 0).play_key
+    store.register_build(**BUILD)
+    assert store.show(listener, 0).play_key == before
+
+
+def test_another_build_before_any_answer_gives_new_orders(store):
+    listener = _ready(store)
+    store.register_build(**BUILD | {"stimuli": {"UMG": ["hhhhhhhh"]}, "key_sha256": "11" * 32})
+    person = store.find(store.invite("Ann"))
+    assert person.id == listener
+    assert person.step.total == 1
+
+
+def test_answers_freeze_the_build_but_not_its_wording(store):
+    _ready(store)
+    _answer_all(store, "Ann", stop=3)
+    with pytest.raises(StoreError, match="key_sha256"):
+        store.register_build(**BUILD | {"key_sha256": "22" * 32})
+    with pytest.raises(StoreError, match="stimuli"):
+        store.register_build(**BUILD | {"stimuli": {"UMG": ["aaaaaaaa"]}})
+    store.register_build(**BUILD | {"design_digest": "ef" * 32})
+    assert store.build().design_digest == "ef" * 32
+    _answer_all(store, "Ann")
+    digests = [row["design_digest"] for row in store.answers()]
+    assert digests == ["cd" * 32] + ["ef" * 32] * 5
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"stimuli": {"UMG": []}}, "UMG has no clips"),
+        ({"stimuli": {"UMG": ["aaaaaaaa"], "VAR": ["aaaaaaaa"]}}, "aaaaaaaa.*twice"),
+        ({"stimuli": {"practice": ["aaaaaaaa"]}}, "practice"),
+        ({"order": "alphabetical"}, "alphabetical"),
+    ],
+)
+def test_impossible_builds_are_refused(store, change, told):
+    with pytest.raises(StoreError, match=told):
+        store.register_build(**BUILD | change)
+    assert store.build() is None
+
+
+# listeners
+
+
+def test_an_invitation_is_made_once_per_name(store):
+    with pytest.raises(StoreError, match="study build"):
+        store.invite("Ann")
+    store.register_build(**BUILD)
+    assert store.invite("Ann") == store.invite("  Ann ")
+    assert store.invite("Bo") != store.invite("Ann")
+    with pytest.raises(StoreError, match="name"):
+        store.invite("  ")
+    assert [one.name for one in store.listeners()] == ["Ann", "Bo"]
+    assert store.find("no such token") is None
+    assert store.find(None) is None
+
+
+def test_many_invitations_at_once_make_each_listener_once(store):
+    store.register_build(**BUILD)
+    with ThreadPoolExecutor(20) as pool:
+        tokens = list(pool.map(lambda index: store.invite(f"L{index % 5}"), range(40)))
+    assert len(set(tokens)) == 5
+    with schema.reading(store.engine) as connection:
+        numbers = connection.execute(sa.select(schema.listener.c.number)).scalars().all()
+    assert sorted(numbers) == [0, 1, 2, 3, 4]
+
+
+def test_every_listener_hears_every_clip_once_and_sets_take_turns(store):
+    for name in ("Ann", "Bo", "Cy", "Di"):
+        _ready(store, name)
+        _answer_all(store, name)
+    rows = store.answers()
+    assert len(rows) == 24
+    for name in ("Ann", "Bo", "Cy", "Di"):
+        mine = [row for row in rows if row["listener"] == name]
+        assert sorted(row["stimulus_id"] for row in mine) == sorted(sum(BUILD["stimuli"].values(), []))
+    first = [row["set"] for row in rows if (row["set_position"], row["position"]) == (1, 1)]
+    assert first == ["UMG", "VAR", "UMG", "VAR"]
+    places = {(row["stimulus_id"], row["position"]) for row in rows if row["set"] == "UMG"}
+    assert len(places) == 16, "over four listeners each of four clips stands in each of four positions"
+
+
+def test_progress_tells_where_each_listener_is(store):
+    _ready(store)
+    store.invite("Bo")
+    ann, bo = store.listeners()
+    assert (bo.stage, bo.answered, bo.total, bo.last_seen) == ("not opened yet", 0, 6, None)
+    assert ann.stage == "practice 1 of 1"
+    _answer_all(store, "Ann", stop=3)
+    ann, _ = store.listeners()
+    assert (ann.stage, ann.answered) == ("part 1 of 2, clip 2 of 4", 1)
+    assert ann.last_seen is not None
+    assert ann.last_seen.tzinfo is not None
+
+
+# answers
+
+
+def test_an_answer_grows_field_by_field_with_its_history(store):
+    listener = _ready(store)
+    store.show(listener, 0)
+    store.save(listener, 0, tab="T", changes={"verdict": "fake", "difficulty": "easy"})
+    store.save(listener, 0, tab="T", changes={"verdict": "real"}, listening=WHOLE)
+    store.save(listener, 0, tab="T", changes={"verdict": "real"})
+    draft = store.show(listener, 0)
+    assert (draft.fields["verdict"], draft.fields["difficulty"]) == ("real", None)
+    assert draft.listening == WHOLE
+    assert draft.revision == 2
+    with schema.reading(store.engine) as connection:
+        history = (
+            connection.execute(sa.select(schema.revision).order_by(schema.revision.c.id)).mappings().all()
+        )
+    assert [row["changes"] for row in history] == [
+        {"verdict": "fake", "difficulty": "easy"},
+        {"verdict": "real", "difficulty": None},
+    ]
+
+
+def test_next_closes_only_a_complete_answer_and_each_press_counts_once(store):
+    listener = _ready(store)
+    store.show(listener, 0)
+    early = store.save(listener, 0, tab="T", changes={"verdict": "real"}, press="1")
+    assert (early.final, early.pressed) == (False, True)
+    assert early.missing == ("heard", "musicality", "inspiring")
+    later = store.save(
+        listener, 0, tab="T", changes={"musicality": 5, "inspiring": "yes"}, listening=WHOLE, press="1"
+    )
+    assert (later.final, later.missing) == (False, ()), "the old press does not close the answer"
+    assert store.save(listener, 0, tab="T", press="2").final
+    again = store.save(listener, 0, tab="T", changes={"musicality": 9}, press="3")
+    assert again.final
+    assert store.answers(practice=True)[0]["musicality"] == 5
+
+
+def test_questions_may_open_without_the_clip_heard_where_the_design_says_so(store):
+    listener = _ready(store)
+    store.show(listener, 0)
+    saved = store.save(listener, 0, tab="T", changes=ANSWER, press="1", require_heard=False)
+    assert saved.final
+
+
+def test_slots_are_answered_in_order(store):
+    listener = _ready(store)
+    with pytest.raises(StoreError, match="not shown"):
+        store.save(listener, 2, tab="T", changes=ANSWER)
+    store.show(listener, 2)
+    with pytest.raises(StoreError, match="not the next"):
+        store.save(listener, 2, tab="T", changes=ANSWER)
+    with pytest.raises(StoreError, match="no clip 99"):
+        store.show(listener, 99)
+
+
+def test_only_the_newest_tab_writes(store):
+    listener = _ready(store)
+    store.show(listener, 0)
+    store.claim(listener, "other")
+    with pytest.raises(OtherTab):
+        store.save(listener, 0, tab="T", changes=ANSWER)
+    assert store.show(listener, 0).fields["verdict"] is None
+    with pytest.raises(OtherTab):
+        store.save_final(listener, tab="T", questions=["q"], texts={1: "x"}, finish=False)
+
+
+def test_the_database_itself_refuses_what_cannot_be(store):
+    listener = _ready(store)
+    store.show(listener, 0)
+    with pytest.raises(AnswerError, match="11"):
+        store.save(listener, 0, tab="T", changes={"musicality": 11})
+    for values in (
+        {"musicality": 11},
+        {"verdict": "perhaps"},
+        {"verdict": "real", "difficulty": "easy"},
+        {"answered_at": schema.now()},
+    ):
+        with pytest.raises(sa.exc.IntegrityError), store.engine.begin() as connection:
+            connection.execute(schema.answer.update().values(**values))
+
+
+def test_what_was_heard_only_grows(store):
+    listener = _ready(store)
+    store.show(listener, 0)
+    store.save(listener, 0, tab="T", listening=WHOLE)
+    store.save(listener, 0, tab="T", listening=Listening(plays=1, seconds_heard=0.3, spans=((0, 0.3),)))
+    assert store.show(listener, 0).listening == WHOLE
+
+
+def test_a_forged_report_counts_as_nothing():
+    forged = {
+        "plays": "9",
+        "heard": float("nan"),
+        "played": -3,
+        "spans": [[1], "x", [0, True]],
+        "unlocked": 1,
+    }
+    assert Listening.from_report(forged) == Listening(spans=((0.0, 0.0),))
+
+
+def test_answers_carry_what_the_analysis_needs_and_no_practice(store):
+    _ready(store)
+    _answer_all(store, "Ann")
+    rows = store.answers()
+    assert len(rows) == 6
+    assert len(store.answers(practice=True)) == 7
+    row = rows[0]
+    assert row["verdict"] == "fake"
+    assert row["plays"] == 1
+    assert row["response_seconds"] >= 0
+    assert row["first_play_at"] <= row["answered_at"]
+    assert [one["position"] for one in rows] == [1, 2, 3, 4, 1, 2]
+    assert {"truth", "backend", "epochs", "name"}.isdisjoint(row)
+
+
+def test_the_final_form_ends_the_study_once(store):
+    listener = _ready(store)
+    early = store.save_final(listener, tab="T", questions=["q1"], texts={1: "x"}, finish=True)
+    assert not early
+    assert store.final_forms() == []
+    _answer_all(store, "Ann")
+    questions = ["q1", "q2"]
+    assert not store.save_final(listener, tab="T", questions=questions, texts={1: "the bass"}, finish=False)
+    assert store.final_texts(listener) == {1: "the bass"}
+    assert store.save_final(listener, tab="T", questions=questions, texts={}, finish=True)
+    assert store.save_final(listener, tab="T", questions=questions, texts={1: "changed"}, finish=True)
+    assert [(row["question"], row["text"]) for row in store.final_forms()] == [("q1", "the bass"), ("q2", "")]
+    assert store.listeners()[0].finished_at is not None
+
+
+def test_unblinding_is_logged_and_needs_the_sealed_key(store):
+    store.register_build(**BUILD)
+    with pytest.raises(StoreError, match="ffff.*abab"):
+        store.log_unblinding("Ida", "report", "ff" * 32)
+    assert store.unblindings() == []
+    store.log_unblinding("Ida", "report", BUILD["key_sha256"])
+    (row,) = store.unblindings()
+    assert (row["who"], row["reason"]) == ("Ida", "report")
+
+
+def test_a_play_key_opens_for_its_own_listener_alone(store):
+    listener = _ready(store)
+    ann, bo = store.invite("Ann"), store.invite("Bo")
+    key = store.show(listener, 0).play_key
+    assert store.clip(key, ann).stimulus_id == "gggggggg"
+    assert store.clip(key, bo) is None
+    assert store.clip(key, None) is None
+    assert store.clip("aaaaaaaa", ann) is None
+
+
+# the database
+
+
+@pytest.mark.parametrize("url", ["sqlite:////no/such/folder/x.sqlite", "nonsense", "oracle7://x"])
+def test_a_database_that_cannot_be_opened_says_so_in_one_line(url):
+    with pytest.raises(StoreError, match="cannot open the database") as caught:
+        Store(url)
+    assert "\n" not in str(caught.value)
+
+
+def test_passwords_stay_out_of_messages():
+    with pytest.raises(StoreError) as caught:
+        Store("postgresql://ida:hunter2@127.0.0.1:1/none")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_newer_schema_is_refused(tmp_path):
+    file = tmp_path / "responses.sqlite"
+    Store(f"sqlite:///{file}").close()
+    with sqlite3.connect(file) as raw:
+        raw.execute("UPDATE about SET value = '99' WHERE name = 'schema'")
+    with pytest.raises(StoreError, match="99"):
+        Store(f"sqlite:///{file}")
+
+
+def test_the_log_is_ahead_and_flushed_at_each_commit(store):
+    with schema.reading(store.engine) as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+
+
+def test_twelve_listeners_at_once_lose_nothing(store):
+    names = [f"L{index}" for index in range(12)]
+    for name in names:
+        _ready(store, name)
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(lambda name: _answer_all(store, name), names))
+    rows = store.answers()
+    assert len(rows) == 12 * 6
+    assert len({(row["listener"], row["stimulus_id"]) for row in rows}) == 12 * 6
+
+
+def test_twenty_saves_of_one_answer_at_once_make_one(store):
+    listener = _ready(store)
+    store.show(listener, 0)
+
+    def save(number: int) -> bool:
+        return store.save(
+            listener, 0, tab="T", changes=ANSWER, listening=WHOLE, press=f"press {number % 2}"
+        ).final
+
+    with ThreadPoolExecutor(20) as pool:
+        assert all(pool.map(save, range(20)))
+    assert store.show(listener, 0).revision == 1
+    assert len(store.answers(practice=True)) == 1
+
+
+_WRITER = """
+    import sys
+    from study.room.store import Store
+    from study.room.answering import Listening
+    store = Store(sys.argv[1])
+    person = store.find(store.invite("Ann"))
+    for number in range(int(sys.argv[2]), 1_000_000):
+        store.save(person.id, 0, tab="T", changes={"musicality": number % 11, "comment": str(number)})
+        print(number, flush=True)
+"""
+
+
+def test_kill_9_loses_no_acknowledged_answer(tmp_path):
+    url = f"sqlite:///{tmp_path / 'responses.sqlite'}"
+    store = Store(url)
+    listener = _ready(store)
+    store.show(listener, 0)
+    script = tmp_path / "writer.py"
+    script.write_text(textwrap.dedent(_WRITER))
+    acknowledged = 0
+    for _ in range(3):
+        log = tmp_path / "acknowledged.txt"
+        with log.open("w") as out:
+            writer = subprocess.Popen(
+                [sys.executable, script, url, str(acknowledged + 1)],
+                stdout=out,
+                cwd=Path(__file__).parents[3],
+            )
+            deadline = time.monotonic() + 30
+            while len(log.read_text().split()) < 20 and time.monotonic() < deadline:
+                time.sleep(0.02)
+            writer.kill()
+            writer.wait()
+        acknowledged = int(log.read_text().split()[-1])
+        saved = store.show(listener, 0)
+        assert int(saved.fields["comment"]) in (acknowledged, acknowledged + 1)
+        assert saved.fields["musicality"] == int(saved.fields["comment"]) % 11, (
+            "a revision is whole or absent"
+        )
+        acknowledged = int(saved.fields["comment"])
+    store.close()
+    with sqlite3.connect(tmp_path / "responses.sqlite") as raw:
+        assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        rows, newest = raw.execute("SELECT count(*), max(revision) FROM revision").fetchone()
+        assert rows == newest == saved.revision
