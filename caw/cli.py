@@ -1,0 +1,209 @@
+"""The command `caw`: train on a clip, draw from a run, look at a run."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from caw import audio
+from caw.config import preset as named_preset
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Catch-A-Waveform: train a small model on one clip, then draw new music (UMG) or variations (VAR).",
+)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder made by caw train.", show_default=False)]
+Out = Annotated[Path, typer.Option("--out", help="Folder for the clips.", show_default=False)]
+Seed = Annotated[int, typer.Option(min=0, help="Of the first clip; the others count up from it.")]
+Count = Annotated[int, typer.Option("--n", min=1, max=1000, help="How many clips.")]
+Suffix = Annotated[str, typer.Option("--format", help="wav or flac, 24 bit.")]
+
+
+@app.command()
+def train(
+    clip: Annotated[Path, typer.Argument(metavar="CLIP", help="WAV, FLAC, OGG, AIFF or MP3.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", help="Run folder to make.", show_default=False)],
+    preset: Annotated[str, typer.Option(help="fast: minutes on two cores. paper: the published recipe.")] = "fast",
+    epochs: Annotated[int | None, typer.Option(min=1, help="Optimiser steps per scale.")] = None,
+    start: Annotated[float, typer.Option(min=0, help="Where the passage begins, in seconds.")] = 0.0,
+    seconds: Annotated[float | None, typer.Option(help="Length of the passage; the whole file if not given.")] = None,
+    rate: Annotated[int | None, typer.Option(help="Hz to work at; the file's own, at most 16000, if not given.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of everything random.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run in --out.")] = False,
+) -> None:
+    """Train on one clip and leave a run folder."""
+    from caw.training import train as train_run
+
+    settings = named_preset(preset, epochs=epochs, seed=seed, device=device, rate=rate)
+    samples, clip_rate = audio.read(clip, start=start, seconds=seconds)
+    source = {"file": clip.name, "sha256": audio.file_sha256(clip), "start": start, "seconds": seconds}
+    with _Bar() as bar:
+        run = train_run(
+            samples, clip_rate, out, settings=settings, source=source, resume=resume, progress=bar.show
+        )
+    typer.echo(f"trained {run.seconds:.1f} s at {run.rate} Hz, {run.epochs} epochs per scale: {out}")
+
+
+@app.command()
+def generate(
+    run: Run,
+    out: Out,
+    n: Count = 1,
+    seconds: Annotated[float | None, typer.Option(help="Length; the training clip's if not given.")] = None,
+    seed: Seed = 0,
+    suffix: Suffix = "wav",
+) -> None:
+    """Unconditional generation (UMG): new music in the manner of the clip."""
+    model = _load(run)
+    _write_clips(
+        model, out, suffix, [(f"umg-{s}", _call(model.generate, seconds or model.seconds, seed=s)) for s in _seeds(seed, n)]
+    )
+
+
+@app.command()
+def vary(
+    run: Run,
+    out: Out,
+    n: Count = 1,
+    seed: Seed = 0,
+    strength: Annotated[
+        float | None, typer.Option(help="How far from the clip, above 0 to 1 (preset fast).")
+    ] = None,
+    suffix: Suffix = "wav",
+) -> None:
+    """Variations (VAR): the clip's structure with its details drawn anew."""
+    model = _load(run)
+    _write_clips(
+        model, out, suffix, [(f"var-{s}", _call(model.vary, seed=s, strength=strength)) for s in _seeds(seed, n)]
+    )
+
+
+@app.command()
+def reconstruct(
+    run: Run, out: Annotated[Path, typer.Option("--out", help="File to write (.wav or .flac).", show_default=False)]
+) -> None:
+    """The training clip as the model redraws it."""
+    model = _load(run)
+    samples = model.reconstruct()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    audio.write(out, _within_full_scale(samples, out.name), model.rate)
+    typer.echo(str(out))
+
+
+@app.command()
+def info(run: Run) -> None:
+    """What a run was trained on and how far it got."""
+    model = _load(run)
+    source = model.config["clip"]["source"]
+    for name, value in {
+        "clip": source.get("file", "given as an array"),
+        "passage": f"{model.seconds:.2f} s at {model.rate} Hz",
+        "preset": model.config["settings"]["preset"],
+        "epochs": f"{model.epochs} per scale",
+        "scales": ", ".join(f"{r} Hz" for r in model.rates),
+        "seed": model.settings.seed,
+        "state": "trained" if model.complete else "unfinished: go on with caw train --resume",
+        "clip sha256": model.config["clip"]["sha256"],
+        "versions": ", ".join(f"{k} {v}" for k, v in model.config["versions"].items()),
+    }.items():
+        typer.echo(f"{name:<12} {value}")
+
+
+def _load(folder: Path):
+    from caw import runs
+
+    return runs.load(folder)
+
+
+def _seeds(first: int, count: int) -> range:
+    return range(first, first + count)
+
+
+def _call(draw, *args, **kwargs):
+    return lambda: draw(*args, **kwargs)
+
+
+def _write_clips(model, out: Path, suffix: str, clips) -> None:
+    if suffix not in ("wav", "flac"):
+        raise audio.AudioError(f"--format is {suffix!r}: use wav or flac")
+    if out.exists() and not out.is_dir():
+        raise audio.AudioError(f"--out {out} is a file: name a folder")
+    model.scales  # noqa: B018 - fail on an unfinished run before making the folder
+    out.mkdir(parents=True, exist_ok=True)
+    for name, draw in clips:
+        path = out / f"{name}.{suffix}"
+        audio.write(path, _within_full_scale(draw(), path.name), model.rate)
+        typer.echo(str(path))
+
+
+def _within_full_scale(samples: np.ndarray, name: str) -> np.ndarray:
+    """PCM holds no sample above full scale: lower the clip by what is needed, and say so."""
+    peak = float(np.abs(samples).max())
+    if peak <= 1.0:
+        return samples
+    gain = 0.9999 / peak
+    warnings.warn(
+        f"{name}: peak {20 * np.log10(peak):+.1f} dBFS, lowered by {-20 * np.log10(gain):.1f} dB to fit",
+        audio.AudioWarning,
+        stacklevel=2,
+    )
+    return samples * np.float32(gain)
+
+
+class _Bar:
+    """A bar with scale, losses and remaining time; silent when stderr is no terminal."""
+
+    def __init__(self) -> None:
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            TextColumn("{task.fields[losses]}"),
+            console=errors,
+            disable=not sys.stderr.isatty(),
+        )
+        self.task = self.bar.add_task("preparing", total=1.0, left="", losses="")
+
+    def __enter__(self) -> _Bar:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def show(self, p) -> None:
+        minutes, seconds = divmod(round(p.remaining), 60)
+        self.bar.update(
+            self.task,
+            completed=p.fraction,
+            description=f"scale {p.scale}/{p.scales} ({p.rate} Hz) epoch {p.epoch}/{p.epochs}",
+            left=f"{minutes}:{seconds:02d} left" if p.remaining else "",
+            losses="  ".join(f"{name} {value:.3f}" for name, value in p.losses.items()),
+        )
+
+
+def main() -> None:
+    """Run the command; a user's mistake is one line on stderr and exit code 2."""
+    warnings.showwarning = lambda message, *_, **__: errors.print(f"caw: warning: {message}", markup=False)
+    try:
+        app(standalone_mode=False)
+    except (ValueError, OSError) as error:
+        errors.print(f"caw: {' '.join(str(error).split())}", markup=False)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        errors.print("caw: stopped; a training goes on with the same command and --resume", markup=False)
+        sys.exit(130)

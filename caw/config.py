@@ -1,0 +1,139 @@
+"""Settings and presets of a training, as frozen dataclasses. No torch here."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+PAPER_SCALES = (
+    320, 400, 500, 640, 800, 1000, 1280, 1600, 2000, 2500, 4000, 8000, 10000, 12000, 14400, 16000,
+)  # fmt: skip
+
+
+class SettingsError(ValueError):
+    """A setting is unknown, of the wrong kind, or out of range."""
+
+
+def _at_least(settings: Settings, name: str, low: int) -> None:
+    value = getattr(settings, name)
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise SettingsError(f"{name} is {value!r}: use a whole number of {low} or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What every preset has in common."""
+
+    epochs: int = 1500  # optimiser steps per scale
+    seed: int = 0  # of the weights, the crops and the noise
+    device: str = "auto"  # auto | cpu | cuda
+    rate: int | None = None  # Hz of the finest scale; None: the clip's own, at most 16000
+    scales: tuple[int, ...] = ()  # candidate scale rates in Hz, ascending
+    learning_rate: float = 1.5e-3
+
+    def __post_init__(self) -> None:
+        _at_least(self, "epochs", 1)
+        _at_least(self, "seed", 0)
+        if self.rate is not None:
+            _at_least(self, "rate", 500)
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise SettingsError(f"device is {self.device!r}: use auto, cpu or cuda")
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise SettingsError(f"learning_rate is {self.learning_rate!r}: use a number above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowSettings(Settings):
+    """`fast`: three scales, each a small flow-matching network (caw/README.md says why)."""
+
+    scales: tuple[int, ...] = (1000, 4000, 16000)
+    learning_rate: float = 2e-3
+    channels: int = 48
+    kernel: int = 5
+    frames: int = 250  # frames per second of the first scale: fold = scale rate / frames
+    finer_frames: int = 1000  # and of the finer ones
+    layers: int = 6  # dilations 1, 2, 4, ... of the first scale: 1 s of receptive field
+    finer_layers: int = 5  # and of the finer ones: 125 ms (a longer field memorises)
+    crop: float = 4.0  # seconds per training crop of the first scale
+    finer_crop: float = 2.0
+    batch: int = 4  # crops per step
+    prediction_order: int = 32  # of the linear prediction that whitens a scale
+    averaging: float = 0.995  # decay of the moving average of the weights
+    lower_noise: float = 0.3  # most noise mixed into the lower scale while training
+    draw_noise: float = 0.05  # and while drawing
+    draw_steps: int = 12  # Heun steps of the first scale
+    finer_draw_steps: int = 6
+    variation: float = 0.6  # how far VAR goes back to noise: 0 the clip itself, 1 like UMG
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in (
+            "channels",
+            "kernel",
+            "layers",
+            "finer_layers",
+            "batch",
+            "draw_steps",
+            "finer_draw_steps",
+        ):
+            _at_least(self, name, 1)
+        if not 0 < self.variation <= 1:
+            raise SettingsError(f"variation is {self.variation!r}: use a number above 0 and at most 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdversarialSettings(Settings):
+    """`paper`: the published recipe (Greshler et al. 2021, section 3 and supplementary A)."""
+
+    epochs: int = 3000
+    scales: tuple[int, ...] = PAPER_SCALES
+    first_energy: float = 0.0025  # the first scale is the lowest whose mean square reaches this
+    fallback_scale: int = 500  # Hz, where none does
+    first_channels: int = 16
+    channels: int = 96
+    kernel: int = 9
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128)
+    betas: tuple[float, float] = (0.5, 0.999)
+    decay_at: float = 2 / 3  # share of the epochs after which the rate drops tenfold
+    penalty: float = 0.01  # weight of the gradient penalty
+    reconstruction: float = 1e-4  # weight of the multi-resolution STFT loss
+    fine_noise: float = 0.01  # noise from the third scale up, per root of the energy a scale adds
+    draws: int = 32  # drawn lower-scale signals kept per scale (fresh noise joins every step)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("first_channels", "channels", "kernel", "draws"):
+            _at_least(self, name, 1)
+
+
+PRESETS: dict[str, Settings] = {"fast": FlowSettings(), "paper": AdversarialSettings()}
+
+
+def preset(name: str = "fast", **changes: Any) -> Settings:
+    """The named preset with some settings changed; None leaves a setting as it is."""
+    if name not in PRESETS:
+        raise SettingsError(f"preset is {name!r}: use one of {', '.join(PRESETS)}")
+    base = PRESETS[name]
+    known = {field.name for field in dataclasses.fields(base)}
+    for key in changes:
+        if key not in known:
+            raise SettingsError(f"preset {name} has no setting {key!r}: it has {', '.join(sorted(known))}")
+    return dataclasses.replace(base, **{k: v for k, v in changes.items() if v is not None})
+
+
+def preset_name(settings: Settings) -> str:
+    """`fast` or `paper`, by the kind of the settings."""
+    return next(name for name, base in PRESETS.items() if type(base) is type(settings))
+
+
+def to_json(settings: Settings) -> dict[str, Any]:
+    """A dict that `json.dumps` takes and `from_json` reads back."""
+    return {"preset": preset_name(settings), **dataclasses.asdict(settings)}
+
+
+def from_json(record: dict[str, Any]) -> Settings:
+    """The settings that `to_json` wrote."""
+    changes = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items() if k != "preset"}
+    return preset(record.get("preset", ""), **changes)

@@ -1,0 +1,242 @@
+"""One optimiser step of one scale, for each preset. A trainer holds everything a checkpoint needs."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from caw import adversarial, cascade, flow
+from caw.config import AdversarialSettings, FlowSettings, Settings
+from caw.losses import flow_matching, gradient_penalty, spectral_distance
+from caw.networks import Critic
+
+WARM_UP = 50  # steps over which the learning rate of the flow rises
+FINAL_RATE = 0.02  # its share left at the end of the cosine
+
+
+class Trainer(Protocol):
+    """What the loop in `caw.training` needs."""
+
+    def step(self, epoch: int) -> dict[str, float]: ...
+
+    def finish(self) -> cascade.Scale: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class FlowTrainer:
+    """Flow matching on crops of the real scale, given the real scale below with noise mixed in.
+
+    Needs nothing drawn, so every scale could be trained by itself.
+    """
+
+    def __init__(
+        self,
+        pyramid: list[Tensor],
+        rates: tuple[int, ...],
+        lower: list[cascade.Scale],
+        settings: FlowSettings,
+    ) -> None:
+        index = len(lower)
+        self.settings = settings
+        self.rate = rates[index]
+        self.lower_rate = rates[index - 1] if index else None
+        target = pyramid[index]
+        self.generator = torch.Generator().manual_seed(settings.seed * 1000 + index)
+        torch.manual_seed(settings.seed * 1000 + index)  # the weights' initial values
+        self.network = flow.network_for(settings, self.rate, first=index == 0).to(target.device)
+        self.average = copy.deepcopy(self.network)
+        self.whitening = flow.Whitening.of(target.cpu().numpy(), settings.prediction_order)
+        self.target = self.whitening.apply(target)
+        scale = flow.FlowScale(self.rate, self.lower_rate, self.average, self.whitening, settings)
+        self.lower = None if index == 0 else scale.lift(pyramid[index - 1], len(target))
+        self.scale = scale
+        self.optimizer = torch.optim.Adam(
+            self.network.parameters(), settings.learning_rate, betas=(0.9, 0.99), fused=target.is_cuda
+        )
+        seconds = settings.crop if index == 0 else settings.finer_crop
+        fold = self.network.fold
+        self.crop = max(1, min(round(seconds * self.rate), len(target)) // fold) * fold
+
+    def step(self, epoch: int) -> dict[str, float]:
+        """One optimiser step; returns the loss by name."""
+        settings, generator, device = self.settings, self.generator, self.target.device
+        rise = min(1.0, (epoch + 1) / WARM_UP)
+        fall = 0.5 * (1 + math.cos(math.pi * epoch / settings.epochs))
+        for group in self.optimizer.param_groups:
+            group["lr"] = settings.learning_rate * rise * (FINAL_RATE + (1 - FINAL_RATE) * fall)
+
+        last = max(0, len(self.target) - self.crop)
+        starts = torch.randint(0, last + 1, (settings.batch,), generator=generator).tolist()
+        clean = self._crops(self.target, starts)
+        time = torch.sigmoid(torch.randn(settings.batch, generator=generator)).to(device)
+        noise = torch.randn(clean.shape, generator=generator).to(device)
+        level = torch.rand(settings.batch, generator=generator).to(device) * settings.lower_noise
+        lower = None
+        if self.lower is not None:
+            mixed = flow.low_band_noise(tuple(clean.shape), self.lower_rate, self.rate, generator)
+            lower = self._crops(self.lower, starts) + level[:, None, None] * mixed.to(device)
+        else:
+            level = torch.zeros_like(level)
+
+        loss = flow_matching(lambda x, t: self.network(x, lower, t, level), clean, noise, time)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self._follow(min(settings.averaging, (1 + epoch) / (10 + epoch)))
+        return {"flow": loss.item()}
+
+    def finish(self) -> flow.FlowScale:
+        """The scale with averaged weights."""
+        self.average.eval()
+        return self.scale
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights, average, optimiser and random state."""
+        return {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on exactly where `state_dict` was taken."""
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"])
+
+    def _crops(self, signal: Tensor, starts: list[int]) -> Tensor:
+        pieces = [signal[s : s + self.crop] for s in starts]
+        return torch.stack([torch.nn.functional.pad(p, (0, self.crop - len(p))) for p in pieces])[:, None]
+
+    @torch.no_grad()
+    def _follow(self, decay: float) -> None:
+        for kept, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
+            kept.lerp_(now, 1 - decay)
+
+
+class AdversarialTrainer:
+    """The published step: one of the critic, one of the generator, on the whole signal.
+
+    Free of two costs of the public code: the critic's weights take no gradient in the generator's
+    step, and the scales below are drawn `settings.draws` times before the first step and reused,
+    with fresh noise at this scale in every step, rather than drawn again in every step.
+    """
+
+    def __init__(
+        self,
+        pyramid: list[Tensor],
+        rates: tuple[int, ...],
+        lower: list[cascade.Scale],
+        settings: AdversarialSettings,
+    ) -> None:
+        index = len(lower)
+        self.settings = settings
+        self.target = pyramid[index]
+        device = self.target.device
+        samples = len(self.target)
+        self.generator = torch.Generator().manual_seed(settings.seed * 1000 + index)
+        torch.manual_seed(settings.seed * 1000 + index)  # the weights' initial values
+        network = adversarial.network_for(settings, first=index == 0).to(device)
+        channels = settings.first_channels if index == 0 else settings.channels
+        self.critic = Critic(channels, settings.dilations, kernel=settings.kernel).to(device)
+        code = self._noise(samples) if index == 0 else None
+        self.scale = adversarial.AdversarialScale(
+            rates[index], rates[index - 1] if index else None, network, 1.0, code
+        )
+        self.real = self.target[None, None]
+        self.code = torch.zeros(samples, device=device) if code is None else code
+        self.reconstructed = torch.zeros(samples, device=device)
+        self.bank = [self.reconstructed]
+        if index:
+            below = cascade.reconstruct(lower, pyramid)[-1]
+            self.reconstructed = self.scale.lift(below, samples)
+            self.scale.amplitude = self._amplitude(pyramid, index)
+            seconds = samples / rates[index]
+            self.bank = [
+                self.scale.lift(cascade.generate(lower, seconds, self.generator), samples)
+                for _ in range(settings.draws)
+            ]
+        if index >= 2:  # the first scale has other widths
+            network.load_state_dict(lower[-1].network.state_dict())
+            self.critic.load_state_dict(lower[-1].critic_state)
+        options = {"lr": settings.learning_rate, "betas": settings.betas, "fused": self.target.is_cuda}
+        self.optimizer = torch.optim.Adam(network.parameters(), **options)
+        self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), **options)
+
+    def step(self, epoch: int) -> dict[str, float]:
+        """One critic step and one generator step; returns the losses by name."""
+        settings, network = self.settings, self.scale.network
+        rate = settings.learning_rate * (0.1 if epoch >= settings.decay_at * settings.epochs else 1.0)
+        for group in self.optimizer.param_groups + self.critic_optimizer.param_groups:
+            group["lr"] = rate
+
+        choice = int(torch.randint(len(self.bank), (1,), generator=self.generator))
+        mix = torch.rand(1, generator=self.generator).item()
+        noise = self.scale.amplitude * self._noise(len(self.target))
+        fake = adversarial.add_band(network, self.bank[choice][None, None], noise[None, None])
+
+        self.critic.requires_grad_(True)
+        distance = self.critic(self.real).mean() - self.critic(fake.detach()).mean()
+        penalty = gradient_penalty(self.critic, self.real, fake.detach(), mix)
+        self.critic_optimizer.zero_grad(set_to_none=True)
+        (settings.penalty * penalty - distance).backward()
+        self.critic_optimizer.step()
+
+        self.critic.requires_grad_(False)
+        again = adversarial.add_band(network, self.reconstructed[None, None], self.code[None, None])
+        spectral = spectral_distance(again, self.real)
+        self.optimizer.zero_grad(set_to_none=True)
+        (settings.reconstruction * spectral - self.critic(fake).mean()).backward()
+        self.optimizer.step()
+        return {"distance": distance.item(), "penalty": penalty.item(), "spectral": spectral.item()}
+
+    def finish(self) -> adversarial.AdversarialScale:
+        """The scale in evaluation mode; the next scale's critic starts from this one's weights."""
+        self.scale.network.eval()
+        self.scale.critic_state = {k: v.clone() for k, v in self.critic.state_dict().items()}
+        return self.scale
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights, optimisers, drawn signals and random state."""
+        return {
+            "network": self.scale.network.state_dict(),
+            "critic": self.critic.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "critic_optimizer": self.critic_optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on exactly where `state_dict` was taken."""
+        self.scale.network.load_state_dict(state["network"])
+        self.critic.load_state_dict(state["critic"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.critic_optimizer.load_state_dict(state["critic_optimizer"])
+        self.generator.set_state(state["generator"])
+
+    def _noise(self, samples: int) -> Tensor:
+        return torch.randn(samples, generator=self.generator).to(self.target.device)
+
+    def _amplitude(self, pyramid: list[Tensor], index: int) -> float:
+        """Standard deviation of the noise at the input (Greshler et al. 2021, supplementary A)."""
+        if index == 1:
+            return self.reconstructed.std().item()
+        energy, below = (pyramid[i].square().mean().item() for i in (index, index - 1))
+        return self.settings.fine_noise * math.sqrt(max(0.0, energy - below))
+
+
+def trainer_for(
+    pyramid: list[Tensor], rates: tuple[int, ...], lower: list[cascade.Scale], settings: Settings
+) -> Trainer:
+    """A trainer for the next scale above `lower`, fresh from its seed."""
+    kind = FlowTrainer if isinstance(settings, FlowSettings) else AdversarialTrainer
+    return kind(pyramid, rates, lower, settings)
