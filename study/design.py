@@ -305,6 +305,10 @@ def _known_keys(path: KeyPath) -> list[str]:
 def _named_by_file(table: Any) -> Any:
     """Fill in `name` from the file's stem, made plain."""
     if isinstance(table, dict) and "name" not in table and isinstance(table.get("file"), str):
-        stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(table["file"]).stem).strip("-_.")[:64]
-        return table | {"name": stem or "clip"}
+        return table | {"name": plain_stem(table["file"])}
     return table
+
+
+def plain_stem(file: Path | str) -> str:
+    """The name that a clip gets from its file: the stem with other characters than A-Za-z0-9_.- made "-"."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(file).stem).strip("-_.")[:64] or "clip"

@@ -25,6 +25,7 @@ from study.preparation.plan import PRACTICE
 from study.preparation.pool import Pool
 from study.preparation.progress import BuildProgress
 
+_PASSING = (".sets-staging", ".sets-old")
 _FORM = 1  # raise it when stimuli are shaped in another way than before
 
 
@@ -63,6 +64,12 @@ def ids_in_key(folder: StudyFolder) -> dict[str, list[str]]:
     return ids
 
 
+def sweep(folder: StudyFolder) -> None:
+    """Remove the folders that a killed build leaves."""
+    for name in _PASSING:
+        shutil.rmtree(folder.path / name, ignore_errors=True)
+
+
 def make(
     folder: StudyFolder,
     design: Design,
@@ -75,9 +82,8 @@ def make(
 
     wanted: the recipe, to be recorded. Raises: StimulusError, LeakError; the old sets are untouched then.
     """
-    staging, old = folder.path / ".sets-staging", folder.path / ".sets-old"
-    for left_over in (staging, old):
-        shutil.rmtree(left_over, ignore_errors=True)
+    staging, old = (folder.path / name for name in _PASSING)
+    sweep(folder)
     picks = {name: clips for name, clips in picks.items() if clips}
     rows = _write(staging, design, picks, pool, progress)
     findings = _audited(staging, design, rows)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from caw import audio
-from study import design
+from study import atomic, design
 from study.design import Design
 from study.folder import StudyFolder
 from study.preparation import backends, blinded_sets, blinding, plan
@@ -59,6 +59,7 @@ def build(folder: StudyFolder, progress: BuildProgress | None = None) -> Built:
     folder.require()
     settings = design.load(folder.path)
     with _alone(folder), _warnings_told(progress):
+        _sweep(folder)
         todo = plan.make(settings, folder)
         store = Store.for_folder(folder)
         try:
@@ -223,6 +224,14 @@ def _bring(original: Original, pool: Pool, recipes: dict[str, str], progress: Bu
     return 1
 
 
+def _sweep(folder: StudyFolder) -> None:
+    """Remove what a killed build left half-written."""
+    for place in (folder.path, folder.pool, folder.private, folder.audit, folder.models):
+        for left_over in place.glob(f".*{atomic.TEMPORARY}"):
+            left_over.unlink(missing_ok=True)
+    blinded_sets.sweep(folder)
+
+
 @contextmanager
 def _alone(folder: StudyFolder) -> Iterator[None]:
     """One build at a time. The lock goes with the process, however it ends."""
@@ -236,12 +245,13 @@ def _alone(folder: StudyFolder) -> Iterator[None]:
 
 @contextmanager
 def _warnings_told(progress: BuildProgress) -> Iterator[None]:
-    """Warnings about sound become notes, each once."""
+    """Warnings about sound become notes, each kind once for a file, however many pieces of it are read."""
     told: set[str] = set()
 
     def tell(message, category, *_: Any) -> None:
-        if str(message) not in told:
-            told.add(str(message))
+        kind = str(message).split(" (")[0]
+        if kind not in told:
+            told.add(kind)
             progress.note(f"warning: {message}")
 
     with warnings.catch_warnings():

@@ -58,7 +58,8 @@ def passages(design: Design, folder: StudyFolder) -> dict[str, Passage]:
             what = f"{source.file} is {length:.2f} s long"
             raise design.error((*here, "start"), source.start, what, "start earlier")
         if source.seconds is not None and source.seconds > rest + 1e-3:
-            what = f"{source.file} is {length:.2f} s long, {rest:.2f} s of it from second {source.start:g} on"
+            after = f", {rest:.2f} s of it from second {source.start:g} on" if source.start else ""
+            what = f"{source.file} is {length:.2f} s long{after}"
             raise design.error((*here, "seconds"), source.seconds, what, f"ask for at most {rest:.2f}")
         seconds = min(rest, source.seconds or LONGEST_DEFAULT_PASSAGE)
         _require_length(design, here, source, seconds)

@@ -6,6 +6,7 @@ import json
 import math
 import secrets
 import shutil
+import tomllib
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -53,9 +54,9 @@ def create(
         told = f"stimuli last {seconds:g} s instead of {Stimuli().seconds:g} s"
         notes.append(f"{told}: {shortest.name} has {min(lengths):.1f} s, and two originals shall fit into it")
     wanted = Set()
-    per_cell = math.ceil(wanted.fakes / max(1, len(clips) * len(epochs)))
-    copies = [_copied(clip, folder) for clip in clips]
-    tables = [_table(copy, epochs, per_cell) for copy in copies]
+    per_cell = math.ceil(wanted.fakes / max(1, len(set(clips)) * len(epochs)))
+    targets = _targets(clips)
+    tables = [_table(target, epochs, per_cell) for target in targets.values()]
     text = template().substitute(
         title=json.dumps(title or folder.path.resolve().name, ensure_ascii=False),
         seed=secrets.randbelow(10_000) if seed is None else seed,
@@ -64,8 +65,10 @@ def create(
         originals=wanted.originals,
         seconds=f"{seconds:.1f}",
     )
+    design.parse(tomllib.loads(text), folder.toml, text)
+    for clip, target in targets.items():
+        _copy(clip, folder.path / target)
     atomic.write(folder.toml, text)
-    design.load(folder.path)
     return notes
 
 
@@ -90,19 +93,24 @@ def _table(file: Path, epochs: Sequence[int], clips: int) -> str:
     )
 
 
-def _copied(clip: Path, folder: StudyFolder) -> Path:
-    """Copy a clip into sources/ under a name of its own; returns the path inside the folder."""
-    target = Path("sources") / clip.name
-    number = 2
-    while (folder.path / target).exists() and atomic.sha256(folder.path / target) != atomic.sha256(clip):
-        target = Path("sources") / f"{clip.stem}-{number}{clip.suffix}"
-        number += 1
-    whole = folder.path / target
-    whole.parent.mkdir(parents=True, exist_ok=True)
-    temporary = whole.with_name(f".{whole.name}{atomic.TEMPORARY}")
+def _targets(clips: Sequence[Path]) -> dict[Path, Path]:
+    """Where in the study each clip goes: under its own name, numbered where two would get one name."""
+    targets: dict[Path, Path] = {}
+    taken: set[str] = set()
+    for clip in dict.fromkeys(clips):
+        stem, number = clip.stem, 2
+        while design.plain_stem(f"{stem}.x") in taken:
+            stem, number = f"{clip.stem}-{number}", number + 1
+        taken.add(design.plain_stem(f"{stem}.x"))
+        targets[clip] = Path("sources") / f"{stem}{clip.suffix}"
+    return targets
+
+
+def _copy(clip: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}{atomic.TEMPORARY}")
     try:
         shutil.copyfile(clip, temporary)
-        temporary.replace(whole)
+        temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
-    return target

@@ -7,6 +7,7 @@ import pytest
 from caw import audio
 from study.folder import StudyFolder
 from study.preparation import backends
+from study.room.store import Store
 
 BACKEND_FILES = Path(__file__).parent / "backend_files"
 
@@ -64,3 +65,30 @@ def new_study(tmp_path, clip, tiny, monkeypatch):
         return StudyFolder(path)
 
     return make
+
+
+@pytest.fixture
+def answer():
+    """Gives the next answers of a listener, or all of them and the final form (count None)."""
+
+    def give(folder: StudyFolder, name: str, count: int | None = None, comment: str | None = None) -> None:
+        store = Store.for_folder(folder)
+        listener = store.find(store.invite(name)).id
+        store.claim(listener, "tab")
+        build = store.build()
+        done = len([row for row in store.answers(practice=True) if row["listener"] == name])
+        last = len(build.practice) + sum(len(ids) for ids in build.stimuli.values())
+        for slot in range(done, last if count is None else done + count):
+            store.show(listener, slot)
+            changes = {"verdict": "fake", "difficulty": "easy", "musicality": slot % 11, "inspiring": "maybe"}
+            changes |= {"comment": comment} if comment else {}
+            saved = store.save(
+                listener, slot, tab="tab", changes=changes, press=f"{slot}", require_heard=False
+            )
+            assert saved.final
+        if count is None:
+            texts = {1: "yes", 2: "no", 3: "more bass"}
+            assert store.save_final(listener, tab="tab", questions=["a", "b", "c"], texts=texts, finish=True)
+        store.close()
+
+    return give

@@ -1,0 +1,349 @@
+import io
+import os
+import random
+import signal
+import stat
+import time
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from caw import audio
+from study import atomic
+from study.design import DesignError
+from study.folder import StudyFolder
+from study.preparation import blinded_sets, blinding, build, properties, stimuli
+from study.preparation.audit import LeakError
+from study.preparation.build import BuildError
+from study.preparation.progress import BuildProgress
+from study.room.store import Store
+
+
+def built(folder: StudyFolder) -> tuple[build.Built, str]:
+    """Build quietly; also returns what was said."""
+    text = io.StringIO()
+    return build.build(folder, BuildProgress(Console(file=text, width=200))), text.getvalue()
+
+
+def key_of(folder: StudyFolder) -> list[dict[str, str]]:
+    return atomic.read_csv(folder.key)
+
+
+def check_whole(folder: StudyFolder) -> None:
+    """All that a finished build promises."""
+    rows = key_of(folder)
+    files = sorted(file.relative_to(folder.sets) for file in folder.sets.rglob("*") if file.is_file())
+    assert [str(file) for file in files] == sorted(f"{row['set']}/{row['stimulus_id']}.wav" for row in rows)
+    for row in rows:
+        assert audio.file_sha256(folder.stimulus(row["set"], row["stimulus_id"])) == row["sha256"]
+        assert row["truth"] == ("real" if row["backend"] == "original" else "fake")
+        assert row["name"] in {entry["name"] for entry in atomic.read_csv(folder.pool_table)}
+    store = Store.for_folder(folder)
+    record = store.build()
+    store.close()
+    assert record.key_sha256 == blinding.seal(folder)
+    assert {name: sorted(ids) for name, ids in record.stimuli.items()} == {
+        name: sorted(row["stimulus_id"] for row in rows if row["set"] == name) for name in ("UMG", "VAR")
+    }
+    left_over = [file for file in folder.path.rglob(".*")]
+    assert left_over == []
+
+
+@pytest.fixture
+def answered(monkeypatch):
+    """Pretend that listeners have answered."""
+    return lambda: monkeypatch.setattr(build, "_has_answers", lambda store: True)
+
+
+def test_a_build_makes_the_sets_and_seals_them(new_study):
+    folder = new_study()
+    made, said = built(folder)
+    check_whole(folder)
+    assert {name: len(ids) for name, ids in made.stimuli.items()} == {"UMG": 5, "VAR": 4}
+    assert len(made.practice) == 2
+    assert made.clips_made == 8 + 4
+    assert "highest true peak" in said
+    assert not made.audit.leaks
+
+
+def test_every_stimulus_has_one_form_and_loudness(new_study):
+    folder = new_study()
+    built(folder)
+    files = [folder.stimulus(row["set"], row["stimulus_id"]) for row in key_of(folder)]
+    formats = [properties.measure_format(file) for file in files]
+    assert all(facts == formats[0] for facts in formats)
+    assert formats[0]["samples"] == 16000
+    assert formats[0]["coding"] == "WAV PCM_16"
+    assert formats[0]["chunks"] == ""
+    loud = [stimuli.loudness(*audio.read(file)) for file in files]
+    assert np.ptp(loud) <= 0.5
+    assert np.mean(loud) == pytest.approx(-26.0, abs=0.1)
+
+
+def test_the_key_is_for_its_owner_alone_and_files_for_all(new_study):
+    folder = new_study()
+    built(folder)
+    assert stat.S_IMODE(folder.key.stat().st_mode) == 0o600
+    assert stat.S_IMODE(folder.private.stat().st_mode) == 0o700
+
+
+def test_ids_are_drawn_and_do_not_follow_from_the_seed(new_study):
+    one, two = new_study("one"), new_study("two")
+    ids = [{row["stimulus_id"] for row in key_of(folder)} for folder in (one, two) if built(folder)]
+    assert not ids[0] & ids[1]
+    names = [sorted(row["name"] for row in key_of(folder)) for folder in (one, two)]
+    assert names[0] == names[1]
+
+
+def test_a_second_build_does_nothing(new_study, tiny):
+    folder = new_study()
+    built(folder)
+    before = {file: file.stat().st_mtime_ns for file in folder.path.rglob("*") if file.is_file()}
+    tiny.made.clear()
+    made, _ = built(folder)
+    assert (made.clips_made, made.audit, tiny.made) == (0, None, [])
+    after = {file: file.stat().st_mtime_ns for file in folder.path.rglob("*") if file.is_file()}
+    moving = ("responses.sqlite", "build.lock")
+    assert {file: when for file, when in before.items() if not file.name.startswith(moving)} == {
+        file: when for file, when in after.items() if not file.name.startswith(moving)
+    }
+
+
+def test_only_what_is_missing_is_made(new_study, tiny):
+    folder = new_study()
+    built(folder)
+    tiny.made.clear()
+    gone = folder.pool / "riff-tiny-UMG-100-2.wav"
+    bytes_before = gone.read_bytes()
+    gone.unlink()
+    built(folder)
+    assert tiny.made == ["riff-tiny-UMG-100-2"]
+    assert gone.read_bytes() == bytes_before
+    check_whole(folder)
+
+
+def test_a_changed_design_remakes_what_it_touches(new_study, tiny):
+    folder = new_study()
+    built(folder)
+    first = {row["stimulus_id"] for row in key_of(folder)}
+    tiny.made.clear()
+    text = folder.toml.read_text()
+    folder.toml.write_text(text.replace("seconds = 1.0", "seconds = 1.1"))
+    made, _ = built(folder)
+    assert len(tiny.made) == 8
+    assert made.clips_made == 12
+    check_whole(folder)
+    assert not first & {row["stimulus_id"] for row in key_of(folder)}
+    tiny.made.clear()
+    folder.toml.write_text(
+        text.replace("seconds = 1.0", "seconds = 1.1").replace('title = "Test"', 'title = "New"')
+    )
+    made, _ = built(folder)
+    assert (made.clips_made, made.audit) == (0, None)
+    check_whole(folder)
+
+
+def test_a_stimulus_that_was_tampered_with_is_made_again(new_study):
+    folder = new_study()
+    built(folder)
+    row = key_of(folder)[0]
+    file = folder.stimulus(row["set"], row["stimulus_id"])
+    file.write_bytes(file.read_bytes()[:-2])
+    built(folder)
+    check_whole(folder)
+
+
+def test_after_answers_nothing_that_is_heard_may_change(new_study, answered):
+    folder = new_study()
+    built(folder)
+    answered()
+    before = folder.key.read_bytes()
+    made, _ = built(folder)
+    assert made.clips_made == 0
+    text = folder.toml.read_text()
+    for old, new in (("trim = 0.1", "trim = 0.2"), ("seed = 7", "seed = 8"), ("fakes = 3", "fakes = 2")):
+        folder.toml.write_text(text.replace(old, new))
+        with pytest.raises(BuildError, match="listeners have answered, and study.toml or its files are not"):
+            built(folder)
+        assert folder.key.read_bytes() == before
+    folder.toml.write_text(text.replace('title = "Test"', 'title = "Better words"'))
+    built(folder)
+    check_whole(folder)
+
+
+def test_answers_in_the_store_freeze_the_sets(new_study, answer):
+    folder = new_study()
+    built(folder)
+    answer(folder, "Ada", 2)  # practice does not count
+    built(folder)
+    answer(folder, "Ada", 1)
+    folder.toml.write_text(folder.toml.read_text().replace("trim = 0.1", "trim = 0.2"))
+    with pytest.raises(BuildError, match="listeners have answered"):
+        built(folder)
+
+
+def test_imports_and_originals_bring_their_facts_into_the_key(new_study, clip):
+    table = (
+        f'[[imported]]\nfile = "{clip}"\nname = "J1"\nbackend = "jukebox"\nmode = "VAR"\nremark = "wild"\n'
+    )
+    folder = new_study(sets="[set.UMG]\nfakes = 3\n[set.VAR]\nfakes = 3\nimported = 1\n", more=table)
+    built(folder)
+    rows = {row["name"]: row for row in key_of(folder)}
+    assert (rows["J1"]["truth"], rows["J1"]["backend"], rows["J1"]["seed"]) == ("fake", "jukebox", "")
+    real = next(row for row in rows.values() if row["truth"] == "real")
+    assert (real["backend"], real["source"], real["epochs"], real["run"]) == ("original", "riff", "", "")
+    fake = next(row for row in rows.values() if row["backend"] == "tiny")
+    assert fake["run"] == f"riff-{fake['epochs']}"
+    assert int(fake["seed"]) > 0
+    assert {row["name"]: row["remark"] for row in atomic.read_csv(folder.pool_table)}["J1"] == "wild"
+
+
+def test_the_poorest_rate_bounds_the_band_of_all(new_study):
+    folder = new_study(backend="[backend.tiny]\nrate = 8000\n")
+    _, said = built(folder)
+    assert "up to 3600 Hz" in said
+
+
+def test_lowering_all_for_one_peak_is_said_loudly(new_study):
+    folder = new_study(stimuli="[stimuli]\nseconds = 1.0\ntrim = 0.1\nloudness = -12\n")
+    _, said = built(folder)
+    assert "loudness lowered for ALL clips from -12 to -" in said
+    levels = [
+        stimuli.true_peak(audio.read(folder.stimulus(r["set"], r["stimulus_id"]))[0]) for r in key_of(folder)
+    ]
+    assert -1.2 < max(levels) <= -1.0
+
+
+def test_a_clip_above_full_scale_is_noted(new_study):
+    _, said = built(new_study(backend="[backend.tiny]\nlevel = 3.0\n"))
+    assert "exceeded full scale: -" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("stops_after = 1", "made no riff-tiny-UMG-100-2"),
+        ("level = 0.0", "gave silence"),
+        ("level = nan", "gave NaN"),
+    ],
+)
+def test_a_backend_is_held_to_its_promise(new_study, options, said):
+    folder = new_study(backend=f"[backend.tiny]\n{options}\n")
+    with pytest.raises(BuildError, match=said):
+        built(folder)
+    assert not folder.sets.exists()
+
+
+def test_a_leak_stops_the_build_before_anything_is_heard(new_study, monkeypatch):
+    folder = new_study()
+    monkeypatch.setattr(blinded_sets.blinding, "even_out_times", lambda file: None)
+    with pytest.raises(LeakError, match="leak: changed"):
+        built(folder)
+    assert not folder.sets.exists()
+    assert not folder.key.exists()
+    assert (folder.audit / "audit.csv").exists()
+    store = Store.for_folder(folder)
+    assert store.build() is None
+    store.close()
+
+
+def test_a_broken_design_builds_nothing(new_study):
+    folder = new_study(listening="[listening]\npractise = 2\n")
+    with pytest.raises(DesignError, match="did you mean `practice`"):
+        built(folder)
+    assert [file.name for file in folder.path.iterdir()] == ["study.toml"]
+
+
+def test_two_builds_at_once_are_one_too_many(new_study):
+    folder = new_study()
+    with build._alone(folder), pytest.raises(BuildError, match="is being built already"):
+        built(folder)
+
+
+def test_warnings_about_sound_are_said_once(new_study, tmp_path):
+    loud = np.clip(2 * np.sin(np.arange(8 * 16000) / 7), -1, 1).astype(np.float32)
+    audio.write(tmp_path / "hot.wav", loud, 16000)
+    source = '[[source]]\nfile = "../hot.wav"\nepochs = [100]\nclips = 6\nbackend = "tiny"\n'
+    _, said = built(new_study(source=source))
+    assert said.count("warning: ") == said.count("clipped")
+    assert said.count("hot.wav: clipped") == 1
+
+
+def die_at(call: int, after: bool):
+    """Patch renames in this (child) process so that it is killed at the given one."""
+    count = [0]
+
+    def deadly(rename):
+        def patched(*args, **kwargs):
+            count[0] += 1
+            if count[0] == call and not after:
+                os.kill(os.getpid(), signal.SIGKILL)
+            result = rename(*args, **kwargs)
+            if count[0] == call and after:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return result
+
+        return patched
+
+    os.replace, os.rename = deadly(os.replace), deadly(os.rename)
+
+
+def build_in_child(folder: StudyFolder, prepare) -> int:
+    child = os.fork()
+    if child == 0:
+        try:
+            prepare()
+            built(folder)
+            os._exit(0)
+        except BaseException:
+            os._exit(1)
+    return child
+
+
+SMALL = {
+    "sets": "[set.UMG]\nfakes = 2\noriginals = 1\n[set.VAR]\nfakes = 1\noriginals = 0\n",
+    "stimuli": "[stimuli]\nseconds = 0.5\ntrim = 0.1\n",
+    "listening": "[listening]\npractice = 1\n",
+}
+
+
+@pytest.mark.filterwarnings("ignore:This process")
+def test_killed_at_any_rename_a_build_goes_on_to_the_same_end(new_study):
+    whole = new_study("whole", **SMALL)
+    whole.toml.write_text(whole.toml.read_text().replace("[100, 200]", "[100]"))
+    built(whole)
+    expected = sorted((row["set"], row["name"]) for row in key_of(whole))
+    finished, call = False, 0
+    while not finished:
+        call += 1
+        folder = new_study(f"killed-{call}", **SMALL)
+        folder.toml.write_text(whole.toml.read_text())
+        child = build_in_child(folder, lambda call=call: die_at(call, after=call % 2 == 0))
+        status = os.waitpid(child, 0)[1]
+        finished = os.WIFEXITED(status)
+        assert finished or os.WTERMSIG(status) == signal.SIGKILL
+        if folder.sets.exists():  # then they are whole
+            assert len(list(folder.sets.rglob("*.wav"))) == len(expected)
+        built(folder)
+        check_whole(folder)
+        assert sorted((row["set"], row["name"]) for row in key_of(folder)) == expected
+        same = [
+            file.read_bytes() == (whole.pool / file.name).read_bytes() for file in folder.pool.glob("*.wav")
+        ]
+        assert same == [True] * len(list(whole.pool.glob("*.wav")))
+    assert os.WEXITSTATUS(status) == 0
+    assert call > 15
+
+
+@pytest.mark.filterwarnings("ignore:This process")
+def test_killed_at_random_moments_again_and_again(new_study):
+    folder = new_study()
+    dice = random.Random(1)
+    for _ in range(12):
+        child = build_in_child(folder, lambda: None)
+        time.sleep(dice.uniform(0.0, 0.4))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    built(folder)
+    check_whole(folder)

@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+
+from caw import audio
+from study import design
+from study.folder import FolderError, StudyFolder
+from study.preparation import new_study, plan
+
+
+def test_what_init_writes_builds_as_it_stands(tmp_path, clip):
+    folder = StudyFolder(tmp_path / "study")
+    new_study.create(folder, [clip], title='Songs of "us"')
+    made = design.load(folder.path)
+    assert made.study.title == 'Songs of "us"'
+    assert {name: len(picks) for name, picks in plan.make(made, folder).picks.items()} == {
+        "UMG": 10,
+        "VAR": 10,
+        "practice": 2,
+    }
+
+
+def test_the_comments_show_the_defaults(tmp_path):
+    """Every key of the template that is set has the default, but for what init fills in."""
+    folder = StudyFolder(tmp_path / "study")
+    new_study.create(folder, [], title="T", seed=1)
+    made = design.load(folder.path)
+    plain = design.parse({"study": {"title": "T", "seed": 1}})
+    assert made.sets == plain.sets
+    assert (made.stimuli, made.listening, made.questions) == (plain.stimuli, plain.listening, plain.questions)
+
+
+def test_every_key_is_explained(tmp_path):
+    text = new_study.template().template
+    tables = (design.Source, design.Imported, design.Set, design.Stimuli, design.Listening, design.Questions)
+    for model in tables:
+        for key in model.model_fields:
+            assert key in text, f"{model.__name__}.{key}"
+
+
+def test_clips_are_copied_and_never_mixed_up(tmp_path, clip):
+    other = tmp_path / "other" / clip.name
+    audio.write(other, 0.1 * np.ones(3 * 8000, np.float32), 8000)
+    folder = StudyFolder(tmp_path / "study")
+    third = tmp_path / "other" / "riff.flac"
+    audio.write(third, 0.2 * np.ones(3 * 8000, np.float32), 8000)
+    new_study.create(folder, [clip, other, clip, third])
+    names = [source.file for source in design.load(folder.path).sources]
+    assert names == ["sources/riff.wav", "sources/riff-2.wav", "sources/riff-3.flac"]
+    assert (folder.path / names[1]).read_bytes() == other.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("length", "seconds"), [(60.0, 10.0), (25.0, 10.0), (20.0, 9.6), (8.0, 3.6), (2.0, 0.6)]
+)
+def test_stimuli_shrink_so_that_two_originals_fit(length, seconds):
+    assert new_study.stimulus_seconds([40.0, length]) == seconds
+
+
+def test_shrinking_is_said(tmp_path, clip):
+    (note,) = new_study.create(StudyFolder(tmp_path / "study"), [clip])
+    assert note.startswith("stimuli last 3.6 s instead of 10 s: riff.wav has 8.0 s")
+
+
+def test_bad_clips_leave_nothing_behind(tmp_path, clip):
+    (tmp_path / "bad.wav").write_bytes(b"no sound")
+    with pytest.raises(audio.AudioError, match="is not sound"):
+        new_study.create(StudyFolder(tmp_path / "study"), [clip, tmp_path / "bad.wav"])
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_study_is_never_overwritten(tmp_path):
+    folder = StudyFolder(tmp_path / "study")
+    new_study.create(folder, [])
+    before = folder.toml.read_text()
+    with pytest.raises(FolderError, match="there is a study already"):
+        new_study.create(folder, [])
+    assert folder.toml.read_text() == before

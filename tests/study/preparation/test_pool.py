@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from caw import audio
+from study import atomic
+from study.folder import StudyFolder
+from study.preparation.pool import COLUMNS, Pool, PoolError
+
+
+def sound(level: float = 0.5) -> np.ndarray:
+    return (level * np.sin(np.arange(8000) / 5)).astype(np.float32)
+
+
+def test_a_clip_is_there_when_row_recipe_and_bytes_agree(tmp_path):
+    pool = Pool(StudyFolder(tmp_path))
+    row = pool.add(
+        "a", sound(), 8000, backend="caw", mode="UMG", epochs=100, source="riff", seed=3, recipe="r1"
+    )
+    again = Pool(StudyFolder(tmp_path))
+    assert again.rows["a"] == row
+    assert again.has("a", "r1")
+    assert not again.has("a", "r2")
+    assert not again.has("b", "r1")
+    again.path("a").unlink()
+    assert not again.has("a", "r1")
+
+
+def test_the_table_says_where_each_clip_came_from(tmp_path):
+    folder = StudyFolder(tmp_path)
+    Pool(folder).add(
+        "a", sound(), 8000, backend="caw", mode="UMG", epochs=100, source="riff", seed=3, run="riff-100"
+    )
+    (row,) = atomic.read_csv(folder.pool_table)
+    assert tuple(row) == COLUMNS
+    assert (row["file"], row["backend"], row["epochs"], row["run"]) == ("a.wav", "caw", "100", "riff-100")
+    assert row["sha256"] == audio.file_sha256(folder.pool / "a.wav")
+    assert audio.inspect(folder.pool / "a.wav").subtype == "PCM_24"
+
+
+def test_a_clip_above_full_scale_is_lowered_and_its_row_says_so(tmp_path):
+    pool = Pool(StudyFolder(tmp_path))
+    assert pool.add("hot", sound(2.0), 8000)["gain_db"] == "-6.03"
+    assert pool.add("fine", sound(0.9), 8000)["gain_db"] == ""
+    assert np.abs(pool.read("hot")[0]).max() == pytest.approx(0.999, abs=1e-4)
+    assert np.abs(pool.read("fine")[0] - sound(0.9)).max() < 1e-6
+
+
+def test_a_clip_that_was_changed_by_hand_is_refused(tmp_path):
+    pool = Pool(StudyFolder(tmp_path))
+    pool.add("a", sound(), 8000, recipe="r")
+    audio.write(pool.path("a"), sound(0.3), 8000)
+    with pytest.raises(PoolError, match="was changed after it was made; delete it"):
+        pool.has("a", "r")

@@ -1,0 +1,42 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from study.preparation import progress
+from study.preparation.progress import BuildProgress, spoken
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.42, "0.4 s"), (35, "35 s"), (240, "4 min"), (7800, "2 h 10 min")],
+)
+def test_times_are_said_as_people_say_them(seconds, said):
+    assert spoken(seconds) == said
+
+
+def test_without_a_terminal_each_step_is_one_line_with_the_time_left(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    text = io.StringIO()
+    bar = BuildProgress(Console(file=text, width=40))
+    with bar.over(10.0):
+        with bar.step(5.0, "train riff"):
+            bar.tell(0.5, "train riff: scale 1 of 6, epoch 50 of 100")
+            clock[0] = 60.0
+        bar.note("a note that is longer than forty characters stays on one line")
+        with bar.step(5.0, "make clips"):
+            clock[0] = 90.0
+    assert text.getvalue().splitlines() == [
+        " 50%  train riff: 60 s, 60 s left",
+        "a note that is longer than forty characters stays on one line",
+        "100%  make clips: 30 s",
+    ]
+
+
+def test_in_a_terminal_there_is_a_bar_that_goes_away():
+    text = io.StringIO()
+    bar = BuildProgress(Console(file=text, force_terminal=True, width=100))
+    with bar.over(2.0), bar.step(2.0, "train"):
+        bar.tell(0.5, "train")
+    assert "50%" in text.getvalue() or "100%" in text.getvalue()
