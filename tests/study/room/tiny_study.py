@@ -80,7 +80,7 @@ def make_tiny_study(
                     "truth": "real" if real else "fake",
                     "backend": "original" if real else "jukebox" if index % 2 else "caw",
                     "mode": "VAR" if name == "VAR" else "UMG",
-                    "epochs": "" if real else 3500,
+                    "epochs": "" if real else 3517,
                     "source": "swampgroove.flac",
                     "seed": 90210 + index,
                     "run": f"runs/swampgroove-{index}",

@@ -1,0 +1,279 @@
+from __future__ import annotations
+
+import io
+import json
+import wave
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Route, WebSocketRoute
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocket, WebSocketDisconnect
+from tiny_study import TITLE, make_tiny_study
+
+from study.room import schema
+from study.room.gate import SOCKET, Gate
+from study.room.routes import ROUTES
+from study.room.tone import RATE, tone
+
+SCRIPT = "/home/ida/study of caw/pages.py"
+
+
+@pytest.fixture
+def people(serving):
+    """Two invited listeners: name -> token."""
+    return {name: serving.store.invite(name) for name in ("Ann", "Bo")}
+
+
+@pytest.fixture
+def client(serving):
+    return _client()
+
+
+def _client() -> TestClient:
+    """The gate and our own routes as they are served; Streamlit's part is a socket that names its script."""
+    streamlits = [WebSocketRoute(SOCKET, _socket), Route("/_stcore/metrics", lambda _: 1 / 0)]
+    app = Starlette(routes=ROUTES + streamlits, middleware=[Middleware(Gate, script=SCRIPT)])
+    return TestClient(app, follow_redirects=False, base_url="http://127.0.0.1")
+
+
+async def _socket(socket: WebSocket) -> None:
+    await socket.accept()
+    await socket.send_bytes(b"\x0a\x20" + SCRIPT.encode() + b"\x12\x00")
+    await socket.close()
+
+
+def _enter(client, token):
+    answer = client.get(f"/?p={token}")
+    assert answer.status_code == 303
+    return answer
+
+
+def _play_key(study, name):
+    person = study.store.find(study.store.invite(name))
+    return study.store.show(person.id, 0).play_key
+
+
+# the door
+
+
+def test_a_personal_link_becomes_a_cookie_and_leaves_the_address(client, people):
+    answer = _enter(client, people["Ann"])
+    assert answer.headers["location"] == "/"
+    cookie = answer.headers["set-cookie"]
+    assert people["Ann"] in cookie
+    assert {"HttpOnly", "SameSite=lax", "Path=/"} <= set(cookie.split("; "))
+    assert "Secure" not in cookie
+    page = client.get("/")
+    assert page.status_code == 200
+    assert f"<title>{TITLE}</title>" in page.text
+    assert people["Ann"] not in page.text
+
+
+def test_behind_https_the_cookie_is_secure(client, people):
+    answer = client.get(f"/?p={people['Ann']}", headers={"x-forwarded-proto": "https"})
+    assert "Secure" in answer.headers["set-cookie"]
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "told"),
+    [
+        ("/", 403, "personal link"),
+        ("/?p=wrong", 404, "not valid"),
+        ("/?p=", 403, "personal link"),
+        ("/researcher", 403, "study serve"),
+        ("/researcher?key=wrong", 403, "not valid"),
+    ],
+)
+def test_strangers_get_a_plain_word_and_no_cookie(client, address, status, told):
+    answer = client.get(address)
+    assert answer.status_code == status
+    assert told in answer.text
+    assert "set-cookie" not in answer.headers
+    assert "stcore" not in answer.text
+
+
+def test_the_researcher_needs_the_researchers_key(client, serving, people):
+    _enter(client, people["Ann"])
+    assert client.get("/researcher").status_code == 403
+    answer = client.get(f"/researcher?key={serving.researcher_key}")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/researcher")
+    assert client.get("/researcher").status_code == 200
+
+
+def test_the_researchers_key_is_readable_by_its_owner_alone(serving):
+    file = serving.folder.private / "researcher.token"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert serving.folder.private.stat().st_mode & 0o777 == 0o700
+
+
+def test_two_studies_on_one_machine_keep_their_cookies_apart(serving, tmp_path, serve):
+    other = serve(make_tiny_study(tmp_path / "other"))
+    assert other.listener_cookie != serving.listener_cookie
+
+
+# clips
+
+
+def test_a_clip_plays_for_its_listener_and_nobody_else(client, serving, people):
+    key = _play_key(serving, "Ann")
+    assert client.get(f"/clip/{key}").status_code == 404
+    _enter(client, people["Bo"])
+    assert client.get(f"/clip/{key}").status_code == 404
+    _enter(client, people["Ann"])
+    answer = client.get(f"/clip/{key}")
+    assert answer.status_code == 200
+    with wave.open(io.BytesIO(answer.content)) as sound:
+        assert sound.getnframes() == round(1.2 * 16_000)
+
+
+def test_ranges_are_served_as_players_ask_for_them(client, serving, people):
+    key = _play_key(serving, "Ann")
+    _enter(client, people["Ann"])
+    whole = client.get(f"/clip/{key}").content
+    part = client.get(f"/clip/{key}", headers={"range": "bytes=100-199"})
+    assert part.status_code == 206
+    assert part.content == whole[100:200]
+    assert part.headers["content-range"] == f"bytes 100-199/{len(whole)}"
+    assert client.get(f"/clip/{key}", headers={"range": "bytes=-10"}).content == whole[-10:]
+    assert client.get(f"/clip/{key}", headers={"range": "bytes=999999999-"}).status_code == 416
+
+
+def test_nothing_about_an_answer_tells_clips_apart(client, serving, people):
+    """The headers of all clips are the same, but for the validator: the play key that was asked for."""
+    _enter(client, people["Ann"])
+    mine = sa.select(schema.trial.c.play_key).where(
+        schema.trial.c.listener_id == serving.store.find(people["Ann"]).id
+    )
+    with schema.reading(serving.store.engine) as connection:
+        keys = connection.execute(mine).scalars().all()
+    answers = {key: dict(client.get(f"/clip/{key}").headers) for key in keys}
+    assert len(answers) == 5
+    for key, headers in answers.items():
+        assert headers.pop("etag") == f'"{key}"'
+    first, *others = answers.values()
+    assert all(headers == first for headers in others)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/clip/../private/key.csv",
+        "/clip/%2e%2e/%2e%2e/private/key.csv",
+        "/clip/..%2f..%2fprivate%2fkey.csv",
+        "/clip/%00",
+        "/clip/",
+        "/private/key.csv",
+        "/sets/UMG/",
+        "/study.toml",
+        "/responses.sqlite",
+        "/media/x",
+        "/component/x/index.html",
+        "/_stcore/metrics",
+        "/_stcore/upload_file/a/b",
+        "/_stcore/agent/interact",
+        "/~/+/private/key.csv",
+        "//etc/passwd",
+    ],
+)
+def test_no_other_address_leads_anywhere(client, people, address):
+    _enter(client, people["Ann"])
+    answer = client.get(address)
+    assert answer.status_code == 404
+    assert answer.content in (b"", b"Not Found")
+
+
+def test_every_answer_is_guarded(client, serving, people):
+    _enter(client, people["Ann"])
+    for address in ("/", "/nowhere", f"/clip/{_play_key(serving, 'Ann')}", "/tone.wav"):
+        headers = client.get(address).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert "default-src 'self'" in headers["content-security-policy"]
+    assert client.get("/").headers["cache-control"] == "no-store"
+    assert client.get(f"/?p={people['Ann']}").headers["cache-control"] == "no-store"
+
+
+# the player's reports
+
+
+def test_reports_are_recorded_for_ones_own_clip_only(client, serving, people):
+    key = _play_key(serving, "Ann")
+    report = json.dumps({"why": "ended", "heard": 1.2, "position": 1.2})
+    assert client.post(f"/heard/{key}", content=report).status_code == 404
+    _enter(client, people["Bo"])
+    assert client.post(f"/heard/{key}", content=report).status_code == 404
+    _enter(client, people["Ann"])
+    assert client.post(f"/heard/{key}", content=report).status_code == 204
+    with schema.reading(serving.store.engine) as connection:
+        (row,) = connection.execute(schema.play_event.select()).mappings()
+    assert (row["kind"], row["seconds_heard"], row["slot"]) == ("ended", 1.2, 0)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"not json", 400),
+        (b"[]", 400),
+        (b'{"why": "hack"}', 400),
+        (b'{"why": ["ended"]}', 400),
+        (b"[" * 5000, 400),
+        (b'"' + b"x" * 100_000 + b'"', 413),
+    ],
+)
+def test_odd_reports_are_refused(client, serving, people, body, status):
+    key = _play_key(serving, "Ann")
+    _enter(client, people["Ann"])
+    assert client.post(f"/heard/{key}", content=body).status_code == status
+    with schema.reading(serving.store.engine) as connection:
+        assert connection.execute(schema.play_event.select()).first() is None
+    assert client.get("/tone.wav").status_code == 200
+
+
+def test_a_report_opens_no_gate(client, serving, people):
+    key = _play_key(serving, "Ann")
+    _enter(client, people["Ann"])
+    client.post(f"/heard/{key}", content=json.dumps({"why": "unlocked", "heard": 1.2, "unlocked": True}))
+    person = serving.store.find(people["Ann"])
+    assert not serving.store.show(person.id, 0).listening.unlocked
+
+
+# the socket
+
+
+def test_the_socket_is_for_invited_people_and_names_no_file(client, serving, people):
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect(SOCKET):
+        pass
+    cookie = {"cookie": f"{serving.listener_cookie}={people['Ann']}"}
+    with client.websocket_connect(SOCKET, headers=cookie) as socket:
+        frame = socket.receive_bytes()
+    assert b"ida" not in frame
+    assert len(frame) == len(SCRIPT) + 4, "as long as before, so that the message stays valid"
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/elsewhere", headers=cookie):
+        pass
+
+
+# the tone
+
+
+def test_the_tone_comes_from_the_left_the_right_and_both_sides(client, people):
+    with wave.open(io.BytesIO(client.get("/tone.wav").content)) as sound:
+        assert (sound.getnchannels(), sound.getframerate()) == (2, RATE)
+        samples = np.frombuffer(sound.readframes(sound.getnframes()), "<i2").reshape(-1, 2) / 32768
+    thirds = np.abs(np.array_split(samples, 3)).max(axis=1)
+    assert (thirds > 0.01).tolist() == [[True, False], [False, True], [True, True]]
+
+
+@pytest.mark.parametrize("loudness", [-30.0, -23.0])
+def test_the_tone_is_as_loud_as_the_clips(loudness):
+    import pyloudnorm
+
+    with wave.open(io.BytesIO(tone(loudness))) as sound:
+        samples = np.frombuffer(sound.readframes(sound.getnframes()), "<i2").reshape(-1, 2) / 32768
+    both = samples[-round(1.2 * RATE) : -round(0.3 * RATE)]
+    assert pyloudnorm.Meter(RATE).integrated_loudness(both) == pytest.approx(loudness, abs=1.0)
