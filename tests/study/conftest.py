@@ -75,7 +75,10 @@ def answer():
         store = Store.for_folder(folder)
         listener = store.find(store.invite(name)).id
         store.claim(listener, "tab")
+        store.consent(listener, "1")
+        store.sound_check(listener, "headphones")
         build = store.build()
+        store.begin_part(listener, len(build.stimuli))
         done = len([row for row in store.answers(practice=True) if row["listener"] == name])
         last = len(build.practice) + sum(len(ids) for ids in build.stimuli.values())
         for slot in range(done, last if count is None else done + count):

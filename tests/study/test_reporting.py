@@ -1,0 +1,152 @@
+import csv
+import re
+
+import pytest
+
+import analysis.report
+from analysis import responses
+from study import reporting
+from study.preparation import blinding
+from study.preparation.blinding import BlindingError
+from study.preparation.build import build
+from study.reporting import ReportingError
+from study.room.store import Store
+
+
+@pytest.fixture
+def study(new_study):
+    folder = new_study()
+    build(folder)
+    return folder
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """In place of the analysis, which draws for seconds: what it was handed."""
+    calls = []
+
+    def write(frame, out, *, facts=None):
+        calls.append((frame, facts))
+        out.mkdir()
+        return out / "index.html"
+
+    monkeypatch.setattr(analysis.report, "write", write)
+    return calls
+
+
+def unblindings(folder) -> list[dict]:
+    store = Store.for_folder(folder)
+    try:
+        return store.unblindings()
+    finally:
+        store.close()
+
+
+def test_answers_and_key_join_into_the_frame_of_the_analysis(study, answer):
+    answer(study, "Ada")
+    answer(study, "Ben")
+    store = Store.for_folder(study)
+    key = blinding.read_key(study, store.build().key_sha256)
+    frame = responses.load(reporting.joined(store.answers(), key, {"riff-original-UMG-1": "the chorus"}))
+    store.close()
+    assert len(frame) == 2 * 9
+    assert set(frame["set"]) == {"UMG", "VAR"}
+    truth = {row["name"]: row["truth"] for row in key}
+    assert all(truth[row["name"]] == row["truth"] for _, row in frame.iterrows())
+    assert frame.loc[frame["truth"] == "real", "epochs"].isna().all()
+    assert set(frame.loc[frame["truth"] == "fake", "epochs"]) == {100, 200}
+    assert set(frame.loc[frame["name"] == "riff-original-UMG-1", "remark"]) == {"the chorus"}
+
+
+def test_an_answer_without_a_row_in_the_key_is_told(study, answer):
+    answer(study, "Ada")
+    store = Store.for_folder(study)
+    answers = store.answers()
+    store.close()
+    with pytest.raises(ReportingError, match=r"the answer to (UMG|VAR)/\w{8} has no row in the key"):
+        reporting.joined(answers, [])
+
+
+def test_the_report_is_written_and_the_unblinding_logged(study, answer):
+    answer(study, "Ada")
+    page = reporting.report(study, who="Ida", reason="the end")
+    assert page == study.report / "index.html"
+    assert "riff-tiny-UMG" in page.read_text()
+    (log,) = unblindings(study)
+    assert (log["who"], log["reason"], log["key_sha256"]) == ("Ida", "the end", blinding.seal(study))
+
+
+def test_nothing_is_unblinded_while_somebody_may_still_answer(study, answer, written):
+    answer(study, "Ada")
+    answer(study, "Ben", 4)
+    with pytest.raises(
+        ReportingError, match=r"1 listeners have not finished \(Ben\); wait, or .* --unfinished"
+    ):
+        reporting.report(study)
+    assert unblindings(study) == []
+    assert not study.report.exists()
+    reporting.report(study, unfinished=True)
+    ((frame, facts),) = written
+    assert facts.unfinished == ["Ben"]
+    assert len(frame) == 9 + 2
+    assert len(unblindings(study)) == 1
+
+
+def test_another_key_than_the_sealed_one_opens_nothing(study, answer, written):
+    answer(study, "Ada")
+    text = study.key.read_text()
+    study.key.write_text(text.replace(",real,", ",fake,", 1))
+    with pytest.raises(BlindingError, match="is not the key that was sealed"):
+        reporting.report(study)
+    assert unblindings(study) == []
+    assert written == []
+    study.key.write_text(text)
+    reporting.report(study)
+    assert len(written) == 1
+
+
+def test_the_report_is_handed_sound_provenance_and_settings(study, answer, written):
+    answer(study, "Ada")
+    reporting.report(study)
+    ((_, facts),) = written
+    assert len(facts.stimuli) == 9
+    assert all(file.is_file() for file in facts.stimuli.values())
+    assert {row["name"] for row in facts.provenance} == {
+        row["name"] for row in blinding.atomic.read_csv(study.key) if row["set"] != "practice"
+    }
+    assert all(row["pool_sha256"] for row in facts.provenance)
+    assert [form["text"] for form in facts.final_forms] == ["yes", "no", "more bass"]
+    assert facts.settings["stimuli"]["seconds"] == 1.0
+
+
+def test_there_must_be_something_to_report(study, new_study):
+    with pytest.raises(ReportingError, match="no answers yet"):
+        reporting.report(study)
+    with pytest.raises(ReportingError, match="nothing is built yet"):
+        reporting.report(new_study("fresh"))
+
+
+def test_the_export_holds_every_answer_and_no_truth(study, answer, tmp_path):
+    answer(study, "Ada", comment="=HYPERLINK(1)")
+    assert reporting.export(study, tmp_path / "answers.csv") == 9
+    text = (tmp_path / "answers.csv").read_text()
+    assert not re.search("riff|tiny|original|truth|epochs", text)
+    rows = list(csv.DictReader(text.splitlines()))
+    assert {row["comment"] for row in rows} == {"'=HYPERLINK(1)"}
+    assert {row["listener"] for row in rows} == {"Ada"}
+
+
+def test_an_export_of_nothing_writes_nothing(study, tmp_path):
+    with pytest.raises(ReportingError, match="no answers yet"):
+        reporting.export(study, tmp_path / "answers.csv")
+    assert not (tmp_path / "answers.csv").exists()
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_text_that_starts_like_a_formula_is_made_harmless(start):
+    assert reporting.without_formula(f"{start}1+1") == f"'{start}1+1"
+
+
+@pytest.mark.parametrize("value", ["fine = so", "", None, -3, 2.5])
+def test_everything_else_stays_as_it_is(value):
+    assert reporting.without_formula(value) == value

@@ -1,0 +1,28 @@
+import io
+
+from rich.console import Console
+
+from study import status
+from study.preparation.build import build
+
+
+def shown(folder) -> str:
+    console = Console(width=100, record=True, file=io.StringIO())
+    for line in status.lines(folder):
+        console.print(line)
+    return console.export_text()
+
+
+def test_status_follows_the_study(new_study, answer):
+    folder = new_study()
+    assert "sets: not built yet" in shown(folder)
+    build(folder)
+    assert "sets: UMG 5, VAR 4, practice 2; sealed" in shown(folder)
+    assert "listeners: none; invite" in shown(folder)
+    answer(folder, "Ada", 5)
+    text = shown(folder)
+    assert "Ada" in text
+    assert "3 of 9" in text
+    folder.toml.write_text(folder.toml.read_text().replace('"Test"', '"Other"'))
+    assert "study.toml has changed since" in shown(folder)
+    assert not any(word in text for word in ("original", "tiny", "fake", "real"))
