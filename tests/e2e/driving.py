@@ -1,0 +1,186 @@
+"""Drives a study in a real browser: the server as a process, Chromium, and all that passes between."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import BrowserContext, Page, WebSocket, sync_playwright
+
+READY = "[data-testid=stApp][data-test-connection-state=CONNECTED][data-test-script-state=notRunning]"
+_ARGS = [
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+_SERVE = "import sys; from study.room.server import serve; serve(sys.argv[1], port=int(sys.argv[2]))"
+
+
+class Server:
+    """The study's server, to be started, killed and started again."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder, self.port = folder, port
+        self.base = f"http://127.0.0.1:{port}"
+        self.log = folder / "server.log"
+        self.process: subprocess.Popen | None = None
+
+    def start(self) -> float:
+        """Starts it and returns the seconds until it answered."""
+        began = time.monotonic()
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", _SERVE, str(self.folder), str(self.port)],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+                cwd=self.folder,
+            )
+        while time.monotonic() - began < 60:
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"{self.base}/_stcore/health", timeout=1).read()
+                return time.monotonic() - began
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.05)
+        raise RuntimeError(f"the server did not start:\n{self.log.read_text()}")
+
+    def kill(self) -> None:
+        """As with `kill -9`: no goodbye."""
+        self.process.kill()
+        self.process.wait()
+
+    def __enter__(self) -> Server:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+
+
+@contextlib.contextmanager
+def browser(executable: str, **settings: Any) -> Iterator[BrowserContext]:
+    """A fresh Chromium without sandbox (tests may run as root) that knows nothing from before."""
+    profile = tempfile.mkdtemp(prefix="study-e2e-")
+    with sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            profile,
+            executable_path=executable,
+            headless=True,
+            chromium_sandbox=False,
+            args=_ARGS,
+            **settings,
+        )
+        try:
+            yield context
+        finally:
+            context.close()
+            shutil.rmtree(profile, ignore_errors=True)
+
+
+class Traffic:
+    """All that the browser gets and sends: addresses, headers, bodies, socket frames."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        self.told: list[tuple[str, bytes]] = []
+        self.addresses: list[str] = []
+        self.frames = 0
+        self._responses: list = []
+        context.on("request", lambda request: self.addresses.append(request.url))
+        context.on("response", lambda response: self._responses.append(response))
+        context.on("page", self._page)
+        for page in context.pages:
+            self._page(page)
+
+    def _page(self, page: Page) -> None:
+        page.on("websocket", self._socket)
+
+    def _socket(self, socket: WebSocket) -> None:
+        socket.on("framereceived", lambda payload: self._frame("received", payload))
+        socket.on("framesent", lambda payload: self._frame("sent", payload))
+
+    def _frame(self, way: str, payload: str | bytes) -> None:
+        self.frames += 1
+        self.told.append((f"frame {way}", payload if isinstance(payload, bytes) else payload.encode()))
+
+    def drain(self) -> None:
+        """Takes in what came since the last time; bodies are gone once the page has moved on."""
+        for response in self._responses:
+            with contextlib.suppress(Exception):  # a request that was cut off has neither headers nor body
+                headers = f"{response.url} {response.request.all_headers()} {response.all_headers()}"
+                self.told.append((response.url, headers.encode()))
+                if "/static/" not in response.url:
+                    self.told.append((response.url, response.body()))
+        self._responses.clear()
+
+
+class Visit:
+    """One page of the browser, spoken to in the words of the study."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def open(self, address: str) -> Visit:
+        self.page.goto(address)
+        return self.settle()
+
+    def settle(self) -> Visit:
+        """Waits until the page has run and stays at rest."""
+        self.page.wait_for_selector(READY, timeout=40_000)
+        self.page.wait_for_timeout(120)
+        self.page.wait_for_selector(READY, timeout=40_000)
+        return self
+
+    @property
+    def title(self) -> str:
+        return self.page.locator("h1").inner_text()
+
+    def press(self, label: str) -> Visit:
+        self.page.get_by_role("button", name=label, exact=True).click()
+        return self.settle()
+
+    def choose(self, *labels: str) -> Visit:
+        for label in labels:
+            self.page.get_by_role("radio", name=label, exact=True).click()
+            self.settle()
+        return self
+
+    def chosen(self) -> list[str]:
+        return self.page.locator("[role=radio][aria-checked=true]").all_inner_texts()
+
+    def write(self, label: str, text: str) -> Visit:
+        self.page.get_by_label(label).fill(text)
+        return self
+
+    def play(self, label: str = "Play the clip") -> Visit:
+        self.page.get_by_role("button", name=label).click()
+        return self
+
+    def until_heard(self) -> Visit:
+        self.page.get_by_text("Heard.").wait_for(timeout=20_000)
+        return self.settle()
+
+    def is_open(self) -> bool:
+        """Whether the questions are open."""
+        return self.page.get_by_role("radio", name="Real", exact=True).is_enabled()
+
+    def welcome(self) -> Visit:
+        """From the welcome page through the sound check."""
+        self.page.get_by_text("I agree to take part").click()
+        self.settle().press("Start")
+        self.choose("Headphones").play("Play the tone").until_heard()
+        return self.press("I can hear it well")
