@@ -15,8 +15,8 @@ from caw import audio
 from study import atomic
 from study.preparation.backends import BackendError, Clip, Task, Tell, seed_for
 
-_SECONDS_PER_EPOCH = 0.15  # guesses for the progress bar alone
-_SECONDS_PER_CLIP = 2.0
+_SECONDS_PER_EPOCH = 1.0  # rough, for the progress bar alone
+_SECONDS_PER_CLIP = 8.0
 
 
 class CawBackend:
