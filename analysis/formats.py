@@ -34,6 +34,11 @@ def number(value: float | None, digits: int = 2) -> str:
     return text.replace("-", MINUS)
 
 
+def rating(value: float | None) -> str:
+    """A rating or a median: whole where it is whole, else with one digit."""
+    return number(value, 0 if known(value) and float(value).is_integer() else 1)
+
+
 def percent(value: float | None) -> str:
     """A proportion in [0, 1] as a whole percentage; never 0 % or 100 % where it is only near."""
     if not known(value):

@@ -109,7 +109,8 @@ def _compare(fakes: pd.DataFrame, family: str, column: str, panel: Panel) -> lis
 def _mixture(clips: pd.DataFrame, pair: tuple[str, str], other: str) -> str:
     """A warning where two groups differ in what else they are made of."""
     made = [clips.loc[clips["group"] == label, other].value_counts().sort_index().to_dict() for label in pair]
-    if len(set().union(*made)) < 2:
+    one, two = ({what: n / sum(found.values()) for what, n in found.items()} for found in made)
+    if one == two:
         return ""
     parts = [
         f"{label}: " + ", ".join(f"{n} {what}" for what, n in found.items())

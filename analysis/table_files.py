@@ -8,6 +8,8 @@ import math
 import re
 from pathlib import Path
 
+import pandas as pd
+
 from analysis.tables import Table, numeric
 
 # What a spreadsheet would run as a formula when it opens a CSV file (OWASP, "CSV injection").
@@ -32,7 +34,7 @@ LATEX = {
 
 
 def to_csv(table: Table) -> str:
-    """Comma-separated text with plain numbers. Text that a spreadsheet would run gets an apostrophe first."""
+    """Comma-separated text, plain numbers. Text that a spreadsheet would run gets an apostrophe first."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([_harmless(str(column)) for column in table.frame.columns])
@@ -44,16 +46,11 @@ def to_csv(table: Table) -> str:
 def _plain(value) -> str:
     if isinstance(value, str):
         return _harmless(value)
-    if value is None or value != value or str(value) == "<NA>":
+    if value is None or value is pd.NA or value != value:
         return ""
     if isinstance(value, float):
-        return (
-            ""
-            if not math.isfinite(value)
-            else repr(float(value))
-            if not value.is_integer()
-            else f"{value:.0f}"
-        )
+        whole = math.isfinite(value) and value.is_integer()
+        return f"{value:.0f}" if whole else repr(float(value)) if math.isfinite(value) else ""
     return str(value)
 
 
@@ -121,5 +118,5 @@ def write(table: Table, folder: Path) -> list[Path]:
 
 
 def safe_name(name: str) -> str:
-    """`name` as a file name: what is neither letter, digit, dot, dash nor underscore becomes an underscore."""
+    """`name` as a file name: letters, digits, dots, dashes; an underscore for anything else."""
     return re.sub(r"[^\w.-]+", "_", name).lstrip(".") or "table"

@@ -44,15 +44,19 @@ class Table:
     written: dict[str, Callable] = field(default_factory=dict)
     shown: pd.DataFrame | None = None
 
-    def text(self) -> pd.DataFrame:
-        """The table as strings, as a reader sees it; what is missing is empty."""
-        if self.shown is not None:
-            return self.shown
-        shown = {}
+    def cells(self) -> pd.DataFrame:
+        """Every value as a reader sees it; what is missing is empty."""
+        cells = {}
         for column in self.frame:
-            write = self.written.get(column, lambda value: str(value))
-            shown[column] = ["" if _missing(value) else write(value) for value in self.frame[column]]
-        return pd.DataFrame(shown, columns=self.frame.columns, dtype=object)
+            write = self.written.get(column, str)
+            cells[column] = ["" if _missing(value) else write(value) for value in self.frame[column]]
+        return pd.DataFrame(cells, columns=self.frame.columns, dtype=object)
+
+    def text(self) -> pd.DataFrame:
+        """The table as a reader sees it: in its shorter layout, without columns that are empty."""
+        text = self.cells() if self.shown is None else self.shown
+        empty = [column for column in text if len(text) and (text[column] == "").all()]
+        return text.drop(columns=empty)
 
 
 def numeric(frame: pd.DataFrame) -> set[str]:
@@ -87,7 +91,7 @@ def answers(frame: pd.DataFrame, group: str) -> Table:
         if column in part and part[column].notna().any():
             columns[title] = part[column]
     table = pd.DataFrame(columns).reset_index(drop=True)
-    return Table(f"clips_{group}", f"Set {group}, clip by clip", table, {"musicality": _short})
+    return Table(f"clips_{group}", f"Set {group}, clip by clip", table, {"musicality": f.rating})
 
 
 def clips(frame: pd.DataFrame, results: Iterable[Result], group: str) -> Table:
@@ -120,7 +124,7 @@ def clips(frame: pd.DataFrame, results: Iterable[Result], group: str) -> Table:
     table = pd.DataFrame(rows).sort_values("judged real", ascending=False, kind="stable", ignore_index=True)
     if table["remark"].isna().all():
         table = table.drop(columns="remark")
-    written = {"judged real": f.percent, "low": f.percent, "high": f.percent, "musicality": _short}
+    written = {"judged real": f.percent, "low": f.percent, "high": f.percent, "musicality": f.rating}
     return Table(f"clips_{group}", f"Set {group}, clip by clip", table, written)
 
 
@@ -161,10 +165,10 @@ def by_group(results: Iterable[Result], family: str, title: str) -> Table:
 
 def _group_line(key: str, row: dict) -> dict[str, str]:
     """One group as a reader sees it."""
-    line = {
+    return {
         key: row[key],
         "clips": str(row["clips"]),
-        "judged real": f"{f.percent(row['judged real'])} ({row['count']}/{row['of']})",
+        "judged real": f"{row['count']}/{row['of']} ({f.percent(row['judged real'])})",
         "95% interval": f.interval(row["low"], row["high"], f.percent),
         "musicality, mean": f.number(row["musicality mean"]),
         "mean, 95% interval": f.interval(row["mean low"], row["mean high"]),
@@ -173,7 +177,6 @@ def _group_line(key: str, row: dict) -> dict[str, str]:
         "clips rated": str(row["rated clips"]),
         "inspiring yes / maybe / no": " / ".join(f.whole(row[level]) for level in ratings.LEVELS),
     }
-    return line
 
 
 def _singular(family: str) -> str:
@@ -182,7 +185,7 @@ def _singular(family: str) -> str:
 
 def statistics(results: Iterable[Result]) -> Table:
     """Every estimate with inference, test and agreement that was computed."""
-    rows = [r for r in results if not r.refused and _is_statistic(r)]
+    rows = inferential(results)
     table = pd.DataFrame(
         {
             "question": [r.family for r in rows],
@@ -200,18 +203,16 @@ def statistics(results: Iterable[Result]) -> Table:
         }
     )
     written = {"p": f.p_value, "p (Holm)": f.p_value, "n": f.whole}
-    shown = Table("", "", table, written | {"estimate": f.number}).text()
+    shown = Table("", "", table, written | {"estimate": f.number}).cells()
     shown["low"] = [f.interval(r.low, r.high) for r in rows]
     shown = shown.drop(columns="high").rename(columns={"low": "95% interval"})
     return Table("statistics", "Statistics", table, shown=shown)
 
 
-def _is_statistic(result: Result) -> bool:
-    return (
-        result.family not in NEVER_TESTED
-        and result.name not in DESCRIPTIVE
-        and result.name not in discrimination.COUNTS
-    )
+def inferential(results: Iterable[Result]) -> list[Result]:
+    """The results that are neither descriptions of a group or clip, nor counts, nor refused."""
+    described = {*DESCRIPTIVE, *discrimination.COUNTS}
+    return [r for r in results if not r.refused and r.family not in NEVER_TESTED and r.name not in described]
 
 
 def not_computed(results: Iterable[Result]) -> Table:
@@ -262,20 +263,20 @@ def missing(results: Iterable[Result]) -> Table:
         "missing_answers",
         "Missing answers",
         pd.DataFrame(rows, columns=columns),
-        {"value": _short, "out of": f.whole, "lowest": f.number, "highest": f.number},
+        {"value": f.rating, "out of": f.whole, "lowest": f.number, "highest": f.number},
     )
 
 
 def data_quality(results: Iterable[Result]) -> Table:
     """Counts and medians that a reader needs to trust the rest."""
     rows = [
-        (r.name, r.estimate, r.total, f.interval(r.low, r.high, _short), r.note)
+        (r.name, r.estimate, r.total, f.interval(r.low, r.high, f.rating), r.note)
         for r in results
         if r.family == quality.FAMILY
     ]
     columns = ["what", "value", "out of", "quartiles", "note"]
     table = pd.DataFrame(rows, columns=columns)
-    return Table("data_quality", "Data quality", table, {"value": _short, "out of": f.whole})
+    return Table("data_quality", "Data quality", table, {"value": f.rating, "out of": f.whole})
 
 
 def comments(frame: pd.DataFrame) -> Table:
@@ -315,8 +316,3 @@ def everything(frame: pd.DataFrame, results: Iterable[Result]) -> list[Table]:
         comments(frame),
     ]
     return [*per_set, *grouped, *rest, *([] if panel.one else [listeners(results)])]
-
-
-def _short(value: float) -> str:
-    """A rating or a median: whole where it is whole."""
-    return f.number(value, 0 if float(value).is_integer() else 1)

@@ -7,7 +7,7 @@ colours, fonts and writing files.
 from analysis.plots.groups import dose, fooling, inspiring, musicality
 from analysis.plots.one_listener import counts, scorecard
 from analysis.plots.panel import clips, roc, verdicts
-from analysis.plots.theme import NARROW, WIDE, save, svg
+from analysis.plots.theme import NARROW, WIDE, inline, render, save
 
 __all__ = [
     "NARROW",
@@ -16,11 +16,12 @@ __all__ = [
     "counts",
     "dose",
     "fooling",
+    "inline",
     "inspiring",
     "musicality",
     "roc",
+    "render",
     "save",
     "scorecard",
-    "svg",
     "verdicts",
 ]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import re
 from pathlib import Path
 
 import altair as alt
+import vl_convert
 
 ORANGE, SKY, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
 BLUE, VERMILION, GREY, INK = "#0072B2", "#D55E00", "#8A8F98", "#24292F"
@@ -24,27 +24,33 @@ JUDGED_COLOURS = alt.Scale(domain=list(JUDGED.values()), range=[VERMILION, BLUE]
 MODE_COLOURS = alt.Scale(domain=["UMG", "VAR"], range=[ORANGE, SKY])
 
 
+CONFIG = alt.Config(
+    font=FONT,
+    background="white",
+    padding=8,
+    axis=alt.AxisConfig(
+        labelFontSize=12,
+        titleFontSize=12,
+        titleFontWeight="normal",
+        labelColor=INK,
+        titleColor=INK,
+        gridColor="#EDEFF2",
+        domainColor=GREY,
+        tickColor=GREY,
+    ),
+    title=alt.TitleConfig(color=INK, fontWeight=600),
+    legend=alt.LegendConfig(
+        orient="bottom", direction="horizontal", labelFontSize=12, titleFontSize=12, symbolSize=110
+    ),
+    view=alt.ViewConfig(stroke=None),
+)
+
+
 def finish(chart: alt.TopLevelMixin, title: str, width: int) -> alt.TopLevelMixin:
     """The chart with its title and the look that all charts share."""
-    heading = alt.TitleParams(title, anchor="start", fontSize=15 if width > NARROW else 13, offset=12)
-    return (
-        chart.properties(title=heading)
-        .configure(font=FONT, background="white", padding=8)
-        .configure_axis(
-            labelFontSize=12,
-            titleFontSize=12,
-            titleFontWeight="normal",
-            labelColor=INK,
-            titleColor=INK,
-            gridColor="#EDEFF2",
-            domainColor=GREY,
-            tickColor=GREY,
-        )
-        .configure_title(color=INK, fontWeight=600)
-        .configure_legend(
-            orient="bottom", labelFontSize=12, titleFontSize=12, symbolSize=110, direction="horizontal"
-        )
-        .configure_view(stroke=None)
+    size = 15 if width > NARROW else 13
+    return chart.properties(
+        title=alt.TitleParams(title, anchor="start", fontSize=size, offset=12), config=CONFIG
     )
 
 
@@ -53,20 +59,24 @@ def heading(text: str) -> alt.TitleParams:
     return alt.TitleParams(text, anchor="start", fontSize=13)
 
 
-def save(chart: alt.TopLevelMixin, stem: Path) -> list[Path]:
-    """Write `stem`.png (at twice the size) and `stem`.svg; returns both paths."""
-    paths = [stem.with_name(f"{stem.name}.{suffix}") for suffix in ("png", "svg")]
+def render(chart: alt.TopLevelMixin) -> str:
+    """The chart as the text of an SVG file."""
     with alt.data_transformers.enable("default", max_rows=None):
-        chart.save(paths[0], format="png", scale_factor=PNG_SCALE)
-        chart.save(paths[1], format="svg")
-    return paths
+        specification = chart.to_dict()
+    version = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
+    return vl_convert.vegalite_to_svg(specification, vl_version=version)
 
 
-def svg(chart: alt.TopLevelMixin, prefix: str) -> str:
-    """The chart as an SVG element to stand inside a page, its ids prefixed: two charts share none."""
-    text = io.StringIO()
-    with alt.data_transformers.enable("default", max_rows=None):
-        chart.save(text, format="svg")
-    element = re.sub(r'\bid="', f'id="{prefix}-', text.getvalue())
+def save(svg: str, stem: Path) -> list[Path]:
+    """Write the drawing `svg` as `stem`.png (at twice the size) and `stem`.svg; returns both paths."""
+    png, vector = (stem.with_name(f"{stem.name}.{suffix}") for suffix in ("png", "svg"))
+    png.write_bytes(vl_convert.svg_to_png(svg, scale=PNG_SCALE))
+    vector.write_text(svg, encoding="utf-8")
+    return [png, vector]
+
+
+def inline(svg: str, prefix: str) -> str:
+    """The drawing as an element to stand inside a page, its ids prefixed: two drawings share none."""
+    element = re.sub(r'\bid="', f'id="{prefix}-', svg)
     element = element.replace("url(#", f"url(#{prefix}-")
     return re.sub(r'(xlink:)?href="#', f'href="#{prefix}-', element)

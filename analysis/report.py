@@ -1,0 +1,287 @@
+"""The report of a listening study: one page that needs nothing else, with its tables and plots as files.
+
+The page holds plots as inline SVG, sound as data and no script; every text in it is escaped. A report folder
+is built beside its place and then put there in one step, so there is never half a report.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from analysis import figures, plots, responses, statistics, table_files, tables, wording
+from analysis import formats as f
+from analysis.results import Result
+from analysis.stimuli import Panel
+from analysis.tables import Table
+
+PAGE = "index.html"
+RESULTS = "statistics.json"
+OWN = {PAGE, RESULTS, "tables", "plots"}
+SOUND = {".wav": "audio/wav", ".flac": "audio/flac", ".ogg": "audio/ogg", ".mp3": "audio/mpeg"}
+TITLE = "Listening study"
+
+
+class ReportError(ValueError):
+    """A report that cannot be written where, or of what, was asked."""
+
+
+@dataclass(frozen=True)
+class ReportFacts:
+    """What a study knows beside its answers. All optional; what is not given is not mentioned.
+
+    title: the study's. stimuli: stimulus_id (or clip name) -> audio file, for the players. final_forms: one
+    mapping per open answer, with listener, question and text. provenance: facts by name, or rows of a table.
+    unfinished: listeners who had not finished. unblinding: the record of it, or several. settings: the
+    study's own (tables stimuli, listening and questions of study.toml), for the methods section.
+    """
+
+    title: str = ""
+    stimuli: Mapping[str, Path] = field(default_factory=dict)
+    final_forms: Sequence[Mapping[str, Any]] = ()
+    provenance: Mapping[str, Any] | Sequence[Mapping[str, Any]] = field(default_factory=dict)
+    unfinished: Sequence[str] = ()
+    unblinding: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
+    settings: Mapping[str, Any] | None = None
+
+
+def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -> Path:
+    """Write the report on `frame` (as of `responses.load`) into the folder `out`; returns its index.html.
+
+    Writes index.html, statistics.json, tables/*.csv, *.md and *.tex, plots/*.png and *.svg. An earlier report
+    at `out` is replaced in one step. Raises ReportError where `out` is a file or holds anything else, and
+    where a sound file of `facts` is missing or of an unknown kind.
+    """
+    facts, out = facts or ReportFacts(), Path(out)
+    _check_place(out)
+    frame = frame if "repeat" in frame else responses.load(frame)
+    results = statistics.evaluate(frame)
+    parts = tables.everything(frame, results)
+    drawn = figures.everything(frame, results)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=f".{out.name}-", suffix=".tmp", dir=out.parent))
+    except OSError as error:
+        raise ReportError(f"cannot write to {out.parent}: {error.strerror or error}") from None
+    try:
+        _write_parts(building, frame, results, parts)
+        pictures = {figure.name: _picture(figure, building / "plots") for figure in drawn}
+        page = _page(frame, results, parts, pictures, facts)
+        (building / PAGE).write_text(page, encoding="utf-8")
+        building.chmod(0o755)
+        _put(building, out)
+    except OSError as error:
+        raise ReportError(f"cannot write the report to {out}: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return out / PAGE
+
+
+def _check_place(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise ReportError(f"{out} is a file; name a folder for the report")
+    others = sorted({entry.name for entry in out.iterdir()} - OWN) if out.is_dir() else []
+    if others:
+        raise ReportError(
+            f"{out} holds {others[0]!r}, which is no part of a report; name a new or empty folder"
+        )
+
+
+def _put(building: Path, out: Path) -> None:
+    """Put the finished folder in its place; an old report stands until the new one does."""
+    if not out.exists():
+        os.rename(building, out)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{out.name}-", suffix=".old", dir=out.parent))
+    os.rename(out, old / out.name)
+    try:
+        os.rename(building, out)
+    except OSError:
+        os.rename(old / out.name, out)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _write_parts(folder: Path, frame: pd.DataFrame, results: list[Result], parts: list[Table]) -> None:
+    (folder / RESULTS).write_text(statistics.to_json(results), encoding="utf-8")
+    (folder / "tables").mkdir()
+    (folder / "plots").mkdir()
+    for table in [
+        *parts,
+        Table("answers", "All answers", frame),
+        Table("results", "All results", statistics.to_frame(results)),
+    ]:
+        table_files.write(table, folder / "tables")
+
+
+def _picture(figure: figures.Figure, folder: Path) -> dict[str, Any]:
+    """Draw a figure into its files, and for a wide and a narrow page, which shows the one that fits."""
+    wide, narrow = (plots.render(figure.draw(width=width)) for width in (plots.WIDE, plots.NARROW))
+    plots.save(wide, folder / figure.name)
+    drawings = {
+        size: Markup(plots.inline(svg, f"{figure.name}-{size}"))
+        for size, svg in (("wide", wide), ("narrow", narrow))
+    }
+    return {"name": figure.name, "caption": figure.caption, "alt": figure.alt, **drawings}
+
+
+def _page(
+    frame: pd.DataFrame,
+    results: list[Result],
+    parts: list[Table],
+    pictures: dict[str, dict[str, Any]],
+    facts: ReportFacts,
+) -> str:
+    panel, named = Panel.of(frame), {table.name: table for table in parts}
+    methods = wording.methods(frame, facts.settings)
+    templates = resources.files("analysis") / "templates"
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda name: (templates / name).read_text(encoding="utf-8")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["numeric"] = tables.numeric
+    return environment.get_template("report.html.j2").render(
+        css=Markup((templates / "report.css").read_text(encoding="utf-8")),
+        title=facts.title or TITLE,
+        subtitle=wording.subtitle(frame),
+        one=panel.one,
+        summary=wording.summary(frame, results),
+        reach=wording.reach(panel),
+        unfinished=list(facts.unfinished),
+        sets=_sets(frame, results, named, facts),
+        tables=named,
+        figures=pictures,
+        statistics=_statistics(results, panel),
+        final_forms=_final_forms(facts.final_forms),
+        methods=methods,
+        references=wording.references(methods),
+        provenance=_provenance(facts),
+        clip_provenance=_rows(facts.provenance),
+    )
+
+
+def _sets(
+    frame: pd.DataFrame, results: list[Result], named: dict[str, Table], facts: ReportFacts
+) -> list[dict[str, Any]]:
+    """The clip tables: one dict per set, with a dict per clip for the page."""
+    first = frame[~frame["repeat"]]
+    heard = first.drop_duplicates(["set", "name"]).set_index(["set", "name"])
+    sets = []
+    for name in dict.fromkeys(frame["set"]):
+        table = named[f"clips_{name}"]
+        rows = table.cells().to_dict("records")
+        for row, values in zip(rows, table.frame.to_dict("records"), strict=True):
+            clip = heard.loc[(name, row["clip"])]
+            row["right"] = row.get("verdict") == row["truth"]
+            row["share"] = (
+                None if pd.isna(values["musicality"]) else round(float(values["musicality"]) * 10, 1)
+            )
+            row["words"] = [row[key] for key in ("inspiring, in words", "comment") if row.get(key)]
+            row["sound"] = _sound(facts.stimuli, clip.get("stimulus_id"), row["clip"])
+        told = wording.set_line(results, name)
+        sets.append({"name": name, "table": table, "clips": rows, "told": told})
+    return sets
+
+
+def _sound(stimuli: Mapping[str, Path], *keys: str | None) -> str | None:
+    """The clip's file as a data URI, by stimulus_id or name; None where the study gave none."""
+    path = next((Path(stimuli[key]) for key in keys if key in stimuli), None)
+    if path is None:
+        return None
+    if path.suffix.lower() not in SOUND:
+        raise ReportError(f"{path} is no sound a browser plays; known are {', '.join(SOUND)}")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ReportError(f"cannot read the stimulus {path}: {error.strerror or error}") from None
+    return f"data:{SOUND[path.suffix.lower()]};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _statistics(results: list[Result], panel: Panel) -> list[dict[str, Any]]:
+    """The statistics as the page shows them, by question. What holds for all of them is said once, above."""
+    chosen = tables.inferential(results)
+    return [
+        {
+            "family": family,
+            "rows": [
+                {
+                    "name": r.name if r.group == "all" else f"{r.name}: {r.group}",
+                    "estimate": f.number(r.estimate),
+                    "interval": f.interval(r.low, r.high),
+                    "p": f.p_value(r.p) if r.p is not None else "",
+                    "p_holm": f.p_value(r.p_holm) if r.p_holm is not None else "",
+                    "n": f.whole(r.n),
+                    "method": r.method,
+                    "note": "; ".join(_own_notes(r, panel)),
+                }
+                for r in chosen
+                if r.family == family
+            ],
+        }
+        for family in dict.fromkeys(r.family for r in chosen)
+    ]
+
+
+def _own_notes(result: Result, panel: Panel) -> list[str]:
+    """A result's unit and note, without what is said of all results of this panel."""
+    unit = [] if result.unit in ("", panel.unit) else [f"unit: {result.unit}"]
+    return [*unit, *(part for part in result.note.split("; ") if part and part != panel.reach)]
+
+
+def _final_forms(forms: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The open answers by question, in the order of the questions; empty ones are left out."""
+    questions: dict[str, list[dict[str, str]]] = {}
+    for form in sorted(forms, key=lambda form: form.get("number") or 0):
+        text = str(form.get("text") or "").strip()
+        if text:
+            said = {"listener": str(form.get("listener") or ""), "text": text}
+            questions.setdefault(str(form.get("question") or "Final question"), []).append(said)
+    return [{"question": question, "answers": said} for question, said in questions.items()]
+
+
+def _rows(provenance: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Table | None:
+    """Provenance given as rows, one per clip."""
+    if isinstance(provenance, Mapping) or not provenance:
+        return None
+    return Table("provenance", "Provenance of every clip", pd.DataFrame([dict(row) for row in provenance]))
+
+
+def _provenance(facts: ReportFacts) -> list[tuple[str, str]]:
+    """Facts by name, then what made this report."""
+    known = facts.provenance if isinstance(facts.provenance, Mapping) else {}
+    found = [(str(name), str(value)) for name, value in known.items() if value not in (None, "")]
+    records = facts.unblinding or []
+    for record in [records] if isinstance(records, Mapping) else records:
+        told = ", ".join(f"{name} {value}" for name, value in record.items() if value not in (None, ""))
+        found.append(("unblinded", told))
+    versions = ", ".join(
+        f"{name} {metadata.version(name)}" for name in ("numpy", "scipy", "pandas", "altair")
+    )
+    return [
+        *found,
+        ("report written", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
+        ("software", f"eureka-study {_version()}, {versions}"),
+    ]
+
+
+def _version() -> str:
+    try:
+        return metadata.version("eureka-study")
+    except metadata.PackageNotFoundError:
+        return "(not installed)"
