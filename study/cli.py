@@ -181,11 +181,13 @@ def _address(host: str, port: int) -> str:
 def main() -> None:
     """Run the command; what a user can mend is one line on stderr and exit code 2."""
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False)  # typer gives 130 for Ctrl-C
     except KeyboardInterrupt:
-        _quit("interrupted; the same command goes on where it stopped", 130)
+        code = 130
     except Exception as error:
         code = _explain(error)
+    if code == 130:
+        _quit("interrupted; the same command goes on where it stopped", 130)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -196,7 +198,7 @@ def _explain(error: Exception) -> int:
     if isinstance(error, typer.Exit):
         return error.exit_code
     if isinstance(error, typer.Abort):
-        _quit("interrupted; the same command goes on where it stopped", 130)
+        return 130
     if isinstance(error, LeakError):
         _quit(str(error), 1)
     if type(error).__name__ == "NoArgsIsHelpError":

@@ -1,0 +1,164 @@
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+
+from study import cli
+from study.folder import StudyFolder
+from study.preparation import build as building
+
+
+@pytest.fixture
+def run(monkeypatch, capfd):
+    """Runs `study ARGUMENTS`; returns (exit code, stdout, stderr)."""
+
+    def call(*arguments) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["study", *(str(argument) for argument in arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capfd.readouterr()
+        return ended.value.code, said.out, said.err
+
+    return call
+
+
+def refused(outcome: tuple[int, str, str]) -> str:
+    """The one line on stderr that every user's mistake ends in."""
+    code, _, error = outcome
+    assert code == 2
+    assert error.startswith("study: ")
+    assert error.count("\n") == 1
+    return error
+
+
+def test_the_way_of_a_study(run, new_study, answer, tmp_path, clip):
+    folder = new_study()
+    code, out, error = run("build", folder.path)
+    assert (code, error) == (0, "")
+    assert "Leak audit" in out
+    assert "10 properties of the files" in out
+    code, out, _ = run("build", folder.path)
+    assert (code, "up to date" in out) == (0, True)
+    code, out, _ = run("invite", folder.path, "Ada", "Ben", "--url", "https://study.example")
+    links = out.splitlines()
+    assert links[0].startswith("Ada: https://study.example/?p=")
+    assert run("invite", folder.path, "Ada", "--url", "https://study.example")[1] == links[0] + "\n"
+    answer(folder, "Ada")
+    code, out, _ = run("status", folder.path)
+    assert (code, "9 of 9" in out, "not opened yet" in out) == (0, True, True)
+    assert run("export", folder.path, "--out", tmp_path / "a.csv")[1].startswith("9 answers are in")
+    assert "1 listeners have not finished (Ben)" in refused(run("report", folder.path))
+
+
+def test_init_writes_a_study(run, tmp_path, clip):
+    code, out, _ = run("init", tmp_path / "s", clip, "--title", "Ours")
+    assert code == 0
+    assert "Look through it, then: study build" in out
+    assert "Ours" in (tmp_path / "s" / "study.toml").read_text()
+    assert "there is a study already" in refused(run("init", tmp_path / "s", clip))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["build"], "Missing argument 'DIR'; see study --help"),
+        (["built", "x"], "No such command 'built'"),
+        (["build", "nowhere"], "nowhere: no such folder; make a study with `study init nowhere`"),
+        (["serve", "nowhere"], "no such folder"),
+        (["invite", "nowhere", "Ada"], "no such folder"),
+        (["status", "nowhere"], "no such folder"),
+        (["export", "nowhere", "--out", "x.csv"], "no such folder"),
+        (["export", "nowhere"], "Missing option '--out'"),
+        (["report", "nowhere"], "no such"),
+        (["report"], "name a study folder, or a table with --from"),
+        (["report", "x", "--from", "y"], "one of them"),
+        (["report", "--from", "none.csv"], "--from needs --out"),
+        (["report", "--from", "none.csv", "--out", "x"], "none.csv"),
+        (["init", "new", "none.wav"], "none.wav: no such file; check the name"),
+        (["demo", "--clip", "none.wav", "--no-serve"], "none.wav: no such file; check the name"),
+        (["serve", "x", "--port", "0"], "Invalid value for '--port'"),
+    ],
+)
+def test_every_mistake_is_one_line(run, tmp_path, monkeypatch, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    assert said in refused(run(*arguments))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_inviting_before_building(run, new_study):
+    assert "run `study build` on this folder first" in refused(run("invite", new_study().path, "Ada"))
+
+
+def test_help_is_help(run):
+    code, out, error = run("--help")
+    assert (code, error) == (0, "")
+    for command in ("init", "build", "serve", "invite", "status", "export", "report", "demo"):
+        assert command in out
+    code, out, error = run()
+    assert (code, "Commands:" in out, error) == (2, True, "")
+
+
+def test_a_full_disk_names_the_path_and_the_mend(run, new_study, monkeypatch):
+    folder = new_study()
+
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    message = refused(run("build", folder.path))
+    assert str(folder.path) in message
+    assert "No space left on device" in message
+    assert "; " in message
+    monkeypatch.undo()
+    assert not folder.sets.exists()
+    assert not [file for file in folder.path.rglob("*.tmp")]
+
+
+def test_an_interruption_says_how_to_go_on(run, new_study, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(building, "_build", interrupted)
+    code, _, error = run("build", new_study().path)
+    assert (code, error) == (130, "study: interrupted; the same command goes on where it stopped\n")
+
+
+def test_a_leak_is_exit_code_1(run, new_study, monkeypatch):
+    monkeypatch.setattr(building.blinded_sets.blinding, "even_out_times", lambda file: None)
+    code, _, error = run("build", new_study().path)
+    assert code == 1
+    assert error.startswith("study: leak: changed")
+
+
+def test_a_fault_of_ours_is_not_hidden(run, new_study, monkeypatch):
+    def broken(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(building, "_build", broken)
+    monkeypatch.setattr(sys, "argv", ["study", "build", str(new_study().path)])
+    with pytest.raises(ZeroDivisionError):
+        cli.main()
+
+
+def test_a_listeners_way_needs_no_torch_and_no_model(new_study):
+    """`study serve` runs where nothing is trained: it must start without the heavy libraries."""
+    code = "import sys, study.cli, study.room.store, study.design; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_report_from_a_table(run, tmp_path, monkeypatch):
+    import analysis.report
+    from analysis import responses
+
+    handed = []
+    monkeypatch.setattr(
+        analysis.report, "write", lambda frame, out, *, facts=None: handed.append(frame) or out / "index.html"
+    )
+    table = tmp_path / "table.csv"
+    responses.founding().to_csv(table, index=False)
+    code, out, _ = run("report", "--from", table, "--out", tmp_path / "out")
+    assert (code, len(handed[0])) == (0, 20)
+    assert f"The report is {tmp_path / 'out' / 'index.html'}" in out
+    assert StudyFolder(tmp_path).report.exists() is False
