@@ -7,6 +7,7 @@ message carries the same state, and the first run after a restart saves what the
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import streamlit as st
@@ -16,7 +17,7 @@ from study.room import routes, wording
 from study.room.answering import Draft, Listening, Saved
 from study.room.next_button import next_button
 from study.room.player import player
-from study.room.protocol import FIELDS, SCALE, Page, readable
+from study.room.protocol import FIELDS, SCALE, Page, clean, missing, readable
 from study.room.saved_text import saved_text
 from study.room.served import Served
 from study.room.store import Listener
@@ -33,7 +34,7 @@ def answer_form(study: Served, person: Listener, tab: str) -> None:
     _seed(draft)
 
     _heading(person)
-    listening = _player(draft, first)
+    listening = _player(draft, first, must_hear=must_hear)
     heard = not must_hear or draft.listening.unlocked or bool(listening and listening.unlocked)
     given = _questions(questions, draft, first, heard=heard)
     last = step.page is Page.CLIP and step.answered + 1 == step.total
@@ -99,7 +100,7 @@ def _heading(person: Listener) -> None:
     )
 
 
-def _player(draft: Draft, first: Draft) -> Listening | None:
+def _player(draft: Draft, first: Draft, *, must_hear: bool) -> Listening | None:
     following = draft.next_play_key
     return player(
         key=_key(draft.slot, "player"),
@@ -109,6 +110,7 @@ def _player(draft: Draft, first: Draft) -> Listening | None:
         following=f"{routes.CLIP}/{following}" if following else None,
         resume=first.listening,
         focus=draft.slot > 0,
+        words=None if must_hear else {"closed": wording.FREE_TO_LISTEN},
     )
 
 
@@ -140,7 +142,7 @@ def _questions(questions: Questions, draft: Draft, first: Draft, *, heard: bool)
                 rows=rows,
                 disabled=not on,
             )
-        return draft.fields[name] if typed is None else typed.strip() or None
+        return draft.fields[name] if typed is None else clean(typed)
 
     given["verdict"] = choice(
         "verdict", questions.verdict, list(wording.VERDICT), wording.VERDICT.get, on=heard
@@ -156,8 +158,8 @@ def _questions(questions: Questions, draft: Draft, first: Draft, *, heard: bool)
     given["difficulty"] = difficulty if fake else None
     given["musicality"] = choice("musicality", questions.musicality, list(SCALE), str, on=heard)
     st.html(
-        f'<div class="ends"><span>0 = {_plain(questions.musicality_low)}</span>'
-        f"<span>10 = {_plain(questions.musicality_high)}</span></div>"
+        f'<div class="ends"><span>0 = {escape(questions.musicality_low)}</span>'
+        f"<span>10 = {escape(questions.musicality_high)}</span></div>"
     )
     given["inspiring"] = choice(
         "inspiring", questions.inspiring, list(wording.INSPIRING), wording.INSPIRING.get, on=heard
@@ -175,18 +177,10 @@ def _questions(questions: Questions, draft: Draft, first: Draft, *, heard: bool)
 
 def _mark(place: Any, draft: Draft, *, heard: bool, owing: bool) -> None:
     """Below Next: what is saved, and after a press that came too early what is still to answer."""
-    from study.room.protocol import missing
-
     owed = missing(draft.fields, heard=heard)
     if owing and owed:
-        place.html(f'<div class="owed" role="alert"><b>Still to answer:</b> {_plain(readable(owed))}.</div>')
+        place.html(f'<div class="owed" role="alert"><b>Still to answer:</b> {escape(readable(owed))}.</div>')
     elif draft.revision:
         place.html('<div class="saved" role="status">\u2713 Saved</div>')
     else:
         place.html('<div class="saved"></div>')
-
-
-def _plain(text: str) -> str:
-    from html import escape
-
-    return escape(text)

@@ -13,7 +13,7 @@ from study.room.answering import OtherTab, StoreError
 from study.room.debrief import show_debrief
 from study.room.next_button import next_button
 from study.room.player import player
-from study.room.protocol import Page
+from study.room.protocol import Page, clean
 from study.room.reconnect import watch_connection
 from study.room.saved_text import saved_text
 from study.room.served import Served, served
@@ -151,7 +151,7 @@ def _final(study: Served, person: Listener, tab: str) -> None:
             saved=saved.get(number),
             rows=4,
         )
-        if text is not None and text.strip() != saved.get(number, ""):
+        if text is not None and clean(text) != (saved.get(number) or None):
             typed[number] = text
     finish = bool(next_button("Send and finish", key="finish"))
     if typed or finish:

@@ -76,7 +76,8 @@ def serve(folder: Path | str, host: str = "127.0.0.1", port: int = 8501) -> None
     uvicorn.config.LOGGING_CONFIG["loggers"]["uvicorn"]["level"] = "WARNING"
     allowed = {"server.allowedHosts": list(_LOOPBACK)} if host in _LOOPBACK else {}
     address = {"server.address": host, "server.port": port, "browser.serverPort": port}
-    App(PAGES, **parts()).run(config={**SETTINGS, **allowed, **address})
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how one stops it
+        App(PAGES, **parts()).run(config={**SETTINGS, **allowed, **address})
 
 
 def addresses(study: Served, base: str) -> str:
@@ -88,6 +89,8 @@ def addresses(study: Served, base: str) -> str:
         lines.append(f"  ... and {len(people) - _LINKS_SHOWN} more; the researcher's page lists all")
     if not people:
         lines.append(f"  no listener yet; `study invite {study.folder.path} NAME` makes a personal link")
+    if not any(local in base for local in _LOOPBACK):
+        lines.append("  Other machines reach this address: give each link to its own listener alone.")
     lines += [
         f"  researcher: {researcher_link(base, study.researcher_key)}",
         "",
@@ -98,6 +101,9 @@ def addresses(study: Served, base: str) -> str:
 
 @contextlib.asynccontextmanager
 async def _lifespan(_app: App) -> AsyncIterator[dict[str, Any]]:
+    for name, value in SETTINGS.items():
+        if not config.is_manually_set(name):  # as under a plain `streamlit run`
+            config.set_option(name, value)
     study = served()
     gc.collect()
     gc.freeze()  # what is imported by now stays out of every later collection

@@ -20,6 +20,7 @@ AGREE = "I have read this and I agree to take part."
 INSPIRING_TEXT = "If other: in your own words"
 OTHER_TAB = "The study goes on in another tab or on another device. Your answers are safe."
 CLOSED = "This study is closed for you. Your answers are kept. Thank you."
+FREE_TO_LISTEN = "Listen as often as you like."
 PRACTICE_NOTE = "This one is for practice and does not count."
 
 _ANSWER_SECONDS = 25  # what judging one clip takes besides hearing it

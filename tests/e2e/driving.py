@@ -25,7 +25,7 @@ _ARGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-_SERVE = "import sys; from study.room.server import serve; serve(sys.argv[1], port=int(sys.argv[2]))"
+_STUDY = "from study.cli import main; main()"
 
 
 class Server:
@@ -42,7 +42,7 @@ class Server:
         began = time.monotonic()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", _SERVE, str(self.folder), str(self.port)],
+                [sys.executable, "-c", _STUDY, "serve", str(self.folder), "--port", str(self.port)],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,

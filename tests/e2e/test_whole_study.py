@@ -63,6 +63,7 @@ def test_a_whole_study_with_a_killed_server_loses_and_leaks_nothing(study, chrom
         visit.press("Next")
         owed = visit.page.locator(".owed").inner_text()
         assert owed == "Still to answer: how easy it was to tell and whether it is inspiring."
+        assert visit.page.evaluate("document.activeElement.closest('.st-key-ask-difficulty') !== null")
         visit.choose("Difficult", "Other").write("If other", "for a <script>dance</script>")
         visit.page.wait_for_timeout(1000)
         visit.settle().press("Next")

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import os
+import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import postgres
 import pytest
 from tiny_study import make_tiny_study
 
@@ -47,9 +51,48 @@ def _serve(folder: StudyFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ser
     served.cache_clear()
 
 
+@pytest.fixture(scope="session")
+def postgres_home() -> Iterator[str]:
+    """The socket folder of a running PostgreSQL; skipped without one, but never in CI."""
+    if postgres.find("initdb") is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("no PostgreSQL server on this machine; install the package `postgresql`")
+        pytest.skip("no PostgreSQL server on this machine; install the package `postgresql` to run this")
+    with postgres.cluster() as home:
+        deadline = time.monotonic() + 30
+        while not _answers(home):
+            assert time.monotonic() < deadline, "PostgreSQL did not start"
+            time.sleep(0.1)
+        yield home
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a fresh database: an SQLite file, or where a test asks for "postgres" one of its own."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return f"sqlite:///{tmp_path / 'responses.sqlite'}"
+    home = request.getfixturevalue("postgres_home")
+    import psycopg
+
+    name = f"study_{secrets.token_hex(6)}"
+    with psycopg.connect(postgres.url(home, "postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return postgres.url(home, name)
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
     """A fresh database with nothing built."""
-    opened = Store(f"sqlite:///{tmp_path / 'responses.sqlite'}")
+    opened = Store(database_url)
     yield opened
     opened.close()
+
+
+def _answers(home: str) -> bool:
+    import psycopg
+
+    try:
+        psycopg.connect(postgres.url(home, "postgres"), connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True

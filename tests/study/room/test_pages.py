@@ -167,6 +167,16 @@ def test_each_choice_is_saved_when_made_and_comes_back_after_a_reload(ann, servi
     assert serving.store.show(_person(serving).id, slot).fields["difficulty"] is None
 
 
+def test_texts_with_control_characters_settle(ann, serving):
+    _to_practice(ann, serving)
+    slot, clip = _clip(serving)
+    _hear(ann, f"player-{slot}", clip)
+    ann.session_state[f"comment-{slot}"] = {"text": " a\x0bb\x00 "}
+    assert not ann.run().exception
+    assert serving.store.show(_person(serving).id, slot).fields["comment"] == "ab"
+    assert serving.store.show(_person(serving).id, slot).revision == 1
+
+
 def test_next_names_what_is_still_to_answer(ann, serving):
     _to_practice(ann, serving)
     slot, clip = _clip(serving)
@@ -202,7 +212,7 @@ def test_from_practice_to_thank_you(ann, serving):
     _answer(ann, serving, "fake")
     _answer(ann, serving)
     assert _title(ann) == "Last questions"
-    ann.session_state["final-1"] = {"text": "the fills"}
+    ann.session_state["final-1"] = {"text": "the\x00 fills "}
     ann.run()
     assert serving.store.final_texts(_person(serving).id) == {1: "the fills"}
     _press(ann, "finish")

@@ -16,6 +16,7 @@ from study.room.answering import Listening, OtherTab
 from study.room.protocol import AnswerError, Page
 from study.room.store import Store, StoreError
 
+both = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
 BUILD = {
     "stimuli": {"UMG": ["aaaaaaaa", "bbbbbbbb", "cccccccc", "dddddddd"], "VAR": ["eeeeeeee", "ffffffff"]},
     "practice": ["gggggggg"],
@@ -55,6 +56,7 @@ def _answer_all(store: Store, name: str, stop: int = 100) -> None:
 # builds
 
 
+@both
 def test_the_same_build_again_changes_nothing(store):
     listener = _ready(store)
     before = store.show(listener, 0).play_key
@@ -62,6 +64,7 @@ def test_the_same_build_again_changes_nothing(store):
     assert store.show(listener, 0).play_key == before
 
 
+@both
 def test_another_build_before_any_answer_gives_new_orders(store):
     listener = _ready(store)
     store.register_build(**BUILD | {"stimuli": {"UMG": ["hhhhhhhh"]}, "key_sha256": "11" * 32})
@@ -70,6 +73,7 @@ def test_another_build_before_any_answer_gives_new_orders(store):
     assert person.step.total == 1
 
 
+@both
 def test_answers_freeze_the_build_but_not_its_wording(store):
     _ready(store)
     _answer_all(store, "Ann", stop=3)
@@ -84,6 +88,7 @@ def test_answers_freeze_the_build_but_not_its_wording(store):
     assert digests == ["cd" * 32] + ["ef" * 32] * 5
 
 
+@both
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -102,6 +107,7 @@ def test_impossible_builds_are_refused(store, change, told):
 # listeners
 
 
+@both
 def test_an_invitation_is_made_once_per_name(store):
     with pytest.raises(StoreError, match="study build"):
         store.invite("Ann")
@@ -115,6 +121,7 @@ def test_an_invitation_is_made_once_per_name(store):
     assert store.find(None) is None
 
 
+@both
 def test_many_invitations_at_once_make_each_listener_once(store):
     store.register_build(**BUILD)
     with ThreadPoolExecutor(20) as pool:
@@ -125,6 +132,7 @@ def test_many_invitations_at_once_make_each_listener_once(store):
     assert sorted(numbers) == [0, 1, 2, 3, 4]
 
 
+@both
 def test_every_listener_hears_every_clip_once_and_sets_take_turns(store):
     for name in ("Ann", "Bo", "Cy", "Di"):
         _ready(store, name)
@@ -140,6 +148,7 @@ def test_every_listener_hears_every_clip_once_and_sets_take_turns(store):
     assert len(places) == 16, "over four listeners each of four clips stands in each of four positions"
 
 
+@both
 def test_progress_tells_where_each_listener_is(store):
     _ready(store)
     store.invite("Bo")
@@ -156,6 +165,7 @@ def test_progress_tells_where_each_listener_is(store):
 # answers
 
 
+@both
 def test_an_answer_grows_field_by_field_with_its_history(store):
     listener = _ready(store)
     store.show(listener, 0)
@@ -176,6 +186,7 @@ def test_an_answer_grows_field_by_field_with_its_history(store):
     ]
 
 
+@both
 def test_next_closes_only_a_complete_answer_and_each_press_counts_once(store):
     listener = _ready(store)
     store.show(listener, 0)
@@ -192,6 +203,7 @@ def test_next_closes_only_a_complete_answer_and_each_press_counts_once(store):
     assert store.answers(practice=True)[0]["musicality"] == 5
 
 
+@both
 def test_questions_may_open_without_the_clip_heard_where_the_design_says_so(store):
     listener = _ready(store)
     store.show(listener, 0)
@@ -199,6 +211,7 @@ def test_questions_may_open_without_the_clip_heard_where_the_design_says_so(stor
     assert saved.final
 
 
+@both
 def test_slots_are_answered_in_order(store):
     listener = _ready(store)
     with pytest.raises(StoreError, match="not shown"):
@@ -210,6 +223,7 @@ def test_slots_are_answered_in_order(store):
         store.show(listener, 99)
 
 
+@both
 def test_only_the_newest_tab_writes(store):
     listener = _ready(store)
     store.show(listener, 0)
@@ -221,6 +235,7 @@ def test_only_the_newest_tab_writes(store):
         store.save_final(listener, tab="T", questions=["q"], texts={1: "x"}, finish=False)
 
 
+@both
 def test_the_database_itself_refuses_what_cannot_be(store):
     listener = _ready(store)
     store.show(listener, 0)
@@ -236,6 +251,7 @@ def test_the_database_itself_refuses_what_cannot_be(store):
             connection.execute(schema.answer.update().values(**values))
 
 
+@both
 def test_what_was_heard_only_grows(store):
     listener = _ready(store)
     store.show(listener, 0)
@@ -255,6 +271,7 @@ def test_a_forged_report_counts_as_nothing():
     assert Listening.from_report(forged) == Listening(spans=((0.0, 0.0),))
 
 
+@both
 def test_answers_carry_what_the_analysis_needs_and_no_practice(store):
     _ready(store)
     _answer_all(store, "Ann")
@@ -270,6 +287,7 @@ def test_answers_carry_what_the_analysis_needs_and_no_practice(store):
     assert {"truth", "backend", "epochs", "name"}.isdisjoint(row)
 
 
+@both
 def test_the_final_form_ends_the_study_once(store):
     listener = _ready(store)
     early = store.save_final(listener, tab="T", questions=["q1"], texts={1: "x"}, finish=True)
@@ -285,6 +303,7 @@ def test_the_final_form_ends_the_study_once(store):
     assert store.listeners()[0].finished_at is not None
 
 
+@both
 def test_unblinding_is_logged_and_needs_the_sealed_key(store):
     store.register_build(**BUILD)
     with pytest.raises(StoreError, match="ffff.*abab"):
@@ -295,6 +314,7 @@ def test_unblinding_is_logged_and_needs_the_sealed_key(store):
     assert (row["who"], row["reason"]) == ("Ida", "report")
 
 
+@both
 def test_a_play_key_opens_for_its_own_listener_alone(store):
     listener = _ready(store)
     ann, bo = store.invite("Ann"), store.invite("Bo")
@@ -337,6 +357,7 @@ def test_the_log_is_ahead_and_flushed_at_each_commit(store):
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
 
 
+@both
 def test_twelve_listeners_at_once_lose_nothing(store):
     names = [f"L{index}" for index in range(12)]
     for name in names:
@@ -348,6 +369,7 @@ def test_twelve_listeners_at_once_lose_nothing(store):
     assert len({(row["listener"], row["stimulus_id"]) for row in rows}) == 12 * 6
 
 
+@both
 def test_twenty_saves_of_one_answer_at_once_make_one(store):
     listener = _ready(store)
     store.show(listener, 0)
