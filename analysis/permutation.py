@@ -100,12 +100,13 @@ def trend(levels, values, *, seed: int = 0) -> Trend:
         else np.random.default_rng(seed).permuted(np.tile(values, (EXACT_LIMIT, 1)), axis=1)
     )
     observed = float(_jonckheere(values[None, :], sizes)[0])
-    best = float(_jonckheere(np.sort(values)[None, :], sizes)[0])
+    ordered = np.sort(values)
     centre = (len(values) ** 2 - sum(size * size for size in sizes)) / 4
     distance = np.abs(_jonckheere(arrangements, sizes) - centre)
     extra = 0 if exact else 1
     p = (extra + int((distance >= abs(observed - centre) - SLACK).sum())) / (extra + len(distance))
-    smallest = (extra + int((distance >= best - centre - SLACK).sum())) / (extra + len(distance))
+    farthest = np.abs(_jonckheere(np.stack([ordered, ordered[::-1]]), sizes) - centre).max()
+    smallest = (extra + int((distance >= farthest - SLACK).sum())) / (extra + len(distance))
     constant = np.ptp(values) == 0 or np.ptp(levels) == 0
     rho = 0.0 if constant else float(stats.spearmanr(levels, values).statistic)
     return Trend(rho, observed, float(p), float(smallest), exact)

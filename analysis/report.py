@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata, resources
 from pathlib import Path
@@ -32,6 +33,7 @@ RESULTS = "statistics.json"
 OWN = {PAGE, RESULTS, "tables", "plots"}
 SOUND = {".wav": "audio/wav", ".flac": "audio/flac", ".ogg": "audio/ogg", ".mp3": "audio/mpeg"}
 TITLE = "Listening study"
+HASH = re.compile("[0-9a-f]{32,}")
 
 
 class ReportError(ValueError):
@@ -68,7 +70,7 @@ def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -
     _check_place(out)
     frame = frame if "repeat" in frame else responses.load(frame)
     results = statistics.evaluate(frame)
-    parts = tables.everything(frame, results)
+    parts = tables.everything(frame, results) + _clip_provenance(facts.provenance)
     drawn = figures.everything(frame, results)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -172,7 +174,7 @@ def _page(
         methods=methods,
         references=wording.references(methods),
         provenance=_provenance(facts),
-        clip_provenance=_rows(facts.provenance),
+        said_of_clips=not panel.one and len(named["comments"].frame) > 0,
     )
 
 
@@ -255,11 +257,15 @@ def _final_forms(forms: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{"question": question, "answers": said} for question, said in questions.items()]
 
 
-def _rows(provenance: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Table | None:
-    """Provenance given as rows, one per clip."""
+def _clip_provenance(provenance: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> list[Table]:
+    """Provenance that was given as rows, one per clip: whole in its file, with short hashes on the page."""
     if isinstance(provenance, Mapping) or not provenance:
-        return None
-    return Table("provenance", "Provenance of every clip", pd.DataFrame([dict(row) for row in provenance]))
+        return []
+    table = Table("provenance", "Provenance of every clip", pd.DataFrame([dict(row) for row in provenance]))
+    short = table.cells().map(
+        lambda cell: f"{cell[:12]}\N{HORIZONTAL ELLIPSIS}" if HASH.fullmatch(cell) else cell
+    )
+    return [replace(table, shown=short)]
 
 
 def _provenance(facts: ReportFacts) -> list[tuple[str, str]]:

@@ -1,0 +1,118 @@
+"""Estimators against scipy and statsmodels, the literature's worked examples, and their own properties."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from statsmodels.stats import proportion
+
+from analysis import detection
+from analysis.detection import Counts, DetectionError
+
+counts = st.tuples(*[st.integers(0, 40)] * 4).map(lambda four: Counts(*four))
+full = counts.filter(lambda c: c.fakes and c.originals)
+share = st.integers(1, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [(detection.wilson, "wilson"), (detection.clopper_pearson, "beta")]
+)
+@given(share)
+def test_intervals_of_a_proportion_agree_with_statsmodels(ours, theirs, kn):
+    low, high = ours(*kn)
+    reference = proportion.proportion_confint(*kn, method=theirs)
+    assert (low, high) == pytest.approx(reference, abs=1e-9)
+    assert 0 <= low <= kn[0] / kn[1] <= high <= 1
+
+
+@given(share, share)
+def test_newcombe_agrees_with_statsmodels_and_is_antisymmetric(one, two):
+    low, high = detection.newcombe(*one, *two)
+    reference = proportion.confint_proportions_2indep(*one, *two, method="newcomb", compare="diff")
+    assert (low, high) == pytest.approx(reference, abs=1e-9)
+    back = detection.newcombe(*two, *one)
+    assert (back.low, back.high) == pytest.approx((-high, -low))
+
+
+def test_newcombe_gives_his_own_example():
+    # Newcombe (1998), table II: 56/70 against 48/80, method 10.
+    assert detection.newcombe(56, 70, 48, 80) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+
+
+@given(st.lists(st.integers(0, 30), min_size=2, max_size=5).filter(sum))
+def test_goodman_holds_the_shares_and_is_wider_than_wilson(observed):
+    total = sum(observed)
+    for k, (low, high) in zip(observed, detection.goodman(observed), strict=True):
+        alone = detection.wilson(k, total)
+        assert low <= alone.low + 1e-12
+        assert high >= alone.high - 1e-12
+
+
+def test_goodman_agrees_with_statsmodels():
+    reference = proportion.multinomial_proportions_confint([5, 11, 7], method="goodman")
+    assert np.array(detection.goodman([5, 11, 7])) == pytest.approx(reference, abs=2e-3)
+
+
+@given(full)
+def test_sensitivity_is_finite_shrunken_and_antisymmetric(c):
+    fit = detection.sensitivity(c)
+    assert np.isfinite([fit.d_prime, fit.criterion]).all()
+    assert fit.d_prime_se > 0
+    assert fit.criterion_se == pytest.approx(fit.d_prime_se / 2)
+    swapped = detection.sensitivity(Counts(c.false_alarms, c.correct_rejections, c.hits, c.misses))
+    assert swapped.d_prime == pytest.approx(-fit.d_prime, abs=1e-9)
+    if 0 < c.hits < c.fakes and c.fakes == c.originals and c.false_alarms == c.misses:
+        raw = 2 * stats.norm.ppf(c.hits / c.fakes)
+        assert abs(fit.d_prime) <= abs(raw) + 1e-12
+
+
+@given(full)
+def test_the_balanced_measures_stay_in_bounds(c):
+    index, (low, high) = detection.youden(c)
+    assert -1 <= low <= index <= high <= 1
+
+
+@given(
+    st.lists(st.integers(0, 3), min_size=2, max_size=15), st.lists(st.integers(0, 3), min_size=2, max_size=15)
+)
+def test_auc_is_the_mann_whitney_statistic(fakes, originals):
+    area = detection.auc(fakes, originals)
+    u = stats.mannwhitneyu(fakes, originals).statistic
+    assert area == pytest.approx(u / (len(fakes) * len(originals)))
+    assert area == pytest.approx(1 - detection.auc(originals, fakes))
+    same, (low, high) = detection.delong(fakes, originals)
+    assert same == area
+    assert 0 <= low <= area <= high <= 1
+
+
+def test_delong_of_untied_scores_is_his_variance_by_hand():
+    fakes, originals = [3.0, 5.0, 6.0], [1.0, 4.0]
+    # Placements: fakes beat 1, 2, 2 of two originals; originals lose to 3, 2 of three fakes.
+    by_fake, by_original = np.array([0.5, 1, 1]), np.array([1, 2 / 3])
+    variance = by_fake.var(ddof=1) / 3 + by_original.var(ddof=1) / 2
+    area, interval = detection.delong(fakes, originals)
+    assert area == pytest.approx(5 / 6)
+    assert interval.low == pytest.approx(5 / 6 - 1.959964 * np.sqrt(variance), abs=1e-6)
+
+
+def test_fakeness_scores_a_missing_difficulty_in_the_middle():
+    said = ["real", "fake", "fake", "fake", "fake", "real"]
+    ease = [None, "difficult", "dont_know", None, "easy", "difficult"]
+    assert detection.fakeness(said, ease).tolist() == [0, 1, 2, 2, 3, 0]
+
+
+@given(full)
+def test_no_table_with_these_margins_beats_the_smallest_attainable_p(c):
+    said_fake = c.hits + c.false_alarms
+    least = detection.fisher_attainable(c.fakes, c.originals, said_fake)
+    assert detection.fisher(c.hits, c.fakes, c.false_alarms, c.originals) >= least - 1e-12
+
+
+def test_impossible_counts_are_refused():
+    with pytest.raises(DetectionError, match="hits is -1"):
+        Counts(-1, 0, 0, 0)
+    with pytest.raises(DetectionError, match="0 originals"):
+        detection.youden(Counts(1, 1, 0, 0))
+    with pytest.raises(DetectionError, match="5 of 4"):
+        detection.wilson(5, 4)

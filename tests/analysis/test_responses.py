@@ -1,0 +1,135 @@
+"""The frame is either valid or refused, with the row and the column that are at fault."""
+
+import re
+
+import pandas as pd
+import pytest
+
+from analysis import responses
+from analysis.responses import ResponsesError
+from tests.analysis import panels
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    """The case study's table as written: text cells, blanks empty."""
+    return responses.founding().drop(columns=["repeat", "listener"])
+
+
+def refused(table) -> ResponsesError:
+    with pytest.raises(ResponsesError) as caught:
+        responses.load(table)
+    return caught.value
+
+
+def test_the_founding_table_is_as_reported():
+    frame = responses.founding()
+    assert frame.shape[0] == 20
+    assert list(frame["set"].unique()) == ["UMG", "VAR"]
+    assert responses.listeners(frame) == [responses.ONE_LISTENER]
+    assert frame["epochs"].isna().sum() == 4 + 2 + 6  # originals, Jukebox, and CAW clips it does not state
+    assert frame["musicality"].isna().sum() == 4
+    assert not frame["repeat"].any()
+
+
+def test_file_and_frame_load_alike(tmp_path):
+    frame = responses.load(panels.panel(listeners=3))
+    path = tmp_path / "answers.csv"
+    frame.drop(columns="repeat").to_csv(path, index=False)
+    pd.testing.assert_frame_equal(responses.load(path), frame, check_dtype=False)
+
+
+def test_blanks_are_missing_and_words_are_kept(table):
+    table["name"] = ["NA", "null", *table["name"][2:]]
+    table["comment"] = ["  loud, then quiet ", "", None, *["x\x00y\x1b"] * 17]
+    frame = responses.load(table)
+    assert list(frame["name"][:2]) == ["NA", "null"]
+    assert list(frame["comment"][:4]) == ["loud, then quiet", None, None, "xy"]
+
+
+@pytest.mark.parametrize(
+    ("column", "row", "value", "told"),
+    [
+        ("truth", 3, "maybe", "'maybe' is not one of real, fake"),
+        ("verdict", 5, "Fake", "'Fake' is not one of real, fake"),
+        ("verdict", 5, None, "is empty; leave out rows of clips that were not judged"),
+        ("difficulty", 1, "hard", "'hard' is not one of easy"),
+        ("inspiring", 20, "perhaps", "'perhaps' is not one of yes"),
+        ("mode", 2, "umg", "'umg' is not one of UMG, VAR"),
+        ("musicality", 4, "11", "11 is out of range; it must be between 0 and 10"),
+        ("musicality", 4, "-1", "-1 is out of range"),
+        ("musicality", 4, "nan", "nan is out of range"),
+        ("musicality", 4, "good", "'good' is not a number"),
+        ("epochs", 6, "2000.5", "2000.5 is not a whole number"),
+        ("position", 6, "0", "0 is out of range; it must be 1 or more"),
+        ("name", 7, " ", "is empty"),
+        ("backend", 1, "original", "truth is 'fake' but backend is 'original'"),
+        ("backend", 2, "caw", "truth is 'real' but backend is 'caw'"),
+    ],
+)
+def test_a_wrong_cell_is_named(table, column, row, value, told):
+    table = table.astype(object)
+    table.loc[row - 1, column] = value
+    error = refused(table)
+    assert error.row == row
+    assert told in str(error)
+    assert f"row {row}" in str(error)
+
+
+def test_missing_columns_are_all_named(table):
+    error = refused(table.drop(columns=["truth", "epochs"]))
+    assert "lacks truth, epochs" in str(error)
+
+
+def test_one_answer_per_listener_and_clip(table):
+    table.loc[4, "name"] = table.loc[3, "name"]
+    error = refused(table)
+    assert (error.row, error.column) == (5, "name")
+    assert "in row 4 already" in str(error)
+
+
+def test_a_clip_is_described_in_one_way():
+    frame = panels.panel(listeners=2)
+    row = frame.index[(frame["listener"] == "L02") & (frame["backend"] == "caw")][0]
+    frame.loc[row, "epochs"] = 77
+    error = refused(frame)
+    assert (error.row, error.column) == (row + 1, "epochs")
+    assert "77 here" in str(error)
+
+
+def test_hidden_repeats_are_marked_and_not_refused():
+    frame = panels.panel(listeners=2)
+    again = frame.iloc[[0]].assign(repetition=1, position=11)
+    loaded = responses.load(pd.concat([frame.assign(repetition=0), again], ignore_index=True))
+    assert loaded["repeat"].sum() == 1
+    assert loaded["repeat"].iloc[-1]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "is empty"),
+        (b"set,position\n", "lacks name"),
+        (b"\xff\xfe\x00\x01", "is not a comma-separated UTF-8 table"),
+        (b'set,"name\n', "is not a comma-separated UTF-8 table"),
+        (b"a,b\n1,2,3\n", "row 1: has 3 cells, the header has 2"),
+    ],
+)
+def test_a_file_that_is_no_table_is_told_in_one_line(tmp_path, content, told):
+    path = tmp_path / "answers.csv"
+    path.write_bytes(content)
+    with pytest.raises(ResponsesError, match=re.escape(told)) as caught:
+        responses.load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_file_and_no_rows(tmp_path, table):
+    with pytest.raises(ResponsesError, match="no such table"):
+        responses.load(tmp_path / "nowhere.csv")
+    with pytest.raises(ResponsesError, match="no answers"):
+        responses.load(table.iloc[:0])
+
+
+def test_other_columns_are_carried_along(table):
+    table["app_version"] = "1.2"
+    assert set(responses.load(table)["app_version"]) == {"1.2"}
