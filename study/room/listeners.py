@@ -16,10 +16,8 @@ class Listener:
     """One listener as the pages need them: who, which tab may write, and the step to show."""
 
     id: int
-    number: int
     name: str
     tab: str | None
-    part_begun: int
     playback: str | None
     step: Step
 

@@ -6,7 +6,6 @@ let presses = 0;
 export default function ({ data, parentElement: root, setStateValue }) {
   const button = root.querySelector("button");
   button.textContent = data.label;
-  button.classList.toggle("quiet", Boolean(data.quiet));
   button.setAttribute("aria-disabled", data.disabled ? "true" : "false");
   button.onclick = () => {
     if (data.disabled) return;

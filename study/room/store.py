@@ -195,7 +195,7 @@ class Store:
             if row is None:
                 return None
             step = next_step(listeners.states(connection, row["id"])[row["id"]])
-        kept = ("id", "number", "name", "tab", "part_begun", "playback")
+        kept = ("id", "name", "tab", "playback")
         return Listener(**{name: row[name] for name in kept}, step=step)
 
     def listeners(self) -> list[Progress]:

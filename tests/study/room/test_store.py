@@ -1,56 +1,17 @@
 from __future__ import annotations
 
-import sqlite3
-import subprocess
-import sys
-import textwrap
-import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from scripted_listener import ANSWER, BUILD, WHOLE, answer_all, ready
 
 from study.room import schema
 from study.room.answering import Listening, OtherTab
-from study.room.protocol import AnswerError, Page
-from study.room.store import Store, StoreError
+from study.room.protocol import AnswerError
+from study.room.store import StoreError
 
 both = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
-BUILD = {
-    "stimuli": {"UMG": ["aaaaaaaa", "bbbbbbbb", "cccccccc", "dddddddd"], "VAR": ["eeeeeeee", "ffffffff"]},
-    "practice": ["gggggggg"],
-    "key_sha256": "ab" * 32,
-    "design_digest": "cd" * 32,
-    "file_format": "wav",
-}
-WHOLE = Listening(plays=1, seconds_heard=1.2, seconds_played=1.2, spans=((0.0, 1.2),), unlocked=True)
-ANSWER = {"verdict": "fake", "difficulty": "easy", "musicality": 3, "inspiring": "no"}
-
-
-def _ready(store: Store, name: str = "Ann", **build) -> int:
-    """A listener past the sound check, who writes from tab "T"."""
-    store.register_build(**BUILD | build)
-    person = store.find(store.invite(name))
-    store.claim(person.id, "T")
-    store.consent(person.id, "v1")
-    store.sound_check(person.id, "headphones")
-    return person.id
-
-
-def _answer_all(store: Store, name: str, stop: int = 100) -> None:
-    token = store.invite(name)
-    for count in range(stop):
-        person = store.find(token)
-        if person.step.page is Page.PAUSE:
-            store.begin_part(person.id, person.step.part)
-        elif person.step.slot is None:
-            return
-        else:
-            store.show(person.id, person.step.slot)
-            store.save(
-                person.id, person.step.slot, tab="T", changes=ANSWER, listening=WHOLE, press=f"press {count}"
-            )
 
 
 # builds
@@ -58,7 +19,7 @@ def _answer_all(store: Store, name: str, stop: int = 100) -> None:
 
 @both
 def test_the_same_build_again_changes_nothing(store):
-    listener = _ready(store)
+    listener = ready(store)
     before = store.show(listener, 0).play_key
     store.register_build(**BUILD)
     assert store.show(listener, 0).play_key == before
@@ -66,7 +27,7 @@ def test_the_same_build_again_changes_nothing(store):
 
 @both
 def test_another_build_before_any_answer_gives_new_orders(store):
-    listener = _ready(store)
+    listener = ready(store)
     store.register_build(**BUILD | {"stimuli": {"UMG": ["hhhhhhhh"]}, "key_sha256": "11" * 32})
     person = store.find(store.invite("Ann"))
     assert person.id == listener
@@ -75,15 +36,15 @@ def test_another_build_before_any_answer_gives_new_orders(store):
 
 @both
 def test_answers_freeze_the_build_but_not_its_wording(store):
-    _ready(store)
-    _answer_all(store, "Ann", stop=3)
+    ready(store)
+    answer_all(store, "Ann", stop=3)
     with pytest.raises(StoreError, match="key_sha256"):
         store.register_build(**BUILD | {"key_sha256": "22" * 32})
     with pytest.raises(StoreError, match="stimuli"):
         store.register_build(**BUILD | {"stimuli": {"UMG": ["aaaaaaaa"]}})
     store.register_build(**BUILD | {"design_digest": "ef" * 32})
     assert store.build().design_digest == "ef" * 32
-    _answer_all(store, "Ann")
+    answer_all(store, "Ann")
     digests = [row["design_digest"] for row in store.answers()]
     assert digests == ["cd" * 32] + ["ef" * 32] * 5
 
@@ -135,8 +96,8 @@ def test_many_invitations_at_once_make_each_listener_once(store):
 @both
 def test_every_listener_hears_every_clip_once_and_sets_take_turns(store):
     for name in ("Ann", "Bo", "Cy", "Di"):
-        _ready(store, name)
-        _answer_all(store, name)
+        ready(store, name)
+        answer_all(store, name)
     rows = store.answers()
     assert len(rows) == 24
     for name in ("Ann", "Bo", "Cy", "Di"):
@@ -150,12 +111,12 @@ def test_every_listener_hears_every_clip_once_and_sets_take_turns(store):
 
 @both
 def test_progress_tells_where_each_listener_is(store):
-    _ready(store)
+    ready(store)
     store.invite("Bo")
     ann, bo = store.listeners()
     assert (bo.stage, bo.answered, bo.total, bo.last_seen) == ("not opened yet", 0, 6, None)
     assert ann.stage == "practice 1 of 1"
-    _answer_all(store, "Ann", stop=3)
+    answer_all(store, "Ann", stop=3)
     ann, _ = store.listeners()
     assert (ann.stage, ann.answered) == ("part 1 of 2, clip 2 of 4", 1)
     assert ann.last_seen is not None
@@ -167,7 +128,7 @@ def test_progress_tells_where_each_listener_is(store):
 
 @both
 def test_an_answer_grows_field_by_field_with_its_history(store):
-    listener = _ready(store)
+    listener = ready(store)
     store.show(listener, 0)
     store.save(listener, 0, tab="T", changes={"verdict": "fake", "difficulty": "easy"})
     store.save(listener, 0, tab="T", changes={"verdict": "real"}, listening=WHOLE)
@@ -188,7 +149,7 @@ def test_an_answer_grows_field_by_field_with_its_history(store):
 
 @both
 def test_next_closes_only_a_complete_answer_and_each_press_counts_once(store):
-    listener = _ready(store)
+    listener = ready(store)
     store.show(listener, 0)
     early = store.save(listener, 0, tab="T", changes={"verdict": "real"}, press="1")
     assert (early.final, early.pressed) == (False, True)
@@ -205,7 +166,7 @@ def test_next_closes_only_a_complete_answer_and_each_press_counts_once(store):
 
 @both
 def test_questions_may_open_without_the_clip_heard_where_the_design_says_so(store):
-    listener = _ready(store)
+    listener = ready(store)
     store.show(listener, 0)
     saved = store.save(listener, 0, tab="T", changes=ANSWER, press="1", require_heard=False)
     assert saved.final
@@ -213,7 +174,7 @@ def test_questions_may_open_without_the_clip_heard_where_the_design_says_so(stor
 
 @both
 def test_slots_are_answered_in_order(store):
-    listener = _ready(store)
+    listener = ready(store)
     with pytest.raises(StoreError, match="not shown"):
         store.save(listener, 2, tab="T", changes=ANSWER)
     store.show(listener, 2)
@@ -225,7 +186,7 @@ def test_slots_are_answered_in_order(store):
 
 @both
 def test_only_the_newest_tab_writes(store):
-    listener = _ready(store)
+    listener = ready(store)
     store.show(listener, 0)
     store.claim(listener, "other")
     with pytest.raises(OtherTab):
@@ -237,7 +198,7 @@ def test_only_the_newest_tab_writes(store):
 
 @both
 def test_the_database_itself_refuses_what_cannot_be(store):
-    listener = _ready(store)
+    listener = ready(store)
     store.show(listener, 0)
     with pytest.raises(AnswerError, match="11"):
         store.save(listener, 0, tab="T", changes={"musicality": 11})
@@ -253,7 +214,7 @@ def test_the_database_itself_refuses_what_cannot_be(store):
 
 @both
 def test_what_was_heard_only_grows(store):
-    listener = _ready(store)
+    listener = ready(store)
     store.show(listener, 0)
     store.save(listener, 0, tab="T", listening=WHOLE)
     store.save(listener, 0, tab="T", listening=Listening(plays=1, seconds_heard=0.3, spans=((0, 0.3),)))
@@ -273,8 +234,8 @@ def test_a_forged_report_counts_as_nothing():
 
 @both
 def test_answers_carry_what_the_analysis_needs_and_no_practice(store):
-    _ready(store)
-    _answer_all(store, "Ann")
+    ready(store)
+    answer_all(store, "Ann")
     rows = store.answers()
     assert len(rows) == 6
     assert len(store.answers(practice=True)) == 7
@@ -289,11 +250,11 @@ def test_answers_carry_what_the_analysis_needs_and_no_practice(store):
 
 @both
 def test_the_final_form_ends_the_study_once(store):
-    listener = _ready(store)
+    listener = ready(store)
     early = store.save_final(listener, tab="T", questions=["q1"], texts={1: "x"}, finish=True)
     assert not early
     assert store.final_forms() == []
-    _answer_all(store, "Ann")
+    answer_all(store, "Ann")
     questions = ["q1", "q2"]
     assert not store.save_final(listener, tab="T", questions=questions, texts={1: "the bass"}, finish=False)
     assert store.final_texts(listener) == {1: "the bass"}
@@ -316,117 +277,10 @@ def test_unblinding_is_logged_and_needs_the_sealed_key(store):
 
 @both
 def test_a_play_key_opens_for_its_own_listener_alone(store):
-    listener = _ready(store)
+    listener = ready(store)
     ann, bo = store.invite("Ann"), store.invite("Bo")
     key = store.show(listener, 0).play_key
     assert store.clip(key, ann).stimulus_id == "gggggggg"
     assert store.clip(key, bo) is None
     assert store.clip(key, None) is None
     assert store.clip("aaaaaaaa", ann) is None
-
-
-# the database
-
-
-@pytest.mark.parametrize("url", ["sqlite:////no/such/folder/x.sqlite", "nonsense", "oracle7://x"])
-def test_a_database_that_cannot_be_opened_says_so_in_one_line(url):
-    with pytest.raises(StoreError, match="cannot open the database") as caught:
-        Store(url)
-    assert "\n" not in str(caught.value)
-
-
-def test_passwords_stay_out_of_messages():
-    with pytest.raises(StoreError) as caught:
-        Store("postgresql://ida:hunter2@127.0.0.1:1/none")
-    assert "hunter2" not in str(caught.value)
-
-
-def test_a_newer_schema_is_refused(tmp_path):
-    file = tmp_path / "responses.sqlite"
-    Store(f"sqlite:///{file}").close()
-    with sqlite3.connect(file) as raw:
-        raw.execute("UPDATE about SET value = '99' WHERE name = 'schema'")
-    with pytest.raises(StoreError, match="99"):
-        Store(f"sqlite:///{file}")
-
-
-def test_the_log_is_ahead_and_flushed_at_each_commit(store):
-    with schema.reading(store.engine) as connection:
-        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
-        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
-        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
-
-
-@both
-def test_twelve_listeners_at_once_lose_nothing(store):
-    names = [f"L{index}" for index in range(12)]
-    for name in names:
-        _ready(store, name)
-    with ThreadPoolExecutor(12) as pool:
-        list(pool.map(lambda name: _answer_all(store, name), names))
-    rows = store.answers()
-    assert len(rows) == 12 * 6
-    assert len({(row["listener"], row["stimulus_id"]) for row in rows}) == 12 * 6
-
-
-@both
-def test_twenty_saves_of_one_answer_at_once_make_one(store):
-    listener = _ready(store)
-    store.show(listener, 0)
-
-    def save(number: int) -> bool:
-        return store.save(
-            listener, 0, tab="T", changes=ANSWER, listening=WHOLE, press=f"press {number % 2}"
-        ).final
-
-    with ThreadPoolExecutor(20) as pool:
-        assert all(pool.map(save, range(20)))
-    assert store.show(listener, 0).revision == 1
-    assert len(store.answers(practice=True)) == 1
-
-
-_WRITER = """
-    import sys
-    from study.room.store import Store
-    from study.room.answering import Listening
-    store = Store(sys.argv[1])
-    person = store.find(store.invite("Ann"))
-    for number in range(int(sys.argv[2]), 1_000_000):
-        store.save(person.id, 0, tab="T", changes={"musicality": number % 11, "comment": str(number)})
-        print(number, flush=True)
-"""
-
-
-def test_kill_9_loses_no_acknowledged_answer(tmp_path):
-    url = f"sqlite:///{tmp_path / 'responses.sqlite'}"
-    store = Store(url)
-    listener = _ready(store)
-    store.show(listener, 0)
-    script = tmp_path / "writer.py"
-    script.write_text(textwrap.dedent(_WRITER))
-    acknowledged = 0
-    for _ in range(3):
-        log = tmp_path / "acknowledged.txt"
-        with log.open("w") as out:
-            writer = subprocess.Popen(
-                [sys.executable, script, url, str(acknowledged + 1)],
-                stdout=out,
-                cwd=Path(__file__).parents[3],
-            )
-            deadline = time.monotonic() + 30
-            while len(log.read_text().split()) < 20 and time.monotonic() < deadline:
-                time.sleep(0.02)
-            writer.kill()
-            writer.wait()
-        acknowledged = int(log.read_text().split()[-1])
-        saved = store.show(listener, 0)
-        assert int(saved.fields["comment"]) in (acknowledged, acknowledged + 1)
-        assert saved.fields["musicality"] == int(saved.fields["comment"]) % 11, (
-            "a revision is whole or absent"
-        )
-        acknowledged = int(saved.fields["comment"])
-    store.close()
-    with sqlite3.connect(tmp_path / "responses.sqlite") as raw:
-        assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        rows, newest = raw.execute("SELECT count(*), max(revision) FROM revision").fetchone()
-        assert rows == newest == saved.revision

@@ -1,0 +1,42 @@
+"""Listeners who answer through the store alone, as fast as it takes them."""
+
+from __future__ import annotations
+
+from study.room.answering import Listening
+from study.room.protocol import Page
+from study.room.store import Store
+
+BUILD = {
+    "stimuli": {"UMG": ["aaaaaaaa", "bbbbbbbb", "cccccccc", "dddddddd"], "VAR": ["eeeeeeee", "ffffffff"]},
+    "practice": ["gggggggg"],
+    "key_sha256": "ab" * 32,
+    "design_digest": "cd" * 32,
+    "file_format": "wav",
+}
+WHOLE = Listening(plays=1, seconds_heard=1.2, seconds_played=1.2, spans=((0.0, 1.2),), unlocked=True)
+ANSWER = {"verdict": "fake", "difficulty": "easy", "musicality": 3, "inspiring": "no"}
+
+
+def ready(store: Store, name: str = "Ann", **build) -> int:
+    """A listener past the sound check, who writes from tab "T"."""
+    store.register_build(**BUILD | build)
+    person = store.find(store.invite(name))
+    store.claim(person.id, "T")
+    store.consent(person.id, "v1")
+    store.sound_check(person.id, "headphones")
+    return person.id
+
+
+def answer_all(store: Store, name: str, stop: int = 100) -> None:
+    token = store.invite(name)
+    for count in range(stop):
+        person = store.find(token)
+        if person.step.page is Page.PAUSE:
+            store.begin_part(person.id, person.step.part)
+        elif person.step.slot is None:
+            return
+        else:
+            store.show(person.id, person.step.slot)
+            store.save(
+                person.id, person.step.slot, tab="T", changes=ANSWER, listening=WHOLE, press=f"press {count}"
+            )
