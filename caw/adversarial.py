@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from caw.config import AdversarialSettings
 from caw.networks import Generator
-from caw.pyramid import resample
+from caw.pyramid import Signal, resample
 
 
 @dataclass
@@ -28,37 +28,36 @@ class AdversarialScale:
     def first(self) -> bool:
         return self.lower_rate is None
 
-    def lift(self, lower: Tensor | None, samples: int) -> Tensor:
+    def lift(self, lower: Signal | None, samples: int) -> Tensor:
         """The lower scale's signal at this scale's rate, [samples]; silence below the first scale."""
         if self.first:
             return torch.zeros(samples, device=self.device)
-        return resample(lower, self.lower_rate, self.rate, samples)
+        return resample(lower.wave, self.lower_rate, self.rate, samples)
 
-    def draw(self, lower: Tensor | None, samples: int, generator: torch.Generator) -> Tensor:
+    def draw(self, lower: Signal | None, samples: int, generator: torch.Generator) -> Signal:
         """A fresh signal of `samples` samples that goes with `lower`."""
         noise = torch.randn(samples, generator=generator).to(self.device)
         return self._add(self.lift(lower, samples), self.amplitude * noise)
 
-    def vary(self, original: Tensor, generator: torch.Generator, strength: float | None = None) -> Tensor:
+    def vary(self, original: Signal, generator: torch.Generator, strength: float | None = None) -> Signal:
         """VAR keeps the first scale of the clip as it is: what varies are the scales above."""
         if strength is not None:
-            raise ValueError(
-                "variation strength is a setting of preset fast; paper always keeps its first scale"
-            )
+            raise ValueError("strength is a setting of preset fast: paper always keeps its first scale")
         return original
 
-    def reconstruct(self, original: Tensor, lower: Tensor | None) -> Tensor:
+    def reconstruct(self, original: Signal, lower: Signal | None) -> Signal:
         """The output for z* at the first scale and for no noise at the others."""
-        noise = self.code if self.first else torch.zeros(len(original), device=self.device)
-        return self._add(self.lift(lower, len(original)), noise)
+        samples = len(original.wave)
+        noise = self.code if self.first else torch.zeros(samples, device=self.device)
+        return self._add(self.lift(lower, samples), noise)
 
     @property
     def device(self) -> torch.device:
         return next(self.network.parameters()).device
 
     @torch.inference_mode()
-    def _add(self, lifted: Tensor, noise: Tensor) -> Tensor:
-        return add_band(self.network, lifted[None, None], noise[None, None])[0, 0]
+    def _add(self, lifted: Tensor, noise: Tensor) -> Signal:
+        return Signal(add_band(self.network, lifted[None, None], noise[None, None])[0, 0])
 
 
 def add_band(network: Generator, lifted: Tensor, noise: Tensor) -> Tensor:

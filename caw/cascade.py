@@ -7,7 +7,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from caw.pyramid import length
+from caw.config import FlowSettings, Settings
+from caw.flow import with_bands
+from caw.pyramid import Signal, build, length
 
 
 class Scale(Protocol):
@@ -16,38 +18,46 @@ class Scale(Protocol):
     rate: int
     lower_rate: int | None
 
-    def draw(self, lower: Tensor | None, samples: int, generator: torch.Generator) -> Tensor: ...
+    def draw(self, lower: Signal | None, samples: int, generator: torch.Generator) -> Signal: ...
 
-    def vary(self, original: Tensor, generator: torch.Generator, strength: float | None = None) -> Tensor: ...
+    def vary(self, original: Signal, generator: torch.Generator, strength: float | None = None) -> Signal: ...
 
-    def reconstruct(self, original: Tensor, lower: Tensor | None) -> Tensor: ...
+    def reconstruct(self, original: Signal, lower: Signal | None) -> Signal: ...
 
 
-def generate(scales: list[Scale], seconds: float, generator: torch.Generator) -> Tensor:
+def generate(scales: list[Scale], seconds: float, generator: torch.Generator) -> Signal:
     """UMG: a new signal of round(rate * seconds) samples, composed at the first scale."""
     return climb(scales, 0, None, seconds, generator)
 
 
 def vary(
-    scales: list[Scale], pyramid: list[Tensor], generator: torch.Generator, strength: float | None = None
-) -> Tensor:
+    scales: list[Scale], pyramid: list[Signal], generator: torch.Generator, strength: float | None = None
+) -> Signal:
     """VAR: the clip's own first scale, varied, and everything above it drawn anew."""
     first = scales[0].vary(pyramid[0], generator, strength)
-    return climb(scales, 1, first, len(pyramid[-1]) / scales[-1].rate, generator)
+    return climb(scales, 1, first, len(pyramid[-1].wave) / scales[-1].rate, generator)
 
 
 def climb(
-    scales: list[Scale], start: int, signal: Tensor | None, seconds: float, generator: torch.Generator
-) -> Tensor:
+    scales: list[Scale], start: int, signal: Signal | None, seconds: float, generator: torch.Generator
+) -> Signal:
     """Draw the scales from `start` up, each from the one below; `signal` is that of scale `start` - 1."""
     for scale in scales[start:]:
         signal = scale.draw(signal, length(scale.rate, seconds), generator)
     return signal
 
 
-def reconstruct(scales: list[Scale], pyramid: list[Tensor]) -> list[Tensor]:
+def reconstruct(scales: list[Scale], pyramid: list[Signal]) -> list[Signal]:
     """The clip as the model knows it, at every scale so far."""
-    signals: list[Tensor] = []
+    signals: list[Signal] = []
     for scale, original in zip(scales, pyramid, strict=False):
         signals.append(scale.reconstruct(original, signals[-1] if signals else None))
     return signals
+
+
+def pyramid_of(clip: Tensor, rates: tuple[int, ...], settings: Settings) -> list[Signal]:
+    """The training clip [n], at the last of `rates`, as every scale sees it."""
+    waves = build(clip, rates[-1], rates)
+    if isinstance(settings, FlowSettings):
+        return with_bands(waves, rates, settings)
+    return [Signal(w) for w in waves]

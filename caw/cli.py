@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from caw import audio
+from caw import audio, command_line
 from caw.config import preset as named_preset
 
 app = typer.Typer(
@@ -23,7 +23,9 @@ app = typer.Typer(
 )
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder made by caw train.", show_default=False)]
+Run = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A run folder made by caw train.", show_default=False)
+]
 Out = Annotated[Path, typer.Option("--out", help="Folder for the clips.", show_default=False)]
 Seed = Annotated[int, typer.Option(min=0, help="Of the first clip; the others count up from it.")]
 Count = Annotated[int, typer.Option("--n", min=1, max=1000, help="How many clips.")]
@@ -32,13 +34,21 @@ Suffix = Annotated[str, typer.Option("--format", help="wav or flac, 24 bit.")]
 
 @app.command()
 def train(
-    clip: Annotated[Path, typer.Argument(metavar="CLIP", help="WAV, FLAC, OGG, AIFF or MP3.", show_default=False)],
+    clip: Annotated[
+        Path, typer.Argument(metavar="CLIP", help="WAV, FLAC, OGG, AIFF or MP3.", show_default=False)
+    ],
     out: Annotated[Path, typer.Option("--out", help="Run folder to make.", show_default=False)],
-    preset: Annotated[str, typer.Option(help="fast: minutes on two cores. paper: the published recipe.")] = "fast",
+    preset: Annotated[
+        str, typer.Option(help="fast: minutes on two cores. paper: the published recipe.")
+    ] = "fast",
     epochs: Annotated[int | None, typer.Option(min=1, help="Optimiser steps per scale.")] = None,
     start: Annotated[float, typer.Option(min=0, help="Where the passage begins, in seconds.")] = 0.0,
-    seconds: Annotated[float | None, typer.Option(help="Length of the passage; the whole file if not given.")] = None,
-    rate: Annotated[int | None, typer.Option(help="Hz to work at; the file's own, at most 16000, if not given.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="Length of the passage; the whole file if not given.")
+    ] = None,
+    rate: Annotated[
+        int | None, typer.Option(help="Hz to work at; the file's own, at most 16000, if not given.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of everything random.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run in --out.")] = False,
@@ -67,9 +77,8 @@ def generate(
 ) -> None:
     """Unconditional generation (UMG): new music in the manner of the clip."""
     model = _load(run)
-    _write_clips(
-        model, out, suffix, [(f"umg-{s}", _call(model.generate, seconds or model.seconds, seed=s)) for s in _seeds(seed, n)]
-    )
+    length = model.seconds if seconds is None else seconds
+    _write_clips(model, out, suffix, "umg", range(seed, seed + n), lambda s: model.generate(length, seed=s))
 
 
 @app.command()
@@ -85,19 +94,18 @@ def vary(
 ) -> None:
     """Variations (VAR): the clip's structure with its details drawn anew."""
     model = _load(run)
-    _write_clips(
-        model, out, suffix, [(f"var-{s}", _call(model.vary, seed=s, strength=strength)) for s in _seeds(seed, n)]
-    )
+    seeds = range(seed, seed + n)
+    _write_clips(model, out, suffix, "var", seeds, lambda s: model.vary(seed=s, strength=strength))
 
 
 @app.command()
 def reconstruct(
-    run: Run, out: Annotated[Path, typer.Option("--out", help="File to write (.wav or .flac).", show_default=False)]
+    run: Run,
+    out: Annotated[Path, typer.Option("--out", help="File to write (.wav or .flac).", show_default=False)],
 ) -> None:
     """The training clip as the model redraws it."""
     model = _load(run)
     samples = model.reconstruct()
-    out.parent.mkdir(parents=True, exist_ok=True)
     audio.write(out, _within_full_scale(samples, out.name), model.rate)
     typer.echo(str(out))
 
@@ -127,24 +135,16 @@ def _load(folder: Path):
     return runs.load(folder)
 
 
-def _seeds(first: int, count: int) -> range:
-    return range(first, first + count)
-
-
-def _call(draw, *args, **kwargs):
-    return lambda: draw(*args, **kwargs)
-
-
-def _write_clips(model, out: Path, suffix: str, clips) -> None:
+def _write_clips(model, out: Path, suffix: str, kind: str, seeds: range, draw) -> None:
+    """Draw and write `kind`-SEED.`suffix` for every seed, once the run is known to be whole."""
     if suffix not in ("wav", "flac"):
         raise audio.AudioError(f"--format is {suffix!r}: use wav or flac")
     if out.exists() and not out.is_dir():
         raise audio.AudioError(f"--out {out} is a file: name a folder")
-    model.scales  # noqa: B018 - fail on an unfinished run before making the folder
-    out.mkdir(parents=True, exist_ok=True)
-    for name, draw in clips:
-        path = out / f"{name}.{suffix}"
-        audio.write(path, _within_full_scale(draw(), path.name), model.rate)
+    for seed in seeds:
+        path = out / f"{kind}-{seed}.{suffix}"
+        samples = _within_full_scale(draw(seed), path.name)
+        audio.write(path, samples, model.rate)
         typer.echo(str(path))
 
 
@@ -198,12 +198,8 @@ class _Bar:
 
 def main() -> None:
     """Run the command; a user's mistake is one line on stderr and exit code 2."""
-    warnings.showwarning = lambda message, *_, **__: errors.print(f"caw: warning: {message}", markup=False)
-    try:
-        app(standalone_mode=False)
-    except (ValueError, OSError) as error:
-        errors.print(f"caw: {' '.join(str(error).split())}", markup=False)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        errors.print("caw: stopped; a training goes on with the same command and --resume", markup=False)
-        sys.exit(130)
+    command_line.run(app, "caw", goes_on="a training goes on with the same command and --resume")
+
+
+if __name__ == "__main__":
+    main()

@@ -54,6 +54,7 @@ class FlowSettings(Settings):
     kernel: int = 5
     frames: int = 250  # frames per second of the first scale: fold = scale rate / frames
     finer_frames: int = 1000  # and of the finer ones
+    bands: int = 16  # above the first scale, whose loudness the first scale draws too
     layers: int = 6  # dilations 1, 2, 4, ... of the first scale: 1 s of receptive field
     finer_layers: int = 5  # and of the finer ones: 125 ms (a longer field memorises)
     crop: float = 4.0  # seconds per training crop of the first scale
@@ -72,6 +73,7 @@ class FlowSettings(Settings):
         for name in (
             "channels",
             "kernel",
+            "bands",
             "layers",
             "finer_layers",
             "batch",

@@ -1,10 +1,13 @@
 """A scale of the `fast` preset: a flow-matching network that draws a signal, given the scale below.
 
-The signal is whitened by linear prediction, so that all bands weigh the same, and folded: `fold`
-neighbouring samples are the channels of one frame. A draw starts from white noise and follows the
-learned velocity from time 1 to time 0 (Lipman et al. 2023) by Heun's method. The scale below is
-an input, with some noise mixed in while training, so that an imperfect drawn one serves as well as
-the real one it was trained on (conditioning augmentation, Ho et al. 2022).
+The signal is whitened by linear prediction, so that all its frequencies weigh the same, and folded:
+`fold` neighbouring samples are the channels of one frame. A draw starts from white noise and follows
+the learned velocity from time 1 to time 0 (Lipman et al. 2023) by Heun's method.
+
+The first scale draws, beside its own low-rate signal, the loudness of the bands above it (`bands`),
+so that drums and cymbals are composed where the rhythm is; the finer scales follow them. What a finer
+scale is given is mixed with some noise while it trains, so that a drawn input serves it as well as
+the real one (conditioning augmentation, Ho et al. 2022).
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from caw.config import FlowSettings
-from caw.pyramid import resample
+from caw.pyramid import Signal, resample
 
 FREQUENCIES = 16  # of the sinusoidal embedding of time and of noise level
 EMBEDDING = 64
@@ -87,41 +90,36 @@ class Layer(nn.Module):
 
 
 class Velocity(nn.Module):
-    """Velocity of the flow: noisy [B, 1, N], lower [B, 1, N] or None, time [B], level [B] -> [B, 1, N].
+    """Velocity of the flow, on frames: noisy [B, C, F], given [B, G, F], time [B], level [B] -> [B, C, F].
 
-    N is a multiple of `fold`. Every output sample depends on `receptive_field` input samples.
+    Every output frame depends on `receptive_field` input frames.
     """
 
-    def __init__(self, channels: int, kernel: int, layers: int, fold: int, *, conditioned: bool) -> None:
+    def __init__(self, channels: int, kernel: int, layers: int, *, signal: int, given: int) -> None:
         super().__init__()
-        self.fold = fold
-        self.conditioned = conditioned
         dilations = [2**i for i in range(layers)]
-        self.receptive_field = fold * (sum(dilations) * (kernel - 1) + 3)
-        self.enter = nn.Conv1d(fold * (2 if conditioned else 1), channels, 3, padding=1)
+        self.receptive_field = sum(dilations) * (kernel - 1) + 3
+        self.enter = nn.Conv1d(signal + given, channels, 3, padding=1)
         self.layers = nn.ModuleList(Layer(channels, kernel, d) for d in dilations)
-        self.leave = nn.Conv1d(channels, fold, 1)
+        self.leave = nn.Conv1d(channels, signal, 1)
         nn.init.zeros_(self.leave.weight)
         self.tell = nn.Sequential(
             nn.Linear(4 * FREQUENCIES, EMBEDDING), nn.SiLU(), nn.Linear(EMBEDDING, EMBEDDING), nn.SiLU()
         )
         self.register_buffer("frequencies", torch.exp(torch.linspace(0, math.log(200), FREQUENCIES)))
 
-    def forward(self, noisy: Tensor, lower: Tensor | None, time: Tensor, level: Tensor) -> Tensor:
-        batch, _, samples = noisy.shape
-        signals = [noisy, lower] if self.conditioned else [noisy]
-        frames = [s.reshape(batch, samples // self.fold, self.fold).transpose(1, 2) for s in signals]
+    def forward(self, noisy: Tensor, given: Tensor, time: Tensor, level: Tensor) -> Tensor:
         angles = torch.cat([time[:, None] * self.frequencies, level[:, None] * self.frequencies], 1)
         told = self.tell(torch.cat([angles.sin(), angles.cos()], 1))
-        h = self.enter(torch.cat(frames, 1))
+        h = self.enter(torch.cat([noisy, given], 1))
         for layer in self.layers:
             h = layer(h, told)
-        return self.leave(h).transpose(1, 2).reshape(batch, 1, samples)
+        return self.leave(h)
 
 
 @dataclass
 class FlowScale:
-    """One trained scale. Signals are [n] at `rate` Hz, at the level of the peak-normalised clip."""
+    """One trained scale. Signals are at the level of the peak-normalised clip."""
 
     rate: int
     lower_rate: int | None
@@ -133,75 +131,132 @@ class FlowScale:
     def first(self) -> bool:
         return self.lower_rate is None
 
-    def lift(self, lower: Tensor, samples: int) -> Tensor:
-        """The lower scale's signal, whitened at this scale's rate: [m] -> [samples]."""
-        return self.whitening.apply(resample(lower, self.lower_rate, self.rate, samples))
+    @property
+    def fold(self) -> int:
+        """Samples per frame."""
+        return fold_of(self.settings, self.rate, first=self.first)
 
-    def draw(self, lower: Tensor | None, samples: int, generator: torch.Generator) -> Tensor:
-        """A fresh signal of `samples` samples that goes with `lower`."""
-        padded = -(-samples // self.network.fold) * self.network.fold
-        noise = _noise(padded, generator, self.network)
-        condition = self._condition(lower, padded, generator)
-        return self.whitening.undo(self._integrate(noise, condition, 1.0, 0.0))[:samples]
+    def frames(self, wave: Tensor) -> Tensor:
+        """Whitened and folded: [n] -> [fold, ceil(n / fold)]."""
+        white = self.whitening.apply(wave)
+        return functional.pad(white, (0, -len(white) % self.fold)).view(-1, self.fold).T
 
-    def vary(self, original: Tensor, generator: torch.Generator, strength: float | None = None) -> Tensor:
-        """First scale only: `original` taken back towards noise by `strength` in (0, 1] and drawn anew."""
-        strength = self.settings.variation if strength is None else strength
-        fold = self.network.fold
-        white = functional.pad(self.whitening.apply(original), (0, -len(original) % fold))
-        noise = _noise(len(white), generator, self.network)
-        start = (1 - strength) * white + strength * noise
-        return self.whitening.undo(self._integrate(start, None, strength, 0.0))[: len(original)]
-
-    def reconstruct(self, original: Tensor, lower: Tensor | None) -> Tensor:
-        """`original` encoded to its noise and drawn from it again, given the lower reconstruction."""
-        fold = self.network.fold
-        white = functional.pad(self.whitening.apply(original), (0, -len(original) % fold))
-        condition = None if self.first else (self.lift(lower, len(white)), 0.0)
-        code = self._integrate(white, condition, 0.0, 1.0)
-        return self.whitening.undo(self._integrate(code, condition, 1.0, 0.0))[: len(original)]
-
-    def _condition(self, lower: Tensor | None, samples: int, generator: torch.Generator):
+    def given(self, lower: Signal | None, frames: int) -> Tensor:
+        """What the network is told of the scale below, [G, frames]; G is 0 at the first scale."""
         if self.first:
-            return None
-        level = self.settings.draw_noise
-        noise = low_band_noise((samples,), self.lower_rate, self.rate, generator).to(lower.device)
-        return self.lift(lower, samples) + level * noise, level
+            return torch.zeros(0, frames, device=next(self.network.parameters()).device)
+        wave = resample(lower.wave, self.lower_rate, self.rate, frames * self.fold)
+        bands = functional.interpolate(lower.bands[None], size=frames, mode="linear")[0]
+        return torch.cat([self.frames(wave), bands])
+
+    def draw(self, lower: Signal | None, samples: int, generator: torch.Generator) -> Signal:
+        """A fresh signal of `samples` samples that goes with `lower`."""
+        frames = -(-samples // self.fold)
+        given = self.given(lower, frames)
+        level = 0.0 if self.first else self.settings.draw_noise
+        given = given + level * given_noise(self, 1, frames, generator)[0].to(given.device)
+        noise = torch.randn(self._width, frames, generator=generator).to(given.device)
+        return self._signal(self._integrate(noise, given, level, 1.0, 0.0), samples, lower)
+
+    def vary(self, original: Signal, generator: torch.Generator, strength: float | None = None) -> Signal:
+        """First scale only: the clip taken back towards noise by `strength` in (0, 1] and drawn anew."""
+        strength = self.settings.variation if strength is None else strength
+        clean = self.state(original)
+        noise = torch.randn(clean.shape, generator=generator).to(clean.device)
+        start = (1 - strength) * clean + strength * noise
+        given = self.given(None, clean.shape[-1])
+        return self._signal(self._integrate(start, given, 0.0, strength, 0.0), len(original.wave), None)
+
+    def reconstruct(self, original: Signal, lower: Signal | None) -> Signal:
+        """`original` encoded to its noise and drawn from it again, given the lower reconstruction."""
+        clean = self.state(original)
+        given = self.given(lower, clean.shape[-1])
+        code = self._integrate(clean, given, 0.0, 0.0, 1.0)
+        return self._signal(self._integrate(code, given, 0.0, 1.0, 0.0), len(original.wave), lower)
+
+    def state(self, signal: Signal) -> Tensor:
+        """What the flow draws: the folded signal and, at the first scale, the bands above it. [C, F]"""
+        frames = self.frames(signal.wave)
+        if not self.first:
+            return frames
+        return torch.cat([frames, functional.interpolate(signal.bands[None], size=frames.shape[-1])[0]])
+
+    @property
+    def _width(self) -> int:
+        return self.network.leave.out_channels
+
+    def _signal(self, state: Tensor, samples: int, lower: Signal | None) -> Signal:
+        wave = self.whitening.undo(state[: self.fold].T.reshape(-1))[:samples]
+        return Signal(wave, state[self.fold :] if self.first else lower.bands)
 
     @torch.inference_mode()
-    def _integrate(self, start: Tensor, condition, time: float, end: float) -> Tensor:
-        lower, level = condition if condition else (None, 0.0)
+    def _integrate(self, start: Tensor, given: Tensor, level: float, time: float, end: float) -> Tensor:
         steps = self.settings.draw_steps if self.first else self.settings.finer_draw_steps
         times = np.linspace(time, end, max(1, math.ceil(steps * abs(time - end))) + 1)
         levels = torch.tensor([level], device=start.device, dtype=torch.float32)
-        lower = None if lower is None else lower[None, None]
 
         def velocity(x: Tensor, t: float) -> Tensor:
-            return self.network(x, lower, torch.tensor([t], device=x.device, dtype=torch.float32), levels)
+            return self.network(
+                x, given[None], torch.tensor([t], device=x.device, dtype=torch.float32), levels
+            )
 
-        x = start[None, None]
+        x = start[None]
         for now, then in zip(times[:-1], times[1:], strict=True):
             slope = velocity(x, now)
             ahead = x + (then - now) * slope
             # Heun's method; the last step to time 0 is Euler's, which is exact at a clean signal.
             x = ahead if then == 0.0 else x + (then - now) * (slope + velocity(ahead, then)) / 2
-        return x[0, 0]
+        return x[0]
 
 
-def low_band_noise(shape: tuple[int, ...], lower_rate: int, rate: int, generator: torch.Generator) -> Tensor:
-    """White noise of unit variance per whitened band, cut off above the lower scale's Nyquist frequency."""
-    sections = scipy.signal.butter(6, 0.95 * lower_rate / rate, output="sos")
-    white = torch.randn(shape, generator=generator).numpy()
-    return torch.from_numpy(scipy.signal.sosfilt(sections, white, axis=-1).astype(np.float32))
+def given_noise(scale: FlowScale, batch: int, frames: int, generator: torch.Generator) -> Tensor:
+    """Unit noise of the kind of `given`: below the lower Nyquist frequency in the signal, white in the bands.
+
+    [batch, G, frames]
+    """
+    if scale.first:
+        return torch.zeros(batch, 0, frames)
+    sections = scipy.signal.butter(6, 0.95 * scale.lower_rate / scale.rate, output="sos")
+    white = torch.randn(batch, frames * scale.fold, generator=generator).numpy()
+    low = torch.from_numpy(scipy.signal.sosfilt(sections, white, axis=-1).astype(np.float32))
+    bands = torch.randn(batch, scale.settings.bands, frames, generator=generator)
+    return torch.cat([low.view(batch, frames, scale.fold).transpose(1, 2), bands], 1)
+
+
+def fold_of(settings: FlowSettings, rate: int, *, first: bool) -> int:
+    """Samples per frame of a scale of `rate` Hz."""
+    return max(1, round(rate / (settings.frames if first else settings.finer_frames)))
 
 
 def network_for(settings: FlowSettings, rate: int, *, first: bool) -> Velocity:
     """An untrained network for a scale of `rate` Hz."""
-    frames = settings.frames if first else settings.finer_frames
+    fold = fold_of(settings, rate, first=first)
     layers = settings.layers if first else settings.finer_layers
-    fold = max(1, round(rate / frames))
-    return Velocity(settings.channels, settings.kernel, layers, fold, conditioned=not first)
+    signal, given = (fold + settings.bands, 0) if first else (fold, fold + settings.bands)
+    return Velocity(settings.channels, settings.kernel, layers, signal=signal, given=given)
 
 
-def _noise(samples: int, generator: torch.Generator, network: Velocity) -> Tensor:
-    return torch.randn(samples, generator=generator).to(next(network.parameters()).device)
+def with_bands(waves: list[Tensor], rates: tuple[int, ...], settings: FlowSettings) -> list[Signal]:
+    """The pyramid with the clip's bands: log energy above half the first rate, each of mean 0 and variance 1.
+
+    The bands are triangles spaced evenly in log frequency up to the Nyquist frequency, measured in
+    16 ms windows `settings.frames` times a second.
+    """
+    wave, rate = waves[-1].cpu().double().numpy(), rates[-1]
+    frames = -(-len(waves[0]) // fold_of(settings, rates[0], first=True))
+    size = max(32, round(0.016 * rate))
+    starts = np.round(np.arange(frames) * rates[0] / settings.frames * rate / rates[0]).astype(int)
+    padded = np.pad(wave, (size // 2, size + int(starts[-1]) + size - len(wave)))
+    pieces = padded[starts[:, None] + np.arange(size)] * np.hanning(size + 1)[:-1]
+    power = np.abs(np.fft.rfft(pieces)) ** 2
+    lowest = min(rates[0] / 2, rate / 4)
+    edges = np.geomspace(lowest, rate / 2 * 1.1, settings.bands + 2)
+    frequency = np.fft.rfftfreq(size, 1 / rate)
+    rise = (frequency - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    fall = (edges[2:, None] - frequency) / (edges[2:] - edges[1:-1])[:, None]
+    filters = np.clip(np.minimum(rise, fall), 0, None)
+    energy = power @ filters.T
+    level = np.log(energy + 1e-7 * energy.max() + 1e-20).T
+    level = (level - level.mean(1, keepdims=True)) / np.maximum(level.std(1, keepdims=True), 1e-3)
+    bands = torch.from_numpy(level).float().to(waves[-1].device)
+    return [Signal(w, bands) for w in waves]

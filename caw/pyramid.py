@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torchaudio.functional import resample as sinc_resample
@@ -11,6 +13,13 @@ from caw.config import AdversarialSettings, Settings
 # Windowed sinc with 64 zero crossings: flat to 0.95 of the lower Nyquist frequency.
 SINC_WIDTH = 64
 SINC_ROLLOFF = 0.97
+
+
+class Signal(NamedTuple):
+    """What one scale hands to the next."""
+
+    wave: Tensor  # [n] at the scale's rate
+    bands: Tensor | None = None  # [bands, frames]: loudness of the bands above the first scale (preset fast)
 
 
 def resample(signal: Tensor, from_rate: int, to_rate: int, samples: int) -> Tensor:

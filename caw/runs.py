@@ -16,8 +16,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from caw import adversarial, cascade, flow, pyramid
+from caw import adversarial, cascade, flow
 from caw.config import FlowSettings, Settings, SettingsError, from_json
+from caw.pyramid import Signal
 
 CONFIG = "config.json"
 CLIP = "clip.safetensors"
@@ -146,11 +147,11 @@ class Run:
         return [load_scale(self.folder, self.settings, self.rates, i, device) for i in range(len(self.rates))]
 
     @cached_property
-    def pyramid(self) -> list[torch.Tensor]:
+    def pyramid(self) -> list[Signal]:
         """The training clip at every scale."""
         clip = read_tensors(self.folder / CLIP)["clip"]
         device = choose_device(self.settings.device)
-        return [s.to(device) for s in pyramid.build(clip, self.rate, tuple(self.rates))]
+        return cascade.pyramid_of(clip.to(device), tuple(self.rates), self.settings)
 
     @staticmethod
     def _generator(seed: int) -> torch.Generator:
@@ -158,8 +159,8 @@ class Run:
             raise RunError(f"seed is {seed!r}: use a whole number from 0 to 2^63 - 1")
         return torch.Generator().manual_seed(seed)
 
-    def _finish(self, signal: torch.Tensor) -> np.ndarray:
-        return (signal * self.config["clip"]["peak"]).cpu().numpy().astype(np.float32)
+    def _finish(self, signal: Signal) -> np.ndarray:
+        return (signal.wave * self.config["clip"]["peak"]).cpu().numpy().astype(np.float32)
 
 
 def load(folder: str | Path) -> Run:

@@ -13,6 +13,7 @@ from caw import adversarial, cascade, flow
 from caw.config import AdversarialSettings, FlowSettings, Settings
 from caw.losses import flow_matching, gradient_penalty, spectral_distance
 from caw.networks import Critic
+from caw.pyramid import Signal
 
 WARM_UP = 50  # steps over which the learning rate of the flow rises
 FINAL_RATE = 0.02  # its share left at the end of the cosine
@@ -38,54 +39,48 @@ class FlowTrainer:
 
     def __init__(
         self,
-        pyramid: list[Tensor],
+        pyramid: list[Signal],
         rates: tuple[int, ...],
         lower: list[cascade.Scale],
         settings: FlowSettings,
     ) -> None:
         index = len(lower)
         self.settings = settings
-        self.rate = rates[index]
-        self.lower_rate = rates[index - 1] if index else None
-        target = pyramid[index]
+        rate, lower_rate = rates[index], rates[index - 1] if index else None
+        wave = pyramid[index].wave
         self.generator = torch.Generator().manual_seed(settings.seed * 1000 + index)
         torch.manual_seed(settings.seed * 1000 + index)  # the weights' initial values
-        self.network = flow.network_for(settings, self.rate, first=index == 0).to(target.device)
+        self.network = flow.network_for(settings, rate, first=index == 0).to(wave.device)
         self.average = copy.deepcopy(self.network)
-        self.whitening = flow.Whitening.of(target.cpu().numpy(), settings.prediction_order)
-        self.target = self.whitening.apply(target)
-        scale = flow.FlowScale(self.rate, self.lower_rate, self.average, self.whitening, settings)
-        self.lower = None if index == 0 else scale.lift(pyramid[index - 1], len(target))
-        self.scale = scale
+        whitening = flow.Whitening.of(wave.cpu().numpy(), settings.prediction_order)
+        self.scale = flow.FlowScale(rate, lower_rate, self.average, whitening, settings)
+        self.clean = self.scale.state(pyramid[index])
+        self.given = self.scale.given(pyramid[index - 1] if index else None, self.clean.shape[-1])
         self.optimizer = torch.optim.Adam(
-            self.network.parameters(), settings.learning_rate, betas=(0.9, 0.99), fused=target.is_cuda
+            self.network.parameters(), settings.learning_rate, betas=(0.9, 0.99), fused=wave.is_cuda
         )
-        seconds = settings.crop if index == 0 else settings.finer_crop
-        fold = self.network.fold
-        self.crop = max(1, min(round(seconds * self.rate), len(target)) // fold) * fold
+        seconds = settings.finer_crop if index else settings.crop
+        self.crop = min(max(1, round(seconds * rate / self.scale.fold)), self.clean.shape[-1])
 
     def step(self, epoch: int) -> dict[str, float]:
         """One optimiser step; returns the loss by name."""
-        settings, generator, device = self.settings, self.generator, self.target.device
+        settings, generator, device = self.settings, self.generator, self.clean.device
         rise = min(1.0, (epoch + 1) / WARM_UP)
         fall = 0.5 * (1 + math.cos(math.pi * epoch / settings.epochs))
         for group in self.optimizer.param_groups:
             group["lr"] = settings.learning_rate * rise * (FINAL_RATE + (1 - FINAL_RATE) * fall)
 
-        last = max(0, len(self.target) - self.crop)
+        last = self.clean.shape[-1] - self.crop
         starts = torch.randint(0, last + 1, (settings.batch,), generator=generator).tolist()
-        clean = self._crops(self.target, starts)
+        clean, given = self._crops(self.clean, starts), self._crops(self.given, starts)
         time = torch.sigmoid(torch.randn(settings.batch, generator=generator)).to(device)
         noise = torch.randn(clean.shape, generator=generator).to(device)
         level = torch.rand(settings.batch, generator=generator).to(device) * settings.lower_noise
-        lower = None
-        if self.lower is not None:
-            mixed = flow.low_band_noise(tuple(clean.shape), self.lower_rate, self.rate, generator)
-            lower = self._crops(self.lower, starts) + level[:, None, None] * mixed.to(device)
-        else:
-            level = torch.zeros_like(level)
+        level = level * (0.0 if self.scale.first else 1.0)
+        mixed = flow.given_noise(self.scale, settings.batch, self.crop, generator).to(device)
+        given = given + level[:, None, None] * mixed
 
-        loss = flow_matching(lambda x, t: self.network(x, lower, t, level), clean, noise, time)
+        loss = flow_matching(lambda x, t: self.network(x, given, t, level), clean, noise, time)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
@@ -113,9 +108,8 @@ class FlowTrainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"])
 
-    def _crops(self, signal: Tensor, starts: list[int]) -> Tensor:
-        pieces = [signal[s : s + self.crop] for s in starts]
-        return torch.stack([torch.nn.functional.pad(p, (0, self.crop - len(p))) for p in pieces])[:, None]
+    def _crops(self, frames: Tensor, starts: list[int]) -> Tensor:
+        return torch.stack([frames[:, s : s + self.crop] for s in starts])
 
     @torch.no_grad()
     def _follow(self, decay: float) -> None:
@@ -133,14 +127,14 @@ class AdversarialTrainer:
 
     def __init__(
         self,
-        pyramid: list[Tensor],
+        pyramid: list[Signal],
         rates: tuple[int, ...],
         lower: list[cascade.Scale],
         settings: AdversarialSettings,
     ) -> None:
         index = len(lower)
         self.settings = settings
-        self.target = pyramid[index]
+        self.target = pyramid[index].wave
         device = self.target.device
         samples = len(self.target)
         self.generator = torch.Generator().manual_seed(settings.seed * 1000 + index)
@@ -226,16 +220,16 @@ class AdversarialTrainer:
     def _noise(self, samples: int) -> Tensor:
         return torch.randn(samples, generator=self.generator).to(self.target.device)
 
-    def _amplitude(self, pyramid: list[Tensor], index: int) -> float:
+    def _amplitude(self, pyramid: list[Signal], index: int) -> float:
         """Standard deviation of the noise at the input (Greshler et al. 2021, supplementary A)."""
         if index == 1:
             return self.reconstructed.std().item()
-        energy, below = (pyramid[i].square().mean().item() for i in (index, index - 1))
+        energy, below = (pyramid[i].wave.square().mean().item() for i in (index, index - 1))
         return self.settings.fine_noise * math.sqrt(max(0.0, energy - below))
 
 
 def trainer_for(
-    pyramid: list[Tensor], rates: tuple[int, ...], lower: list[cascade.Scale], settings: Settings
+    pyramid: list[Signal], rates: tuple[int, ...], lower: list[cascade.Scale], settings: Settings
 ) -> Trainer:
     """A trainer for the next scale above `lower`, fresh from its seed."""
     kind = FlowTrainer if isinstance(settings, FlowSettings) else AdversarialTrainer

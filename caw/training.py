@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from caw import pyramid as pyramids
 from caw import runs
 from caw.audio import resample
+from caw.cascade import pyramid_of
 from caw.config import Settings, from_json, to_json
+from caw.pyramid import scale_rates
 from caw.trainers import trainer_for
 
 SHORTEST = 2.0  # seconds
@@ -62,7 +63,7 @@ def train(
     """
     out = Path(out)
     clip, clip_rate, peak = _prepare(samples, rate, settings)
-    rates = pyramids.scale_rates(torch.from_numpy(clip), clip_rate, settings)
+    rates = scale_rates(torch.from_numpy(clip), clip_rate, settings)
     config = {
         "settings": to_json(settings),
         "rates": list(rates),
@@ -134,7 +135,7 @@ def _train_scales(
 ) -> None:
     settings, folder = run.settings, run.folder
     device = runs.choose_device(settings.device)
-    signals = [s.to(device) for s in pyramids.build(clip, rates[-1], rates)]
+    signals = pyramid_of(clip.to(device), rates, settings)
     checkpoint = _read_checkpoint(folder)
     done = checkpoint["scale"] if checkpoint else 0
     scales = [runs.load_scale(folder, settings, list(rates), i, device) for i in range(done)]

@@ -19,7 +19,9 @@ def tune(seconds: float = 3.0, rate: int = RATE) -> np.ndarray:
         age = np.clip(time - beat, 0, None)
         on = time >= beat
         pitch = rng.choice([110.0, 146.8, 164.8, 220.0])
-        signal += on * np.exp(-age * 9) * (np.sin(2 * np.pi * pitch * age) + 0.3 * np.sin(6 * np.pi * pitch * age))
+        signal += (
+            on * np.exp(-age * 9) * (np.sin(2 * np.pi * pitch * age) + 0.3 * np.sin(6 * np.pi * pitch * age))
+        )
         signal += on * np.exp(-age * 60) * 0.2 * rng.standard_normal(len(time))
     return (0.6 * signal / np.abs(signal).max()).astype(np.float32)
 
@@ -32,7 +34,9 @@ def clip() -> np.ndarray:
 @pytest.fixture(scope="session")
 def tiny():
     """Settings of a fast run that takes about a second."""
-    return preset("fast", epochs=6, channels=8, batch=2, draw_steps=3, finer_draw_steps=2, scales=(1000, 2000))
+    return preset(
+        "fast", epochs=6, channels=8, batch=2, draw_steps=3, finer_draw_steps=2, scales=(1000, 2000)
+    )
 
 
 @pytest.fixture(scope="session")

@@ -21,17 +21,15 @@ def weights(folder):
 
 
 def same(a, b):
-    return a.keys() == b.keys() and all(
-        torch.equal(a[f][name], b[f][name]) for f in a for name in a[f]
-    )
+    return a.keys() == b.keys() and all(torch.equal(a[f][name], b[f][name]) for f in a for name in a[f])
 
 
 def test_flow_loss_falls(clip, tmp_path):
-    settings = preset("fast", epochs=80, channels=8, batch=2, crop=1.0, scales=(1000,), rate=1000)
+    settings = preset("fast", epochs=120, channels=16, batch=4, scales=(1000,), rate=1000)
     train(clip, RATE, tmp_path / "run", settings=settings)
     losses = [json.loads(line)["flow"] for line in (tmp_path / "run" / runs.LOSSES).read_text().splitlines()]
-    assert len(losses) == 80
-    assert np.mean(losses[-20:]) < 0.85 * np.mean(losses[:20])
+    assert len(losses) == 120
+    assert np.mean(losses[-20:]) < 0.9 * np.mean(losses[:20])
 
 
 def test_adversarial_reconstruction_improves(clip, tmp_path):
@@ -116,8 +114,8 @@ def test_a_folder_in_use_is_refused(trained, clip):
         train(clip, RATE, trained.folder, settings=trained.settings)
     with pytest.raises(runs.RunError, match="another clip"):
         train(clip[::-1], RATE, trained.folder, settings=trained.settings, resume=True)
+    other = preset(**{**to_json_changes(trained.settings), "epochs": 7})
     with pytest.raises(runs.RunError, match="begun with epochs 6, not 7"):
-        other = preset(**{**to_json_changes(trained.settings), "epochs": 7})
         train(clip, RATE, trained.folder, settings=other, resume=True)
 
 

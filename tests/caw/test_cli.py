@@ -1,0 +1,127 @@
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from caw import audio
+from tests.caw.conftest import RATE, tune
+
+
+def caw(*arguments, cwd=None):
+    """Run the command as a user does."""
+    return subprocess.run(
+        [sys.executable, "-m", "caw.cli", *map(str, arguments)],
+        capture_output=True, text=True, cwd=cwd, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clips")
+    audio.write(folder / "song.wav", tune(4.0), RATE)
+    done = caw(
+        "train", folder / "song.wav", "--out", folder / "run", "--epochs", 2, "--rate", 1000, "--seed", 3
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""  # quiet when not a terminal
+    return folder
+
+
+def test_every_verb(folder, tmp_path):
+    out = tmp_path / "out"
+    done = caw("generate", folder / "run", "--n", 2, "--seconds", 1.5, "--seed", 7, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert (
+        caw("vary", folder / "run", "--n", 1, "--seed", 7, "--out", out, "--format", "flac").returncode == 0
+    )
+    assert caw("reconstruct", folder / "run", "--out", out / "again.wav").returncode == 0
+    found = {p.name: soundfile.info(p) for p in out.iterdir()}
+    assert sorted(found) == ["again.wav", "umg-7.wav", "umg-8.wav", "var-7.flac"]
+    assert found["umg-7.wav"].frames == 1500
+    assert found["var-7.flac"].frames == found["again.wav"].frames == 4000
+    assert {i.subtype for i in found.values()} == {"PCM_24"}
+    told = caw("info", folder / "run").stdout
+    assert "song.wav" in told
+    assert "2 per scale" in told
+    assert "trained" in told
+
+
+def test_the_same_seed_writes_the_same_bytes(folder, tmp_path):
+    for name in ("a", "b"):
+        assert (
+            caw("generate", folder / "run", "--seconds", 1, "--seed", 5, "--out", tmp_path / name).returncode
+            == 0
+        )
+    assert (tmp_path / "a/umg-5.wav").read_bytes() == (tmp_path / "b/umg-5.wav").read_bytes()
+
+
+def test_the_run_records_where_it_came_from(folder):
+    config = json.loads((folder / "run/config.json").read_text())
+    assert config["settings"]["epochs"] == 2
+    assert config["settings"]["seed"] == 3
+    assert config["clip"]["source"]["file"] == "song.wav"
+    assert config["clip"]["source"]["sha256"] == audio.file_sha256(folder / "song.wav")
+    assert {"torch", "python", "eureka-study"} <= config["versions"].keys()
+
+
+BAD_CLIPS = {
+    "empty.wav": lambda path: path.write_bytes(b""),
+    "one-sample.wav": lambda path: soundfile.write(path, np.zeros(1), RATE),
+    "silent.wav": lambda path: soundfile.write(path, np.zeros(4 * RATE), RATE),
+    "nan.wav": lambda path: soundfile.write(path, np.full(4 * RATE, np.nan), RATE, subtype="FLOAT"),
+    "text.wav": lambda path: path.write_text("not sound at all"),
+    "short.wav": lambda path: soundfile.write(path, tune(1.0), RATE),
+    "missing.wav": lambda path: None,
+}
+
+
+@pytest.mark.parametrize("name", BAD_CLIPS)
+def test_a_bad_clip_is_one_line_and_leaves_nothing(name, tmp_path):
+    BAD_CLIPS[name](tmp_path / name)
+    done = caw("train", tmp_path / name, "--out", tmp_path / "run", "--epochs", 1)
+    assert done.returncode == 2
+    complaint = [line for line in done.stderr.splitlines() if "warning" not in line]
+    assert len(complaint) == 1
+    assert complaint[0].startswith("caw: ")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "song.wav", "--out", "run", "--epochs", 2, "--rate", 1000], "--resume"),
+        (["train", "song.wav", "--out", "new", "--epochs", 0], "epochs"),
+        (["train", "song.wav", "--out", "new", "--preset", "quick"], "fast, paper"),
+        (["train", "song.wav", "--out", "new", "--start", 3, "--seconds", 9], "song.wav"),
+        (["train", "song.wav", "--out", "song.wav"], "is a file"),
+        (["train", "song.wav", "--out", "new", "--device", "tpu"], "auto, cpu or cuda"),
+        (["train", "song.wav"], "--out"),
+        (["generate", "nothing", "--out", "new"], "caw train"),
+        (["generate", "run", "--out", "song.wav"], "is a file"),
+        (["generate", "run", "--out", "new", "--seconds", -1], "seconds is -1"),
+        (["generate", "run", "--out", "new", "--format", "mp3"], "wav or flac"),
+        (["generate", "run", "--out", "new", "--n", 0], "--n"),
+        (["vary", "run", "--out", "new", "--strength", 3], "strength is 3"),
+        (["reconstruct", "run", "--out", "again.mp3"], "again.mp3"),
+        (["info", "song.wav"], "no run folder"),
+        (["sing"], "sing"),
+    ],
+)
+def test_a_users_mistake_is_one_line(folder, arguments, words):
+    done = caw(*arguments, cwd=folder)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (folder / "new").exists()
+
+
+def test_odd_formats_train(tmp_path):
+    five = np.stack([tune(2.5, 8000)] * 5, axis=1)
+    soundfile.write(tmp_path / "five.wav", five, 8000, subtype="PCM_U8")
+    done = caw("train", tmp_path / "five.wav", "--out", tmp_path / "run", "--epochs", 1, "--rate", 1000)
+    assert done.returncode == 0, done.stderr
