@@ -1,0 +1,8 @@
+"""The analysis of a listening study: answers in, results, tables, charts and a report out.
+
+`load` gives the validated frame; `analysis.statistics.evaluate` its results; `analysis.report.write` the report.
+"""
+
+from analysis.responses import ResponsesError, founding, load
+
+__all__ = ["ResponsesError", "founding", "load"]

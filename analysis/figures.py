@@ -16,6 +16,8 @@ from analysis.statistics import BACKENDS, EPOCHS, MODES, TRUTH
 from analysis.stimuli import Panel
 from analysis.verdicts import JUDGED_REAL
 
+MOST_LISTENERS = 200  # that a chart shows one by one
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -36,7 +38,9 @@ def everything(frame: pd.DataFrame, results: Iterable[Result]) -> list[Figure]:
     if panel.one:
         chosen += [_scorecard(first), _counts(results)]
     else:
-        chosen += [_clips(results, clips), _verdicts(first, results, clips)]
+        chosen.append(_clips(results, clips))
+        if panel.listeners <= MOST_LISTENERS:
+            chosen.append(_verdicts(first, results, clips))
         if groups(results, individuals.LISTENERS, discrimination.BALANCED):
             chosen.append(_roc(results))
     if fakes:
@@ -103,7 +107,7 @@ def _dose(results: list[Result], first: pd.DataFrame, clips: pd.DataFrame, panel
     )
     caption = "One dot is one clip, the bar is the mean; n counts clips. Epochs stand at equal distances."
     lines = None
-    if not panel.one:
+    if 1 < panel.listeners <= MOST_LISTENERS:
         lines = stimuli.listener_means(first[first["truth"] == "fake"], "epochs")
         caption += " Faint lines are single listeners."
     return Figure("dose", caption, told, partial(plots.dose, results, clips, lines))

@@ -24,13 +24,16 @@ LOWEST, HIGHEST = 0.0, 10.0
 LEVELS = ("yes", "maybe", "no")
 
 
-def describe(frame: pd.DataFrame, family: str, group: str, panel: Panel) -> list[Result]:
-    """Mean, SD and median of musicality, and the answers on inspiring, of one group of answers."""
-    return [*_musicality(frame, family, group, panel), *_inspiring(frame, family, group, panel)]
+def describe(frame: pd.DataFrame, clips: pd.DataFrame, family: str, group: str, panel: Panel) -> list[Result]:
+    """Mean, SD and median of musicality, and the answers on inspiring, of one group.
+
+    `frame`: its answers; `clips`: the same as of `stimuli.by_stimulus`.
+    """
+    return [*_musicality(frame, clips, family, group, panel), *_inspiring(frame, clips, family, group, panel)]
 
 
-def _musicality(frame, family, group, panel: Panel) -> list[Result]:
-    values = stimuli.by_stimulus(frame)["musicality"].dropna() if len(frame) else pd.Series(dtype=float)
+def _musicality(frame, clips, family, group, panel: Panel) -> list[Result]:
+    values = clips["musicality"].dropna()
     count, total = int(frame["musicality"].notna().sum()), len(frame)
     place = {
         "family": family,
@@ -63,7 +66,7 @@ def _musicality(frame, family, group, panel: Panel) -> list[Result]:
     ]
 
 
-def _inspiring(frame, family, group, panel: Panel) -> list[Result]:
+def _inspiring(frame, clips, family, group, panel: Panel) -> list[Result]:
     answers = frame["inspiring"]
     counts = {level: int((answers == level).sum()) for level in LEVELS}
     asked = sum(counts.values())
@@ -77,7 +80,7 @@ def _inspiring(frame, family, group, panel: Panel) -> list[Result]:
     place = {"family": family, "group": group, "unit": panel.unit, "total": asked}
     if not asked:
         return [Result(**place, name=INSPIRED, note=note or "nobody was asked")]
-    clips = stimuli.by_stimulus(frame)["inspired"].dropna()
+    shares = clips["inspired"].dropna()
     if panel.one:
         limits = detection.goodman(counts.values())
         found = [
@@ -87,7 +90,7 @@ def _inspiring(frame, family, group, panel: Panel) -> list[Result]:
                 estimate=counts[level] / asked,
                 low=low,
                 high=high,
-                n=len(clips),
+                n=len(shares),
                 count=counts[level],
                 method="Goodman simultaneous interval",
                 note=note,
@@ -100,7 +103,7 @@ def _inspiring(frame, family, group, panel: Panel) -> list[Result]:
                 **place,
                 name=f"{INSPIRING} {level}",
                 estimate=counts[level] / asked,
-                n=len(clips),
+                n=len(shares),
                 count=counts[level],
                 method="share of answers",
                 note=note,
@@ -108,19 +111,19 @@ def _inspiring(frame, family, group, panel: Panel) -> list[Result]:
             for level in LEVELS
         ]
     inspired = counts["yes"] + counts["maybe"]
-    place |= {"name": INSPIRED, "n": len(clips), "count": inspired}
+    place |= {"name": INSPIRED, "n": len(shares), "count": inspired}
     if panel.one:
         low, high = detection.wilson(inspired, asked)
         return [
             *found,
             Result(**place, estimate=inspired / asked, low=low, high=high, method=WILSON, note=note),
         ]
-    interval = stimuli.mean_interval(clips, bounds=(0.0, 1.0)) if len(clips) >= MIN_CLIPS else None
+    interval = stimuli.mean_interval(shares, bounds=(0.0, 1.0)) if len(shares) >= MIN_CLIPS else None
     low, high = interval or (None, None)
     method = "mean of clip means" + (", t interval over clips" if interval else "")
     return [
         *found,
-        Result(**place, estimate=float(clips.mean()), low=low, high=high, method=method, note=note),
+        Result(**place, estimate=float(shares.mean()), low=low, high=high, method=method, note=note),
     ]
 
 

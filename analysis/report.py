@@ -33,6 +33,7 @@ RESULTS = "statistics.json"
 OWN = {PAGE, RESULTS, "tables", "plots"}
 SOUND = {".wav": "audio/wav", ".flac": "audio/flac", ".ogg": "audio/ogg", ".mp3": "audio/mpeg"}
 TITLE = "Listening study"
+MOST_ROWS = 400  # of a table on the page; its file has them all
 HASH = re.compile("[0-9a-f]{32,}")
 
 
@@ -157,7 +158,7 @@ def _page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["numeric"] = tables.numeric
+    environment.globals |= {"numeric": tables.numeric, "most_rows": MOST_ROWS}
     return environment.get_template("report.html.j2").render(
         css=Markup((templates / "report.css").read_text(encoding="utf-8")),
         title=facts.title or TITLE,

@@ -57,6 +57,11 @@ def find(results: Iterable[Result], family: str, name: str, group: str = ALL) ->
     return next((r for r in results if (r.family, r.name, r.group) == (family, name, group)), None)
 
 
+def of_family(results: Iterable[Result], family: str) -> dict[tuple[str, str], Result]:
+    """A family's results by name and group: for looking up many at once."""
+    return {(r.name, r.group): r for r in results if r.family == family}
+
+
 def groups(results: Iterable[Result], family: str, name: str) -> list[str]:
     """The groups for which a family holds a result of that name, in their order."""
     return list(dict.fromkeys(r.group for r in results if (r.family, r.name) == (family, name)))

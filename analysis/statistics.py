@@ -52,14 +52,11 @@ def _groups(first: pd.DataFrame, panel: Panel) -> list[Result]:
     """Every group described in the same way, then the groups of a family compared."""
     fakes = first[first["truth"] == "fake"]
     truth = first["truth"].map({"fake": MACHINE, "real": ORIGINALS})
-    found = ratings.describe(first, ratings.FAMILY, ALL, panel)
+    clips = stimuli.by_stimulus(first)
+    found = ratings.describe(first, clips, ratings.FAMILY, ALL, panel)
     found += _describe(first, TRUTH, truth, panel)
-    found += ratings.compare(
-        stimuli.by_stimulus(first.assign(mode=truth)).rename(columns={"mode": "group"}),
-        ratings.FAMILY,
-        (MACHINE, ORIGINALS),
-        panel,
-    )
+    grouped = clips.assign(group=clips["truth"].map({"fake": MACHINE, "real": ORIGINALS}))
+    found += ratings.compare(grouped, ratings.FAMILY, (MACHINE, ORIGINALS), panel)
     for family, column in ((BACKENDS, "backend"), (MODES, "mode")):
         found += _describe(fakes, family, fakes[column], panel)
         found += _compare(fakes, family, column, panel)
@@ -72,8 +69,9 @@ def _describe(frame: pd.DataFrame, family: str, labels: pd.Series, panel: Panel)
     found = []
     for label in sorted(labels.unique(), key=_natural):
         part = frame[labels == label]
-        found.append(verdicts.judged_real(stimuli.by_stimulus(part), family, label, panel))
-        found += ratings.describe(part, family, label, panel)
+        clips = stimuli.by_stimulus(part)
+        found.append(verdicts.judged_real(clips, family, label, panel))
+        found += ratings.describe(part, clips, family, label, panel)
     return found
 
 

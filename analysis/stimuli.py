@@ -58,21 +58,12 @@ def by_stimulus(frame: pd.DataFrame) -> pd.DataFrame:
         judged_real=(first["verdict"] == "real").astype(float),
         inspired=first["inspiring"].map(INSPIRED).astype(float),
     )
-    clips = (
-        first.groupby(["set", "name"], sort=False)
-        .agg(
-            truth=("truth", "first"),
-            backend=("backend", "first"),
-            mode=("mode", "first"),
-            epochs=("epochs", "first"),
-            answers=("verdict", "size"),
-            judged_real=("judged_real", "mean"),
-            musicality=("musicality", "mean"),
-            rated=("musicality", "count"),
-            inspired=("inspired", "mean"),
-        )
-        .reset_index()
-    )
+    keys = ["set", "name"]
+    clips = first.drop_duplicates(keys)[[*keys, *responses.DESCRIPTION]].set_index(keys)
+    by_clip = first.groupby(keys, sort=False)
+    means = by_clip[["judged_real", "musicality", "inspired"]].mean()
+    counts = pd.DataFrame({"answers": by_clip.size(), "rated": by_clip["musicality"].count()})
+    clips = clips.join(means).join(counts).reset_index()
     twice = clips["name"].duplicated(keep=False)
     clips["label"] = clips["name"].mask(twice, clips["set"] + " " + clips["name"])
     return clips

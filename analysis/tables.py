@@ -14,7 +14,7 @@ import pandas as pd
 
 from analysis import discrimination, individuals, quality, ratings, stimuli, verdicts
 from analysis import formats as f
-from analysis.results import CHECK, Result, find, groups
+from analysis.results import CHECK, Result, find, groups, of_family
 from analysis.statistics import BACKENDS, EPOCHS, MODES, SETS, TRUTH
 from analysis.stimuli import Panel
 
@@ -96,14 +96,13 @@ def answers(frame: pd.DataFrame, group: str) -> Table:
 
 def clips(frame: pd.DataFrame, results: Iterable[Result], group: str) -> Table:
     """A panel's answers to one set, one row per clip, the most convincing first."""
-    results, rows = list(results), []
+    found, rows = of_family(results, individuals.CLIPS), []
     part = frame[frame["set"] == group]
     remarks = part.groupby("name")["remark"].first() if "remark" in part else {}
     counts = part[~part["repeat"]].groupby("name")["inspiring"].value_counts().to_dict()
     shown = stimuli.by_stimulus(frame)  # of all sets: labels are made unique over all of them
     for clip in shown[shown["set"] == group].itertuples():
-        real = find(results, individuals.CLIPS, verdicts.JUDGED_REAL, clip.label)
-        mean = find(results, individuals.CLIPS, ratings.MEAN, clip.label)
+        real, mean = found[verdicts.JUDGED_REAL, clip.label], found[ratings.MEAN, clip.label]
         rows.append(
             {
                 "clip": clip.name,
@@ -236,7 +235,7 @@ def not_computed(results: Iterable[Result]) -> Table:
 
 def listeners(results: Iterable[Result]) -> Table:
     """Each listener of a panel, described: rates, balanced accuracy, d' and c."""
-    results, rows = list(results), []
+    found = of_family(results, individuals.LISTENERS)
     names = (
         individuals.HIT_RATE,
         discrimination.FALSE_ALARM,
@@ -244,10 +243,12 @@ def listeners(results: Iterable[Result]) -> Table:
         discrimination.D_PRIME,
         discrimination.CRITERION,
     )
-    for listener in groups(results, individuals.LISTENERS, discrimination.D_PRIME):
-        found = [find(results, individuals.LISTENERS, name, listener) for name in names]
-        values = {name: r and r.estimate for name, r in zip(names, found, strict=True)}
-        rows.append({"listener": listener, "clips": found[3].n} | values)
+    rows = [
+        {"listener": listener, "clips": result.n}
+        | {key: found[key, listener].estimate for key in names if (key, listener) in found}
+        for (name, listener), result in found.items()
+        if name == discrimination.D_PRIME
+    ]
     written = {**dict.fromkeys(names[:3], f.percent), **dict.fromkeys(names[3:], f.number)}
     table = pd.DataFrame(rows, columns=["listener", "clips", *names])
     return Table("listeners", "Listeners, one by one (described, not tested)", table, written)

@@ -13,7 +13,7 @@ from analysis import individuals
 from analysis.discrimination import BALANCED, FALSE_ALARM
 from analysis.plots import theme
 from analysis.plots.theme import WIDE
-from analysis.results import Result, find, groups
+from analysis.results import Result, of_family
 from analysis.verdicts import JUDGED_REAL
 
 NAMED = 60  # listeners whose names still fit beside a heat map
@@ -27,8 +27,8 @@ def clips(results: Iterable[Result], clips: pd.DataFrame, *, width: int = WIDE) 
 
     `clips`: as of `stimuli.by_stimulus`.
     """
-    results = list(results)
-    found = [(find(results, individuals.CLIPS, JUDGED_REAL, clip.label), clip) for clip in clips.itertuples()]
+    shares = of_family(results, individuals.CLIPS)
+    found = [(shares[JUDGED_REAL, clip.label], clip) for clip in clips.itertuples()]
     table = pd.DataFrame(
         [(clip.label, theme.KIND[clip.truth], r.estimate, r.low, r.high) for r, clip in found],
         columns=["clip", "kind", "rate", "low", "high"],
@@ -51,12 +51,11 @@ def clips(results: Iterable[Result], clips: pd.DataFrame, *, width: int = WIDE) 
 
 def roc(results: Iterable[Result], *, width: int = WIDE) -> alt.TopLevelMixin:
     """Each listener's hit and false alarm rate, over curves of equal d'. A bigger dot: several listeners."""
-    results = list(results)
+    found = of_family(results, individuals.LISTENERS)
     rates = [
-        (alarm.estimate, hit.estimate)
-        for listener in groups(results, individuals.LISTENERS, individuals.HIT_RATE)
-        if (hit := find(results, individuals.LISTENERS, individuals.HIT_RATE, listener))
-        and (alarm := find(results, individuals.LISTENERS, FALSE_ALARM, listener))
+        (found[FALSE_ALARM, listener].estimate, result.estimate)
+        for (name, listener), result in found.items()
+        if name == individuals.HIT_RATE and (FALSE_ALARM, listener) in found
     ]
     table = pd.DataFrame(rates, columns=["alarm", "hit"]).value_counts().rename("listeners").reset_index()
     alarms = np.concatenate([[0], stats.norm.cdf(np.linspace(-4, 4, 81)), [1]])
@@ -99,8 +98,8 @@ def verdicts(
 
     `frame`: answers without repeats; `clips`: as of `stimuli.by_stimulus`.
     """
-    results = list(results)
-    skill = {r.group: r.estimate for r in results if (r.family, r.name) == (individuals.LISTENERS, BALANCED)}
+    found = of_family(results, individuals.LISTENERS)
+    skill = {listener: r.estimate for (name, listener), r in found.items() if name == BALANCED}
     listeners = sorted(dict.fromkeys(frame["listener"]), key=lambda listener: -skill.get(listener, 0))
     clips = clips.sort_values("judged_real", ascending=False, kind="stable")
     labels = dict(zip(zip(clips["set"], clips["name"], strict=True), clips["label"], strict=True))

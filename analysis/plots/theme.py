@@ -79,4 +79,4 @@ def inline(svg: str, prefix: str) -> str:
     """The drawing as an element to stand inside a page, its ids prefixed: two drawings share none."""
     element = re.sub(r'\bid="', f'id="{prefix}-', svg)
     element = element.replace("url(#", f"url(#{prefix}-")
-    return re.sub(r'(xlink:)?href="#', f'href="#{prefix}-', element)
+    return element.replace('href="#', f'href="#{prefix}-')

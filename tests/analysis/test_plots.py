@@ -1,0 +1,91 @@
+"""Charts show what results hold, in colours and shapes that never share a legend by accident."""
+
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from analysis import figures, plots, stimuli
+
+
+def rows(chart, *needed) -> list[dict]:
+    """The data sets of a chart whose rows have the needed fields, joined."""
+    found = [rows for rows in chart.to_dict()["datasets"].values() if rows and set(needed) <= set(rows[0])]
+    assert found
+    return [row for part in found for row in part]
+
+
+def test_the_scorecard_has_a_mark_per_clip_and_keeps_unrated_ones_off_the_scale(founding):
+    marks = rows(plots.scorecard(founding), "clip", "outcome")
+    assert len(marks) == 20
+    assert [m["clip"] for m in marks if not m["rated"]] == ["S5_Ud", "J2", "S4_3_V", "S5_Vd"]
+    assert all(m["musicality"] < 0 for m in marks if not m["rated"])
+    assert {m["clip"]: m["mistake"] for m in marks if m["mistake"]} == {
+        "S1_Ud": "doubted",
+        "S7_V_2": "fooled",
+    }
+
+
+def test_the_two_by_two_table_is_the_founding_one(founding_results):
+    tiles = rows(plots.counts(founding_results), "said", "count")
+    assert [t["count"] for t in tiles] == [15, 1, 1, 3]
+
+
+def test_fooling_shows_k_of_n_and_the_line_of_originals(founding_results):
+    chart = plots.fooling(founding_results)
+    text = {(row["kind"], row["group"]): row["text"] for row in rows(chart, "kind", "low")}
+    assert text["backend", "caw"] == "1/14"
+    assert text["mode", "VAR"] == "1/7"
+    assert text["epochs", "not stated"] == "1/6"
+    assert any(row.get("text") == "originals judged real 3/4" for row in rows(chart, "value"))
+
+
+def test_epochs_are_ordinal_and_in_order(founding_results, founding):
+    chart = plots.dose(founding_results, stimuli.by_stimulus(founding)).to_dict()
+    encodings = [layer["encoding"]["x"] for layer in chart["layer"]]
+    assert all(x["type"] == "ordinal" for x in encodings)
+    assert encodings[0]["scale"]["domain"] == ["1500", "2000", "3000", "3500", "not stated"]
+
+
+def test_inspiring_bars_are_centred_on_maybe(panel_results):
+    bars = rows(plots.inspiring(panel_results), "answer", "start")
+    for bar in bars:
+        if bar["answer"] == "maybe":
+            assert bar["start"] == pytest.approx(-bar["end"])
+    groups = {(bar["kind"], bar["group"]) for bar in bars}
+    for kind, group in groups:
+        parts = [b for b in bars if (b["kind"], b["group"]) == (kind, group)]
+        assert sum(b["end"] - b["start"] for b in parts) == pytest.approx(1)
+
+
+def test_the_roc_counts_every_listener_and_its_curves_keep_their_d_prime(panel_results):
+    chart = plots.roc(panel_results)
+    assert sum(row["listeners"] for row in rows(chart, "listeners")) == 24
+    curve = [row for row in rows(chart, "d", "alarm") if row["d"] == 0]
+    assert all(row["alarm"] == pytest.approx(row["hit"]) for row in curve)
+
+
+def test_the_heat_map_has_a_tile_per_answer(panel, panel_results):
+    chart = plots.verdicts(panel, panel_results, stimuli.by_stimulus(panel))
+    assert len(rows(chart, "listener", "verdict")) == len(panel)
+
+
+@pytest.mark.parametrize("study", ["founding", "panel"])
+def test_every_figure_has_words_and_draws_at_both_widths(study, request, tmp_path):
+    frame, results = request.getfixturevalue(study), request.getfixturevalue(f"{study}_results")
+    drawn = figures.everything(frame, results)
+    assert {figure.name for figure in drawn} >= {"fooling", "musicality", "dose", "inspiring"}
+    assert all(figure.alt and figure.caption for figure in drawn)
+    figure = drawn[0]
+    for width in (plots.WIDE, plots.NARROW):
+        svg = plots.render(figure.draw(width=width))
+        assert float(ElementTree.fromstring(svg).get("width")) <= width + 45
+    png, vector = plots.save(svg, tmp_path / figure.name)
+    assert png.read_bytes().startswith(b"\x89PNG")
+    assert vector.read_text(encoding="utf-8") == svg
+
+
+def test_two_drawings_on_one_page_share_no_id():
+    drawing = '<svg><clipPath id="clip0"/><g clip-path="url(#clip0)"/><use xlink:href="#clip0"/></svg>'
+    assert plots.inline(drawing, "a") == (
+        '<svg><clipPath id="a-clip0"/><g clip-path="url(#a-clip0)"/><use xlink:href="#a-clip0"/></svg>'
+    )

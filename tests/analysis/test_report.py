@@ -1,0 +1,265 @@
+"""The report: one page that needs nothing else, harmless whatever listeners wrote, and never half there."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import soundfile
+
+from analysis import figures, plots, report, responses, wording
+from analysis.report import ReportError, ReportFacts
+from analysis.stimuli import Panel
+
+HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>"\' & </table>{{ 7*7 }}'
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, and the text between them."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.tags: list[tuple[str, dict]] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    path = tmp_path_factory.mktemp("sound") / "clip.wav"
+    soundfile.write(path, np.zeros(160, dtype="float32"), 16000)
+    return path
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, founding):
+    """The founding study's report."""
+    return report.write(founding, tmp_path_factory.mktemp("one") / "report")
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory, founding, sound):
+    """A report in which every text that anyone could type is hostile."""
+    frame = founding.astype({"name": object}).assign(comment=HOSTILE, inspiring_text=HOSTILE, remark=HOSTILE)
+    frame["name"] = HOSTILE + frame["name"]
+    frame["set"] = "../" + HOSTILE + frame["set"]
+    facts = ReportFacts(
+        title=HOSTILE,
+        stimuli={frame["name"].iloc[0]: sound},
+        final_forms=[{"listener": HOSTILE, "number": 1, "question": HOSTILE, "text": HOSTILE}],
+        provenance=[{HOSTILE: HOSTILE, "sha256": "a1" * 32}],
+        unfinished=[HOSTILE],
+        unblinding=[{"who": HOSTILE, "reason": "=1+1"}],
+        settings={"questions": {"musicality_low": HOSTILE}, "listening": {"order": HOSTILE}},
+    )
+    return report.write(
+        frame.drop(columns="repeat"), tmp_path_factory.mktemp("hostile") / "report", facts=facts
+    )
+
+
+def test_all_files_are_there(written, founding, founding_results):
+    folder = written.parent
+    assert {path.name for path in folder.iterdir()} == {"index.html", "statistics.json", "tables", "plots"}
+    names = {figure.name for figure in figures.everything(founding, founding_results)}
+    assert {path.name for path in (folder / "plots").iterdir()} == {
+        f"{name}.{suffix}" for name in names for suffix in ("png", "svg")
+    }
+    stems = {path.stem for path in (folder / "tables").iterdir()}
+    assert {
+        "clips_UMG",
+        "clips_VAR",
+        "by_epochs",
+        "by_mode",
+        "by_backend",
+        "statistics",
+        "not_computed",
+    } <= stems
+    records = json.loads((folder / "statistics.json").read_text(encoding="utf-8"))
+    assert len(records) == len(founding_results)
+
+
+def test_the_page_needs_nothing_else_and_runs_nothing(written):
+    page = Page(written.read_text(encoding="utf-8"))
+    assert "script" not in {tag for tag, _ in page.tags}
+    sources = [value for _, attrs in page.tags for name, value in attrs.items() if name in ("src", "href")]
+    assert all(source.startswith(("#", "data:")) for source in sources)
+    assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
+    policy = [
+        attrs["content"] for _, attrs in page.tags if attrs.get("http-equiv") == "Content-Security-Policy"
+    ]
+    assert policy[0].startswith("default-src 'none'")
+    css = re.search(r"<style>(.*?)</style>", written.read_text(encoding="utf-8"), re.S)[1]
+    assert "url(" not in css
+    assert "@import" not in css
+
+
+def test_the_page_says_the_founding_figures_and_what_was_not_computed(written):
+    text = Page(written.read_text(encoding="utf-8")).text
+    for told in (
+        "one of the 16 machine-made clips",
+        "6%; 95% interval 1% to 28%",
+        "balanced accuracy 84%",
+        "p = .013",
+        "3.8 of 10",
+        "S7_V_2",
+        "One listener: this describes one person",
+        "undefined for one",
+        "a trend needs 3",
+        "Newcombe, R. G. (1998)",
+    ):
+        assert told in text.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_every_picture_has_words_and_ids_are_unique(written):
+    page = Page(written.read_text(encoding="utf-8"))
+    pictures = [attrs for tag, attrs in page.tags if attrs.get("role") == "img"]
+    assert len(pictures) == 12
+    assert all(len(attrs["aria-label"]) > 20 for attrs in pictures)
+    ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+
+
+def test_hostile_words_are_shown_and_not_obeyed(hostile):
+    source = hostile.read_text(encoding="utf-8")
+    page = Page(source)
+    tags = {tag for tag, _ in page.tags}
+    assert not tags & {"script", "img", "iframe", "object"}
+    assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
+    assert '<script>alert("x")</script>' in page.text  # as text, for all to read
+    assert "{{ 7*7 }}" in page.text
+    sounds = [attrs for tag, attrs in page.tags if tag == "audio"]
+    assert len(sounds) == 1
+    assert sounds[0]["src"].startswith("data:audio/wav;base64,")
+
+
+def test_hostile_names_stay_in_the_folder_and_out_of_spreadsheets(hostile):
+    inside = [path for path in hostile.parent.rglob("*") if path.is_file()]
+    assert all(path.resolve().is_relative_to(hostile.parent.resolve()) for path in inside)
+    assert sorted(path.name for path in hostile.parent.parent.iterdir()) == ["report"]
+    for path in (hostile.parent / "tables").glob("*.csv"):
+        assert not re.search(r"(^|,)[=+@]", path.read_text(encoding="utf-8"), re.M)
+
+
+def test_what_the_study_knows_is_on_the_page(hostile):
+    text = Page(hostile.read_text(encoding="utf-8")).text
+    for told in ("Unfinished.", "unblinded", "a1a1a1a1a1a1…", "report written", "researcher's remark"):
+        assert told in text
+    whole = (hostile.parent / "tables" / "provenance.csv").read_text(encoding="utf-8")
+    assert "a1" * 32 in whole
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Reports without drawings, for tests of files alone."""
+    monkeypatch.setattr(figures, "everything", lambda frame, results: [])
+
+
+def test_a_panel_is_spoken_of_as_a_panel(tmp_path, panel, quick):
+    facts = ReportFacts(
+        settings={
+            "stimuli": {"seconds": 10.0, "rate": 16000, "loudness": -26.0, "trim": 0.2},
+            "listening": {"order": "counterbalanced", "tell_base_rate": True},
+        }
+    )
+    text = Page(report.write(panel, tmp_path / "report", facts=facts).read_text(encoding="utf-8")).text
+    for told in (
+        "24 listeners heard the same clips",
+        "so their answers are not independent",
+        "t-test on clip means",
+        "Listeners, one by one",
+        "fits no crossed mixed models",
+        "counterbalanced",
+        "10 s long at 16 kHz",
+        "Drums fall apart after a bar.",
+    ):
+        assert told in text
+    assert "this listener only" not in text
+
+
+def test_a_new_report_replaces_the_old_one(tmp_path, founding, quick):
+    out = tmp_path / "report"
+    report.write(founding, out, facts=ReportFacts(title="first"))
+    (out / "tables" / "stale.csv").write_text("old")
+    page = report.write(founding, out, facts=ReportFacts(title="second"))
+    assert "second" in page.read_text(encoding="utf-8")
+    assert not (out / "tables" / "stale.csv").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
+@pytest.mark.parametrize("fault", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize("before", [True, False])
+def test_a_report_that_breaks_off_leaves_what_was_there(
+    tmp_path, founding, monkeypatch, quick, fault, before
+):
+    out = tmp_path / "report"
+    if before:
+        report.write(founding, out, facts=ReportFacts(title="the one before"))
+
+    def full(*_, **__):
+        raise fault
+
+    monkeypatch.setattr(report, "_page", full)
+    with pytest.raises((ReportError, KeyboardInterrupt)):
+        report.write(founding, out)
+    assert [path.name for path in tmp_path.iterdir()] == (["report"] if before else [])
+    if before:
+        assert "the one before" in (out / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_folder_that_holds_other_things_is_left_alone(tmp_path, founding):
+    (tmp_path / "songs.txt").write_text("mine")
+    with pytest.raises(ReportError, match=r"holds 'songs.txt', which is no part of a report"):
+        report.write(founding, tmp_path)
+    with pytest.raises(ReportError, match="is a file"):
+        report.write(founding, tmp_path / "songs.txt")
+    assert (tmp_path / "songs.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("gone.wav", "cannot read the stimulus"), ("clip.txt", "no sound")]
+)
+def test_a_sound_that_cannot_be_played_is_told(tmp_path, founding, quick, name, told):
+    facts = ReportFacts(stimuli={founding["name"].iloc[0]: tmp_path / name})
+    with pytest.raises(ReportError, match=told):
+        report.write(founding, tmp_path / "report", facts=facts)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("truth", ["fake", "real"])
+def test_a_study_of_one_kind_of_clip_has_a_report(tmp_path, founding, truth):
+    frame = responses.load(founding[founding["truth"] == truth].drop(columns="repeat"))
+    text = Page(report.write(frame, tmp_path / "report").read_text(encoding="utf-8")).text
+    assert "cannot be said" in text
+
+
+def test_unrated_and_uninspired_studies_have_a_report(tmp_path, founding, quick):
+    frame = founding.drop(columns="repeat").assign(musicality=None, inspiring=None, epochs=None)
+    text = Page(report.write(frame, tmp_path / "report").read_text(encoding="utf-8")).text
+    assert "No machine-made clip was rated for musicality." in text
+    assert "No machine-made clip has a stated epoch count." in text
+
+
+@pytest.mark.parametrize("study", ["founding", "panel"])
+def test_the_opening_is_three_sentences(study, request):
+    frame, results = request.getfixturevalue(study), request.getfixturevalue(f"{study}_results")
+    sentences = wording.summary(frame, results)
+    assert len(sentences) == 3
+    assert all(sentence.endswith(".") for sentence in sentences)
+    assert Panel.of(frame).one == ("listener" in sentences[0] and "listeners" not in sentences[0])
+
+
+def test_inlined_drawings_differ_by_width(written):
+    source = written.read_text(encoding="utf-8")
+    assert source.count('class="drawing wide"') == source.count('class="drawing narrow"') == 6
+    assert plots.WIDE > plots.NARROW

@@ -1,0 +1,108 @@
+"""Tables: the right cells, and files that harm nobody who opens them."""
+
+import csv
+import io
+
+import pandas as pd
+import pytest
+
+from analysis import formats, table_files, tables
+from analysis.tables import Table
+
+
+def test_one_listeners_clip_table_has_answers_beside_truth(founding):
+    table = tables.answers(founding, "VAR").frame
+    assert len(table) == 10
+    fooled = table[table["clip"] == "S7_V_2"].iloc[0]
+    assert (fooled["truth"], fooled["verdict"], fooled["musicality"]) == ("fake", "real", 8)
+    assert "comment" not in table
+
+
+def test_a_panels_clip_table_counts_listeners_and_leads_with_the_most_convincing(panel, panel_results):
+    table = tables.clips(panel, panel_results, "UMG").frame
+    assert table["judged real"].is_monotonic_decreasing
+    assert (table["listeners"] == 24).all()
+    assert (table[["inspiring yes", "inspiring maybe", "inspiring no"]].sum(axis=1) == 24).all()
+
+
+def test_groups_are_read_as_k_of_n(founding_results):
+    text = tables.by_group(founding_results, "backends", "By backend").text()
+    row = text[text["backend"] == "caw"].iloc[0]
+    assert row["judged real"] == "1/14 (7%)"
+    assert row["inspiring yes / maybe / no"] == "0 / 8 / 6"
+    assert "mean, 95% interval" not in text  # one listener has none
+
+
+def test_every_refusal_stands_in_one_table_with_its_reason(founding_results):
+    table = tables.not_computed(founding_results).frame
+    assert (table["why not"].str.len() > 10).all()
+    assert table["analysis"].str.contains("trend over epochs: musicality \\(caw UMG\\)").any()
+    assert table["analysis"].str.contains("agreement on the verdict").any()
+
+
+@pytest.fixture
+def hostile() -> Table:
+    words = [
+        "=HYPERLINK(1)",
+        "+1",
+        "-2+3",
+        "@SUM(A1)",
+        "\t=1",
+        'say "no", then\nleave',
+        "a|b_c*d",
+        "50% & $5 {x}_y",
+    ]
+    frame = pd.DataFrame({"words": words, "value": [-1.5, 2.0, None, 0.25, 1e-9, 3.0, -4.0, 5.0]})
+    return Table("hostile", "Words & numbers", frame)
+
+
+def test_csv_runs_nothing_and_keeps_numbers(hostile):
+    rows = list(csv.reader(io.StringIO(table_files.to_csv(hostile))))
+    assert [row[0][0] for row in rows[1:6]] == ["'"] * 5
+    assert rows[6][0] == 'say "no", then\nleave'
+    assert [row[1] for row in rows[1:]] == ["-1.5", "2", "", "0.25", "1e-09", "3", "-4", "5"]
+
+
+def test_markdown_and_latex_keep_their_columns(hostile):
+    lines = table_files.to_markdown(hostile).splitlines()
+    assert all(line.replace("\\|", "").count("|") == 3 for line in lines[2:])
+    assert len(lines) == 4 + 8
+    latex = table_files.to_latex(hostile)
+    assert r"50\% \& \$5 \{x\}\_y" in latex
+    assert latex.count(r"\\") == 8 + 2
+    assert r"\caption{Words \& numbers}" in latex
+
+
+def test_every_table_of_a_study_becomes_three_files(panel, panel_results, tmp_path):
+    for table in tables.everything(panel, panel_results):
+        paths = table_files.write(table, tmp_path)
+        assert [path.suffix for path in paths] == [".csv", ".md", ".tex"]
+        rows = list(csv.reader(paths[0].open(encoding="utf-8", newline="")))
+        assert len(rows) == 1 + len(table.frame)
+
+
+def test_a_set_cannot_name_a_file_outside_the_folder(tmp_path):
+    table = Table("clips_../../x\\y:z", "", pd.DataFrame({"a": [1]}))
+    assert {path.parent for path in table_files.write(table, tmp_path)} == {tmp_path}
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (formats.percent(0.125), "13%"),
+        (formats.percent(0.001), "<1%"),
+        (formats.percent(0.999), ">99%"),
+        (formats.percent(0.0), "0%"),
+        (formats.percent(None), "—"),
+        (formats.p_value(0.0134), ".013"),
+        (formats.p_value(0.00001), "<.001"),
+        (formats.p_value(1.0), "1"),
+        (formats.number(-0.001), "0.00"),
+        (formats.number(-1.5, 1), "−1.5"),
+        (formats.rating(8.0), "8"),
+        (formats.rating(3.75), "3.8"),
+        (formats.interval(None, 1.0), ""),
+    ],
+)
+def test_numbers_are_written_for_readers(written, expected):
+    assert written == expected
