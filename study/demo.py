@@ -11,7 +11,6 @@ from study.folder import FolderError, StudyFolder
 from study.preparation import new_study
 
 EPOCHS = (100, 1000)
-SHORTEST = 2.0  # s
 LISTENER = "songwriter"
 SEED = 2022
 TITLE = "Eureka demo"
@@ -27,11 +26,6 @@ def prepare(folder: StudyFolder, clip: Path | None) -> list[str]:
         if folder.toml.exists():
             _require_same(folder, clip)
             return [f"{folder.path} is there already; what it lacks is built"]
-        length = audio.inspect(chosen).seconds
-        if length < SHORTEST:
-            raise audio.AudioError(
-                f"{chosen}: is {length:.2f} s long; give a clip of at least {SHORTEST:g} s"
-            )
         return new_study.create(folder, [chosen], title=TITLE, epochs=EPOCHS, seed=SEED)
 
 

@@ -42,7 +42,6 @@ def report(
     Raises: ReportingError, BlindingError, StoreError, DesignError, FolderError.
     """
     from analysis.report import ReportFacts, write
-
     from study.room.store import Store
 
     settings = design.load(folder.require().path)
@@ -80,9 +79,8 @@ def report(
 
 def report_from_table(table: Path, out: Path) -> Path:
     """The same report for a table of results, with the columns of case_study_2022.csv at least."""
-    from analysis.report import write
-
     from analysis import responses
+    from analysis.report import write
 
     return write(responses.load(table), out, facts=None)
 

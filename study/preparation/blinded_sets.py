@@ -85,10 +85,14 @@ def make(
     staging, old = (folder.path / name for name in _PASSING)
     sweep(folder)
     picks = {name: clips for name, clips in picks.items() if clips}
-    rows = _write(staging, design, picks, pool, progress)
-    findings = _audited(staging, design, rows)
-    audit.write(findings, folder.make_private() / folder.audit.name)
-    findings.require_no_leak()
+    try:
+        rows = _write(staging, design, picks, pool, progress)
+        findings = _audited(staging, design, rows)
+        audit.write(findings, folder.make_private() / folder.audit.name)
+        findings.require_no_leak()
+    except BaseException:
+        sweep(folder)  # on a full disk, this is the room to mend it
+        raise
     if folder.sets.exists():
         folder.sets.rename(old)
     staging.rename(folder.sets)

@@ -18,6 +18,7 @@ from study.design import Set, Stimuli
 from study.folder import FolderError, StudyFolder
 
 EPOCHS = (1500, 3000)
+SHORTEST = 2.0  # s; what the model can be trained on
 _EXAMPLE = """\
 # [[source]]
 # file = "riff.wav"
@@ -46,7 +47,9 @@ def create(
     if folder.path.exists() and not folder.path.is_dir():
         raise FolderError(f"{folder.path}: is a file; choose another name for the folder")
     lengths = [audio.inspect(clip).seconds for clip in clips]
-    for clip in clips:
+    for clip, length in zip(clips, lengths, strict=True):
+        if length < SHORTEST:
+            raise audio.AudioError(f"{clip}: is {length:.2f} s long; give a clip of at least {SHORTEST:g} s")
         audio.read(clip)  # all that could be wrong with it is said now, and not at build
     seconds, notes = stimulus_seconds(lengths), []
     if seconds < Stimuli().seconds:

@@ -113,7 +113,7 @@ def test_a_full_disk_names_the_path_and_the_mend(run, new_study, monkeypatch):
     assert "; " in message
     monkeypatch.undo()
     assert not folder.sets.exists()
-    assert not [file for file in folder.path.rglob("*.tmp")]
+    assert not list(folder.path.rglob(".*"))
 
 
 def test_an_interruption_says_how_to_go_on(run, new_study, monkeypatch):

@@ -248,6 +248,28 @@ def test_a_leak_stops_the_build_before_anything_is_heard(new_study, monkeypatch)
     store.close()
 
 
+def test_a_disk_that_fills_up_while_sets_are_written_leaves_none_of_them(new_study, monkeypatch):
+    folder = new_study()
+    built(folder)
+    before = folder.key.read_bytes()
+    folder.toml.write_text(folder.toml.read_text().replace("trim = 0.1", "trim = 0.15"))
+    write = audio.write
+
+    def full(path, *rest, **more):
+        if ".sets-staging" in str(path) and len(list(path.parent.glob("*.wav"))) == 2:
+            raise OSError(28, "No space left on device", str(path))
+        write(path, *rest, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(blinded_sets.audio, "write", full)
+        with pytest.raises(OSError, match="No space left"):
+            built(folder)
+    assert folder.key.read_bytes() == before
+    assert not list(folder.path.rglob(".*"))
+    built(folder)
+    check_whole(folder)
+
+
 def test_a_broken_design_builds_nothing(new_study):
     folder = new_study(listening="[listening]\npractise = 2\n")
     with pytest.raises(DesignError, match="did you mean `practice`"):

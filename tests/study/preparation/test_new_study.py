@@ -63,8 +63,13 @@ def test_shrinking_is_said(tmp_path, clip):
 
 def test_bad_clips_leave_nothing_behind(tmp_path, clip):
     (tmp_path / "bad.wav").write_bytes(b"no sound")
-    with pytest.raises(audio.AudioError, match="is not sound"):
-        new_study.create(StudyFolder(tmp_path / "study"), [clip, tmp_path / "bad.wav"])
+    audio.write(tmp_path / "short.wav", 0.1 * np.ones(8000, np.float32), 8000)
+    for bad, said in (
+        ("bad.wav", "is not sound"),
+        ("short.wav", "is 1.00 s long; give a clip of at least 2 s"),
+    ):
+        with pytest.raises(audio.AudioError, match=said):
+            new_study.create(StudyFolder(tmp_path / "study"), [clip, tmp_path / bad])
     assert not (tmp_path / "study").exists()
 
 
