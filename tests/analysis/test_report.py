@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from analysis import figures, plots, report, responses, wording
+from analysis import figures, plots, report, responses, statistics, wording
 from analysis.report import ReportError, ReportFacts
 from analysis.stimuli import Panel
 
@@ -237,8 +237,11 @@ def test_a_sound_that_cannot_be_played_is_told(tmp_path, founding, quick, name, 
 
 
 @pytest.mark.parametrize("truth", ["fake", "real"])
-def test_a_study_of_one_kind_of_clip_has_a_report(tmp_path, founding, truth):
+def test_a_study_of_one_kind_of_clip_has_charts_and_a_report(tmp_path, founding, monkeypatch, truth):
     frame = responses.load(founding[founding["truth"] == truth].drop(columns="repeat"))
+    drawn = figures.everything(frame, statistics.evaluate(frame))
+    assert all(plots.render(figure.draw()).startswith("<svg") for figure in drawn)
+    monkeypatch.setattr(figures, "everything", lambda frame, results: [])
     text = Page(report.write(frame, tmp_path / "report").read_text(encoding="utf-8")).text
     assert "cannot be said" in text
 
