@@ -1,6 +1,6 @@
 """The analysis of a listening study: answers in, results, tables, charts and a report out.
 
-`load` gives the validated frame, `analysis.statistics.evaluate` its results, `analysis.report.write` the page.
+`load` gives the validated frame, `analysis.statistics.evaluate` results, `analysis.report.write` the page.
 """
 
 from analysis.responses import ResponsesError, founding, load

@@ -15,10 +15,10 @@ CLIPS = "clips"
 INCOMPLETE = "listeners who did not judge every clip"
 UNPLAYED = "answers given without playing the clip"
 PLAYS = "plays per answer, median"
-RESPONSE = "response time, median"
+RESPONSE = "response time in seconds, median"
 HASTY = "answers within 2 seconds"
 REPEATED = "hidden repeats judged as before"
-ORDER = "order of the clips"
+ORDER = "different orders of the clips"
 HASTY_SECONDS = 2.0
 
 

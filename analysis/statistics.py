@@ -19,8 +19,9 @@ from analysis.stimuli import Panel
 TRUTH, BACKENDS, MODES, EPOCHS, SETS = "truth", "backends", "modes", dose.FAMILY, "sets"
 MIXED, ORDER, EQUIVALENCE = "mixed models", "order", "equivalence"
 MIN_ORIGINALS_EQUIVALENCE = 10
-NOT_FITTED = (
-    "this version fits no crossed mixed models; the tests on clip means, where given, stand in "
+NOT_FITTED = "this version fits no crossed mixed models"
+STAND_IN = (
+    f"{NOT_FITTED}; the tests on clip means, where given, stand in "
     "(simulated type-I error .04 to .06 at 24 listeners)"
 )
 
@@ -135,15 +136,15 @@ def _not_fitted(first: pd.DataFrame, panel: Panel) -> list[Result]:
             MIXED,
             "hierarchical signal detection",
             "probit GLMM, crossed listeners and clips",
-            few(8) or NOT_FITTED,
+            few(8) or STAND_IN,
         ),
         (
             MIXED,
             "musicality by group",
             "LMM, crossed listeners and clips, Satterthwaite df",
-            few(2) or NOT_FITTED,
+            few(2) or STAND_IN,
         ),
-        (MIXED, "musicality as ordered answers", "cumulative-link mixed model", few(5) or NOT_FITTED),
+        (MIXED, "musicality as ordered answers", "cumulative-link mixed model", few(5) or STAND_IN),
         (MIXED, "intraclass correlation", "variance components of the LMM", few(3) or NOT_FITTED),
         (
             ORDER,
