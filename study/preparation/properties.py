@@ -46,6 +46,8 @@ FORMAT = (
     Property("name length", "", _REBUILD),
     Property("permissions", "", _REBUILD),
 )
+# Drawn at random at each build, so that a separation without significance is no hint of anything.
+ORDER = Property("order of names", "", "build again: ids are drawn anew")
 _BAND = "lower stimuli.bandwidth (or stimuli.rate) to what the poorer clips carry"
 # Of the sound: may differ from clip to clip, but not by whether a clip is real.
 CONTENT = (
@@ -59,7 +61,7 @@ CONTENT = (
     Property("bandwidth", "Hz", _BAND),
     Property("noise floor", "dBFS", "use sources and imports of like recording quality"),
     Property("clipped samples", "", "use sources that do not clip"),
-    Property("order of names", "", "build again: ids are drawn anew"),
+    ORDER,
 )
 _COMPRESSED = Property("file size", "bytes", 'set stimuli.format = "wav": compressed sizes follow the music')
 
@@ -111,8 +113,8 @@ def measure_content(file: Path) -> dict[str, float]:
         "offset": round(_decibels(abs(samples.mean())), 1),
         "leading silence": round(before / rate, 3),
         "trailing silence": round(after / rate, 3),
-        "roll-off": round(float(frequencies[np.searchsorted(share, 0.99)])),
-        "bandwidth": round(float(frequencies[filled[-1]])),
+        "roll-off": _rounded(frequencies[np.searchsorted(share, 0.99)]),
+        "bandwidth": _rounded(frequencies[filled[-1]]),
         "noise floor": round(_decibels(np.percentile(np.sqrt(np.mean(frames**2, axis=1)), 5)), 1),
         "clipped samples": float(np.sum(np.abs(samples) >= 1 - 2**-15)),
         "file size": float(file.stat().st_size),
@@ -144,6 +146,11 @@ def chunks(file: Path) -> str:
                 found.append(f"block{kind}")
             place += 4 + length
     return " ".join(found)
+
+
+def _rounded(frequency: float) -> float:
+    """To 50 Hz: finer differences are those of the music."""
+    return 50.0 * round(float(frequency) / 50)
 
 
 def _decibels(amplitude: float) -> float:

@@ -169,6 +169,12 @@ def test_one_kind_of_clip_is_nothing_to_tell_apart(tmp_path):
     assert found.notes() == ["UMG: all clips are fake: there is nothing to tell apart"]
 
 
+def test_one_real_clip_among_few_gives_no_hints(tmp_path):
+    found = audit.run({"VAR": clean_set(tmp_path, reals=1, fakes=4)})
+    assert found.separations == []
+    assert found.classifications[0].accuracy is None
+
+
 def test_tables_are_written_for_the_owner_alone(tmp_path):
     (tmp_path / "clips").mkdir()
     found = audit.run({"UMG": clean_set(tmp_path / "clips")})

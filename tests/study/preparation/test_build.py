@@ -88,6 +88,17 @@ def test_the_key_is_for_its_owner_alone_and_files_for_all(new_study):
     assert stat.S_IMODE(folder.private.stat().st_mode) == 0o700
 
 
+def test_flac_sets_and_what_the_store_is_told(new_study):
+    form = '[stimuli]\nseconds = 1.0\ntrim = 0.1\nformat = "flac"\nrepeats = 1\n'
+    folder = new_study(stimuli=form, listening='[listening]\npractice = 1\norder = "fixed"\n')
+    built(folder)
+    assert {file.suffix for file in folder.sets.rglob("*.*")} == {".flac"}
+    store = Store.for_folder(folder)
+    told = store.build()
+    store.close()
+    assert (told.file_format, told.repeats, len(told.practice), told.seed) == ("flac", 1, 1, 7)
+
+
 def test_ids_are_drawn_and_do_not_follow_from_the_seed(new_study):
     one, two = new_study("one"), new_study("two")
     ids = [{row["stimulus_id"] for row in key_of(folder)} for folder in (one, two) if built(folder)]
