@@ -67,7 +67,7 @@ def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -
     at `out` is replaced in one step. Raises ReportError where `out` is a file or holds anything else, and
     where a sound file of `facts` is missing or of an unknown kind.
     """
-    facts, out = facts or ReportFacts(), Path(out)
+    facts, out = facts or ReportFacts(), Path(out).resolve()
     _check_place(out)
     frame = frame if "repeat" in frame else responses.load(frame)
     results = statistics.evaluate(frame)
