@@ -4,8 +4,6 @@ Samples are float32, full scale is 1.0, shape [n] for one channel and [channels,
 never changed silently: what is written is what the array holds, and what is read is what the file holds.
 """
 
-import hashlib
-import os
 import struct
 import warnings
 from dataclasses import dataclass
@@ -15,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import soxr
+
+from caw import atomic
 
 READABLE = "WAV, FLAC, OGG, AIFF or MP3"
 SHORTEST = 0.01  # seconds; anything shorter is a broken file, not a clip
@@ -147,12 +147,6 @@ def rms_db(samples) -> float:
     return _decibels(np.sqrt(np.mean(samples**2)) if samples.size else 0.0)
 
 
-def file_sha256(path) -> str:
-    """SHA-256 of the file's bytes, in hex."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _open(path) -> soundfile.SoundFile:
     path = Path(path)
     if path.is_dir():
@@ -276,15 +270,7 @@ def _decibels(amplitude) -> float:
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        atomic.write(path, content)
     except OSError as error:
         raise AudioError(f"{path}: cannot be written ({error.strerror}); nothing was left behind") from None
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from caw import audio, command_line
+from caw import atomic, audio, command_line
 from caw.config import preset as named_preset
 
 app = typer.Typer(
@@ -58,7 +58,7 @@ def train(
 
     settings = named_preset(preset, epochs=epochs, seed=seed, device=device, rate=rate)
     samples, clip_rate = audio.read(clip, start=start, seconds=seconds)
-    source = {"file": clip.name, "sha256": audio.file_sha256(clip), "start": start, "seconds": seconds}
+    source = {"file": clip.name, "sha256": atomic.sha256(clip), "start": start, "seconds": seconds}
     with _Bar() as bar:
         run = train_run(
             samples, clip_rate, out, settings=settings, source=source, resume=resume, progress=bar.show

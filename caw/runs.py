@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
-from caw import adversarial, cascade, flow
+from caw import adversarial, atomic, cascade, flow
 from caw.config import FlowSettings, Settings, SettingsError, from_json
 from caw.pyramid import Signal
 
@@ -31,34 +30,14 @@ class RunError(ValueError):
     """A run folder is missing, incomplete, damaged or made from another clip or settings."""
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write beside `path`, flush to disk, then rename: never a partial file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
 def write_json(path: Path, record: dict[str, Any]) -> None:
     """`record` as readable JSON, atomically."""
-    write_atomic(path, (json.dumps(record, indent=2) + "\n").encode())
+    atomic.write(path, json.dumps(record, indent=2) + "\n")
 
 
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
     """Named tensors as safetensors, atomically."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    atomic.write(path, save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}))
 
 
 def scale_file(index: int) -> str:

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from caw import runs
+from caw import atomic, runs
 from caw.audio import resample
 from caw.cascade import pyramid_of
 from caw.config import Settings, from_json, to_json
 from caw.pyramid import scale_rates
-from caw.trainers import trainer_for
+from caw.trainers import Trainer, trainer_for
 
 SHORTEST = 2.0  # seconds
 DEFAULT_RATE = 16000  # Hz
@@ -147,7 +147,7 @@ def _train_scales(
         trainer = trainer_for(signals, rates, scales, settings)
         epoch = 0
         if checkpoint and checkpoint["trainer"]:
-            trainer.load_state_dict(checkpoint["trainer"])
+            _restore(trainer, checkpoint["trainer"], folder)
             epoch = checkpoint["epoch"]
         checkpoint = None
         saved = time.monotonic()
@@ -188,7 +188,7 @@ def _write_checkpoint(folder, scale, epoch, scales, trainer, losses, clock) -> N
     }
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    runs.write_atomic(folder / runs.CHECKPOINT, buffer.getvalue())
+    atomic.write(folder / runs.CHECKPOINT, buffer.getvalue())
 
 
 def _read_checkpoint(folder: Path) -> dict[str, Any] | None:
@@ -201,6 +201,15 @@ def _read_checkpoint(folder: Path) -> dict[str, Any] | None:
         raise runs.RunError(f"{path} cannot be read: delete it to train the run again") from error
 
 
+def _restore(trainer: Trainer, state: dict[str, Any], folder: Path) -> None:
+    try:
+        trainer.load_state_dict(state)
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise runs.RunError(
+            f"{folder / runs.CHECKPOINT} was written by another version: delete {folder} to train again"
+        ) from error
+
+
 class _Losses:
     """losses.jsonl, cut back to the checkpoint's line on resume so that no step stands twice."""
 
@@ -209,7 +218,7 @@ class _Losses:
         self.lines = lines
         self.pending: list[str] = []
         kept = path.read_text().splitlines()[:lines] if path.exists() else []
-        runs.write_atomic(path, "".join(f"{line}\n" for line in kept).encode())
+        atomic.write(path, "".join(f"{line}\n" for line in kept))
 
     def add(self, record: dict[str, Any]) -> None:
         self.pending.append(json.dumps(record))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from caw import command_line
 from study.folder import StudyFolder
 
 app = typer.Typer(
@@ -180,51 +178,7 @@ def _address(host: str, port: int) -> str:
 
 def main() -> None:
     """Run the command; what a user can mend is one line on stderr and exit code 2."""
-    try:
-        code = app(standalone_mode=False)  # typer gives 130 for Ctrl-C
-    except KeyboardInterrupt:
-        code = 130
-    except Exception as error:
-        code = _explain(error)
-    if code == 130:
-        _quit("interrupted; the same command goes on where it stopped", 130)
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def _explain(error: Exception) -> int:
-    """One line for an error that a user can mend; any other is raised again, as it is a fault of ours."""
-    from study.preparation.audit import LeakError
-
-    if isinstance(error, typer.Exit):
-        return error.exit_code
-    if isinstance(error, typer.Abort):
-        return 130
-    if isinstance(error, LeakError):
-        _quit(str(error), 1)
-    if type(error).__name__ == "NoArgsIsHelpError":
-        print(error.format_message())
-        return 2
-    if hasattr(error, "format_message"):  # a fault in the command line itself
-        _quit(f"{error.format_message().rstrip('.')}; see study --help", 2)
-    if isinstance(error, BrokenPipeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    if isinstance(error, OSError):
-        mend = (
-            "free some space and run the command again" if error.errno in _FULL else "check path and rights"
-        )
-        _quit(f"{error.filename or 'a file'}: {error.strerror or error}; {mend}", 2)
-    if isinstance(error, ValueError):
-        _quit(str(error), 2)
-    raise error
-
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-def _quit(message: str, code: int) -> None:
-    print("study: " + " ".join(message.split()), file=sys.stderr)
-    sys.exit(code)
+    command_line.run(app, "study", goes_on="the same command goes on where it stopped")
 
 
 if __name__ == "__main__":

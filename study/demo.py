@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from caw import audio
+from caw import atomic, audio
 from study import design
 from study.folder import FolderError, StudyFolder
 from study.preparation import new_study
@@ -35,6 +35,6 @@ def _require_same(folder: StudyFolder, clip: Path | None) -> None:
     sources = [folder.path / source.file for source in design.load(folder.path).sources]
     if not clip.is_file():
         raise audio.AudioError(f"{clip}: no such file; check the name")
-    if audio.file_sha256(clip) not in [audio.file_sha256(file) for file in sources if file.is_file()]:
+    if atomic.sha256(clip) not in [atomic.sha256(file) for file in sources if file.is_file()]:
         told = f"{folder.path}: holds the study of another clip than {clip.name}"
         raise FolderError(f"{told}; choose another folder with --dir, or delete this one")

@@ -13,7 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from study import atomic, design
+from caw import atomic
+from study import design
 from study.design import Design
 from study.folder import StudyFolder
 from study.preparation import blinding

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 from rich.table import Table
 
-from study import atomic, design
+from caw import atomic
+from study import design
 from study.folder import StudyFolder
 from study.preparation.progress import spoken
 

@@ -17,7 +17,7 @@ import numpy as np
 from rich.box import SIMPLE
 from rich.table import Table
 
-from study import atomic
+from caw import atomic
 from study.preparation import separation
 from study.preparation.properties import ORDER, contents_for, formats_for, measure_content, measure_format
 
@@ -26,8 +26,10 @@ HINT = 0.1  # a perfect separation with a p above it says nothing, as of one rea
 _COLUMNS = ("set", "property", "kind", "real", "fake", "auc", "p", "p_holm", "verdict", "mend")
 
 
-class LeakError(Exception):
+class LeakError(ValueError):
     """A property of the files tells real from fake: such sets must not be heard."""
+
+    exit_code = 1
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from caw import audio
-from study import atomic
+from caw import atomic, audio
 from study.design import Design
 from study.folder import StudyFolder
 from study.preparation import audit, blinding, stimuli

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from study import atomic
+from caw import atomic
 from study.folder import StudyFolder
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz23456789"

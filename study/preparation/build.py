@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from caw import audio
-from study import atomic, design
+from caw import atomic, audio
+from study import design
 from study.design import Design
 from study.folder import StudyFolder
 from study.preparation import backends, blinded_sets, blinding, plan

@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from caw import audio
-from study import atomic
+from caw import atomic, audio
 from study.design import LONGEST_DEFAULT_PASSAGE, Design, DesignError, KeyPath, Source
 from study.folder import StudyFolder
 from study.preparation import backends

@@ -12,8 +12,8 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from caw import audio
-from study import atomic, design
+from caw import atomic, audio
+from study import design
 from study.design import Set, Stimuli
 from study.folder import FolderError, StudyFolder
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from caw import audio
-from study import atomic
+from caw import atomic, audio
 from study.folder import StudyFolder
 
 COLUMNS = (

@@ -6,7 +6,7 @@ import csv
 
 import streamlit as st
 
-from caw.audio import file_sha256
+from caw.atomic import sha256
 from study.room.served import Served
 from study.room.store import Listener
 
@@ -28,7 +28,7 @@ def show_debrief(study: Served, person: Listener) -> None:
 def score(study: Served, name: str) -> tuple[int, int, int] | None:
     """(right verdicts, clips, fakes taken for real) of one listener; None without the sealed key."""
     build = study.store.build()
-    if not study.folder.key.is_file() or file_sha256(study.folder.key) != build.key_sha256:
+    if not study.folder.key.is_file() or sha256(study.folder.key) != build.key_sha256:
         return None
     with study.folder.key.open(newline="", encoding="utf-8") as file:
         truth = {(row["set"], row["stimulus_id"]): row["truth"] for row in csv.DictReader(file)}

@@ -12,7 +12,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from caw import audio
+from caw import atomic, audio
 
 RATE = 16000
 
@@ -227,7 +227,7 @@ def test_what_is_written_is_read_again(tmp_path, suffix, subtype, step):
     assert rate == RATE
     assert np.abs(again - clip).max() <= step
     audio.write(tmp_path / f"b.{suffix}", again, RATE, subtype=subtype)
-    assert audio.file_sha256(tmp_path / f"a.{suffix}") == audio.file_sha256(tmp_path / f"b.{suffix}")
+    assert atomic.sha256(tmp_path / f"a.{suffix}") == atomic.sha256(tmp_path / f"b.{suffix}")
 
 
 def test_a_written_wav_holds_a_format_and_sound_only(tmp_path):
@@ -258,7 +258,7 @@ def test_refuses_to_write_what_it_would_have_to_change(tmp_path, name, samples, 
 def test_a_failing_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     path = tmp_path / "a.wav"
     audio.write(path, tone(), RATE)
-    before = audio.file_sha256(path)
+    before = atomic.sha256(path)
 
     def full(descriptor):
         raise OSError(28, "No space left on device")
@@ -268,7 +268,7 @@ def test_a_failing_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
         audio.write(path, tone(hz=880), RATE)
     one_line(error)
     assert list(tmp_path.iterdir()) == [path]
-    assert audio.file_sha256(path) == before
+    assert atomic.sha256(path) == before
 
 
 def test_levels():

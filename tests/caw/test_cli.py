@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from caw import audio
+from caw import atomic, audio
 from tests.caw.conftest import RATE, tune
 
 
@@ -64,7 +64,7 @@ def test_the_run_records_where_it_came_from(folder):
     assert config["settings"]["epochs"] == 2
     assert config["settings"]["seed"] == 3
     assert config["clip"]["source"]["file"] == "song.wav"
-    assert config["clip"]["source"]["sha256"] == audio.file_sha256(folder / "song.wav")
+    assert config["clip"]["source"]["sha256"] == atomic.sha256(folder / "song.wav")
     assert {"torch", "python", "eureka-study"} <= config["versions"].keys()
 
 

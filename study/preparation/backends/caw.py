@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from caw import audio
-from study import atomic
+from caw import atomic, audio
 from study.preparation.backends import BackendError, Clip, Task, Tell, seed_for
 
 _SECONDS_PER_EPOCH = 1.0  # rough, for the progress bar alone

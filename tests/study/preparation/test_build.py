@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from caw import audio
-from study import atomic
+from caw import atomic, audio
 from study.design import DesignError
 from study.folder import StudyFolder
 from study.preparation import blinded_sets, blinding, build, properties, stimuli
@@ -36,7 +35,7 @@ def check_whole(folder: StudyFolder) -> None:
     files = sorted(file.relative_to(folder.sets) for file in folder.sets.rglob("*") if file.is_file())
     assert [str(file) for file in files] == sorted(f"{row['set']}/{row['stimulus_id']}.wav" for row in rows)
     for row in rows:
-        assert audio.file_sha256(folder.stimulus(row["set"], row["stimulus_id"])) == row["sha256"]
+        assert atomic.sha256(folder.stimulus(row["set"], row["stimulus_id"])) == row["sha256"]
         assert row["truth"] == ("real" if row["backend"] == "original" else "fake")
         assert row["name"] in {entry["name"] for entry in atomic.read_csv(folder.pool_table)}
     store = Store.for_folder(folder)

@@ -7,7 +7,8 @@ import time
 import numpy as np
 import pytest
 
-from study import atomic, design
+from caw import atomic
+from study import design
 from study.design import DesignError
 from study.folder import StudyFolder
 from study.preparation import backends, plan

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from caw import audio
-from study import atomic
+from caw import atomic, audio
 from study.folder import StudyFolder
 from study.preparation.pool import COLUMNS, Pool, PoolError
 
@@ -33,7 +32,7 @@ def test_the_table_says_where_each_clip_came_from(tmp_path):
     (row,) = atomic.read_csv(folder.pool_table)
     assert tuple(row) == COLUMNS
     assert (row["file"], row["backend"], row["epochs"], row["run"]) == ("a.wav", "caw", "100", "riff-100")
-    assert row["sha256"] == audio.file_sha256(folder.pool / "a.wav")
+    assert row["sha256"] == atomic.sha256(folder.pool / "a.wav")
     assert audio.inspect(folder.pool / "a.wav").subtype == "PCM_24"
 
 

@@ -4,7 +4,7 @@ import stat
 
 import pytest
 
-from study import atomic
+from caw import atomic
 
 
 def test_mode_holds_whatever_the_umask(tmp_path):
