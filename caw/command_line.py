@@ -9,6 +9,7 @@ import warnings
 
 import typer
 
+INTERRUPTED = 130
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -21,18 +22,21 @@ def run(app: typer.Typer, name: str, *, goes_on: str) -> None:
     """
     warnings.showwarning = lambda message, *_, **__: _say(name, f"warning: {message}")
     try:
-        code = app(standalone_mode=False)
-    except (KeyboardInterrupt, typer.Abort):
-        _say(name, f"interrupted; {goes_on}")
-        code = 130
+        code = app(standalone_mode=False)  # typer gives 130 for Ctrl-C
+    except KeyboardInterrupt:
+        code = INTERRUPTED
     except Exception as error:
         code = _explain(name, error)
+    if code == INTERRUPTED:
+        _say(name, f"interrupted; {goes_on}")
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _explain(name: str, error: Exception) -> int:
     if isinstance(error, typer.Exit):
         return error.exit_code
+    if isinstance(error, typer.Abort):
+        return INTERRUPTED
     if type(error).__name__ == "NoArgsIsHelpError":
         print(error.format_message())
         return 2
