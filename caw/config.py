@@ -26,7 +26,7 @@ def _at_least(settings: Settings, name: str, low: int) -> None:
 class Settings:
     """What every preset has in common."""
 
-    epochs: int = 1500  # optimiser steps per scale
+    epochs: int = 1000  # optimiser steps per scale
     seed: int = 0  # of the weights, the crops and the noise
     device: str = "auto"  # auto | cpu | cuda
     rate: int | None = None  # Hz of the finest scale; None: the clip's own, at most 16000
@@ -55,9 +55,9 @@ class FlowSettings(Settings):
     frames: int = 250  # frames per second of the first scale: fold = scale rate / frames
     finer_frames: int = 1000  # and of the finer ones
     bands: int = 16  # above the first scale, whose loudness the first scale draws too
-    layers: int = 6  # dilations 1, 2, 4, ... of the first scale: 1 s of receptive field
+    layers: int = 7  # dilations 1, 2, 4, ... of the first scale: 2 s of receptive field
     finer_layers: int = 5  # and of the finer ones: 125 ms (a longer field memorises)
-    crop: float = 4.0  # seconds per training crop of the first scale
+    crop: float = 6.0  # seconds per training crop of the first scale
     finer_crop: float = 2.0
     batch: int = 4  # crops per step
     prediction_order: int = 32  # of the linear prediction that whitens a scale
@@ -66,7 +66,7 @@ class FlowSettings(Settings):
     draw_noise: float = 0.05  # and while drawing
     draw_steps: int = 12  # Heun steps of the first scale
     finer_draw_steps: int = 6
-    variation: float = 0.6  # how far VAR goes back to noise: 0 the clip itself, 1 like UMG
+    variation: float = 0.7  # how far VAR takes the first scale's signal back to noise: 1 wholly
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -13,6 +13,7 @@ the real one (conditioning augmentation, Ho et al. 2022).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -149,6 +150,17 @@ class FlowScale:
         bands = functional.interpolate(lower.bands[None], size=frames, mode="linear")[0]
         return torch.cat([self.frames(wave), bands])
 
+    def shifted(self, frames: Tensor, by: int) -> Tensor:
+        """Frames [C, F] that begin `by` samples (fewer than `fold`) later; the bands keep pace."""
+        fold = self.fold
+        if by == 0 or not len(frames):
+            return frames
+        wave = frames[:fold].T.reshape(-1)
+        wave = functional.pad(wave[by:], (0, by)).view(-1, fold).T
+        bands = frames[fold:]
+        later = torch.cat([bands[:, 1:], bands[:, -1:]], 1)
+        return torch.cat([wave, torch.lerp(bands, later, by / fold)])
+
     def draw(self, lower: Signal | None, samples: int, generator: torch.Generator) -> Signal:
         """A fresh signal of `samples` samples that goes with `lower`."""
         frames = -(-samples // self.fold)
@@ -159,13 +171,23 @@ class FlowScale:
         return self._signal(self._integrate(noise, given, level, 1.0, 0.0), samples, lower)
 
     def vary(self, original: Signal, generator: torch.Generator, strength: float | None = None) -> Signal:
-        """First scale only: the clip taken back towards noise by `strength` in (0, 1] and drawn anew."""
+        """First scale only: the clip's loudness in every band with a new signal under it.
+
+        The signal is taken back towards noise by `strength` in (0, 1] and drawn anew, while the bands
+        are held to the clip's at every step (replacement, as in Song et al. 2021, appendix I.2).
+        """
         strength = self.settings.variation if strength is None else strength
         clean = self.state(original)
         noise = torch.randn(clean.shape, generator=generator).to(clean.device)
         start = (1 - strength) * clean + strength * noise
         given = self.given(None, clean.shape[-1])
-        return self._signal(self._integrate(start, given, 0.0, strength, 0.0), len(original.wave), None)
+
+        def hold(state: Tensor, time: float) -> Tensor:
+            kept = (1 - time) * clean[self.fold :] + time * noise[self.fold :]
+            return torch.cat([state[:, : self.fold], kept[None]], 1)
+
+        state = self._integrate(start, given, 0.0, strength, 0.0, hold)
+        return self._signal(state, len(original.wave), None)
 
     def reconstruct(self, original: Signal, lower: Signal | None) -> Signal:
         """`original` encoded to its noise and drawn from it again, given the lower reconstruction."""
@@ -190,7 +212,16 @@ class FlowScale:
         return Signal(wave, state[self.fold :] if self.first else lower.bands)
 
     @torch.inference_mode()
-    def _integrate(self, start: Tensor, given: Tensor, level: float, time: float, end: float) -> Tensor:
+    def _integrate(
+        self,
+        start: Tensor,
+        given: Tensor,
+        level: float,
+        time: float,
+        end: float,
+        hold: Callable[[Tensor, float], Tensor] = lambda state, time: state,
+    ) -> Tensor:
+        """Follow the velocity from `time` to `end`; `hold` puts back what is known of the state at a time."""
         steps = self.settings.draw_steps if self.first else self.settings.finer_draw_steps
         times = np.linspace(time, end, max(1, math.ceil(steps * abs(time - end))) + 1)
         levels = torch.tensor([level], device=start.device, dtype=torch.float32)
@@ -206,6 +237,7 @@ class FlowScale:
             ahead = x + (then - now) * slope
             # Heun's method; the last step to time 0 is Euler's, which is exact at a clean signal.
             x = ahead if then == 0.0 else x + (then - now) * (slope + velocity(ahead, then)) / 2
+            x = hold(x, then)
         return x[0]
 
 

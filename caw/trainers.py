@@ -54,25 +54,26 @@ class FlowTrainer:
         self.average = copy.deepcopy(self.network)
         whitening = flow.Whitening.of(wave.cpu().numpy(), settings.prediction_order)
         self.scale = flow.FlowScale(rate, lower_rate, self.average, whitening, settings)
-        self.clean = self.scale.state(pyramid[index])
-        self.given = self.scale.given(pyramid[index - 1] if index else None, self.clean.shape[-1])
+        clean = self.scale.state(pyramid[index])
+        given = self.scale.given(pyramid[index - 1] if index else None, clean.shape[-1])
+        # A frame may begin at any sample: one copy of the clip for each place to begin.
+        self.clean = [self.scale.shifted(clean, by) for by in range(self.scale.fold)]
+        self.given = [self.scale.shifted(given, by) for by in range(self.scale.fold)]
         self.optimizer = torch.optim.Adam(
             self.network.parameters(), settings.learning_rate, betas=(0.9, 0.99), fused=wave.is_cuda
         )
         seconds = settings.finer_crop if index else settings.crop
-        self.crop = min(max(1, round(seconds * rate / self.scale.fold)), self.clean.shape[-1])
+        self.crop = min(max(1, round(seconds * rate / self.scale.fold)), clean.shape[-1] - 1)
 
     def step(self, epoch: int) -> dict[str, float]:
         """One optimiser step; returns the loss by name."""
-        settings, generator, device = self.settings, self.generator, self.clean.device
+        settings, generator, device = self.settings, self.generator, self.clean[0].device
         rise = min(1.0, (epoch + 1) / WARM_UP)
         fall = 0.5 * (1 + math.cos(math.pi * epoch / settings.epochs))
         for group in self.optimizer.param_groups:
             group["lr"] = settings.learning_rate * rise * (FINAL_RATE + (1 - FINAL_RATE) * fall)
 
-        last = self.clean.shape[-1] - self.crop
-        starts = torch.randint(0, last + 1, (settings.batch,), generator=generator).tolist()
-        clean, given = self._crops(self.clean, starts), self._crops(self.given, starts)
+        clean, given = self._crops()
         time = torch.sigmoid(torch.randn(settings.batch, generator=generator)).to(device)
         noise = torch.randn(clean.shape, generator=generator).to(device)
         level = torch.rand(settings.batch, generator=generator).to(device) * settings.lower_noise
@@ -108,8 +109,19 @@ class FlowTrainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"])
 
-    def _crops(self, frames: Tensor, starts: list[int]) -> Tensor:
-        return torch.stack([frames[:, s : s + self.crop] for s in starts])
+    def _crops(self) -> tuple[Tensor, Tensor]:
+        """Random crops of the clip and of what is given with them, some with their polarity turned."""
+        settings, fold = self.settings, self.scale.fold
+        last = self.clean[0].shape[-1] - self.crop
+        starts = torch.randint(0, last * fold, (settings.batch,), generator=self.generator).tolist()
+        turned = (2 * torch.randint(0, 2, (settings.batch,), generator=self.generator) - 1).tolist()
+        crops = []
+        for frames in (self.clean, self.given):
+            pieces = [frames[s % fold][:, s // fold : s // fold + self.crop].clone() for s in starts]
+            for piece, sign in zip(pieces, turned, strict=True):
+                piece[:fold] *= sign  # loudness of the bands has no polarity
+            crops.append(torch.stack(pieces))
+        return crops[0], crops[1]
 
     @torch.no_grad()
     def _follow(self, decay: float) -> None:

@@ -10,7 +10,7 @@ from study import design
 from study.folder import FolderError, StudyFolder
 from study.preparation import new_study
 
-EPOCHS = (100, 1000)
+EPOCHS = (100, 700)
 LISTENER = "songwriter"
 SEED = 2022
 TITLE = "Eureka demo"

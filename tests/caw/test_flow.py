@@ -58,6 +58,16 @@ def test_folding_keeps_the_order_of_samples():
     assert frames[:, 0].tolist() == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("by", [0, 1, 3])
+def test_frames_may_begin_at_any_sample(by):
+    scale = scale_of(1000, None)
+    frames = torch.cat([scale.frames(torch.arange(40.0)), torch.arange(10.0)[None]])
+    later = scale.shifted(frames, by)
+    assert later.shape == frames.shape
+    torch.testing.assert_close(later[:4, :-1], scale.frames(torch.arange(40.0)[by:])[:, :9])
+    torch.testing.assert_close(later[4, :-1], torch.arange(9.0) + by / 4)
+
+
 def test_noise_in_the_lower_signal_stays_below_its_nyquist_frequency():
     scale = scale_of(4000, 1000)
     noise = given_noise(scale, 1, 8000, torch.Generator().manual_seed(0))

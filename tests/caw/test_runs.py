@@ -3,6 +3,7 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 
 from caw import runs
 
@@ -41,6 +42,13 @@ def test_paper_variation_keeps_the_first_scale(trained_paper):
     first = trained_paper.scales[0]
     kept = first.vary(trained_paper.pyramid[0], None)
     assert kept is trained_paper.pyramid[0]
+
+
+def test_fast_variation_keeps_the_loudness_of_every_band(trained):
+    original = trained.pyramid[0]
+    varied = trained.scales[0].vary(original, trained._generator(1))
+    torch.testing.assert_close(varied.bands, original.bands)
+    assert not torch.allclose(varied.wave, original.wave, atol=0.01)
 
 
 def test_variation_grows_with_strength(trained, clip):
