@@ -24,7 +24,7 @@ from study.preparation.plan import PRACTICE
 from study.preparation.pool import Pool
 from study.preparation.progress import BuildProgress
 
-_PASSING = (".sets-staging", ".sets-old")
+_STAGING, _OLD = ".sets-staging", ".sets-old"
 _FORM = 1  # raise it when stimuli are shaped in another way than before
 
 
@@ -65,23 +65,23 @@ def ids_in_key(folder: StudyFolder) -> dict[str, list[str]]:
 
 def sweep(folder: StudyFolder) -> None:
     """Remove the folders that a killed build leaves."""
-    for name in _PASSING:
+    for name in (_STAGING, _OLD):
         shutil.rmtree(folder.path / name, ignore_errors=True)
 
 
-def make(
+def prepare(
     folder: StudyFolder,
     design: Design,
     picks: Mapping[str, Sequence[str]],
     pool: Pool,
-    wanted: str,
     progress: BuildProgress,
-) -> Audit:
-    """Make all sets anew, with new ids, from the clips `picks` names.
+) -> tuple[list[dict[str, Any]], Audit]:
+    """Make all sets anew beside the old ones, with new ids, from the clips `picks` names.
 
-    wanted: the recipe, to be recorded. Raises: StimulusError, LeakError; the old sets are untouched then.
+    Returns the rows of their key and their audit; `replace` puts them in place.
+    Raises: StimulusError, LeakError; nothing of the new sets is left then.
     """
-    staging, old = (folder.path / name for name in _PASSING)
+    staging = folder.path / _STAGING
     sweep(folder)
     picks = {name: clips for name, clips in picks.items() if clips}
     try:
@@ -92,6 +92,17 @@ def make(
     except BaseException:
         sweep(folder)  # on a full disk, this is the room to mend it
         raise
+    return rows, findings
+
+
+def replace(
+    folder: StudyFolder, design: Design, rows: Sequence[Mapping[str, Any]], pool: Pool, wanted: str
+) -> None:
+    """Put the prepared sets in the place of the old ones and seal their key.
+
+    rows: of the key, from `prepare`. wanted: the recipe, to be recorded.
+    """
+    staging, old = folder.path / _STAGING, folder.path / _OLD
     if folder.sets.exists():
         folder.sets.rename(old)
     staging.rename(folder.sets)
@@ -104,7 +115,6 @@ def make(
     }
     atomic.write(folder.build_record, json.dumps(record, indent=1) + "\n", mode=0o600)
     shutil.rmtree(old, ignore_errors=True)
-    return findings
 
 
 def _write(

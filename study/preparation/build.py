@@ -72,12 +72,9 @@ def _build(folder: StudyFolder, settings: Design, todo: Plan, store: Any, progre
     pool, recipes = Pool(folder), _recipes(todo)
     wanted = blinded_sets.recipe(settings, todo.picks, recipes)
     made, audit = 0, None
-    if _has_answers(store):
+    if store.has_answers():
         if not blinded_sets.are_current(folder, wanted):
-            told = (
-                f"{folder.path}: listeners have answered, and study.toml or its files are not what was built"
-            )
-            raise BuildError(f"{told}; put them back as they were, or make a new study folder")
+            raise _answered(folder)
     else:
         for note in todo.notes:
             progress.note(f"note: {note}")
@@ -97,7 +94,11 @@ def _build(folder: StudyFolder, settings: Design, todo: Plan, store: Any, progre
                 made += _make(name, task, cost, todo, pool, recipes, progress)
             if sets_cost and not blinded_sets.are_current(folder, wanted, pool):
                 with progress.step(sets_cost, "blind, level and audit the sets"):
-                    audit = blinded_sets.make(folder, settings, todo.picks, pool, wanted, progress)
+                    sets, audit = blinded_sets.prepare(folder, settings, todo.picks, pool, progress)
+                    if store.has_answers():  # given while this build worked: their key must stay
+                        blinded_sets.sweep(folder)
+                        raise _answered(folder)
+                    blinded_sets.replace(folder, settings, sets, pool, wanted)
     return _registered(folder, settings, store, made, audit)
 
 
@@ -118,11 +119,9 @@ def _registered(folder: StudyFolder, settings: Design, store: Any, made: int, au
     return Built(made, audit, stimuli, practice)
 
 
-def _has_answers(store: Any) -> bool:
-    from study.room import builds, schema
-
-    with schema.reading(store.engine) as connection:
-        return builds.has_answers(connection)
+def _answered(folder: StudyFolder) -> BuildError:
+    told = f"{folder.path}: listeners have answered, and study.toml or its files are not what was built"
+    return BuildError(f"{told}; put them back as they were, or make a new study folder")
 
 
 def _recipes(todo: Plan) -> dict[str, str]:

@@ -135,6 +135,11 @@ class Store:
         with reading(self.engine) as connection:
             return newest(connection)
 
+    def has_answers(self) -> bool:
+        """Whether any listener has begun to answer a clip that counts: from then on the sets are fixed."""
+        with reading(self.engine) as connection:
+            return has_answers(connection)
+
     def log_unblinding(self, who: str, reason: str, key_sha256: str) -> None:
         """Records that somebody read the key. Raises StoreError if the key is not the sealed one."""
         with self.engine.begin() as connection:

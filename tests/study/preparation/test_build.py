@@ -52,7 +52,7 @@ def check_whole(folder: StudyFolder) -> None:
 @pytest.fixture
 def answered(monkeypatch):
     """Pretend that listeners have answered."""
-    return lambda: monkeypatch.setattr(build, "_has_answers", lambda store: True)
+    return lambda: monkeypatch.setattr(Store, "has_answers", lambda store: True)
 
 
 def test_a_build_makes_the_sets_and_seals_them(new_study):
@@ -191,6 +191,27 @@ def test_answers_in_the_store_freeze_the_sets(new_study, answer):
     folder.toml.write_text(folder.toml.read_text().replace("trim = 0.1", "trim = 0.2"))
     with pytest.raises(BuildError, match="listeners have answered"):
         built(folder)
+
+
+def test_an_answer_given_while_a_build_works_keeps_its_sets_and_key(new_study, answer, monkeypatch):
+    folder = new_study()
+    built(folder)
+    before, prepare = folder.key.read_bytes(), blinded_sets.prepare
+
+    def answered_meanwhile(*args):
+        prepared = prepare(*args)
+        answer(folder, "Ada", 3)
+        return prepared
+
+    monkeypatch.setattr(blinded_sets, "prepare", answered_meanwhile)
+    text = folder.toml.read_text()
+    folder.toml.write_text(text.replace("trim = 0.1", "trim = 0.2"))
+    with pytest.raises(BuildError, match="listeners have answered"):
+        built(folder)
+    assert folder.key.read_bytes() == before
+    folder.toml.write_text(text)
+    built(folder)
+    check_whole(folder)
 
 
 def test_imports_and_originals_bring_their_facts_into_the_key(new_study, clip):
