@@ -181,8 +181,7 @@ def _make(
                 remark=todo.remarks.get(clip.name),
                 recipe=recipes[clip.name],
             )
-            if row["gain_db"]:
-                progress.note(f"note: {clip.name} exceeded full scale: {row['gain_db']} dB in the pool")
+            _note_lowered(row, progress)
     if due:
         raise BuildError(f"backend {backend} made no {', '.join(due)}; run `study build` again, or mend it")
     return len(task.names)
@@ -210,7 +209,7 @@ def _bring(original: Original, pool: Pool, recipes: dict[str, str], progress: Bu
     with progress.step(_SECONDS_PER_FILE, f"cut {original.name}"):
         passage = original.passage
         samples, rate = audio.read(passage.file, start=original.start, seconds=original.seconds)
-        pool.add(
+        row = pool.add(
             original.name,
             samples,
             rate,
@@ -220,7 +219,13 @@ def _bring(original: Original, pool: Pool, recipes: dict[str, str], progress: Bu
             start=f"{original.start:.3f}",
             recipe=recipes[original.name],
         )
+        _note_lowered(row, progress)
     return 1
+
+
+def _note_lowered(row: dict[str, str], progress: BuildProgress) -> None:
+    if row["gain_db"]:
+        progress.note(f"note: {row['name']} exceeded full scale: {row['gain_db']} dB in the pool")
 
 
 def _sweep(folder: StudyFolder) -> None:
@@ -248,7 +253,7 @@ def _warnings_told(progress: BuildProgress) -> Iterator[None]:
     told: set[str] = set()
 
     def tell(message, category, *_: Any) -> None:
-        kind = str(message).split(" (")[0]
+        kind = str(message).rsplit(" (", 1)[0]  # the file's own name may hold a bracket
         if kind not in told:
             told.add(kind)
             progress.note(f"warning: {message}")

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+import soundfile
 from rich.console import Console
 
 from caw import atomic, audio
@@ -249,6 +250,14 @@ def test_lowering_all_for_one_peak_is_said_loudly(new_study):
 def test_a_clip_above_full_scale_is_noted(new_study):
     _, said = built(new_study(backend="[backend.tiny]\nlevel = 3.0\n"))
     assert "exceeded full scale: -" in said
+
+
+def test_an_original_above_full_scale_is_noted(new_study, clip, tmp_path):
+    samples, rate = audio.read(clip)
+    soundfile.write(tmp_path / "hot.wav", 2 * samples, rate, subtype="FLOAT")  # peaks at 1.4
+    source = '[[source]]\nfile = "../hot.wav"\nepochs = [100, 200]\nclips = 2\nbackend = "tiny"\n'
+    _, said = built(new_study(source=source))
+    assert "note: hot-original-UMG-1 exceeded full scale: -" in said
 
 
 @pytest.mark.parametrize(
