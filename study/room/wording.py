@@ -28,11 +28,9 @@ _OTHER_MINUTES = 4  # welcome, sound check, final questions
 
 
 def clip_count(design: Design) -> int:
-    """How many clips count, hidden repeats included."""
-    return (
-        sum(chosen.fakes + chosen.originals for chosen in design.sets.values())
-        + len(design.sets) * design.stimuli.repeats
-    )
+    """How many clips count, hidden repeats included (at most half of a set, as orders.with_repeats)."""
+    sizes = [chosen.fakes + chosen.originals for chosen in design.sets.values()]
+    return sum(size + min(design.stimuli.repeats, size // 2) for size in sizes)
 
 
 def minutes(design: Design) -> int:
@@ -62,7 +60,7 @@ def welcome(design: Design) -> list[str]:
 
 
 def base_rate(design: Design) -> str:
-    """How many clips are real, by part where all parts agree."""
+    """How many clips are real, by part where all parts agree; a share where hidden repeats come in."""
     shapes = {(chosen.originals, chosen.originals + chosen.fakes) for chosen in design.sets.values()}
     if len(shapes) == 1:
         real, clips = shapes.pop()
@@ -71,6 +69,8 @@ def base_rate(design: Design) -> str:
         real = sum(chosen.originals for chosen in design.sets.values())
         clips = sum(chosen.originals + chosen.fakes for chosen in design.sets.values())
         where = "In all"
+    if design.stimuli.repeats:
+        return f"{where}, about {real / clips:.0%} of the clips are real."
     verb = "is" if real == 1 else "are"
     return f"{where}, {real} of the {clips} clips {verb} real."
 
