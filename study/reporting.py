@@ -60,7 +60,7 @@ def report(
             raise ReportingError(
                 f"{folder.path}: there are no answers yet; invite listeners and wait for them"
             )
-        blinding.read_key(folder, sealed.key_sha256)  # refuse a wrong key before the log says it was opened
+        blinding.require_sealed(folder, sealed.key_sha256)  # before the log says that it was opened
         store.log_unblinding(who or _user(), reason, sealed.key_sha256)
         key = [row for row in blinding.read_key(folder, sealed.key_sha256) if row["set"] != PRACTICE]
         frame = joined(answers, key, remarks(folder, settings))

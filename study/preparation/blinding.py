@@ -81,10 +81,15 @@ def seal(folder: StudyFolder) -> str:
 
 def read_key(folder: StudyFolder, sealed: str) -> list[dict[str, str]]:
     """The key's rows. Raises: BlindingError when it is missing or differs from the one sealed as `sealed`."""
+    require_sealed(folder, sealed)
+    return atomic.read_csv(folder.key)
+
+
+def require_sealed(folder: StudyFolder, sealed: str) -> None:
+    """Raises: BlindingError when the key is missing or its bytes are not those sealed as `sealed`."""
     found = seal(folder)
     if found != sealed:
         told = (
             f"{folder.key}: is not the key that was sealed at build ({found[:12]} instead of {sealed[:12]})"
         )
         raise BlindingError(f"{told}; put the original file back")
-    return atomic.read_csv(folder.key)

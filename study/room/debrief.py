@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-
 import streamlit as st
 
-from caw.atomic import sha256
+from study.preparation import blinding
 from study.room.served import Served
 from study.room.store import Listener
 
@@ -28,10 +26,11 @@ def show_debrief(study: Served, person: Listener) -> None:
 def score(study: Served, name: str) -> tuple[int, int, int] | None:
     """(right verdicts, clips, fakes taken for real) of one listener; None without the sealed key."""
     build = study.store.build()
-    if not study.folder.key.is_file() or sha256(study.folder.key) != build.key_sha256:
+    try:
+        key = blinding.read_key(study.folder, build.key_sha256)
+    except blinding.BlindingError:
         return None
-    with study.folder.key.open(newline="", encoding="utf-8") as file:
-        truth = {(row["set"], row["stimulus_id"]): row["truth"] for row in csv.DictReader(file)}
+    truth = {(row["set"], row["stimulus_id"]): row["truth"] for row in key}
     mine = [row for row in study.store.answers() if row["listener"] == name and not row["repetition"]]
     verdicts = [(row["verdict"], truth[row["set"], row["stimulus_id"]]) for row in mine]
     fooled = sum(verdict == "real" != true for verdict, true in verdicts)
