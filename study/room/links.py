@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
-from pathlib import Path
-from typing import Any
+
+from caw import atomic
+from study.folder import FolderError, StudyFolder
 
 KEY_FILE = "researcher.token"
 
@@ -20,18 +21,22 @@ def researcher_link(base: str, key: str) -> str:
     return f"{base.rstrip('/')}/researcher?key={key}"
 
 
-def researcher_key(folder: Any) -> str:
-    """The researcher's secret of a StudyFolder, made at first, in a file that its owner alone can read."""
-    file: Path = folder.make_private() / KEY_FILE
+def researcher_key(folder: StudyFolder) -> str:
+    """The researcher's secret, made at first, in a file that its owner alone can read.
+
+    Raises: FolderError for a file that holds none, OSError where it cannot be written.
+    """
+    file = folder.make_private() / KEY_FILE
     if not file.exists():
-        draft = file.with_name(f"{KEY_FILE}.{secrets.token_hex(4)}.tmp")
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as text:
-            text.write(secrets.token_hex(16) + "\n")
+        draft = file.with_name(f".{KEY_FILE}.{secrets.token_hex(4)}{atomic.TEMPORARY}")
         try:
+            atomic.write(draft, secrets.token_hex(16) + "\n", mode=0o600)
             os.link(draft, file)  # unlike a rename it never replaces a key that another process just made
         except FileExistsError:
             pass
         finally:
-            draft.unlink()
-    return file.read_text("ascii").strip()
+            draft.unlink(missing_ok=True)
+    key = file.read_text("utf-8").strip()
+    if not key:  # an empty secret would let everybody in
+        raise FolderError(f"{file}: is empty; delete it, and a new researcher's address is made")
+    return key

@@ -14,8 +14,10 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from tiny_study import TITLE, make_tiny_study
 
+from study.folder import FolderError
 from study.room import schema
 from study.room.gate import SOCKET, Gate
+from study.room.links import researcher_key
 from study.room.routes import ROUTES
 from study.room.tone import RATE, tone
 
@@ -108,6 +110,16 @@ def test_the_researchers_key_is_readable_by_its_owner_alone(serving):
     file = serving.folder.private / "researcher.token"
     assert file.stat().st_mode & 0o777 == 0o600
     assert serving.folder.private.stat().st_mode & 0o777 == 0o700
+
+
+def test_an_empty_researchers_key_lets_nobody_in(serving):
+    file = serving.folder.private / "researcher.token"
+    file.write_text("\n")
+    with pytest.raises(FolderError, match="is empty; delete it"):
+        researcher_key(serving.folder)
+    file.unlink()
+    assert len(researcher_key(serving.folder)) == 32
+    assert sorted(serving.folder.private.glob("*researcher*")) == [file]
 
 
 def test_two_studies_on_one_machine_keep_their_cookies_apart(serving, tmp_path, serve):
