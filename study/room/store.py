@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+from study.folder import StudyFolder
 from study.room import answering, export, listeners, schema
 from study.room.answering import Draft, Listening, Saved, StoreError
 from study.room.builds import Build, assign, check, has_answers, newest, random_letters
@@ -39,18 +39,21 @@ class Clip:
 class Store:
     """Opens (and creates) the database at an SQLAlchemy URL, `sqlite:///...` or `postgresql://...`.
 
-    Raises StoreError where it cannot be opened or was written by a newer version.
+    Raises StoreError where it cannot be opened or was written by another version.
     """
 
     def __init__(self, url: str) -> None:
+        shown = "at the given address"  # which is not shown before its password is known
         try:
             shown = sa.make_url(url).render_as_string(hide_password=True)
             self.engine = schema.connect(url)
             found = schema.version(self.engine)
         except (SQLAlchemyError, ImportError) as error:
             reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-            shown = shown if "shown" in locals() else "the given address"
-            raise StoreError(f"cannot open the database {shown}: {reason}") from error
+            mend = "check the study's folder, or STUDY_DATABASE_URL"
+            if isinstance(error, ImportError):
+                mend = "install its driver: pip install 'eureka-study[postgres]'"
+            raise StoreError(f"cannot open the database {shown}: {reason}; {mend}") from error
         if found != schema.SCHEMA_VERSION:
             raise StoreError(
                 f"the database {shown} has schema {found}, this version reads {schema.SCHEMA_VERSION}; "
@@ -58,12 +61,8 @@ class Store:
             )
 
     @classmethod
-    def for_folder(cls, folder: Any) -> Store:
-        """The store of a study folder, given as a path or a StudyFolder."""
-        if not hasattr(folder, "database_url"):
-            from study.folder import StudyFolder
-
-            folder = StudyFolder(Path(folder))
+    def for_folder(cls, folder: StudyFolder) -> Store:
+        """The store of a study folder."""
         return cls(folder.database_url())
 
     def close(self) -> None:

@@ -105,7 +105,7 @@ def test_streamlit_run_finds_the_app():
 
 def test_the_database_address_may_come_from_the_environment(tiny_study, tmp_path, monkeypatch):
     monkeypatch.setenv("STUDY_DATABASE_URL", f"sqlite:///{tmp_path / 'other.sqlite'}")
-    store = Store.for_folder(tiny_study.path)
+    store = Store.for_folder(tiny_study)
     assert store.build() is None
     store.close()
     assert (tmp_path / "other.sqlite").exists()
