@@ -22,6 +22,7 @@ from starlette.routing import Route
 from study.room import theme
 from study.room.answering import Listening
 from study.room.served import served
+from study.room.store import Clip
 from study.room.tone import tone
 
 CLIP = "/clip"
@@ -40,9 +41,7 @@ async def front_page(_request: Request) -> Response:
 
 async def clip(request: Request) -> Response:
     """One clip, whole or in ranges, for the listener whose play key it is; 404 for everybody else."""
-    key = request.path_params["key"]
-    token = request.cookies.get(served().listener_cookie)
-    found = await run_in_threadpool(served().store.clip, key, token)
+    found = await _asked_for(request)
     if found is None:
         return Response(status_code=404)
     return FileResponse(
@@ -50,7 +49,7 @@ async def clip(request: Request) -> Response:
         media_type=f"audio/{found.file_format}",
         headers={
             "cache-control": "private, max-age=3600",
-            "etag": f'"{key}"',
+            "etag": f'"{request.path_params["key"]}"',
             "last-modified": _LAST_MODIFIED,
         },
     )
@@ -58,9 +57,7 @@ async def clip(request: Request) -> Response:
 
 async def heard(request: Request) -> Response:
     """Takes a report of the player and records it; it answers no question and opens no gate."""
-    key = request.path_params["key"]
-    token = request.cookies.get(served().listener_cookie)
-    found = await run_in_threadpool(served().store.clip, key, token)
+    found = await _asked_for(request)
     if found is None:
         return Response(status_code=404)
     body = b""
@@ -84,6 +81,12 @@ async def heard(request: Request) -> Response:
         position_seconds=position,
     )
     return Response(status_code=204)
+
+
+async def _asked_for(request: Request) -> Clip | None:
+    """The clip whose play key stands in the address, where it is the asking listener's own."""
+    token = request.cookies.get(served().listener_cookie)
+    return await run_in_threadpool(served().store.clip, request.path_params["key"], token)
 
 
 async def sound_check(_request: Request) -> Response:
