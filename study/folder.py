@@ -15,6 +15,7 @@ import os
 import re
 from pathlib import Path
 
+PRACTICE = "practice"  # the name of the set that does not count
 STIMULUS_ID = re.compile(r"[a-z2-9]{8}")
 _FORMATS = ("wav", "flac")
 
@@ -51,10 +52,6 @@ class StudyFolder:
     @property
     def sets(self) -> Path:
         return self.path / "sets"
-
-    @property
-    def practice(self) -> Path:
-        return self.sets / "practice"
 
     @property
     def private(self) -> Path:

@@ -16,10 +16,9 @@ import pandas as pd
 from caw import atomic
 from study import design
 from study.design import Design
-from study.folder import StudyFolder
+from study.folder import PRACTICE, StudyFolder
 from study.preparation import blinding
 from study.preparation.material import ORIGINAL
-from study.preparation.plan import PRACTICE
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for a formula at a cell's start
 _TRUTH = ("name", "truth", "backend", "mode", "epochs", "source")

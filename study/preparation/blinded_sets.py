@@ -15,13 +15,12 @@ from typing import Any
 
 from caw import atomic, audio
 from study.design import Design
-from study.folder import StudyFolder
+from study.folder import PRACTICE, StudyFolder
 from study.preparation import audit, blinding, stimuli
 from study.preparation.audit import Audit, Heard
 from study.preparation.backends import seed_for
 from study.preparation.material import ORIGINAL
-from study.preparation.plan import PRACTICE
-from study.preparation.pool import Pool
+from study.preparation.pool import ORIGIN, Pool
 from study.preparation.progress import BuildProgress
 
 _STAGING, _OLD = ".sets-staging", ".sets-old"
@@ -159,15 +158,11 @@ def _write(
         file.chmod(0o644)
         blinding.even_out_times(file)
         facts = pool.rows[clip]
-        row = {
-            name: facts.get(name, "")
-            for name in ("name", "backend", "mode", "epochs", "source", "seed", "run")
-        }
+        row = {name: facts.get(name, "") for name in ("name", *ORIGIN)}
         row |= {"set": set_name, "stimulus_id": stimulus_id, "sha256": atomic.sha256(file)}
         row["truth"] = "real" if facts["backend"] == ORIGINAL else "fake"
         rows.append(row)
-    files = {row["name"]: _file(staging, design, row) for row in rows}
-    levels = stimuli.check_levels(files, form.loudness, target, highest)
+    levels = stimuli.check_levels([_file(staging, design, row) for row in rows])
     told = f"loudness {levels.softest:.2f} to {levels.loudest:.2f} LUFS (spread {levels.spread:.2f} LU)"
     progress.note(f"{told}, highest true peak {levels.highest_peak:.1f} dBTP")
     return rows

@@ -8,28 +8,17 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from caw import atomic
 from study.folder import StudyFolder
+from study.preparation.pool import ORIGIN
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz23456789"
 ID_LENGTH = 8
-KEY_COLUMNS = (
-    "set",
-    "stimulus_id",
-    "name",
-    "truth",
-    "backend",
-    "mode",
-    "epochs",
-    "source",
-    "seed",
-    "run",
-    "sha256",
-)
+KEY_COLUMNS = ("set", "stimulus_id", "name", "truth", *ORIGIN, "sha256")
 STIMULUS_TIME = 946_684_800  # s since 1970: every stimulus file was "changed" at the start of the year 2000
 
 
@@ -37,16 +26,14 @@ class BlindingError(ValueError):
     """The key is missing, or not the one that was sealed."""
 
 
-def new_ids(count: int, taken: Collection[str] = ()) -> list[str]:
-    """Fresh ids from the system's random source, in alphabetical order, none of them in `taken`.
+def new_ids(count: int) -> list[str]:
+    """Fresh ids from the system's random source, in alphabetical order.
 
     They follow from no seed, so nobody who knows the study's settings can compute them.
     """
     ids: set[str] = set()
     while len(ids) < count:
-        made = "".join(secrets.choice(ALPHABET) for _ in range(ID_LENGTH))
-        if made not in taken:
-            ids.add(made)
+        ids.add("".join(secrets.choice(ALPHABET) for _ in range(ID_LENGTH)))
     return sorted(ids)
 
 

@@ -20,12 +20,12 @@ import numpy as np
 from caw import atomic, audio
 from study import design
 from study.design import Design
-from study.folder import StudyFolder
+from study.folder import PRACTICE, StudyFolder
 from study.preparation import backends, blinded_sets, blinding, plan
 from study.preparation.audit import Audit
 from study.preparation.backends import Clip, Task
 from study.preparation.material import ORIGINAL
-from study.preparation.plan import PRACTICE, Original, Plan
+from study.preparation.plan import Original, Plan
 from study.preparation.pool import Pool
 from study.preparation.progress import BuildProgress
 

@@ -12,13 +12,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from study.design import Design, Set
-from study.folder import StudyFolder
+from study.folder import PRACTICE, StudyFolder
 from study.preparation import material
 from study.preparation.backends import Cell, Task, seed_for
 from study.preparation.excerpts import longest_overlap, place_excerpts
 from study.preparation.material import ORIGINAL, Fake, Passage, clip_seconds
-
-PRACTICE = "practice"
 
 
 @dataclass(frozen=True)

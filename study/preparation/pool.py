@@ -11,15 +11,11 @@ import numpy as np
 from caw import atomic, audio
 from study.folder import StudyFolder
 
+ORIGIN = ("backend", "mode", "epochs", "source", "seed", "run")  # how a clip came to be; the key says it too
 COLUMNS = (
     "name",
     "file",
-    "backend",
-    "mode",
-    "epochs",
-    "source",
-    "seed",
-    "run",
+    *ORIGIN,
     "made_at",
     "sha256",
     "start",  # s into the source's file, for originals

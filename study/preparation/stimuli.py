@@ -7,7 +7,7 @@ quantise 16 bits with dither, so that the lowest bits of all clips look alike
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,12 +37,9 @@ class StimulusError(ValueError):
 class Levels:
     """What levelling came to, measured after quantising. Loudness in LUFS, peaks in dBTP."""
 
-    wanted: float
-    target: float  # below `wanted` when peaks asked for it
     loudest: float
     softest: float
     highest_peak: float
-    peak_clip: str  # the clip that the target was lowered for, or that peaks highest
 
     @property
     def spread(self) -> float:
@@ -146,16 +143,17 @@ def quantise(samples: np.ndarray, seed: int) -> np.ndarray:
     return (np.clip(steps, -_FULL_SCALE, _FULL_SCALE - 1) / _FULL_SCALE).astype(np.float32)
 
 
-def check_levels(files: Mapping[str, Path], wanted: float, target: float, peak_clip: str) -> Levels:
-    """Measure the finished files (by clip name) and see that they are alike.
+def check_levels(files: Sequence[Path]) -> Levels:
+    """Measure the finished files and see that they are alike.
 
     Raises: StimulusError when loudness spreads by more than 0.5 LU or a true peak exceeds -1 dBTP.
     """
-    loud, peaks = {}, {}
-    for name, file in files.items():
+    loud, peaks = [], []
+    for file in files:
         samples, rate = soundfile.read(file)
-        loud[name], peaks[name] = loudness(samples, rate), true_peak(samples)
-    levels = Levels(wanted, target, max(loud.values()), min(loud.values()), max(peaks.values()), peak_clip)
+        loud.append(loudness(samples, rate))
+        peaks.append(true_peak(samples))
+    levels = Levels(max(loud), min(loud), max(peaks))
     if levels.spread > WIDEST_SPREAD:
         told = f"loudness spreads by {levels.spread:.2f} LU after quantising"
         raise StimulusError(f"{told}; raise stimuli.loudness, or leave out clips with extreme peaks")

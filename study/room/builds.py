@@ -11,9 +11,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from study.folder import PRACTICE
 from study.room.answering import StoreError
 from study.room.orders import clip_order, set_order, with_repeats
-from study.room.protocol import PRACTICE
 from study.room.schema import answer, build, trial
 
 _TOKEN_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # no 0/o or 1/l: links are sometimes read aloud

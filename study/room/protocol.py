@@ -20,7 +20,6 @@ SCALE = tuple(range(11))  # musicality
 PLAYBACK = ("headphones", "loudspeakers", "built_in")
 MAX_TEXT = 4000  # characters of any text a listener types
 
-PRACTICE = "practice"  # the name of the set that does not count
 FIELDS = ("verdict", "difficulty", "musicality", "inspiring", "inspiring_text", "comment")
 READABLE = {
     "heard": "listen to the clip to the end",

@@ -9,9 +9,8 @@ from functools import lru_cache
 
 from study import design as designs
 from study.design import Design
-from study.folder import FolderError, StudyFolder
+from study.folder import PRACTICE, FolderError, StudyFolder
 from study.room.links import researcher_key
-from study.room.protocol import PRACTICE
 from study.room.store import Store, StoreError
 
 VARIABLE = "EUREKA_STUDY"

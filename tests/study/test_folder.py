@@ -8,7 +8,6 @@ from study.folder import FolderError, StudyFolder
 def test_paths(tmp_path, monkeypatch):
     folder = StudyFolder(tmp_path)
     assert folder.pool_table == tmp_path / "pool" / "pool.csv"
-    assert folder.practice == tmp_path / "sets" / "practice"
     assert folder.key == tmp_path / "private" / "key.csv"
     monkeypatch.delenv("STUDY_DATABASE_URL", raising=False)
     assert folder.database_url() == f"sqlite:///{tmp_path.resolve()}/responses.sqlite"

@@ -7,8 +7,8 @@ import pytest
 from caw import audio
 from study import design
 from study.design import DesignError
+from study.folder import PRACTICE
 from study.preparation import plan
-from study.preparation.plan import PRACTICE
 
 
 def planned(folder) -> plan.Plan:

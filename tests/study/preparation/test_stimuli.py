@@ -126,8 +126,7 @@ def test_dither_has_the_triangular_distribution():
 def test_files_that_differ_in_loudness_or_peak_are_refused(tmp_path):
     for name, level in (("a", 0.1), ("b", 0.12), ("hot", 0.95)):
         audio.write(tmp_path / f"{name}.wav", tone(997, 1, 16000, level), 16000, subtype="PCM_16")
-    files = {name: tmp_path / f"{name}.wav" for name in ("a", "b")}
     with pytest.raises(StimulusError, match=r"spreads by 1\.5\d LU"):
-        stimuli.check_levels(files, -26, -26, "a")
+        stimuli.check_levels([tmp_path / "a.wav", tmp_path / "b.wav"])
     with pytest.raises(StimulusError, match="true peak of -0.4"):
-        stimuli.check_levels({"hot": tmp_path / "hot.wav"}, -26, -26, "hot")
+        stimuli.check_levels([tmp_path / "hot.wav"])
