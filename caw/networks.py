@@ -29,7 +29,7 @@ class DilatedConvolution(nn.Module):
     for d >= 8. Input [B, in, N], output [B, out, N - (kernel - 1) * dilation].
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, dilation: int, fold: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: int, dilation: int, fold: bool = True) -> None:
         super().__init__()
         self.fold = fold and dilation > 1
         self.dilation = dilation
@@ -51,15 +51,20 @@ class DilatedConvolution(nn.Module):
 class Block(nn.Module):
     """Dilated convolution -> normalisation -> LeakyReLU(0.2)."""
 
-    def __init__(
-        self, inputs: int, outputs: int, kernel: int, dilation: int, *, norm: bool, fold: bool
-    ) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: int, dilation: int) -> None:
         super().__init__()
-        self.conv = DilatedConvolution(inputs, outputs, kernel, dilation, fold)
-        self.norm = nn.BatchNorm1d(outputs) if norm else nn.Identity()
+        self.conv = DilatedConvolution(inputs, outputs, kernel, dilation)
+        self.norm = nn.BatchNorm1d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.leaky_relu(self.norm(self.conv(x)), LEAK)
+
+
+def body(channels: int, outputs: int, dilations: tuple[int, ...], kernel: int) -> nn.Sequential:
+    """What generator and critic share: a block for each dilation, and a bare convolution for the last one."""
+    sizes = [1] + [channels] * (len(dilations) - 1)
+    blocks = [Block(a, b, kernel, d) for a, b, d in zip(sizes[:-1], sizes[1:], dilations[:-1], strict=True)]
+    return nn.Sequential(*blocks, DilatedConvolution(channels, outputs, kernel, dilations[-1]))
 
 
 class Generator(nn.Module):
@@ -70,26 +75,10 @@ class Generator(nn.Module):
     the gate: (1, 2, 4, ..., 64, 128) has reach 1020 at kernel 9, a receptive field of 2041.
     """
 
-    def __init__(
-        self,
-        channels: int,
-        dilations: tuple[int, ...],
-        *,
-        kernel: int = 9,
-        norm: bool = True,
-        fold: bool = True,
-    ) -> None:
+    def __init__(self, channels: int, dilations: tuple[int, ...], *, kernel: int = 9) -> None:
         super().__init__()
         self.reach = reach(dilations, kernel)
-        body, last = dilations[:-1], dilations[-1]
-        sizes = [1] + [channels] * len(body)
-        self.body = nn.Sequential(
-            *(
-                Block(a, b, kernel, d, norm=norm, fold=fold)
-                for a, b, d in zip(sizes[:-1], sizes[1:], body, strict=True)
-            ),
-            DilatedConvolution(channels, channels, kernel, last, fold),
-        )
+        self.body = body(channels, channels, dilations, kernel)
         self.content = weight_norm(nn.Conv1d(channels, channels, kernel, padding=kernel // 2))
         self.gate = weight_norm(nn.Conv1d(channels, channels, kernel, padding=kernel // 2))
         self.mix = weight_norm(nn.Conv1d(channels, 1, 1))
@@ -106,26 +95,10 @@ class Critic(nn.Module):
     that short clips train too.
     """
 
-    def __init__(
-        self,
-        channels: int,
-        dilations: tuple[int, ...],
-        *,
-        kernel: int = 9,
-        norm: bool = True,
-        fold: bool = True,
-    ) -> None:
+    def __init__(self, channels: int, dilations: tuple[int, ...], *, kernel: int = 9) -> None:
         super().__init__()
         self.reach = reach(dilations, kernel)
-        body, last = dilations[:-1], dilations[-1]
-        sizes = [1] + [channels] * len(body)
-        self.body = nn.Sequential(
-            *(
-                Block(a, b, kernel, d, norm=norm, fold=fold)
-                for a, b, d in zip(sizes[:-1], sizes[1:], body, strict=True)
-            ),
-            DilatedConvolution(channels, 1, kernel, last, fold),
-        )
+        self.body = body(channels, 1, dilations, kernel)
 
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[-1] <= 2 * self.reach:
