@@ -10,7 +10,7 @@ from rich.table import Table
 from caw import atomic
 from study import design
 from study.folder import StudyFolder
-from study.preparation.progress import spoken
+from study.room.wording import ago
 
 
 def lines(folder: StudyFolder) -> Iterator[str | Table]:
@@ -38,12 +38,7 @@ def lines(folder: StudyFolder) -> Iterator[str | Table]:
     table = Table(title="listeners", title_justify="left")
     for column in ("listener", "stage", "answered", "last seen"):
         table.add_column(column)
+    now = datetime.now(UTC)
     for one in people:
-        table.add_row(one.name, one.stage, f"{one.answered} of {one.total}", _ago(one.last_seen))
+        table.add_row(one.name, one.stage, f"{one.answered} of {one.total}", ago(one.last_seen, now))
     yield table
-
-
-def _ago(moment: datetime | None) -> str:
-    if moment is None:
-        return "never"
-    return f"{spoken(max(0.0, (datetime.now(UTC) - moment).total_seconds()))} ago"

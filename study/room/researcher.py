@@ -12,6 +12,7 @@ from study.room.links import personal_link
 from study.room.listener import style
 from study.room.served import Served, served
 from study.room.store import Progress
+from study.room.wording import ago
 
 QUIET_AFTER = dt.timedelta(hours=24)  # an unfinished listener not seen for so long may have dropped out
 
@@ -93,17 +94,3 @@ def table(people: list[Progress], now: dt.datetime) -> pd.DataFrame:
 def dropped_out(one: Progress, now: dt.datetime) -> bool:
     """Begun, not finished, and not seen for a day."""
     return one.finished_at is None and one.last_seen is not None and now - one.last_seen > QUIET_AFTER
-
-
-def ago(moment: dt.datetime | None, now: dt.datetime) -> str:
-    """How long ago, in the largest unit that fits: "just now", "5 min ago", "3 h ago", "2 days ago"."""
-    if moment is None:
-        return "never"
-    minutes = int((now - moment).total_seconds() // 60)
-    if minutes < 1:
-        return "just now"
-    if minutes < 60:
-        return f"{minutes} min ago"
-    if minutes < 48 * 60:
-        return f"{minutes // 60} h ago"
-    return f"{minutes // (24 * 60)} days ago"

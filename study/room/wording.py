@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import math
 
@@ -108,3 +109,17 @@ def before_part(design: Design, part: int, parts: int, clips: int) -> list[str]:
     if design.listening.tell_base_rate and parts > 1:
         said.append(base_rate(design))
     return said
+
+
+def ago(moment: dt.datetime | None, now: dt.datetime) -> str:
+    """How long ago, in the largest unit that fits: "just now", "5 min ago", "3 h ago", "2 days ago"."""
+    if moment is None:
+        return "never"
+    minutes = int((now - moment).total_seconds() // 60)
+    if minutes < 1:
+        return "just now"
+    if minutes < 60:
+        return f"{minutes} min ago"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h ago"
+    return f"{minutes // (24 * 60)} days ago"

@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from tiny_study import TITLE, make_tiny_study
 
-from study.room import listener, researcher
+from study.room import listener, researcher, wording
 from study.room.protocol import Page
 from study.room.server import PAGES
 
@@ -322,5 +322,5 @@ def test_drop_outs_are_those_not_seen_for_a_day(serving):
 )
 def test_times_read_as_people_say_them(seconds, told):
     now = dt.datetime(2026, 5, 1, tzinfo=dt.UTC)
-    assert researcher.ago(now - dt.timedelta(seconds=seconds), now) == told
-    assert researcher.ago(None, now) == "never"
+    assert wording.ago(now - dt.timedelta(seconds=seconds), now) == told
+    assert wording.ago(None, now) == "never"
