@@ -26,13 +26,13 @@ def run(app: typer.Typer, name: str, *, goes_on: str) -> None:
     except KeyboardInterrupt:
         code = INTERRUPTED
     except Exception as error:
-        code = _explain(name, error)
+        code = _explain(name, error, goes_on)
     if code == INTERRUPTED:
         _say(name, f"interrupted; {goes_on}")
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _explain(name: str, error: Exception) -> int:
+def _explain(name: str, error: Exception, goes_on: str) -> int:
     if isinstance(error, typer.Exit):
         return error.exit_code
     if isinstance(error, typer.Abort):
@@ -48,7 +48,7 @@ def _explain(name: str, error: Exception) -> int:
         return 0
     if isinstance(error, OSError):
         full = error.errno in NO_ROOM
-        mend = "free some space and run the command again" if full else "check path and rights"
+        mend = f"free some space and run the command again; {goes_on}" if full else "check path and rights"
         _say(name, f"{error.filename or 'a file'}: {error.strerror or error}; {mend}")
         return 2
     if isinstance(error, ValueError):

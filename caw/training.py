@@ -24,6 +24,8 @@ from caw.pyramid import scale_rates
 from caw.trainers import Trainer, trainer_for
 
 SHORTEST = 2.0  # seconds
+LOWEST_RATE = 500  # Hz; below it the first scale has nothing to work on
+LARGEST_SEED = 2**53 - 1  # each scale draws with seeds of its own, up to 1000 times as large
 DEFAULT_RATE = 16000  # Hz
 CHECKPOINT_SECONDS = 20.0  # between checkpoints: what a kill costs at most
 PEAK = 0.98  # of the normalised clip
@@ -62,6 +64,9 @@ def train(
     Errors: `runs.RunError` for a clip that cannot be trained on or a folder that does not fit.
     """
     out = Path(out)
+    if settings.seed > LARGEST_SEED:
+        raise runs.RunError(f"seed is {settings.seed}: use a whole number from 0 to {LARGEST_SEED}")
+    runs.choose_device(settings.device)  # refused before there is a folder
     clip, clip_rate, peak = _prepare(samples, rate, settings)
     rates = scale_rates(torch.from_numpy(clip), clip_rate, settings)
     config = {
@@ -92,6 +97,8 @@ def _prepare(samples: np.ndarray, rate: int, settings: Settings) -> tuple[np.nda
         raise runs.RunError(f"samples have shape {samples.shape}: give one channel, [n]")
     if not np.isfinite(samples).all():
         raise runs.RunError("the clip holds NaN or infinite samples: export it again")
+    if rate < LOWEST_RATE:
+        raise runs.RunError(f"the clip has {rate} Hz: give one of {LOWEST_RATE} Hz or more")
     if len(samples) < SHORTEST * rate:
         raise runs.RunError(f"the clip is {len(samples) / rate:.2f} s long: give {SHORTEST:g} s or more")
     clip_rate = min(settings.rate or DEFAULT_RATE, rate)

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import subprocess
@@ -6,8 +7,9 @@ import sys
 import numpy as np
 import pytest
 import soundfile
+import typer
 
-from caw import atomic, audio
+from caw import atomic, audio, command_line
 from tests.caw.conftest import RATE, tune
 
 
@@ -125,3 +127,18 @@ def test_odd_formats_train(tmp_path):
     soundfile.write(tmp_path / "five.wav", five, 8000, subtype="PCM_U8")
     done = caw("train", tmp_path / "five.wav", "--out", tmp_path / "run", "--epochs", 1, "--rate", 1000)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_full_disk_is_told_with_how_to_go_on(capsys, monkeypatch):
+    def no_room():
+        raise OSError(errno.ENOSPC, "No space left on device", "run/clip.safetensors")
+
+    app = typer.Typer()
+    app.command()(no_room)
+    monkeypatch.setattr(sys, "argv", ["caw"])
+    with pytest.raises(SystemExit, match="2"):
+        command_line.run(app, "caw", goes_on="a training goes on with --resume")
+    assert capsys.readouterr().err == (
+        "caw: run/clip.safetensors: No space left on device; "
+        "free some space and run the command again; a training goes on with --resume\n"
+    )

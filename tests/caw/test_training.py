@@ -135,6 +135,21 @@ def test_clips_that_cannot_be_trained_on(samples, message, tiny, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("rate", "changes", "message"),
+    [
+        (100, {}, "the clip has 100 Hz: give one of 500 Hz or more"),
+        (RATE, {"seed": 2**60}, "seed is 1152921504606846976: use a whole number from 0 to"),
+        (RATE, {"device": "cuda"}, "no usable GPU"),
+    ],
+)
+def test_what_cannot_be_trained_leaves_no_folder(rate, changes, message, clip, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(runs.RunError, match=message):
+        train(clip, rate, tmp_path / "run", settings=preset("fast", epochs=1, **changes))
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_shortest_clip_trains_with_both_presets(tiny, tiny_paper, tmp_path):
     clip = tune(2.0)
     for name, settings in (("fast", tiny), ("paper", tiny_paper)):
