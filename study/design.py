@@ -46,8 +46,11 @@ def _plain_name(name: str) -> str:
 
 
 Name = Annotated[str, BeforeValidator(lambda name: _plain_name(name) if isinstance(name, str) else name)]
-Positive = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
+MOST = 10_000  # of anything that is counted: more is a slip of the finger, and would be planned for hours
+Positive = Annotated[int, Field(ge=1, le=MOST)]
+Epochs = Annotated[int, Field(ge=1, le=10_000_000)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Count = Annotated[int, Field(ge=0, le=MOST)]
 Text = Annotated[str, Field(min_length=1)]
 
 
@@ -61,7 +64,7 @@ class Study(_Table):
     """[study]"""
 
     title: Text
-    seed: Annotated[int, Field(ge=0, lt=2**31)]  # every choice of the build and every order follows from it
+    seed: Seed  # every choice of the build and every order follows from it
     contact: str = ""
     language: Literal["en"] = "en"
 
@@ -74,7 +77,7 @@ class Source(_Table):
     start: Annotated[float, Field(ge=0)] = 0.0  # s
     seconds: Annotated[float, Field(gt=0, le=600)] | None = None  # None: to the end, at most 25 s
     modes: Annotated[tuple[Mode, ...], BeforeValidator(_as_tuple)] = ("UMG", "VAR")
-    epochs: Annotated[tuple[Positive, ...], BeforeValidator(_as_tuple)] = ()
+    epochs: Annotated[tuple[Epochs, ...], BeforeValidator(_as_tuple)] = ()
     clips: Positive = 2  # per cell: mode x epochs
     backend: Name = "caw"
 
@@ -98,7 +101,7 @@ class Imported(_Table):
     name: Name = ""  # the file's stem
     backend: Name
     mode: Mode
-    epochs: Positive | None = None
+    epochs: Epochs | None = None
     source: str = ""
     remark: str = ""
 
@@ -112,7 +115,7 @@ class CellFilter(_Table):
     """One entry of a set's `cells`: a clip belongs when it fits all that the entry names."""
 
     source: str | None = None
-    epochs: Positive | None = None
+    epochs: Epochs | None = None
     backend: str | None = None
 
 
@@ -123,7 +126,7 @@ class Set(_Table):
     originals: Count = 2
     imported: Count = 0  # at most so many of the fakes are imported clips
     mode: Mode | None = None  # None: the set's own name
-    seed: Count | None = None  # None: the study's; another one draws other clips
+    seed: Seed | None = None  # None: the study's; another one draws other clips
     cells: Annotated[tuple[CellFilter, ...], BeforeValidator(_as_tuple)] = ()
 
     @model_validator(mode="after")

@@ -147,7 +147,7 @@ def said(error: ValueError, file: Path | None = None) -> tuple[str, str]:
 def _length(design: Design, here: KeyPath, name: str, file: Path) -> float:
     try:
         return audio.inspect(file).seconds
-    except audio.AudioError as error:
+    except ValueError as error:  # AudioError, or a name that no file can bear
         raise design.error((*here, "file"), name, *said(error, file)) from None
 
 

@@ -41,6 +41,8 @@ def test_names_come_from_files_and_are_made_plain(tmp_path):
         ("clips = 2.5\n", 7, "source[1].clips", "is a number; write a whole number"),
         ("clips = true\n", 7, "source[1].clips", "is true or false; write a whole number"),
         ("clips = 0\n", 7, "source[1].clips", "at least 1"),
+        ("clips = 100000000000\n", 7, "source[1].clips", "at most 1000"),
+        ("[listening]\npractice = 100000000000\n", 8, "listening.practice", "at most 1000"),
         ('modes = ["UMG", "X"]\n', 7, "source[1].modes[2]", "one of 'UMG' or 'VAR'"),
         ('modes = ["UMG", "UMG"]\n', 7, "source[1].modes", "names a value twice"),
         ("start = -1\n", 7, "source[1].start", "at least 0"),

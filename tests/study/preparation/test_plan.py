@@ -140,6 +140,7 @@ def test_the_default_passage_is_25_seconds_at_most(new_study, tmp_path):
         (("seconds", "1.1"), "lasts 1.10 s, a stimulus takes 1.2 s with its trim; take a longer passage"),
         (("backend", '"jukebox"'), "there is no backend 'jukebox'; there are: caw, imported, tiny"),
         (("epochs", "[]"), "names no epoch counts; add them"),
+        (("file", '"a\\u0000b"'), 'source[1].file = "a\\u0000b"'),
     ],
 )
 def test_sources_that_cannot_be_used(new_study, clip, change, said):
