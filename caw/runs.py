@@ -122,15 +122,19 @@ class Run:
         """The trained scales, ready to draw."""
         if not self.complete:
             raise RunError(f"{self.folder} is not trained to the end: run caw train again with --resume")
-        device = choose_device(self.settings.device)
+        device = self._device
         return [load_scale(self.folder, self.settings, self.rates, i, device) for i in range(len(self.rates))]
 
     @cached_property
     def pyramid(self) -> list[Signal]:
         """The training clip at every scale."""
         clip = read_tensors(self.folder / CLIP)["clip"]
-        device = choose_device(self.settings.device)
-        return cascade.pyramid_of(clip.to(device), tuple(self.rates), self.settings)
+        return cascade.pyramid_of(clip.to(self._device), tuple(self.rates), self.settings)
+
+    @property
+    def _device(self) -> torch.device:
+        """A run trained on a GPU also draws where there is none."""
+        return choose_device("cpu" if self.settings.device == "cpu" else "auto")
 
     @staticmethod
     def _generator(seed: int) -> torch.Generator:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import hashlib
 import io
@@ -86,7 +87,8 @@ def train(
     if run.complete:
         return run
     with _quick_arithmetic():
-        _train_scales(run, torch.from_numpy(clip), tuple(rates), progress)
+        # a run may go on on another device than it began on
+        _train_scales(dataclasses.replace(run, settings=settings), torch.from_numpy(clip), tuple(rates), progress)
     return runs.load(out)
 
 
@@ -121,7 +123,7 @@ def _open_folder(out: Path, config: dict[str, Any], clip: np.ndarray, resume: bo
             raise runs.RunError(f"{out} was trained on another clip: choose another folder")
         ours, theirs = from_json(config["settings"]), from_json(old["settings"])
         for name, value in vars(theirs).items():
-            if getattr(ours, name, None) != value:
+            if name != "device" and getattr(ours, name, None) != value:
                 raise runs.RunError(
                     f"{out} was begun with {name} {value!r}, not {getattr(ours, name, None)!r}: "
                     "use the same settings or another folder"

@@ -109,6 +109,7 @@ def save(
     listening: Listening | None,
     press: str | None,
     require_heard: bool,
+    digest: str | None,
 ) -> Saved:
     """See store.Store.save."""
     settled = settle(changes)
@@ -133,7 +134,7 @@ def save(
         if changed or final:
             changed_row = {**changed, "revision": row["revision"] + 1}
             if final:
-                changed_row |= {"answered_at": moment} | _stamp(connection)
+                changed_row |= {"answered_at": moment} | _stamp(connection, digest)
             connection.execute(answer.update().where(here).values(**heard, **changed_row))
             connection.execute(
                 revision.insert().values(
@@ -246,12 +247,16 @@ def _next_slot(connection: sa.Connection, listener_id: int) -> int | None:
     ).scalar()
 
 
-def _stamp(connection: sa.Connection) -> dict[str, str]:
-    """Under which version of the program and of the study's design an answer was given."""
-    design = connection.execute(
-        sa.select(build.c.design_digest).order_by(build.c.id.desc()).limit(1)
-    ).scalar_one()
-    return {"app_version": app_version(), "design_digest": design}
+def _stamp(connection: sa.Connection, digest: str | None) -> dict[str, str]:
+    """Under which version of the program and of the study's design an answer was given.
+
+    digest: of the design that is being served; None: that of the newest build.
+    """
+    newest = sa.select(build.c.design_digest).order_by(build.c.id.desc()).limit(1)
+    return {
+        "app_version": app_version(),
+        "design_digest": digest or connection.execute(newest).scalar_one(),
+    }
 
 
 def _insert_once(

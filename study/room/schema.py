@@ -7,7 +7,9 @@ what an id stands for.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import os
 
 import sqlalchemy as sa
 
@@ -234,6 +236,10 @@ def lock(query: sa.Select, connection: sa.Connection) -> sa.Select:
 
 
 def _sqlite(url: str) -> sa.Engine:
+    file = sa.make_url(url).database
+    if file and file != ":memory:":  # it holds every listener's link: readable by its owner alone
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     engine = sa.create_engine(
         url,
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},

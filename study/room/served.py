@@ -58,4 +58,5 @@ def served() -> Served:
     for name, ids in [*build.stimuli.items(), (PRACTICE, build.practice)]:
         for stimulus in ids:
             folder.stimulus(name, stimulus)
+    store.served_digest = build.design_digest
     return Served(folder, design, store, researcher_key(folder))

@@ -42,6 +42,8 @@ class Store:
     Raises StoreError where it cannot be opened or was written by another version.
     """
 
+    served_digest: str | None = None  # of the design that listeners see; a later build does not change it
+
     def __init__(self, url: str) -> None:
         shown = "at the given address"  # which is not shown before its password is known
         try:
@@ -273,6 +275,7 @@ class Store:
             listening=listening,
             press=press,
             require_heard=require_heard,
+            digest=self.served_digest,
         )
 
     def clip(self, play_key: str, token: str | None) -> Clip | None:

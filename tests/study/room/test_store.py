@@ -50,6 +50,15 @@ def test_answers_freeze_the_build_but_not_its_wording(store):
 
 
 @both
+def test_an_answer_keeps_the_design_that_is_served_whatever_is_built_meanwhile(store):
+    ready(store)
+    store.served_digest = "cd" * 32
+    store.register_build(**BUILD | {"design_digest": "ef" * 32})
+    answer_all(store, "Ann", stop=2)
+    assert {row["design_digest"] for row in store.answers()} == {"cd" * 32}
+
+
+@both
 @pytest.mark.parametrize(
     ("change", "told"),
     [
