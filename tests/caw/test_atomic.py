@@ -35,3 +35,10 @@ def test_csv_comes_back_as_it_went(tmp_path):
     atomic.write_csv(tmp_path / "t.csv", ("a", "b"), rows)
     assert atomic.read_csv(tmp_path / "t.csv") == [{"a": 'x,"y"\nz', "b": ""}, {"a": "ü", "b": "3"}]
     assert atomic.read_csv(tmp_path / "none.csv") == []
+
+
+def test_a_place_below_a_file_is_named_as_it_was_given(tmp_path):
+    (tmp_path / "song.wav").write_bytes(b"")
+    with pytest.raises(OSError, match="Not a directory|File exists") as refused:
+        atomic.write(tmp_path / "song.wav" / "x.csv", "")
+    assert refused.value.filename == str(tmp_path / "song.wav" / "x.csv")
