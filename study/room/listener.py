@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from importlib.resources import files
 
 import streamlit as st
+from sqlalchemy.exc import DBAPIError
 
 from study.room import routes, theme, wording
 from study.room.answer_form import answer_form
@@ -28,10 +30,18 @@ def token() -> str | None:
 
 
 def page() -> None:
-    """Shows the listener's next step."""
+    """Shows the listener's next step, or that the database could not take what was given."""
     study = served()
     style()
     watch_connection()
+    try:
+        _step(study)
+    except DBAPIError as error:  # as on a full disk; the browser's next message carries the same answers
+        print(f"not saved: {error.orig}", file=sys.stderr, flush=True)
+        st.error(wording.not_saved(study.design))
+
+
+def _step(study: Served) -> None:
     person = study.store.find(token())
     if person is None:
         st.title("Please open your personal link", anchor=False)
@@ -62,9 +72,10 @@ def _tab(study: Served, person: Listener) -> str | None:
     """This tab's name when it may write. A new tab takes over; an older one finds that it may not."""
     session = st.session_state
     if "tab" not in session:
-        session["tab"] = secrets.token_hex(8)
-        study.store.claim(person.id, session["tab"])
-        return session["tab"]
+        name = secrets.token_hex(8)
+        study.store.claim(person.id, name)
+        session["tab"] = name
+        return name
     return session["tab"] if person.tab == session["tab"] else None
 
 

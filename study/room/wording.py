@@ -28,6 +28,15 @@ _ANSWER_SECONDS = 25  # what judging one clip takes besides hearing it
 _OTHER_MINUTES = 4  # welcome, sound check, final questions
 
 
+def not_saved(design: Design) -> str:
+    """Said where the database could not be written."""
+    whom = design.study.contact or "the person who invited you"
+    return (
+        "**Not saved.** Your last answer could not be stored. What was marked as saved before is safe. "
+        f"Please keep this page open, tell {whom}, and try again in a while."
+    )
+
+
 def clip_count(design: Design) -> int:
     """How many clips count, hidden repeats included (at most half of a set, as orders.with_repeats)."""
     sizes = [chosen.fakes + chosen.originals for chosen in design.sets.values()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+from sqlalchemy.exc import OperationalError
 from streamlit.testing.v1 import AppTest
 from tiny_study import TITLE, make_tiny_study
 
@@ -165,6 +166,25 @@ def test_each_choice_is_saved_when_made_and_comes_back_after_a_reload(ann, servi
     assert not again.segmented_control(key=f"verdict-{slot}").disabled
     again.segmented_control(key=f"verdict-{slot}").set_value("real").run()
     assert serving.store.show(_person(serving).id, slot).fields["difficulty"] is None
+
+
+def test_an_answer_that_the_database_refuses_is_called_not_saved_and_kept(ann, serving, monkeypatch):
+    _to_practice(ann, serving)
+    slot, clip = _clip(serving)
+    _hear(ann, f"player-{slot}", clip)
+
+    def full(*_, **__):
+        raise OperationalError("COMMIT", None, Exception("database or disk is full"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(serving.store), "save", full)
+        ann.segmented_control(key=f"verdict-{slot}").set_value("real").run()
+        assert "Not saved" in ann.error[0].value
+        assert "\u2713 Saved" not in _said(ann)
+    ann.segmented_control(key=f"musicality-{slot}").set_value(7).run()
+    assert not ann.error
+    fields = serving.store.show(_person(serving).id, slot).fields
+    assert (fields["verdict"], fields["musicality"]) == ("real", 7)
 
 
 def test_texts_with_control_characters_settle(ann, serving):
