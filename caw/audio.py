@@ -108,8 +108,7 @@ def write(path, samples, rate, *, subtype="PCM_24") -> None:
     suffix or subtype, and where the file cannot be written.
     """
     path, samples = Path(path), np.asarray(samples)
-    if path.suffix.lower() not in _WRITABLE:
-        raise AudioError(f"{path}: suffix {path.suffix!r} cannot be written; use .wav or .flac")
+    require_writable(path)
     if subtype not in _BITS:
         raise AudioError(f"subtype is {subtype!r}; use one of {', '.join(_BITS)}")
     if samples.ndim not in (1, 2) or samples.size == 0:
@@ -127,6 +126,13 @@ def write(path, samples, rate, *, subtype="PCM_24") -> None:
     _write_whole(path, coded.getvalue())
 
 
+def require_writable(path) -> None:
+    """Raise AudioError unless `write` knows the path's suffix: worth asking before long work."""
+    suffix = Path(path).suffix
+    if suffix.lower() not in _WRITABLE:
+        raise AudioError(f"{path}: suffix {suffix!r} cannot be written; use .wav or .flac")
+
+
 def resample(samples, from_rate, to_rate) -> np.ndarray:
     """Resample [n] or [channels, n] by soxr's HQ filter to exactly round(n * to_rate / from_rate) samples."""
     samples = np.asarray(samples, dtype=np.float32)
@@ -139,12 +145,6 @@ def resample(samples, from_rate, to_rate) -> np.ndarray:
 def peak_db(samples) -> float:
     """Highest absolute sample in dBFS; -inf for silence."""
     return _decibels(np.abs(samples).max(initial=0.0))
-
-
-def rms_db(samples) -> float:
-    """Root mean square in dBFS (a full-scale square wave is 0 dB); -inf for silence."""
-    samples = np.asarray(samples, dtype=np.float64)
-    return _decibels(np.sqrt(np.mean(samples**2)) if samples.size else 0.0)
 
 
 def _open(path) -> soundfile.SoundFile:

@@ -104,6 +104,7 @@ def reconstruct(
     out: Annotated[Path, typer.Option("--out", help="File to write (.wav or .flac).", show_default=False)],
 ) -> None:
     """The training clip as the model redraws it."""
+    audio.require_writable(out)
     model = _load(run)
     samples = model.reconstruct()
     audio.write(out, _within_full_scale(samples, out.name), model.rate)
@@ -138,7 +139,7 @@ def _load(folder: Path):
 def _write_clips(model, out: Path, suffix: str, kind: str, seeds: range, draw) -> None:
     """Draw and write `kind`-SEED.`suffix` for every seed, once the run is known to be whole."""
     if suffix not in ("wav", "flac"):
-        raise audio.AudioError(f"--format is {suffix!r}: use wav or flac")
+        raise audio.AudioError(f"--format is {suffix!r}; use wav or flac")
     if out.exists() and not out.is_dir():
         raise audio.AudioError(f"--out {out} is a file: name a folder")
     for seed in seeds:

@@ -19,7 +19,7 @@ class SettingsError(ValueError):
 def _at_least(settings: Settings, name: str, low: int) -> None:
     value = getattr(settings, name)
     if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise SettingsError(f"{name} is {value!r}: use a whole number of {low} or more")
+        raise SettingsError(f"{name} is {value!r}; use a whole number of {low} or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +39,9 @@ class Settings:
         if self.rate is not None:
             _at_least(self, "rate", 500)
         if self.device not in ("auto", "cpu", "cuda"):
-            raise SettingsError(f"device is {self.device!r}: use auto, cpu or cuda")
+            raise SettingsError(f"device is {self.device!r}; use auto, cpu or cuda")
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise SettingsError(f"learning_rate is {self.learning_rate!r}: use a number above 0")
+            raise SettingsError(f"learning_rate is {self.learning_rate!r}; use a number above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ class FlowSettings(Settings):
         ):
             _at_least(self, name, 1)
         if not 0 < self.variation <= 1:
-            raise SettingsError(f"variation is {self.variation!r}: use a number above 0 and at most 1")
+            raise SettingsError(f"variation is {self.variation!r}; use a number above 0 and at most 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,12 +116,12 @@ PRESETS: dict[str, Settings] = {"fast": FlowSettings(), "paper": AdversarialSett
 def preset(name: str = "fast", **changes: Any) -> Settings:
     """The named preset with some settings changed; None leaves a setting as it is."""
     if name not in PRESETS:
-        raise SettingsError(f"preset is {name!r}: use one of {', '.join(PRESETS)}")
+        raise SettingsError(f"preset is {name!r}; use one of {', '.join(PRESETS)}")
     base = PRESETS[name]
     known = {field.name for field in dataclasses.fields(base)}
     for key in changes:
         if key not in known:
-            raise SettingsError(f"preset {name} has no setting {key!r}: it has {', '.join(sorted(known))}")
+            raise SettingsError(f"preset {name} has no setting {key!r}; it has {', '.join(sorted(known))}")
     return dataclasses.replace(base, **{k: v for k, v in changes.items() if v is not None})
 
 

@@ -60,7 +60,7 @@ def choose_device(name: str) -> torch.device:
     """auto: the GPU where there is one. RunError where `cuda` is asked for and there is none."""
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
-        raise RunError("device is 'cuda' but this machine has no usable GPU: use --device cpu or auto")
+        raise RunError("device is 'cuda' but this machine has no usable GPU; use --device cpu or auto")
     return torch.device("cuda" if available and name != "cpu" else "cpu")
 
 
@@ -100,7 +100,7 @@ class Run:
     def generate(self, seconds: float, *, seed: int = 0) -> np.ndarray:
         """UMG: [round(rate * seconds)] of new music. Same run, seconds and seed: same output."""
         if not (np.isfinite(seconds) and 0.1 <= seconds <= 3600):
-            raise RunError(f"seconds is {seconds!r}: use a length from 0.1 to 3600")
+            raise RunError(f"seconds is {seconds!r}; use a length from 0.1 to 3600")
         return self._finish(cascade.generate(self.scales, seconds, self._generator(seed)))
 
     def vary(self, *, seed: int = 0, strength: float | None = None) -> np.ndarray:
@@ -110,7 +110,7 @@ class Run:
         run's own setting.
         """
         if strength is not None and not 0 < strength <= 1:
-            raise RunError(f"strength is {strength!r}: use a number above 0 and at most 1")
+            raise RunError(f"strength is {strength!r}; use a number above 0 and at most 1")
         return self._finish(cascade.vary(self.scales, self.pyramid, self._generator(seed), strength))
 
     def reconstruct(self) -> np.ndarray:
@@ -121,7 +121,7 @@ class Run:
     def scales(self) -> list[cascade.Scale]:
         """The trained scales, ready to draw."""
         if not self.complete:
-            raise RunError(f"{self.folder} is not trained to the end: run caw train again with --resume")
+            raise RunError(f"{self.folder} is not trained to the end; run caw train again with --resume")
         device = self._device
         return [load_scale(self.folder, self.settings, self.rates, i, device) for i in range(len(self.rates))]
 
@@ -139,7 +139,7 @@ class Run:
     @staticmethod
     def _generator(seed: int) -> torch.Generator:
         if not 0 <= seed < 2**63:
-            raise RunError(f"seed is {seed!r}: use a whole number from 0 to 2^63 - 1")
+            raise RunError(f"seed is {seed!r}; use a whole number from 0 to 2^63 - 1")
         return torch.Generator().manual_seed(seed)
 
     def _finish(self, signal: Signal) -> np.ndarray:
@@ -157,10 +157,10 @@ def load(folder: str | Path) -> Run:
         run = Run(folder, from_json(config["settings"]), config)
         needed = [CLIP] + ([scale_file(i) for i in range(len(config["rates"]))] if run.complete else [])
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, SettingsError) as error:
-        raise RunError(f"{config_file} is damaged ({error}): train the run again") from error
+        raise RunError(f"{config_file} is damaged ({error}); train the run again") from error
     for name in needed:
         if not (folder / name).is_file():
-            raise RunError(f"{folder} lacks {name}: restore it or train the run again")
+            raise RunError(f"{folder} lacks {name}; restore it or train the run again")
     return run
 
 
@@ -169,7 +169,7 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise RunError(f"{path} cannot be read ({error}): restore it or train the run again") from error
+        raise RunError(f"{path} cannot be read ({error}); restore it or train the run again") from error
 
 
 def save_scale(folder: Path, index: int, scale: cascade.Scale) -> None:
@@ -209,4 +209,4 @@ def load_scale(
         )
     except (KeyError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise RunError(f"{path} does not fit {CONFIG} ({reason}): train the run again") from error
+        raise RunError(f"{path} does not fit {CONFIG} ({reason}); train the run again") from error

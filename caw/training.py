@@ -66,7 +66,7 @@ def train(
     """
     out = Path(out)
     if settings.seed > LARGEST_SEED:
-        raise runs.RunError(f"seed is {settings.seed}: use a whole number from 0 to {LARGEST_SEED}")
+        raise runs.RunError(f"seed is {settings.seed}; use a whole number from 0 to {LARGEST_SEED}")
     runs.choose_device(settings.device)  # refused before there is a folder
     clip, clip_rate, peak = _prepare(samples, rate, settings)
     rates = scale_rates(torch.from_numpy(clip), clip_rate, settings)
@@ -88,7 +88,9 @@ def train(
         return run
     with _quick_arithmetic():
         # a run may go on on another device than it began on
-        _train_scales(dataclasses.replace(run, settings=settings), torch.from_numpy(clip), tuple(rates), progress)
+        _train_scales(
+            dataclasses.replace(run, settings=settings), torch.from_numpy(clip), tuple(rates), progress
+        )
     return runs.load(out)
 
 
@@ -96,19 +98,19 @@ def _prepare(samples: np.ndarray, rate: int, settings: Settings) -> tuple[np.nda
     """The clip at the run's rate with peak 0.98, that rate, and the factor back to its own level."""
     samples = np.asarray(samples, dtype=np.float32)
     if samples.ndim != 1:
-        raise runs.RunError(f"samples have shape {samples.shape}: give one channel, [n]")
+        raise runs.RunError(f"samples have shape {samples.shape}; give one channel, [n]")
     if not np.isfinite(samples).all():
-        raise runs.RunError("the clip holds NaN or infinite samples: export it again")
+        raise runs.RunError("the clip holds NaN or infinite samples; export it again")
     if rate < LOWEST_RATE:
-        raise runs.RunError(f"the clip has {rate} Hz: give one of {LOWEST_RATE} Hz or more")
+        raise runs.RunError(f"the clip has {rate} Hz; give one of {LOWEST_RATE} Hz or more")
     if len(samples) < SHORTEST * rate:
-        raise runs.RunError(f"the clip is {len(samples) / rate:.2f} s long: give {SHORTEST:g} s or more")
+        raise runs.RunError(f"the clip is {len(samples) / rate:.2f} s long; give {SHORTEST:g} s or more")
     clip_rate = min(settings.rate or DEFAULT_RATE, rate)
     if clip_rate != rate:
         samples = resample(samples, rate, clip_rate)
     peak = float(np.abs(samples).max())
     if peak < 1e-4:
-        raise runs.RunError(f"the clip is silent (peak {peak:.1e}): choose another passage")
+        raise runs.RunError(f"the clip is silent (peak {peak:.1e}); choose another passage")
     peak /= PEAK
     return np.ascontiguousarray(samples / np.float32(peak)), clip_rate, peak
 
@@ -117,10 +119,10 @@ def _open_folder(out: Path, config: dict[str, Any], clip: np.ndarray, resume: bo
     """A new run folder, or the old one where `resume` asks for it and everything fits."""
     if (out / runs.CONFIG).exists():
         if not resume:
-            raise runs.RunError(f"{out} already holds a run: give --resume to go on, or another folder")
+            raise runs.RunError(f"{out} already holds a run; give --resume to go on, or another folder")
         old = runs.load(out).config
         if old["clip"]["sha256"] != config["clip"]["sha256"]:
-            raise runs.RunError(f"{out} was trained on another clip: choose another folder")
+            raise runs.RunError(f"{out} was trained on another clip; choose another folder")
         ours, theirs = from_json(config["settings"]), from_json(old["settings"])
         for name, value in vars(theirs).items():
             if name != "device" and getattr(ours, name, None) != value:
@@ -130,7 +132,7 @@ def _open_folder(out: Path, config: dict[str, Any], clip: np.ndarray, resume: bo
                 )
         return
     if out.exists() and not out.is_dir():
-        raise runs.RunError(f"{out} is a file: choose another folder")
+        raise runs.RunError(f"{out} is a file; choose another folder")
     out.mkdir(parents=True, exist_ok=True)
     runs.write_tensors(out / runs.CLIP, {"clip": torch.from_numpy(clip)})
     runs.write_json(out / runs.CONFIG, config)
@@ -207,7 +209,7 @@ def _read_checkpoint(folder: Path) -> dict[str, Any] | None:
     try:
         return torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:  # torch names no common error class for a damaged file
-        raise runs.RunError(f"{path} cannot be read: delete it to train the run again") from error
+        raise runs.RunError(f"{path} cannot be read; delete it to train the run again") from error
 
 
 def _restore(trainer: Trainer, state: dict[str, Any], folder: Path) -> None:
@@ -215,7 +217,7 @@ def _restore(trainer: Trainer, state: dict[str, Any], folder: Path) -> None:
         trainer.load_state_dict(state)
     except (KeyError, RuntimeError, ValueError) as error:
         raise runs.RunError(
-            f"{folder / runs.CHECKPOINT} was written by another version: delete {folder} to train again"
+            f"{folder / runs.CHECKPOINT} was written by another version; delete {folder} to train again"
         ) from error
 
 

@@ -25,7 +25,8 @@ def prepare(folder: StudyFolder, clip: Path | None) -> list[str]:
         chosen = clip or bundled
         if folder.toml.exists():
             _require_same(folder, clip)
-            return [f"{folder.path} is there already; what it lacks is built"]
+            held = ", ".join(source.name for source in design.load(folder.path).sources)
+            return [f"{folder.path} holds the study of {held} already; what it lacks is built"]
         return new_study.create(folder, [chosen], title=TITLE, epochs=EPOCHS, seed=SEED)
 
 

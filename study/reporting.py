@@ -59,6 +59,12 @@ def report(
             raise ReportingError(
                 f"{folder.path}: there are no answers yet; invite listeners and wait for them"
             )
+        if sealed.design_digest != settings.digest():
+            told = "study.toml is not the one the study was built and answered with"
+            raise ReportingError(f"{folder.toml}: {told}; put it back, or run `study build {folder.path}`")
+        for name, ids in sealed.stimuli.items():
+            for stimulus_id in ids:
+                folder.stimulus(name, stimulus_id)  # missing files are named before the log says opened
         blinding.require_sealed(folder, sealed.key_sha256)  # before the log says that it was opened
         store.log_unblinding(who or _user(), reason, sealed.key_sha256)
         key = [row for row in blinding.read_key(folder, sealed.key_sha256) if row["set"] != PRACTICE]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 from html import escape
 from importlib.resources import files
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
@@ -98,7 +98,8 @@ class Gate:
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = HTTPConnection(scope)
-        if scope["path"] != SOCKET or not await run_in_threadpool(_known, served(), connection):
+        admitted = scope["path"] == SOCKET and _from_here(connection)
+        if not admitted or not await run_in_threadpool(_known, served(), connection):
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": "not admitted"})
             return
@@ -140,6 +141,12 @@ def _admit(connection: HTTPConnection, path: str) -> Response | None:
         )
         return _told(study, 403, "Please open your personal link", told)
     return None
+
+
+def _from_here(connection: HTTPConnection) -> bool:
+    """Whether this very site opens a socket. Streamlit's own check would ask outside for our address."""
+    origin = connection.headers.get("origin", "")
+    return not origin or urlsplit(origin).netloc == connection.headers.get("host", "")
 
 
 def _known(study: Served, connection: HTTPConnection) -> bool:

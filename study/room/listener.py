@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
+import traceback
 from importlib.resources import files
 
 import streamlit as st
@@ -39,6 +40,9 @@ def page() -> None:
     except DBAPIError as error:  # as on a full disk; the browser's next message carries the same answers
         print(f"not saved: {error.orig}", file=sys.stderr, flush=True)
         st.error(wording.not_saved(study.design))
+    except Exception:  # nobody foresaw it: the log has the details, the browser none
+        print(traceback.format_exc(), file=sys.stderr, flush=True)
+        st.error(wording.failed(study.design))
 
 
 def _step(study: Served) -> None:

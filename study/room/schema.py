@@ -238,7 +238,7 @@ def lock(query: sa.Select, connection: sa.Connection) -> sa.Select:
 def _sqlite(url: str) -> sa.Engine:
     file = sa.make_url(url).database
     if file and file != ":memory:":  # it holds every listener's link: readable by its owner alone
-        with contextlib.suppress(FileExistsError):
+        with contextlib.suppress(OSError):  # there already, or no place: connecting tells
             os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     engine = sa.create_engine(
         url,

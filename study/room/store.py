@@ -52,7 +52,7 @@ class Store:
             found = schema.version(self.engine)
         except (SQLAlchemyError, ImportError) as error:
             reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-            mend = "check the study's folder, or STUDY_DATABASE_URL"
+            mend = "check the study's folder, its disk's room, or STUDY_DATABASE_URL"
             if isinstance(error, ImportError):
                 mend = "install its driver: pip install 'eureka-study[postgres]'"
             raise StoreError(f"cannot open the database {shown}: {reason}; {mend}") from error

@@ -37,6 +37,15 @@ def not_saved(design: Design) -> str:
     )
 
 
+def failed(design: Design) -> str:
+    """Said where something nobody foresaw went wrong."""
+    whom = design.study.contact or "the person who invited you"
+    return (
+        "Something went wrong on our side. What was marked as saved is safe. "
+        f"Please reload this page; if it stays so, tell {whom}."
+    )
+
+
 def clip_count(design: Design) -> int:
     """How many clips count, hidden repeats included (at most half of a set, as orders.with_repeats)."""
     sizes = [chosen.fakes + chosen.originals for chosen in design.sets.values()]

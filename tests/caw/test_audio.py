@@ -273,8 +273,7 @@ def test_a_failing_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
 
 def test_levels():
     assert audio.peak_db(np.array([0.5, -1.0])) == 0
-    assert audio.rms_db(tone(level=1.0)) == pytest.approx(-3.01, abs=0.01)
-    assert audio.peak_db(np.zeros(5)) == audio.rms_db(np.zeros(5)) == audio.rms_db(np.zeros(0)) == -math.inf
+    assert audio.peak_db(np.zeros(5)) == audio.peak_db(np.zeros(0)) == -math.inf
 
 
 @settings(max_examples=30, deadline=None)

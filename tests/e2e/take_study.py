@@ -87,6 +87,7 @@ def main() -> None:
         visit.press("Send and finish")
         shoot("thanks")
         traffic.drain()
+        heard = list(traffic.told)  # what follows is for the researcher's eyes
         desk = Visit(context.new_page()).open(researcher_link(server.base, researcher_key(folder)))
         visit = desk
         shoot("researcher")
@@ -94,13 +95,13 @@ def main() -> None:
     leaks = [
         (secret, where)
         for secret in secrets(folder)
-        for where, told in traffic.told
+        for where, told in heard
         if secret.encode() in told.lower()
     ]
     words = len(secrets(folder))
-    size = sum(len(told) for _, told in traffic.told)
+    size = sum(len(told) for _, told in heard)
     print(f"{taken} clips taken (practice included), {len(store.answers())} answers stored")
-    print(f"{len(traffic.told)} messages, {size} bytes, searched for {words} words: {len(leaks)} found")
+    print(f"{len(heard)} messages, {size} bytes, searched for {words} words: {len(leaks)} found")
     for secret, where in leaks[:10]:
         print(f"LEAK {secret!r} in {where}")
     outside = [

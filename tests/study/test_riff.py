@@ -19,7 +19,7 @@ def test_the_clip_is_25_seconds_of_full_sound():
         samples, rate = audio.read(CLIP)
     assert samples.size == 25 * rate
     assert audio.peak_db(samples) == pytest.approx(-1, abs=0.05)
-    seconds = [audio.rms_db(second) for second in samples.reshape(25, rate)]
+    seconds = [10 * np.log10(np.mean(second**2)) for second in samples.reshape(25, rate)]
     assert min(seconds) > -18, "full to its end"
     assert CLIP.stat().st_size < 2_000_000
 

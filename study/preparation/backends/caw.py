@@ -115,7 +115,7 @@ class CawBackend:
         try:
             return config.preset(name, **changes, epochs=epochs, seed=seed)
         except (config.SettingsError, TypeError) as error:
-            text = str(error).replace(": use", "; use").replace(": it has", "; it has")
+            text = str(error)
             named = [key for key in options if repr(key) in text or text.startswith(f"{key} is")]
             raise BackendError(text, key=named[0] if named else "") from None
 
