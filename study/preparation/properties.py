@@ -52,7 +52,9 @@ _BAND = "lower stimuli.bandwidth (or stimuli.rate) to what the poorer clips carr
 # Of the sound: may differ from clip to clip, but not by whether a clip is real.
 CONTENT = (
     Property("loudness", "LUFS", "build again; see the loudness that the build reports"),
-    Property("true peak", "dBTP", "lower stimuli.loudness"),
+    Property(
+        "true peak", "dBTP", "nothing to mend: at one loudness it belongs to the music; say so in the report"
+    ),
     Property("crest factor", "dB", "nothing to mend: it belongs to the music; mention it in the report"),
     Property("offset", "dBFS", "build again: offsets are removed"),
     Property("leading silence", "s", "raise stimuli.trim, or choose passages that start with sound"),
