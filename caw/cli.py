@@ -88,7 +88,7 @@ def vary(
     n: Count = 1,
     seed: Seed = 0,
     strength: Annotated[
-        float | None, typer.Option(help="How far from the clip, above 0 to 1 (preset fast).")
+        float | None, typer.Option(help="How far from the clip, 0 to 1 (preset fast).")
     ] = None,
     suffix: Suffix = "wav",
 ) -> None:

@@ -66,7 +66,7 @@ class FlowSettings(Settings):
     draw_noise: float = 0.05  # and while drawing
     draw_steps: int = 12  # Heun steps of the first scale
     finer_draw_steps: int = 6
-    variation: float = 0.7  # how far VAR takes the first scale's signal back to noise: 1 wholly
+    variation: float = 0.0  # how far VAR takes the first scale's signal back to noise: 0 keeps it, 1 wholly
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -81,8 +81,8 @@ class FlowSettings(Settings):
             "finer_draw_steps",
         ):
             _at_least(self, name, 1)
-        if not 0 < self.variation <= 1:
-            raise SettingsError(f"variation is {self.variation!r}; use a number above 0 and at most 1")
+        if not 0 <= self.variation <= 1:
+            raise SettingsError(f"variation is {self.variation!r}; use a number from 0 to 1")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -171,12 +171,15 @@ class FlowScale:
         return self._signal(self._integrate(noise, given, level, 1.0, 0.0), samples, lower)
 
     def vary(self, original: Signal, generator: torch.Generator, strength: float | None = None) -> Signal:
-        """First scale only: the clip's loudness in every band with a new signal under it.
+        """First scale only: the clip's own for `strength` 0, as published, or varied.
 
-        The signal is taken back towards noise by `strength` in (0, 1] and drawn anew, while the bands
-        are held to the clip's at every step (replacement, as in Song et al. 2021, appendix I.2).
+        A varied one has the clip's loudness in every band with a new signal under it: the signal is taken
+        back towards noise by `strength`, at most 1, and drawn anew, while the bands are held to the
+        clip's at every step (replacement, as in Song et al. 2021, appendix I.2).
         """
         strength = self.settings.variation if strength is None else strength
+        if strength == 0:
+            return original
         clean = self.state(original)
         noise = torch.randn(clean.shape, generator=generator).to(clean.device)
         start = (1 - strength) * clean + strength * noise

@@ -106,11 +106,11 @@ class Run:
     def vary(self, *, seed: int = 0, strength: float | None = None) -> np.ndarray:
         """VAR: the training clip with its structure kept and its details drawn anew, [n].
 
-        strength (preset fast): in (0, 1], how far the first scale goes back to noise; None: the
-        run's own setting.
+        strength (preset fast): from 0 to 1, how far the first scale goes back to noise before it is drawn
+        again; 0 keeps it as it is, as the published model does; None: the run's own setting.
         """
-        if strength is not None and not 0 < strength <= 1:
-            raise RunError(f"strength is {strength!r}; use a number above 0 and at most 1")
+        if strength is not None and not 0 <= strength <= 1:
+            raise RunError(f"strength is {strength!r}; use a number from 0 to 1")
         return self._finish(cascade.vary(self.scales, self.pyramid, self._generator(seed), strength))
 
     def reconstruct(self) -> np.ndarray:

@@ -38,15 +38,15 @@ def test_weights_load_without_running_code(run):
     assert not list(run.folder.glob("*.pkl"))
 
 
-def test_paper_variation_keeps_the_first_scale(trained_paper):
-    first = trained_paper.scales[0]
-    kept = first.vary(trained_paper.pyramid[0], None)
-    assert kept is trained_paper.pyramid[0]
+def test_variation_keeps_the_first_scale(run):
+    first = run.scales[0]
+    assert first.vary(run.pyramid[0], run._generator(1)) is run.pyramid[0]
+    assert not np.array_equal(run.vary(seed=1), run.vary(seed=2))  # what lies above it is drawn
 
 
 def test_fast_variation_keeps_the_loudness_of_every_band(trained):
     original = trained.pyramid[0]
-    varied = trained.scales[0].vary(original, trained._generator(1))
+    varied = trained.scales[0].vary(original, trained._generator(1), 0.7)
     torch.testing.assert_close(varied.bands, original.bands)
     assert not torch.allclose(varied.wave, original.wave, atol=0.01)
 
