@@ -125,7 +125,7 @@ def test_a_folder_in_use_is_refused(trained, clip):
         (np.zeros(3 * RATE, np.float32), "silent"),
         (np.full(3 * RATE, np.nan, np.float32), "NaN"),
         (np.ones((2, 3 * RATE), np.float32), "one channel"),
-        (tune(1.5), "1.50 s long: give 2 s"),
+        (tune(1.5), "1.50 s long; give 2 s"),
         (np.zeros(0, np.float32), "0.00 s long"),
     ],
 )
@@ -138,8 +138,8 @@ def test_clips_that_cannot_be_trained_on(samples, message, tiny, tmp_path):
 @pytest.mark.parametrize(
     ("rate", "changes", "message"),
     [
-        (100, {}, "the clip has 100 Hz: give one of 500 Hz or more"),
-        (RATE, {"seed": 2**60}, "seed is 1152921504606846976: use a whole number from 0 to"),
+        (100, {}, "the clip has 100 Hz; give one of 500 Hz or more"),
+        (RATE, {"seed": 2**60}, "seed is 1152921504606846976; use a whole number from 0 to"),
         (RATE, {"device": "cuda"}, "no usable GPU"),
     ],
 )

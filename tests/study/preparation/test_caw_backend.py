@@ -118,7 +118,7 @@ def test_a_run_with_a_missing_file_is_one_clear_line(caw_study):
     shutil.rmtree(folder.pool)
     next((folder.models / "riff-2").glob("scale-*")).unlink()
     with pytest.raises(
-        ValueError, match="riff-2 lacks scale-00.safetensors: restore it or train the run again"
+        ValueError, match="riff-2 lacks scale-00.safetensors; restore it or train the run again"
     ):
         build(folder)
 
