@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import scipy.linalg
@@ -251,11 +252,17 @@ def given_noise(scale: FlowScale, batch: int, frames: int, generator: torch.Gene
     """
     if scale.first:
         return torch.zeros(batch, 0, frames)
-    sections = scipy.signal.butter(6, 0.95 * scale.lower_rate / scale.rate, output="sos")
+    sections = _below(scale.lower_rate, scale.rate)
     white = torch.randn(batch, frames * scale.fold, generator=generator).numpy()
     low = torch.from_numpy(scipy.signal.sosfilt(sections, white, axis=-1).astype(np.float32))
     bands = torch.randn(batch, scale.settings.bands, frames, generator=generator)
     return torch.cat([low.view(batch, frames, scale.fold).transpose(1, 2), bands], 1)
+
+
+@lru_cache
+def _below(lower_rate: int, rate: int) -> np.ndarray:
+    """Second-order sections of the low-pass at the lower scale's Nyquist frequency."""
+    return scipy.signal.butter(6, 0.95 * lower_rate / rate, output="sos")
 
 
 def fold_of(settings: FlowSettings, rate: int, *, first: bool) -> int:
@@ -275,12 +282,13 @@ def with_bands(waves: list[Tensor], rates: tuple[int, ...], settings: FlowSettin
     """The pyramid with the clip's bands: log energy above half the first rate, each of mean 0 and variance 1.
 
     The bands are triangles spaced evenly in log frequency up to the Nyquist frequency, measured in
-    16 ms windows `settings.frames` times a second.
+    16 ms windows, one at each of the first scale's frames.
     """
     wave, rate = waves[-1].cpu().double().numpy(), rates[-1]
-    frames = -(-len(waves[0]) // fold_of(settings, rates[0], first=True))
+    fold = fold_of(settings, rates[0], first=True)
+    frames = -(-len(waves[0]) // fold)
     size = max(32, round(0.016 * rate))
-    starts = np.round(np.arange(frames) * rates[0] / settings.frames * rate / rates[0]).astype(int)
+    starts = np.round(np.arange(frames) * fold / rates[0] * rate).astype(int)
     padded = np.pad(wave, (size // 2, size + int(starts[-1]) + size - len(wave)))
     pieces = padded[starts[:, None] + np.arange(size)] * np.hanning(size + 1)[:-1]
     power = np.abs(np.fft.rfft(pieces)) ** 2

@@ -158,6 +158,15 @@ def test_the_shortest_clip_trains_with_both_presets(tiny, tiny_paper, tmp_path):
         assert len(run.vary()) == len(run.reconstruct()) == len(clip)
 
 
+@pytest.mark.parametrize("rate", [500, 650, 800, 999, 1500])
+def test_any_rate_trains_and_draws(rate, clip, tmp_path):
+    settings = preset("fast", epochs=1, channels=4, rate=rate)
+    run = train(clip, RATE, tmp_path / "run", settings=settings)
+    assert run.rate == rate
+    assert len(run.generate(1.0)) == rate
+    assert len(run.vary()) == 3 * rate
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
