@@ -11,6 +11,8 @@ PAPER_SCALES = (
     320, 400, 500, 640, 800, 1000, 1280, 1600, 2000, 2500, 4000, 8000, 10000, 12000, 14400, 16000,
 )  # fmt: skip
 
+SHORTEST_CLIP = 2.0  # seconds that a training needs
+
 
 class SettingsError(ValueError):
     """A setting is unknown, of the wrong kind, or out of range."""

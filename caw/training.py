@@ -20,11 +20,10 @@ import torch
 from caw import atomic, runs
 from caw.audio import resample
 from caw.cascade import pyramid_of
-from caw.config import Settings, from_json, to_json
+from caw.config import SHORTEST_CLIP, Settings, from_json, to_json
 from caw.pyramid import scale_rates
 from caw.trainers import Trainer, trainer_for
 
-SHORTEST = 2.0  # seconds
 LOWEST_RATE = 500  # Hz; below it the first scale has nothing to work on
 LARGEST_SEED = 2**53 - 1  # each scale draws with seeds of its own, up to 1000 times as large
 DEFAULT_RATE = 16000  # Hz
@@ -103,8 +102,8 @@ def _prepare(samples: np.ndarray, rate: int, settings: Settings) -> tuple[np.nda
         raise runs.RunError("the clip holds NaN or infinite samples; export it again")
     if rate < LOWEST_RATE:
         raise runs.RunError(f"the clip has {rate} Hz; give one of {LOWEST_RATE} Hz or more")
-    if len(samples) < SHORTEST * rate:
-        raise runs.RunError(f"the clip is {len(samples) / rate:.2f} s long; give {SHORTEST:g} s or more")
+    if len(samples) < SHORTEST_CLIP * rate:
+        raise runs.RunError(f"the clip is {len(samples) / rate:.2f} s long; give {SHORTEST_CLIP:g} s or more")
     clip_rate = min(settings.rate or DEFAULT_RATE, rate)
     if clip_rate != rate:
         samples = resample(samples, rate, clip_rate)
@@ -127,7 +126,7 @@ def _open_folder(out: Path, config: dict[str, Any], clip: np.ndarray, resume: bo
         for name, value in vars(theirs).items():
             if name != "device" and getattr(ours, name, None) != value:
                 raise runs.RunError(
-                    f"{out} was begun with {name} {value!r}, not {getattr(ours, name, None)!r}: "
+                    f"{out} was begun with {name} {value!r}, not {getattr(ours, name, None)!r}; "
                     "use the same settings or another folder"
                 )
         return

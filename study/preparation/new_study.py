@@ -13,12 +13,12 @@ from pathlib import Path
 from string import Template
 
 from caw import atomic, audio
+from caw.config import SHORTEST_CLIP
 from study import design
 from study.design import Set, Stimuli
 from study.folder import FolderError, StudyFolder
 
 EPOCHS = (1500, 3000)
-SHORTEST = 2.0  # s; what the model can be trained on
 _EXAMPLE = """\
 # [[source]]
 # file = "riff.wav"
@@ -48,8 +48,9 @@ def create(
         raise FolderError(f"{folder.path}: is a file; choose another name for the folder")
     lengths = [audio.inspect(clip).seconds for clip in clips]
     for clip, length in zip(clips, lengths, strict=True):
-        if length < SHORTEST:
-            raise audio.AudioError(f"{clip}: is {length:.2f} s long; give a clip of at least {SHORTEST:g} s")
+        if length < SHORTEST_CLIP:
+            told = f"{clip}: is {length:.2f} s long"
+            raise audio.AudioError(f"{told}; give a clip of at least {SHORTEST_CLIP:g} s")
         audio.read(clip)  # all that could be wrong with it is said now, and not at build
     seconds, notes = stimulus_seconds(lengths), []
     if seconds < Stimuli().seconds:
