@@ -32,10 +32,15 @@ QUIET_DB = -40.0  # dB below the clip's RMS; stretches below it are neither copi
 RHYTHM_LAGS = (0.1, 2.0)  # seconds
 SHORTEST = 0.5  # seconds
 NOISE_SEED = 0
+AT_ONCE = 2048  # windows that are held as spectra; it bounds memory and changes no value
 
 
 class YardstickError(ValueError):
     """Arrays that cannot be measured; the message quotes the value and says the mend."""
+
+
+class TooShortError(YardstickError):
+    """A clip is too short for one measure, though others may still be taken of it."""
 
 
 def evaluate(real, fake, rate) -> dict[str, float]:
@@ -53,7 +58,7 @@ def anchors(real, rate, *, measure=None) -> dict:
     noise as long as the clip. measure: any function of this module that takes (real, fake, rate); the default
     is `frechet`.
     """
-    real = _validated(real, rate, "real")
+    real = validated(real, rate, "real")
     measure, middle = measure or frechet, real.size // 2
     noise = np.random.default_rng(NOISE_SEED).standard_normal(real.size)
     return {"halves": measure(real[:middle], real[middle:], rate), "noise": measure(real, noise, rate)}
@@ -61,12 +66,16 @@ def anchors(real, rate, *, measure=None) -> dict:
 
 def log_mel(x, rate) -> np.ndarray:
     """Log-mel spectrogram [bands, frames] in dB, as the head of this module defines it."""
-    x = _validated(x, rate, "x")
+    x = validated(x, rate, "x")
     size, hop = round(WINDOW * rate), max(1, round(HOP * rate))
-    window = signal.get_window("hann", size).astype(np.float32)
-    frames = np.lib.stride_tricks.sliding_window_view(np.pad(x / _rms(x), size // 2), size)[::hop]
-    power = np.abs(fft.rfft(frames * window, axis=1)) ** 2 / np.sum(window**2)
-    return 10 * np.log10(_mel_bands(size, rate) @ power.T + 10 ** (FLOOR_DB / 10))
+    window, bands = signal.get_window("hann", size).astype(np.float32), _mel_bands(size, rate)
+    frames = np.lib.stride_tricks.sliding_window_view(np.pad(x / rms(x), size // 2), size)[::hop]
+    pieces = []
+    for first in range(0, len(frames), AT_ONCE):  # a long clip's spectra would not fit into memory
+        spectra = fft.rfft(frames[first : first + AT_ONCE] * window, axis=1)
+        power = np.abs(spectra) ** 2 / np.sum(window**2)
+        pieces.append(10 * np.log10(bands @ power.T + 10 ** (FLOOR_DB / 10)))
+    return np.concatenate(pieces, axis=1)
 
 
 def frechet(real, fake, rate, *, patch_seconds=0.13) -> float:
@@ -78,10 +87,10 @@ def frechet(real, fake, rate, *, patch_seconds=0.13) -> float:
     on the first 16 principal components of the real clip's patches and a multiple of the identity on the
     rest, so that hiss in a band where the real clip is always quiet counts as well.
     """
-    real, fake = (_patches(log_mel(x, rate), rate, patch_seconds) for x in (real, fake))
+    real, fake = (patches(log_mel(x, rate), rate, patch_seconds) for x in (real, fake))
     mean = real.mean(axis=0)
     real, fake = real - mean, fake - mean
-    axes = _principal_axes(real, min(DIMENSIONS, len(real) // 2))
+    axes = principal_axes(real, min(DIMENSIONS, len(real) // 2))
     real_inside, fake_inside = real @ axes, fake @ axes
     apart = np.sum(fake.mean(axis=0) ** 2) - np.sum(fake_inside.mean(axis=0) ** 2)
     real_rest, fake_rest = (
@@ -101,16 +110,18 @@ def copying(real, fake, rate) -> dict[str, float]:
     longest_run: seconds of the longest stretch over which one and the same lag keeps every window above 0.9;
     0 where no window is a copy.
     """
-    real, fake = _validated(real, rate, "real"), _validated(fake, rate, "fake")
+    real, fake = validated(real, rate, "real"), validated(fake, rate, "fake")
     if rate > COPY_RATE:
         real, fake = (audio.resample(x, rate, COPY_RATE) for x in (real, fake))
         rate = COPY_RATE
     size, hop = round(COPY_WINDOW * rate), round(COPY_HOP * rate)
     windows = np.lib.stride_tricks.sliding_window_view(fake, size)[::hop]
     energy = np.sqrt(np.sum(windows.astype(np.float64) ** 2, axis=1))
-    heard = energy > np.sqrt(size) * _rms(fake) * 10 ** (QUIET_DB / 20)
+    heard = energy > np.sqrt(size) * rms(fake) * 10 ** (QUIET_DB / 20)
     scale = _inverse_energy(real, size)
-    places, peaks = _best_matches(real, windows[heard], energy[heard], scale)
+    parts = np.array_split(np.flatnonzero(heard), max(1, heard.sum() // (AT_ONCE // 4)))
+    found = [_best_matches(real, windows[part], energy[part], scale) for part in parts]
+    places, peaks = (np.concatenate(column) for column in zip(*found, strict=True))
     copies = peaks > COPY_THRESHOLD
     starts = zip(np.nonzero(heard)[0][copies], places[copies], strict=True)
     longest = _longest_run(real, windows, np.where(heard, energy, 0), scale, starts, hop)
@@ -135,7 +146,27 @@ def onset_distance(real, fake, rate) -> float:
     return float(np.mean(np.abs(_rhythm(real, rate) - _rhythm(fake, rate))))
 
 
-def _validated(x, rate, name: str) -> np.ndarray:
+def onset_autocorrelation(x, rate, *, longest: float) -> tuple[np.ndarray, float]:
+    """Autocorrelation of the onset envelope at lags of 0 to `longest` seconds, and frames per second.
+
+    The envelope is the rise of the log-mel spectrogram, as `onset_distance` says; at lag 0 it is 1.
+    """
+    rise = np.maximum(0, np.diff(log_mel(x, rate), axis=1)).mean(axis=0)
+    rise -= rise.mean()
+    frames = frames_per_second(rate)
+    high = round(longest * frames)
+    spectrum = np.abs(fft.rfft(rise, 2 * rise.size + high)) ** 2
+    correlation = fft.irfft(spectrum)[: high + 1]
+    return correlation / max(correlation[0], 1e-12), frames
+
+
+def frames_per_second(rate: float) -> float:
+    """How many frames of the log-mel spectrogram a second takes: about 62.5."""
+    return rate / max(1, round(HOP * rate))
+
+
+def validated(x, rate, name: str) -> np.ndarray:
+    """`x` as float32 [n]. Raises YardstickError, naming it by `name`, where it cannot be measured."""
     x = np.asarray(x, dtype=np.float32)
     if x.ndim != 1:
         raise YardstickError(f"{name} has shape {x.shape}; give one channel, shape [n]")
@@ -150,7 +181,8 @@ def _validated(x, rate, name: str) -> np.ndarray:
     return x
 
 
-def _rms(x: np.ndarray) -> float:
+def rms(x: np.ndarray) -> float:
+    """Root mean square of [n]."""
     return float(np.sqrt(np.mean(np.square(x, dtype=np.float64))))
 
 
@@ -165,17 +197,21 @@ def _mel_bands(size: int, rate: float) -> np.ndarray:
     return (filters / filters.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def _patches(spectrogram: np.ndarray, rate: float, seconds: float) -> np.ndarray:
-    frames = max(1, round(seconds * rate / max(1, round(HOP * rate))))
+def patches(spectrogram: np.ndarray, rate: float, seconds: float) -> np.ndarray:
+    """Patches [count, bands * frames] of a spectrogram [bands, frames], one every quarter of their length.
+
+    Raises: TooShortError where not even two fit side by side.
+    """
+    frames = max(1, round(seconds * frames_per_second(rate)))
     if spectrogram.shape[1] < 2 * frames:
         told = f"{spectrogram.shape[1] * HOP:.2f} s of sound are too short for patches of {seconds:g} s"
-        raise YardstickError(f"{told}; give a clip of at least {2 * seconds:g} s")
+        raise TooShortError(f"{told}; give a clip of at least {2 * seconds:g} s")
     views = np.lib.stride_tricks.sliding_window_view(spectrogram, frames, axis=1)
     every = views[:, :: max(1, frames // OVERLAP)]
     return np.ascontiguousarray(every.transpose(1, 0, 2)).reshape(every.shape[1], -1)
 
 
-def _principal_axes(centred: np.ndarray, count: int) -> np.ndarray:
+def principal_axes(centred: np.ndarray, count: int) -> np.ndarray:
     """The first principal axes [features, count] of centred rows, by the smaller of the two Gram matrices."""
     count = max(1, min(count, *centred.shape))
     wide = centred.shape[1] > centred.shape[0]
@@ -198,7 +234,7 @@ def _inverse_energy(real: np.ndarray, size: int) -> np.ndarray:
     """1 / the root energy of every window of the clip; 0 where the clip is quiet."""
     total = np.concatenate([[0.0], np.cumsum(np.square(real, dtype=np.float64))])
     energy = np.sqrt(np.maximum(total[size:] - total[:-size], 0))
-    quiet = np.sqrt(size) * _rms(real) * 10 ** (QUIET_DB / 20)
+    quiet = np.sqrt(size) * rms(real) * 10 ** (QUIET_DB / 20)
     return np.where(energy > quiet, 1 / np.maximum(energy, quiet), 0).astype(np.float32)
 
 
@@ -250,10 +286,5 @@ def _longest_run(real, windows, energy, scale, starts, hop: int) -> int:
 
 
 def _rhythm(x, rate) -> np.ndarray:
-    rise = np.maximum(0, np.diff(log_mel(x, rate), axis=1)).mean(axis=0)
-    rise -= rise.mean()
-    frames = rate / max(1, round(HOP * rate))
-    low, high = (round(lag * frames) for lag in RHYTHM_LAGS)
-    spectrum = np.abs(fft.rfft(rise, 2 * rise.size + high)) ** 2
-    correlation = fft.irfft(spectrum)[: high + 1]
-    return correlation[low:] / max(correlation[0], 1e-12)
+    correlation, frames = onset_autocorrelation(x, rate, longest=RHYTHM_LAGS[1])
+    return correlation[round(RHYTHM_LAGS[0] * frames) :]

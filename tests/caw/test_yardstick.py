@@ -88,7 +88,7 @@ def test_principal_axes_are_those_of_the_singular_value_decomposition():
     for shape in ((200, 30), (30, 200)):
         rows = random.standard_normal(shape) * np.linspace(1, 3, shape[1])
         rows -= rows.mean(axis=0)
-        axes = yardstick._principal_axes(rows, 5)
+        axes = yardstick.principal_axes(rows, 5)
         expected = np.linalg.svd(rows)[2][:5][::-1].T
         np.testing.assert_allclose(np.abs(np.sum(axes * expected, axis=0)), 1, atol=1e-6)
 
