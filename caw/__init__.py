@@ -10,5 +10,5 @@ Arrays in, arrays out; files only at the edge:
     new = run.generate(30.0, seed=7)    # UMG, at run.rate Hz
     varied = run.vary(seed=7)           # VAR
 
-Importing `caw`, `caw.audio`, `caw.config` or `caw.yardstick` does not import torch.
+Importing `caw`, `caw.audio`, `caw.config`, `caw.yardstick` or `caw.measures` does not import torch.
 """

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from caw import atomic, audio, command_line
+from caw import atomic, audio, command_line, measuring
 from caw.config import preset as named_preset
 
 app = typer.Typer(
@@ -128,6 +128,9 @@ def info(run: Run) -> None:
         "versions": ", ".join(f"{k} {v}" for k, v in model.config["versions"].items()),
     }.items():
         typer.echo(f"{name:<12} {value}")
+
+
+app.command()(measuring.measure)
 
 
 def _load(folder: Path):

@@ -1,0 +1,92 @@
+"""All measures of a generated clip against the clip it was trained on, and the anchors to read them by.
+
+`catalogue` lists them; `caw.yardstick` holds the first of them and the spectrogram that all share;
+`distributions`, `matches`, `music` and `artefacts` hold the rest. Conventions are the yardstick's: float
+arrays [n] at one rate, level does not count. A measure that a clip is too short for is None. Nothing here
+imports torch, and nothing is trained: the same arrays give the same values.
+"""
+
+import numpy as np
+
+from caw import yardstick
+from caw.config import PRESETS
+from caw.measures import artefacts, distributions, matches, music
+from caw.measures.catalogue import measures
+
+SCALES = PRESETS["fast"].scales  # Hz
+
+
+def edges(scales, rate) -> list[float]:
+    """Where a clip at `rate` may have a seam: the Nyquist frequencies in Hz of those scales (rates in Hz)."""
+    return [scale / 2 for scale in sorted(set(scales)) if artefacts.reaches(scale / 2, rate)]
+
+
+def evaluate(real, fake, rate, *, scales=SCALES) -> dict[str, float | None]:
+    """Every measure of one generated clip by its name, in the catalogue's order, without `diversity`.
+
+    real, fake: arrays [n], the training clip and the generated one. scales: rates in Hz of the cascade that
+    made it, for the seams. Raises: YardstickError for arrays that cannot be measured at all.
+    """
+    real, fake = yardstick.validated(real, rate, "real"), yardstick.validated(fake, rate, "fake")
+    found = {}
+    for seconds in yardstick.PATCHES:
+        patch = {"patch_seconds": seconds}
+        found[f"frechet_{seconds:g}"] = _taken(yardstick.frechet, real, fake, rate, **patch)
+        found[f"sliced_{seconds:g}"] = _taken(distributions.sliced_wasserstein, real, fake, rate, **patch)
+        found[f"coverage_{seconds:g}"] = _taken(distributions.coverage, real, fake, rate, **patch)
+    copied, silent = yardstick.copying(real, fake, rate), artefacts.silence(fake, rate)
+    found |= {"copied_share": copied["share"], "longest_run": copied["longest_run"]}
+    for seconds in matches.LENGTHS:
+        found[f"match_{seconds:g}"] = _taken(matches.match, real, fake, rate, seconds=seconds)
+    found["onset_distance"] = _taken(yardstick.onset_distance, real, fake, rate)
+    found["tempo"] = tempo(fake, rate)
+    found["tempo_error"] = _taken(music.tempo_error, real, fake, rate)
+    found["chroma_distance"] = _taken(music.chroma_distance, real, fake, rate)
+    for hz in edges(scales, rate):
+        found[f"edge_{hz:g}"] = _taken(artefacts.edge, real, fake, rate, hz=hz)
+    found["clicks"] = artefacts.clicks(fake, rate)
+    found |= {"silence": silent["share"], "longest_silence": silent["longest"]}
+    return {one.name: found[one.name] for one in measures(edges(scales, rate)) if one.name in found}
+
+
+def anchors(real, rate, *, scales=SCALES) -> dict[str, dict[str, float | None]]:
+    """What the measures read for two clips that are known: dict(halves=..., noise=...), each as `evaluate`.
+
+    halves: the real clip's second half against its first. noise: white noise as long as the clip; {} in place
+    of halves where these are too short to be measured.
+    """
+    real = yardstick.validated(real, rate, "real")
+    middle = real.size // 2
+    noise = np.random.default_rng(yardstick.NOISE_SEED).standard_normal(real.size)
+    halves = {}
+    if middle >= yardstick.SHORTEST * rate and real[:middle].any() and real[middle:].any():
+        halves = evaluate(real[:middle], real[middle:], rate, scales=scales)
+    return {"halves": halves, "noise": evaluate(real, noise, rate, scales=scales)}
+
+
+def tempo(x, rate) -> float | None:
+    """Beats per minute of a clip, as `music.tempo`; None for a clip too short for one."""
+    return _taken(music.tempo, x, rate)
+
+
+def diversities(fakes, rate) -> list[float | None]:
+    """Of each of several clips, how little it shares with the others: 1 - the mean `copying` share.
+
+    Over both orders of each pair, so that the mean of the list is `yardstick.diversity`. None for one alone.
+    """
+    fakes = list(fakes)
+    if len(fakes) < 2:
+        return [None] * len(fakes)
+    shares = np.zeros((len(fakes), len(fakes)))
+    for i, a in enumerate(fakes):
+        for j, b in enumerate(fakes):
+            if i != j:
+                shares[i, j] = yardstick.copying(a, b, rate)["share"]
+    return [float(one) for one in 1 - (shares.sum(axis=0) + shares.sum(axis=1)) / (2 * len(fakes) - 2)]
+
+
+def _taken(measure, *arrays, **options) -> float | None:
+    try:
+        return float(measure(*arrays, **options))
+    except yardstick.TooShortError:
+        return None
