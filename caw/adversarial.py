@@ -15,7 +15,7 @@ from caw.pyramid import Signal, resample
 
 @dataclass
 class AdversarialScale:
-    """One trained scale. Signals are [n] at `rate` Hz, at the level of the peak-normalised clip."""
+    """One trained scale. Signals are mono, [1, n] at `rate` Hz, at the level of the peak-normalised clip."""
 
     rate: int
     lower_rate: int | None
@@ -32,7 +32,7 @@ class AdversarialScale:
         """The lower scale's signal at this scale's rate, [samples]; silence below the first scale."""
         if self.first:
             return torch.zeros(samples, device=self.device)
-        return resample(lower.wave, self.lower_rate, self.rate, samples)
+        return resample(lower.wave[0], self.lower_rate, self.rate, samples)
 
     def draw(self, lower: Signal | None, samples: int, generator: torch.Generator) -> Signal:
         """A fresh signal of `samples` samples that goes with `lower`."""
@@ -47,7 +47,7 @@ class AdversarialScale:
 
     def reconstruct(self, original: Signal, lower: Signal | None) -> Signal:
         """The output for z* at the first scale and for no noise at the others."""
-        samples = len(original.wave)
+        samples = original.wave.shape[-1]
         noise = self.code if self.first else torch.zeros(samples, device=self.device)
         return self._add(self.lift(lower, samples), noise)
 
@@ -57,7 +57,7 @@ class AdversarialScale:
 
     @torch.inference_mode()
     def _add(self, lifted: Tensor, noise: Tensor) -> Signal:
-        return Signal(add_band(self.network, lifted[None, None], noise[None, None])[0, 0])
+        return Signal(add_band(self.network, lifted[None, None], noise[None, None])[0])
 
 
 def add_band(network: Generator, lifted: Tensor, noise: Tensor) -> Tensor:

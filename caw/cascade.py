@@ -7,15 +7,14 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from caw.config import FlowSettings, Settings
-from caw.flow import with_bands
 from caw.pyramid import Signal, build, length
+from caw.score import Bands
 
 
 class Scale(Protocol):
     """What the walk needs of a scale (`caw.flow.FlowScale`, `caw.adversarial.AdversarialScale`)."""
 
-    rate: int
+    rate: float
     lower_rate: int | None
 
     def draw(self, lower: Signal | None, samples: int, generator: torch.Generator) -> Signal: ...
@@ -33,9 +32,11 @@ def generate(scales: list[Scale], seconds: float, generator: torch.Generator) ->
 def vary(
     scales: list[Scale], pyramid: list[Signal], generator: torch.Generator, strength: float | None = None
 ) -> Signal:
-    """VAR: the clip's own first scale, varied, and everything above it drawn anew."""
-    first = scales[0].vary(pyramid[0], generator, strength)
-    return climb(scales, 1, first, len(pyramid[-1].wave) / scales[-1].rate, generator)
+    """VAR: the clip's first scales (score and lowest waveform), varied, and all above them drawn anew."""
+    kept = 2 if pyramid[0].wave is None else 1
+    seconds = pyramid[-1].wave.shape[-1] / scales[-1].rate
+    first = scales[kept - 1].vary(pyramid[kept - 1], generator, strength)
+    return climb(scales, kept, first, seconds, generator)
 
 
 def climb(
@@ -55,9 +56,9 @@ def reconstruct(scales: list[Scale], pyramid: list[Signal]) -> list[Signal]:
     return signals
 
 
-def pyramid_of(clip: Tensor, rates: tuple[int, ...], settings: Settings) -> list[Signal]:
-    """The training clip [n], at the last of `rates`, as every scale sees it."""
-    waves = build(clip, rates[-1], rates)
-    if isinstance(settings, FlowSettings):
-        return with_bands(waves, rates, settings)
-    return [Signal(w) for w in waves]
+def pyramid_of(clip: Tensor, rates: tuple[float, ...], bands: Bands | None) -> list[Signal]:
+    """A training clip [channels, n], at the last of `rates`, as every scale sees it."""
+    if bands is None:
+        return [Signal(w) for w in build(clip, rates[-1], rates)]
+    score = bands.measure(clip)
+    return [Signal(None, score)] + [Signal(w, score) for w in build(clip, rates[-1], rates[1:])]

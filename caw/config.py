@@ -14,6 +14,12 @@ PAPER_SCALES = (
 SHORTEST_CLIP = 2.0  # seconds that a training needs
 
 
+_COUNTS = (
+    "kernel", "bands", "score_channels", "score_layers", "channels", "layers", "finer_layers", "batch",
+    "score_draw_steps", "draw_steps", "finer_draw_steps",
+)  # fmt: skip
+
+
 class SettingsError(ValueError):
     """A setting is unknown, of the wrong kind, or out of range."""
 
@@ -48,41 +54,43 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class FlowSettings(Settings):
-    """`fast`: three scales, each a small flow-matching network (caw/README.md says why)."""
+    """`fast` and `standard`: a score and three waveforms, each a small flow-matching network.
+
+    caw/README.md says why.
+    """
 
     scales: tuple[int, ...] = (1000, 4000, 16000)
-    learning_rate: float = 2e-3
-    channels: int = 48
+    learning_rate: float = 2e-3  # of Adam
+    matrix_rate: float = 0.02  # of Muon
+    decay: float = 0.0  # of the weights that Muon trains
     kernel: int = 5
-    frames: int = 250  # frames per second of the first scale: fold = scale rate / frames
-    finer_frames: int = 1000  # and of the finer ones
-    bands: int = 16  # above the first scale, whose loudness the first scale draws too
-    layers: int = 7  # dilations 1, 2, 4, ... of the first scale: 2 s of receptive field
-    finer_layers: int = 5  # and of the finer ones: 125 ms (a longer field memorises)
-    crop: float = 6.0  # seconds per training crop of the first scale
+    bands: int = 112  # of the score
+    score_channels: int = 128
+    score_layers: int = 6  # dilations 1, 2, 4, ...: 4 s of receptive field
+    score_crop: float = 8.0  # seconds per training crop
+    channels: int = 48  # of the waveforms' networks
+    frames: int = 250  # frames per second of the lowest waveform: fold = scale rate / frames
+    layers: int = 6  # 1 s of receptive field
+    crop: float = 6.0
+    finer_frames: int = 1000  # of the others
+    finer_layers: int = 5  # 125 ms (a longer field memorises)
     finer_crop: float = 2.0
-    batch: int = 4  # crops per step
+    batch: int = 2  # crops per step
     prediction_order: int = 32  # of the linear prediction that whitens a scale
-    averaging: float = 0.995  # decay of the moving average of the weights
-    lower_noise: float = 0.3  # most noise mixed into the lower scale while training
+    averaging: float = 0.99  # decay of the moving average of the weights
+    lower_noise: float = 0.3  # most noise mixed into what a scale is given while training
     draw_noise: float = 0.05  # and while drawing
-    draw_steps: int = 12  # Heun steps of the first scale
-    finer_draw_steps: int = 6
-    variation: float = 0.0  # how far VAR takes the first scale's signal back to noise: 0 keeps it, 1 wholly
+    score_draw_steps: int = 4  # Heun steps of the score
+    draw_steps: int = 3  # of the lowest waveform
+    finer_draw_steps: int = 3
+    impositions: int = 2  # times that a waveform's loudness is brought to the score
+    variation: float = 1.0  # how far VAR takes the lowest waveform back to noise: 0 keeps it, 1 wholly
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in (
-            "channels",
-            "kernel",
-            "bands",
-            "layers",
-            "finer_layers",
-            "batch",
-            "draw_steps",
-            "finer_draw_steps",
-        ):
+        for name in _COUNTS:
             _at_least(self, name, 1)
+        _at_least(self, "impositions", 0)
         if not 0 <= self.variation <= 1:
             raise SettingsError(f"variation is {self.variation!r}; use a number from 0 to 1")
 

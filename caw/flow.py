@@ -1,262 +1,223 @@
-"""A scale of the `fast` preset: a flow-matching network that draws a signal, given the scale below.
+"""The scales of the flow-matching presets: a score, then signals of rising rate that follow it.
 
-The signal is whitened by linear prediction, so that all its frequencies weigh the same, and folded:
-`fold` neighbouring samples are the channels of one frame. A draw starts from white noise and follows
-the learned velocity from time 1 to time 0 (Lipman et al. 2023) by Heun's method.
+The first scale draws the clip's score (`caw.score`); each of the others draws a waveform, given the score
+and the waveform of the scale below. A waveform is whitened by linear prediction, so that all its frequencies
+weigh the same, and folded: `fold` neighbouring samples of all channels are the channels of one frame. A draw
+starts from white noise and follows the learned velocity from time 1 to time 0 (Lipman et al. 2023).
 
-The first scale draws, beside its own low-rate signal, the loudness of the bands above it (`bands`),
-so that drums and cymbals are composed where the rhythm is; the finer scales follow them. What a finer
-scale is given is mixed with some noise while it trains, so that a drawn input serves it as well as
-the real one (conditioning augmentation, Ho et al. 2022).
+What a scale is given is mixed with some noise while it trains, so that a drawn input serves it as well as
+the real one (conditioning augmentation, Ho et al. 2022). What it drew below the lower Nyquist frequency gives
+way to the lower signal itself, and its loudness is brought to what the score says.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import scipy.fft
 import scipy.linalg
 import scipy.signal
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from caw.config import FlowSettings
 from caw.pyramid import Signal, resample
+from caw.score import RATE, Bands, at
+from caw.velocity import Velocity, integrate
 
-FREQUENCIES = 16  # of the sinusoidal embedding of time and of noise level
-EMBEDDING = 64
+JOINT = (0.85, 0.95)  # shares of the lower Nyquist frequency between which two scales are cross-faded
 
 
 class Whitening:
-    """Linear prediction of order `order` as a filter: `apply` flattens the spectrum, `undo` restores it."""
+    """Linear prediction of order `order` as a filter without delay: `apply` flattens, `undo` restores."""
 
     def __init__(self, coefficients: np.ndarray, deviation: float) -> None:
         self.coefficients = coefficients
         self.deviation = deviation
 
     @classmethod
-    def of(cls, signal: np.ndarray, order: int) -> Whitening:
-        """Autocorrelation method (so `undo` is stable), with -60 dB of white noise added."""
-        x = signal.astype(np.float64)
-        order = min(order, len(x) // 4)
-        spectrum = np.abs(np.fft.rfft(x, 2 * len(x))) ** 2
-        correlation = np.fft.irfft(spectrum)[: order + 1]
+    def of(cls, signals: list[np.ndarray], order: int) -> Whitening:
+        """For signals [channels, n] of one rate, by the autocorrelation method with -60 dB of white noise."""
+        correlation = 0.0
+        order = min(order, min(s.shape[-1] for s in signals) // 4)
+        for x in signals:
+            spectrum = np.abs(np.fft.rfft(x.astype(np.float64), 2 * x.shape[-1])) ** 2
+            correlation = correlation + np.fft.irfft(spectrum.sum(0))[: order + 1]
         correlation[0] = correlation[0] * (1 + 1e-6) + 1e-12
         taps = scipy.linalg.solve_toeplitz(correlation[:order], correlation[1:]) if order else np.zeros(0)
-        coefficients = np.concatenate([[1.0], -taps])
-        white = scipy.signal.lfilter(coefficients, [1.0], x)
-        return cls(coefficients, float(max(white.std(), 1e-9)))
+        plain = cls(np.concatenate([[1.0], -taps]), 1.0)
+        white = torch.cat([plain.apply(torch.from_numpy(x).float()).reshape(-1) for x in signals])
+        return cls(plain.coefficients, float(white.std(correction=0).clamp(min=1e-9)))
 
     def apply(self, signal: Tensor) -> Tensor:
-        """[..., n] -> [..., n] of variance about 1."""
-        white = scipy.signal.lfilter(self.coefficients, [1.0], signal.cpu().double().numpy())
-        return torch.from_numpy(white / self.deviation).float().to(signal.device)
+        """[channels, n] -> [channels, n] of variance about 1."""
+        return self._filtered(signal, 1.0)
 
     def undo(self, white: Tensor) -> Tensor:
         """The inverse of `apply`."""
-        signal = scipy.signal.lfilter([1.0], self.coefficients, white.cpu().double().numpy() * self.deviation)
-        return torch.from_numpy(signal).float().to(white.device)
+        return self._filtered(white, -1.0)
+
+    def _filtered(self, signal: Tensor, power: float) -> Tensor:
+        samples = signal.shape[-1]
+        size = scipy.fft.next_fast_len(samples + 2 * len(self.coefficients) + 64, real=True)
+        curve = np.abs(np.fft.rfft(self.coefficients, size)) / self.deviation
+        curve = torch.from_numpy((curve**power).astype(np.float32)).to(signal.device)
+        return torch.fft.irfft(torch.fft.rfft(signal, size) * curve, size)[..., :samples]
 
 
-class Layer(nn.Module):
-    """Residual gated convolution, told time and noise level by a bias (van den Oord et al. 2016)."""
+@dataclass
+class ScoreScale:
+    """The first scale: draws the score, [bands, frames] at 62.5 frames per second."""
 
-    def __init__(self, channels: int, kernel: int, dilation: int) -> None:
-        super().__init__()
-        self.dilation = dilation
-        self.scale = nn.Parameter(torch.ones(1, channels, 1))
-        self.conv = nn.Conv1d(channels, 2 * channels, kernel, padding=kernel // 2)
-        self.told = nn.Linear(EMBEDDING, 2 * channels)
-        self.mix = nn.Conv1d(channels, channels, 1)
-        nn.init.zeros_(self.mix.weight)
-        nn.init.zeros_(self.mix.bias)
+    network: Velocity
+    bands: Bands
+    settings: FlowSettings
 
-    def forward(self, x: Tensor, told: Tensor) -> Tensor:
-        batch, channels, frames = x.shape
-        d = self.dilation
-        h = x * torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-4) * self.scale
-        # A dilated convolution as an undilated one of d interleaved signals: faster on a CPU.
-        h = functional.pad(h, (0, -frames % d)).view(batch, channels, -1, d)
-        h = self.conv(h.permute(0, 3, 1, 2).reshape(batch * d, channels, -1))
-        h = (
-            h.view(batch, d, 2 * channels, -1)
-            .permute(0, 2, 3, 1)
-            .reshape(batch, 2 * channels, -1)[..., :frames]
-        )
-        content, gate = (h + self.told(told)[:, :, None]).chunk(2, 1)
-        return x + self.mix(torch.tanh(content) * torch.sigmoid(gate))
+    rate: float = RATE
+    lower_rate = None
 
+    def draw(self, lower: Signal | None, samples: int, generator: torch.Generator) -> Signal:
+        """A fresh score of `samples` frames."""
+        device = self.bands.mean.device
+        noise = torch.randn(len(self.bands.mean), samples, generator=generator).to(device)
+        return Signal(None, self._follow(noise, 1.0, 0.0))
 
-class Velocity(nn.Module):
-    """Velocity of the flow, on frames: noisy [B, C, F], given [B, G, F], time [B], level [B] -> [B, C, F].
+    def vary(self, original: Signal, generator: torch.Generator, strength: float | None = None) -> Signal:
+        """VAR keeps the clip's score."""
+        return original
 
-    Every output frame depends on `receptive_field` input frames.
-    """
+    def reconstruct(self, original: Signal, lower: Signal | None) -> Signal:
+        """`original` encoded to its noise and drawn from it again."""
+        return Signal(None, self._follow(self._follow(original.score, 0.0, 1.0), 1.0, 0.0))
 
-    def __init__(self, channels: int, kernel: int, layers: int, *, signal: int, given: int) -> None:
-        super().__init__()
-        dilations = [2**i for i in range(layers)]
-        self.receptive_field = sum(dilations) * (kernel - 1) + 3
-        self.enter = nn.Conv1d(signal + given, channels, 3, padding=1)
-        self.layers = nn.ModuleList(Layer(channels, kernel, d) for d in dilations)
-        self.leave = nn.Conv1d(channels, signal, 1)
-        nn.init.zeros_(self.leave.weight)
-        self.tell = nn.Sequential(
-            nn.Linear(4 * FREQUENCIES, EMBEDDING), nn.SiLU(), nn.Linear(EMBEDDING, EMBEDDING), nn.SiLU()
-        )
-        self.register_buffer("frequencies", torch.exp(torch.linspace(0, math.log(200), FREQUENCIES)))
-
-    def forward(self, noisy: Tensor, given: Tensor, time: Tensor, level: Tensor) -> Tensor:
-        angles = torch.cat([time[:, None] * self.frequencies, level[:, None] * self.frequencies], 1)
-        told = self.tell(torch.cat([angles.sin(), angles.cos()], 1))
-        h = self.enter(torch.cat([noisy, given], 1))
-        for layer in self.layers:
-            h = layer(h, told)
-        return self.leave(h)
+    def _follow(self, start: Tensor, time: float, end: float) -> Tensor:
+        steps = self.settings.score_draw_steps if end == 0.0 else 4 * self.settings.score_draw_steps
+        return integrate(self.network, start, None, lambda a, b: None, 0.0, steps=steps, time=time, end=end)
 
 
 @dataclass
 class FlowScale:
-    """One trained scale. Signals are at the level of the peak-normalised clip."""
+    """A scale that draws a waveform. Signals are at the level of the peak-normalised clip."""
 
     rate: int
-    lower_rate: int | None
+    lower_rate: int | None  # None: the lowest waveform, given the score alone
     network: Velocity
     whitening: Whitening
+    bands: Bands
+    channels: int  # of sound
     settings: FlowSettings
 
     @property
-    def first(self) -> bool:
+    def lowest(self) -> bool:
         return self.lower_rate is None
 
     @property
     def fold(self) -> int:
         """Samples per frame."""
-        return fold_of(self.settings, self.rate, first=self.first)
+        return fold_of(self.settings, self.rate, lowest=self.lowest)
 
     def frames(self, wave: Tensor) -> Tensor:
-        """Whitened and folded: [n] -> [fold, ceil(n / fold)]."""
-        white = self.whitening.apply(wave)
-        return functional.pad(white, (0, -len(white) % self.fold)).view(-1, self.fold).T
+        """Whitened and folded: [channels, n] -> [channels * fold, ceil(n / fold)]."""
+        return folded(self.whitening.apply(wave), self.fold)
 
-    def given(self, lower: Signal | None, frames: int) -> Tensor:
-        """What the network is told of the scale below, [G, frames]; G is 0 at the first scale."""
-        if self.first:
-            return torch.zeros(0, frames, device=next(self.network.parameters()).device)
-        wave = resample(lower.wave, self.lower_rate, self.rate, frames * self.fold)
-        bands = functional.interpolate(lower.bands[None], size=frames, mode="linear")[0]
-        return torch.cat([self.frames(wave), bands])
-
-    def shifted(self, frames: Tensor, by: int) -> Tensor:
-        """Frames [C, F] that begin `by` samples (fewer than `fold`) later; the bands keep pace."""
-        fold = self.fold
-        if by == 0 or not len(frames):
-            return frames
-        wave = frames[:fold].T.reshape(-1)
-        wave = functional.pad(wave[by:], (0, by)).view(-1, fold).T
-        bands = frames[fold:]
-        later = torch.cat([bands[:, 1:], bands[:, -1:]], 1)
-        return torch.cat([wave, torch.lerp(bands, later, by / fold)])
-
-    def draw(self, lower: Signal | None, samples: int, generator: torch.Generator) -> Signal:
+    def draw(self, lower: Signal, samples: int, generator: torch.Generator) -> Signal:
         """A fresh signal of `samples` samples that goes with `lower`."""
         frames = -(-samples // self.fold)
-        given = self.given(lower, frames)
-        level = 0.0 if self.first else self.settings.draw_noise
-        given = given + level * given_noise(self, 1, frames, generator)[0].to(given.device)
-        noise = torch.randn(self._width, frames, generator=generator).to(given.device)
-        return self._signal(self._integrate(noise, given, level, 1.0, 0.0), samples, lower)
+        noise = torch.randn(self.channels * self.fold, frames, generator=generator)
+        return self._drawn(noise.to(lower.score.device), lower, samples, 1.0, generator)
 
     def vary(self, original: Signal, generator: torch.Generator, strength: float | None = None) -> Signal:
-        """First scale only: the clip's own for `strength` 0, as published, or varied.
+        """The lowest waveform only: the clip's own for `strength` 0, as published, or varied.
 
-        A varied one has the clip's loudness in every band with a new signal under it: the signal is taken
-        back towards noise by `strength`, at most 1, and drawn anew, while the bands are held to the
-        clip's at every step (replacement, as in Song et al. 2021, appendix I.2).
+        A varied one is the clip's taken back towards noise by `strength`, at most 1, and drawn anew.
         """
         strength = self.settings.variation if strength is None else strength
         if strength == 0:
             return original
-        clean = self.state(original)
+        clean = self.frames(original.wave)
         noise = torch.randn(clean.shape, generator=generator).to(clean.device)
         start = (1 - strength) * clean + strength * noise
-        given = self.given(None, clean.shape[-1])
+        return self._drawn(start, original, original.wave.shape[-1], strength, generator)
 
-        def hold(state: Tensor, time: float) -> Tensor:
-            kept = (1 - time) * clean[self.fold :] + time * noise[self.fold :]
-            return torch.cat([state[:, : self.fold], kept[None]], 1)
-
-        state = self._integrate(start, given, 0.0, strength, 0.0, hold)
-        return self._signal(state, len(original.wave), None)
-
-    def reconstruct(self, original: Signal, lower: Signal | None) -> Signal:
+    def reconstruct(self, original: Signal, lower: Signal) -> Signal:
         """`original` encoded to its noise and drawn from it again, given the lower reconstruction."""
-        clean = self.state(original)
-        given = self.given(lower, clean.shape[-1])
-        code = self._integrate(clean, given, 0.0, 0.0, 1.0)
-        return self._signal(self._integrate(code, given, 0.0, 1.0, 0.0), len(original.wave), lower)
+        clean = self.frames(original.wave)
+        given, told = self._given(lower, clean.shape[-1], 0.0, None)
+        code = integrate(self.network, clean, given, told, 0.0, steps=24, time=0.0, end=1.0)
+        state = integrate(self.network, code, given, told, 0.0, steps=24)
+        return Signal(self._wave(state, original.wave.shape[-1], lower), lower.score)
 
-    def state(self, signal: Signal) -> Tensor:
-        """What the flow draws: the folded signal and, at the first scale, the bands above it. [C, F]"""
-        frames = self.frames(signal.wave)
-        if not self.first:
-            return frames
-        return torch.cat([frames, functional.interpolate(signal.bands[None], size=frames.shape[-1])[0]])
+    def _drawn(
+        self, start: Tensor, lower: Signal, samples: int, time: float, generator: torch.Generator
+    ) -> Signal:
+        level = self.settings.draw_noise
+        given, told = self._given(lower, start.shape[-1], level, generator)
+        steps = self.settings.draw_steps if self.lowest else self.settings.finer_draw_steps
+        state = integrate(self.network, start, given, told, level, steps=steps, time=time)
+        wave = self._wave(state, samples, lower)
+        times = self.settings.impositions
+        return Signal(self.bands.impose(wave, self.rate, lower.score, times) if times else wave, lower.score)
 
-    @property
-    def _width(self) -> int:
-        return self.network.leave.out_channels
+    def _given(self, lower: Signal, frames: int, level: float, generator: torch.Generator | None):
+        """The lower signal's frames, and what the network is told of the score at frames a to b."""
+        score = lower.score
+        given = None if self.lowest else self.frames(self._lifted(lower, frames * self.fold))
+        if level:
+            score = score + level * torch.randn(score.shape, generator=generator).to(score.device)
+        if level and given is not None:
+            noise = lower_noise(self, 1, frames, generator)[0]
+            given = given + level * noise.to(given.device)
+        with torch.inference_mode():
+            read = self.network.read(score[None])
+        per_frame = RATE * self.fold / self.rate
 
-    def _signal(self, state: Tensor, samples: int, lower: Signal | None) -> Signal:
-        wave = self.whitening.undo(state[: self.fold].T.reshape(-1))[:samples]
-        return Signal(wave, state[self.fold :] if self.first else lower.bands)
+        def told(a: int, b: int) -> Tensor:
+            return at(read, (torch.arange(a, b, device=read.device)[None] + 0.5) * per_frame)
 
-    @torch.inference_mode()
-    def _integrate(
-        self,
-        start: Tensor,
-        given: Tensor,
-        level: float,
-        time: float,
-        end: float,
-        hold: Callable[[Tensor, float], Tensor] = lambda state, time: state,
-    ) -> Tensor:
-        """Follow the velocity from `time` to `end`; `hold` puts back what is known of the state at a time."""
-        steps = self.settings.draw_steps if self.first else self.settings.finer_draw_steps
-        times = np.linspace(time, end, max(1, math.ceil(steps * abs(time - end))) + 1)
-        levels = torch.tensor([level], device=start.device, dtype=torch.float32)
+        return given, told
 
-        def velocity(x: Tensor, t: float) -> Tensor:
-            return self.network(
-                x, given[None], torch.tensor([t], device=x.device, dtype=torch.float32), levels
-            )
+    def _lifted(self, lower: Signal, samples: int) -> Tensor:
+        return resample(lower.wave, self.lower_rate, self.rate, samples)
 
-        x = start[None]
-        for now, then in zip(times[:-1], times[1:], strict=True):
-            slope = velocity(x, now)
-            ahead = x + (then - now) * slope
-            # Heun's method; the last step to time 0 is Euler's, which is exact at a clean signal.
-            x = ahead if then == 0.0 else x + (then - now) * (slope + velocity(ahead, then)) / 2
-            x = hold(x, then)
-        return x[0]
+    def _wave(self, state: Tensor, samples: int, lower: Signal) -> Tensor:
+        wave = self.whitening.undo(unfolded(state, self.fold))[:, :samples]
+        return (
+            wave if self.lowest else joined(self._lifted(lower, samples), wave, self.lower_rate / self.rate)
+        )
 
 
-def given_noise(scale: FlowScale, batch: int, frames: int, generator: torch.Generator) -> Tensor:
-    """Unit noise of the kind of `given`: below the lower Nyquist frequency in the signal, white in the bands.
+def folded(white: Tensor, fold: int) -> Tensor:
+    """[channels, n] -> [channels * fold, ceil(n / fold)]."""
+    channels, samples = white.shape
+    padded = functional.pad(white, (0, -samples % fold))
+    return padded.view(channels, -1, fold).transpose(1, 2).reshape(channels * fold, -1)
 
-    [batch, G, frames]
-    """
-    if scale.first:
-        return torch.zeros(batch, 0, frames)
+
+def unfolded(frames: Tensor, fold: int) -> Tensor:
+    """The inverse of `folded`, with its padding: [channels * fold, F] -> [channels, F * fold]."""
+    return frames.view(-1, fold, frames.shape[-1]).transpose(1, 2).reshape(len(frames) // fold, -1)
+
+
+def joined(low: Tensor, wave: Tensor, share: float) -> Tensor:
+    """`low` [channels, n] below `share` of the Nyquist frequency, `wave` above, a cross-fade under it."""
+    samples = wave.shape[-1]
+    size = scipy.fft.next_fast_len(samples + samples // 64 + 64, real=True)
+    place = torch.linspace(0, 1, size // 2 + 1, device=wave.device) / share
+    above = ((place - JOINT[0]) / (JOINT[1] - JOINT[0])).clamp(0, 1)
+    difference = torch.fft.rfft(wave - low, size) * above
+    return low + torch.fft.irfft(difference, size)[:, :samples]
+
+
+def lower_noise(scale: FlowScale, batch: int, frames: int, generator: torch.Generator) -> Tensor:
+    """Unit noise below the lower Nyquist frequency, [batch, channels * fold, frames]."""
     sections = _below(scale.lower_rate, scale.rate)
-    white = torch.randn(batch, frames * scale.fold, generator=generator).numpy()
+    shape = (batch * scale.channels, frames * scale.fold)
+    white = torch.randn(shape, generator=generator).numpy()
     low = torch.from_numpy(scipy.signal.sosfilt(sections, white, axis=-1).astype(np.float32))
-    bands = torch.randn(batch, scale.settings.bands, frames, generator=generator)
-    return torch.cat([low.view(batch, frames, scale.fold).transpose(1, 2), bands], 1)
+    return folded(low, scale.fold).view(batch, -1, frames)
 
 
 @lru_cache
@@ -265,41 +226,17 @@ def _below(lower_rate: int, rate: int) -> np.ndarray:
     return scipy.signal.butter(6, 0.95 * lower_rate / rate, output="sos")
 
 
-def fold_of(settings: FlowSettings, rate: int, *, first: bool) -> int:
+def fold_of(settings: FlowSettings, rate: int, *, lowest: bool) -> int:
     """Samples per frame of a scale of `rate` Hz."""
-    return max(1, round(rate / (settings.frames if first else settings.finer_frames)))
+    return max(1, round(rate / (settings.frames if lowest else settings.finer_frames)))
 
 
-def network_for(settings: FlowSettings, rate: int, *, first: bool) -> Velocity:
-    """An untrained network for a scale of `rate` Hz."""
-    fold = fold_of(settings, rate, first=first)
-    layers = settings.layers if first else settings.finer_layers
-    signal, given = (fold + settings.bands, 0) if first else (fold, fold + settings.bands)
-    return Velocity(settings.channels, settings.kernel, layers, signal=signal, given=given)
-
-
-def with_bands(waves: list[Tensor], rates: tuple[int, ...], settings: FlowSettings) -> list[Signal]:
-    """The pyramid with the clip's bands: log energy above half the first rate, each of mean 0 and variance 1.
-
-    The bands are triangles spaced evenly in log frequency up to the Nyquist frequency, measured in
-    16 ms windows, one at each of the first scale's frames.
-    """
-    wave, rate = waves[-1].cpu().double().numpy(), rates[-1]
-    fold = fold_of(settings, rates[0], first=True)
-    frames = -(-len(waves[0]) // fold)
-    size = max(32, round(0.016 * rate))
-    starts = np.round(np.arange(frames) * fold / rates[0] * rate).astype(int)
-    padded = np.pad(wave, (size // 2, size + int(starts[-1]) + size - len(wave)))
-    pieces = padded[starts[:, None] + np.arange(size)] * np.hanning(size + 1)[:-1]
-    power = np.abs(np.fft.rfft(pieces)) ** 2
-    lowest = min(rates[0] / 2, rate / 4)
-    edges = np.geomspace(lowest, rate / 2 * 1.1, settings.bands + 2)
-    frequency = np.fft.rfftfreq(size, 1 / rate)
-    rise = (frequency - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
-    fall = (edges[2:, None] - frequency) / (edges[2:] - edges[1:-1])[:, None]
-    filters = np.clip(np.minimum(rise, fall), 0, None)
-    energy = power @ filters.T
-    level = np.log(energy + 1e-7 * energy.max() + 1e-20).T
-    level = (level - level.mean(1, keepdims=True)) / np.maximum(level.std(1, keepdims=True), 1e-3)
-    bands = torch.from_numpy(level).float().to(waves[-1].device)
-    return [Signal(w, bands) for w in waves]
+def network_for(settings: FlowSettings, rates: tuple[float, ...], index: int, bands: int, channels: int):
+    """An untrained network for the scale of that index; scale 0 is the score."""
+    if index == 0:
+        return Velocity(settings.score_channels, settings.kernel, settings.score_layers, signal=bands)
+    lowest = index == 1
+    width = channels * fold_of(settings, rates[index], lowest=lowest)
+    layers = settings.layers if lowest else settings.finer_layers
+    lower = 0 if lowest else width
+    return Velocity(settings.channels, settings.kernel, layers, signal=width, lower=lower, bands=bands)

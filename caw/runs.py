@@ -18,9 +18,10 @@ from safetensors.torch import load_file, save
 from caw import adversarial, atomic, cascade, flow
 from caw.config import FlowSettings, Settings, SettingsError, from_json
 from caw.pyramid import Signal
+from caw.score import Bands
 
 CONFIG = "config.json"
-CLIP = "clip.safetensors"
+CLIPS = "clips.safetensors"
 LOSSES = "losses.jsonl"
 CHECKPOINT = "checkpoint.pt"
 FINISHED = "finished.json"
@@ -45,6 +46,11 @@ def scale_file(index: int) -> str:
     return f"scale-{index:02d}.safetensors"
 
 
+def clip_name(index: int) -> str:
+    """Name of a training clip in `CLIPS`."""
+    return f"clip-{index:02d}"
+
+
 def versions() -> dict[str, str]:
     """Versions that a run's numbers depend on."""
     found = {"python": platform.python_version()}
@@ -66,7 +72,10 @@ def choose_device(name: str) -> torch.device:
 
 @dataclass(frozen=True)
 class Run:
-    """A training's result. Arrays are mono float32 at the level of the training clip."""
+    """A training's result. Arrays are float32 at the level of the training clips.
+
+    Their shape is [n], or [channels, n] for a run trained on more than one channel.
+    """
 
     folder: Path
     settings: Settings
@@ -75,17 +84,22 @@ class Run:
     @property
     def rate(self) -> int:
         """Hz of everything this run makes."""
-        return self.config["rates"][-1]
+        return int(self.config["rates"][-1])
 
     @property
-    def rates(self) -> list[int]:
-        """Hz of each scale, ascending."""
+    def rates(self) -> list[float]:
+        """Hz of each scale, ascending; of a score, its frames per second."""
         return self.config["rates"]
 
     @property
+    def channels(self) -> int:
+        """Of the training clips and of everything this run makes."""
+        return self.config["channels"]
+
+    @property
     def seconds(self) -> float:
-        """Length of the training clip."""
-        return self.config["clip"]["samples"] / self.rate
+        """Length of the first training clip."""
+        return self.config["clips"][0]["samples"] / self.rate
 
     @property
     def epochs(self) -> int:
@@ -98,38 +112,42 @@ class Run:
         return (self.folder / FINISHED).exists()
 
     def generate(self, seconds: float, *, seed: int = 0) -> np.ndarray:
-        """UMG: [round(rate * seconds)] of new music. Same run, seconds and seed: same output."""
+        """UMG: round(rate * seconds) samples of new music. Same run, seconds and seed: same output."""
         if not (np.isfinite(seconds) and 0.1 <= seconds <= 3600):
             raise RunError(f"seconds is {seconds!r}; use a length from 0.1 to 3600")
         return self._finish(cascade.generate(self.scales, seconds, self._generator(seed)))
 
-    def vary(self, *, seed: int = 0, strength: float | None = None) -> np.ndarray:
-        """VAR: the training clip with its structure kept and its details drawn anew, [n].
+    def vary(self, *, seed: int = 0, strength: float | None = None, clip: int = 0) -> np.ndarray:
+        """VAR: a training clip with its structure kept and its details drawn anew.
 
-        strength (preset fast): from 0 to 1, how far the first scale goes back to noise before it is drawn
-        again; 0 keeps it as it is, as the published model does; None: the run's own setting.
+        strength (preset fast and standard): from 0 to 1, how far the lowest waveform goes back to noise
+        before it is drawn again; 0 keeps it as it is, as the published model does; None: the run's own
+        setting. clip: index of the training clip.
         """
         if strength is not None and not 0 <= strength <= 1:
             raise RunError(f"strength is {strength!r}; use a number from 0 to 1")
-        return self._finish(cascade.vary(self.scales, self.pyramid, self._generator(seed), strength))
+        return self._finish(cascade.vary(self.scales, self.pyramid(clip), self._generator(seed), strength))
 
-    def reconstruct(self) -> np.ndarray:
-        """The training clip as the model redraws it, [n]."""
-        return self._finish(cascade.reconstruct(self.scales, self.pyramid)[-1])
+    def reconstruct(self, *, clip: int = 0) -> np.ndarray:
+        """A training clip as the model redraws it."""
+        return self._finish(cascade.reconstruct(self.scales, self.pyramid(clip))[-1])
 
     @cached_property
     def scales(self) -> list[cascade.Scale]:
         """The trained scales, ready to draw."""
         if not self.complete:
             raise RunError(f"{self.folder} is not trained to the end; run caw train again with --resume")
-        device = self._device
-        return [load_scale(self.folder, self.settings, self.rates, i, device) for i in range(len(self.rates))]
+        device, rates = self._device, tuple(self.rates)
+        return [load_scale(self.folder, self.settings, rates, i, device) for i in range(len(rates))]
 
-    @cached_property
-    def pyramid(self) -> list[Signal]:
-        """The training clip at every scale."""
-        clip = read_tensors(self.folder / CLIP)["clip"]
-        return cascade.pyramid_of(clip.to(self._device), tuple(self.rates), self.settings)
+    def pyramid(self, clip: int = 0) -> list[Signal]:
+        """A training clip at every scale."""
+        clips = self.config["clips"]
+        if not 0 <= clip < len(clips):
+            raise RunError(f"clip is {clip}; this run was trained on {len(clips)}, counted from 0")
+        wave = read_tensors(self.folder / CLIPS)[clip_name(clip)].to(self._device)
+        bands = getattr(self.scales[0], "bands", None)
+        return cascade.pyramid_of(wave, tuple(self.rates), bands)
 
     @property
     def _device(self) -> torch.device:
@@ -143,7 +161,8 @@ class Run:
         return torch.Generator().manual_seed(seed)
 
     def _finish(self, signal: Signal) -> np.ndarray:
-        return (signal.wave * self.config["clip"]["peak"]).cpu().numpy().astype(np.float32)
+        wave = (signal.wave * self.config["peak"]).cpu().numpy().astype(np.float32)
+        return wave[0] if self.channels == 1 else wave
 
 
 def load(folder: str | Path) -> Run:
@@ -155,8 +174,9 @@ def load(folder: str | Path) -> Run:
     try:
         config = json.loads(config_file.read_text())
         run = Run(folder, from_json(config["settings"]), config)
-        needed = [CLIP] + ([scale_file(i) for i in range(len(config["rates"]))] if run.complete else [])
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, SettingsError) as error:
+        run.channels, run.seconds  # noqa: B018  both raise where the file is of another version
+        needed = [CLIPS] + ([scale_file(i) for i in range(len(config["rates"]))] if run.complete else [])
+    except (json.JSONDecodeError, UnicodeDecodeError, LookupError, TypeError, SettingsError) as error:
         raise RunError(f"{config_file} is damaged ({error}); train the run again") from error
     for name in needed:
         if not (folder / name).is_file():
@@ -175,10 +195,13 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
 def save_scale(folder: Path, index: int, scale: cascade.Scale) -> None:
     """Write a finished scale's weights and what its drawing needs."""
     tensors = {f"network.{k}": v for k, v in scale.network.state_dict().items()}
+    if isinstance(scale, flow.ScoreScale | flow.FlowScale):
+        tensors |= {f"bands.{k}": v for k, v in scale.bands.tensors().items()}
     if isinstance(scale, flow.FlowScale):
         tensors["whitening.coefficients"] = torch.from_numpy(scale.whitening.coefficients)
         tensors["whitening.deviation"] = torch.tensor(scale.whitening.deviation, dtype=torch.float64)
-    else:
+        tensors["channels"] = torch.tensor(scale.channels)
+    elif isinstance(scale, adversarial.AdversarialScale):
         tensors["amplitude"] = torch.tensor(scale.amplitude, dtype=torch.float64)
         if scale.code is not None:
             tensors["code"] = scale.code
@@ -186,27 +209,45 @@ def save_scale(folder: Path, index: int, scale: cascade.Scale) -> None:
 
 
 def load_scale(
-    folder: Path, settings: Settings, rates: list[int], index: int, device: torch.device
+    folder: Path, settings: Settings, rates: tuple[float, ...], index: int, device: torch.device
 ) -> cascade.Scale:
     """Read back what `save_scale` wrote, in evaluation mode."""
     path = folder / scale_file(index)
     tensors = read_tensors(path)
-    rate, lower = rates[index], rates[index - 1] if index else None
-    weights = {k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")}
     try:
         if isinstance(settings, FlowSettings):
-            network = flow.network_for(settings, rate, first=lower is None)
-            network.load_state_dict(weights)
-            whitening = flow.Whitening(
-                tensors["whitening.coefficients"].numpy(), tensors["whitening.deviation"].item()
-            )
-            return flow.FlowScale(rate, lower, network.to(device).eval(), whitening, settings)
-        network = adversarial.network_for(settings, first=lower is None)
-        network.load_state_dict(weights)
-        code = tensors["code"].to(device) if lower is None else None
-        return adversarial.AdversarialScale(
-            rate, lower, network.to(device).eval(), tensors["amplitude"].item(), code
-        )
+            return _flow_scale(tensors, settings, rates, index, device)
+        network = adversarial.network_for(settings, first=index == 0)
+        network.load_state_dict(_part(tensors, "network."))
+        code = tensors["code"].to(device) if index == 0 else None
+        lower = rates[index - 1] if index else None
+        amplitude = tensors["amplitude"].item()
+        return adversarial.AdversarialScale(rates[index], lower, network.to(device).eval(), amplitude, code)
     except (KeyError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise RunError(f"{path} does not fit {CONFIG} ({reason}); train the run again") from error
+
+
+def _flow_scale(
+    tensors: dict[str, torch.Tensor],
+    settings: FlowSettings,
+    rates: tuple[float, ...],
+    index: int,
+    device: torch.device,
+) -> cascade.Scale:
+    bands = Bands.from_tensors(_part(tensors, "bands.")).to(device)
+    channels = int(tensors["channels"]) if index else 1
+    network = flow.network_for(settings, rates, index, len(bands.mean), channels)
+    network.load_state_dict(_part(tensors, "network."))
+    network = network.to(device).eval()
+    if index == 0:
+        return flow.ScoreScale(network, bands, settings)
+    whitening = flow.Whitening(
+        tensors["whitening.coefficients"].numpy(), tensors["whitening.deviation"].item()
+    )
+    lower = int(rates[index - 1]) if index > 1 else None
+    return flow.FlowScale(int(rates[index]), lower, network, whitening, bands, channels, settings)
+
+
+def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

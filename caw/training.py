@@ -1,4 +1,7 @@
-"""Training of a run, scale by scale, in a folder that survives being killed at any moment."""
+"""Training of a run in a folder that survives being killed at any moment.
+
+Scales that do not need each other train at the same time, one thread each.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import hashlib
 import io
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +22,10 @@ import torch
 
 from caw import atomic, runs
 from caw.audio import resample
-from caw.cascade import pyramid_of
-from caw.config import SHORTEST_CLIP, Settings, from_json, to_json
+from caw.config import SHORTEST_CLIP, AdversarialSettings, Settings, from_json, to_json
+from caw.parallel import Job, Step, steps
 from caw.pyramid import scale_rates
-from caw.trainers import Trainer, trainer_for
+from caw.trainers import Trainer, costs, independent, trainers_for
 
 LOWEST_RATE = 500  # Hz; below it the first scale has nothing to work on
 LARGEST_SEED = 2**53 - 1  # each scale draws with seeds of its own, up to 1000 times as large
@@ -33,94 +36,114 @@ PEAK = 0.98  # of the normalised clip
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training stands. Times in seconds; `scale` counts from 1."""
+    """Where a training stands: all its scales together, as several may train at once. Times in seconds."""
 
-    scale: int
     scales: int
-    rate: int
-    epoch: int
+    finished: int  # scales
+    epoch: int  # mean of all scales
     epochs: int
-    losses: dict[str, float]
+    losses: dict[str, float]  # of the step just done
     elapsed: float
     remaining: float
     fraction: float
 
 
 def train(
-    samples: np.ndarray,
+    samples: np.ndarray | Sequence[np.ndarray],
     rate: int,
     out: str | Path,
     *,
     settings: Settings,
-    source: dict[str, Any] | None = None,
+    source: dict[str, Any] | Sequence[dict[str, Any]] | None = None,
     resume: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> runs.Run:
-    """Train on one clip and leave a run folder.
+    """Train on a clip, or on several of one band, and leave a run folder.
 
-    samples: mono [n] at `rate` Hz, at any level. source: facts about the clip for `config.json`.
-    resume: go on with an unfinished run of the same clip and settings in `out` (a finished one is
-    returned as it is); on a CPU the weights end up the same as without the interruption.
+    samples: mono [n] or [channels, n] at `rate` Hz, at any level; or a list of such clips of equally many
+    channels, which keep their levels to each other. source: facts about the clip for `config.json`, or a
+    list of them. resume: go on with an unfinished run of the same clips and settings in `out` (a finished
+    one is returned as it is); on a CPU the weights end up the same as without the interruption.
     Errors: `runs.RunError` for a clip that cannot be trained on or a folder that does not fit.
     """
     out = Path(out)
     if settings.seed > LARGEST_SEED:
         raise runs.RunError(f"seed is {settings.seed}; use a whole number from 0 to {LARGEST_SEED}")
     runs.choose_device(settings.device)  # refused before there is a folder
-    clip, clip_rate, peak = _prepare(samples, rate, settings)
-    rates = scale_rates(torch.from_numpy(clip), clip_rate, settings)
+    given = list(samples) if isinstance(samples, list | tuple) else [samples]
+    sources = [source] if source is None or isinstance(source, dict) else list(source)
+    clips, clip_rate, peak = _prepare(given, rate, settings)
+    waves = [torch.from_numpy(clip) for clip in clips]
     config = {
         "settings": to_json(settings),
-        "rates": list(rates),
-        "clip": {
-            "samples": len(clip),
-            "peak": peak,
-            "sha256": hashlib.sha256(clip.tobytes()).hexdigest(),
-            "source": source or {},
-        },
+        "rates": list(scale_rates(waves[0], clip_rate, settings)),
+        "channels": len(clips[0]),
+        "peak": peak,
+        "clips": [
+            {
+                "samples": clip.shape[-1],
+                "sha256": hashlib.sha256(clip.tobytes()).hexdigest(),
+                "source": (sources[i] if i < len(sources) else None) or {},
+            }
+            for i, clip in enumerate(clips)
+        ],
         "versions": runs.versions(),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
-    _open_folder(out, config, clip, resume)
+    _open_folder(out, config, waves, resume)
     run = runs.load(out)
     if run.complete:
         return run
     with _quick_arithmetic():
         # a run may go on on another device than it began on
-        _train_scales(
-            dataclasses.replace(run, settings=settings), torch.from_numpy(clip), tuple(rates), progress
-        )
+        _Training(dataclasses.replace(run, settings=settings), waves, progress).run()
     return runs.load(out)
 
 
-def _prepare(samples: np.ndarray, rate: int, settings: Settings) -> tuple[np.ndarray, int, float]:
-    """The clip at the run's rate with peak 0.98, that rate, and the factor back to its own level."""
+def _prepare(given: list[np.ndarray], rate: int, settings: Settings) -> tuple[list[np.ndarray], int, float]:
+    """The clips [channels, n] at the run's rate with a joint peak of 0.98, that rate, and the factor back."""
+    if not given:
+        raise runs.RunError("no clip was given; give one or more")
+    clips = [_checked(samples, rate) for samples in given]
+    channels = {len(c) for c in clips}
+    if len(channels) > 1:
+        told = " and ".join(str(n) for n in sorted(channels))
+        raise runs.RunError(f"the clips have {told} channels; give clips of equally many")
+    if isinstance(settings, AdversarialSettings) and (len(clips) > 1 or channels != {1}):
+        raise runs.RunError("preset paper trains on one mono clip; give one, mono, or use preset fast")
+    clip_rate = min(settings.rate or DEFAULT_RATE, rate)
+    if clip_rate != rate:
+        clips = [resample(c, rate, clip_rate) for c in clips]
+    peaks = [float(np.abs(c).max()) for c in clips]
+    if min(peaks) < 1e-4:
+        raise runs.RunError(f"the clip is silent (peak {min(peaks):.1e}); choose another passage")
+    peak = max(peaks) / PEAK
+    return [np.ascontiguousarray(c / np.float32(peak)) for c in clips], clip_rate, peak
+
+
+def _checked(samples: np.ndarray, rate: int) -> np.ndarray:
     samples = np.asarray(samples, dtype=np.float32)
-    if samples.ndim != 1:
-        raise runs.RunError(f"samples have shape {samples.shape}; give one channel, [n]")
+    if samples.ndim == 1:
+        samples = samples[None]
+    if samples.ndim != 2 or len(samples) > 2:
+        raise runs.RunError(f"samples have shape {samples.shape}; give [n], [1, n] or [2, n]")
     if not np.isfinite(samples).all():
         raise runs.RunError("the clip holds NaN or infinite samples; export it again")
     if rate < LOWEST_RATE:
         raise runs.RunError(f"the clip has {rate} Hz; give one of {LOWEST_RATE} Hz or more")
-    if len(samples) < SHORTEST_CLIP * rate:
-        raise runs.RunError(f"the clip is {len(samples) / rate:.2f} s long; give {SHORTEST_CLIP:g} s or more")
-    clip_rate = min(settings.rate or DEFAULT_RATE, rate)
-    if clip_rate != rate:
-        samples = resample(samples, rate, clip_rate)
-    peak = float(np.abs(samples).max())
-    if peak < 1e-4:
-        raise runs.RunError(f"the clip is silent (peak {peak:.1e}); choose another passage")
-    peak /= PEAK
-    return np.ascontiguousarray(samples / np.float32(peak)), clip_rate, peak
+    seconds = samples.shape[-1] / rate
+    if seconds < SHORTEST_CLIP:
+        raise runs.RunError(f"the clip is {seconds:.2f} s long; give {SHORTEST_CLIP:g} s or more")
+    return samples
 
 
-def _open_folder(out: Path, config: dict[str, Any], clip: np.ndarray, resume: bool) -> None:
+def _open_folder(out: Path, config: dict[str, Any], clips: list[torch.Tensor], resume: bool) -> None:
     """A new run folder, or the old one where `resume` asks for it and everything fits."""
     if (out / runs.CONFIG).exists():
         if not resume:
             raise runs.RunError(f"{out} already holds a run; give --resume to go on, or another folder")
         old = runs.load(out).config
-        if old["clip"]["sha256"] != config["clip"]["sha256"]:
+        if [c["sha256"] for c in old["clips"]] != [c["sha256"] for c in config["clips"]]:
             raise runs.RunError(f"{out} was trained on another clip; choose another folder")
         ours, theirs = from_json(config["settings"]), from_json(old["settings"])
         for name, value in vars(theirs).items():
@@ -133,72 +156,104 @@ def _open_folder(out: Path, config: dict[str, Any], clip: np.ndarray, resume: bo
     if out.exists() and not out.is_dir():
         raise runs.RunError(f"{out} is a file; choose another folder")
     out.mkdir(parents=True, exist_ok=True)
-    runs.write_tensors(out / runs.CLIP, {"clip": torch.from_numpy(clip)})
+    runs.write_tensors(out / runs.CLIPS, {runs.clip_name(i): clip for i, clip in enumerate(clips)})
     runs.write_json(out / runs.CONFIG, config)
 
 
-def _train_scales(
-    run: runs.Run,
-    clip: torch.Tensor,
-    rates: tuple[int, ...],
-    progress: Callable[[Progress], None] | None,
-) -> None:
-    settings, folder = run.settings, run.folder
-    device = runs.choose_device(settings.device)
-    signals = pyramid_of(clip.to(device), rates, settings)
-    checkpoint = _read_checkpoint(folder)
-    done = checkpoint["scale"] if checkpoint else 0
-    scales = [runs.load_scale(folder, settings, list(rates), i, device) for i in range(done)]
-    if scales and checkpoint["carried"]:
-        scales[-1].critic_state = checkpoint["carried"]
-    clock = _Clock(len(rates), settings.epochs, checkpoint)
-    losses = _Losses(folder / runs.LOSSES, checkpoint["lines"] if checkpoint else 0)
-    for index in range(done, len(rates)):
-        trainer = trainer_for(signals, rates, scales, settings)
-        epoch = 0
-        if checkpoint and checkpoint["trainer"]:
-            _restore(trainer, checkpoint["trainer"], folder)
-            epoch = checkpoint["epoch"]
-        checkpoint = None
-        saved = time.monotonic()
-        while epoch < settings.epochs:
-            values = trainer.step(epoch)
-            epoch += 1
-            losses.add({"scale": index, "rate": rates[index], "epoch": epoch, **values})
-            if progress:
-                progress(clock.at(index, rates[index], epoch, values))
-            if time.monotonic() - saved >= CHECKPOINT_SECONDS and epoch < settings.epochs:
-                _write_checkpoint(folder, index, epoch, scales, trainer.state_dict(), losses, clock)
-                saved = time.monotonic()
-        scale = trainer.finish()
-        runs.save_scale(folder, index, scale)
-        scales.append(scale)
-        _write_checkpoint(folder, index + 1, 0, scales, None, losses, clock)
-    runs.write_json(
-        folder / runs.FINISHED,
-        {
-            "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "seconds": round(clock.elapsed(), 1),
-            "device": str(device),
-            "threads": torch.get_num_threads(),
-        },
-    )
-    (folder / runs.CHECKPOINT).unlink(missing_ok=True)
+class _Training:
+    """The loop over all scales, with its files."""
 
+    def __init__(
+        self, run: runs.Run, clips: list[torch.Tensor], progress: Callable[[Progress], None] | None
+    ) -> None:
+        self.run_ = run
+        self.progress = progress
+        self.folder, settings = run.folder, run.settings
+        self.device = runs.choose_device(settings.device)
+        self.checkpoint = _read_checkpoint(self.folder) or {}
+        rates = tuple(run.rates)
+        scales: list[Any] = [None] * len(rates)
+        makers = trainers_for([c.to(self.device) for c in clips], rates, scales, settings)
+        saved = self.checkpoint.get("scales", {})
+        self.jobs = []
+        for index, make in enumerate(makers):
+            epoch = saved.get(index, {}).get("epoch", 0)
+            job = Job(index, settings.epochs, epoch, self._maker(make, saved.get(index, {}).get("trainer")))
+            if saved.get(index, {}).get("saved"):
+                job.scale = scales[index] = runs.load_scale(self.folder, settings, rates, index, self.device)
+                job.scale.critic_state = self.checkpoint.get("carried")
+            self.jobs.append(job)
+        self.scales = scales
+        self.losses = _Losses(self.folder / runs.LOSSES, self.checkpoint.get("lines", 0))
+        self.clock = _Clock(self.checkpoint.get("elapsed", 0.0), costs(settings, rates))
 
-def _write_checkpoint(folder, scale, epoch, scales, trainer, losses, clock) -> None:
-    losses.flush()
-    state = {
-        "scale": scale,
-        "epoch": epoch,
-        "trainer": trainer,
-        "carried": getattr(scales[-1], "critic_state", None) if scales else None,
-        "lines": losses.lines,
-        "elapsed": clock.elapsed(),
-    }
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    atomic.write(folder / runs.CHECKPOINT, buffer.getvalue())
+    def run(self) -> None:
+        """Train what is not trained yet."""
+        settings, saved = self.run_.settings, time.monotonic()
+        self.clock.begin(self.jobs)
+        open_jobs = [job for job in self.jobs if job.scale is None]
+        workers = min(len(open_jobs), torch.get_num_threads()) if independent(settings) else 1
+        if self.device.type == "cuda" and independent(settings):
+            workers = len(open_jobs)
+        with steps(open_jobs, self.scales, workers, self.device) as stream:
+            for step in stream:
+                self._record(step)
+                if step.finished:
+                    runs.save_scale(self.folder, step.job.index, step.job.scale)
+                    step.job.trainer = None
+                elif self.progress:
+                    self.progress(self.clock.at(self.jobs, settings.epochs, step.losses))
+                if step.finished or time.monotonic() - saved >= CHECKPOINT_SECONDS:
+                    self._write_checkpoint(stream)
+                    saved = time.monotonic()
+        runs.write_json(
+            self.folder / runs.FINISHED,
+            {
+                "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+                "seconds": round(self.clock.elapsed(), 1),
+                "device": str(self.device),
+                "threads": torch.get_num_threads(),
+            },
+        )
+        (self.folder / runs.CHECKPOINT).unlink(missing_ok=True)
+
+    def _maker(self, make: Callable[[], Any], state: dict[str, Any] | None) -> Callable[[], Any]:
+        def made():
+            trainer = make()
+            if state:
+                _restore(trainer, state, self.folder)
+            return trainer
+
+        return made
+
+    def _record(self, step: Step) -> None:
+        if not step.finished:
+            rate = self.run_.rates[step.job.index]
+            record = {"scale": step.job.index, "rate": rate, "epoch": step.epoch, **step.losses}
+            self.losses.add(record)
+
+    def _write_checkpoint(self, stream) -> None:
+        with stream.paused() as pending:  # between two steps of every scale
+            for step in pending:
+                self._record(step)
+            self.losses.flush()
+            done = [job for job in self.jobs if job.scale is not None]
+            state = {
+                "scales": {
+                    job.index: {
+                        "epoch": job.epoch,
+                        "saved": job.scale is not None and job.trainer is None,
+                        "trainer": job.trainer.state_dict() if job.trainer else None,
+                    }
+                    for job in self.jobs
+                },
+                "carried": getattr(done[-1].scale, "critic_state", None) if done else None,
+                "lines": self.losses.lines,
+                "elapsed": self.clock.elapsed(),
+            }
+            buffer = io.BytesIO()
+            torch.save(state, buffer)
+        atomic.write(self.folder / runs.CHECKPOINT, buffer.getvalue())
 
 
 def _read_checkpoint(folder: Path) -> dict[str, Any] | None:
@@ -241,37 +296,32 @@ class _Losses:
 
 
 class _Clock:
-    """Elapsed and remaining time. Finer scales cost more per step, so each counts by its cost so far."""
+    """Elapsed and remaining time, each scale's steps counted by their cost."""
 
-    def __init__(self, scales: int, epochs: int, checkpoint: dict[str, Any] | None) -> None:
-        self.scales = scales
-        self.epochs = epochs
-        self.before = checkpoint["elapsed"] if checkpoint else 0.0
+    def __init__(self, before: float, costs: list[float]) -> None:
+        self.before = before
+        self.costs = costs
         self.start = time.monotonic()
-        self.first: tuple[int, int, float] | None = None
+        self.first = 0.0
+
+    def begin(self, jobs: list[Job]) -> None:
+        """From here on steps are timed."""
+        self.start = time.monotonic()
+        self.first = self._share(jobs)
 
     def elapsed(self) -> float:
         return self.before + time.monotonic() - self.start
 
-    def at(self, index: int, rate: int, epoch: int, losses: dict[str, float]) -> Progress:
-        now = time.monotonic()
-        if self.first is None or self.first[0] != index:
-            self.first = (index, epoch, now)
-        steps = epoch - self.first[1]
-        per_step = (now - self.first[2]) / steps if steps else 0.0
-        left = self.epochs - epoch + (self.scales - index - 1) * self.epochs
-        fraction = (index * self.epochs + epoch) / (self.scales * self.epochs)
-        return Progress(
-            index + 1,
-            self.scales,
-            rate,
-            epoch,
-            self.epochs,
-            losses,
-            self.elapsed(),
-            per_step * left,
-            fraction,
-        )
+    def at(self, jobs: list[Job], epochs: int, losses: dict[str, float]) -> Progress:
+        share = self._share(jobs)
+        speed = (share - self.first) / max(1e-9, time.monotonic() - self.start)
+        epoch = sum(job.epoch for job in jobs) // len(jobs)
+        finished = sum(job.epoch == epochs for job in jobs)
+        left = (1 - share) / speed if speed > 0 else 0.0
+        return Progress(len(jobs), finished, epoch, epochs, losses, self.elapsed(), left, share)
+
+    def _share(self, jobs: list[Job]) -> float:
+        return sum(c * job.epoch / job.epochs for c, job in zip(self.costs, jobs, strict=True))
 
 
 @contextlib.contextmanager

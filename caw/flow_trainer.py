@@ -1,0 +1,197 @@
+"""One optimiser step of one scale of the flow-matching presets.
+
+A scale learns from the real scale below, with noise mixed in, and needs nothing drawn: all scales can be
+trained at the same time.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from caw import flow
+from caw.config import FlowSettings
+from caw.losses import flow_matching
+from caw.pyramid import Signal, resample
+from caw.score import RATE, Bands
+
+WARM_UP = 50  # steps over which the learning rate rises
+FINAL_RATE = 0.02  # its share left at the end of the cosine
+
+
+class FlowTrainer:
+    """What score and waveforms have in common: optimisers, average, random state.
+
+    The matrices between hidden channels are trained by Muon (Jordan et al. 2024), the rest by Adam.
+    """
+
+    def __init__(self, network, scale, index: int, settings: FlowSettings, device: torch.device) -> None:
+        self.settings = settings
+        self.device = device
+        self.generator = torch.Generator().manual_seed(settings.seed * 1000 + index)
+        self.network = network.to(device)
+        self.average = copy.deepcopy(self.network)
+        self.scale = scale
+        scale.network = self.average
+        matrices = self.network.matrices()
+        known = {id(p) for p in matrices}
+        rest = [p for p in self.network.parameters() if id(p) not in known]
+        self.optimizers = [
+            torch.optim.Adam(rest, settings.learning_rate, betas=(0.9, 0.99), fused=device.type == "cuda"),
+            torch.optim.Muon(matrices, settings.matrix_rate, weight_decay=settings.decay),
+        ]
+
+    def crops(self) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor]:
+        """Clean state, lower state or None, what is told of the score or None, and noise level [B]."""
+        raise NotImplementedError
+
+    def step(self, epoch: int) -> dict[str, float]:
+        """One optimiser step; returns the loss by name."""
+        settings, generator = self.settings, self.generator
+        rise = min(1.0, (epoch + 1) / WARM_UP)
+        fall = 0.5 * (1 + math.cos(math.pi * epoch / settings.epochs))
+        share = rise * (FINAL_RATE + (1 - FINAL_RATE) * fall)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = share * group.setdefault("full_rate", group["lr"])
+
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            clean, lower, told, level = self.crops()
+            time = torch.sigmoid(torch.randn(len(clean), generator=generator)).to(self.device)
+            noise = torch.randn(clean.shape, generator=generator).to(self.device)
+            loss = flow_matching(lambda x, t: self.network(x, lower, told, t, level), clean, noise, time)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        for optimizer in self.optimizers:
+            optimizer.step()
+        self._follow(min(settings.averaging, (1 + epoch) / (10 + epoch)))
+        return {"flow": loss.item()}
+
+    def finish(self):
+        """The scale with averaged weights."""
+        self.average.eval()
+        return self.scale
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights, average, optimisers and random state."""
+        return {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizers": [o.state_dict() for o in self.optimizers],
+            "generator": self.generator.get_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on exactly where `state_dict` was taken."""
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self.generator.set_state(state["generator"])
+
+    @torch.no_grad()
+    def _follow(self, decay: float) -> None:
+        for kept, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
+            kept.lerp_(now, 1 - decay)
+
+    def _places(self, rooms: Sequence[int]) -> list[tuple[int, int]]:
+        """A clip and a start for each crop, every start of every clip as likely; rooms: starts per clip."""
+        ends = torch.tensor(rooms).cumsum(0)
+        chosen = torch.randint(0, int(ends[-1]), (self.settings.batch,), generator=self.generator)
+        clips = torch.searchsorted(ends, chosen, right=True).tolist()
+        return [(c, int(s) - (int(ends[c]) - rooms[c])) for c, s in zip(clips, chosen.tolist(), strict=True)]
+
+
+class ScoreTrainer(FlowTrainer):
+    """The score, in crops of some seconds."""
+
+    def __init__(
+        self, scores: list[Tensor], bands: Bands, settings: FlowSettings, rates: tuple[float, ...]
+    ) -> None:
+        device = scores[0].device
+        network = _seeded_network(settings, rates, 0, len(bands.mean), 1)
+        super().__init__(network, flow.ScoreScale(network, bands, settings), 0, settings, device)
+        self.scores = scores
+        self.crop = min(round(settings.score_crop * RATE), *(s.shape[-1] for s in scores))
+
+    def crops(self) -> tuple[Tensor, None, None, Tensor]:
+        places = self._places([s.shape[-1] - self.crop + 1 for s in self.scores])
+        clean = torch.stack([self.scores[c][:, s : s + self.crop] for c, s in places])
+        return clean, None, None, torch.zeros(len(clean), device=self.device)
+
+
+class WaveTrainer(FlowTrainer):
+    """A waveform given the score and the waveform below; crops begin at any sample, in either polarity."""
+
+    def __init__(
+        self,
+        pyramids: list[list[Signal]],
+        rates: tuple[float, ...],
+        index: int,
+        bands: Bands,
+        settings: FlowSettings,
+    ) -> None:
+        waves = [p[index].wave for p in pyramids]
+        channels = waves[0].shape[0]
+        rate, lower_rate = rates[index], rates[index - 1] if index > 1 else None
+        network = _seeded_network(settings, rates, index, len(bands.mean), channels)
+        whitening = flow.Whitening.of([w.cpu().numpy() for w in waves], settings.prediction_order)
+        scale = flow.FlowScale(rate, lower_rate, network, whitening, bands, channels, settings)
+        super().__init__(network, scale, index, settings, waves[0].device)
+        self.clean = [whitening.apply(w) for w in waves]
+        self.lower = None
+        if index > 1:
+            lifted = [
+                resample(p[index - 1].wave, lower_rate, rate, w.shape[-1])
+                for p, w in zip(pyramids, waves, strict=True)
+            ]
+            self.lower = [whitening.apply(w) for w in lifted]
+        self.scores = [p[index].score for p in pyramids]
+        seconds = settings.finer_crop if index > 1 else settings.crop
+        self.crop = min(round(seconds * rate), *(w.shape[-1] for w in waves)) // scale.fold
+
+    def crops(self) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
+        settings, scale, device = self.settings, self.scale, self.device
+        fold, samples = scale.fold, self.crop * scale.fold
+        places = self._places([w.shape[-1] - samples + 1 for w in self.clean])
+        signs = (2 * torch.randint(0, 2, (settings.batch,), generator=self.generator) - 1).tolist()
+
+        def cut(waves: list[Tensor]) -> Tensor:
+            pieces = [sign * waves[c][:, s : s + samples] for (c, s), sign in zip(places, signs, strict=True)]
+            return torch.stack([flow.folded(piece, fold) for piece in pieces])
+
+        level = torch.rand(settings.batch, generator=self.generator).to(device) * settings.lower_noise
+        lower = None
+        if self.lower is not None:
+            mixed = flow.lower_noise(scale, settings.batch, self.crop, self.generator).to(device)
+            lower = cut(self.lower) + level[:, None, None] * mixed
+        return cut(self.clean), lower, self._told(places, level), level
+
+    def _told(self, places: list[tuple[int, int]], level: Tensor) -> Tensor:
+        """What the network reads of the score under each crop, with noise of its level mixed in."""
+        rate, fold = self.scale.rate, self.scale.fold
+        width = math.ceil(self.crop * fold / rate * RATE) + 3
+        pieces, offsets = [], []
+        for clip, start in places:
+            score = self.scores[clip]
+            first = min(int(start / rate * RATE), score.shape[-1] - 1)
+            piece = score[:, first : first + width]
+            pieces.append(functional.pad(piece[None], (0, width - piece.shape[-1]), mode="replicate")[0])
+            offsets.append(start / rate * RATE - first)
+        score = torch.stack(pieces)
+        noise = torch.randn(score.shape, generator=self.generator).to(self.device)
+        frames = (torch.arange(self.crop, device=self.device) + 0.5) * (RATE * fold / rate)
+        where = torch.tensor(offsets, device=self.device)[:, None] + frames
+        return self.network.told(score + level[:, None, None] * noise, where)
+
+
+def _seeded_network(settings: FlowSettings, rates: tuple[float, ...], index: int, bands: int, channels: int):
+    torch.manual_seed(settings.seed * 1000 + index)  # the weights' initial values
+    return flow.network_for(settings, rates, index, bands, channels)

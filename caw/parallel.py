@@ -1,0 +1,145 @@
+"""Training steps of several scales at the same time, as one stream of events."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+
+@dataclass
+class Job:
+    """One scale's training. The lock is held during a step, so that a checkpoint falls between steps."""
+
+    index: int
+    epochs: int
+    epoch: int  # steps done
+    make: Callable[[], Any]  # gives its trainer
+    trainer: Any = None  # until the scale is in its file
+    scale: Any = None  # once finished
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something a job did: a step with its losses, or, where there are none, its end."""
+
+    job: Job
+    epoch: int
+    losses: dict[str, float] | None
+
+    @property
+    def finished(self) -> bool:
+        return self.losses is None
+
+
+class Stream:
+    """The steps of all jobs, in the order they happen."""
+
+    def __init__(self, jobs: list[Job], scales: list[Any], workers: int, device: torch.device) -> None:
+        self.jobs = jobs
+        self.scales = scales
+        self.workers = workers
+        self.device = device
+        self.waiting = list(jobs)
+        self.stop = threading.Event()
+        self.events: queue.SimpleQueue[Step | Exception | None] = queue.SimpleQueue()
+        self.guard = threading.Lock()
+        self.threads: list[threading.Thread] = []
+
+    def __iter__(self) -> Iterator[Step]:
+        if self.workers <= 1:
+            for job in self.jobs:
+                job.trainer = job.make()
+                yield from self._steps(job)
+            return
+        for job in self.jobs:  # here, one after the other: the weights' seeds are torch's global ones
+            job.trainer = job.make()
+        share = max(1, torch.get_num_threads() // self.workers)
+        self.threads = [
+            threading.Thread(target=self._work, args=(share,), daemon=True) for _ in range(self.workers)
+        ]
+        for thread in self.threads:
+            thread.start()
+        for _ in self.threads:
+            while (event := self.events.get()) is not None:
+                if isinstance(event, Exception):
+                    raise event
+                yield event
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[list[Step]]:
+        """No job is within a step; gives the steps done and not told of yet."""
+        with contextlib.ExitStack() as held:
+            for job in self.jobs:
+                held.enter_context(job.lock)
+            pending, others = [], []
+            while not self.events.empty():
+                event = self.events.get()
+                if isinstance(event, Step) and not event.finished:
+                    pending.append(event)
+                else:
+                    others.append(event)
+            for event in others:
+                self.events.put(event)
+            yield pending
+
+    def close(self) -> None:
+        """Stop after the steps under way."""
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+
+    def _work(self, threads: int) -> None:
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(True)  # a property of the thread
+        stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
+        try:
+            with torch.cuda.stream(stream):
+                while not self.stop.is_set():
+                    with self.guard:
+                        job = self.waiting.pop(0) if self.waiting else None
+                    if job is None:
+                        break
+                    for step in self._steps(job):
+                        if step.finished:
+                            self.events.put(step)
+        except Exception as error:  # told to the loop, which raises it
+            self.events.put(error)
+        finally:
+            self.events.put(None)
+
+    def _steps(self, job: Job) -> Iterator[Step]:
+        while job.epoch < job.epochs:
+            if self.stop.is_set():
+                return
+            with job.lock:
+                losses = job.trainer.step(job.epoch)
+                job.epoch += 1
+                step = Step(job, job.epoch, losses)
+                if self.threads:
+                    self.events.put(step)
+            yield step
+        with job.lock:
+            job.scale = self.scales[job.index] = job.trainer.finish()
+        yield Step(job, job.epoch, None)
+
+
+@contextlib.contextmanager
+def steps(jobs: list[Job], scales: list[Any], workers: int, device: torch.device) -> Iterator[Stream]:
+    """The jobs' steps by so many threads at once; one works in the caller's thread, in the jobs' order.
+
+    scales: where finished scales are put, by index. Leaving the block stops the threads.
+    """
+    stream = Stream(jobs, scales, workers, device)
+    threads = torch.get_num_threads()
+    try:
+        yield stream
+    finally:
+        stream.close()
+        torch.set_num_threads(threads)

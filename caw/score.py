@@ -1,0 +1,175 @@
+"""The score of a clip: how loud it is in every band of frequency, every 16 ms.
+
+A log-power spectrogram with 64 ms Hann windows. Its bands are triangles, one bin (15.6 Hz) apart below
+600 Hz, where single tones are told apart, and evenly spaced in log frequency above. It holds what a
+listener follows (chords, rhythm, drums) and no waveform.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+FRAME = 0.016  # seconds from one frame to the next
+WINDOW = 0.064
+RATE = 1 / FRAME  # frames per second
+FINE = 600.0  # Hz below which every bin is a band
+FLOOR = 1e-5  # -50 dB under white noise of the clip's level: fainter is as good as silent
+REACH = 0.93  # share of a scale's Nyquist frequency up to which it can carry a band
+STRONGEST = 3.5  # natural log of the largest change of amplitude made at once: 30 dB
+BLOCK = 1024  # frames worked on at a time, so that ten minutes fit in memory
+
+
+@dataclass(frozen=True)
+class Bands:
+    """The bands of one training and how loud its clips are in them."""
+
+    edges: Tensor  # [bands + 2] Hz, ascending: band i rises from edge i to i + 1 and falls to i + 2
+    rate: int  # Hz, of the finest scale
+    level: float  # mean square of the clips
+    mean: Tensor  # [bands, 1] natural log of power over `level`
+    deviation: Tensor  # [bands, 1]
+
+    @classmethod
+    def of(cls, waves: list[Tensor], rate: int, count: int) -> Bands:
+        """The bands of the training clips [channels, n] at `rate` Hz."""
+        level = float(torch.cat([w.reshape(-1) for w in waves]).square().mean())
+        edges = torch.from_numpy(_edges(rate, count))
+        plain = cls(edges, rate, level, torch.zeros(len(edges) - 2, 1), torch.ones(len(edges) - 2, 1))
+        found = torch.cat([plain.measure(w.cpu()) for w in waves], 1)
+        mean = found.mean(1, keepdim=True)
+        deviation = found.std(1, keepdim=True).clamp(min=0.1)
+        return cls(edges, rate, level, mean, deviation)
+
+    def measure(self, wave: Tensor) -> Tensor:
+        """[channels, n] at the finest rate -> [bands, frames], of mean 0 and variance 1 in the clips."""
+        size, hop = _sizes(self.rate)
+        found = []
+        padded = functional.pad(wave, (size // 2, size))
+        frames = wave.shape[-1] // hop + 1
+        for first in range(0, frames, BLOCK):
+            count = min(BLOCK, frames - first)
+            spectra = _spectra(padded[:, first * hop : (first + count - 1) * hop + size], size, hop)
+            found.append(self._power(spectra, self.rate))
+        log = torch.log(torch.cat(found, 1) + FLOOR)
+        score = (log - self.mean.to(wave.device)) / self.deviation.to(wave.device)
+        times = torch.arange(round(wave.shape[-1] / self.rate * RATE) or 1, device=wave.device) * FRAME
+        return at(score[None], times[None] * (self.rate / hop))[0]
+
+    def impose(self, wave: Tensor, rate: int, score: Tensor, times: int = 1) -> Tensor:
+        """`wave` [channels, n] at `rate` Hz with the loudness of `score` in every band the rate can carry.
+
+        The bands' amplitudes are multiplied by smooth gains, the same for all channels, `times` times over,
+        as neighbouring windows share samples.
+        """
+        size, hop = _sizes(rate)
+        frames = wave.shape[-1] // hop + 1
+        _, spread, carried = self._filters(rate)
+        window = _window(size).to(wave.device)
+        log = (score * self.deviation.to(score.device) + self.mean.to(score.device))[None]
+        when = (torch.arange(frames, device=wave.device) * (hop / rate * RATE))[None]
+        target = (torch.exp(at(log, when)[0]) - 0.9 * FLOOR).clamp(min=1e-7)
+        for _ in range(times):
+            padded = functional.pad(wave, (size // 2, size))
+            made = torch.zeros_like(padded)
+            weight = torch.zeros_like(padded[:1])
+            for first in range(0, frames, BLOCK):
+                count = min(BLOCK, frames - first)
+                place = slice(first * hop, (first + count - 1) * hop + size)
+                spectra = _spectra(padded[:, place], size, hop)
+                power = self._power(spectra, rate).clamp(min=1e-9)
+                gain = 0.5 * torch.log(target[:, first : first + count] / power)
+                gain = gain.clamp(-STRONGEST, STRONGEST) * carried.to(wave.device)
+                shaped = spectra * torch.exp(gain.T @ spread.to(wave.device))
+                pieces = torch.fft.irfft(shaped, size) * window
+                made[:, place] += _overlap(pieces, hop)
+                weight[:, place] += _overlap((window**2).expand(1, count, size), hop)
+            wave = (made / weight.clamp(min=1e-3))[:, size // 2 : size // 2 + wave.shape[-1]]
+        return wave
+
+    def to(self, device: torch.device) -> Bands:
+        """The same on another device."""
+        return dataclasses.replace(self, mean=self.mean.to(device), deviation=self.deviation.to(device))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What `from_tensors` reads back."""
+        level = torch.tensor([self.level, self.rate], dtype=torch.float64)
+        return {"edges": self.edges, "level": level, "mean": self.mean, "deviation": self.deviation}
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, Tensor]) -> Bands:
+        """What `tensors` gave."""
+        level, rate = tensors["level"].tolist()
+        return cls(tensors["edges"], int(rate), level, tensors["mean"], tensors["deviation"])
+
+    def _power(self, spectra: Tensor, rate: int) -> Tensor:
+        """[channels, frames, bins] -> [bands, frames]: power over the clip's level, alike at every rate."""
+        size, _ = _sizes(rate)
+        filters = self._filters(rate)[0].to(spectra.device)
+        density = self.rate / rate / float(_window(size).square().sum()) / max(self.level, 1e-12)
+        power = torch.view_as_real(spectra).square().sum(-1).mean(0)
+        return filters @ power.T * density
+
+    def _filters(self, rate: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Of the spectra at `rate`: weights and shares [bands, bins], and which bands exist [bands, 1]."""
+        return _filters(tuple(self.edges.tolist()), rate)
+
+
+def at(values: Tensor, places: Tensor) -> Tensor:
+    """Linear interpolation: [batch, rows, frames] at `places` [batch, n], in frames -> [batch, rows, n]."""
+    frames = values.shape[-1]
+    across = 2 * places.to(values.dtype) / max(1, frames - 1) - 1
+    grid = torch.stack([across, torch.zeros_like(across)], -1)[:, None]
+    found = functional.grid_sample(values[:, :, None], grid, padding_mode="border", align_corners=True)
+    return found[:, :, 0]
+
+
+def _edges(rate: int, count: int) -> np.ndarray:
+    step = 1 / WINDOW
+    fine = np.arange(-1, int(min(FINE, rate / 4) / step)) * step
+    above = np.geomspace(fine[-1] + step, rate / 2 * 1.03, max(2, count - len(fine) + 2))
+    return np.concatenate([fine, above])
+
+
+def _sizes(rate: int) -> tuple[int, int]:
+    """Samples of a window and of a step."""
+    return round(WINDOW * rate), max(1, round(FRAME * rate))
+
+
+@lru_cache
+def _window(size: int) -> Tensor:
+    return torch.hann_window(size, periodic=True)
+
+
+def _spectra(piece: Tensor, size: int, hop: int) -> Tensor:
+    """[channels, n] -> [channels, frames, bins]."""
+    return torch.fft.rfft(piece.unfold(-1, size, hop) * _window(size).to(piece.device))
+
+
+def _overlap(pieces: Tensor, hop: int) -> Tensor:
+    """[channels, frames, size] added up `hop` samples apart -> [channels, (frames - 1) * hop + size]."""
+    _, frames, size = pieces.shape
+    length = (frames - 1) * hop + size
+    summed = functional.fold(pieces.transpose(1, 2), (1, length), (1, size), stride=(1, hop))
+    return summed[:, 0, 0]
+
+
+@lru_cache
+def _filters(edges: tuple[float, ...], rate: int) -> tuple[Tensor, Tensor, Tensor]:
+    size, _ = _sizes(rate)
+    edge = np.array(edges)
+    frequency = np.fft.rfftfreq(size, 1 / rate)
+    rise = (frequency - edge[:-2, None]) / (edge[1:-1] - edge[:-2])[:, None]
+    fall = (edge[2:, None] - frequency) / (edge[2:] - edge[1:-1])[:, None]
+    weights = np.clip(np.minimum(rise, fall), 0, None)
+    finest = edge[-1] <= 1.04 * rate / 2
+    carried = ((edge[2:, None] <= REACH * rate / 2) | finest) & (weights.sum(1, keepdims=True) > 0)
+    share = weights / np.maximum(weights.sum(0), 1e-9) * carried
+    weights = weights / np.maximum(weights.sum(1, keepdims=True), 1e-9)
+    return tuple(torch.from_numpy(a.astype(np.float32)) for a in (weights, share, carried))
