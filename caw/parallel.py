@@ -39,24 +39,30 @@ class Step:
 
 
 class Stream:
-    """The steps of all jobs, in the order they happen."""
+    """The steps of all jobs, in the order they happen.
+
+    A free worker takes the job that is furthest behind for one step, so that all of them end together. A
+    job's result depends on its own steps alone, whichever threads take them.
+    """
 
     def __init__(self, jobs: list[Job], scales: list[Any], workers: int, device: torch.device) -> None:
         self.jobs = jobs
         self.scales = scales
         self.workers = workers
         self.device = device
-        self.waiting = list(jobs)
         self.stop = threading.Event()
         self.events: queue.SimpleQueue[Step | Exception | None] = queue.SimpleQueue()
-        self.guard = threading.Lock()
+        self.free = threading.Condition()
+        self.waiting = list(jobs)  # not finished and not in a step
+        self.left = len(jobs)
         self.threads: list[threading.Thread] = []
 
     def __iter__(self) -> Iterator[Step]:
         if self.workers <= 1:
             for job in self.jobs:
                 job.trainer = job.make()
-                yield from self._steps(job)
+                while job.scale is None:
+                    yield self._step(job)
             return
         for job in self.jobs:  # here, one after the other: the weights' seeds are torch's global ones
             job.trainer = job.make()
@@ -81,10 +87,8 @@ class Stream:
             pending, others = [], []
             while not self.events.empty():
                 event = self.events.get()
-                if isinstance(event, Step) and not event.finished:
-                    pending.append(event)
-                else:
-                    others.append(event)
+                known = isinstance(event, Step) and not event.finished
+                (pending if known else others).append(event)
             for event in others:
                 self.events.put(event)
             yield pending
@@ -101,33 +105,48 @@ class Stream:
         stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
         try:
             with torch.cuda.stream(stream):
-                while not self.stop.is_set():
-                    with self.guard:
-                        job = self.waiting.pop(0) if self.waiting else None
-                    if job is None:
-                        break
-                    for step in self._steps(job):
-                        if step.finished:
-                            self.events.put(step)
+                while (job := self._take()) is not None:
+                    self._step(job)
+                    self._give(job)
         except Exception as error:  # told to the loop, which raises it
+            self.stop.set()
             self.events.put(error)
         finally:
+            with self.free:
+                self.free.notify_all()
             self.events.put(None)
 
-    def _steps(self, job: Job) -> Iterator[Step]:
-        while job.epoch < job.epochs:
-            if self.stop.is_set():
-                return
-            with job.lock:
+    def _take(self) -> Job | None:
+        with self.free:
+            while not self.stop.is_set() and self.left:
+                if self.waiting:
+                    job = min(self.waiting, key=lambda job: job.epoch)
+                    self.waiting.remove(job)
+                    return job
+                self.free.wait(0.5)
+        return None
+
+    def _give(self, job: Job) -> None:
+        with self.free:
+            if job.scale is None:
+                self.waiting.append(job)
+            else:
+                self.left -= 1
+            self.free.notify()
+
+    def _step(self, job: Job) -> Step:
+        """One step of the job, or its end."""
+        with job.lock:
+            if job.epoch < job.epochs:
                 losses = job.trainer.step(job.epoch)
                 job.epoch += 1
                 step = Step(job, job.epoch, losses)
-                if self.threads:
-                    self.events.put(step)
-            yield step
-        with job.lock:
-            job.scale = self.scales[job.index] = job.trainer.finish()
-        yield Step(job, job.epoch, None)
+            else:
+                job.scale = self.scales[job.index] = job.trainer.finish()
+                step = Step(job, job.epoch, None)
+            if self.threads:
+                self.events.put(step)
+        return step
 
 
 @contextlib.contextmanager

@@ -192,9 +192,9 @@ class _Training:
         settings, saved = self.run_.settings, time.monotonic()
         self.clock.begin(self.jobs)
         open_jobs = [job for job in self.jobs if job.scale is None]
-        workers = min(len(open_jobs), torch.get_num_threads()) if independent(settings) else 1
+        workers = min(len(self.jobs), torch.get_num_threads()) if independent(settings) else 1
         if self.device.type == "cuda" and independent(settings):
-            workers = len(open_jobs)
+            workers = len(self.jobs)
         with steps(open_jobs, self.scales, workers, self.device) as stream:
             for step in stream:
                 self._record(step)
