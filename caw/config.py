@@ -12,6 +12,7 @@ PAPER_SCALES = (
 )  # fmt: skip
 
 SHORTEST_CLIP = 2.0  # seconds that a training needs
+SHORTEST_CROP = 0.1  # seconds: a few frames of the score
 
 
 _COUNTS = (
@@ -34,6 +35,7 @@ def _at_least(settings: Settings, name: str, low: int) -> None:
 class Settings:
     """What every preset has in common."""
 
+    preset: str  # the name it was made from; no setting to change
     epochs: int = 1000  # optimiser steps per scale
     seed: int = 0  # of the weights, the crops and the noise
     device: str = "auto"  # auto | cpu | cuda
@@ -59,6 +61,7 @@ class FlowSettings(Settings):
     caw/README.md says why.
     """
 
+    preset: str = "fast"
     scales: tuple[int, ...] = (1000, 4000, 16000)
     learning_rate: float = 2e-3  # of Adam
     matrix_rate: float = 0.02  # of Muon
@@ -91,6 +94,11 @@ class FlowSettings(Settings):
         for name in _COUNTS:
             _at_least(self, name, 1)
         _at_least(self, "impositions", 0)
+        if self.kernel % 2 == 0:
+            raise SettingsError(f"kernel is {self.kernel!r}; use an odd number")
+        for name in ("score_crop", "crop", "finer_crop"):
+            if not getattr(self, name) >= SHORTEST_CROP:
+                raise SettingsError(f"{name} is {getattr(self, name)!r}; use {SHORTEST_CROP} s or more")
         if not 0 <= self.variation <= 1:
             raise SettingsError(f"variation is {self.variation!r}; use a number from 0 to 1")
 
@@ -99,6 +107,7 @@ class FlowSettings(Settings):
 class AdversarialSettings(Settings):
     """`paper`: the published recipe (Greshler et al. 2021, section 3 and supplementary A)."""
 
+    preset: str = "paper"
     epochs: int = 3000
     scales: tuple[int, ...] = PAPER_SCALES
     first_energy: float = 0.0025  # the first scale is the lowest whose mean square reaches this
@@ -128,21 +137,16 @@ def preset(name: str = "fast", **changes: Any) -> Settings:
     if name not in PRESETS:
         raise SettingsError(f"preset is {name!r}; use one of {', '.join(PRESETS)}")
     base = PRESETS[name]
-    known = {field.name for field in dataclasses.fields(base)}
+    known = {field.name for field in dataclasses.fields(base)} - {"preset"}
     for key in changes:
         if key not in known:
             raise SettingsError(f"preset {name} has no setting {key!r}; it has {', '.join(sorted(known))}")
     return dataclasses.replace(base, **{k: v for k, v in changes.items() if v is not None})
 
 
-def preset_name(settings: Settings) -> str:
-    """`fast` or `paper`, by the kind of the settings."""
-    return next(name for name, base in PRESETS.items() if type(base) is type(settings))
-
-
 def to_json(settings: Settings) -> dict[str, Any]:
     """A dict that `json.dumps` takes and `from_json` reads back."""
-    return {"preset": preset_name(settings), **dataclasses.asdict(settings)}
+    return dataclasses.asdict(settings)
 
 
 def from_json(record: dict[str, Any]) -> Settings:
