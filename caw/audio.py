@@ -133,6 +133,17 @@ def require_writable(path) -> None:
         raise AudioError(f"{path}: suffix {suffix!r} cannot be written; use .wav or .flac")
 
 
+def within_full_scale(samples, name) -> np.ndarray:
+    """PCM holds no sample above full scale: lower the clip by what is needed, and say so (AudioWarning)."""
+    peak = float(np.abs(samples).max())
+    if peak <= 1.0:
+        return samples
+    gain = 0.9999 / peak
+    lowered = f"{20 * np.log10(peak):+.1f} dBFS, lowered by {-20 * np.log10(gain):.1f} dB to fit"
+    warnings.warn(f"{name}: peak {lowered}", AudioWarning, stacklevel=2)
+    return samples * np.float32(gain)
+
+
 def resample(samples, from_rate, to_rate) -> np.ndarray:
     """Resample [n] or [channels, n] by soxr's HQ filter to exactly round(n * to_rate / from_rate) samples."""
     samples = np.asarray(samples, dtype=np.float32)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from caw import atomic, audio, command_line, measuring
+from caw import atomic, audio, cli_tasks, command_line, measuring
 from caw.config import preset as named_preset
 
 app = typer.Typer(
@@ -107,7 +105,7 @@ def reconstruct(
     audio.require_writable(out)
     model = _load(run)
     samples = model.reconstruct()
-    audio.write(out, _within_full_scale(samples, out.name), model.rate)
+    audio.write(out, audio.within_full_scale(samples, out.name), model.rate)
     typer.echo(str(out))
 
 
@@ -131,6 +129,7 @@ def info(run: Run) -> None:
 
 
 app.command()(measuring.measure)
+cli_tasks.add_to(app)
 
 
 def _load(folder: Path):
@@ -147,23 +146,9 @@ def _write_clips(model, out: Path, suffix: str, kind: str, seeds: range, draw) -
         raise audio.AudioError(f"--out {out} is a file: name a folder")
     for seed in seeds:
         path = out / f"{kind}-{seed}.{suffix}"
-        samples = _within_full_scale(draw(seed), path.name)
+        samples = audio.within_full_scale(draw(seed), path.name)
         audio.write(path, samples, model.rate)
         typer.echo(str(path))
-
-
-def _within_full_scale(samples: np.ndarray, name: str) -> np.ndarray:
-    """PCM holds no sample above full scale: lower the clip by what is needed, and say so."""
-    peak = float(np.abs(samples).max())
-    if peak <= 1.0:
-        return samples
-    gain = 0.9999 / peak
-    warnings.warn(
-        f"{name}: peak {20 * np.log10(peak):+.1f} dBFS, lowered by {-20 * np.log10(gain):.1f} dB to fit",
-        audio.AudioWarning,
-        stacklevel=2,
-    )
-    return samples * np.float32(gain)
 
 
 class _Bar:

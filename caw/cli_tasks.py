@@ -1,0 +1,161 @@
+"""The commands `caw inpaint`, `caw extend` and `caw denoise`: a recording in, a mended one out."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from caw import audio, denoising, inpainting
+
+KEPT = ("PCM_16", "PCM_24")  # what can be written as it was read
+
+Clip = Annotated[
+    Path, typer.Argument(metavar="CLIP", help="WAV, FLAC, OGG, AIFF or MP3.", show_default=False)
+]
+OutFile = Annotated[Path, typer.Option("--out", help="File to write (.wav or .flac).", show_default=False)]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make these commands verbs of `app`."""
+    for command in (inpaint, extend, denoise):
+        app.command()(command)
+
+
+def inpaint(
+    clip: Clip,
+    hole: Annotated[
+        list[str],
+        typer.Option(
+            "--hole",
+            help="START:END in seconds, such as 3.0:3.75; give it again for more.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the filled clips.", show_default=False)],
+    n: Annotated[int, typer.Option("--n", min=1, max=1000, help="How many different fillings.")] = 1,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Of the first filling; 0 fits best, the others are drawn.")
+    ] = 0,
+) -> None:
+    """Fill holes from the rest of the clip; not one sample outside them changes."""
+    holes = [_stretch("--hole", text) for text in hole]
+    if out.exists() and not out.is_dir():
+        raise audio.AudioError(f"--out {out} is a file: name a folder")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", audio.AudioWarning)  # a hole is silent
+        samples, rate = audio.read(clip, mono=False)
+    suffix = clip.suffix.lower() if clip.suffix.lower() in (".wav", ".flac") else ".wav"
+    subtype = _subtype(clip)
+    for number in range(seed, seed + n):
+        path = out / f"inpaint-{number}{suffix}"
+        filled = inpainting.inpaint(samples, rate, holes, seed=number)
+        audio.write(path, filled, rate, subtype=subtype)
+        typer.echo(str(path))
+
+
+def extend(
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN",
+            help="Other material of the same source at the full rate: a run folder or a sound file.",
+            show_default=False,
+        ),
+    ],
+    low: Annotated[
+        Path, typer.Argument(metavar="LOW", help="The recording at a low rate.", show_default=False)
+    ],
+    out: OutFile,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+) -> None:
+    """Give a recording the upper band that its source has elsewhere; what it holds already is kept."""
+    from caw import extension
+
+    audio.require_writable(out)
+    samples, low_rate = audio.read(low, mono=False)
+    material, rate = _material(run)
+    extension.validate(material, rate, low_rate)
+    with _Bar("learning the upper band") as show:
+        learnt = extension.learn(material, rate, low_rate, seed=seed, progress=show)
+    extended = np.stack([learnt.apply(channel, seed=seed) for channel in samples])
+    audio.write(out, audio.within_full_scale(extended, out.name), rate, subtype=_subtype(low))
+    typer.echo(f"{low_rate} to {rate} Hz: {out}")
+
+
+def denoise(
+    clip: Clip,
+    out: OutFile,
+    strength: Annotated[
+        float, typer.Option(help="0 leaves the clip as it is, 2 doubles every reduction in dB.")
+    ] = 1.0,
+    noise: Annotated[
+        str | None,
+        typer.Option(
+            help="START:END in seconds, of noise alone; the quietest moments if not given.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Lower a recording's steady noise; length, rate and level stay."""
+    audio.require_writable(out)
+    passage = None if noise is None else _stretch("--noise", noise)
+    samples, rate = audio.read(clip, mono=False)
+    cleaned = denoising.denoise(samples, rate, strength=strength, noise=passage)
+    audio.write(out, audio.within_full_scale(cleaned, out.name), rate, subtype=_subtype(clip))
+    typer.echo(str(out))
+
+
+def _stretch(option: str, text: str) -> tuple[float, float]:
+    start, _, end = text.partition(":")
+    try:
+        return float(start), float(end)
+    except ValueError:
+        raise audio.AudioError(f"{option} is {text!r}; give START:END in seconds, such as 3.0:3.75") from None
+
+
+def _subtype(path: Path) -> str:
+    """16 or 24 bit, as the file has it; anything else is written with 24 bit, and said so."""
+    subtype = audio.inspect(path).subtype
+    if subtype not in KEPT and not subtype.startswith(("VORBIS", "MPEG", "OPUS")):
+        warnings.warn(f"{path.name} is {subtype}; written with 24 bit", audio.AudioWarning, stacklevel=3)
+    return subtype if subtype in KEPT else "PCM_24"
+
+
+def _material(path: Path) -> tuple[np.ndarray, int]:
+    """Mono samples and rate of a run's clips, one after another, or of a sound file."""
+    if not path.is_dir():
+        return audio.read(path)
+    from caw import runs
+
+    run = runs.load(path)
+    clips = runs.read_tensors(run.folder / runs.CLIPS)
+    mono = [np.atleast_2d(clips[name].numpy()).mean(axis=0) for name in sorted(clips)]
+    return np.concatenate(mono), run.rate
+
+
+class _Bar:
+    """A bar with the loss and the remaining time; silent when stderr is no terminal."""
+
+    def __init__(self, name: str) -> None:
+        columns = (BarColumn(), TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[loss]}"))
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.bar = Progress(
+            TextColumn("{task.description}"), *columns, console=console, disable=not sys.stderr.isatty()
+        )
+        self.task = self.bar.add_task(name, total=None, loss="")
+
+    def __enter__(self):
+        self.bar.start()
+        return lambda step, steps, loss: self.bar.update(
+            self.task, completed=step, total=steps, loss=f"loss {loss:.3f}"
+        )
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()

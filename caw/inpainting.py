@@ -1,0 +1,294 @@
+"""Fill holes in a clip with what the rest of it suggests; nothing outside the holes changes.
+
+Music repeats itself, so each hole is filled with pieces of the clip whose surroundings sound like the
+hole's own: one piece that leads in, one that leads out, joined inside the hole where both sound alike (as
+Perraudin et al. 2018 do for long gaps). The edges are carried a little way into the hole by linear prediction
+and faded over there. No torch here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import linalg, ndimage, signal
+
+from caw import audio
+
+SHORTEST_HOLE = 0.001  # seconds
+LEAST_MATERIAL = 1.0  # seconds of sound in one piece, left outside the holes
+ANALYSIS_RATE = 16000  # Hz, at most
+HOP = 0.002  # seconds between spectra
+WINDOW = 0.064
+BANDS = 32
+LOWEST = 60.0  # Hz
+CONTEXT = 0.25  # seconds beside a hole that a piece's surroundings are compared with
+LEAST_CONTEXT = 0.05
+CHOICES = 40  # places kept for either side
+APART = 0.01  # seconds between two of them
+JOIN = 0.03  # seconds over which two pieces are compared where they join
+JUMP_COST = 2.0  # dB that a join between two places costs, beside how ill they fit
+FADE = 0.02  # seconds of every fade
+ALIGN = 0.006  # seconds by which a place may move to bring waveforms into step
+PREDICTION_ORDER = 256
+MOST_GAIN_DB = 6.0
+TEMPERATURE = 0.7  # dB: how much worse a drawn filling may fit than the best
+
+
+class InpaintingError(ValueError):
+    """A hole or clip that cannot be filled; the message quotes the value and says the mend."""
+
+
+@dataclass(frozen=True)
+class Filling:
+    """Which pieces fill a hole. Times in analysis frames; a lag is piece minus hole."""
+
+    cost: float  # dB: mean difference of the spectra where things meet
+    lead_in: int  # lag of the piece that begins the hole
+    lead_out: int  # lag of the piece that ends it
+    join: int  # frame of the hole where the second takes over
+
+
+def inpaint(
+    samples: np.ndarray, rate: int, holes: Sequence[tuple[float, float]], *, seed: int = 0
+) -> np.ndarray:
+    """The clip with its holes filled, of the same shape; every sample outside the holes is bit-identical.
+
+    samples: [n] or [channels, n] at `rate` Hz; what stands in the holes is ignored. holes: (start, end) in
+    seconds, in any order; those that overlap or touch become one. seed: 0 is the filling that fits best,
+    others are drawn from the fitting ones; the same seed gives the same filling.
+    Errors: InpaintingError for holes outside the clip, at its very start or end, or that leave too little.
+    """
+    samples = np.asarray(samples, dtype=np.float32)
+    spans = hole_spans(samples, rate, holes)
+    if seed < 0:
+        raise InpaintingError(f"seed is {seed!r}; use a whole number of 0 or more")
+    known = np.ones(samples.shape[-1], bool)
+    for start, end in spans:
+        known[start:end] = False
+    clip = np.where(known, np.atleast_2d(samples), 0).astype(np.float64)
+    spectra, known_frames, hop = _spectra(clip.mean(axis=0), known, rate)
+    rng = np.random.default_rng(seed)
+    result = np.atleast_2d(samples).copy()
+    for start, end in spans:
+        choices = _fillings(spectra, known_frames, round(start / hop), round(end / hop))
+        filling = choices[0] if seed == 0 else _drawn(choices, rng)
+        result[:, start:end] = _assembled(clip, known, start, end, filling, hop, rate)
+    return result.reshape(samples.shape)
+
+
+def hole_spans(samples: np.ndarray, rate: int, holes: Sequence[tuple[float, float]]) -> list[tuple[int, int]]:
+    """The holes as ascending, separate sample ranges [start, end). InpaintingError where one is unfit."""
+    if samples.ndim not in (1, 2) or not samples.size:
+        raise InpaintingError(f"samples have shape {samples.shape}; give [n] or [channels, n]")
+    if not np.isfinite(samples).all():
+        raise InpaintingError("the clip holds NaN or infinite samples; export it again")
+    if not holes:
+        raise InpaintingError("there is no hole; give one as START:END in seconds, such as 3.0:3.75")
+    count = samples.shape[-1]
+    spans: list[tuple[int, int]] = []
+    for start, end in sorted(holes):
+        told = f"hole {start:g}:{end:g}"
+        if not (np.isfinite([start, end]).all() and start >= 0 and end - start >= SHORTEST_HOLE):
+            raise InpaintingError(
+                f"{told} is no stretch of time; give START:END in seconds, START before END"
+            )
+        if round(end * rate) > count:
+            raise InpaintingError(f"{told} ends after the clip ({count / rate:.2f} s); end it earlier")
+        if spans and round(start * rate) <= spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(spans[-1][1], round(end * rate)))
+        else:
+            spans.append((round(start * rate), round(end * rate)))
+    edge = round(LEAST_CONTEXT * rate)
+    if spans[0][0] < edge or spans[-1][1] > count - edge:
+        raise InpaintingError(
+            f"a hole needs {LEAST_CONTEXT:g} s of sound on either side; cut the clip's "
+            f"{'start' if spans[0][0] < edge else 'end'} off instead"
+        )
+    between = zip([0] + [end for _, end in spans], [start for start, _ in spans] + [count], strict=True)
+    longest = max(end - start for start, end in between)
+    if longest < LEAST_MATERIAL * rate:
+        raise InpaintingError(
+            f"the holes leave {longest / rate:.2f} s in one piece; {LEAST_MATERIAL:g} s or more are needed"
+        )
+    return spans
+
+
+def _spectra(mono: np.ndarray, known: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """Levels of 32 bands in dB [frames, bands], which frames touch no hole, and samples per frame."""
+    low_rate = min(rate, ANALYSIS_RATE)
+    low = audio.resample(mono, rate, low_rate).astype(np.float64)
+    step, size = max(1, round(HOP * low_rate)), round(WINDOW * low_rate)
+    centres = np.arange(0, len(low), step)
+    frames = np.lib.stride_tricks.sliding_window_view(np.pad(low, size // 2), size)[centres]
+    power = np.abs(np.fft.rfft(frames * signal.get_window("hann", size))) ** 2
+    edges = np.geomspace(LOWEST, low_rate / 2, BANDS + 1) * size / low_rate
+    first = np.minimum(edges[:-1].astype(int), power.shape[1] - 1)
+    last = np.maximum(first + 1, edges[1:].astype(int))
+    total = np.pad(np.cumsum(power, axis=1), ((0, 0), (1, 0)))
+    level = (total[:, np.minimum(last, power.shape[1])] - total[:, first]) / (last - first)
+    hop = step * rate / low_rate
+    reach = 0.25 * WINDOW * rate  # beyond it a Hann window weighs little
+    holes = np.concatenate([[0], np.cumsum(~known)])
+    at = np.arange(len(centres)) * hop
+    low_end, high_end = (np.clip(at + sign * reach, 0, len(known)).astype(int) for sign in (-1, 1))
+    return 10 * np.log10(level + 1e-7 * level.max() + 1e-20), holes[high_end] == holes[low_end], hop
+
+
+def _fillings(spectra: np.ndarray, known: np.ndarray, start: int, end: int) -> list[Filling]:
+    """Ways to fill frames [start, end), the best first."""
+    guard = round(0.25 * WINDOW / HOP)  # the spectra beside a hole hold some of it
+    before = _context(known, start - guard, -1)
+    after = _context(known, end + guard, 1)
+    length = end - start
+    lags = np.arange(-start, len(spectra) - end)
+    leading = _mismatch(spectra, known, before, lags)
+    trailing = _mismatch(spectra, known, after, lags)
+    within = np.concatenate([[0], np.cumsum(~known)])
+    half = length // 2
+    usable = lambda a, b: within[b] - within[a] == 0  # noqa: E731
+    first_half, last_half = usable(start + lags, start + half + lags), usable(start + half + lags, end + lags)
+    found = []
+    whole = np.where(first_half & last_half, (leading + trailing) / 2, np.inf)
+    for index in _lowest(whole, CHOICES):
+        found.append(Filling(whole[index], lags[index], lags[index], start + half))
+    ins = _lowest(np.where(first_half, leading, np.inf), CHOICES)
+    outs = _lowest(np.where(last_half, trailing, np.inf), CHOICES)
+    for i in ins:
+        for o in outs:
+            if i == o:
+                continue
+            join, fit = _best_join(spectra, within, start, end, lags[i], lags[o])
+            cost = (leading[i] + trailing[o] + fit) / 3 + JUMP_COST
+            if np.isfinite(cost):
+                found.append(Filling(cost, lags[i], lags[o], join))
+    if not found:
+        raise InpaintingError(
+            f"no stretch of the clip is long enough to fill a hole of {length * HOP:.2f} s; make it shorter"
+        )
+    return sorted(found, key=lambda filling: filling.cost)
+
+
+def _context(known: np.ndarray, at: int, direction: int) -> np.ndarray:
+    """Frames from `at` outwards, at most CONTEXT, up to the next hole or the clip's end."""
+    frames = at + direction * np.arange(round(CONTEXT / HOP))
+    frames = frames[(frames >= 0) & (frames < len(known))]
+    whole = np.cumprod(known[frames]).astype(bool)
+    return frames[whole] if whole.any() else frames[:1]
+
+
+def _mismatch(spectra: np.ndarray, known: np.ndarray, frames: np.ndarray, lags: np.ndarray) -> np.ndarray:
+    """Mean difference in dB between `frames` and the same, each lag later; inf where that touches a hole."""
+    total, count = np.zeros(len(lags)), np.zeros(len(lags))
+    for frame in frames:
+        at = frame + lags
+        fits = (at >= 0) & (at < len(spectra))
+        fits[fits] = known[at[fits]]
+        total[fits] += np.abs(spectra[at[fits]] - spectra[frame]).mean(axis=1)
+        count += fits
+    enough = count >= np.maximum(1, 0.6 * len(frames))
+    return np.where(enough, total / np.maximum(count, 1), np.inf)
+
+
+def _lowest(cost: np.ndarray, count: int) -> list[int]:
+    """Indices of the lowest finite local minima, APART from each other."""
+    near = ndimage.minimum_filter1d(cost, 2 * round(APART / HOP) + 1, mode="nearest")
+    minima = np.nonzero((cost == near) & np.isfinite(cost))[0]
+    return minima[np.argsort(cost[minima])][:count].tolist()
+
+
+def _best_join(
+    spectra: np.ndarray, within: np.ndarray, start: int, end: int, lead_in: int, lead_out: int
+) -> tuple[int, float]:
+    """Frame of the hole where the piece at one lag goes over best into the other, and how they differ."""
+    ours = np.arange(start, end)
+    apart = np.abs(spectra[ours + lead_in] - spectra[ours + lead_out]).mean(axis=1) if len(ours) else None
+    if apart is None or not len(apart):
+        return start, np.inf
+    apart = ndimage.uniform_filter1d(apart, max(1, round(JOIN / HOP)), mode="nearest")
+    holes_in = within[ours + lead_in] - within[start + lead_in]
+    holes_out = within[end + lead_out] - within[ours + lead_out]
+    apart = np.where((holes_in == 0) & (holes_out == 0), apart, np.inf)
+    best = int(apart.argmin())
+    return start + best, float(apart[best])
+
+
+def _drawn(choices: list[Filling], rng: np.random.Generator) -> Filling:
+    """One of the fillings, the likelier the better it fits."""
+    cost = np.array([choice.cost for choice in choices])
+    weight = np.exp(-(cost - cost[0]) / TEMPERATURE)
+    return choices[rng.choice(len(choices), p=weight / weight.sum())]
+
+
+def _assembled(
+    clip: np.ndarray, known: np.ndarray, start: int, end: int, filling: Filling, hop: float, rate: int
+) -> np.ndarray:
+    """The hole's samples [channels, end - start]."""
+    length, fade, reach = end - start, round(FADE * rate), round(ALIGN * rate)
+    mono = clip.mean(axis=0)
+    lead_in = _aligned(mono, known, start - fade, start, round(filling.lead_in * hop), reach)
+    lead_out = _aligned(mono, known, end, end + fade, round(filling.lead_out * hop), reach)
+    first, last = (_piece(clip, known, start, end, lag) for lag in (lead_in, lead_out))
+    fade = max(1, min(fade, length // 3))
+    join = int(np.clip(round(filling.join * hop) - start, fade, length - fade))
+    rise = np.zeros(length)
+    rise[join - fade // 2 :] = 1
+    rise[join - fade // 2 : join - fade // 2 + fade] = _ramp(fade)
+    sound = _gained(clip, known, start, lead_in, -1, rate) * first * (1 - rise)
+    sound += _gained(clip, known, end, lead_out, 1, rate) * last * rise
+    ramp = _ramp(fade)
+    for channel, wave in enumerate(sound):
+        ahead = _predicted(clip[channel], known, start, fade, 1)
+        behind = _predicted(clip[channel], known, end - 1, fade, -1)[::-1]
+        wave[:fade] = ahead * (1 - ramp) + wave[:fade] * ramp
+        wave[-fade:] = wave[-fade:] * ramp[::-1] + behind * (1 - ramp[::-1])
+    return np.clip(sound, -1, 1)
+
+
+def _ramp(count: int) -> np.ndarray:
+    return np.sin(np.pi / 2 * (np.arange(count) + 0.5) / count) ** 2
+
+
+def _aligned(mono: np.ndarray, known: np.ndarray, first: int, last: int, lag: int, reach: int) -> int:
+    """The lag near `lag` at which the waveform beside the hole fits best (normalised cross-correlation)."""
+    first, last = max(0, first), min(len(mono), last)
+    low, high = max(0, first + lag - reach), min(len(mono), last + lag + reach)
+    if not known[first:last].all() or not known[low:high].all() or high - low <= last - first:
+        return lag
+    sought, there = mono[first:last], mono[low:high]
+    fit = np.correlate(there, sought, "valid")
+    energy = np.convolve(there**2, np.ones(len(sought)), "valid")
+    return low - first + int(np.argmax(fit / np.sqrt(energy + 1e-9)))
+
+
+def _piece(clip: np.ndarray, known: np.ndarray, start: int, end: int, lag: int) -> np.ndarray:
+    """Samples [start, end) moved by `lag`; zeros outside the clip."""
+    at = np.arange(start, end) + lag
+    fits = (at >= 0) & (at < clip.shape[1])
+    return np.where(fits, clip[:, np.clip(at, 0, clip.shape[1] - 1)], 0.0)
+
+
+def _gained(clip: np.ndarray, known: np.ndarray, edge: int, lag: int, side: int, rate: int) -> float:
+    """Gain that brings a piece to the level beside the hole, at most 6 dB either way."""
+    at = edge + side * np.arange(1, round(0.05 * rate))
+    at = at[(at >= 0) & (at < clip.shape[1]) & (at + lag >= 0) & (at + lag < clip.shape[1])]
+    at = at[known[at] & known[at + lag]]
+    here, there = (np.sqrt(np.mean(clip[:, i] ** 2) + 1e-12) if len(i) else 1.0 for i in (at, at + lag))
+    return float(np.clip(here / there, 10 ** (-MOST_GAIN_DB / 20), 10 ** (MOST_GAIN_DB / 20)))
+
+
+def _predicted(wave: np.ndarray, known: np.ndarray, edge: int, count: int, direction: int) -> np.ndarray:
+    """`count` samples that carry the sound on from the hole's edge into it, by linear prediction."""
+    past = wave[:edge] if direction == 1 else wave[edge + 1 :][::-1]  # the sample at the edge comes last
+    there = known[:edge] if direction == 1 else known[edge + 1 :][::-1]
+    gap = np.nonzero(~there[::-1])[0]
+    nearest = past[len(past) - (gap[0] if len(gap) else len(past)) :][-8 * PREDICTION_ORDER :]
+    order = min(PREDICTION_ORDER, len(nearest) // 4)
+    if order < 2:
+        return np.zeros(count)
+    correlation = np.correlate(nearest, nearest, "full")[len(nearest) - 1 :][: order + 1]
+    correlation[0] = correlation[0] * (1 + 1e-6) + 1e-9
+    taps = linalg.solve_toeplitz(correlation[:order], correlation[1:])
+    state = signal.lfiltic([1.0], np.concatenate([[1.0], -taps]), nearest[::-1][:order])
+    return signal.lfilter([1.0], np.concatenate([[1.0], -taps]), np.zeros(count), zi=state)[0]
