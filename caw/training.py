@@ -5,14 +5,13 @@ Scales that do not need each other train at the same time, one thread each.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime
 import hashlib
 import io
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ import torch
 from caw import atomic, runs
 from caw.audio import resample
 from caw.config import SHORTEST_CLIP, AdversarialSettings, Settings, from_json, to_json
-from caw.parallel import Job, Step, steps
+from caw.parallel import Job, Step, divided, steps
 from caw.pyramid import scale_rates
 from caw.trainers import Trainer, costs, independent, trainers_for
 
@@ -94,9 +93,10 @@ def train(
     run = runs.load(out)
     if run.complete:
         return run
-    with _quick_arithmetic():
+    workers = _workers(settings, len(run.rates))
+    with divided(workers):
         # a run may go on on another device than it began on
-        _Training(dataclasses.replace(run, settings=settings), waves, progress).run()
+        _Training(dataclasses.replace(run, settings=settings), waves, workers, progress).run()
     return runs.load(out)
 
 
@@ -160,13 +160,27 @@ def _open_folder(out: Path, config: dict[str, Any], clips: list[torch.Tensor], r
     runs.write_json(out / runs.CONFIG, config)
 
 
+def _workers(settings: Settings, scales: int) -> int:
+    """How many scales train at the same time."""
+    if not independent(settings):
+        return 1
+    if runs.choose_device(settings.device).type == "cuda":
+        return scales
+    return min(scales, torch.get_num_threads())
+
+
 class _Training:
     """The loop over all scales, with its files."""
 
     def __init__(
-        self, run: runs.Run, clips: list[torch.Tensor], progress: Callable[[Progress], None] | None
+        self,
+        run: runs.Run,
+        clips: list[torch.Tensor],
+        workers: int,
+        progress: Callable[[Progress], None] | None,
     ) -> None:
         self.run_ = run
+        self.workers = workers
         self.progress = progress
         self.folder, settings = run.folder, run.settings
         self.device = runs.choose_device(settings.device)
@@ -192,10 +206,7 @@ class _Training:
         settings, saved = self.run_.settings, time.monotonic()
         self.clock.begin(self.jobs)
         open_jobs = [job for job in self.jobs if job.scale is None]
-        workers = min(len(self.jobs), torch.get_num_threads()) if independent(settings) else 1
-        if self.device.type == "cuda" and independent(settings):
-            workers = len(self.jobs)
-        with steps(open_jobs, self.scales, workers, self.device) as stream:
+        with steps(open_jobs, self.scales, self.workers, self.device) as stream:
             for step in stream:
                 self._record(step)
                 if step.finished:
@@ -212,7 +223,8 @@ class _Training:
                 "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
                 "seconds": round(self.clock.elapsed(), 1),
                 "device": str(self.device),
-                "threads": torch.get_num_threads(),
+                "workers": self.workers,
+                "threads": torch.get_num_threads(),  # of each
             },
         )
         (self.folder / runs.CHECKPOINT).unlink(missing_ok=True)
@@ -322,13 +334,3 @@ class _Clock:
 
     def _share(self, jobs: list[Job]) -> float:
         return sum(c * job.epoch / job.epochs for c, job in zip(self.costs, jobs, strict=True))
-
-
-@contextlib.contextmanager
-def _quick_arithmetic() -> Iterator[None]:
-    """Denormal numbers cost a CPU up to a factor of ten and mean nothing here."""
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
