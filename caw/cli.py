@@ -1,4 +1,4 @@
-"""The command `caw`: train on a clip, draw from a run, look at a run."""
+"""The command `caw`: train on clips, draw from a run, look at a run."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from caw import atomic, audio, cli_tasks, command_line, measuring
+from caw.config import PRESETS, FlowSettings
 from caw.config import preset as named_preset
 
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Catch-A-Waveform: train a small model on one clip, then draw new music (UMG) or variations (VAR).",
+    help="Catch-A-Waveform: train a small model on a clip, then draw new music (UMG) or variations (VAR).",
 )
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -28,16 +30,22 @@ Out = Annotated[Path, typer.Option("--out", help="Folder for the clips.", show_d
 Seed = Annotated[int, typer.Option(min=0, help="Of the first clip; the others count up from it.")]
 Count = Annotated[int, typer.Option("--n", min=1, max=1000, help="How many clips.")]
 Suffix = Annotated[str, typer.Option("--format", help="wav or flac, 24 bit.")]
+Number = Annotated[int, typer.Option("--clip", min=1, help="Which training clip, counted from 1.")]
 
 
 @app.command()
 def train(
-    clip: Annotated[
-        Path, typer.Argument(metavar="CLIP", help="WAV, FLAC, OGG, AIFF or MP3.", show_default=False)
+    clips: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="CLIP",
+            help="WAV, FLAC, OGG, AIFF or MP3; several, such as songs of one band, are learned together.",
+            show_default=False,
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", help="Run folder to make.", show_default=False)],
     preset: Annotated[
-        str, typer.Option(help="fast: minutes on two cores. paper: the published recipe.")
+        str, typer.Option(help=f"{', '.join(PRESETS)}; paper is the published recipe.")
     ] = "fast",
     epochs: Annotated[int | None, typer.Option(min=1, help="Optimiser steps per scale.")] = None,
     start: Annotated[float, typer.Option(min=0, help="Where the passage begins, in seconds.")] = 0.0,
@@ -45,23 +53,36 @@ def train(
         float | None, typer.Option(help="Length of the passage; the whole file if not given.")
     ] = None,
     rate: Annotated[
-        int | None, typer.Option(help="Hz to work at; the file's own, at most 16000, if not given.")
+        int | None,
+        typer.Option(help="Hz to work at, at most the clips' own lowest; 16000 if not given."),
     ] = None,
+    stereo: Annotated[
+        bool, typer.Option("--stereo", help="Keep both channels, which are mixed if not given.")
+    ] = False,
     seed: Annotated[int | None, typer.Option(min=0, help="Of everything random.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run in --out.")] = False,
 ) -> None:
-    """Train on one clip and leave a run folder."""
+    """Train on a clip, or on several together, and leave a run folder."""
     from caw.training import train as train_run
 
     settings = named_preset(preset, epochs=epochs, seed=seed, device=device, rate=rate)
-    samples, clip_rate = audio.read(clip, start=start, seconds=seconds)
-    source = {"file": clip.name, "sha256": atomic.sha256(clip), "start": start, "seconds": seconds}
+    if len(clips) > 1 and (start or seconds is not None):
+        raise audio.AudioError(
+            "--start and --seconds cut one clip; cut the files first, or train on one of them"
+        )
+    lowest = min(audio.inspect(clip).rate for clip in clips)
+    passages = [_passage(clip, lowest, start, seconds, stereo) for clip in clips]
+    sources = [
+        {"file": clip.name, "sha256": atomic.sha256(clip), "start": start, "seconds": seconds}
+        for clip in clips
+    ]
     with _Bar() as bar:
         run = train_run(
-            samples, clip_rate, out, settings=settings, source=source, resume=resume, progress=bar.show
+            passages, lowest, out, settings=settings, source=sources, resume=resume, progress=bar.show
         )
-    typer.echo(f"trained {run.seconds:.1f} s at {run.rate} Hz, {run.epochs} epochs per scale: {out}")
+    told = f"{len(clips)} clips" if len(clips) > 1 else f"{run.seconds:.1f} s"
+    typer.echo(f"trained {told} at {run.rate} Hz, {run.epochs} epochs per scale: {out}")
 
 
 @app.command()
@@ -85,26 +106,33 @@ def vary(
     out: Out,
     n: Count = 1,
     seed: Seed = 0,
+    clip: Number = 1,
     strength: Annotated[
-        float | None, typer.Option(help="How far from the clip, 0 to 1 (preset fast).")
+        float | None,
+        typer.Option(
+            help="How far the lowest waveform goes from the clip's, 0 to 1; the run's own if not given."
+        ),
     ] = None,
     suffix: Suffix = "wav",
 ) -> None:
-    """Variations (VAR): the clip's structure with its details drawn anew."""
+    """Variations (VAR): a training clip's structure with its details drawn anew."""
     model = _load(run)
+    index = _index(model, clip)
+    kind = "var" if model.clips == 1 else f"var-clip{clip}"
     seeds = range(seed, seed + n)
-    _write_clips(model, out, suffix, "var", seeds, lambda s: model.vary(seed=s, strength=strength))
+    _write_clips(model, out, suffix, kind, seeds, lambda s: model.vary(seed=s, strength=strength, clip=index))
 
 
 @app.command()
 def reconstruct(
     run: Run,
     out: Annotated[Path, typer.Option("--out", help="File to write (.wav or .flac).", show_default=False)],
+    clip: Number = 1,
 ) -> None:
-    """The training clip as the model redraws it."""
+    """A training clip as the model redraws it."""
     audio.require_writable(out)
     model = _load(run)
-    samples = model.reconstruct()
+    samples = model.reconstruct(clip=_index(model, clip))
     audio.write(out, audio.within_full_scale(samples, out.name), model.rate)
     typer.echo(str(out))
 
@@ -113,19 +141,22 @@ def reconstruct(
 def info(run: Run) -> None:
     """What a run was trained on and how far it got."""
     model = _load(run)
-    source = model.config["clip"]["source"]
-    for name, value in {
-        "clip": source.get("file", "given as an array"),
-        "passage": f"{model.seconds:.2f} s at {model.rate} Hz",
-        "preset": model.config["settings"]["preset"],
-        "epochs": f"{model.epochs} per scale",
-        "scales": ", ".join(f"{r} Hz" for r in model.rates),
-        "seed": model.settings.seed,
-        "state": "trained" if model.complete else "unfinished: go on with caw train --resume",
-        "clip sha256": model.config["clip"]["sha256"],
-        "versions": ", ".join(f"{k} {v}" for k, v in model.config["versions"].items()),
-    }.items():
-        typer.echo(f"{name:<12} {value}")
+    facts = []
+    for number, clip in enumerate(model.config["clips"], 1):
+        label = "clip" if model.clips == 1 else f"clip {number}"
+        file = clip["source"].get("file", "given as an array")
+        facts += [(label, f"{file}, {clip['samples'] / model.rate:.2f} s"), ("  sha256", clip["sha256"])]
+    facts += [
+        ("channels", "2 (stereo)" if model.channels == 2 else "1 (mono)"),
+        ("preset", model.settings.preset),
+        ("epochs", f"{model.epochs} per scale"),
+        ("scales", _in_words(model)),
+        ("seed", model.settings.seed),
+        ("state", "trained" if model.complete else "unfinished: go on with caw train --resume"),
+        ("versions", ", ".join(f"{k} {v}" for k, v in model.config["versions"].items())),
+    ]
+    for name, value in facts:
+        typer.echo(f"{name:<10} {value}")
 
 
 app.command()(measuring.measure)
@@ -136,6 +167,29 @@ def _load(folder: Path):
     from caw import runs
 
     return runs.load(folder)
+
+
+def _passage(path: Path, rate: int, start: float, seconds: float | None, stereo: bool) -> np.ndarray:
+    """One clip as it is trained on: mono [n], or [2, n]."""
+    samples, _ = audio.read(path, rate=rate, start=start, seconds=seconds, mono=not stereo)
+    if stereo and len(samples) != 2:
+        count = "one channel" if len(samples) == 1 else f"{len(samples)} channels"
+        raise audio.AudioError(f"{path}: has {count}; --stereo takes two: leave it out to train in mono")
+    return samples
+
+
+def _index(model, number: int) -> int:
+    """A clip's place in the run, from its number on the command line."""
+    if number > model.clips:
+        raise audio.AudioError(f"--clip is {number}; use 1 to {model.clips}, see caw info")
+    return number - 1
+
+
+def _in_words(model) -> str:
+    """The scales: `paper` has waveforms alone, the others a score below them."""
+    scored = isinstance(model.settings, FlowSettings)
+    waveforms = f"waveforms at {', '.join(f'{rate:g}' for rate in model.rates[scored:])} Hz"
+    return f"score at {model.rates[0]:g} frames per second, {waveforms}" if scored else waveforms
 
 
 def _write_clips(model, out: Path, suffix: str, kind: str, seeds: range, draw) -> None:
@@ -152,7 +206,7 @@ def _write_clips(model, out: Path, suffix: str, kind: str, seeds: range, draw) -
 
 
 class _Bar:
-    """A bar with scale, losses and remaining time; silent when stderr is no terminal."""
+    """A bar with epochs, scales done, losses and remaining time; silent when stderr is no terminal."""
 
     def __init__(self) -> None:
         self.bar = Progress(
@@ -179,7 +233,7 @@ class _Bar:
         self.bar.update(
             self.task,
             completed=p.fraction,
-            description=f"scale {p.scale}/{p.scales} ({p.rate} Hz) epoch {p.epoch}/{p.epochs}",
+            description=f"epoch {p.epoch}/{p.epochs}, {p.finished}/{p.scales} scales done",
             left=f"{minutes}:{seconds:02d} left" if p.remaining else "",
             losses="  ".join(f"{name} {value:.3f}" for name, value in p.losses.items()),
         )

@@ -97,6 +97,11 @@ class Run:
         return self.config["channels"]
 
     @property
+    def clips(self) -> int:
+        """How many clips it was trained on."""
+        return len(self.config["clips"])
+
+    @property
     def seconds(self) -> float:
         """Length of the first training clip."""
         return self.config["clips"][0]["samples"] / self.rate
@@ -142,9 +147,8 @@ class Run:
 
     def pyramid(self, clip: int = 0) -> list[Signal]:
         """A training clip at every scale."""
-        clips = self.config["clips"]
-        if not 0 <= clip < len(clips):
-            raise RunError(f"clip is {clip}; this run was trained on {len(clips)}, counted from 0")
+        if not 0 <= clip < self.clips:
+            raise RunError(f"clip is {clip}; this run was trained on {self.clips}, counted from 0")
         wave = read_tensors(self.folder / CLIPS)[clip_name(clip)].to(self._device)
         bands = getattr(self.scales[0], "bands", None)
         return cascade.pyramid_of(wave, tuple(self.rates), bands)
@@ -176,8 +180,11 @@ def load(folder: str | Path) -> Run:
         run = Run(folder, from_json(config["settings"]), config)
         run.channels, run.seconds  # noqa: B018  both raise where the file is of another version
         needed = [CLIPS] + ([scale_file(i) for i in range(len(config["rates"]))] if run.complete else [])
-    except (json.JSONDecodeError, UnicodeDecodeError, LookupError, TypeError, SettingsError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise RunError(f"{config_file} is damaged ({error}); train the run again") from error
+    except (LookupError, TypeError, SettingsError) as error:
+        reason = str(error) if isinstance(error, SettingsError) else f"no {error}"
+        raise RunError(f"{config_file} is of another version ({reason}); train the run again") from error
     for name in needed:
         if not (folder / name).is_file():
             raise RunError(f"{folder} lacks {name}; restore it or train the run again")

@@ -77,9 +77,7 @@ class CawBackend:
         )
 
         def told(progress) -> None:
-            where = (
-                f"scale {progress.scale} of {progress.scales}, epoch {progress.epoch} of {progress.epochs}"
-            )
+            where = f"epoch {progress.epoch} of {progress.epochs}"
             tell(progress.fraction, f"train {folder.name}: {where}")
 
         return train(
