@@ -90,11 +90,12 @@ def measurements(
     tempo = measures.tempo(passage, rate)
     told = f"real {real.name}, {passage.size / rate:.1f} s"
     notes.insert(0, told + (f", {tempo:.0f} BPM" if tempo else "") + f"; measured at {rate} Hz")
-    anchors = measures.anchors(passage, rate, scales=scales)
+    reference = measures.as_clip(passage, rate, "real")
+    anchors = measures.anchors(reference, rate, scales=scales)
     order = [one.name for one in catalogue.measures(measures.edges(scales, rate))]
     records = []
     for path, clip, diversity in zip(fakes, clips, measures.diversities(clips, rate), strict=True):
-        found = measures.evaluate(passage, clip, rate, scales=scales) | {"diversity": diversity}
+        found = measures.evaluate(reference, clip, rate, scales=scales) | {"diversity": diversity}
         records.append(
             {
                 "real": str(real),

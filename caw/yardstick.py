@@ -12,6 +12,7 @@ band holds the mean power of its bins in dB, and 0 dB is white noise of the same
 -50 dB (faint hiss between loud tones) fades into the floor.
 """
 
+from functools import cached_property
 from itertools import permutations
 
 import numpy as np
@@ -43,6 +44,20 @@ class TooShortError(YardstickError):
     """A clip is too short for one measure, though others may still be taken of it."""
 
 
+class Clip:
+    """A clip whose spectrogram is computed once: every measure takes it in the place of an array.
+
+    samples: float array [n]; rate: Hz, the same that the measure is given.
+    """
+
+    def __init__(self, samples, rate, *, name: str = "x"):
+        self.samples, self.rate = validated(samples, rate, name), rate
+
+    @cached_property
+    def log_mel(self) -> np.ndarray:
+        return _log_mel(self.samples, self.rate)
+
+
 def evaluate(real, fake, rate) -> dict[str, float]:
     """Every measure by its name: frechet_0.13, frechet_0.5, copied_share, longest_run (s), onset_distance."""
     found = {f"frechet_{seconds:g}": frechet(real, fake, rate, patch_seconds=seconds) for seconds in PATCHES}
@@ -66,7 +81,11 @@ def anchors(real, rate, *, measure=None) -> dict:
 
 def log_mel(x, rate) -> np.ndarray:
     """Log-mel spectrogram [bands, frames] in dB, as the head of this module defines it."""
-    x = validated(x, rate, "x")
+    samples = validated(x, rate, "x")
+    return x.log_mel if isinstance(x, Clip) else _log_mel(samples, rate)
+
+
+def _log_mel(x: np.ndarray, rate) -> np.ndarray:
     size, hop = round(WINDOW * rate), max(1, round(HOP * rate))
     window, bands = signal.get_window("hann", size).astype(np.float32), _mel_bands(size, rate)
     frames = np.lib.stride_tricks.sliding_window_view(np.pad(x / rms(x), size // 2), size)[::hop]
@@ -167,6 +186,10 @@ def frames_per_second(rate: float) -> float:
 
 def validated(x, rate, name: str) -> np.ndarray:
     """`x` as float32 [n]. Raises YardstickError, naming it by `name`, where it cannot be measured."""
+    if isinstance(x, Clip):
+        if x.rate != rate:
+            raise YardstickError(f"{name} is a clip at {x.rate} Hz; measure it at that rate, not at {rate} Hz")
+        return x.samples
     x = np.asarray(x, dtype=np.float32)
     if x.ndim != 1:
         raise YardstickError(f"{name} has shape {x.shape}; give one channel, shape [n]")
@@ -251,7 +274,8 @@ def _best_matches(real, windows, energy, scale) -> tuple[np.ndarray, np.ndarray]
     for first in range(0, scale.size, step):
         part = scale[first : first + step]
         spectrum = fft.rfft(real[first : first + block], block)
-        found = np.abs(fft.irfft(spectra * spectrum, block, axis=1)[:, : part.size])
+        found = fft.irfft(spectra * spectrum, block, axis=1)[:, : part.size]
+        np.abs(found, out=found)
         found *= part
         best = found.argmax(axis=1)
         height = found[np.arange(len(windows)), best]

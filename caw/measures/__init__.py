@@ -16,6 +16,11 @@ from caw.measures.catalogue import measures
 SCALES = PRESETS["fast"].scales  # Hz
 
 
+def as_clip(x, rate, name: str) -> yardstick.Clip:
+    """`x` with its spectrogram kept, so that it may be measured against many without being analysed again."""
+    return x if isinstance(x, yardstick.Clip) else yardstick.Clip(x, rate, name=name)
+
+
 def edges(scales, rate) -> list[float]:
     """Where a clip at `rate` may have a seam: the Nyquist frequencies in Hz of those scales (rates in Hz)."""
     return [scale / 2 for scale in sorted(set(scales)) if artefacts.reaches(scale / 2, rate)]
@@ -24,10 +29,10 @@ def edges(scales, rate) -> list[float]:
 def evaluate(real, fake, rate, *, scales=SCALES) -> dict[str, float | None]:
     """Every measure of one generated clip by its name, in the catalogue's order, without `diversity`.
 
-    real, fake: arrays [n], the training clip and the generated one. scales: rates in Hz of the cascade that
-    made it, for the seams. Raises: YardstickError for arrays that cannot be measured at all.
+    real, fake: arrays [n] or `yardstick.Clip`, the training clip and the generated one. scales: rates in Hz
+    of the cascade that made it, for the seams. Raises: YardstickError for arrays that cannot be measured.
     """
-    real, fake = yardstick.validated(real, rate, "real"), yardstick.validated(fake, rate, "fake")
+    real, fake = as_clip(real, rate, "real"), as_clip(fake, rate, "fake")
     found = {}
     for seconds in yardstick.PATCHES:
         patch = {"patch_seconds": seconds}
@@ -55,12 +60,12 @@ def anchors(real, rate, *, scales=SCALES) -> dict[str, dict[str, float | None]]:
     halves: the real clip's second half against its first. noise: white noise as long as the clip; {} in place
     of halves where these are too short to be measured.
     """
-    real = yardstick.validated(real, rate, "real")
-    middle = real.size // 2
-    noise = np.random.default_rng(yardstick.NOISE_SEED).standard_normal(real.size)
-    halves = {}
-    if middle >= yardstick.SHORTEST * rate and real[:middle].any() and real[middle:].any():
-        halves = evaluate(real[:middle], real[middle:], rate, scales=scales)
+    real = as_clip(real, rate, "real")
+    middle = real.samples.size // 2
+    noise = np.random.default_rng(yardstick.NOISE_SEED).standard_normal(real.samples.size)
+    first, second, halves = real.samples[:middle], real.samples[middle:], {}
+    if middle >= yardstick.SHORTEST * rate and first.any() and second.any():
+        halves = evaluate(first, second, rate, scales=scales)
     return {"halves": halves, "noise": evaluate(real, noise, rate, scales=scales)}
 
 

@@ -23,9 +23,9 @@ def tempo(x, rate) -> float:
     an octave (Ellis 2007, "Beat tracking by dynamic programming"), the best is refined by a parabola. The
     metric level is a guess, as it is for people; `tempo_error` allows for it.
     """
-    x = yardstick.validated(x, rate, "x")
-    if x.size < SHORTEST * rate:
-        told = f"{x.size / rate:.2f} s are too short for a tempo"
+    size = yardstick.validated(x, rate, "x").size
+    if size < SHORTEST * rate:
+        told = f"{size / rate:.2f} s are too short for a tempo"
         raise yardstick.TooShortError(f"{told}; give a clip of at least {SHORTEST:g} s")
     lags, frames = yardstick.onset_autocorrelation(x, rate, longest=60 / TEMPI[0] + 0.1)
     low, high = int(np.ceil(60 / TEMPI[1] * frames)), int(60 / TEMPI[0] * frames)

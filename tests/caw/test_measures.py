@@ -86,6 +86,13 @@ def test_level_does_not_count(found):
     assert louder == pytest.approx(found["other"], rel=1e-3, abs=1e-3)
 
 
+def test_a_clip_whose_spectrogram_is_kept_measures_the_same(found):
+    real = yardstick.Clip(REAL, RATE)
+    assert measures.evaluate(real, played(seed=2), RATE) == found["other"]
+    with pytest.raises(yardstick.YardstickError, match="real is a clip at 16000 Hz; measure it at that rate"):
+        yardstick.copying(real, REAL, 8000)
+
+
 def test_anchors_hold_every_measure():
     anchors = measures.anchors(REAL, RATE)
     assert list(anchors) == ["halves", "noise"]
