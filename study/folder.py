@@ -4,7 +4,8 @@ study.toml            the design
 models/               training runs
 pool/, pool/pool.csv  every clip before blinding, with where it came from
 sets/SET/ID.wav       what listeners hear; sets/practice beside them
-private/              key.csv (the truth), audit, build record, researcher's token: for its owner alone
+private/              key.csv (the truth), audit, measures, build record, researcher's token: for its owner
+                      alone
 responses.sqlite      the answers
 report/               what `study report` writes
 """
@@ -60,6 +61,11 @@ class StudyFolder:
     @property
     def key(self) -> Path:
         return self.private / "key.csv"
+
+    @property
+    def measures(self) -> Path:
+        """What the machine-made clips measured against their originals (it tells them, so it is private)."""
+        return self.private / "measures.json"
 
     @property
     def build_record(self) -> Path:

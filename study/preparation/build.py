@@ -21,7 +21,7 @@ from caw import atomic, audio
 from study import design
 from study.design import Design
 from study.folder import PRACTICE, StudyFolder
-from study.preparation import backends, blinded_sets, blinding, plan
+from study.preparation import backends, blinded_sets, blinding, measuring, plan
 from study.preparation.audit import Audit
 from study.preparation.backends import Clip, Task
 from study.preparation.material import ORIGINAL
@@ -99,7 +99,18 @@ def _build(folder: StudyFolder, settings: Design, todo: Plan, store: Any, progre
                         blinded_sets.sweep(folder)
                         raise _answered(folder)
                     blinded_sets.replace(folder, settings, sets, pool, wanted)
-    return _registered(folder, settings, store, made, audit)
+    built = _registered(folder, settings, store, made, audit)
+    if rates := _rates(todo, pool):
+        measuring.measure(folder, settings, todo.passages, rates, progress)
+    return built
+
+
+def _rates(todo: Plan, pool: Pool) -> dict[str, int]:
+    """Hz of every clip in the sets; {} where the pool was cleared, as it may be once there are answers."""
+    clips = [clip for names in todo.picks.values() for clip in names]
+    if not all(pool.path(clip).is_file() for clip in clips):
+        return {}
+    return {clip: audio.inspect(pool.path(clip)).rate for clip in clips}
 
 
 def _registered(folder: StudyFolder, settings: Design, store: Any, made: int, audit: Audit | None) -> Built:

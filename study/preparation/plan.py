@@ -39,13 +39,14 @@ class Plan:
     picks: dict[str, list[str]] = field(default_factory=dict)
     remarks: dict[str, str] = field(default_factory=dict)  # clip -> the researcher's words
     notes: list[str] = field(default_factory=list)  # what the researcher should know
+    passages: dict[str, Passage] = field(default_factory=dict)  # by the name of their source
 
 
 def make(design: Design, folder: StudyFolder) -> Plan:
     """Raises: DesignError for files that are missing, unusable or too short, for backends and options that
     there are none of, and for sets that ask for more clips than there are."""
-    plan = Plan()
     passages = material.passages(design, folder)
+    plan = Plan(passages=passages)
     material.check_backends(design)
     grid = material.cells(design, passages)
     imports = material.imports(design, folder)

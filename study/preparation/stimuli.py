@@ -61,6 +61,11 @@ def common_bandwidth(settings: Stimuli, rates: Mapping[str, int]) -> float:
     return settings.bandwidth
 
 
+def rate_for(bandwidth: float, settings: Stimuli) -> int:
+    """The lowest rate in Hz that carries the band of all clips, as `common_bandwidth` gives it."""
+    return min(settings.rate, round(bandwidth / _BAND_SHARE))
+
+
 def cut(samples: np.ndarray, rate: int, settings: Stimuli, *, bandwidth: float, where: float) -> np.ndarray:
     """A clip in the common form but for its level.
 
