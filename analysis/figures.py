@@ -9,8 +9,9 @@ from functools import partial
 import altair as alt
 import pandas as pd
 
-from analysis import discrimination, dose, individuals, plots, ratings, stimuli
+from analysis import discrimination, dose, individuals, measured, plots, ratings, stimuli
 from analysis import formats as f
+from analysis.measured import Measured
 from analysis.results import ORIGINALS, Result, find, groups
 from analysis.statistics import BACKENDS, EPOCHS, MODES, TRUTH
 from analysis.stimuli import Panel
@@ -29,8 +30,11 @@ class Figure:
     draw: Callable[..., alt.TopLevelMixin]
 
 
-def everything(frame: pd.DataFrame, results: Iterable[Result]) -> list[Figure]:
-    """The figures that fit the data, in the order of the report. `frame`: loaded answers."""
+def everything(frame: pd.DataFrame, results: Iterable[Result], found: Measured | None = None) -> list[Figure]:
+    """The figures that fit the data, in the order of the report. `frame`: loaded answers.
+
+    found: what the clips measured, where the study measured them.
+    """
     results, first = list(results), frame[~frame["repeat"]]
     panel, clips = Panel.of(first), stimuli.by_stimulus(first)
     fakes = (clips["truth"] == "fake").any()
@@ -51,6 +55,8 @@ def everything(frame: pd.DataFrame, results: Iterable[Result]) -> list[Figure]:
             chosen.append(_dose(results, first, clips, panel))
     if groups(results, TRUTH, f"{ratings.INSPIRING} maybe"):
         chosen.append(_inspiring(results))
+    if found is not None:
+        chosen += [_measured_verdicts(found, panel), _measured_groups(found)]
     return chosen
 
 
@@ -146,6 +152,38 @@ def _roc(results: list[Result]) -> Figure:
         told += f" The mean d' is {f.number(mean.estimate)}."
     caption = "A dot is one or more listeners. On the diagonal hits and false alarms are equal: no detection."
     return Figure("roc", caption, told, partial(plots.roc, results))
+
+
+def _measured_verdicts(found: Measured, panel: Panel) -> Figure:
+    lines = "; ".join(
+        f"{clip['label']}: Frechet distance {f.number(clip[measured.LIKENESS])}, "
+        f"copied {f.percent(clip[measured.COPYING])}, judged real {f.percent(clip['judged_real'])}"
+        for clip in found.clips.to_dict("records")
+    )
+    caption = "A mark is a machine-made clip; marks that would cover each other are set apart a little. "
+    caption += _anchors_told(found)
+    said = [measured.correlation(found, name) for name in (measured.LIKENESS, measured.COPYING)]
+    if any(said):
+        caption += f" {'; '.join(filter(None, said))}: described, not tested."
+    draw = partial(plots.measured.verdicts, found, one=panel.one)
+    return Figure("measured_verdicts", caption, lines, draw)
+
+
+def _measured_groups(found: Measured) -> Figure:
+    table = measured.groups(found)
+    medians = table.groupby(["kind", "group"], sort=False)[[measured.LIKENESS, measured.COPYING]].median()
+    told = "Medians. " + "; ".join(
+        f"{kind} {group}: Frechet distance {f.number(row[measured.LIKENESS])}, "
+        f"copied {f.percent(row[measured.COPYING])}"
+        for (kind, group), row in medians.iterrows()
+    )
+    caption = "A dot is a machine-made clip, the bar is the median. " + _anchors_told(found)
+    return Figure("measured_groups", caption, told, partial(plots.measured.groups, found))
+
+
+def _anchors_told(found: Measured) -> str:
+    each = " of each original" if found.anchors["source"].nunique() > 1 else ""
+    return f"Dashed: the anchors{each}."
 
 
 def _list(results: list[Result], families: tuple[str, ...], name: str, text: Callable[[Result], str]) -> str:

@@ -22,8 +22,9 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from analysis import figures, plots, responses, statistics, table_files, tables, wording
+from analysis import figures, measured, plots, responses, statistics, stimuli, table_files, tables, wording
 from analysis import formats as f
+from analysis.measured import Measured
 from analysis.results import Result
 from analysis.stimuli import Panel
 from analysis.tables import Table
@@ -48,7 +49,8 @@ class ReportFacts:
     title: the study's. stimuli: stimulus_id (or clip name) -> audio file, for the players. final_forms: one
     mapping per open answer, with listener, question and text. provenance: facts by name, or rows of a table.
     unfinished: listeners who had not finished. unblinding: the record of it, or several. settings: the
-    study's own (tables stimuli, listening and questions of study.toml), for the methods section.
+    study's own (tables stimuli, listening and questions of study.toml), for the methods section. measures:
+    what the clips measured, as `measured.of` takes it; {} where the study measured none.
     """
 
     title: str = ""
@@ -58,6 +60,7 @@ class ReportFacts:
     unfinished: Sequence[str] = ()
     unblinding: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
     settings: Mapping[str, Any] | None = None
+    measures: Mapping[str, Any] | None = None
 
 
 def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -> Path:
@@ -71,8 +74,10 @@ def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -
     _check_place(out)
     frame = frame if "repeat" in frame else responses.load(frame)
     results = statistics.evaluate(frame)
+    found = measured.of(facts.measures, stimuli.by_stimulus(frame))
     parts = tables.everything(frame, results) + _clip_provenance(facts.provenance)
-    drawn = figures.everything(frame, results)
+    parts += measured.tables(found) if found else []
+    drawn = figures.everything(frame, results, found)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(prefix=f".{out.name}-", suffix=".tmp", dir=out.parent))
@@ -81,7 +86,7 @@ def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -
     try:
         _write_parts(building, frame, results, parts)
         pictures = {figure.name: _picture(figure, building / "plots") for figure in drawn}
-        page = _page(frame, results, parts, pictures, facts)
+        page = _page(frame, results, parts, pictures, facts, found)
         (building / PAGE).write_text(page, encoding="utf-8")
         building.chmod(0o755)
         _put(building, out)
@@ -147,6 +152,7 @@ def _page(
     parts: list[Table],
     pictures: dict[str, dict[str, Any]],
     facts: ReportFacts,
+    found: Measured | None,
 ) -> str:
     panel, named = Panel.of(frame), {table.name: table for table in parts}
     methods = wording.methods(frame, facts.settings)
@@ -175,6 +181,8 @@ def _page(
         methods=methods,
         references=wording.references(methods),
         provenance=_provenance(facts),
+        measured=measured.line(found) if found else "",
+        measurable=facts.measures is not None,
         said_of_clips=not panel.one and len(named["comments"].frame) > 0,
     )
 

@@ -17,7 +17,7 @@ from caw import atomic
 from study import design
 from study.design import Design
 from study.folder import PRACTICE, StudyFolder
-from study.preparation import blinding
+from study.preparation import blinding, measuring
 from study.preparation.material import ORIGINAL
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for a formula at a cell's start
@@ -77,6 +77,7 @@ def report(
             unfinished=open_ends,
             unblinding=store.unblindings(),
             settings=settings.model_dump(mode="json", by_alias=True),
+            measures=measuring.read(folder),
         )
         return write(frame, out or folder.report, facts=facts)
     finally:

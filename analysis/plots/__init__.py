@@ -1,9 +1,10 @@
 """Charts of a listening study: results and tidy frames in, Altair charts out. Nothing is computed here.
 
-`groups`: what one listener and a panel both have; `one_listener` and `panel`: what only they have; `theme`:
-colours, fonts and writing files.
+`groups`: what one listener and a panel both have; `one_listener` and `panel`: what only they have;
+`measured`: what clips measured; `theme`: colours, fonts and writing files.
 """
 
+from analysis.plots import measured
 from analysis.plots.groups import dose, fooling, inspiring, musicality
 from analysis.plots.one_listener import counts, scorecard
 from analysis.plots.panel import clips, roc, verdicts
@@ -18,6 +19,7 @@ __all__ = [
     "fooling",
     "inline",
     "inspiring",
+    "measured",
     "musicality",
     "roc",
     "render",
