@@ -188,7 +188,8 @@ def validated(x, rate, name: str) -> np.ndarray:
     """`x` as float32 [n]. Raises YardstickError, naming it by `name`, where it cannot be measured."""
     if isinstance(x, Clip):
         if x.rate != rate:
-            raise YardstickError(f"{name} is a clip at {x.rate} Hz; measure it at that rate, not at {rate} Hz")
+            told = f"{name} is a clip at {x.rate} Hz, measured at {rate} Hz"
+            raise YardstickError(f"{told}; give both one rate")
         return x.samples
     x = np.asarray(x, dtype=np.float32)
     if x.ndim != 1:

@@ -89,7 +89,7 @@ def test_level_does_not_count(found):
 def test_a_clip_whose_spectrogram_is_kept_measures_the_same(found):
     real = yardstick.Clip(REAL, RATE)
     assert measures.evaluate(real, played(seed=2), RATE) == found["other"]
-    with pytest.raises(yardstick.YardstickError, match="real is a clip at 16000 Hz; measure it at that rate"):
+    with pytest.raises(yardstick.YardstickError, match="real is a clip at 16000 Hz, measured at 8000 Hz"):
         yardstick.copying(real, REAL, 8000)
 
 
