@@ -1,9 +1,9 @@
 """Extend a recording's bandwidth upwards, from other material of the same source at the full rate.
 
 What the recording holds is kept. Above it, a small network that was trained on the other material tells
-from the low band how loud each band above is, 125 times a second; what sounds there is noise of that
-loudness. (The published model draws the high band by its finer scales, Greshler et al. 2021, section 4;
-caw/README.md compares.)
+from the low band how loud each band above is, 125 times a second; what sounds there (`caw.excitation`) is
+brought to that loudness. (The published model draws the high band by its finer scales, Greshler et al. 2021,
+section 4; caw/README.md compares.)
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from scipy import ndimage, signal
 from torch import Tensor, nn
 
 from caw import audio
+from caw.excitation import Excitation
 
 WINDOW = 0.032  # seconds, of the spectra
 OVERLAP = 4
@@ -24,7 +25,7 @@ FEATURES = 64  # bands of the low band that the network sees, at most
 BANDS = 28  # whose loudness it tells
 SEEN = 0.85  # of the low rate's Nyquist frequency: what lies above may be rolled off
 TOLD = 0.75  # of it, where the told bands begin
-ROLLED_OFF_DB = 25.0  # a recording is mended up to where its own filter took this much
+ROLLED_OFF_DB = 35.0  # a recording is mended up to where its own filter took this much
 CHANNELS = 64
 DILATIONS = (1, 2, 4, 8)  # frames: 0.25 s in all
 STEPS = 700
@@ -34,7 +35,7 @@ CROP = 128  # frames, 1 s
 DROPOUT = 0.2
 JITTER = 0.3  # standard deviation of the noise on the network's input, in its own
 LEVEL_JITTER = 0.5  # and of the level, in natural log of power
-CAUTION = 0.25  # share taken off what a band's told level exceeds the material's median by, in log power
+CAUTION = 0.35  # share taken off what a band's told level exceeds the material's median by, in log power
 CAUTION_FROM = 2.0  # above the median, in natural log of power
 LOUD = 0.95  # quantile of the frames' energies that levels are compared by
 LOWEST_LOW_RATE = 1000  # Hz
@@ -83,6 +84,11 @@ class Bands:
         return np.fft.rfftfreq(self.size, 1 / self.rate)
 
     @property
+    def seen(self) -> float:
+        """Hz up to where a recording is taken to hold its source."""
+        return SEEN * self.low_rate / 2
+
+    @property
     def edges(self) -> np.ndarray:
         """Hz where the told bands begin, peak and end [BANDS + 2], even on the mel scale."""
         low, high = (2595 * np.log10(1 + f / 700) for f in (TOLD * self.low_rate / 2, self.rate / 2))
@@ -103,7 +109,7 @@ class Bands:
 
     def features(self, spectra: np.ndarray) -> np.ndarray:
         """Log power of the low band [features, frames]."""
-        power = np.abs(spectra[self.frequencies < SEEN * self.low_rate / 2]) ** 2
+        power = np.abs(spectra[self.frequencies < self.seen]) ** 2
         groups = np.array_split(power, min(FEATURES, len(power)))
         return _log(np.stack([group.mean(axis=0) for group in groups]))
 
@@ -118,7 +124,7 @@ class Bands:
 
     def loud(self, spectra: np.ndarray) -> float:
         """Root power of the low band in the clip's loud frames."""
-        frames = (np.abs(spectra[self.frequencies < SEEN * self.low_rate / 2]) ** 2).mean(axis=0)
+        frames = (np.abs(spectra[self.frequencies < self.seen]) ** 2).mean(axis=0)
         return float(np.sqrt(np.quantile(frames, LOUD) + 1e-20))
 
 
@@ -129,6 +135,7 @@ class Extension:
     bands: Bands
     network: LoudnessNetwork
     scaling: dict[str, np.ndarray]  # mean and deviation of features and loudness, median loudness [., 1]
+    excitation: Excitation
     spectrum: np.ndarray  # mean log power of the material's loud frames [bins]
 
     def apply(self, low: np.ndarray, *, seed: int = 0) -> np.ndarray:
@@ -142,10 +149,11 @@ class Extension:
         spectra = spectra / level
         gain, kept = self._mended(spectra)
         told = self._told(spectra)
-        noise = bands.spectra(np.random.default_rng(seed).standard_normal(count))
+        rng = np.random.default_rng(seed)
+        source = self.excitation.draw(wave / level, bands.spectra, bands.rate, bands.seen, rng)
         centres = bands.edges[1:-1]
         shape = np.stack([np.interp(bands.frequencies, centres, frame) for frame in told.T], axis=1)
-        drawn = noise * np.exp(shape / 2)
+        drawn = source * np.exp(shape / 2)
         width = max(bands.rate / bands.size, 0.025 * bands.low_rate)
         above = np.clip((bands.frequencies - (kept - width)) / width, 0, 1)[:, None]
         return (bands.waves((1 - above) * gain[:, None] * spectra + above * drawn, count) * level).astype(
@@ -209,7 +217,9 @@ def learn(
     )
     per_level = [torch.from_numpy(1 / scaling[f"{n}.deviation"]).float() for n in ("features", "loudness")]
     _train(network, inputs, targets, per_level, seed, steps, progress)
-    return Extension(bands, network.eval(), scaling, _loud_spectrum(spectra, bands))
+    groups = np.clip(np.searchsorted(bands.edges[1:-1], bands.frequencies), 0, BANDS - 1)
+    excitation = Excitation.learn(material.astype(np.float64), bands.spectra, groups, rate, bands.seen)
+    return Extension(bands, network.eval(), scaling, excitation, _loud_spectrum(spectra, bands))
 
 
 def extend(
@@ -267,5 +277,5 @@ def _log(power: np.ndarray) -> np.ndarray:
 def _loud_spectrum(spectra: np.ndarray, bands: Bands) -> np.ndarray:
     """Log of the mean power in each bin over the louder half of the frames."""
     power = np.abs(spectra) ** 2
-    energy = power[bands.frequencies < SEEN * bands.low_rate / 2].sum(axis=0)
+    energy = power[bands.frequencies < bands.seen].sum(axis=0)
     return np.log(power[:, energy >= np.median(energy)].mean(axis=1) + 1e-12)

@@ -15,7 +15,9 @@ NO_TORCH = {
     Path("caw") / name
     for name in ("__init__.py", "atomic.py", "audio.py", "command_line.py", "config.py", "measuring.py")
 }
-NO_TORCH |= {Path("caw") / name for name in ("cli_tasks.py", "denoising.py", "inpainting.py")}
+NO_TORCH |= {
+    Path("caw") / name for name in ("cli_tasks.py", "denoising.py", "excitation.py", "inpainting.py")
+}
 NO_TORCH |= {Path("caw/yardstick.py")} | {path for path in PATHS if path.parts[:2] == ("caw", "measures")}
 NO_STREAMLIT = {Path("study/room") / name for name in ("__init__.py", "store.py", "protocol.py")}
 TORCH = {"torch", "torchaudio"}

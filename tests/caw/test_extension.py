@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from caw import audio
-from caw.extension import ExtensionError, extend, learn
+from caw.excitation import Excitation
+from caw.extension import Bands, ExtensionError, extend, learn
 
 RATE, LOW_RATE = 8000, 2000
 
@@ -57,6 +58,22 @@ def test_the_upper_band_of_the_source_comes_back(learnt):
     above = [spectrum(x, 1250, 3750).mean(axis=1) for x in (truth, extended)]
     assert np.corrcoef(*above)[0, 1] > 0.9  # it comes and goes when it should
     assert snr(truth, extended) > snr(truth, plain) - 3
+
+
+def test_overtones_come_back_in_step():
+    """A buzz's upper harmonics are told by its lower ones; a noise's upper band is not."""
+    rng = np.random.default_rng(0)
+    time = np.arange(8 * RATE) / RATE
+    phase = np.cumsum(180 + 30 * np.sin(2 * np.pi * 0.7 * time)) / RATE
+    buzz = sum(np.cos(2 * np.pi * k * phase) for k in range(1, 18)).astype(np.float64)
+    hiss = rng.standard_normal(len(time))
+    bands = Bands(RATE, LOW_RATE)
+    groups = np.zeros(len(bands.frequencies), int)
+    groups[bands.frequencies > 1000] = 1
+    groups[bands.frequencies > 1800] = 2
+    tonal, noisy = (Excitation.learn(x, bands.spectra, groups, RATE, bands.seen) for x in (buzz, hiss))
+    assert tonal.noise[1] < 0.75
+    assert noisy.noise[1] > 0.97
 
 
 def test_the_low_band_is_kept(learnt):
