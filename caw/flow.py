@@ -32,7 +32,10 @@ JOINT = (0.85, 0.95)  # shares of the lower Nyquist frequency between which two 
 
 
 class Whitening:
-    """Linear prediction of order `order` as a filter without delay: `apply` flattens, `undo` restores."""
+    """Linear prediction of order `order` as a filter without delay: `apply` flattens, `undo` restores.
+
+    Signals are taken as mirrored at their ends, so that there, too, one is the exact inverse of the other.
+    """
 
     def __init__(self, coefficients: np.ndarray, deviation: float) -> None:
         self.coefficients = coefficients
@@ -61,11 +64,12 @@ class Whitening:
         return self._filtered(white, -1.0)
 
     def _filtered(self, signal: Tensor, power: float) -> Tensor:
-        samples = signal.shape[-1]
-        size = scipy.fft.next_fast_len(samples + 2 * len(self.coefficients) + 64, real=True)
-        curve = np.abs(np.fft.rfft(self.coefficients, size)) / self.deviation
+        size = 2 * signal.shape[-1]
+        finer = -(-len(self.coefficients) // size)  # a transform holds all coefficients
+        curve = np.abs(np.fft.rfft(self.coefficients, size * finer)[::finer]) / self.deviation
         curve = torch.from_numpy((curve**power).astype(np.float32)).to(signal.device)
-        return torch.fft.irfft(torch.fft.rfft(signal, size) * curve, size)[..., :samples]
+        mirrored = torch.cat([signal, signal.flip(-1)], -1)
+        return torch.fft.irfft(torch.fft.rfft(mirrored) * curve, size)[..., : size // 2]
 
 
 @dataclass

@@ -10,10 +10,10 @@ RATE = 4000
 torch.set_num_threads(1)  # networks this small only wait for each other
 
 
-def tune(seconds: float = 3.0, rate: int = RATE) -> np.ndarray:
+def tune(seconds: float = 3.0, rate: int = RATE, seed: int = 5) -> np.ndarray:
     """Plucked notes over a beat: energy in all bands, quiet gaps, no clipping. [n]"""
     time = np.arange(round(seconds * rate)) / rate
-    rng = np.random.default_rng(5)
+    rng = np.random.default_rng(seed)
     signal = np.zeros_like(time)
     for beat in np.arange(0, seconds, 0.25):
         age = np.clip(time - beat, 0, None)
@@ -35,8 +35,10 @@ def clip() -> np.ndarray:
 def tiny():
     """Settings of a fast run that takes about a second."""
     return preset(
-        "fast", epochs=6, channels=8, batch=2, draw_steps=3, finer_draw_steps=2, scales=(1000, 2000)
-    )
+        "fast", epochs=6, scales=(1000, 2000), bands=40, score_channels=8, score_layers=3, score_crop=1.0,
+        channels=8, layers=3, finer_layers=2, crop=1.0, finer_crop=0.5,
+        score_draw_steps=2, draw_steps=2, finer_draw_steps=1,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -46,10 +48,27 @@ def tiny_paper():
 
 
 @pytest.fixture(scope="session")
+def stereo() -> np.ndarray:
+    """Two channels that share their beat and little else, the right one fainter. [2, n]"""
+    left = tune()
+    right = 0.5 * tune(seed=6)
+    return np.stack([left, right])
+
+
+@pytest.fixture(scope="session")
 def trained(clip, tiny, tmp_path_factory):
     from caw.training import train
 
     return train(clip, RATE, tmp_path_factory.mktemp("runs") / "tiny", settings=tiny)
+
+
+@pytest.fixture(scope="session")
+def trained_band(stereo, tiny, tmp_path_factory):
+    """A run of two stereo clips, the second longer."""
+    from caw.training import train
+
+    clips = [stereo, np.concatenate([stereo[:, ::-1], stereo[:, :2000]], 1)]
+    return train(clips, RATE, tmp_path_factory.mktemp("runs") / "band", settings=tiny)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from caw.config import FlowSettings
-from caw.flow import FlowScale, Velocity, Whitening, given_noise, network_for, with_bands
+from caw.flow import FlowScale, Whitening, folded, joined, lower_noise, unfolded
+from caw.score import Bands
 
 
 def flatness(x: np.ndarray) -> float:
@@ -13,83 +14,102 @@ def flatness(x: np.ndarray) -> float:
     return float(np.exp(np.log(power).mean()) / power.mean())
 
 
+def tone(hertz, rate, seconds=2.0):
+    return torch.sin(2 * np.pi * hertz * torch.arange(round(seconds * rate)) / rate)[None]
+
+
+def share_above(wave, rate, hertz):
+    """Of the power."""
+    power = np.abs(np.fft.rfft(wave * np.hanning(wave.shape[-1]))) ** 2
+    return power[..., np.fft.rfftfreq(wave.shape[-1], 1 / rate) > hertz].sum() / power.sum()
+
+
 def test_whitening_flattens_and_undoes_itself(clip):
-    whitening = Whitening.of(clip, 32)
-    signal = torch.from_numpy(clip)
+    whitening = Whitening.of([clip[None]], 32)
+    signal = torch.from_numpy(clip)[None]
     white = whitening.apply(signal)
     assert white.std().item() == pytest.approx(1.0, abs=0.01)
-    assert flatness(white.numpy()) > 4 * flatness(clip)
+    assert flatness(white[0].numpy()) > 4 * flatness(clip)
     torch.testing.assert_close(whitening.undo(white), signal, atol=1e-5, rtol=0)
 
 
+def test_whitening_of_several_clips_fits_them_together(stereo):
+    clips = [stereo, stereo[:, :9000] * 0.5]
+    whitening = Whitening.of(clips, 32)
+    white = torch.cat([whitening.apply(torch.from_numpy(c.copy())).flatten() for c in clips])
+    assert white.std(correction=0).item() == pytest.approx(1.0, abs=1e-4)
+    signal = torch.from_numpy(stereo)
+    torch.testing.assert_close(whitening.undo(whitening.apply(signal)), signal, atol=1e-5, rtol=0)
+
+
 def test_whitening_of_a_pure_tone_stays_bounded():
-    tone = np.sin(2 * np.pi * 100 * np.arange(8000) / 4000).astype(np.float32)
-    whitening = Whitening.of(tone, 32)
-    ringing = whitening.undo(torch.randn(8000))
+    whitening = Whitening.of([tone(100, 4000).numpy()], 32)
+    ringing = whitening.undo(torch.randn(1, 8000))
     assert torch.isfinite(ringing).all()
     assert np.all(np.abs(np.roots(whitening.coefficients)) < 1)
 
 
-@pytest.mark.parametrize("given", [0, 5])
-def test_velocity_sees_its_receptive_field(given):
-    torch.manual_seed(0)
-    net = Velocity(6, 5, 3, signal=2, given=given)
-    torch.nn.init.normal_(net.leave.weight)
-    for layer in net.layers:
-        torch.nn.init.normal_(layer.mix.weight)
-    noisy = torch.randn(1, 2, 100, requires_grad=True)
-    out = net(noisy, torch.randn(1, given, 100), torch.tensor([0.5]), torch.tensor([0.0]))
-    assert out.shape == (1, 2, 100)
-    out[0, 0, 50].backward()
-    touched = noisy.grad[0].abs().sum(0).nonzero().flatten()
-    assert touched.max() - touched.min() + 1 == net.receptive_field
+@pytest.mark.parametrize("samples", [1, 3, 8, 40])
+def test_whitening_of_hardly_anything_stays_finite(samples):
+    whitening = Whitening.of([np.linspace(0.1, 1, samples, dtype=np.float32)[None]], 32)
+    assert torch.isfinite(whitening.apply(torch.randn(1, 10))).all()
+    signal = torch.randn(2, 1)
+    torch.testing.assert_close(whitening.undo(whitening.apply(signal)), signal)
 
 
-def scale_of(rate, lower_rate):
-    settings = FlowSettings()
-    network = network_for(settings, rate, first=lower_rate is None)
-    return FlowScale(rate, lower_rate, network, Whitening(np.ones(1), 1.0), settings)
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize(("samples", "fold"), [(12, 4), (10, 4), (3, 4), (7, 1)])
+def test_folding_undoes_itself(channels, samples, fold):
+    wave = torch.arange(1.0, channels * samples + 1).view(channels, samples)
+    frames = folded(wave, fold)
+    assert frames.shape == (channels * fold, -(-samples // fold))
+    again = unfolded(frames, fold)
+    torch.testing.assert_close(again[:, :samples], wave)
+    assert again[:, samples:].abs().sum() == 0
 
 
-def test_folding_keeps_the_order_of_samples():
-    scale = scale_of(1000, None)
-    frames = scale.frames(torch.arange(10.0))
-    assert frames.shape == (4, 3)
-    assert frames[:, 0].tolist() == [0, 1, 2, 3]
+def test_a_frame_holds_neighbouring_samples_of_each_channel_in_turn():
+    frames = folded(torch.stack([torch.arange(12.0), 100 + torch.arange(12.0)]), 4)
+    assert frames[:, 1].tolist() == [4, 5, 6, 7, 104, 105, 106, 107]
 
 
-@pytest.mark.parametrize("by", [0, 1, 3])
-def test_frames_may_begin_at_any_sample(by):
-    scale = scale_of(1000, None)
-    frames = torch.cat([scale.frames(torch.arange(40.0)), torch.arange(10.0)[None]])
-    later = scale.shifted(frames, by)
-    assert later.shape == frames.shape
-    torch.testing.assert_close(later[:4, :-1], scale.frames(torch.arange(40.0)[by:])[:, :9])
-    torch.testing.assert_close(later[4, :-1], torch.arange(9.0) + by / 4)
+def test_joined_is_the_low_signal_below_and_the_wave_above():
+    rate = 8000
+    low = tone(300, rate) + tone(700, rate)
+    wave = 0.5 * tone(300, rate) + tone(2500, rate) + tone(3900, rate)
+    expected = low + tone(2500, rate) + tone(3900, rate)
+    middle = slice(500, -500)  # sines that begin and end at once reach beyond their frequency
+    found = joined(low, wave, 2000 / rate)
+    torch.testing.assert_close(found[:, middle], expected[:, middle], atol=1e-2, rtol=0)
+    generator = torch.Generator().manual_seed(0)
+    low, wave = (torch.randn(2, 16000, generator=generator) for _ in range(2))
+    found = joined(low, wave, 2000 / rate)
+    assert share_above((found - wave).numpy(), rate, 1000) < 1e-4 * share_above(wave.numpy(), rate, 1000)
+    assert share_above((found - low).numpy(), rate, 849) > 1 - 1e-4
 
 
-def test_noise_in_the_lower_signal_stays_below_its_nyquist_frequency():
-    scale = scale_of(4000, 1000)
-    noise = given_noise(scale, 1, 8000, torch.Generator().manual_seed(0))
-    assert noise.shape == (1, 4 + scale.settings.bands, 8000)
-    wave = noise[0, :4].T.reshape(-1).numpy()
-    power = np.abs(np.fft.rfft(wave)) ** 2
-    frequency = np.fft.rfftfreq(len(wave), 1 / 4000)
-    assert power[frequency > 1000].mean() < 1e-3 * power[frequency < 400].mean()
-    assert noise[0, 4:].std().item() == pytest.approx(1, abs=0.05)
+def scale_of(rate, lower_rate, channels=1):
+    bands = Bands.of([torch.randn(1, 2 * rate)], rate, 40)
+    return FlowScale(rate, lower_rate, None, Whitening(np.ones(1), 1.0), bands, channels, FlowSettings())
 
 
-def test_bands_follow_the_loudness_of_what_lies_above_the_first_scale():
-    rate, seconds = 8000, 2
-    time = np.arange(rate * seconds) / rate
-    hiss = np.random.default_rng(0).standard_normal(len(time)) * (np.sin(2 * np.pi * time) > 0)
-    bass = 0.1 * np.sin(2 * np.pi * 80 * time)
-    waves = [torch.from_numpy((hiss + bass).astype(np.float32)[::step].copy()) for step in (8, 1)]
-    settings = FlowSettings(bands=6)
-    signals = with_bands(waves, (1000, 8000), settings)
-    bands = signals[0].bands.numpy()
-    assert bands.shape == (6, 500)  # 250 a second
-    np.testing.assert_allclose(bands.mean(1), 0, atol=1e-4)
-    np.testing.assert_allclose(bands.std(1), 1, atol=1e-3)
-    on = np.sin(2 * np.pi * np.arange(500) / 250) > 0
-    assert all(np.corrcoef(band, on)[0, 1] > 0.8 for band in bands)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_noise_in_the_lower_signal_stays_below_its_nyquist_frequency(channels):
+    scale = scale_of(4000, 1000, channels)
+    noise = lower_noise(scale, 2, 8000, torch.Generator().manual_seed(0))
+    assert noise.shape == (2, 4 * channels, 8000)
+    wave = unfolded(noise[1], 4).numpy()
+    assert wave.shape == (channels, 32000)
+    assert share_above(wave, 4000, 1000) < 1e-3
+    assert share_above(wave, 4000, 400) > 0.1
+    if channels == 2:
+        assert abs(np.corrcoef(wave)[0, 1]) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("rate", "lower_rate", "fold"), [(1000, None, 4), (500, None, 2), (4000, 1000, 4), (11025, 4000, 11)]
+)
+def test_frames_of_a_scale(rate, lower_rate, fold):
+    scale = scale_of(rate, lower_rate, 2)
+    assert scale.fold == fold
+    assert scale.frames(torch.randn(2, 10 * fold + 1)).shape == (2 * fold, 11)

@@ -1,0 +1,103 @@
+import copy
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from caw.cascade import pyramid_of
+from caw.config import preset
+from caw.flow import unfolded
+from caw.flow_trainer import ScoreTrainer, WaveTrainer
+from caw.score import RATE, Bands
+
+RATES = (RATE, 1000, 2000)
+
+
+def trainers(clips, settings):
+    """Of a score and two waveforms, for clips [channels, n] at 2000 Hz."""
+    waves = [torch.from_numpy(clip) for clip in clips]
+    bands = Bands.of(waves, 2000, settings.bands)
+    pyramids = [pyramid_of(wave, RATES, bands) for wave in waves]
+    score = ScoreTrainer([p[0].score for p in pyramids], bands, settings, RATES)
+    return [score] + [WaveTrainer(pyramids, RATES, index, bands, settings) for index in (1, 2)]
+
+
+@pytest.fixture
+def clips():
+    rng = np.random.default_rng(0)
+    return [rng.standard_normal((1, n)).astype(np.float32) for n in (4000, 7000)]
+
+
+def test_every_start_of_every_clip_is_as_likely(clips, tiny):
+    trainer = trainers(clips, preset("fast", batch=500))[1]
+    counts = Counter(place for _ in range(120) for place in trainer._places([3, 1, 8]))
+    assert sorted(counts) == [(0, s) for s in range(3)] + [(1, 0)] + [(2, s) for s in range(8)]
+    assert all(abs(count - 5000) < 300 for count in counts.values())
+
+
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_a_crop_lies_within_one_clip(index, clips, tiny):
+    trainer = trainers(clips, tiny)[index]
+    wholes = trainer.scores if index == 0 else trainer.clean
+    fold = 1 if index == 0 else trainer.scale.fold
+    found = set()
+    for _ in range(10):
+        clean, lower, _, _ = trainer.crops()
+        assert clean.shape[-1] == trainer.crop
+        assert lower is None or lower.shape == clean.shape
+        for piece in clean:
+            piece = piece if index == 0 else unfolded(piece, fold)
+            places = [
+                clip
+                for clip, whole in enumerate(wholes)
+                for window in [whole.unfold(-1, piece.shape[-1], 1)[0]]
+                for sign in (1, -1)
+                if (window == sign * piece[0]).all(-1).any()
+            ]
+            assert len(places) == 1
+            found |= set(places)
+    assert found == {0, 1}
+
+
+def test_what_is_told_of_the_score_is_what_lies_under_the_crop(clips, tiny):
+    """The network's reading of a crop's score agrees with the reading of the whole, as when drawing."""
+    trainer = trainers(clips, tiny)[1]
+    starts = [0, 37, 1500]
+    told = trainer._told([(1, s) for s in starts], torch.zeros(3))
+    per_frame = RATE * trainer.scale.fold / 1000
+    for piece, start in zip(told, starts, strict=True):
+        where = start / 1000 * RATE + (torch.arange(trainer.crop) + 0.5) * per_frame
+        whole = trainer.network.told(trainer.scores[1][None], where[None])[0]
+        torch.testing.assert_close(piece[:, 8:], whole[:, 8:], atol=1e-4, rtol=1e-4)
+
+
+def test_a_clip_shorter_than_the_crop_is_taken_whole(clips):
+    settings = preset("fast", score_channels=8, channels=8, score_crop=60.0, crop=60.0, finer_crop=60.0)
+    score, low, fine = trainers(clips, settings)
+    assert score.crop == round(2 * RATE)
+    assert (low.crop * low.scale.fold, fine.crop * fine.scale.fold) == (2000, 4000)
+    for trainer in (score, low, fine):
+        assert np.isfinite(trainer.step(0)["flow"])
+
+
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_a_restored_trainer_takes_the_same_steps(index, clips, tiny):
+    whole, other = trainers(clips, tiny)[index], trainers(clips, tiny)[index]
+    for epoch in range(2):
+        whole.step(epoch)
+    other.step(0)
+    other.load_state_dict(copy.deepcopy(whole.state_dict()))
+    for epoch in range(2, 4):
+        assert whole.step(epoch) == other.step(epoch)
+    for a, b in zip(whole.average.parameters(), other.average.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_the_loss_falls(clips):
+    settings = preset("fast", epochs=60, score_channels=16, score_layers=3, bands=40, score_crop=1.0)
+    time = np.arange(4000) / 2000
+    swell = np.sin(2 * np.pi * 3 * time) ** 2
+    trainer = trainers([(swell * clips[0]).astype(np.float32)], settings)[0]
+    losses = [trainer.step(epoch)["flow"] for epoch in range(60)]
+    assert np.mean(losses[-15:]) < 0.8 * np.mean(losses[:15])

@@ -1,0 +1,105 @@
+import pytest
+import torch
+
+from caw import velocity
+from caw.velocity import Layer, Velocity, integrate
+
+
+def network(channels=6, kernel=5, layers=3, **sizes):
+    """One whose every weight counts, unlike a fresh one's."""
+    torch.manual_seed(0)
+    made = Velocity(channels, kernel, layers, **sizes)
+    torch.nn.init.normal_(made.leave.weight)
+    for layer in made.layers:
+        torch.nn.init.normal_(layer.mix, std=0.3)
+    return made
+
+
+def follow(net, start, lower=None, told=lambda a, b: None, **options):
+    return integrate(net, start, lower, told, 0.1, **{"steps": 3} | options)
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+@pytest.mark.parametrize("lower", [0, 5])
+def test_velocity_sees_its_receptive_field(kernel, lower):
+    net = network(kernel=kernel, signal=2, lower=lower)
+    noisy = torch.randn(1, 2, 101, requires_grad=True)
+    given = torch.randn(1, lower, 101) if lower else None
+    out = net(noisy, given, None, torch.tensor([0.5]), torch.tensor([0.0]))
+    assert out.shape == (1, 2, 101)
+    out[0, 0, 50].backward()
+    touched = noisy.grad[0].abs().sum(0).nonzero().flatten()
+    assert touched.max() - touched.min() + 1 == net.receptive_field
+    assert touched.min() + touched.max() == 100
+
+
+@pytest.mark.parametrize("dilation", [2, 7])
+@pytest.mark.parametrize("frames", [1, 6, 50])
+def test_a_dilated_layer_treats_interleaved_signals_alike(dilation, frames):
+    torch.manual_seed(0)
+    dilated, plain = Layer(4, 3, dilation), Layer(4, 3, 1)
+    torch.nn.init.normal_(dilated.mix)
+    plain.load_state_dict(dilated.state_dict())
+    x, told = torch.randn(2, 4, frames), torch.randn(2, velocity.EMBEDDING)
+    found = dilated(x, told)
+    assert found.shape == x.shape
+    for first in range(min(dilation, frames)):
+        torch.testing.assert_close(found[..., first::dilation], plain(x[..., first::dilation], told))
+
+
+@pytest.mark.parametrize("block", [1, 10, 37, 200])
+def test_blocks_change_nothing(block, monkeypatch):
+    net = network(signal=2, lower=3, bands=4)
+    generator = torch.Generator().manual_seed(0)
+    start, lower = (torch.randn(rows, 150, generator=generator) for rows in (2, 3))
+    read = net.read(torch.randn(1, 4, 40, generator=generator)).detach()
+
+    def told(a, b):
+        return velocity.at(read, torch.arange(a, b)[None] * (40 / 150))
+
+    monkeypatch.setattr(velocity, "BLOCK", 1000)
+    whole = follow(net, start, lower, told)
+    monkeypatch.setattr(velocity, "BLOCK", block)
+    torch.testing.assert_close(follow(net, start, lower, told), whole, atol=1e-5, rtol=1e-5)
+
+
+def test_no_piece_exceeds_a_block_and_its_surroundings(monkeypatch):
+    """What is in memory at once does not grow with the length."""
+    net = network(signal=2)
+    monkeypatch.setattr(velocity, "BLOCK", 20)
+    widths = []
+    net.enter.register_forward_pre_hook(lambda _, given: widths.append(given[0].shape[-1]))
+    follow(net, torch.randn(2, 3000), steps=1)
+    assert max(widths) <= 20 + net.receptive_field
+    assert len(widths) == 150
+
+
+def test_hold_is_asked_after_every_step():
+    net = network(signal=2)
+    times, known = [], torch.randn(2, 10)
+
+    def hold(state, time):
+        times.append(time)
+        state = state.clone()
+        state[:, :10] = known
+        return state
+
+    found = follow(net, torch.randn(2, 40), steps=4, hold=hold)
+    assert times == pytest.approx([0.75, 0.5, 0.25, 0.0])
+    torch.testing.assert_close(found[:, :10], known)
+
+
+def test_part_of_the_way_takes_its_part_of_the_steps():
+    net = network(signal=2)
+    times = []
+    follow(net, torch.randn(2, 10), steps=4, time=0.5, hold=lambda x, t: times.append(t) or x)
+    assert times == pytest.approx([0.25, 0.0])
+
+
+def test_there_and_back_is_where_it_began():
+    net = network(signal=2)
+    torch.nn.init.normal_(net.leave.weight, std=0.1)
+    start = torch.randn(2, 40)
+    noise = follow(net, start, steps=100, time=0.0, end=1.0)
+    torch.testing.assert_close(follow(net, noise, steps=100), start, atol=0.02, rtol=0)
+    assert (noise - start).abs().max() > 0.1
