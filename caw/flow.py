@@ -28,6 +28,7 @@ from caw.pyramid import Signal, resample
 from caw.score import RATE, Bands, at
 from caw.velocity import Velocity, integrate
 
+EVENED = 50.0  # seconds drawn to measure what a score's network draws
 JOINT = (0.85, 0.95)  # shares of the lower Nyquist frequency between which two scales are cross-faded
 
 
@@ -74,11 +75,17 @@ class Whitening:
 
 @dataclass
 class ScoreScale:
-    """The first scale: draws the score, [bands, frames] at 62.5 frames per second."""
+    """The first scale: draws the score, [bands, frames] at 62.5 frames per second.
+
+    What the network draws varies less than the clips do, so each band is brought to their mean and deviation
+    by what a long draw after the training measured.
+    """
 
     network: Velocity
     bands: Bands
     settings: FlowSettings
+    drawn_mean: Tensor | None = None  # [bands, 1] of what the network draws
+    drawn_deviation: Tensor | None = None
 
     rate: float = RATE
     lower_rate = None
@@ -87,7 +94,18 @@ class ScoreScale:
         """A fresh score of `samples` frames."""
         device = self.bands.mean.device
         noise = torch.randn(len(self.bands.mean), samples, generator=generator).to(device)
-        return Signal(None, self._follow(noise, 1.0, 0.0))
+        drawn = self._follow(noise, 1.0, 0.0)
+        return Signal(None, drawn if self.drawn_mean is None else self._evened(drawn))
+
+    def even_out(self, generator: torch.Generator) -> None:
+        """Measure what the network draws, over `EVENED` seconds."""
+        self.drawn_mean = self.drawn_deviation = None
+        drawn = self.draw(None, round(EVENED * RATE), generator).score
+        self.drawn_mean = drawn.mean(1, keepdim=True)
+        self.drawn_deviation = drawn.std(1, keepdim=True).clamp(min=0.1)
+
+    def _evened(self, drawn: Tensor) -> Tensor:
+        return (drawn - self.drawn_mean) / self.drawn_deviation
 
     def vary(self, original: Signal, generator: torch.Generator, strength: float | None = None) -> Signal:
         """VAR keeps the clip's score."""
@@ -95,7 +113,8 @@ class ScoreScale:
 
     def reconstruct(self, original: Signal, lower: Signal | None) -> Signal:
         """`original` encoded to its noise and drawn from it again."""
-        return Signal(None, self._follow(self._follow(original.score, 0.0, 1.0), 1.0, 0.0))
+        inner = original.score * self.drawn_deviation + self.drawn_mean
+        return Signal(None, self._evened(self._follow(self._follow(inner, 0.0, 1.0), 1.0, 0.0)))
 
     def _follow(self, start: Tensor, time: float, end: float) -> Tensor:
         steps = self.settings.score_draw_steps if end == 0.0 else 4 * self.settings.score_draw_steps

@@ -121,6 +121,12 @@ class ScoreTrainer(FlowTrainer):
         self.scores = scores
         self.crop = min(round(settings.score_crop * RATE), *(s.shape[-1] for s in scores))
 
+    def finish(self) -> flow.ScoreScale:
+        """The scale with averaged weights and its bands evened out."""
+        scale = super().finish()
+        scale.even_out(torch.Generator().manual_seed(self.settings.seed))
+        return scale
+
     def crops(self) -> tuple[Tensor, None, None, Tensor]:
         places = self._places([s.shape[-1] - self.crop + 1 for s in self.scores])
         clean = torch.stack([self.scores[c][:, s : s + self.crop] for c, s in places])
