@@ -19,8 +19,10 @@ QUIETEST = 0.02  # share of the moments that count as quietest, in each frequenc
 NEIGHBOURS = 500.0  # Hz; between a clip's tones there is only noise, so the least of the neighbours counts
 LEAST = 0.1  # quantile over the neighbours
 SPREAD = 0.3  # quantile whose distance from the quietest tells steady noise from music that never pauses
-DOUBT = 3.0  # dB taken off the noise estimate for every dB of that distance beyond steady noise's
-DOUBT_MOST = 12.0  # dB
+DOUBT = 2.5  # dB taken off the noise estimate, times the square of that distance beyond steady noise's in dB
+DOUBT_MOST = 18.0  # dB
+PAUSE = (0.5, 2.0)  # mean log power over the noise: at most the first in a pause, the second in none
+PAUSE_FRAME = 0.1  # seconds
 MEMORY = 0.95  # of the decision-directed estimate
 FLOOR_DB = -25.0  # a frequency is never lowered by more, so that what is left sounds like the room
 SHORTEST = 0.5  # seconds of clip
@@ -57,6 +59,7 @@ def denoise(
     else:
         floor = _of_passage(power, noise, samples.shape[-1] / rate, rate / hop)
     gain = np.sqrt(_gain(power, floor) * _gain(power[:, ::-1], floor)[:, ::-1])
+    gain **= 1 + _pauses(power, floor, rate / hop)  # where nothing sounds, noise is lowered twice as far
     return _waves(spectra * gain**strength, size, hop, samples.shape[-1])
 
 
@@ -80,7 +83,7 @@ def _quietest(power: np.ndarray, rate: float, size: int, hop: int) -> np.ndarray
     """
     low, spread = _low_and_spread(power, rate, size, hop)
     bias, steady = _of_white_noise(size, hop, power.shape[1], rate)
-    doubt = np.minimum(DOUBT_MOST, DOUBT * np.maximum(0, spread - steady))
+    doubt = np.minimum(DOUBT_MOST, DOUBT * np.maximum(0, spread - steady) ** 2)
     return bias * low * 10 ** (-doubt / 10)
 
 
@@ -111,6 +114,13 @@ def _of_passage(power: np.ndarray, noise: tuple[float, float], seconds: float, f
         )
     level = power[:, round(start * frames) : max(round(start * frames) + 1, round(end * frames))].mean(axis=1)
     return np.exp(ndimage.uniform_filter1d(np.log(level + 1e-20), 5))
+
+
+def _pauses(power: np.ndarray, floor: np.ndarray, frames: float) -> np.ndarray:
+    """1 where a frame holds noise alone, 0 where anything sounds, between them else: [frames]."""
+    over = np.log(power / np.maximum(floor, 1e-20)[:, None] + 1e-9).mean(axis=0)
+    over = ndimage.uniform_filter1d(over, max(1, round(PAUSE_FRAME * frames)))
+    return np.clip((PAUSE[1] - over) / (PAUSE[1] - PAUSE[0]), 0, 1)
 
 
 def _gain(power: np.ndarray, floor: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ HOP = 0.002  # seconds between spectra
 WINDOW = 0.064
 BANDS = 32
 LOWEST = 60.0  # Hz
-CONTEXT = 0.25  # seconds beside a hole that a piece's surroundings are compared with
+CONTEXT = 0.15  # seconds beside a hole that a piece's surroundings are compared with
 LEAST_CONTEXT = 0.05
 CHOICES = 40  # places kept for either side
 APART = 0.01  # seconds between two of them
@@ -33,6 +33,9 @@ FADE = 0.02  # seconds of every fade
 ALIGN = 0.006  # seconds by which a place may move to bring waveforms into step
 PREDICTION_ORDER = 256
 MOST_GAIN_DB = 6.0
+AGREED = 60  # fillings that are asked how loud the hole should be
+AGREEMENT = 0.7  # share of the way to what they say
+MOST_MENDED_DB = 9.0
 TEMPERATURE = 0.7  # dB: how much worse a drawn filling may fit than the best
 
 
@@ -74,7 +77,11 @@ def inpaint(
     for start, end in spans:
         choices = _fillings(spectra, known_frames, round(start / hop), round(end / hop))
         filling = choices[0] if seed == 0 else _drawn(choices, rng)
-        result[:, start:end] = _assembled(clip, known, start, end, filling, hop, rate)
+        sound = _assembled(clip, known, start, end, filling, hop, rate)
+        frames = np.arange(round(start / hop), round(end / hop))
+        gains = _towards_the_agreed(spectra, frames, filling, choices)
+        sound = _with_gains(sound, gains, hop, rate)
+        result[:, start:end] = _with_edges(sound, clip, known, start, end, rate)
     return result.reshape(samples.shape)
 
 
@@ -216,9 +223,13 @@ def _best_join(
 
 def _drawn(choices: list[Filling], rng: np.random.Generator) -> Filling:
     """One of the fillings, the likelier the better it fits."""
+    return choices[rng.choice(len(choices), p=_weights(choices))]
+
+
+def _weights(choices: list[Filling]) -> np.ndarray:
     cost = np.array([choice.cost for choice in choices])
-    weight = np.exp(-(cost - cost[0]) / TEMPERATURE)
-    return choices[rng.choice(len(choices), p=weight / weight.sum())]
+    weight = np.exp((cost[0] - cost) / TEMPERATURE)
+    return weight / weight.sum()
 
 
 def _assembled(
@@ -237,6 +248,48 @@ def _assembled(
     rise[join - fade // 2 : join - fade // 2 + fade] = _ramp(fade)
     sound = _gained(clip, known, start, lead_in, -1, rate) * first * (1 - rise)
     sound += _gained(clip, known, end, lead_out, 1, rate) * last * rise
+    return sound
+
+
+def _levels(spectra: np.ndarray, frames: np.ndarray, filling: Filling) -> np.ndarray:
+    """What a filling brings to the hole's frames, dB [frames, bands]."""
+    at = frames + np.where(frames < filling.join, filling.lead_in, filling.lead_out)
+    return spectra[np.clip(at, 0, len(spectra) - 1)]
+
+
+def _towards_the_agreed(
+    spectra: np.ndarray, frames: np.ndarray, filling: Filling, choices: list[Filling]
+) -> np.ndarray:
+    """Gains in dB [frames, bands] that bring a filling nearer to the mean of the best ones, by their fit."""
+    best = choices[:AGREED]
+    weights = _weights(best)
+    mean = sum(w * _levels(spectra, frames, choice) for w, choice in zip(weights, best, strict=True))
+    lack = AGREEMENT * (mean - _levels(spectra, frames, filling))
+    return np.clip(lack, -MOST_MENDED_DB, MOST_MENDED_DB)
+
+
+def _with_gains(sound: np.ndarray, gains: np.ndarray, hop: float, rate: int) -> np.ndarray:
+    """The sound [channels, n] with gains in dB [frames, bands] of `_spectra`'s bands."""
+    if not len(gains):
+        return sound
+    size = round(WINDOW * rate)
+    step = size // 8
+    frequencies, times, spectrum = signal.stft(
+        np.pad(sound, ((0, 0), (size, size))), rate, "hann", size, size - step
+    )
+    edges = np.geomspace(LOWEST, min(rate, ANALYSIS_RATE) / 2, BANDS + 1)
+    centres = np.sqrt(edges[:-1] * edges[1:])
+    at = np.clip((times * rate - size) / hop, 0, len(gains) - 1).astype(int)
+    decibels = np.stack([np.interp(frequencies, centres, gains[frame]) for frame in at], axis=1)
+    waves = signal.istft(spectrum * 10 ** (decibels / 20), rate, "hann", size, size - step)[1]
+    return waves[:, size : size + sound.shape[1]]
+
+
+def _with_edges(
+    sound: np.ndarray, clip: np.ndarray, known: np.ndarray, start: int, end: int, rate: int
+) -> np.ndarray:
+    """The hole's samples, faded from and into what stands beside it, carried on by linear prediction."""
+    fade = max(1, min(round(FADE * rate), (end - start) // 3))
     ramp = _ramp(fade)
     for channel, wave in enumerate(sound):
         ahead = _predicted(clip[channel], known, start, fade, 1)
