@@ -53,9 +53,9 @@ def inpaint(
         samples, rate = audio.read(clip, mono=False)
     suffix = clip.suffix.lower() if clip.suffix.lower() in (".wav", ".flac") else ".wav"
     subtype = _subtype(clip)
-    for number in range(seed, seed + n):
+    seeds = range(seed, seed + n)
+    for number, filled in zip(seeds, inpainting.inpaintings(samples, rate, holes, seeds), strict=True):
         path = out / f"inpaint-{number}{suffix}"
-        filled = inpainting.inpaint(samples, rate, holes, seed=number)
         audio.write(path, filled, rate, subtype=subtype)
         typer.echo(str(path))
 

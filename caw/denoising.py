@@ -52,7 +52,7 @@ def denoise(
         return samples.copy()
     size = 2 ** max(5, round(np.log2(WINDOW * rate)))
     hop = size // OVERLAP
-    spectra = _spectra(samples.astype(np.float64), size, hop)
+    spectra = _spectra(samples, size, hop)
     power = np.mean(np.abs(spectra) ** 2, axis=tuple(range(samples.ndim - 1)))  # [bins, frames]
     if noise is None:
         floor = _quietest(power, rate, size, hop)

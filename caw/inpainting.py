@@ -8,7 +8,7 @@ and faded over there. No torch here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +16,12 @@ from scipy import linalg, ndimage, signal
 
 from caw import audio
 
-SHORTEST_HOLE = 0.001  # seconds
+SHORTEST_HOLE = 0.0005  # seconds
 LEAST_MATERIAL = 1.0  # seconds of sound in one piece, left outside the holes
 ANALYSIS_RATE = 16000  # Hz, at most
 HOP = 0.002  # seconds between spectra
 WINDOW = 0.064
+BLOCK = 4096  # spectra computed at a time
 BANDS = 32
 LOWEST = 60.0  # Hz
 CONTEXT = 0.15  # seconds beside a hole that a piece's surroundings are compared with
@@ -63,26 +64,34 @@ def inpaint(
     others are drawn from the fitting ones; the same seed gives the same filling.
     Errors: InpaintingError for holes outside the clip, at its very start or end, or that leave too little.
     """
+    return next(inpaintings(samples, rate, holes, [seed]))
+
+
+def inpaintings(
+    samples: np.ndarray, rate: int, holes: Sequence[tuple[float, float]], seeds: Iterable[int]
+) -> Iterator[np.ndarray]:
+    """`inpaint` for several seeds; the clip is searched once."""
     samples = np.asarray(samples, dtype=np.float32)
     spans = hole_spans(samples, rate, holes)
-    if seed < 0:
-        raise InpaintingError(f"seed is {seed!r}; use a whole number of 0 or more")
     known = np.ones(samples.shape[-1], bool)
     for start, end in spans:
         known[start:end] = False
     clip = np.where(known, np.atleast_2d(samples), 0).astype(np.float64)
     spectra, known_frames, hop = _spectra(clip.mean(axis=0), known, rate)
-    rng = np.random.default_rng(seed)
-    result = np.atleast_2d(samples).copy()
-    for start, end in spans:
-        choices = _fillings(spectra, known_frames, round(start / hop), round(end / hop))
-        filling = choices[0] if seed == 0 else _drawn(choices, rng)
-        sound = _assembled(clip, known, start, end, filling, hop, rate)
-        frames = np.arange(round(start / hop), round(end / hop))
-        gains = _towards_the_agreed(spectra, frames, filling, choices)
-        sound = _with_gains(sound, gains, hop, rate)
-        result[:, start:end] = _with_edges(sound, clip, known, start, end, rate)
-    return result.reshape(samples.shape)
+    found = [_fillings(spectra, known_frames, round(s / hop), round(e / hop)) for s, e in spans]
+    for seed in seeds:
+        if seed < 0:
+            raise InpaintingError(f"seed is {seed!r}; use a whole number of 0 or more")
+        rng = np.random.default_rng(seed)
+        result = np.atleast_2d(samples).copy()
+        for (start, end), choices in zip(spans, found, strict=True):
+            filling = choices[0] if seed == 0 else _drawn(choices, rng)
+            sound = _assembled(clip, known, start, end, filling, hop, rate)
+            frames = np.arange(round(start / hop), round(end / hop))
+            gains = _towards_the_agreed(spectra, frames, filling, choices)
+            sound = _with_gains(sound, gains, hop, rate)
+            result[:, start:end] = _with_edges(sound, clip, known, start, end, rate)
+        yield result.reshape(samples.shape)
 
 
 def hole_spans(samples: np.ndarray, rate: int, holes: Sequence[tuple[float, float]]) -> list[tuple[int, int]]:
@@ -127,20 +136,28 @@ def _spectra(mono: np.ndarray, known: np.ndarray, rate: int) -> tuple[np.ndarray
     low_rate = min(rate, ANALYSIS_RATE)
     low = audio.resample(mono, rate, low_rate).astype(np.float64)
     step, size = max(1, round(HOP * low_rate)), round(WINDOW * low_rate)
-    centres = np.arange(0, len(low), step)
-    frames = np.lib.stride_tricks.sliding_window_view(np.pad(low, size // 2), size)[centres]
-    power = np.abs(np.fft.rfft(frames * signal.get_window("hann", size))) ** 2
-    edges = np.geomspace(LOWEST, low_rate / 2, BANDS + 1) * size / low_rate
-    first = np.minimum(edges[:-1].astype(int), power.shape[1] - 1)
-    last = np.maximum(first + 1, edges[1:].astype(int))
-    total = np.pad(np.cumsum(power, axis=1), ((0, 0), (1, 0)))
-    level = (total[:, np.minimum(last, power.shape[1])] - total[:, first]) / (last - first)
+    places = np.arange(0, len(low), step)
+    frames = np.lib.stride_tricks.sliding_window_view(np.pad(low, size // 2), size)
+    blocks = np.array_split(places, len(places) // BLOCK + 1)  # so that a long clip's memory stays bounded
+    level = np.concatenate([_band_levels(frames[block], low_rate) for block in blocks])
     hop = step * rate / low_rate
     reach = 0.25 * WINDOW * rate  # beyond it a Hann window weighs little
     holes = np.concatenate([[0], np.cumsum(~known)])
-    at = np.arange(len(centres)) * hop
+    at = np.arange(len(places)) * hop
     low_end, high_end = (np.clip(at + sign * reach, 0, len(known)).astype(int) for sign in (-1, 1))
-    return 10 * np.log10(level + 1e-7 * level.max() + 1e-20), holes[high_end] == holes[low_end], hop
+    decibels = 10 * np.log10(level + 1e-7 * level.max() + 1e-20)
+    return decibels.astype(np.float32), holes[high_end] == holes[low_end], hop
+
+
+def _band_levels(frames: np.ndarray, rate: int) -> np.ndarray:
+    """Mean power in each band of windows [frames, n]: [frames, bands]."""
+    size = frames.shape[1]
+    power = np.abs(np.fft.rfft(frames * signal.get_window("hann", size))) ** 2
+    edges = np.geomspace(LOWEST, rate / 2, BANDS + 1) * size / rate
+    first = np.minimum(edges[:-1].astype(int), power.shape[1] - 1)
+    last = np.clip(edges[1:].astype(int), first + 1, power.shape[1])
+    total = np.pad(np.cumsum(power, axis=1), ((0, 0), (1, 0)))
+    return (total[:, last] - total[:, first]) / (last - first)
 
 
 def _fillings(spectra: np.ndarray, known: np.ndarray, start: int, end: int) -> list[Filling]:
@@ -180,20 +197,22 @@ def _fillings(spectra: np.ndarray, known: np.ndarray, start: int, end: int) -> l
 def _context(known: np.ndarray, at: int, direction: int) -> np.ndarray:
     """Frames from `at` outwards, at most CONTEXT, up to the next hole or the clip's end."""
     frames = at + direction * np.arange(round(CONTEXT / HOP))
-    frames = frames[(frames >= 0) & (frames < len(known))]
+    frames = frames[(frames >= 0) & (frames < len(known))][::2]
     whole = np.cumprod(known[frames]).astype(bool)
     return frames[whole] if whole.any() else frames[:1]
 
 
 def _mismatch(spectra: np.ndarray, known: np.ndarray, frames: np.ndarray, lags: np.ndarray) -> np.ndarray:
-    """Mean difference in dB between `frames` and the same, each lag later; inf where that touches a hole."""
+    """Mean difference in dB between `frames` and those a lag later; inf where these touch a hole.
+
+    lags: ascending, one after another.
+    """
     total, count = np.zeros(len(lags)), np.zeros(len(lags))
     for frame in frames:
-        at = frame + lags
-        fits = (at >= 0) & (at < len(spectra))
-        fits[fits] = known[at[fits]]
-        total[fits] += np.abs(spectra[at[fits]] - spectra[frame]).mean(axis=1)
-        count += fits
+        low, high = max(0, -frame - lags[0]), min(len(lags), len(spectra) - frame - lags[0])
+        at = slice(frame + lags[0] + low, frame + lags[0] + high)
+        total[low:high] += np.abs(spectra[at] - spectra[frame]).mean(axis=1) * known[at]
+        count[low:high] += known[at]
     enough = count >= np.maximum(1, 0.6 * len(frames))
     return np.where(enough, total / np.maximum(count, 1), np.inf)
 
