@@ -64,8 +64,6 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run in --out.")] = False,
 ) -> None:
     """Train on a clip, or on several together, and leave a run folder."""
-    from caw.training import train as train_run
-
     settings = named_preset(preset, epochs=epochs, seed=seed, device=device, rate=rate)
     if len(clips) > 1 and (start or seconds is not None):
         raise audio.AudioError(
@@ -77,6 +75,8 @@ def train(
         {"file": clip.name, "sha256": atomic.sha256(clip), "start": start, "seconds": seconds}
         for clip in clips
     ]
+    from caw.training import train as train_run  # takes seconds to load
+
     with _Bar() as bar:
         run = train_run(
             passages, lowest, out, settings=settings, source=sources, resume=resume, progress=bar.show

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from caw.config import preset
 
@@ -24,6 +25,13 @@ def tune(seconds: float = 3.0, rate: int = RATE, seed: int = 5) -> np.ndarray:
         )
         signal += on * np.exp(-age * 60) * 0.2 * rng.standard_normal(len(time))
     return (0.6 * signal / np.abs(signal).max()).astype(np.float32)
+
+
+def same_weights(a, b) -> bool:
+    """Whether two runs' files of weights agree in every bit."""
+    files = [{f.name: load_file(f) for f in run.folder.glob("scale-*.safetensors")} for run in (a, b)]
+    names = [{(file, name) for file in found for name in found[file]} for found in files]
+    return names[0] == names[1] and all(torch.equal(files[0][f][n], files[1][f][n]) for f, n in names[0])
 
 
 @pytest.fixture(scope="session")

@@ -1,24 +1,37 @@
+import contextlib
 import errno
+import io
 import json
 import os
 import subprocess
 import sys
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import typer
 
-from caw import atomic, audio, command_line
+from caw import atomic, audio, cli, command_line
 from tests.caw.conftest import RATE, tune
 
 
 def caw(*arguments, cwd=None):
-    """Run the command as a user does."""
-    return subprocess.run(
-        [sys.executable, "-m", "caw.cli", *map(str, arguments)],
-        capture_output=True, text=True, cwd=cwd, env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    """Run the command as a user does, but in this process: torch takes seconds to load."""
+    out, err = io.StringIO(), io.StringIO()
+    command = ["caw", *map(str, arguments)]
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        warnings.catch_warnings(),
+    ):
+        patch.chdir(cwd or Path.cwd())
+        patch.setattr(sys, "argv", command)
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    return subprocess.CompletedProcess(command, ended.value.code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +43,23 @@ def folder(tmp_path_factory):
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""  # quiet when not a terminal
+    return folder
+
+
+@pytest.fixture(scope="module")
+def band(tmp_path_factory):
+    """A run of two stereo files of different rates."""
+    folder = tmp_path_factory.mktemp("band")
+    for name, rate, seed in (("one.wav", 4000, 1), ("two.wav", 8000, 2)):
+        both = np.stack([tune(2.5, rate, seed), 0.5 * tune(2.5, rate, seed + 10)])
+        audio.write(folder / name, both, rate)
+    audio.write(folder / "mono.wav", tune(2.5), RATE)
+    soundfile.write(folder / "five.wav", np.stack([tune(2.5)] * 5, axis=1), RATE)
+    done = caw(
+        "train", folder / "one.wav", folder / "two.wav", "--out", folder / "run", "--stereo", "--epochs", 1
+    )
+    assert done.returncode == 0, done.stderr
+    assert "trained 2 clips at 4000 Hz" in done.stdout
     return folder
 
 
@@ -47,9 +77,51 @@ def test_every_verb(folder, tmp_path):
     assert found["var-7.flac"].frames == found["again.wav"].frames == 4000
     assert {i.subtype for i in found.values()} == {"PCM_24"}
     told = caw("info", folder / "run").stdout
-    assert "song.wav" in told
+    assert "song.wav, 4.00 s" in told
+    assert "1 (mono)" in told
     assert "2 per scale" in told
+    assert "score at 62.5 frames per second, waveforms at 1000 Hz" in told
     assert "trained" in told
+
+
+def test_a_band_is_drawn_in_stereo_and_clip_by_clip(band, tmp_path):
+    told = caw("info", band / "run").stdout
+    assert "clip 1     one.wav, 2.50 s" in told
+    assert "clip 2     two.wav, 2.50 s" in told
+    assert "2 (stereo)" in told
+    assert "waveforms at 1000, 4000 Hz" in told
+    done = caw("vary", band / "run", "--clip", 2, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert caw("reconstruct", band / "run", "--clip", 2, "--out", tmp_path / "two.wav").returncode == 0
+    again, rate = audio.read(tmp_path / "two.wav", mono=False)
+    original, _ = audio.read(band / "two.wav", rate=4000, mono=False)
+    assert rate == 4000
+    assert np.corrcoef(again.flatten(), original.flatten())[0, 1] > 0.8
+    info = soundfile.info(tmp_path / "var-clip2-0.wav")
+    assert (info.channels, info.samplerate, info.frames) == (2, 4000, 10000)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "one.wav", "mono.wav", "--out", "new", "--stereo"], "mono.wav: has one channel; --stereo"),
+        (["train", "five.wav", "--out", "new", "--stereo"], "five.wav: has 5 channels; --stereo takes two"),
+        (["train", "one.wav", "two.wav", "--out", "new", "--start", 1], "--start and --seconds cut one clip"),
+        (["train", "one.wav", "two.wav", "--out", "new", "--seconds", 2], "cut the files first"),
+        (["train", "one.wav", "two.wav", "--out", "new", "--preset", "paper"], "one mono clip"),
+        (["train", "one.wav", "nine.wav", "--out", "new"], "nine.wav"),
+        (["vary", "run", "--out", "new", "--clip", 3], "--clip is 3; use 1 to 2"),
+        (["vary", "run", "--out", "new", "--clip", 0], "--clip"),
+        (["reconstruct", "run", "--out", "new.wav", "--clip", 3], "--clip is 3; use 1 to 2"),
+    ],
+)
+def test_a_mistake_with_several_clips_is_one_line(band, arguments, words):
+    done = caw(*arguments, cwd=band)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert words in done.stderr
+    assert not (band / "new").exists()
+    assert not (band / "new.wav").exists()
 
 
 def test_the_same_seed_writes_the_same_bytes(folder, tmp_path):
@@ -61,12 +133,21 @@ def test_the_same_seed_writes_the_same_bytes(folder, tmp_path):
     assert (tmp_path / "a/umg-5.wav").read_bytes() == (tmp_path / "b/umg-5.wav").read_bytes()
 
 
+def test_another_process_draws_the_same_from_a_run(folder, tmp_path):
+    arguments = ["generate", folder / "run", "--seconds", 1, "--out"]
+    command = [sys.executable, "-m", "caw.cli", *map(str, arguments), tmp_path / "a"]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+    assert caw(*arguments, tmp_path / "b").stdout == done.stdout.replace("/a/", "/b/")
+    assert (tmp_path / "a/umg-0.wav").read_bytes() == (tmp_path / "b/umg-0.wav").read_bytes()
+
+
 def test_the_run_records_where_it_came_from(folder):
     config = json.loads((folder / "run/config.json").read_text())
     assert config["settings"]["epochs"] == 2
     assert config["settings"]["seed"] == 3
-    assert config["clip"]["source"]["file"] == "song.wav"
-    assert config["clip"]["source"]["sha256"] == atomic.sha256(folder / "song.wav")
+    assert config["clips"][0]["source"]["file"] == "song.wav"
+    assert config["clips"][0]["source"]["sha256"] == atomic.sha256(folder / "song.wav")
     assert {"torch", "python", "eureka-study"} <= config["versions"].keys()
 
 
@@ -97,7 +178,7 @@ def test_a_bad_clip_is_one_line_and_leaves_nothing(name, tmp_path):
     [
         (["train", "song.wav", "--out", "run", "--epochs", 2, "--rate", 1000], "--resume"),
         (["train", "song.wav", "--out", "new", "--epochs", 0], "epochs"),
-        (["train", "song.wav", "--out", "new", "--preset", "quick"], "fast, paper"),
+        (["train", "song.wav", "--out", "new", "--preset", "quick"], "use one of fast"),
         (["train", "song.wav", "--out", "new", "--start", 3, "--seconds", 9], "song.wav"),
         (["train", "song.wav", "--out", "song.wav"], "is a file"),
         (["train", "song.wav", "--out", "new", "--device", "tpu"], "auto, cpu or cuda"),
@@ -131,7 +212,7 @@ def test_odd_formats_train(tmp_path):
 
 def test_a_full_disk_is_told_with_how_to_go_on(capsys, monkeypatch):
     def no_room():
-        raise OSError(errno.ENOSPC, "No space left on device", "run/clip.safetensors")
+        raise OSError(errno.ENOSPC, "No space left on device", "run/clips.safetensors")
 
     app = typer.Typer()
     app.command()(no_room)
@@ -139,6 +220,6 @@ def test_a_full_disk_is_told_with_how_to_go_on(capsys, monkeypatch):
     with pytest.raises(SystemExit, match="2"):
         command_line.run(app, "caw", goes_on="a training goes on with --resume")
     assert capsys.readouterr().err == (
-        "caw: run/clip.safetensors: No space left on device; "
+        "caw: run/clips.safetensors: No space left on device; "
         "free some space and run the command again; a training goes on with --resume\n"
     )

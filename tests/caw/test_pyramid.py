@@ -25,6 +25,13 @@ def test_a_band_passes_up_and_leaves_no_images(low, high):
     assert 20 * torch.log10(error) < -60
 
 
+def test_a_clip_of_several_channels_keeps_them():
+    both = torch.stack([sine(60, 4000), sine(90, 4000)])
+    low, same = build(both, 4000, (1000, 4000))
+    assert low.shape == (2, 3000)
+    torch.testing.assert_close(same, both)
+
+
 def test_paper_starts_where_the_energy_is():
     paper = preset("paper")
     bass, treble = sine(60, 16000), sine(1100, 16000)
@@ -37,4 +44,4 @@ def test_paper_starts_where_the_energy_is():
 def test_the_clips_own_rate_is_the_last_scale():
     assert scale_rates(sine(60, 11025), 11025, preset("paper"))[-2:] == (10000, 11025)
     assert scale_rates(sine(60, 16000), 16000, preset("paper")) == PAPER_SCALES
-    assert scale_rates(sine(60, 8000), 8000, preset("fast")) == (1000, 4000, 8000)
+    assert scale_rates(sine(60, 8000), 8000, preset("fast")) == (62.5, 1000, 4000, 8000)

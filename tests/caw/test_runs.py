@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from caw import runs
+from tests.caw.conftest import RATE
 
 
 @pytest.fixture(params=["trained", "trained_paper"])
@@ -14,7 +15,7 @@ def run(request):
 
 
 def test_draws_have_the_asked_length_and_level(run, clip):
-    for seconds in (1.0, 2.345, 7.0):
+    for seconds in (0.1, 1.0, 2.345, 9.0):  # the clip has 3 s
         assert run.generate(seconds, seed=1).shape == (round(seconds * run.rate),)
     assert run.generate(1.0).dtype == np.float32
     assert np.isfinite(run.generate(1.0)).all()
@@ -39,24 +40,46 @@ def test_weights_load_without_running_code(run):
 
 
 def test_variation_keeps_the_first_scale(run):
-    first = run.scales[0]
-    assert first.vary(run.pyramid[0], run._generator(1)) is run.pyramid[0]
+    first, original = run.scales[0], run.pyramid()[0]
+    assert first.vary(original, run._generator(1)) is original
     assert not np.array_equal(run.vary(seed=1), run.vary(seed=2))  # what lies above it is drawn
 
 
-def test_fast_variation_keeps_the_loudness_of_every_band(trained):
-    original = trained.pyramid[0]
-    varied = trained.scales[0].vary(original, trained._generator(1), 0.7)
-    torch.testing.assert_close(varied.bands, original.bands)
-    assert not torch.allclose(varied.wave, original.wave, atol=0.01)
+def test_variation_follows_the_clips_score(trained):
+    wanted = trained.pyramid()[0].score
+    score = trained.scales[0].bands.measure(torch.from_numpy(trained.vary() / trained.config["peak"])[None])
+    other = trained.scales[0].bands.measure(
+        torch.from_numpy(trained.generate(3.0) / trained.config["peak"])[None]
+    )
+    likeness = [np.corrcoef(found.flatten(), wanted.flatten())[0, 1] for found in (score, other)]
+    assert likeness[0] > 0.8
+    assert likeness[0] > likeness[1] + 0.2
 
 
-def test_variation_grows_with_strength(trained, clip):
-    near, far = (trained.scales[0].vary(trained.pyramid[0], trained._generator(1), s) for s in (0.1, 0.9))
-    original = trained.pyramid[0].wave.numpy()
-    correlation = [np.corrcoef(original, x.wave.numpy())[0, 1] for x in (near, far)]
-    assert correlation[0] > 0.9
-    assert correlation[1] < correlation[0] - 0.2
+def test_variation_grows_with_strength(trained):
+    original = trained.pyramid()[1]
+    waves = [trained.scales[1].vary(original, trained._generator(1), s).wave for s in (0, 0.1, 0.9)]
+    correlation = [np.corrcoef(original.wave, wave)[0, 1] for wave in waves]
+    assert torch.equal(waves[0], original.wave)
+    assert correlation[1] > 0.9
+    assert correlation[2] < correlation[1] - 0.2
+
+
+def test_two_channels_of_several_clips_end_to_end(trained_band, stereo):
+    run = trained_band
+    assert (run.channels, run.clips, run.seconds) == (2, 2, 3.0)
+    for drawn in (run.generate(1.0), run.vary(), run.vary(clip=1), run.reconstruct(clip=1)):
+        assert drawn.dtype == np.float32
+        assert np.isfinite(drawn).all()
+        assert (drawn.std(axis=1) > 0.005).all()
+        assert np.abs(np.corrcoef(drawn)[0, 1]) < 0.95
+    assert run.generate(1.0).shape == (2, RATE)
+    assert run.vary().shape == stereo.shape
+    assert run.vary(clip=1).shape == run.reconstruct(clip=1).shape == (2, 14000)
+    assert np.corrcoef(run.reconstruct().flatten(), stereo.flatten())[0, 1] > 0.8
+    for clip in (2, -1):
+        with pytest.raises(runs.RunError, match=f"clip is {clip}; this run was trained on 2"):
+            run.vary(clip=clip)
 
 
 def test_reconstruction_is_the_clip(trained, clip):
@@ -64,7 +87,7 @@ def test_reconstruction_is_the_clip(trained, clip):
     assert np.corrcoef(trained.reconstruct(), clip)[0, 1] > 0.8
 
 
-@pytest.mark.parametrize("name", ["config.json", "clip.safetensors", "scale-01.safetensors"])
+@pytest.mark.parametrize("name", ["config.json", "clips.safetensors", "scale-01.safetensors"])
 def test_a_missing_file_is_named(trained, tmp_path, name):
     folder = shutil.copytree(trained.folder, tmp_path / "run")
     (folder / name).unlink()
@@ -80,6 +103,19 @@ def test_a_damaged_file_is_named(trained, tmp_path):
     (folder / "config.json").write_text("{")
     with pytest.raises(runs.RunError, match=r"config\.json is damaged"):
         runs.load(folder)
+
+
+def test_a_run_of_another_version_is_named(trained, tmp_path):
+    folder = shutil.copytree(trained.folder, tmp_path / "run")
+    config = json.loads((folder / "config.json").read_text())
+    for changes, reason in [
+        ({"clips": None, "clip": {}}, "of another version"),
+        ({"settings": {**config["settings"], "given_noise": 0.1}}, "no setting 'given_noise'"),
+        ({"settings": {}}, "of another version"),
+    ]:
+        (folder / "config.json").write_text(json.dumps({**config, **changes}))
+        with pytest.raises(runs.RunError, match=reason):
+            runs.load(folder)
 
 
 def test_weights_of_other_settings_are_refused(trained, tmp_path):
