@@ -17,6 +17,7 @@ SHORTEST_CROP = 0.1  # seconds: a few frames of the score
 
 _COUNTS = (
     "kernel", "bands", "score_channels", "score_layers", "channels", "layers", "finer_layers", "batch",
+    "score_batch",
     "score_draw_steps", "draw_steps", "finer_draw_steps",
 )  # fmt: skip
 
@@ -71,20 +72,21 @@ class FlowSettings(Settings):
     score_channels: int = 128
     score_layers: int = 6  # dilations 1, 2, 4, ...: 4 s of receptive field
     score_crop: float = 8.0  # seconds per training crop
+    score_batch: int = 2  # crops per step
     channels: int = 48  # of the waveforms' networks
     frames: int = 250  # frames per second of the lowest waveform: fold = scale rate / frames
-    layers: int = 6  # 1 s of receptive field
+    layers: int = 5  # 0.5 s of receptive field
     crop: float = 6.0
-    finer_frames: int = 1000  # of the others
-    finer_layers: int = 5  # 125 ms (a longer field memorises)
+    finer_frames: int = 500  # of the others
+    finer_layers: int = 4  # 125 ms (a longer field memorises)
     finer_crop: float = 2.0
-    batch: int = 2  # crops per step
+    batch: int = 4
     prediction_order: int = 32  # of the linear prediction that whitens a scale
     averaging: float = 0.99  # decay of the moving average of the weights
     lower_noise: float = 0.3  # most noise mixed into what a scale is given while training
     draw_noise: float = 0.05  # and while drawing
-    score_draw_steps: int = 4  # Heun steps of the score
-    draw_steps: int = 3  # of the lowest waveform
+    score_draw_steps: int = 5  # evaluations of its network per draw
+    draw_steps: int = 3
     finer_draw_steps: int = 3
     impositions: int = 2  # times that a waveform's loudness is brought to the score
     variation: float = 1.0  # how far VAR takes the lowest waveform back to noise: 0 keeps it, 1 wholly

@@ -12,6 +12,7 @@ way to the lower signal itself, and its loudness is brought to what the score sa
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -29,6 +30,7 @@ from caw.score import RATE, Bands, at
 from caw.velocity import Velocity, integrate
 
 EVENED = 50.0  # seconds drawn to measure what a score's network draws
+QUANTILES = 33
 JOINT = (0.85, 0.95)  # shares of the lower Nyquist frequency between which two scales are cross-faded
 
 
@@ -66,9 +68,7 @@ class Whitening:
 
     def _filtered(self, signal: Tensor, power: float) -> Tensor:
         size = 2 * signal.shape[-1]
-        finer = -(-len(self.coefficients) // size)  # a transform holds all coefficients
-        curve = np.abs(np.fft.rfft(self.coefficients, size * finer)[::finer]) / self.deviation
-        curve = torch.from_numpy((curve**power).astype(np.float32)).to(signal.device)
+        curve = _response(tuple(self.coefficients), self.deviation, size, power).to(signal.device)
         mirrored = torch.cat([signal, signal.flip(-1)], -1)
         return torch.fft.irfft(torch.fft.rfft(mirrored) * curve, size)[..., : size // 2]
 
@@ -77,15 +77,15 @@ class Whitening:
 class ScoreScale:
     """The first scale: draws the score, [bands, frames] at 62.5 frames per second.
 
-    What the network draws varies less than the clips do, so each band is brought to their mean and deviation
-    by what a long draw after the training measured.
+    What the network draws varies less than the clips do, so each band's values are mapped to those of the
+    clips, quantile by quantile, as a long draw after the training found them.
     """
 
     network: Velocity
     bands: Bands
     settings: FlowSettings
-    drawn_mean: Tensor | None = None  # [bands, 1] of what the network draws
-    drawn_deviation: Tensor | None = None
+    wanted: Tensor | None = None  # [bands, QUANTILES] of the clips' scores
+    drawn: Tensor | None = None  # and of what the network draws
 
     rate: float = RATE
     lower_rate = None
@@ -94,18 +94,7 @@ class ScoreScale:
         """A fresh score of `samples` frames."""
         device = self.bands.mean.device
         noise = torch.randn(len(self.bands.mean), samples, generator=generator).to(device)
-        drawn = self._follow(noise, 1.0, 0.0)
-        return Signal(None, drawn if self.drawn_mean is None else self._evened(drawn))
-
-    def even_out(self, generator: torch.Generator) -> None:
-        """Measure what the network draws, over `EVENED` seconds."""
-        self.drawn_mean = self.drawn_deviation = None
-        drawn = self.draw(None, round(EVENED * RATE), generator).score
-        self.drawn_mean = drawn.mean(1, keepdim=True)
-        self.drawn_deviation = drawn.std(1, keepdim=True).clamp(min=0.1)
-
-    def _evened(self, drawn: Tensor) -> Tensor:
-        return (drawn - self.drawn_mean) / self.drawn_deviation
+        return Signal(None, mapped(self._follow(noise, 1.0, 0.0), self.drawn, self.wanted))
 
     def vary(self, original: Signal, generator: torch.Generator, strength: float | None = None) -> Signal:
         """VAR keeps the clip's score."""
@@ -113,8 +102,14 @@ class ScoreScale:
 
     def reconstruct(self, original: Signal, lower: Signal | None) -> Signal:
         """`original` encoded to its noise and drawn from it again."""
-        inner = original.score * self.drawn_deviation + self.drawn_mean
-        return Signal(None, self._evened(self._follow(self._follow(inner, 0.0, 1.0), 1.0, 0.0)))
+        code = self._follow(mapped(original.score, self.wanted, self.drawn), 0.0, 1.0)
+        return Signal(None, mapped(self._follow(code, 1.0, 0.0), self.drawn, self.wanted))
+
+    def even_out(self, scores: list[Tensor], generator: torch.Generator) -> None:
+        """Find the quantiles of the clips' scores and of `EVENED` seconds that the network draws."""
+        self.wanted = self.drawn = None
+        drawn = self.draw(None, round(EVENED * RATE), generator).score
+        self.wanted, self.drawn = quantiles(torch.cat(scores, 1)), quantiles(drawn)
 
     def _follow(self, start: Tensor, time: float, end: float) -> Tensor:
         steps = self.settings.score_draw_steps if end == 0.0 else 4 * self.settings.score_draw_steps
@@ -168,26 +163,34 @@ class FlowScale:
     def reconstruct(self, original: Signal, lower: Signal) -> Signal:
         """`original` encoded to its noise and drawn from it again, given the lower reconstruction."""
         clean = self.frames(original.wave)
-        given, told = self._given(lower, clean.shape[-1], 0.0, None)
+        lifted = self._lifted(lower, clean.shape[-1])
+        given, told = self._given(lifted, lower.score, clean.shape[-1], 0.0, None)
         code = integrate(self.network, clean, given, told, 0.0, steps=24, time=0.0, end=1.0)
         state = integrate(self.network, code, given, told, 0.0, steps=24)
-        return Signal(self._wave(state, original.wave.shape[-1], lower), lower.score)
+        return Signal(self._wave(state, lifted, original.wave.shape[-1]), lower.score)
 
     def _drawn(
         self, start: Tensor, lower: Signal, samples: int, time: float, generator: torch.Generator
     ) -> Signal:
         level = self.settings.draw_noise
-        given, told = self._given(lower, start.shape[-1], level, generator)
+        lifted = self._lifted(lower, start.shape[-1])
+        given, told = self._given(lifted, lower.score, start.shape[-1], level, generator)
         steps = self.settings.draw_steps if self.lowest else self.settings.finer_draw_steps
         state = integrate(self.network, start, given, told, level, steps=steps, time=time)
-        wave = self._wave(state, samples, lower)
+        wave = self._wave(state, lifted, samples)
         times = self.settings.impositions
         return Signal(self.bands.impose(wave, self.rate, lower.score, times) if times else wave, lower.score)
 
-    def _given(self, lower: Signal, frames: int, level: float, generator: torch.Generator | None):
+    def _given(
+        self,
+        lifted: Tensor | None,
+        score: Tensor,
+        frames: int,
+        level: float,
+        generator: torch.Generator | None,
+    ) -> tuple[Tensor | None, Callable[[int, int], Tensor]]:
         """The lower signal's frames, and what the network is told of the score at frames a to b."""
-        score = lower.score
-        given = None if self.lowest else self.frames(self._lifted(lower, frames * self.fold))
+        given = None if lifted is None else self.frames(lifted)
         if level:
             score = score + level * torch.randn(score.shape, generator=generator).to(score.device)
         if level and given is not None:
@@ -202,14 +205,32 @@ class FlowScale:
 
         return given, told
 
-    def _lifted(self, lower: Signal, samples: int) -> Tensor:
-        return resample(lower.wave, self.lower_rate, self.rate, samples)
+    def _lifted(self, lower: Signal, frames: int) -> Tensor | None:
+        """The lower waveform at this scale's rate, over that many frames."""
+        if self.lowest:
+            return None
+        return resample(lower.wave, self.lower_rate, self.rate, frames * self.fold)
 
-    def _wave(self, state: Tensor, samples: int, lower: Signal) -> Tensor:
+    def _wave(self, state: Tensor, lifted: Tensor | None, samples: int) -> Tensor:
         wave = self.whitening.undo(unfolded(state, self.fold))[:, :samples]
-        return (
-            wave if self.lowest else joined(self._lifted(lower, samples), wave, self.lower_rate / self.rate)
-        )
+        return wave if lifted is None else joined(lifted[:, :samples], wave, self.lower_rate / self.rate)
+
+
+def quantiles(values: Tensor) -> Tensor:
+    """[rows, n] -> [rows, QUANTILES], strictly ascending, lowest and highest value included."""
+    shares = torch.linspace(0, 1, QUANTILES, device=values.device)
+    found = torch.quantile(values, shares, dim=1).T
+    return found + torch.arange(QUANTILES, device=values.device) * 1e-5
+
+
+def mapped(values: Tensor, own: Tensor | None, wanted: Tensor | None) -> Tensor:
+    """Values [rows, n] with quantiles `own`, moved so that these become `wanted`; None: left as they are."""
+    if own is None or wanted is None:
+        return values
+    after = torch.searchsorted(own, values.contiguous()).clamp(1, own.shape[1] - 1)
+    low, high = own.gather(1, after - 1), own.gather(1, after)
+    share = ((values - low) / (high - low)).clamp(0, 1)  # nothing beyond the lowest and highest
+    return torch.lerp(wanted.gather(1, after - 1), wanted.gather(1, after), share)
 
 
 def folded(white: Tensor, fold: int) -> Tensor:
@@ -241,6 +262,14 @@ def lower_noise(scale: FlowScale, batch: int, frames: int, generator: torch.Gene
     white = torch.randn(shape, generator=generator).numpy()
     low = torch.from_numpy(scipy.signal.sosfilt(sections, white, axis=-1).astype(np.float32))
     return folded(low, scale.fold).view(batch, -1, frames)
+
+
+@lru_cache(16)
+def _response(coefficients: tuple[float, ...], deviation: float, size: int, power: float) -> Tensor:
+    """Gain of the prediction filter at the frequencies of a real transform of `size`, to a power."""
+    finer = -(-len(coefficients) // size)  # a transform holds all coefficients
+    curve = np.abs(np.fft.rfft(coefficients, size * finer)[::finer]) / deviation
+    return torch.from_numpy((curve**power).astype(np.float32))
 
 
 @lru_cache

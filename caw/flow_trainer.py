@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,7 +26,7 @@ WARM_UP = 50  # steps over which the learning rate rises
 FINAL_RATE = 0.02  # its share left at the end of the cosine
 
 
-class FlowTrainer:
+class FlowTrainer(ABC):
     """What score and waveforms have in common: optimisers, average, random state.
 
     The matrices between hidden channels are trained by Muon (Jordan et al. 2024), the rest by Adam.
@@ -47,9 +48,9 @@ class FlowTrainer:
             torch.optim.Muon(matrices, settings.matrix_rate, weight_decay=settings.decay),
         ]
 
+    @abstractmethod
     def crops(self) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor]:
         """Clean state, lower state or None, what is told of the score or None, and noise level [B]."""
-        raise NotImplementedError
 
     def step(self, epoch: int) -> dict[str, float]:
         """One optimiser step; returns the loss by name."""
@@ -101,10 +102,10 @@ class FlowTrainer:
         for kept, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
             kept.lerp_(now, 1 - decay)
 
-    def _places(self, rooms: Sequence[int]) -> list[tuple[int, int]]:
-        """A clip and a start for each crop, every start of every clip as likely; rooms: starts per clip."""
+    def _places(self, rooms: Sequence[int], count: int) -> list[tuple[int, int]]:
+        """A clip and a start for each crop, each start of each clip as likely; rooms: starts per clip."""
         ends = torch.tensor(rooms).cumsum(0)
-        chosen = torch.randint(0, int(ends[-1]), (self.settings.batch,), generator=self.generator)
+        chosen = torch.randint(0, int(ends[-1]), (count,), generator=self.generator)
         clips = torch.searchsorted(ends, chosen, right=True).tolist()
         return [(c, int(s) - (int(ends[c]) - rooms[c])) for c, s in zip(clips, chosen.tolist(), strict=True)]
 
@@ -124,11 +125,11 @@ class ScoreTrainer(FlowTrainer):
     def finish(self) -> flow.ScoreScale:
         """The scale with averaged weights and its bands evened out."""
         scale = super().finish()
-        scale.even_out(torch.Generator().manual_seed(self.settings.seed))
+        scale.even_out(self.scores, torch.Generator().manual_seed(self.settings.seed))
         return scale
 
     def crops(self) -> tuple[Tensor, None, None, Tensor]:
-        places = self._places([s.shape[-1] - self.crop + 1 for s in self.scores])
+        places = self._places([s.shape[-1] - self.crop + 1 for s in self.scores], self.settings.score_batch)
         clean = torch.stack([self.scores[c][:, s : s + self.crop] for c, s in places])
         return clean, None, None, torch.zeros(len(clean), device=self.device)
 
@@ -166,7 +167,7 @@ class WaveTrainer(FlowTrainer):
     def crops(self) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
         settings, scale, device = self.settings, self.scale, self.device
         fold, samples = scale.fold, self.crop * scale.fold
-        places = self._places([w.shape[-1] - samples + 1 for w in self.clean])
+        places = self._places([w.shape[-1] - samples + 1 for w in self.clean], settings.batch)
         signs = (2 * torch.randint(0, 2, (settings.batch,), generator=self.generator) - 1).tolist()
 
         def cut(waves: list[Tensor]) -> Tensor:

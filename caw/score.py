@@ -23,6 +23,7 @@ FINE = 600.0  # Hz below which every bin is a band
 FLOOR = 1e-5  # -50 dB under white noise of the clip's level: fainter is as good as silent
 REACH = 0.93  # share of a scale's Nyquist frequency up to which it can carry a band
 STRONGEST = 3.5  # natural log of the largest change of amplitude made at once: 30 dB
+FAINTEST = 0.3  # natural log: a band that varies less (1.3 dB) is taken to vary this much
 BLOCK = 1024  # frames worked on at a time, so that ten minutes fit in memory
 
 
@@ -44,7 +45,7 @@ class Bands:
         plain = cls(edges, rate, level, torch.zeros(len(edges) - 2, 1), torch.ones(len(edges) - 2, 1))
         found = torch.cat([plain.measure(w.cpu()) for w in waves], 1)
         mean = found.mean(1, keepdim=True)
-        deviation = found.std(1, keepdim=True).clamp(min=0.1)
+        deviation = found.std(1, keepdim=True).clamp(min=FAINTEST)
         return cls(edges, rate, level, mean, deviation)
 
     def measure(self, wave: Tensor) -> Tensor:
