@@ -16,6 +16,7 @@ from study.preparation.backends import BackendError
 from study.preparation.build import build
 
 TINY = '[backend.caw]\ndevice = "cpu"\nrate = 4000\nscales = [1000, 4000]\nchannels = 4\nlayers = 2\n'
+TINY += "bands = 40\nscore_channels = 4\nscore_layers = 2\nscore_crop = 1.0\nscore_draw_steps = 1\n"
 TINY += "finer_layers = 2\ndraw_steps = 2\nfiner_draw_steps = 1\ncrop = 1.0\nfiner_crop = 0.5\nbatch = 1\n"
 
 
@@ -116,9 +117,9 @@ def test_a_run_with_a_missing_file_is_one_clear_line(caw_study):
     folder = caw_study()
     build(folder)
     shutil.rmtree(folder.pool)
-    next((folder.models / "riff-2").glob("scale-*")).unlink()
+    (folder.models / "riff-2" / "scale-01.safetensors").unlink()
     with pytest.raises(
-        ValueError, match="riff-2 lacks scale-00.safetensors; restore it or train the run again"
+        ValueError, match="riff-2 lacks scale-01.safetensors; restore it or train the run again"
     ):
         build(folder)
 
@@ -128,7 +129,7 @@ def test_a_run_with_a_missing_file_is_one_clear_line(caw_study):
     [
         ("chanels = 4", "backend.caw.chanels = 4: preset fast has no setting 'chanels'"),
         ("epochs = 4", "backend.caw.epochs = 4: epochs is set by [[source]] epochs; delete it here"),
-        ('preset = "best"', "backend.caw.preset = \"best\": preset is 'best'; use one of fast, paper"),
+        ('preset = "best"', "backend.caw.preset = \"best\": preset is 'best'; use one of fast"),
         ("channels = 0", "backend.caw.channels = 0: channels is 0; use a whole number of 1 or more"),
     ],
 )
