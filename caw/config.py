@@ -73,6 +73,7 @@ class FlowSettings(Settings):
     score_layers: int = 6  # dilations 1, 2, 4, ...: 4 s of receptive field
     score_crop: float = 8.0  # seconds per training crop
     score_batch: int = 2  # crops per step
+    score_dropout: float = 0.25
     channels: int = 48  # of the waveforms' networks
     frames: int = 250  # frames per second of the lowest waveform: fold = scale rate / frames
     layers: int = 5  # 0.5 s of receptive field
@@ -101,6 +102,8 @@ class FlowSettings(Settings):
         for name in ("score_crop", "crop", "finer_crop"):
             if not getattr(self, name) >= SHORTEST_CROP:
                 raise SettingsError(f"{name} is {getattr(self, name)!r}; use {SHORTEST_CROP} s or more")
+        if not 0 <= self.score_dropout < 1:
+            raise SettingsError(f"score_dropout is {self.score_dropout!r}; use a number from 0 to below 1")
         if not 0 <= self.variation <= 1:
             raise SettingsError(f"variation is {self.variation!r}; use a number from 0 to 1")
 
@@ -131,7 +134,21 @@ class AdversarialSettings(Settings):
             _at_least(self, name, 1)
 
 
-PRESETS: dict[str, Settings] = {"fast": FlowSettings(), "paper": AdversarialSettings()}
+PRESETS: dict[str, Settings] = {
+    "fast": FlowSettings(),
+    "standard": FlowSettings(
+        preset="standard",
+        epochs=2000,
+        channels=64,
+        layers=6,
+        finer_frames=1000,
+        finer_layers=5,
+        score_draw_steps=12,
+        draw_steps=6,
+        finer_draw_steps=5,
+    ),
+    "paper": AdversarialSettings(),
+}
 
 
 def preset(name: str = "fast", **changes: Any) -> Settings:

@@ -52,6 +52,10 @@ class FlowTrainer(ABC):
     def crops(self) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor]:
         """Clean state, lower state or None, what is told of the score or None, and noise level [B]."""
 
+    def drop(self, hidden: Tensor) -> Tensor:
+        """Dropout, by the trainer's own random numbers; none unless a trainer says so."""
+        return hidden
+
     def step(self, epoch: int) -> dict[str, float]:
         """One optimiser step; returns the loss by name."""
         settings, generator = self.settings, self.generator
@@ -66,7 +70,9 @@ class FlowTrainer(ABC):
             clean, lower, told, level = self.crops()
             time = torch.sigmoid(torch.randn(len(clean), generator=generator)).to(self.device)
             noise = torch.randn(clean.shape, generator=generator).to(self.device)
-            loss = flow_matching(lambda x, t: self.network(x, lower, told, t, level), clean, noise, time)
+            loss = flow_matching(
+                lambda x, t: self.network(x, lower, told, t, level, self.drop), clean, noise, time
+            )
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -127,6 +133,11 @@ class ScoreTrainer(FlowTrainer):
         scale = super().finish()
         scale.even_out(self.scores, torch.Generator().manual_seed(self.settings.seed))
         return scale
+
+    def drop(self, hidden: Tensor) -> Tensor:
+        share = self.settings.score_dropout
+        kept = torch.rand(hidden.shape, generator=self.generator).to(self.device) >= share
+        return hidden * kept / (1 - share)
 
     def crops(self) -> tuple[Tensor, None, None, Tensor]:
         places = self._places([s.shape[-1] - self.crop + 1 for s in self.scores], self.settings.score_batch)

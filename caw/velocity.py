@@ -18,6 +18,8 @@ FREQUENCIES = 16  # of the sinusoidal embedding of time and of noise level
 EMBEDDING = 64
 BLOCK = 1024  # frames worked on at a time: they stay in the processor's cache, and any length fits
 
+Drop = Callable[[Tensor], Tensor]
+
 
 class Layer(nn.Module):
     """Residual gated convolution (Dauphin et al. 2017), told time and noise level by a bias."""
@@ -31,7 +33,7 @@ class Layer(nn.Module):
         self.told = nn.Linear(EMBEDDING, 2 * channels)
         self.mix = nn.Parameter(torch.zeros(channels, channels))
 
-    def forward(self, x: Tensor, told: Tensor) -> Tensor:
+    def forward(self, x: Tensor, told: Tensor, drop: Drop) -> Tensor:
         batch, channels, frames = x.shape
         d = self.dilation
         h = x * torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-4) * self.scale
@@ -41,7 +43,7 @@ class Layer(nn.Module):
         h = functional.conv1d(h, self.weight.view(-1, channels, self.kernel), padding=self.kernel // 2)
         h = h.view(batch, d, 2 * channels, -1).permute(0, 2, 3, 1)
         h = h.reshape(batch, 2 * channels, -1)[..., :frames]
-        h = functional.glu(h + self.told(told)[:, :, None], 1)
+        h = drop(functional.glu(h + self.told(told)[:, :, None], 1))
         return x + functional.conv1d(h, self.mix[:, :, None])
 
 
@@ -76,16 +78,25 @@ class Velocity(nn.Module):
         return at(self.read(score), places)
 
     def forward(
-        self, noisy: Tensor, lower: Tensor | None, told: Tensor | None, time: Tensor, level: Tensor
+        self,
+        noisy: Tensor,
+        lower: Tensor | None,
+        told: Tensor | None,
+        time: Tensor,
+        level: Tensor,
+        drop: Drop = lambda h: h,
     ) -> Tensor:
-        """told: from the method of that name, [B, channels, F]; time and noise level: [B]."""
+        """told: from the method of that name, [B, channels, F]; time and noise level: [B].
+
+        drop: what is done to each layer's output while training.
+        """
         angles = torch.cat([time[:, None] * self.frequencies, level[:, None] * self.frequencies], 1)
         bias = self.tell(torch.cat([angles.sin(), angles.cos()], 1))
         h = self.enter(noisy if lower is None else torch.cat([noisy, lower], 1))
         if told is not None:
             h = h + told
         for layer in self.layers:
-            h = layer(h, bias)
+            h = layer(h, bias, drop)
         return self.leave(h)
 
 
