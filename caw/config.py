@@ -65,7 +65,8 @@ class FlowSettings(Settings):
     preset: str = "fast"
     scales: tuple[int, ...] = (1000, 4000, 16000)
     learning_rate: float = 2e-3  # of Adam
-    matrix_rate: float = 0.02  # of Muon
+    matrix_rate: float = 0.02  # of Muon, for the waveforms
+    score_rate: float = 0.005  # and for the score, which learns by heart otherwise
     decay: float = 0.0  # of the weights that Muon trains
     kernel: int = 5
     bands: int = 112  # of the score

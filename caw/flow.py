@@ -30,7 +30,6 @@ from caw.score import RATE, Bands, at
 from caw.velocity import Velocity, integrate
 
 EVENED = 50.0  # seconds drawn to measure what a score's network draws
-QUANTILES = 33
 JOINT = (0.85, 0.95)  # shares of the lower Nyquist frequency between which two scales are cross-faded
 
 
@@ -77,15 +76,15 @@ class Whitening:
 class ScoreScale:
     """The first scale: draws the score, [bands, frames] at 62.5 frames per second.
 
-    What the network draws varies less than the clips do, so each band's values are mapped to those of the
-    clips, quantile by quantile, as a long draw after the training found them.
+    What the network draws varies less than the clips do, so each band is brought to their mean and deviation,
+    by what a long draw after the training measured, and kept within their range.
     """
 
     network: Velocity
     bands: Bands
     settings: FlowSettings
-    wanted: Tensor | None = None  # [bands, QUANTILES] of the clips' scores
-    drawn: Tensor | None = None  # and of what the network draws
+    drawn: Tensor | None = None  # [bands, 2]: mean and deviation of what the network draws
+    range: Tensor | None = None  # [bands, 2]: lowest and highest value of the clips' scores
 
     rate: float = RATE
     lower_rate = None
@@ -94,7 +93,8 @@ class ScoreScale:
         """A fresh score of `samples` frames."""
         device = self.bands.mean.device
         noise = torch.randn(len(self.bands.mean), samples, generator=generator).to(device)
-        return Signal(None, mapped(self._follow(noise, 1.0, 0.0), self.drawn, self.wanted))
+        drawn = self._follow(noise, 1.0, 0.0)
+        return Signal(None, drawn if self.drawn is None else self._evened(drawn))
 
     def vary(self, original: Signal, generator: torch.Generator, strength: float | None = None) -> Signal:
         """VAR keeps the clip's score."""
@@ -102,14 +102,21 @@ class ScoreScale:
 
     def reconstruct(self, original: Signal, lower: Signal | None) -> Signal:
         """`original` encoded to its noise and drawn from it again."""
-        code = self._follow(mapped(original.score, self.wanted, self.drawn), 0.0, 1.0)
-        return Signal(None, mapped(self._follow(code, 1.0, 0.0), self.drawn, self.wanted))
+        inner = original.score * self.drawn[:, 1:] + self.drawn[:, :1]
+        return Signal(None, self._evened(self._follow(self._follow(inner, 0.0, 1.0), 1.0, 0.0)))
 
     def even_out(self, scores: list[Tensor], generator: torch.Generator) -> None:
-        """Find the quantiles of the clips' scores and of `EVENED` seconds that the network draws."""
-        self.wanted = self.drawn = None
+        """Measure `EVENED` seconds that the network draws, and the range of the clips' scores."""
+        self.drawn = None
         drawn = self.draw(None, round(EVENED * RATE), generator).score
-        self.wanted, self.drawn = quantiles(torch.cat(scores, 1)), quantiles(drawn)
+        deviation = drawn.std(1).clamp(min=0.1)
+        self.drawn = torch.stack([drawn.mean(1), deviation], 1)
+        whole = torch.cat(scores, 1)
+        self.range = torch.stack([whole.amin(1), whole.amax(1)], 1)
+
+    def _evened(self, drawn: Tensor) -> Tensor:
+        evened = (drawn - self.drawn[:, :1]) / self.drawn[:, 1:]
+        return torch.minimum(torch.maximum(evened, self.range[:, :1]), self.range[:, 1:])
 
     def _follow(self, start: Tensor, time: float, end: float) -> Tensor:
         steps = self.settings.score_draw_steps if end == 0.0 else 4 * self.settings.score_draw_steps
@@ -214,23 +221,6 @@ class FlowScale:
     def _wave(self, state: Tensor, lifted: Tensor | None, samples: int) -> Tensor:
         wave = self.whitening.undo(unfolded(state, self.fold))[:, :samples]
         return wave if lifted is None else joined(lifted[:, :samples], wave, self.lower_rate / self.rate)
-
-
-def quantiles(values: Tensor) -> Tensor:
-    """[rows, n] -> [rows, QUANTILES], strictly ascending, lowest and highest value included."""
-    shares = torch.linspace(0, 1, QUANTILES, device=values.device)
-    found = torch.quantile(values, shares, dim=1).T
-    return found + torch.arange(QUANTILES, device=values.device) * 1e-5
-
-
-def mapped(values: Tensor, own: Tensor | None, wanted: Tensor | None) -> Tensor:
-    """Values [rows, n] with quantiles `own`, moved so that these become `wanted`; None: left as they are."""
-    if own is None or wanted is None:
-        return values
-    after = torch.searchsorted(own, values.contiguous()).clamp(1, own.shape[1] - 1)
-    low, high = own.gather(1, after - 1), own.gather(1, after)
-    share = ((values - low) / (high - low)).clamp(0, 1)  # nothing beyond the lowest and highest
-    return torch.lerp(wanted.gather(1, after - 1), wanted.gather(1, after), share)
 
 
 def folded(white: Tensor, fold: int) -> Tensor:

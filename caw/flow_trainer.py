@@ -21,6 +21,7 @@ from caw.config import FlowSettings
 from caw.losses import flow_matching
 from caw.pyramid import Signal, resample
 from caw.score import RATE, Bands
+from caw.velocity import Velocity
 
 WARM_UP = 50  # steps over which the learning rate rises
 FINAL_RATE = 0.02  # its share left at the end of the cosine
@@ -32,7 +33,15 @@ class FlowTrainer(ABC):
     The matrices between hidden channels are trained by Muon (Jordan et al. 2024), the rest by Adam.
     """
 
-    def __init__(self, network, scale, index: int, settings: FlowSettings, device: torch.device) -> None:
+    def __init__(
+        self,
+        network: Velocity,
+        scale: flow.ScoreScale | flow.FlowScale,
+        index: int,
+        settings: FlowSettings,
+        device: torch.device,
+        matrix_rate: float,
+    ) -> None:
         self.settings = settings
         self.device = device
         self.generator = torch.Generator().manual_seed(settings.seed * 1000 + index)
@@ -45,7 +54,7 @@ class FlowTrainer(ABC):
         rest = [p for p in self.network.parameters() if id(p) not in known]
         self.optimizers = [
             torch.optim.Adam(rest, settings.learning_rate, betas=(0.9, 0.99), fused=device.type == "cuda"),
-            torch.optim.Muon(matrices, settings.matrix_rate, weight_decay=settings.decay),
+            torch.optim.Muon(matrices, matrix_rate, weight_decay=settings.decay),
         ]
 
     @abstractmethod
@@ -124,7 +133,9 @@ class ScoreTrainer(FlowTrainer):
     ) -> None:
         device = scores[0].device
         network = _seeded_network(settings, rates, 0, len(bands.mean), 1)
-        super().__init__(network, flow.ScoreScale(network, bands, settings), 0, settings, device)
+        super().__init__(
+            network, flow.ScoreScale(network, bands, settings), 0, settings, device, settings.score_rate
+        )
         self.scores = scores
         self.crop = min(round(settings.score_crop * RATE), *(s.shape[-1] for s in scores))
 
@@ -162,7 +173,7 @@ class WaveTrainer(FlowTrainer):
         network = _seeded_network(settings, rates, index, len(bands.mean), channels)
         whitening = flow.Whitening.of([w.cpu().numpy() for w in waves], settings.prediction_order)
         scale = flow.FlowScale(rate, lower_rate, network, whitening, bands, channels, settings)
-        super().__init__(network, scale, index, settings, waves[0].device)
+        super().__init__(network, scale, index, settings, waves[0].device, settings.matrix_rate)
         self.clean = [whitening.apply(w) for w in waves]
         self.lower = None
         if index > 1:

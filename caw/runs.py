@@ -205,7 +205,7 @@ def save_scale(folder: Path, index: int, scale: cascade.Scale) -> None:
     if isinstance(scale, flow.ScoreScale | flow.FlowScale):
         tensors |= {f"bands.{k}": v for k, v in scale.bands.tensors().items()}
     if isinstance(scale, flow.ScoreScale):
-        tensors |= {"quantiles.wanted": scale.wanted, "quantiles.drawn": scale.drawn}
+        tensors |= {"drawn": scale.drawn, "range": scale.range}
     if isinstance(scale, flow.FlowScale):
         tensors["whitening.coefficients"] = torch.from_numpy(scale.whitening.coefficients)
         tensors["whitening.deviation"] = torch.tensor(scale.whitening.deviation, dtype=torch.float64)
@@ -250,7 +250,7 @@ def _flow_scale(
     network.load_state_dict(_part(tensors, "network."))
     network = network.to(device).eval()
     if index == 0:
-        known = (tensors[f"quantiles.{name}"].to(device) for name in ("wanted", "drawn"))
+        known = (tensors[name].to(device) for name in ("drawn", "range"))
         return flow.ScoreScale(network, bands, settings, *known)
     whitening = flow.Whitening(
         tensors["whitening.coefficients"].numpy(), tensors["whitening.deviation"].item()
