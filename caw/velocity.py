@@ -33,7 +33,7 @@ class Layer(nn.Module):
         self.told = nn.Linear(EMBEDDING, 2 * channels)
         self.mix = nn.Parameter(torch.zeros(channels, channels))
 
-    def forward(self, x: Tensor, told: Tensor, drop: Drop) -> Tensor:
+    def forward(self, x: Tensor, told: Tensor, drop: Drop = lambda h: h) -> Tensor:
         batch, channels, frames = x.shape
         d = self.dilation
         h = x * torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-4) * self.scale

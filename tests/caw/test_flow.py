@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from caw.config import FlowSettings
-from caw.flow import FlowScale, Whitening, folded, joined, lower_noise, unfolded
+from caw.flow import FlowScale, ScoreScale, Whitening, folded, joined, lower_noise, network_for, unfolded
 from caw.score import Bands
 
 
@@ -57,6 +57,34 @@ def test_whitening_of_hardly_anything_stays_finite(samples):
     torch.testing.assert_close(whitening.undo(whitening.apply(signal)), signal)
 
 
+def drawing(deviation):
+    """A score's scale that has measured itself on random clips, and those clips' scores."""
+    settings = FlowSettings(score_channels=8, score_layers=2)
+    generator = torch.Generator().manual_seed(0)
+    bands = Bands.of([torch.randn(1, 32000, generator=generator)], 4000, 40)
+    torch.manual_seed(0)
+    network = network_for(settings, (62.5, 4000), 0, len(bands.mean), 1)
+    torch.nn.init.normal_(network.leave.weight, std=0.02)
+    scale = ScoreScale(network, bands, settings)
+    scores = [deviation * torch.randn(len(bands.mean), 400, generator=generator).clamp(-2, 2)]
+    scale.even_out(scores, generator)
+    return scale, scores[0]
+
+
+def test_a_drawn_score_has_mean_0_and_deviation_1_in_each_band():
+    scale, _ = drawing(10.0)
+    drawn = scale.draw(None, 3000, torch.Generator().manual_seed(9)).score
+    torch.testing.assert_close(drawn.mean(1), torch.zeros(len(drawn)), atol=0.15, rtol=0)
+    torch.testing.assert_close(drawn.std(1), torch.ones(len(drawn)), atol=0.15, rtol=0)
+
+
+def test_a_drawn_score_stays_in_the_range_of_the_clips():
+    scale, score = drawing(0.3)
+    drawn = scale.draw(None, 3000, torch.Generator().manual_seed(9)).score
+    assert (drawn.amax(1) == score.amax(1)).all()
+    assert (drawn.amin(1) == score.amin(1)).all()
+
+
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize(("samples", "fold"), [(12, 4), (10, 4), (3, 4), (7, 1)])
 def test_folding_undoes_itself(channels, samples, fold):
@@ -90,7 +118,7 @@ def test_joined_is_the_low_signal_below_and_the_wave_above():
 
 def scale_of(rate, lower_rate, channels=1):
     bands = Bands.of([torch.randn(1, 2 * rate)], rate, 40)
-    return FlowScale(rate, lower_rate, None, Whitening(np.ones(1), 1.0), bands, channels, FlowSettings())
+    return FlowScale(rate, lower_rate, None, Whitening(np.ones(1), 1.0), bands, channels, FlowSettings(finer_frames=1000))
 
 
 @pytest.mark.parametrize("channels", [1, 2])
