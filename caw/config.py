@@ -89,8 +89,8 @@ class FlowSettings(Settings):
     draw_noise: float = 0.05  # and while drawing
     score_draw_steps: int = 5  # evaluations of its network per draw
     draw_steps: int = 3
-    finer_draw_steps: int = 3
-    impositions: int = 2  # times that a waveform's loudness is brought to the score
+    finer_draw_steps: int = 2
+    impositions: int = 1  # times that a waveform's loudness is brought to the score
     variation: float = 1.0  # how far VAR takes the lowest waveform back to noise: 0 keeps it, 1 wholly
 
     def __post_init__(self) -> None:

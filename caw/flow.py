@@ -29,6 +29,7 @@ from caw.pyramid import Signal, resample
 from caw.score import RATE, Bands, at
 from caw.velocity import Velocity, integrate
 
+GRID = 2**15  # frequencies at which a prediction filter is measured
 EVENED = 50.0  # seconds drawn to measure what a score's network draws
 JOINT = (0.85, 0.95)  # shares of the lower Nyquist frequency between which two scales are cross-faded
 
@@ -66,10 +67,11 @@ class Whitening:
         return self._filtered(white, -1.0)
 
     def _filtered(self, signal: Tensor, power: float) -> Tensor:
-        size = 2 * signal.shape[-1]
-        curve = _response(tuple(self.coefficients), self.deviation, size, power).to(signal.device)
-        mirrored = torch.cat([signal, signal.flip(-1)], -1)
-        return torch.fft.irfft(torch.fft.rfft(mirrored) * curve, size)[..., : size // 2]
+        # A cosine transform mirrors the signal at its ends, where the filter would else meet silence.
+        curve = _response(tuple(self.coefficients), self.deviation, signal.shape[-1], power)
+        spectrum = scipy.fft.dct(signal.cpu().numpy(), norm="ortho") * curve
+        filtered = scipy.fft.idct(spectrum, norm="ortho", overwrite_x=True)
+        return torch.from_numpy(filtered).to(signal.device)
 
 
 @dataclass
@@ -254,12 +256,12 @@ def lower_noise(scale: FlowScale, batch: int, frames: int, generator: torch.Gene
     return folded(low, scale.fold).view(batch, -1, frames)
 
 
-@lru_cache(16)
-def _response(coefficients: tuple[float, ...], deviation: float, size: int, power: float) -> Tensor:
-    """Gain of the prediction filter at the frequencies of a real transform of `size`, to a power."""
-    finer = -(-len(coefficients) // size)  # a transform holds all coefficients
-    curve = np.abs(np.fft.rfft(coefficients, size * finer)[::finer]) / deviation
-    return torch.from_numpy((curve**power).astype(np.float32))
+@lru_cache(4)
+def _response(coefficients: tuple[float, ...], deviation: float, samples: int, power: float) -> np.ndarray:
+    """Gain of the prediction filter at the frequencies of a cosine transform, to a power: [samples]."""
+    gain = np.abs(np.fft.rfft(coefficients, 2 * GRID)) / deviation
+    places = np.arange(samples, dtype=np.float32) / samples
+    return (np.interp(places, np.linspace(0, 1, GRID + 1), gain) ** power).astype(np.float32)
 
 
 @lru_cache

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from caw import threads
+
 FRAME = 0.016  # seconds from one frame to the next
 WINDOW = 0.064
 RATE = 1 / FRAME  # frames per second
@@ -24,7 +26,7 @@ FLOOR = 1e-5  # -50 dB under white noise of the clip's level: fainter is as good
 REACH = 0.93  # share of a scale's Nyquist frequency up to which it can carry a band
 STRONGEST = 3.5  # natural log of the largest change of amplitude made at once: 30 dB
 FAINTEST = 0.3  # natural log: a band that varies less (1.3 dB) is taken to vary this much
-BLOCK = 1024  # frames worked on at a time, so that ten minutes fit in memory
+BLOCK = 512  # frames worked on at a time, so that ten minutes fit in memory
 
 
 @dataclass(frozen=True)
@@ -76,22 +78,27 @@ class Bands:
         log = (score * self.deviation.to(score.device) + self.mean.to(score.device))[None]
         when = (torch.arange(frames, device=wave.device) * (hop / rate * RATE))[None]
         target = (torch.exp(at(log, when)[0]) - 0.9 * FLOOR).clamp(min=1e-7)
+        spread, carried = spread.to(wave.device), carried.to(wave.device)
+        length = (frames - 1) * hop + size
+        weight = _weight(window, hop, frames)[:length].clamp(min=1e-3)
+        samples = wave.shape[-1]
         for _ in range(times):
             padded = functional.pad(wave, (size // 2, size))
-            made = torch.zeros_like(padded)
-            weight = torch.zeros_like(padded[:1])
-            for first in range(0, frames, BLOCK):
+
+            def shaped(first: int, padded: Tensor = padded) -> tuple[int, Tensor]:
                 count = min(BLOCK, frames - first)
-                place = slice(first * hop, (first + count - 1) * hop + size)
-                spectra = _spectra(padded[:, place], size, hop)
+                spectra = _spectra(padded[:, first * hop : (first + count - 1) * hop + size], size, hop)
                 power = self._power(spectra, rate).clamp(min=1e-9)
                 gain = 0.5 * torch.log(target[:, first : first + count] / power)
-                gain = gain.clamp(-STRONGEST, STRONGEST) * carried.to(wave.device)
-                shaped = spectra * torch.exp(gain.T @ spread.to(wave.device))
-                pieces = torch.fft.irfft(shaped, size) * window
-                made[:, place] += _overlap(pieces, hop)
-                weight[:, place] += _overlap((window**2).expand(1, count, size), hop)
-            wave = (made / weight.clamp(min=1e-3))[:, size // 2 : size // 2 + wave.shape[-1]]
+                gain = gain.clamp(-STRONGEST, STRONGEST) * carried
+                pieces = torch.fft.irfft(spectra * torch.exp(gain.T @ spread), size) * window
+                return first * hop, _overlap(pieces, hop)
+
+            made = torch.zeros(len(wave), length, device=wave.device)
+            for place, piece in threads.each(shaped, range(0, frames, BLOCK), wave.device):
+                made[:, place : place + piece.shape[-1]] += piece
+            made = functional.pad(made / weight, (0, max(0, size // 2 + samples - length)))
+            wave = made[:, size // 2 : size // 2 + samples]
         return wave
 
     def to(self, device: torch.device) -> Bands:
@@ -159,6 +166,15 @@ def _overlap(pieces: Tensor, hop: int) -> Tensor:
     length = (frames - 1) * hop + size
     summed = functional.fold(pieces.transpose(1, 2), (1, length), (1, size), stride=(1, hop))
     return summed[:, 0, 0]
+
+
+def _weight(window: Tensor, hop: int, frames: int) -> Tensor:
+    """Squared windows of `frames` frames added up, [>= (frames - 1) * hop + size]."""
+    pieces = functional.pad(window**2, (0, -len(window) % hop)).view(-1, hop)
+    summed = pieces.cumsum(0)
+    place = torch.arange(frames + len(pieces) - 1, device=window.device)
+    ended = summed[(place - frames).clamp(0, len(pieces) - 1)] * (place >= frames)[:, None]
+    return (summed[place.clamp(max=len(pieces) - 1)] - ended).reshape(-1)
 
 
 @lru_cache

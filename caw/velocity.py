@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from caw import threads
 from caw.score import at
 
 FREQUENCIES = 16  # of the sinusoidal embedding of time and of noise level
@@ -130,7 +128,6 @@ def integrate(
         now = torch.tensor([t], device=x.device, dtype=torch.float32)
         found = torch.empty_like(x)
 
-        @torch.inference_mode()  # a property of the thread
         def work(first: int) -> None:
             last = min(frames, first + BLOCK)
             a, b = max(0, first - halo), min(frames, last + halo)
@@ -138,8 +135,7 @@ def integrate(
             piece = network(x[None, :, a:b], below, told(a, b), now, levels)
             found[:, first:last] = piece[0, :, first - a : last - a]
 
-        workers = torch.get_num_threads() if x.device.type == "cpu" else 1
-        list((_pool(workers).map if workers > 1 else map)(work, range(0, frames, BLOCK)))
+        threads.each(work, range(0, frames, BLOCK), x.device)
         return found
 
     x, before = start, None
@@ -148,15 +144,3 @@ def integrate(
         x = hold(x + (then - now) * (slope if before is None else 1.5 * slope - 0.5 * before), then)
         before = slope
     return x
-
-
-@lru_cache
-def _pool(workers: int) -> ThreadPoolExecutor:
-    """Threads that work on a block each: layers this small gain nothing from threads within them."""
-    pool = ThreadPoolExecutor(workers, "caw-draw", initializer=torch.set_num_threads, initargs=(1,))
-    barrier = threading.Barrier(workers + 1)
-    for _ in range(workers):
-        pool.submit(barrier.wait)
-    barrier.wait()
-    torch.set_num_threads(workers)  # what the threads set for themselves is also the caller's
-    return pool
