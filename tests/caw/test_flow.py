@@ -118,7 +118,9 @@ def test_joined_is_the_low_signal_below_and_the_wave_above():
 
 def scale_of(rate, lower_rate, channels=1):
     bands = Bands.of([torch.randn(1, 2 * rate)], rate, 40)
-    return FlowScale(rate, lower_rate, None, Whitening(np.ones(1), 1.0), bands, channels, FlowSettings(finer_frames=1000))
+    return FlowScale(
+        rate, lower_rate, None, Whitening(np.ones(1), 1.0), bands, channels, FlowSettings(finer_frames=1000)
+    )
 
 
 @pytest.mark.parametrize("channels", [1, 2])

@@ -5,6 +5,10 @@ from caw import velocity
 from caw.velocity import Layer, Velocity, integrate
 
 
+def as_it_is(x):
+    return x
+
+
 def network(channels=6, kernel=5, layers=3, **sizes):
     """One whose every weight counts, unlike a fresh one's."""
     torch.manual_seed(0)
@@ -41,10 +45,12 @@ def test_a_dilated_layer_treats_interleaved_signals_alike(dilation, frames):
     torch.nn.init.normal_(dilated.mix)
     plain.load_state_dict(dilated.state_dict())
     x, told = torch.randn(2, 4, frames), torch.randn(2, velocity.EMBEDDING)
-    found = dilated(x, told)
+    found = dilated(x, told, as_it_is)
     assert found.shape == x.shape
     for first in range(min(dilation, frames)):
-        torch.testing.assert_close(found[..., first::dilation], plain(x[..., first::dilation], told))
+        torch.testing.assert_close(
+            found[..., first::dilation], plain(x[..., first::dilation], told, as_it_is)
+        )
 
 
 @pytest.mark.parametrize("block", [1, 10, 37, 200])
