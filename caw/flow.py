@@ -12,6 +12,7 @@ way to the lower signal itself, and its loudness is brought to what the score sa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -30,6 +31,9 @@ from caw.score import RATE, Bands, at
 from caw.velocity import Velocity, integrate
 
 GRID = 2**15  # frequencies at which a prediction filter is measured
+SEGMENT = 30  # seconds drawn at a time
+WHOLE = 2  # seconds: 125 frames of the score
+MARGIN = 2  # seconds drawn before and after them: more than all networks see
 EVENED = 50.0  # seconds drawn to measure what a score's network draws
 JOINT = (0.85, 0.95)  # shares of the lower Nyquist frequency between which two scales are cross-faded
 
@@ -172,57 +176,79 @@ class FlowScale:
     def reconstruct(self, original: Signal, lower: Signal) -> Signal:
         """`original` encoded to its noise and drawn from it again, given the lower reconstruction."""
         clean = self.frames(original.wave)
-        lifted = self._lifted(lower, clean.shape[-1])
-        given, told = self._given(lifted, lower.score, clean.shape[-1], 0.0, None)
+        lifted = self._lifted(lower, 0, clean.shape[-1])
+        given, told = self._given(lifted, lower.score, 0, None)
         code = integrate(self.network, clean, given, told, 0.0, steps=24, time=0.0, end=1.0)
         state = integrate(self.network, code, given, told, 0.0, steps=24)
-        return Signal(self._wave(state, lifted, original.wave.shape[-1]), lower.score)
+        return Signal(self._wave(state, lifted)[:, : original.wave.shape[-1]], lower.score)
 
     def _drawn(
         self, start: Tensor, lower: Signal, samples: int, time: float, generator: torch.Generator
     ) -> Signal:
-        level = self.settings.draw_noise
-        lifted = self._lifted(lower, start.shape[-1])
-        given, told = self._given(lifted, lower.score, start.shape[-1], level, generator)
-        steps = self.settings.draw_steps if self.lowest else self.settings.finer_draw_steps
-        state = integrate(self.network, start, given, told, level, steps=steps, time=time)
-        wave = self._wave(state, lifted, samples)
-        times = self.settings.impositions
-        return Signal(self.bands.impose(wave, self.rate, lower.score, times) if times else wave, lower.score)
+        """In segments with enough around them, so that the memory needed hardly grows with the length."""
+        level, fold, frames = self.settings.draw_noise, self.fold, start.shape[-1]
+        score = lower.score + level * torch.randn(lower.score.shape, generator=generator).to(start.device)
+        white = None if self.lowest else torch.randn(self.channels, frames * fold, generator=generator)
+        # Seconds after which frames, whole seconds and the score's frames meet again.
+        unit = math.lcm(fold // math.gcd(fold, self.rate), WHOLE)
+        around = -(-MARGIN // unit) * unit
+        wave = torch.zeros(self.channels, samples, device=start.device)
+        for begin in range(0, math.ceil(samples / self.rate), -(-SEGMENT // unit) * unit):
+            first = begin * self.rate // fold
+            last = min(frames, first + -(-SEGMENT // unit) * unit * self.rate // fold)
+            early = max(0, begin - around)
+            a, b = early * self.rate // fold, min(frames, last + around * self.rate // fold)
+            lifted = self._lifted(lower, early, b - a)
+            noise = None if white is None else level * self._below(white[None, :, a * fold : b * fold])
+            given, told = self._given(lifted, score, early, noise)
+            steps = self.settings.draw_steps if self.lowest else self.settings.finer_draw_steps
+            state = integrate(self.network, start[:, a:b], given, told, level, steps=steps, time=time)
+            piece = self._wave(state, lifted)[:, : samples - a * fold]
+            if self.settings.impositions:
+                times = self.settings.impositions
+                piece = self.bands.impose(piece, self.rate, lower.score, times, begin=early)
+            wave[:, first * fold : last * fold] = piece[:, (first - a) * fold : (last - a) * fold]
+        return Signal(wave, lower.score)
 
     def _given(
-        self,
-        lifted: Tensor | None,
-        score: Tensor,
-        frames: int,
-        level: float,
-        generator: torch.Generator | None,
+        self, lifted: Tensor | None, score: Tensor, begin: int, noise: Tensor | None
     ) -> tuple[Tensor | None, Callable[[int, int], Tensor]]:
-        """The lower signal's frames, and what the network is told of the score at frames a to b."""
+        """The lower signal's frames from second `begin` on; what is told of the score at frames a to b."""
         given = None if lifted is None else self.frames(lifted)
-        if level:
-            score = score + level * torch.randn(score.shape, generator=generator).to(score.device)
-        if level and given is not None:
-            noise = lower_noise(self, 1, frames, generator)[0]
-            given = given + level * noise.to(given.device)
+        if noise is not None:
+            given = given + noise[0].to(given.device)
         with torch.inference_mode():
             read = self.network.read(score[None])
         per_frame = RATE * self.fold / self.rate
 
         def told(a: int, b: int) -> Tensor:
-            return at(read, (torch.arange(a, b, device=read.device)[None] + 0.5) * per_frame)
+            frames = torch.arange(a, b, device=read.device)[None] + 0.5
+            return at(read, begin * RATE + frames * per_frame)
 
         return given, told
 
-    def _lifted(self, lower: Signal, frames: int) -> Tensor | None:
-        """The lower waveform at this scale's rate, over that many frames."""
+    def _lifted(self, lower: Signal, begin: int, frames: int) -> Tensor | None:
+        """The lower waveform at this scale's rate, over that many frames from second `begin` on."""
         if self.lowest:
             return None
-        return resample(lower.wave, self.lower_rate, self.rate, frames * self.fold)
+        samples = frames * self.fold
+        ends = math.ceil(samples * self.lower_rate / self.rate)
+        piece = lower.wave[:, begin * self.lower_rate :][:, :ends]
+        return resample(piece, self.lower_rate, self.rate, samples)
 
-    def _wave(self, state: Tensor, lifted: Tensor | None, samples: int) -> Tensor:
-        wave = self.whitening.undo(unfolded(state, self.fold))[:, :samples]
-        return wave if lifted is None else joined(lifted[:, :samples], wave, self.lower_rate / self.rate)
+    def _wave(self, state: Tensor, lifted: Tensor | None) -> Tensor:
+        wave = self.whitening.undo(unfolded(state, self.fold))
+        return wave if lifted is None else joined(lifted, wave, self.lower_rate / self.rate)
+
+    def noise(self, batch: int, frames: int, generator: torch.Generator) -> Tensor:
+        """Unit noise below the lower Nyquist frequency, [batch, channels * fold, frames]."""
+        return self._below(torch.randn(batch, self.channels, frames * self.fold, generator=generator))
+
+    def _below(self, white: Tensor) -> Tensor:
+        """White noise [batch, channels, n] -> what of it lies below the lower Nyquist, in frames."""
+        sections = _low_pass(self.lower_rate, self.rate)
+        low = torch.from_numpy(scipy.signal.sosfilt(sections, white.numpy(), axis=-1).astype(np.float32))
+        return torch.stack([folded(one, self.fold) for one in low])
 
 
 def folded(white: Tensor, fold: int) -> Tensor:
@@ -247,15 +273,6 @@ def joined(low: Tensor, wave: Tensor, share: float) -> Tensor:
     return low + torch.fft.irfft(difference, size)[:, :samples]
 
 
-def lower_noise(scale: FlowScale, batch: int, frames: int, generator: torch.Generator) -> Tensor:
-    """Unit noise below the lower Nyquist frequency, [batch, channels * fold, frames]."""
-    sections = _below(scale.lower_rate, scale.rate)
-    shape = (batch * scale.channels, frames * scale.fold)
-    white = torch.randn(shape, generator=generator).numpy()
-    low = torch.from_numpy(scipy.signal.sosfilt(sections, white, axis=-1).astype(np.float32))
-    return folded(low, scale.fold).view(batch, -1, frames)
-
-
 @lru_cache(4)
 def _response(coefficients: tuple[float, ...], deviation: float, samples: int, power: float) -> np.ndarray:
     """Gain of the prediction filter at the frequencies of a cosine transform, to a power: [samples]."""
@@ -265,14 +282,17 @@ def _response(coefficients: tuple[float, ...], deviation: float, samples: int, p
 
 
 @lru_cache
-def _below(lower_rate: int, rate: int) -> np.ndarray:
+def _low_pass(lower_rate: int, rate: int) -> np.ndarray:
     """Second-order sections of the low-pass at the lower scale's Nyquist frequency."""
     return scipy.signal.butter(6, 0.95 * lower_rate / rate, output="sos")
 
 
 def fold_of(settings: FlowSettings, rate: int, *, lowest: bool) -> int:
-    """Samples per frame of a scale of `rate` Hz."""
-    return max(1, round(rate / (settings.frames if lowest else settings.finer_frames)))
+    """Samples per frame of a scale of `rate` Hz: a divisor of the rate where one is near enough."""
+    wanted = rate / (settings.frames if lowest else settings.finer_frames)
+    near = range(max(1, math.ceil(0.9 * wanted)), math.floor(1.1 * wanted) + 1)
+    dividing = [n for n in near if rate % n == 0]
+    return min(dividing, key=lambda n: abs(n - wanted)) if dividing else max(1, round(wanted))
 
 
 def network_for(settings: FlowSettings, rates: tuple[float, ...], index: int, bands: int, channels: int):

@@ -199,7 +199,7 @@ class WaveTrainer(FlowTrainer):
         level = torch.rand(settings.batch, generator=self.generator).to(device) * settings.lower_noise
         lower = None
         if self.lower is not None:
-            mixed = flow.lower_noise(scale, settings.batch, self.crop, self.generator).to(device)
+            mixed = scale.noise(settings.batch, self.crop, self.generator).to(device)
             lower = cut(self.lower) + level[:, None, None] * mixed
         return cut(self.clean), lower, self._told(places, level), level
 

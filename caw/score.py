@@ -65,18 +65,18 @@ class Bands:
         times = torch.arange(round(wave.shape[-1] / self.rate * RATE) or 1, device=wave.device) * FRAME
         return at(score[None], times[None] * (self.rate / hop))[0]
 
-    def impose(self, wave: Tensor, rate: int, score: Tensor, times: int = 1) -> Tensor:
+    def impose(self, wave: Tensor, rate: int, score: Tensor, times: int = 1, begin: float = 0.0) -> Tensor:
         """`wave` [channels, n] at `rate` Hz with the loudness of `score` in every band the rate can carry.
 
         The bands' amplitudes are multiplied by smooth gains, the same for all channels, `times` times over,
-        as neighbouring windows share samples.
+        as neighbouring windows share samples. begin: the second of the score at which the wave begins.
         """
         size, hop = _sizes(rate)
         frames = wave.shape[-1] // hop + 1
         _, spread, carried = self._filters(rate)
         window = _window(size).to(wave.device)
         log = (score * self.deviation.to(score.device) + self.mean.to(score.device))[None]
-        when = (torch.arange(frames, device=wave.device) * (hop / rate * RATE))[None]
+        when = (torch.arange(frames, device=wave.device) * (hop / rate * RATE) + begin * RATE)[None]
         target = (torch.exp(at(log, when)[0]) - 0.9 * FLOOR).clamp(min=1e-7)
         spread, carried = spread.to(wave.device), carried.to(wave.device)
         length = (frames - 1) * hop + size

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from caw.config import FlowSettings
-from caw.flow import FlowScale, ScoreScale, Whitening, folded, joined, lower_noise, network_for, unfolded
+from caw.flow import FlowScale, ScoreScale, Whitening, folded, joined, network_for, unfolded
 from caw.score import Bands
 
 
@@ -126,7 +126,7 @@ def scale_of(rate, lower_rate, channels=1):
 @pytest.mark.parametrize("channels", [1, 2])
 def test_noise_in_the_lower_signal_stays_below_its_nyquist_frequency(channels):
     scale = scale_of(4000, 1000, channels)
-    noise = lower_noise(scale, 2, 8000, torch.Generator().manual_seed(0))
+    noise = scale.noise(2, 8000, torch.Generator().manual_seed(0))
     assert noise.shape == (2, 4 * channels, 8000)
     wave = unfolded(noise[1], 4).numpy()
     assert wave.shape == (channels, 32000)

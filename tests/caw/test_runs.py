@@ -135,3 +135,13 @@ def test_impossible_lengths(trained, seconds):
         trained.vary(strength=2)
     with pytest.raises(runs.RunError, match="seed is -1"):
         trained.vary(seed=-1)
+
+
+@pytest.mark.parametrize("segment", [2, 4, 6])
+def test_segments_are_seamless(trained, monkeypatch, segment):
+    whole = trained.generate(8.0, seed=4)
+    monkeypatch.setattr("caw.flow.SEGMENT", segment)
+    parts = trained.generate(8.0, seed=4)
+    assert parts.shape == whole.shape
+    assert np.abs(parts - whole).max() < 0.02 * np.abs(whole).max()
+    assert np.sqrt(np.mean((parts - whole) ** 2)) < 1e-3 * whole.std()
