@@ -298,7 +298,9 @@ def fold_of(settings: FlowSettings, rate: int, *, lowest: bool) -> int:
 def network_for(settings: FlowSettings, rates: tuple[float, ...], index: int, bands: int, channels: int):
     """An untrained network for the scale of that index; scale 0 is the score."""
     if index == 0:
-        return Velocity(settings.score_channels, settings.kernel, settings.score_layers, signal=bands)
+        return Velocity(
+            settings.score_channels, settings.kernel, settings.score_layers, signal=bands, bounded=True
+        )
     lowest = index == 1
     width = channels * fold_of(settings, rates[index], lowest=lowest)
     layers = settings.layers if lowest else settings.finer_layers

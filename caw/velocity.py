@@ -20,11 +20,14 @@ Drop = Callable[[Tensor], Tensor]
 
 
 class Layer(nn.Module):
-    """Residual gated convolution (Dauphin et al. 2017), told time and noise level by a bias."""
+    """Residual gated convolution, told time and noise level by a bias.
 
-    def __init__(self, channels: int, kernel: int, dilation: int) -> None:
+    What is gated is a plain sum (Dauphin et al. 2017) or, `bounded`, its tanh (van den Oord et al. 2016).
+    """
+
+    def __init__(self, channels: int, kernel: int, dilation: int, *, bounded: bool = False) -> None:
         super().__init__()
-        self.kernel, self.dilation = kernel, dilation
+        self.kernel, self.dilation, self.bounded = kernel, dilation, bounded
         self.scale = nn.Parameter(torch.ones(1, channels, 1))
         spread = 1 / math.sqrt(channels * kernel)
         self.weight = nn.Parameter(torch.empty(2 * channels, channels * kernel).uniform_(-spread, spread))
@@ -41,7 +44,8 @@ class Layer(nn.Module):
         h = functional.conv1d(h, self.weight.view(-1, channels, self.kernel), padding=self.kernel // 2)
         h = h.view(batch, d, 2 * channels, -1).permute(0, 2, 3, 1)
         h = h.reshape(batch, 2 * channels, -1)[..., :frames]
-        h = drop(functional.glu(h + self.told(told)[:, :, None], 1))
+        content, gate = (h + self.told(told)[:, :, None]).chunk(2, 1)
+        h = drop((torch.tanh(content) if self.bounded else content) * torch.sigmoid(gate))
         return x + functional.conv1d(h, self.mix[:, :, None])
 
 
@@ -52,14 +56,22 @@ class Velocity(nn.Module):
     """
 
     def __init__(
-        self, channels: int, kernel: int, layers: int, *, signal: int, lower: int = 0, bands: int = 0
+        self,
+        channels: int,
+        kernel: int,
+        layers: int,
+        *,
+        signal: int,
+        lower: int = 0,
+        bands: int = 0,
+        bounded: bool = False,
     ) -> None:
         super().__init__()
         dilations = [2**i for i in range(layers)]
         self.receptive_field = sum(dilations) * (kernel - 1) + 3
         self.enter = nn.Conv1d(signal + lower, channels, 3, padding=1)
         self.read = nn.Conv1d(bands, channels, 3, padding=1) if bands else None
-        self.layers = nn.ModuleList(Layer(channels, kernel, d) for d in dilations)
+        self.layers = nn.ModuleList(Layer(channels, kernel, d, bounded=bounded) for d in dilations)
         self.leave = nn.Conv1d(channels, signal, 1)
         nn.init.zeros_(self.leave.weight)
         self.tell = nn.Sequential(
