@@ -205,7 +205,7 @@ class FlowScale:
             state = integrate(self.network, start[:, a:b], given, told, level, steps=steps, time=time)
             piece = self._wave(state, lifted)[:, : samples - a * fold]
             if self.settings.impositions:
-                times = self.settings.impositions
+                times = self.settings.impositions if self.rate == self.bands.rate else 1
                 piece = self.bands.impose(piece, self.rate, lower.score, times, begin=early)
             wave[:, first * fold : last * fold] = piece[:, (first - a) * fold : (last - a) * fold]
         return Signal(wave, lower.score)
