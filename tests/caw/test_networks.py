@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from caw import networks
 from caw.config import AdversarialSettings
 from caw.networks import Critic, DilatedConvolution, Generator, pre_emphasis, reach
 
@@ -53,3 +54,16 @@ def test_pre_emphasis_is_a_first_difference():
     torch.testing.assert_close(pre_emphasis(x), torch.tensor([[[1.0, 2 - 0.97, -1.94]]]))
     constant = functional.pad(torch.ones(1, 1, 50), (0, 0))
     assert pre_emphasis(constant)[..., 1:].max() < 0.031
+
+
+@pytest.mark.parametrize("dilation", [1, 3])
+def test_the_convolution_differentiates_twice_across_rows(dilation, monkeypatch):
+    monkeypatch.setattr(networks, "ROW", 7)
+    torch.manual_seed(0)
+    shapes = (2, 40, 2), (3, 2, 5), (3,)
+    x, weight, bias = (torch.randn(s, dtype=torch.float64, requires_grad=True) for s in shapes)
+    plain = functional.conv1d(x.transpose(1, 2), weight, bias, dilation=dilation).transpose(1, 2)
+    torch.testing.assert_close(networks.Convolution.apply(x, weight, bias, dilation), plain)
+    arguments = x, weight, bias, dilation
+    assert torch.autograd.gradcheck(networks.Convolution.apply, arguments)
+    assert torch.autograd.gradgradcheck(networks.Convolution.apply, arguments)
