@@ -1,4 +1,5 @@
 # make demo [CLIP=song.wav] [PORT=8501]   build the demo study and open it
+# make bench [CLIPS=folder]               measure everything that is promised; tests/benchmarks/results.md
 # make test | lint | clean
 # PYTHON=python3.12 names another interpreter for the set-up.
 
@@ -6,14 +7,15 @@ PYTHON ?= python3
 PORT ?= 8501
 VENV := .venv
 READY := $(VENV)/ready
-export CLIP PORT
+export CLIP CLIPS PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint clean
+.PHONY: help demo bench test lint clean
 
 help:
 	@echo "make demo [CLIP=song.wav] [PORT=8501]  build the demo study from a clip and open it in the browser"
 	@echo "make test                              all tests"
+	@echo "make bench [CLIPS=folder]              measures time, memory and quality (about 40 minutes on two cores)"
 	@echo "make lint                              style and likely mistakes"
 	@echo "make clean                             remove .venv and caches; studies (demo/) stay"
 
@@ -22,6 +24,9 @@ demo: $(READY)
 
 test: $(READY)
 	$(VENV)/bin/python -m pytest
+
+bench: $(READY)
+	@$(VENV)/bin/python -m tests.benchmarks.bench $${CLIPS:+--clips "$$CLIPS"}
 
 lint: $(READY)
 	$(VENV)/bin/python -m ruff check
