@@ -71,8 +71,8 @@ def train(clip: dict, preset: str, epochs: int, folder: str, device: str = "cpu"
 def timed_training(samples, hertz: int, preset: str, epochs: int, folder: str, **settings) -> dict:
     """seconds: all of it; preparation: until the first step is done; per_epoch: a step of every scale.
 
-    samples, hertz: as `caw.training.train` takes them. An unfinished run goes on: its seconds are then those of all
-    its steps, before and after.
+    samples, hertz: as `caw.training.train` takes them. An unfinished run goes on: its seconds are then
+    those of all its steps, before and after.
     """
     import torch
 
