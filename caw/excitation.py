@@ -1,8 +1,8 @@
 """What sounds in the band above a recording: overtones of what it holds, as its source has them, and noise.
 
 Squaring or cubing a voice or a string makes tones where its own overtones lie, and in step with them. How
-much of each goes into each band, and how much noise beside them, is a regression on other material of the source.
-No torch here.
+much of each goes into each band, and how much noise beside them, is a regression on other material of the
+source. No torch here.
 """
 
 from __future__ import annotations
