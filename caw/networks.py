@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
+
 import torch
 from torch import Tensor, nn
 from torch.autograd import Function
@@ -10,7 +13,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 LEAK = 0.2
 PRE_EMPHASIS = 0.97
-ROW = 1024  # samples of a row in `rows`: what a core's cache holds
+AT_ONCE = 64  # rows that a thread transforms at a time
 
 
 def reach(dilations: tuple[int, ...], kernel: int) -> int:
@@ -41,6 +44,8 @@ class DilatedConvolution(nn.Module):
 
 def convolve(x: Tensor, conv: nn.Conv1d, dilation: int = 1, *, fold: bool = True) -> Tensor:
     """`x` [B, in, N] by the weights of `conv`, unpadded."""
+    if conv.kernel_size == (1,):
+        return functional.linear(x.transpose(1, 2), conv.weight[:, :, 0], conv.bias).transpose(1, 2)
     if not fold or x.is_cuda:
         return functional.conv1d(x, conv.weight, conv.bias, dilation=dilation)
     return Convolution.apply(x.transpose(1, 2), conv.weight, conv.bias, dilation).transpose(1, 2)
@@ -49,33 +54,42 @@ def convolve(x: Tensor, conv: nn.Conv1d, dilation: int = 1, *, fold: bool = True
 class Convolution(Function):
     """x [B, N, in] by weight [out, in, kernel] -> [B, N - (kernel - 1) * dilation, out].
 
-    Channels lie side by side in memory, and each of the `dilation` interleaved signals is cut into rows, so
-    that neither memory nor a dilated kernel's backward pass holds the processor up. Differentiable any number
-    of times: the gradients are convolutions again (torch's own second derivative, which the gradient penalty
-    needs, is several times slower).
+    By overlap-save: each of the `dilation` interleaved signals is cut into rows, and the sums over the kernel
+    become products of the rows' transforms (`forms`): a quarter of the multiplications. Channels lie side by
+    side in memory. Differentiable any number of times: the gradients are convolutions again (torch's own second
+    derivative, which the gradient penalty needs, is several times slower).
     """
 
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.dilation = dilation
-        kernel, count = weight.shape[-1], x.shape[1] - (weight.shape[-1] - 1) * dilation
-        found = functional.conv2d(as_image(rows(x, count, dilation, kernel)), as_image_weight(weight), bias)
-        return unrows(found.squeeze(2).transpose(1, 2), len(x), count, dilation)
+        outputs, inputs, kernel = weight.shape
+        count = x.shape[1] - (kernel - 1) * dilation
+        samples, parts = cut(count, dilation, kernel)
+        of_input, of_weight, back = forms(samples + kernel - 1, x.dtype)
+        taps = of_weight[:, :kernel] @ weight.permute(2, 1, 0).reshape(kernel, -1)
+        taps = taps.view(-1, inputs, outputs)
+        rows = rows_of(x, samples + kernel - 1, samples, parts, dilation)
+        found = x.new_empty(samples, rows.shape[1], outputs)
+        for some in slices(rows.shape[1]):
+            products = torch.bmm(transformed(rows[:, some], of_input), taps)
+            torch.mm(back[:samples], products.view(len(back[0]), -1), out=found[:, some].flatten(1))
+        if bias is not None:
+            found += bias
+        found = found.view(samples, len(x), parts, dilation, outputs).permute(1, 2, 0, 3, 4)
+        return found.reshape(len(x), -1, outputs)[:, :count]
 
     @staticmethod
     def backward(ctx, grad: Tensor):
         x, weight = ctx.saved_tensors
         need_x, need_weight, need_bias, _ = ctx.needs_input_grad
-        of_x = of_weight = None
-        if need_x:
-            margin = (weight.shape[-1] - 1) * ctx.dilation
-            turned = weight.flip(-1).transpose(0, 1)
-            padded = functional.pad(grad, (0, 0, margin, margin))
-            of_x = Convolution.apply(padded, turned, None, ctx.dilation)
-        if need_weight:
-            of_weight = Correlation.apply(x, grad, ctx.dilation)
-        return of_x, of_weight, grad.sum((0, 1)) if need_bias else None, None
+        return (
+            spread(grad, weight, ctx.dilation) if need_x else None,
+            Correlation.apply(x, grad, ctx.dilation) if need_weight else None,
+            grad.sum((0, 1)) if need_bias else None,
+            None,
+        )
 
 
 class Correlation(Function):
@@ -85,60 +99,79 @@ class Correlation(Function):
     def forward(ctx, x: Tensor, grad: Tensor, dilation: int) -> Tensor:
         ctx.save_for_backward(x, grad)
         ctx.dilation = dilation
-        count = grad.shape[1]
-        kernel = (x.shape[1] - count) // dilation + 1
-        inputs, outputs = (
-            as_image(rows(a, count, dilation, length)) for a, length in ((x, kernel), (grad, 1))
-        )
-        weight = as_image_weight(x.new_empty(grad.shape[2], x.shape[2], kernel))
-        found = torch.ops.aten.convolution_backward(
-            outputs, inputs, weight, [0], [1, 1], [0, 0], [1, 1], False, [0, 0], 1, [False, True, False]
-        )
-        return found[1].squeeze(2)
+        kernel = (x.shape[1] - grad.shape[1]) // dilation + 1
+        samples, parts = cut(grad.shape[1], dilation, kernel)
+        of_input, of_weight, back = forms(samples + kernel - 1, x.dtype)
+        inputs = rows_of(x, samples + kernel - 1, samples, parts, dilation)
+        outputs = rows_of(grad, samples, samples, parts, dilation)
+        found = x.new_zeros(len(of_input), grad.shape[2], x.shape[2])
+        for some in slices(inputs.shape[1]):
+            one, other = transformed(inputs[:, some], of_input), transformed(outputs[:, some], of_weight)
+            found.baddbmm_(other.transpose(1, 2), one)
+        return (back[:kernel] @ found.flatten(1)).view(kernel, *found.shape[1:]).permute(1, 2, 0)
 
     @staticmethod
     def backward(ctx, weight: Tensor):
         x, grad = ctx.saved_tensors
-        margin = (weight.shape[-1] - 1) * ctx.dilation
-        turned = weight.flip(-1).transpose(0, 1)
-        padded = functional.pad(grad, (0, 0, margin, margin))
-        of_x = Convolution.apply(padded, turned, None, ctx.dilation)
-        return of_x, Convolution.apply(x, weight, None, ctx.dilation), None
+        return spread(grad, weight, ctx.dilation), Convolution.apply(x, weight, None, ctx.dilation), None
 
 
-def rows(x: Tensor, count: int, dilation: int, kernel: int) -> Tensor:
-    """[B, N, C] -> [B * parts * dilation, samples + kernel - 1, C]: what `count` outputs need, row by row.
+def spread(grad: Tensor, weight: Tensor, dilation: int) -> Tensor:
+    """The gradient of `Convolution` by its input: the convolution with the kernel turned round."""
+    margin = (weight.shape[2] - 1) * dilation
+    padded = functional.pad(grad, (0, 0, margin, margin))
+    return Convolution.apply(padded, weight.flip(2).transpose(0, 1), None, dilation)
+
+
+def cut(count: int, dilation: int, kernel: int) -> tuple[int, int]:
+    """For `count` outputs: the outputs of a row, and the rows of each interleaved signal."""
+    each = -(-count // dilation)
+    parts = -(-each // (3 * kernel))
+    return -(-each // parts), parts
+
+
+def rows_of(x: Tensor, long: int, samples: int, parts: int, dilation: int) -> Tensor:
+    """x [B, N, C] -> [long, B * parts * dilation, C]: rows of `long`, one every `samples`.
 
     A row holds neighbours at a distance of `dilation`; the last ones are filled up with zeros.
     """
-    parts, samples = parts_of(count, dilation)
-    needed = (parts * samples + kernel - 1) * dilation
-    x = functional.pad(x, (0, 0, 0, needed - x.shape[1]))  # or cut
-    cut = x.reshape(len(x), -1, dilation, x.shape[2]).unfold(1, samples + kernel - 1, samples)
-    return cut.permute(0, 1, 2, 4, 3).reshape(-1, samples + kernel - 1, x.shape[2])
+    batch, given, channels = x.shape
+    x = functional.pad(x, (0, 0, 0, ((parts - 1) * samples + long) * dilation - given)).contiguous()  # or cut
+    step = dilation * channels
+    strides = step, x.stride(0), samples * step, channels, 1
+    return x.as_strided((long, batch, parts, dilation, channels), strides).reshape(long, -1, channels)
 
 
-def unrows(x: Tensor, batch: int, count: int, dilation: int) -> Tensor:
-    """The outputs [B * parts * dilation, samples, C] of the rows in their order, [B, count, C]."""
-    parts, samples = parts_of(count, dilation)
-    x = x.reshape(batch, parts, dilation, samples, -1).transpose(2, 3)
-    return x.reshape(batch, parts * samples * dilation, -1)[:, :count]
+def slices(rows: int) -> list[slice]:
+    """So many rows at a time that their transforms stay in the processor's cache."""
+    step = AT_ONCE * torch.get_num_threads()
+    return [slice(first, first + step) for first in range(0, rows, step)]
 
 
-def parts_of(count: int, dilation: int) -> tuple[int, int]:
-    """Into how many rows each interleaved signal is cut, and the outputs of a row."""
-    each = -(-count // dilation)
-    parts = -(-each // ROW)
-    return parts, -(-each // parts)
+def transformed(rows: Tensor, form: Tensor) -> Tensor:
+    """[long, R, C] -> [products, R, C]."""
+    return torch.mm(form[:, : len(rows)], rows.flatten(1)).view(len(form), *rows.shape[1:])
 
 
-def as_image(x: Tensor) -> Tensor:
-    """[B, N, C] -> [B, C, 1, N], channels last in memory as before."""
-    return x.transpose(1, 2).unsqueeze(2)
+@lru_cache
+def forms(size: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    """Matrices a, b [products, size] and c [size, products] of the circular correlation.
 
-
-def as_image_weight(weight: Tensor) -> Tensor:
-    return weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+    c @ ((a @ x) * (b @ w)) = sum over k of x[t + k] w[k], for x and w [size]: the discrete Fourier
+    transform in real numbers, each complex product by three real ones.
+    """
+    time = torch.arange(size, dtype=torch.float64) * (2 * math.pi / size)
+    a, b, c = [], [], []
+    for frequency in range(size // 2 + 1):
+        cosine, sine = torch.cos(frequency * time), torch.sin(frequency * time)
+        if frequency == 0 or 2 * frequency == size:
+            a, b, c = [*a, cosine], [*b, cosine], [*c, cosine / size]
+        else:
+            real, imaginary = 2 / size * cosine, -2 / size * sine
+            a += [cosine, -sine, cosine - sine]
+            b += [cosine, sine, cosine + sine]
+            c += [real - imaginary, -real - imaginary, imaginary]
+    return tuple(torch.stack(m).to(dtype) for m in (a, b)) + (torch.stack(c, 1).to(dtype).contiguous(),)
 
 
 class Block(nn.Module):
