@@ -25,10 +25,15 @@ def each(work: Callable[[Any], Any], items: Iterable[Any], device: torch.device)
 @lru_cache
 def _pool(workers: int) -> ThreadPoolExecutor:
     """Threads that each use one thread of torch's."""
-    pool = ThreadPoolExecutor(workers, "caw-draw", initializer=torch.set_num_threads, initargs=(1,))
+    pool = ThreadPoolExecutor(workers, "caw-draw", initializer=_begin)
     barrier = threading.Barrier(workers + 1)
     for _ in range(workers):
         pool.submit(barrier.wait)
     barrier.wait()
     torch.set_num_threads(workers)  # what the threads set for themselves is also the caller's
     return pool
+
+
+def _begin() -> None:
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)  # a thread's own; numbers that small cost many times as much
