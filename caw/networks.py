@@ -55,8 +55,8 @@ class Convolution(Function):
     """x [B, N, in] by weight [out, in, kernel] -> [B, N - (kernel - 1) * dilation, out].
 
     By overlap-save: each of the `dilation` interleaved signals is cut into rows, and the sums over the kernel
-    become products of the rows' transforms (`forms`): a quarter of the multiplications. Channels lie side by
-    side in memory. Differentiable any number of times: the gradients are convolutions again (torch's own second
+    become products of the rows' transforms (`forms`): a third of the multiplications. Channels lie side by
+    side in memory. Differentiable any number of times: gradients are convolutions again (torch's own second
     derivative, which the gradient penalty needs, is several times slower).
     """
 
