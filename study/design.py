@@ -12,7 +12,7 @@ import json
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -26,6 +26,8 @@ from pydantic import (
     model_validator,
 )
 
+from study import languages
+from study import password as passwords
 from study.design_error import DesignError, KeyPath, Wrong, dotted, translated
 from study.toml_location import line_of
 
@@ -66,7 +68,7 @@ class Study(_Table):
     title: Text
     seed: Seed  # every choice of the build and every order follows from it
     contact: str = ""
-    language: Literal["en"] = "en"
+    language: Literal["en", "de"] = "en"  # of the pages; study/languages holds a catalogue for each
 
 
 class Source(_Table):
@@ -173,26 +175,66 @@ class Listening(_Table):
     practice: Count = 2
     tell_base_rate: bool = True
     debrief: bool = False
+    take_home: bool = False  # finished listeners may download the clips they kept
     order: Literal["counterbalanced", "fixed"] = "counterbalanced"
     listeners: Positive | None = None  # how many are planned
     instructions: str = ""  # said on the welcome page besides the study's own words
 
 
-class Questions(_Table):
-    """[questions]: the wording. The defaults are the founding case study's."""
+Block = Literal["verdict", "musicality", "inspiring", "comment"]
+BLOCKS: tuple[Block, ...] = get_args(Block)
 
-    verdict: Text = "Is this clip real or fake?"
-    difficulty: Text = "If it is fake: how easy was it to tell?"
-    musicality: Text = "How good is it musically?"
-    musicality_low: Text = "terrible"
-    musicality_high: Text = "quite good"
-    inspiring: Text = "Does it inspire you?"
-    comment: Text = "Anything you want to say about this clip"
-    final: Annotated[tuple[Text, ...], BeforeValidator(_as_tuple)] = (
-        "Can clips like these help you to finish songs?",
-        "Did any clip reach musical areas that you would not go to by yourself?",
-        "What should the model do better?",
-    )
+
+def _default(name: str) -> Any:
+    """A question's English default; `Design` fills in those of another language before this one is asked."""
+    return Field(default_factory=lambda: _worded("en")[name])
+
+
+class Questions(_Table):
+    """[questions]: the wording. The defaults are the founding case study's, in the study's language."""
+
+    verdict: Text = _default("verdict")
+    difficulty: Text = _default("difficulty")
+    musicality: Text = _default("musicality")
+    musicality_low: Text = _default("musicality_low")
+    musicality_high: Text = _default("musicality_high")
+    inspiring: Text = _default("inspiring")
+    comment: Text = _default("comment")
+    final: Annotated[tuple[Text, ...], BeforeValidator(_as_tuple)] = _default("final")
+    confidence: bool = False  # ask how sure a listener is, too
+    order: Annotated[tuple[Block, ...], BeforeValidator(_as_tuple)] = BLOCKS
+
+    @field_validator("order")
+    @classmethod
+    def _each_once(cls, order: tuple[Block, ...]) -> tuple[Block, ...]:
+        if sorted(order) != sorted(BLOCKS):
+            raise Wrong("does not name each question once", f"write {', '.join(BLOCKS)} in any order")
+        return order
+
+
+class Researcher(_Table):
+    """[researcher]: who may open the researcher's pages. Never part of a digest or a report."""
+
+    password: str = ""  # a hash that `study password` writes; none: a secret link, on this machine alone
+    oidc_emails: Annotated[tuple[Text, ...], BeforeValidator(_as_tuple)] = ()  # who may log in by OIDC
+
+    @field_validator("password")
+    @classmethod
+    def _hashed(cls, kept: str) -> str:
+        try:
+            if kept:
+                passwords.parsed(kept)
+        except passwords.PasswordError as error:
+            raise Wrong(str(error), "set a password with `study password`") from None
+        return kept
+
+    @field_validator("oidc_emails")
+    @classmethod
+    def _addresses(cls, emails: tuple[str, ...]) -> tuple[str, ...]:
+        for email in emails:
+            if not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
+                raise Wrong(f"{email!r} is no e-mail address", "write it as name@example.org")
+        return emails
 
 
 class Design(_Table):
@@ -205,10 +247,22 @@ class Design(_Table):
     sets: dict[str, Set] = Field(default_factory=lambda: dict(DEFAULT_SETS), alias="set")
     stimuli: Stimuli = Stimuli()
     listening: Listening = Listening()
-    questions: Questions = Questions()
+    questions: Questions = Field(default_factory=Questions)
+    researcher: Researcher = Field(default=Researcher(), exclude=True, repr=False)
 
     _file: Path = PrivateAttr(default=Path(FILE_NAME))
     _text: str = PrivateAttr(default="")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_its_language(cls, tables: Any) -> Any:
+        """Questions that are not worded get the words of the study's language."""
+        if not isinstance(tables, dict) or not isinstance(tables.get("study"), dict):
+            return tables
+        language, asked = tables["study"].get("language", "en"), tables.get("questions", {})
+        if language not in languages.languages() or not isinstance(asked, dict):
+            return tables  # said by the fields themselves
+        return tables | {"questions": _worded(language) | asked}
 
     def digest(self) -> str:
         """sha256 of the settings themselves: comments, order and spacing of the file do not count."""
@@ -299,10 +353,17 @@ def _known_keys(path: KeyPath) -> list[str]:
     """The keys that the table at `path` may hold."""
     tables = {"study": Study, "source": Source, "imported": Imported, "stimuli": Stimuli}
     tables |= {"listening": Listening, "questions": Questions, "set": Set}
+    tables |= {"researcher": Researcher}
     model = tables.get(str(path[0])) if path else Design
     if "cells" in path:
         model = CellFilter
     return [field.alias or name for name, field in (model or Design).model_fields.items()]
+
+
+def _worded(language: str) -> dict[str, Any]:
+    """The questions as the language's catalogue words them."""
+    asked = languages.words(language).group("questions")
+    return {name: _as_tuple(text) for name, text in asked.items()}
 
 
 def _named_by_file(table: Any) -> Any:
