@@ -19,8 +19,8 @@ from study.design import Design
 from study.folder import PRACTICE, StudyFolder
 from study.preparation import blinding, measuring
 from study.preparation.material import ORIGINAL
+from study.spreadsheet import without_formula
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for a formula at a cell's start
 _TRUTH = ("name", "truth", "backend", "mode", "epochs", "source")
 
 
@@ -149,11 +149,6 @@ def export(folder: StudyFolder, out: Path) -> int:
     rows = [{name: without_formula(value) for name, value in row.items()} for row in answers]
     atomic.write_csv(out, list(answers[0]), rows)
     return len(rows)
-
-
-def without_formula(value: Any) -> Any:
-    """Text that starts like a formula, made harmless; anything else as it is."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _unfinished(store: Any) -> list[str]:

@@ -1,0 +1,145 @@
+"""Where a study is reached, and where a request comes from: hosts, origins and proxies. No streamlit.
+
+A study is reached on this machine alone (the default), at an address of this machine, or at a public address
+with a proxy in front. Forwarded headers are believed only in the last case, and only from a proxy on this
+machine or in its private network: anybody else could write them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+PUBLIC_URL = "STUDY_PUBLIC_URL"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+WILDCARDS = ("", "0.0.0.0", "::")
+_FORWARDED = ("x-forwarded-for", "x-forwarded-host", "forwarded", "x-real-ip")
+
+
+class AddressError(ValueError):
+    """An address at which the study cannot be served."""
+
+
+@dataclass(frozen=True)
+class PublicUrl:
+    """The address that listeners type: scheme and host, with a port where it is not the scheme's own."""
+
+    scheme: str
+    netloc: str
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.netloc}"
+
+    @property
+    def host(self) -> str:
+        return host_of(self.netloc)
+
+
+def public_url() -> PublicUrl | None:
+    """The address in STUDY_PUBLIC_URL, which `study serve --public-url` sets. Raises: AddressError."""
+    given = os.environ.get(PUBLIC_URL, "").strip()
+    return parsed(given) if given else None
+
+
+def parsed(url: str) -> PublicUrl:
+    """Raises: AddressError for an address that a browser could not reach the study at."""
+    mend = "write scheme and host alone, as https://study.example.org"
+    try:
+        parts = urlsplit(url)
+        bare = parts.path in ("", "/") and not parts.query and not parts.fragment and "@" not in parts.netloc
+        whole = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1) > 0 and bare
+    except ValueError:
+        whole = False
+    if not whole or any(letter.isspace() or letter in "<>\"'" for letter in url):
+        raise AddressError(f"public address {url!r}: is none that a browser reaches; {mend}")
+    return PublicUrl(parts.scheme, parts.netloc.lower())
+
+
+def host_of(netloc: str) -> str:
+    """The host of "host:port", "[::1]:port" or "host", in small letters and without a last dot; else ""."""
+    if netloc.startswith("["):
+        return netloc[1:].partition("]")[0].lower()
+    host, _, port = netloc.partition(":")
+    return host.lower().rstrip(".") if not port or port.isdecimal() else ""
+
+
+def known_host(netloc: str, bound: str | None, public: PublicUrl | None) -> bool:
+    """Whether a Host header names this study: another one means a page elsewhere that poses as it.
+
+    bound: the address listened at; None or a wildcard for all, and then any of this machine's numbers and
+    its name will do. A name of somebody else's can be pointed at this machine; a number cannot.
+    """
+    host = host_of(netloc)
+    if host in LOOPBACK or (public is not None and host == public.host):
+        return True
+    if is_loopback(bound or ""):
+        return False
+    if (bound or "") not in WILDCARDS:
+        return host == bound.lower()
+    return _address(host) is not None or host in (socket.gethostname().lower(), socket.getfqdn().lower())
+
+
+def same_origin(headers: Mapping[str, str], public: PublicUrl | None) -> bool:
+    """Whether a page of this very study sends the request; False without an Origin."""
+    origin = headers.get("origin", "")
+    if public is not None and origin.lower() == str(public):
+        return True
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and parts.netloc == headers.get("host", "")
+
+
+def client(peer: str, headers: Mapping[str, str], public: PublicUrl | None) -> str:
+    """The address a request comes from: the peer's, or the one that a trusted proxy says it speaks for.
+
+    Of several forwarded addresses the last public one counts: whoever stands before it may have made up
+    the others.
+    """
+    if public is None or not _private(peer):
+        return peer
+    said = [part.strip() for part in headers.get("x-forwarded-for", "").split(",") if part.strip()]
+    for address in reversed(said):
+        if _address(address) is None:
+            return peer
+        if not _private(address):
+            return address
+    return said[0] if said else peer
+
+
+def secure(scheme: str, peer: str, headers: Mapping[str, str], public: PublicUrl | None) -> bool:
+    """Whether the browser speaks https, be it to a proxy in front."""
+    if scheme in ("https", "wss"):
+        return True
+    if public is not None and public.scheme == "https" and host_of(headers.get("host", "")) not in LOOPBACK:
+        return True
+    return _private(peer) and headers.get("x-forwarded-proto", "").startswith("https")
+
+
+def on_this_machine(peer: str, headers: Mapping[str, str]) -> bool:
+    """Whether a browser on this machine asks, with no proxy between."""
+    proxied = any(name in headers for name in _FORWARDED)
+    return is_loopback(peer) and host_of(headers.get("host", "")) in LOOPBACK and not proxied
+
+
+def is_loopback(host: str) -> bool:
+    address = _address(host)
+    return host == "localhost" or (address is not None and address.is_loopback)
+
+
+def _private(peer: str) -> bool:
+    address = _address(peer)
+    return address is not None and (address.is_private or address.is_loopback)
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
