@@ -18,8 +18,21 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from study.room.protocol import FIELDS, clean, missing, settle
-from study.room.schema import answer, build, final_answer, listener, lock, now, reading, revision, trial
+from study.room.schema import (
+    about,
+    answer,
+    build,
+    final_answer,
+    listener,
+    lock,
+    now,
+    reading,
+    revision,
+    shared,
+    trial,
+)
 
+CLOSED_AT = "closed_at"  # the row of `about`; absent while the study is open
 _MAX_SPANS = 200
 _MAX_SECONDS = 36_000.0
 
@@ -62,7 +75,10 @@ class Listening:
 
 @dataclass(frozen=True)
 class Draft:
-    """A trial as its page needs it. `fields` holds the answer so far, by protocol.FIELDS."""
+    """A trial as its page needs it. `fields` holds the answer so far, by protocol.FIELDS.
+
+    `phase` (one of protocol.PHASES) says which of the fields are asked.
+    """
 
     slot: int
     play_key: str
@@ -71,6 +87,7 @@ class Draft:
     listening: Listening
     final: bool
     revision: int
+    phase: str = "all"
 
 
 @dataclass(frozen=True)
@@ -90,10 +107,13 @@ def show(engine: sa.Engine, listener_id: int, slot: int) -> Draft:
     if found is not None:
         return found
     with engine.begin() as connection:
+        admit(connection, listener_id)
+        here = sa.and_(trial.c.listener_id == listener_id, trial.c.slot == slot)
+        phase = connection.execute(sa.select(trial.c.phase).where(here)).scalar_one()
         _insert_once(
             connection,
             answer,
-            {"listener_id": listener_id, "slot": slot, "shown_at": now(), "spans": []},
+            {"listener_id": listener_id, "slot": slot, "shown_at": now(), "spans": [], "phase": phase},
             ["listener_id", "slot"],
         )
         return _draft(connection, listener_id, slot)
@@ -109,10 +129,10 @@ def save(
     listening: Listening | None,
     press: str | None,
     require_heard: bool,
+    require_confidence: bool,
     digest: str | None,
 ) -> Saved:
     """See store.Store.save."""
-    settled = settle(changes)
     moment = now()
     with engine.begin() as connection:
         owner(connection, listener_id, tab)
@@ -124,9 +144,15 @@ def save(
             return Saved(True, (), row["revision"])
         if slot != _next_slot(connection, listener_id):
             raise StoreError(f"clip {slot} is not the next one; reload the page")
+        settled = settle(changes, phase=row["phase"])
         changed = {name: value for name, value in settled.items() if value != row[name]}
         heard = _heard(row, listening, moment)
-        owed = missing({**row, **changed}, heard=not require_heard or bool(heard.get("unlocked_at")))
+        owed = missing(
+            {**row, **changed},
+            heard=not require_heard or bool(heard.get("unlocked_at")),
+            phase=row["phase"],
+            confidence=require_confidence,
+        )
         pressed = press is not None and press[:64] != row["press"]
         final = pressed and not owed
         if pressed:
@@ -154,13 +180,31 @@ def save(
 
 def owner(connection: sa.Connection, listener_id: int, tab: str) -> Mapping[str, Any]:
     """The listener's row, locked for this transaction. Raises OtherTab if `tab` may not write."""
-    query = sa.select(listener).where(listener.c.id == listener_id)
-    row = connection.execute(lock(query, connection)).mappings().one()
+    row = admit(connection, listener_id)
     if row["tab"] != tab:
         raise OtherTab("the study goes on in another tab")
+    return row
+
+
+def admit(connection: sa.Connection, listener_id: int) -> Mapping[str, Any]:
+    """The listener's row, locked for this transaction, in which the study stays open.
+
+    Raises StoreError where the listener's link was revoked or the study is closed.
+    """
+    shared(connection)
+    query = sa.select(listener).where(listener.c.id == listener_id)
+    row = connection.execute(lock(query, connection)).mappings().one()
     if row["revoked_at"] is not None:
         raise StoreError("this personal link was withdrawn")
+    if closed_at(connection) is not None:
+        raise StoreError("the study is closed")
     return row
+
+
+def closed_at(connection: sa.Connection) -> dt.datetime | None:
+    """When the study was closed; None while it is open."""
+    moment = connection.execute(sa.select(about.c.value).where(about.c.name == CLOSED_AT)).scalar()
+    return dt.datetime.fromisoformat(moment) if moment else None
 
 
 def put_final(
@@ -190,7 +234,7 @@ def put_final(
 
 def _draft(connection: sa.Connection, listener_id: int, slot: int) -> Draft | None:
     rows = connection.execute(
-        sa.select(trial.c.slot, trial.c.play_key)
+        sa.select(trial.c.slot, trial.c.play_key, trial.c.phase)
         .where(trial.c.listener_id == listener_id, trial.c.slot.in_((slot, slot + 1)))
         .order_by(trial.c.slot)
     ).all()
@@ -219,6 +263,7 @@ def _draft(connection: sa.Connection, listener_id: int, slot: int) -> Draft | No
         ),
         final=row["answered_at"] is not None,
         revision=row["revision"],
+        phase=rows[0].phase,
     )
 
 

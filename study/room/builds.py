@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from study.folder import PRACTICE
 from study.room.answering import StoreError
 from study.room.orders import clip_order, set_order, with_repeats
-from study.room.schema import answer, build, trial
+from study.room.schema import answer, build, listener, trial
 
 _TOKEN_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # no 0/o or 1/l: links are sometimes read aloud
 _TOKEN_LENGTH = 26  # 130 bits
@@ -32,6 +32,7 @@ class Build:
     ordering: str
     seed: int
     repeats: int
+    passes: int = 1
     registered_at: dt.datetime | None = None
 
     @property
@@ -70,6 +71,7 @@ def newest(connection: sa.Connection) -> Build | None:
     if row is None:
         return None
     plain = ("practice", "key_sha256", "design_digest", "file_format", "ordering", "seed", "repeats")
+    plain += ("passes",)
     return Build(
         stimuli=dict(row["stimuli"]),
         registered_at=row["registered_at"],
@@ -78,10 +80,12 @@ def newest(connection: sa.Connection) -> Build | None:
 
 
 def has_answers(connection: sa.Connection) -> bool:
+    """Whether there is an answer that counts: not of a practice clip, not of a pilot."""
     counted = (
         sa.select(answer.c.slot)
         .join(trial, sa.and_(trial.c.listener_id == answer.c.listener_id, trial.c.slot == answer.c.slot))
-        .where(trial.c.part > 0, answer.c.revision > 0)
+        .join(listener, listener.c.id == answer.c.listener_id)
+        .where(trial.c.part > 0, answer.c.revision > 0, listener.c.pilot.is_(False))
     )
     return connection.execute(counted.limit(1)).first() is not None
 

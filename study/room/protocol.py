@@ -17,14 +17,24 @@ VERDICTS = ("real", "fake")
 DIFFICULTIES = ("easy", "dont_know", "difficult")
 INSPIRING = ("yes", "no", "maybe", "other")
 SCALE = tuple(range(11))  # musicality
+CERTAINTY = (1, 2, 3, 4, 5)  # confidence in the verdict: 1 a guess, 5 certain
 PLAYBACK = ("headphones", "loudspeakers", "built_in")
 MAX_TEXT = 4000  # characters of any text a listener types
 
 FIELDS = ("verdict", "difficulty", "musicality", "inspiring", "inspiring_text", "comment")
+FIELDS += ("confidence", "kept")
+# What a trial asks: everything at once, or in a study of two passes the verdict first and the rest later.
+PHASES = ("all", "verdict", "rating")
+FIELDS_OF = {
+    "all": FIELDS,
+    "verdict": ("verdict", "difficulty", "confidence"),
+    "rating": ("musicality", "inspiring", "inspiring_text", "comment", "kept"),
+}
 READABLE = {
     "heard": "listen to the clip to the end",
     "verdict": "real or fake",
     "difficulty": "how easy it was to tell",
+    "confidence": "how sure you are",
     "musicality": "the musicality",
     "inspiring": "whether it is inspiring",
     "inspiring_text": "what you mean by other",
@@ -35,6 +45,7 @@ _ALLOWED = {
     "difficulty": DIFFICULTIES,
     "musicality": SCALE,
     "inspiring": INSPIRING,
+    "confidence": CERTAINTY,
 }
 
 
@@ -55,12 +66,16 @@ class Page(StrEnum):
 
 @dataclass(frozen=True)
 class Slot:
-    """One clip in a listener's order: part 0 is practice; position counts from 1 within the part."""
+    """One clip in a listener's order: part 0 is practice; position counts from 1 within the part.
+
+    `phase` is one of PHASES: which questions are asked of it.
+    """
 
     slot: int
     part: int
     position: int
     answered: bool
+    phase: str = "all"
 
 
 @dataclass(frozen=True)
@@ -77,7 +92,10 @@ class State:
 
 @dataclass(frozen=True)
 class Step:
-    """The page to show. Counts are of clips that count, so practice is not among `answered` and `total`."""
+    """The page to show. Counts are of clips that count, so practice is not among `answered` and `total`.
+
+    In a study of two passes each clip counts twice, and each set makes two parts; `phase` tells them apart.
+    """
 
     page: Page
     slot: int | None = None
@@ -87,6 +105,7 @@ class Step:
     clips: int = 0
     answered: int = 0
     total: int = 0
+    phase: str = "all"
 
     @property
     def stage(self) -> str:
@@ -125,6 +144,7 @@ def next_step(state: State) -> Step:
         "part": here.part,
         "clip": here.position,
         "clips": sum(slot.part == here.part for slot in state.slots),
+        "phase": here.phase,
     }
     if here.part == 0:
         return Step(Page.PRACTICE, **place, **counts)
@@ -133,16 +153,19 @@ def next_step(state: State) -> Step:
     return Step(Page.CLIP, **place, **counts)
 
 
-def settle(changes: Mapping[str, Any]) -> dict[str, Any]:
+def settle(changes: Mapping[str, Any], *, phase: str = "all") -> dict[str, Any]:
     """Checks changed fields and makes them agree: no difficulty of a real clip, no text without "other".
 
-    Raises AnswerError for a field or value that no page offers.
+    Raises AnswerError for a field or value that no page of this phase offers.
     """
     settled = dict(changes)
     for name, value in settled.items():
-        if name not in FIELDS:
-            raise AnswerError(f"unknown field {name!r}; an answer has {', '.join(FIELDS)}")
-        if name in _ALLOWED:
+        if name not in FIELDS_OF[phase]:
+            raise AnswerError(f"unknown field {name!r}; an answer has {', '.join(FIELDS_OF[phase])}")
+        if name == "kept":
+            if not isinstance(value, bool):
+                raise AnswerError(f"kept = {value!r}; it must be one of True, False")
+        elif name in _ALLOWED:
             on_scale = value is None or (not isinstance(value, bool) and value in _ALLOWED[name])
             if not on_scale:
                 known = ", ".join(str(known) for known in _ALLOWED[name])
@@ -164,15 +187,24 @@ def clean(text: str | None) -> str | None:
     return kept[:MAX_TEXT].strip() or None
 
 
-def missing(answer: Mapping[str, Any], *, heard: bool) -> list[str]:
-    """The fields a listener still owes, in the order of the page; the comment is never among them."""
+def missing(
+    answer: Mapping[str, Any], *, heard: bool, phase: str = "all", confidence: bool = False
+) -> list[str]:
+    """The fields a listener still owes, in the order of the page; comment and kept are never among them.
+
+    confidence: whether the study asks for it.
+    """
     owed = [] if heard else ["heard"]
-    owed += [name for name in ("verdict",) if answer.get(name) is None]
-    if answer.get("verdict") == "fake" and answer.get("difficulty") is None:
-        owed.append("difficulty")
-    owed += [name for name in ("musicality", "inspiring") if answer.get(name) is None]
-    if answer.get("inspiring") == "other" and not clean(answer.get("inspiring_text")):
-        owed.append("inspiring_text")
+    if phase != "rating":
+        owed += [name for name in ("verdict",) if answer.get(name) is None]
+        if answer.get("verdict") == "fake" and answer.get("difficulty") is None:
+            owed.append("difficulty")
+        if confidence and answer.get("confidence") is None:
+            owed.append("confidence")
+    if phase != "verdict":
+        owed += [name for name in ("musicality", "inspiring") if answer.get(name) is None]
+        if answer.get("inspiring") == "other" and not clean(answer.get("inspiring_text")):
+            owed.append("inspiring_text")
     return owed
 
 

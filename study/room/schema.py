@@ -13,9 +13,10 @@ import os
 
 import sqlalchemy as sa
 
-from study.room.protocol import DIFFICULTIES, INSPIRING, SCALE, VERDICTS
+from study.room.protocol import CERTAINTY, DIFFICULTIES, INSPIRING, PHASES, SCALE, VERDICTS
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_OPENING_LOCK = 0x57_0D1  # of PostgreSQL's advisory locks; any number that nobody else takes
 BUSY_SECONDS = 30  # how long a writer waits for another one before it gives up
 
 metadata = sa.MetaData()
@@ -48,6 +49,13 @@ def _one_of(column: str, values: tuple[str, ...]) -> sa.CheckConstraint:
     return sa.CheckConstraint(f"{column} IS NULL OR {column} IN ({listed})", name=f"{column}_known")
 
 
+def _phase(table: str) -> tuple[sa.Column, sa.CheckConstraint]:
+    """Which questions a trial asks, one of protocol.PHASES."""
+    listed = ", ".join(f"'{phase}'" for phase in PHASES)
+    column = sa.Column("phase", sa.String(8), nullable=False, server_default="all")
+    return column, sa.CheckConstraint(f"phase IN ({listed})", name=f"{table}_phase_known")
+
+
 about = sa.Table(
     "about",
     metadata,
@@ -70,15 +78,19 @@ build = sa.Table(
     sa.Column("ordering", sa.String(20), nullable=False),  # counterbalanced | fixed
     sa.Column("seed", sa.BigInteger, nullable=False),
     sa.Column("repeats", sa.Integer, nullable=False),
+    sa.Column("passes", sa.Integer, nullable=False, server_default="1"),
     sa.CheckConstraint("ordering IN ('counterbalanced', 'fixed')", name="ordering_known"),
     sa.CheckConstraint("repeats >= 0", name="repeats_positive"),
+    sa.CheckConstraint("passes IN (1, 2)", name="passes_known"),
 )
 
 listener = sa.Table(
     "listener",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("number", sa.Integer, nullable=False, unique=True),  # 0, 1, 2, ...: picks the order of clips
+    # Picks the order of clips: 0, 1, 2, ..., taken over from whoever was revoked before they began; pilots
+    # have negative ones.
+    sa.Column("number", sa.Integer, nullable=False, index=True),
     sa.Column("name", sa.String(200), nullable=False, unique=True),
     sa.Column("token", sa.String(64), nullable=False, unique=True),  # the secret of the personal link
     sa.Column("invited_at", UtcTime, nullable=False),
@@ -91,6 +103,8 @@ listener = sa.Table(
     sa.Column("playback", sa.String(20)),  # headphones | loudspeakers | built_in
     sa.Column("part_begun", sa.Integer, nullable=False, default=0),
     sa.Column("finished_at", UtcTime),
+    sa.Column("pilot", sa.Boolean, nullable=False, server_default=sa.false()),  # their answers never count
+    sa.CheckConstraint("pilot = (number < 0)", name="pilots_are_negative"),
 )
 
 # What a listener hears and when: slot counts through the whole study, practice (part 0) included.
@@ -105,9 +119,10 @@ trial = sa.Table(
     sa.Column("stimulus_id", sa.String(32), nullable=False),
     sa.Column("repetition", sa.Integer, nullable=False, default=0),  # 1: a hidden repeat
     sa.Column("play_key", sa.String(64), nullable=False, unique=True),  # all the browser sees of a clip
+    *_phase("trial"),
     sa.UniqueConstraint("listener_id", "part", "position", name="one_clip_per_position"),
     sa.UniqueConstraint(
-        "listener_id", "set_name", "stimulus_id", "repetition", name="one_trial_per_repetition"
+        "listener_id", "set_name", "stimulus_id", "repetition", "phase", name="one_trial_per_repetition"
     ),
 )
 
@@ -137,6 +152,9 @@ answer = sa.Table(
     sa.Column("press", sa.String(64)),  # the last press of Next that was dealt with
     sa.Column("app_version", sa.String(40)),
     sa.Column("design_digest", sa.String(64)),
+    *_phase("answer"),  # of its trial
+    sa.Column("confidence", sa.Integer),  # in the verdict: 1 a guess, ..., 5 certain
+    sa.Column("kept", sa.Boolean, nullable=False, server_default=sa.false()),  # the listener takes it home
     sa.ForeignKeyConstraint(["listener_id", "slot"], _TRIAL),
     _one_of("verdict", VERDICTS),
     _one_of("difficulty", DIFFICULTIES),
@@ -147,9 +165,20 @@ answer = sa.Table(
     sa.CheckConstraint("difficulty IS NULL OR verdict = 'fake'", name="difficulty_of_fakes_only"),
     sa.CheckConstraint("inspiring_text IS NULL OR inspiring = 'other'", name="text_of_other_only"),
     sa.CheckConstraint(
-        "answered_at IS NULL OR (verdict IS NOT NULL AND musicality IS NOT NULL AND inspiring IS NOT NULL "
-        "AND (verdict = 'real' OR difficulty IS NOT NULL))",
+        "answered_at IS NULL OR ("
+        "(phase = 'rating' OR (verdict IS NOT NULL AND (verdict = 'real' OR difficulty IS NOT NULL))) "
+        "AND (phase = 'verdict' OR (musicality IS NOT NULL AND inspiring IS NOT NULL)))",
         name="final_answers_are_complete",
+    ),
+    sa.CheckConstraint(
+        "(phase <> 'rating' OR (verdict IS NULL AND difficulty IS NULL AND confidence IS NULL)) "
+        "AND (phase <> 'verdict' OR (musicality IS NULL AND inspiring IS NULL AND inspiring_text IS NULL "
+        "AND comment IS NULL))",
+        name="answers_of_their_phase_only",
+    ),
+    sa.CheckConstraint(
+        f"confidence IS NULL OR confidence BETWEEN {CERTAINTY[0]} AND {CERTAINTY[-1]}",
+        name="confidence_on_scale",
     ),
     sa.CheckConstraint("plays >= 0 AND seconds_heard >= 0 AND seconds_played >= 0", name="heard_positive"),
 )
@@ -202,6 +231,17 @@ unblinding = sa.Table(
     sa.Column("key_sha256", sa.String(64), nullable=False),
 )
 
+# Append-only: what the researcher did with the study (closed, revoked, exported, logged in, ...).
+study_event = sa.Table(
+    "study_event",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("who", sa.String(200), nullable=False),
+    sa.Column("what", sa.String(40), nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+)
+
 
 def connect(url: str) -> sa.Engine:
     """Opens the database and creates what it lacks.
@@ -233,6 +273,21 @@ def reading(engine: sa.Engine) -> sa.Connection:
 def lock(query: sa.Select, connection: sa.Connection) -> sa.Select:
     """The rows a transaction is about to change; SQLite has locked the whole file already."""
     return query if connection.dialect.name == "sqlite" else query.with_for_update()
+
+
+def shared(connection: sa.Connection) -> None:
+    """This transaction counts on the study being open or closed, whichever it finds: `alone` waits for it.
+
+    On SQLite a writing transaction is alone anyway.
+    """
+    if connection.dialect.name != "sqlite":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock_shared({_OPENING_LOCK})")
+
+
+def alone(connection: sa.Connection) -> None:
+    """This transaction opens or closes the study: it waits for all that are `shared`, and they for it."""
+    if connection.dialect.name != "sqlite":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_OPENING_LOCK})")
 
 
 def _sqlite(url: str) -> sa.Engine:

@@ -7,6 +7,7 @@ here. No streamlit: pages, routes, the build, the command line and the tests sha
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from study.folder import StudyFolder
 from study.room import answering, export, listeners, schema
 from study.room.answering import Draft, Listening, Saved, StoreError
-from study.room.builds import Build, assign, check, has_answers, newest, random_letters
+from study.room.builds import Build, assign, check, has_answers, newest
 from study.room.listeners import Listener, Progress
 from study.room.protocol import PLAYBACK, Page, next_step
 from study.room.schema import answer, build, final_answer, listener, now, play_event, reading, trial
@@ -83,6 +84,7 @@ class Store:
         order: str = "counterbalanced",
         seed: int | None = None,
         repeats: int = 0,
+        passes: int = 1,
     ) -> None:
         """Records what a build made, and gives every listener an order of it.
 
@@ -103,6 +105,7 @@ class Store:
             order,
             seed,
             repeats,
+            passes,
         )
         check(new)
         with self.engine.begin() as connection:
@@ -164,33 +167,33 @@ class Store:
 
     # listeners
 
-    def invite(self, name: str) -> str:
+    def invite(self, name: str, pilot: bool = False) -> str:
         """The secret of a listener's personal link; a name invited before gets its link again.
 
-        Raises StoreError for an empty name or before the first build.
+        A pilot tries the study: their answers count nowhere. Who is invited gets the order of clips that is
+        least filled so far: of those who were revoked before they began first.
+
+        Raises StoreError for an empty name, before the first build, after closing, and for a name that was
+        invited as the other kind.
         """
-        name = " ".join(name.split())
+        name = _plain(name)
         if not name or len(name) > 200:
             raise StoreError(f"listener name {name[:40]!r}; give each listener a name of 1 to 200 letters")
         with self.engine.begin() as connection:
-            if connection.dialect.name != "sqlite":
-                connection.exec_driver_sql("LOCK TABLE listener IN SHARE ROW EXCLUSIVE MODE")
-            known = connection.execute(sa.select(listener.c.token).where(listener.c.name == name)).scalar()
-            if known is not None:
-                return known
-            current = newest(connection)
-            if current is None:
-                raise StoreError("no blinded sets yet; run `study build` on this folder first")
-            highest = connection.execute(sa.select(sa.func.max(listener.c.number))).scalar()
-            number = 0 if highest is None else highest + 1
-            token = random_letters()
-            result = connection.execute(
-                listener.insert().values(
-                    name=name, number=number, token=token, invited_at=now(), part_begun=0
-                )
-            )
-            assign(connection, current, result.inserted_primary_key[0], number)
-            return token
+            return listeners.invite(connection, name, pilot=pilot)
+
+    def revoke(self, name: str) -> bool:
+        """Withdraws a listener's link: it shows the closing page and saves nothing; what was saved stays.
+
+        Returns whether the link was open until now. Raises StoreError for a name that was not invited.
+        """
+        with self.engine.begin() as connection:
+            return listeners.revoke(connection, _plain(name))
+
+    def restore(self, name: str) -> bool:
+        """Makes a revoked link work again. Returns whether it was revoked. Raises StoreError as revoke."""
+        with self.engine.begin() as connection:
+            return listeners.restore(connection, _plain(name))
 
     def find(self, token: str | None) -> Listener | None:
         """The listener of a personal link, with the step they are at; None for an unknown secret."""
@@ -201,12 +204,12 @@ class Store:
             if row is None:
                 return None
             step = next_step(listeners.states(connection, row["id"])[row["id"]])
-        kept = ("id", "name", "tab", "playback")
+        kept = ("id", "name", "tab", "playback", "pilot")
         return Listener(**{name: row[name] for name in kept}, step=step)
 
-    def listeners(self) -> list[Progress]:
-        """All listeners in the order of their invitation."""
-        return listeners.progress(self.engine)
+    def listeners(self, pilot: bool | None = None) -> list[Progress]:
+        """All listeners in the order of their invitation; True: only the pilots, False: only the others."""
+        return listeners.progress(self.engine, pilot)
 
     def claim(self, listener_id: int, tab: str) -> None:
         """From now on this browser tab writes for the listener, and no other one."""
@@ -225,6 +228,7 @@ class Store:
     def begin_part(self, listener_id: int, part: int) -> None:
         """The listener leaves the page before a part; never goes back to an earlier one."""
         with self.engine.begin() as connection:
+            answering.admit(connection, listener_id)
             connection.execute(
                 listener.update()
                 .where(listener.c.id == listener_id, listener.c.part_begun < part)
@@ -238,6 +242,8 @@ class Store:
             change = change.where(listener.c[once].is_(None))
             values[once] = moment
         with self.engine.begin() as connection:
+            if once:
+                answering.admit(connection, listener_id)
             connection.execute(change.values(**values, last_seen_at=moment))
 
     # trials and answers
@@ -256,11 +262,13 @@ class Store:
         listening: Listening | None = None,
         press: str | None = None,
         require_heard: bool = True,
+        require_confidence: bool = False,
     ) -> Saved:
         """Saves changed fields and, when Next was pressed, makes the answer final, in one transaction.
 
         `press` is the id of the last press of Next. The browser sends it with every message, so each id
         counts once, over restarts too: a press that came too early does not close an answer later on.
+        `require_heard` and `require_confidence` say what the design asks for besides the trial's phase.
         Saving twice is saving once: equal values add no revision, and a final answer stays as it is.
 
         Raises answering.OtherTab when another tab has taken over, protocol.AnswerError for impossible values,
@@ -275,6 +283,7 @@ class Store:
             listening=listening,
             press=press,
             require_heard=require_heard,
+            require_confidence=require_confidence,
             digest=self.served_digest,
         )
 
@@ -282,7 +291,13 @@ class Store:
         """The clip behind a play key, for the listener it belongs to and nobody else."""
         with reading(self.engine) as connection:
             row = connection.execute(
-                sa.select(trial.c.listener_id, trial.c.slot, trial.c.set_name, trial.c.stimulus_id)
+                sa.select(
+                    trial.c.listener_id,
+                    trial.c.slot,
+                    trial.c.set_name,
+                    trial.c.stimulus_id,
+                    listener.c.finished_at,
+                )
                 .join(listener, listener.c.id == trial.c.listener_id)
                 .where(
                     trial.c.play_key == play_key,
@@ -292,7 +307,10 @@ class Store:
             ).first()
             if row is None:
                 return None
-            return Clip(*row, file_format=newest(connection).file_format)
+            finished = row.finished_at is not None
+            if not finished and answering.closed_at(connection) is not None:
+                return None
+            return Clip(*row[:4], file_format=newest(connection).file_format)
 
     def log_play(
         self, clip: Clip, kind: str, *, seconds_heard: float | None, position_seconds: float | None
@@ -349,6 +367,59 @@ class Store:
             connection.execute(listener.update().where(listener.c.id == listener_id).values(**changes))
             return finish
 
+    # the study as a whole
+
+    def close_study(self, who: str) -> dt.datetime:
+        """From now on no listener can answer; who has finished keeps the last page. Returns since when.
+
+        Returns only after every answer on its way is either saved or refused.
+        """
+        with self.engine.begin() as connection:
+            schema.alone(connection)
+            since = answering.closed_at(connection)
+            if since is None:
+                since = now()
+                closing = schema.about.insert().values(name=answering.CLOSED_AT, value=since.isoformat())
+                connection.execute(closing)
+                _log(connection, who, "closed")
+            return since
+
+    def reopen_study(self, who: str) -> bool:
+        """Lets listeners answer again. Returns whether the study was closed.
+
+        Raises StoreError after an unblinding: what is answered then does not count as blind.
+        """
+        with self.engine.begin() as connection:
+            schema.alone(connection)
+            if answering.closed_at(connection) is None:
+                return False
+            opened = connection.execute(sa.select(sa.func.min(schema.unblinding.c.at))).scalar()
+            if opened is not None:
+                raise StoreError(
+                    f"the study was unblinded on {opened:%Y-%m-%d %H:%M} UTC, so it stays closed; "
+                    "make a new study folder for further answers"
+                )
+            connection.execute(schema.about.delete().where(schema.about.c.name == answering.CLOSED_AT))
+            _log(connection, who, "reopened")
+            return True
+
+    def closed_at(self) -> dt.datetime | None:
+        """When the study was closed (UTC); None while it is open."""
+        with reading(self.engine) as connection:
+            return answering.closed_at(connection)
+
+    def log_event(self, who: str, what: str, detail: str = "") -> None:
+        """Records what the researcher did with the study: at most 200, 40 and any number of letters."""
+        with self.engine.begin() as connection:
+            _log(connection, who, what, detail)
+
+    def events(self) -> list[dict[str, Any]]:
+        """All that was recorded, oldest first: at (UTC), who, what, detail."""
+        table = schema.study_event
+        with reading(self.engine) as connection:
+            rows = connection.execute(sa.select(table).order_by(table.c.id)).mappings()
+            return [{name: row[name] for name in ("at", "who", "what", "detail")} for row in rows]
+
     # what goes to the analysis
 
     def answers(self, *, practice: bool = False) -> list[dict[str, Any]]:
@@ -358,3 +429,13 @@ class Store:
     def final_forms(self) -> list[dict[str, Any]]:
         """Every open answer: listener, number, question, text, saved_at."""
         return export.final_forms(self.engine)
+
+
+def _plain(name: str) -> str:
+    """A listener's name as it is kept: without spaces around it or doubled."""
+    return " ".join(name.split())
+
+
+def _log(connection: sa.Connection, who: str, what: str, detail: str = "") -> None:
+    values = {"at": now(), "who": who[:200], "what": what[:40], "detail": detail}
+    connection.execute(schema.study_event.insert().values(**values))
