@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from study.folder import PRACTICE
 from study.room.answering import StoreError
 from study.room.orders import clip_order, set_order, with_repeats
-from study.room.schema import answer, build, listener, trial
+from study.room.schema import answer, build, listener, now, play_event, revision, trial
 
 _TOKEN_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # no 0/o or 1/l: links are sometimes read aloud
 _TOKEN_LENGTH = 26  # 130 bits
@@ -64,6 +64,35 @@ def check(new: Build) -> None:
         raise StoreError(f"stimulus id {twice!r} stands twice; ids must be unique over all sets")
     if new.ordering not in ("counterbalanced", "fixed"):
         raise StoreError(f"order = {new.ordering!r}; it must be counterbalanced or fixed")
+
+
+def register(connection: sa.Connection, new: Build) -> None:
+    """See store.Store.register_build."""
+    check(new)
+    old = newest(connection)
+    if old is not None and old.digest == new.digest:
+        return
+    resealed = old is None or old.sealed != new.sealed
+    if resealed and has_answers(connection):
+        changed = [name for name, value in new.sealed.items() if old.sealed[name] != value]
+        raise StoreError(
+            f"listeners have answered, so {', '.join(changed)} may not change; put study.toml and "
+            "the sets back as they were, or make a new study folder"
+        )
+    connection.execute(
+        build.insert().values(
+            **{**new.sealed, "stimuli": [[name, list(ids)] for name, ids in new.stimuli.items()]},
+            registered_at=now(),
+            digest=new.digest,
+            design_digest=new.design_digest,
+        )
+    )
+    if resealed:
+        for table in (revision, answer, play_event, trial):
+            connection.execute(table.delete())
+        connection.execute(listener.update().values(part_begun=0, finished_at=None))
+        for row in connection.execute(sa.select(listener.c.id, listener.c.number)).all():
+            assign(connection, new, row.id, row.number)
 
 
 def newest(connection: sa.Connection) -> Build | None:

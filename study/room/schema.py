@@ -63,6 +63,14 @@ about = sa.Table(
     sa.Column("value", sa.String(200), nullable=False),
 )
 
+# Alembic's own: the revision of these tables. See study.room.migrating.
+alembic_version = sa.Table(
+    "alembic_version",
+    metadata,
+    sa.Column("version_num", sa.String(32), nullable=False),
+    sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+
 # One row per registered build; the newest one counts.
 build = sa.Table(
     "build",
@@ -244,25 +252,23 @@ study_event = sa.Table(
 
 
 def connect(url: str) -> sa.Engine:
-    """Opens the database and creates what it lacks.
+    """Opens the database, creates what it lacks and brings older tables up to date.
 
     SQLite runs with a write-ahead log and a flush to disk at every commit, and each writing transaction
     takes the write lock when it begins: deferred ones fail with "database is locked" under several writers.
 
-    Raises sqlalchemy.exc.SQLAlchemyError where the database cannot be opened.
+    Raises sqlalchemy.exc.SQLAlchemyError where the database cannot be opened, migrating.UnknownSchemaError
+    where a newer version of this program wrote it.
     """
+    from study.room import migrating
+
     engine = _sqlite(url) if url.startswith("sqlite") else _server(url)
-    with engine.begin() as connection:
-        metadata.create_all(connection)
-        known = connection.execute(sa.select(about.c.value).where(about.c.name == "schema")).scalar()
-        if known is None:
-            connection.execute(about.insert().values(name="schema", value=str(SCHEMA_VERSION)))
+    try:
+        migrating.bring_up(engine)
+    except BaseException:
+        engine.dispose()
+        raise
     return engine
-
-
-def version(engine: sa.Engine) -> int:
-    with reading(engine) as connection:
-        return int(connection.execute(sa.select(about.c.value).where(about.c.name == "schema")).scalar_one())
 
 
 def reading(engine: sa.Engine) -> sa.Connection:

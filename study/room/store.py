@@ -16,12 +16,13 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from study.folder import StudyFolder
-from study.room import answering, export, listeners, schema
+from study.room import answering, builds, export, listeners, schema
 from study.room.answering import Draft, Listening, Saved, StoreError
-from study.room.builds import Build, assign, check, has_answers, newest
+from study.room.builds import Build, has_answers, newest
 from study.room.listeners import Listener, Progress
+from study.room.migrating import UnknownSchemaError
 from study.room.protocol import PLAYBACK, Page, next_step
-from study.room.schema import answer, build, final_answer, listener, now, play_event, reading, trial
+from study.room.schema import final_answer, listener, now, play_event, reading, trial
 
 __all__ = ["Build", "Clip", "Listener", "Progress", "Store", "StoreError"]
 
@@ -50,18 +51,14 @@ class Store:
         try:
             shown = sa.make_url(url).render_as_string(hide_password=True)
             self.engine = schema.connect(url)
-            found = schema.version(self.engine)
+        except UnknownSchemaError as error:
+            raise StoreError(f"the database {shown} {error}; use the version that wrote it") from error
         except (SQLAlchemyError, ImportError) as error:
             reason = str(getattr(error, "orig", None) or error).splitlines()[0]
             mend = "check the study's folder, its disk's room, or STUDY_DATABASE_URL"
             if isinstance(error, ImportError):
                 mend = "install its driver: pip install 'eureka-study[postgres]'"
             raise StoreError(f"cannot open the database {shown}: {reason}; {mend}") from error
-        if found != schema.SCHEMA_VERSION:
-            raise StoreError(
-                f"the database {shown} has schema {found}, this version reads {schema.SCHEMA_VERSION}; "
-                "use the version that wrote it"
-            )
 
     @classmethod
     def for_folder(cls, folder: StudyFolder) -> Store:
@@ -107,32 +104,8 @@ class Store:
             repeats,
             passes,
         )
-        check(new)
         with self.engine.begin() as connection:
-            old = newest(connection)
-            if old is not None and old.digest == new.digest:
-                return
-            resealed = old is None or old.sealed != new.sealed
-            if resealed and has_answers(connection):
-                changed = [name for name, value in new.sealed.items() if old.sealed[name] != value]
-                raise StoreError(
-                    f"listeners have answered, so {', '.join(changed)} may not change; put study.toml and "
-                    "the sets back as they were, or make a new study folder"
-                )
-            connection.execute(
-                build.insert().values(
-                    **{**new.sealed, "stimuli": [[name, list(ids)] for name, ids in new.stimuli.items()]},
-                    registered_at=now(),
-                    digest=new.digest,
-                    design_digest=design_digest,
-                )
-            )
-            if resealed:
-                for table in (schema.revision, answer, play_event, trial):
-                    connection.execute(table.delete())
-                connection.execute(listener.update().values(part_begun=0))
-                for row in connection.execute(sa.select(listener.c.id, listener.c.number)).all():
-                    assign(connection, new, row.id, row.number)
+            builds.register(connection, new)
 
     def build(self) -> Build | None:
         """The newest registered build, None before the first one."""
