@@ -60,7 +60,7 @@ def postgres_home() -> Iterator[str]:
         pytest.skip("no PostgreSQL server on this machine; install the package `postgresql` to run this")
     with postgres.cluster() as home:
         deadline = time.monotonic() + 30
-        while not _answers(home):
+        while not postgres.answers(home):
             assert time.monotonic() < deadline, "PostgreSQL did not start"
             time.sleep(0.1)
         yield home
@@ -86,13 +86,3 @@ def store(database_url: str) -> Iterator[Store]:
     opened = Store(database_url)
     yield opened
     opened.close()
-
-
-def _answers(home: str) -> bool:
-    import psycopg
-
-    try:
-        psycopg.connect(postgres.url(home, "postgres"), connect_timeout=2).close()
-    except psycopg.OperationalError:
-        return False
-    return True

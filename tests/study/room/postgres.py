@@ -6,6 +6,7 @@ import contextlib
 import glob
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -20,40 +21,87 @@ def find(program: str) -> str | None:
     return debian[-1] if debian else shutil.which(program)
 
 
-@contextlib.contextmanager
-def cluster() -> Iterator[str]:
-    """Starts one and yields its address without the database: f"{address}/NAME?host=..." is made by `url`."""
-    home = Path(tempfile.mkdtemp(prefix="study-pg-"))
-    user = _as_user(home)
-    try:
-        data = home / "data"
+class Cluster:
+    """One cluster: started, killed and started again. `durable`: as in earnest, and not as fast as can be."""
+
+    def __init__(self, home: Path, *, durable: bool = False) -> None:
+        self.home, self.data = home, home / "data"
+        self.settings = () if durable else _FASTER
+        self.user = _as_user(home)
+        self.server: subprocess.Popen | None = None
         subprocess.run(
-            [*user, find("initdb"), "-D", data, "-U", "study", "-A", "trust", "--no-sync", "-E", "UTF8"],
+            [*self.user, find("initdb"), "-D", self.data]
+            + ["-U", "study", "-A", "trust", "--no-sync", "-E", "UTF8"],
             check=True,
             capture_output=True,
             cwd=home,
         )
-        log = (home / "log").open("wb")
-        server = subprocess.Popen(
-            [*user, find("postgres"), "-D", data, "-k", home, "-c", "listen_addresses=", *_FASTER],
-            stdout=log,
-            stderr=log,
-            cwd=home,
-        )
-        try:
-            yield str(home)
-        finally:
-            subprocess.run(
-                [*user, find("pg_ctl"), "stop", "-D", data, "-m", "immediate"], capture_output=True, cwd=home
+
+    def start(self) -> None:
+        """Starts the server, in a process group of its own; does not wait until it answers."""
+        with (self.home / "log").open("ab") as log:
+            self.server = subprocess.Popen(
+                [*self.user, find("postgres"), "-D", self.data, "-k", self.home]
+                + ["-c", "listen_addresses=", *self.settings],
+                stdout=log,
+                stderr=log,
+                cwd=self.home,
+                start_new_session=True,
             )
-            server.wait(20)
-            log.close()
+
+    def kill(self) -> None:
+        """As with `kill -9` of the postmaster and all its children at once: no goodbye, no checkpoint."""
+        postmaster = int((self.data / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        for process in (postmaster, *map(int, children)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        self.server.wait(20)
+
+    def stop(self) -> None:
+        subprocess.run(
+            [*self.user, find("pg_ctl"), "stop", "-D", self.data, "-m", "immediate"],
+            capture_output=True,
+            cwd=self.home,
+        )
+        self.server.wait(20)
+
+
+@contextlib.contextmanager
+def started(*, durable: bool = False) -> Iterator[Cluster]:
+    """A fresh cluster, gone again at the end."""
+    home = Path(tempfile.mkdtemp(prefix="study-pg-"))
+    try:
+        cluster = Cluster(home, durable=durable)
+        cluster.start()
+        try:
+            yield cluster
+        finally:
+            cluster.stop()
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def cluster() -> Iterator[str]:
+    """Starts one and yields its address without the database: f"{address}/NAME?host=..." is made by `url`."""
+    with started() as running:
+        yield str(running.home)
+
+
 def url(home: str, database: str) -> str:
     return f"postgresql://study@/{database}?host={home}"
+
+
+def answers(home: str) -> bool:
+    """Whether the cluster takes connections."""
+    import psycopg
+
+    try:
+        psycopg.connect(url(home, "postgres"), connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def _as_user(home: Path) -> list[str]:
