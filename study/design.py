@@ -152,6 +152,7 @@ class Stimuli(_Table):
     bandwidth: Annotated[float, Field(ge=500)] | None = None  # Hz; None: what every clip carries
     format: Literal["wav", "flac"] = "wav"
     repeats: Count = 0  # clips of each set that come again, hidden, to see how steady a listener is
+    accept: tuple[Literal["noise floor", "clipped samples", "leading silence", "trailing silence"], ...] = ()
 
     @model_validator(mode="after")
     def _fits(self) -> Stimuli:
@@ -172,6 +173,7 @@ class Listening(_Table):
     """[listening]: how listeners go through the study."""
 
     play_to_end: bool = True
+    passes: Literal[1, 2] = 1  # 2: all verdicts first, then all clips again for how good and inspiring
     practice: Count = 2
     tell_base_rate: bool = True
     debrief: bool = False

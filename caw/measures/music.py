@@ -1,4 +1,4 @@
-"""What is played: tempo and pitch classes."""
+"""What is played: tempo, pitch classes and key."""
 
 import numpy as np
 from scipy import fft, signal
@@ -14,6 +14,11 @@ PITCHES = (60.0, 5000.0)  # Hz
 PEAK_DB = -40.0  # dB below its frame's strongest bin; a peak under it is no pitch
 AT_ONCE = 128  # frames held as spectra
 A4 = 440.0  # Hz
+# How well each pitch class, from the tonic up, fits a key: probe-tone ratings of Krumhansl and Kessler 1982,
+# as in Krumhansl 1990, "Cognitive foundations of musical pitch", table 2.1.
+MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
+MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
+CLEAR_KEY = 0.5  # correlation with a key's profile; below it no key is named
 
 
 def tempo(x, rate) -> float:
@@ -84,6 +89,22 @@ def chroma_distance(real, fake, rate) -> float:
     Half the sum of the absolute differences of `chroma` (total variation). Transposed music is far away.
     """
     return float(0.5 * np.abs(chroma(real, rate) - chroma(fake, rate)).sum())
+
+
+def key(x, rate) -> tuple[int, str] | None:
+    """The key as (tonic, "major" or "minor"), the tonic counted in semitones from C; None where none is clear.
+
+    Krumhansl and Schmuckler's algorithm (Krumhansl 1990, chapter 4): the key whose profile, turned to its
+    tonic, correlates best with the shares of the pitch classes over the whole clip.
+    """
+    shares = chroma(x, rate)
+    fits = {
+        (tonic, mode): float(np.corrcoef(np.roll(profile, tonic), shares)[0, 1])
+        for mode, profile in (("major", MAJOR), ("minor", MINOR))
+        for tonic in range(12)
+    }
+    best = max(fits, key=fits.__getitem__)
+    return best if fits[best] >= CLEAR_KEY else None
 
 
 def _pitch_classes(frames: np.ndarray, rate: float) -> np.ndarray:

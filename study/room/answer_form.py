@@ -7,17 +7,29 @@ message carries the same state, and the first run after a restart saves what the
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any
 
 import streamlit as st
 
-from study.design import Questions
+from study.design import Design
 from study.room import routes, wording
 from study.room.answering import Draft, Listening, Saved
 from study.room.next_button import next_button
 from study.room.player import player
-from study.room.protocol import FIELDS, SCALE, Page, clean, missing, readable
+from study.room.protocol import (
+    CERTAINTY,
+    DIFFICULTIES,
+    FIELDS,
+    FIELDS_OF,
+    INSPIRING,
+    SCALE,
+    VERDICTS,
+    Page,
+    clean,
+    missing,
+)
 from study.room.saved_text import saved_text
 from study.room.served import Served
 from study.room.store import Listener
@@ -29,22 +41,23 @@ def answer_form(study: Served, person: Listener, tab: str) -> None:
     """Shows the clip that `person` is at, saves what is new, and leads on when the answer is final."""
     step, session = person.step, st.session_state
     draft = study.store.show(person.id, step.slot)
-    questions, must_hear = study.design.questions, study.design.listening.play_to_end
+    design, say, must_hear = study.design, wording.of(study.design), study.design.listening.play_to_end
     first = session.setdefault(_key(step.slot, "first"), draft)  # as this session met the trial
     _seed(draft)
 
-    _heading(person)
-    listening = _player(draft, first, must_hear=must_hear)
+    _heading(design, person)
+    listening = _player(design, draft, first)
     heard = not must_hear or draft.listening.unlocked or bool(listening and listening.unlocked)
-    given = _questions(questions, draft, first, heard=heard)
+    given = _questions(design, draft, first, heard=heard, keep=step.page is Page.CLIP)
     last = step.page is Page.CLIP and step.answered + 1 == step.total
     press = next_button(
-        "Finish this part" if step.clip == step.clips and not last else "Next",
+        say("clip.finish" if step.clip == step.clips and not last else "clip.next"),
         key=_key(step.slot, "next"),
         disabled=not heard,
         focus=session.get(_key(step.slot, "focus")),
     )
-    mark = st.empty()
+    with st.container(key="mark"):
+        mark = st.empty()
 
     changes = {name: value for name, value in given.items() if value != draft.fields[name]}
     fresh = listening if listening != session.get(_key(step.slot, "heard")) else None
@@ -59,18 +72,19 @@ def answer_form(study: Served, person: Listener, tab: str) -> None:
             listening=fresh,
             press=done,
             require_heard=must_hear,
+            require_confidence=design.questions.confidence,
         )
         session[_key(step.slot, "heard")], session[_key(step.slot, "press")] = listening, press
         if saved.final:
             st.rerun()
         if saved.pressed:
             session[_key(step.slot, "owing")] = press
-            session[_key(step.slot, "focus")] = f"ask-{saved.missing[0]}@{press}"
+            session[_key(step.slot, "focus")] = f"ask-{_in_order(design, saved.missing)[0]}@{press}"
             st.rerun()
         draft = study.store.show(person.id, step.slot)
         if set(changes) & set(_TEXTS):
             st.rerun()  # so that the text's own mark says "saved"
-    _mark(mark, draft, heard=heard, owing=bool(session.get(_key(step.slot, "owing"))))
+    _mark(mark, design, draft, heard=heard, owing=bool(session.get(_key(step.slot, "owing"))))
 
 
 def _key(slot: int, name: str) -> str:
@@ -84,25 +98,26 @@ def _seed(draft: Draft) -> None:
             st.session_state.setdefault(_key(draft.slot, name), draft.fields[name])
 
 
-def _heading(person: Listener) -> None:
-    step = person.step
+def _heading(design: Design, person: Listener) -> None:
+    say, step = wording.of(design), person.step
+    place = {"part": step.part, "parts": step.parts, "clip": step.clip, "clips": step.clips}
     if step.page is Page.PRACTICE:
-        st.title(f"Practice \u2013 Clip {step.clip} of {step.clips}", anchor=False)
-        st.html(f'<div class="note">{wording.PRACTICE_NOTE}</div>')
+        st.title(say("clip.practice_title", **place), anchor=False)
+        st.html(f'<div class="note">{escape(say("clip.practice_note"))}</div>')
         return
-    title = f"Part {step.part} of {step.parts} \u2013 " if step.parts > 1 else ""
-    st.title(f"{title}Clip {step.clip} of {step.clips}", anchor=False)
+    st.title(say("clip.part_title" if step.parts > 1 else "clip.title", **place), anchor=False)
     share = 100 * step.answered / step.total
     st.html(
-        f'<div class="way" role="progressbar" aria-label="Clips answered" aria-valuemin="0" '
+        f'<div class="way" role="progressbar" aria-label="{escape(say("clip.progress"))}" aria-valuemin="0" '
         f'aria-valuemax="{step.total}" aria-valuenow="{step.answered}">'
         f'<i style="width:{share:.1f}%"></i></div>'
     )
 
 
-def _player(draft: Draft, first: Draft, *, must_hear: bool) -> Listening | None:
-    following = draft.next_play_key
+def _player(design: Design, draft: Draft, first: Draft) -> Listening | None:
+    say, following = wording.of(design), draft.next_play_key
     return player(
+        say,
         key=_key(draft.slot, "player"),
         src=f"{routes.CLIP}/{draft.play_key}",
         clip=draft.play_key[:8],
@@ -110,16 +125,20 @@ def _player(draft: Draft, first: Draft, *, must_hear: bool) -> Listening | None:
         following=f"{routes.CLIP}/{following}" if following else None,
         resume=first.listening,
         focus=draft.slot > 0,
-        words=None if must_hear else {"closed": wording.FREE_TO_LISTEN},
+        texts=None if design.listening.play_to_end else {"closed": say("clip.free")},
+        keys=[name for name in ("verdict", "musicality") if name in FIELDS_OF[draft.phase]],
     )
 
 
-def _questions(questions: Questions, draft: Draft, first: Draft, *, heard: bool) -> dict[str, Any]:
-    """The questions of one clip; returns the answers as the browser holds them now."""
-    slot = draft.slot
+def _questions(design: Design, draft: Draft, first: Draft, *, heard: bool, keep: bool) -> dict[str, Any]:
+    """The questions of one clip; returns the answers as the browser holds them now.
+
+    keep: whether the clip can be kept; those for practice cannot.
+    """
+    say, questions, slot = wording.of(design), design.questions, draft.slot
     given: dict[str, Any] = {}
 
-    def choice(name: str, label: str, options: Any, words: Any, *, on: bool) -> Any:
+    def choice(name: str, label: str, options: Any, words: Any = str, *, on: bool = heard) -> Any:
         with st.container(key=f"ask-{name}"):
             return st.segmented_control(
                 label,
@@ -131,56 +150,100 @@ def _questions(questions: Questions, draft: Draft, first: Draft, *, heard: bool)
                 disabled=not on,
             )
 
-    def text(name: str, label: str, *, rows: int, on: bool) -> Any:
+    def ends(low: str, high: str, scale: Any) -> None:
+        words = [say("clip.scale", step=scale[end], meaning=what) for end, what in ((0, low), (-1, high))]
+        st.html('<div class="ends">' + "".join(f"<span>{escape(word)}</span>" for word in words) + "</div>")
+
+    def text(name: str, label: str, *, on: bool = heard) -> Any:
         with st.container(key=f"ask-{name}"):
             typed = saved_text(
+                say,
                 label,
                 key=_key(slot, name),
                 box=f"{name}-{draft.play_key[:8]}",
                 value=first.fields[name],
                 saved=draft.fields[name],
-                rows=rows,
+                rows=2,
                 disabled=not on,
+                pin=name == "comment",
             )
         return draft.fields[name] if typed is None else clean(typed)
 
-    given["verdict"] = choice(
-        "verdict", questions.verdict, list(wording.VERDICT), wording.VERDICT.get, on=heard
-    )
-    fake = given["verdict"] == "fake"
-    difficulty = choice(
-        "difficulty",
-        questions.difficulty,
-        list(wording.DIFFICULTY),
-        wording.DIFFICULTY.get,
-        on=heard and fake,
-    )
-    given["difficulty"] = difficulty if fake else None
-    given["musicality"] = choice("musicality", questions.musicality, list(SCALE), str, on=heard)
-    st.html(
-        f'<div class="ends"><span>0 = {escape(questions.musicality_low)}</span>'
-        f"<span>10 = {escape(questions.musicality_high)}</span></div>"
-    )
-    given["inspiring"] = choice(
-        "inspiring", questions.inspiring, list(wording.INSPIRING), wording.INSPIRING.get, on=heard
-    )
-    other = given["inspiring"] == "other"
-    with st.container(key="texts"):
-        left, right = st.columns(2, vertical_alignment="bottom")
-    with left:
-        words = text("inspiring_text", wording.INSPIRING_TEXT, rows=2, on=heard and other)
-    given["inspiring_text"] = words if other else None
-    with right:
-        given["comment"] = text("comment", f"{questions.comment} (optional)", rows=2, on=heard)
+    def word(option: str) -> str:
+        return say(f"clip.{option}")
+
+    def verdict() -> None:
+        given["verdict"] = choice("verdict", questions.verdict, list(VERDICTS), word)
+        fake = given["verdict"] == "fake"
+        difficulty = choice("difficulty", questions.difficulty, list(DIFFICULTIES), word, on=heard and fake)
+        given["difficulty"] = difficulty if fake else None
+        if questions.confidence:
+            given["confidence"] = choice("confidence", say("clip.confidence"), list(CERTAINTY))
+            ends(say("clip.confidence_low"), say("clip.confidence_high"), CERTAINTY)
+
+    def musicality() -> None:
+        given["musicality"] = choice("musicality", questions.musicality, list(SCALE))
+        ends(questions.musicality_low, questions.musicality_high, SCALE)
+
+    def inspiring() -> None:
+        given["inspiring"] = choice("inspiring", questions.inspiring, list(INSPIRING), word)
+
+    def inspiring_text() -> None:
+        other = given["inspiring"] == "other"
+        words = text("inspiring_text", say("clip.inspiring_text"), on=heard and other)
+        given["inspiring_text"] = words if other else None
+
+    def comment() -> None:
+        given["comment"] = text("comment", say("clip.optional", question=questions.comment))
+
+    blocks = list(_blocks(design, draft.phase))
+    for block, following in zip(blocks, [*blocks[1:], None], strict=True):
+        if block == "verdict":
+            verdict()
+        elif block == "musicality":
+            musicality()
+        elif block == "inspiring" and following == "comment":  # its text and the comment share a row
+            inspiring()
+            with st.container(key="texts"):
+                left, right = st.columns(2, vertical_alignment="bottom")
+            with left:
+                inspiring_text()
+            with right:
+                comment()
+        elif block == "inspiring":
+            inspiring()
+            inspiring_text()
+        elif "comment" not in given:
+            comment()
+    if keep and "kept" in FIELDS_OF[draft.phase]:
+        with st.container(key="keep"):
+            note = say("clip.keep_note") if design.listening.take_home else None
+            given["kept"] = st.toggle(say("clip.keep"), key=_key(slot, "kept"), disabled=not heard)
+            if note:
+                st.caption(note)
     return given
 
 
-def _mark(place: Any, draft: Draft, *, heard: bool, owing: bool) -> None:
+def _blocks(design: Design, phase: str) -> Iterator[str]:
+    """The blocks of questions that a clip's page shows, from above."""
+    return (block for block in design.questions.order if block in FIELDS_OF[phase])
+
+
+def _in_order(design: Design, names: Sequence[str]) -> list[str]:
+    """Fields in the order in which the page asks them."""
+    block = {"difficulty": "verdict", "confidence": "verdict", "inspiring_text": "inspiring"}
+    order = ["heard", *design.questions.order]
+    return sorted(names, key=lambda name: order.index(block.get(name, name)))
+
+
+def _mark(place: Any, design: Design, draft: Draft, *, heard: bool, owing: bool) -> None:
     """Below Next: what is saved, and after a press that came too early what is still to answer."""
-    owed = missing(draft.fields, heard=heard)
+    say = wording.of(design)
+    owed = missing(draft.fields, heard=heard, phase=draft.phase, confidence=design.questions.confidence)
     if owing and owed:
-        place.html(f'<div class="owed" role="alert"><b>Still to answer:</b> {escape(readable(owed))}.</div>')
+        told = escape(wording.owed(design, _in_order(design, owed)))
+        place.html(f'<div class="owed"><b>{escape(say("owed.text"))}</b> {told}.</div>')
     elif draft.revision:
-        place.html('<div class="saved" role="status">\u2713 Saved</div>')
+        place.html(f'<div class="saved">{escape(say("clip.saved"))}</div>')
     else:
         place.html('<div class="saved"></div>')

@@ -9,15 +9,19 @@ from typing import Any
 import streamlit as st
 
 
-def component(name: str) -> Callable[..., Any]:
-    """The component whose files are NAME.js, NAME.css and NAME.html; the last two where there are such."""
+def component(name: str, parts: tuple[str, ...] = ()) -> Callable[..., Any]:
+    """The component whose files are NAME.js, NAME.css and NAME.html; the last two where there are such.
+
+    parts: NAME_PART.js each, put before NAME.js in one script, as a component loads no further files.
+    """
     folder = files("study.room")
 
-    def text(suffix: str) -> str | None:
-        file = folder.joinpath(f"{name}.{suffix}")
+    def text(file_name: str) -> str | None:
+        file = folder.joinpath(file_name)
         return file.read_text("utf-8") if file.is_file() else None
 
-    return st.components.v2.component(name, js=text("js"), css=text("css"), html=text("html"))
+    script = "\n".join(text(f"{piece}.js") or "" for piece in [*(f"{name}_{part}" for part in parts), name])
+    return st.components.v2.component(name, js=script, css=text(f"{name}.css"), html=text(f"{name}.html"))
 
 
 def ignore() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from study.preparation import blinding
+from study.room import wording
 from study.room.served import Served
 from study.room.store import Listener
 
@@ -17,14 +18,15 @@ def show_debrief(study: Served, person: Listener) -> None:
     if found is None:
         return
     right, total, fooled = found
-    st.subheader("How you did", anchor=False)
-    st.write(f"You told real from fake in **{right} of {total}** clips.")
+    say = wording.of(study.design)
+    st.header(say("debrief.title"), anchor=False)
+    st.write(say.count("debrief.score", total, right=right, clips=total))
     if fooled:
-        st.write(f"{fooled} of the clips made by a machine passed as real with you.")
+        st.write(say.count("debrief.fooled", fooled, clips=fooled))
 
 
 def score(study: Served, name: str) -> tuple[int, int, int] | None:
-    """(right verdicts, clips, fakes taken for real) of one listener; None without the sealed key."""
+    """(right verdicts, clips, fakes taken for real) of one listener; None without sealed key or answers."""
     build = study.store.build()
     try:
         key = blinding.read_key(study.folder, build.key_sha256)
@@ -34,4 +36,6 @@ def score(study: Served, name: str) -> tuple[int, int, int] | None:
     mine = [row for row in study.store.answers() if row["listener"] == name and not row["repetition"]]
     verdicts = [(row["verdict"], truth[row["set"], row["stimulus_id"]]) for row in mine]
     fooled = sum(verdict == "real" != true for verdict, true in verdicts)
+    if not verdicts:
+        return None  # a pilot's answers are not among those that count
     return sum(verdict == true for verdict, true in verdicts), len(verdicts), fooled

@@ -16,11 +16,12 @@ from study.room.answering import OtherTab, StoreError
 from study.room.debrief import show_debrief
 from study.room.next_button import next_button
 from study.room.player import player
-from study.room.protocol import Page, clean
+from study.room.protocol import PLAYBACK, Page, clean
 from study.room.reconnect import watch_connection
 from study.room.saved_text import saved_text
 from study.room.served import Served, served
 from study.room.store import Listener
+from study.room.take_home import show_take_home
 from study.room.tone import SECONDS as TONE_SECONDS
 
 
@@ -34,7 +35,7 @@ def page() -> None:
     """Shows the listener's next step, or that the database could not take what was given."""
     study = served()
     style()
-    watch_connection()
+    watch_connection(wording.of(study.design))
     try:
         _step(study)
     except DBAPIError as error:  # as on a full disk; the browser's next message carries the same answers
@@ -48,8 +49,9 @@ def page() -> None:
 def _step(study: Served) -> None:
     person = study.store.find(token())
     if person is None:
-        st.title("Please open your personal link", anchor=False)
-        st.write("Everybody who takes part has one. It also brings you back to where you were.")
+        say = wording.of(study.design)
+        st.title(say("door.link_title"), anchor=False)
+        st.write(say("door.link_text"))
         return
     tab = _tab(study, person)
     if tab is None:
@@ -85,8 +87,9 @@ def _tab(study: Served, person: Listener) -> str | None:
 
 def _other_tab(study: Served, person: Listener) -> None:
     st.title(study.design.study.title, anchor=False)
-    st.write(wording.OTHER_TAB)
-    press = next_button("Continue here", key=f"here-{person.tab}")
+    say = wording.of(study.design)
+    st.write(say("tab.text"))
+    press = next_button(say("tab.here"), key=f"here-{person.tab}")
     if press:
         mine = st.session_state["tab"]
         study.store.claim(person.id, mine)
@@ -96,69 +99,67 @@ def _other_tab(study: Served, person: Listener) -> None:
 
 
 def _welcome(study: Served, person: Listener, _tab: str) -> None:
+    say = wording.of(study.design)
     st.title(study.design.study.title, anchor=False)
     for paragraph in wording.welcome(study.design):
         st.write(paragraph)
     with st.container(border=True, key="consent"):
-        st.markdown(f"**{wording.STORED}** {wording.stored(study.design)}")
-        agreed = st.checkbox(wording.AGREE, key="agreed")
-    if next_button("Start", key="start", disabled=not agreed) and agreed:
+        st.markdown(f"**{say('consent.title')}** {wording.stored(study.design)}")
+        agreed = st.checkbox(say("consent.agree"), key="agreed")
+    if next_button(say("welcome.start"), key="start", disabled=not agreed) and agreed:
         study.store.consent(person.id, wording.consent_version(study.design))
         st.rerun()
 
 
 def _sound_check(study: Served, person: Listener, _tab: str) -> None:
-    st.title("Sound check", anchor=False)
-    st.write(
-        "Play the tone: it sounds on the left, then on the right, then on both sides. Set a comfortable "
-        "volume; the clips are about as loud as the tone. Then please leave the volume as it is."
-    )
+    say = wording.of(study.design)
+    texts = {name: say(f"sound_check.{name}") for name in ("play", "opened", "failed")}
+    texts["closed"] = say("sound_check.closed", seconds=f"{TONE_SECONDS:.0f}")
+    st.title(say("sound_check.title"), anchor=False)
+    st.write(say("sound_check.text"))
     heard = player(
+        say,
         key="tone",
         src=routes.TONE,
         clip="tone",
-        words={
-            "play": "Play the tone",
-            "closed": f"Listen to all of it ({TONE_SECONDS:.0f} seconds).",
-            "opened": "Heard. Play it again if you like.",
-            "failed": "The tone could not be loaded. Please check your connection and reload this page.",
-        },
+        texts=texts,
     )
     with st.container(key="ask-playback"):
         playback = st.segmented_control(
-            "What are you listening on?",
-            list(wording.PLAYBACK),
-            format_func=wording.PLAYBACK.get,
+            say("sound_check.playback"),
+            list(PLAYBACK),
+            format_func=lambda option: say(f"sound_check.{option}"),
             key="playback",
             required=True,
             width="stretch",
         )
     ready = bool(heard and heard.unlocked and playback)
-    if next_button("I can hear it well", key="sound-next", disabled=not ready) and ready:
+    if next_button(say("sound_check.next"), key="sound-next", disabled=not ready) and ready:
         study.store.sound_check(person.id, playback)
         st.rerun()
 
 
 def _pause(study: Served, person: Listener, _tab: str) -> None:
-    step = person.step
-    title = f"Part {step.part} of {step.parts}" if step.parts > 1 else "Now it counts"
-    st.title(title, anchor=False)
-    for paragraph in wording.before_part(study.design, step.part, step.parts, step.clips):
+    say, step = wording.of(study.design), person.step
+    title = "part.title" if step.parts > 1 else "part.only_title"
+    st.title(say(title, part=step.part, parts=step.parts), anchor=False)
+    for paragraph in wording.before_part(study.design, step.part, step.parts, step.clips, step.phase):
         st.write(paragraph)
-    if next_button("Begin" if step.part == 1 else "Continue", key=f"begin-{step.part}"):
+    if next_button(say("part.begin" if step.part == 1 else "part.continue"), key=f"begin-{step.part}"):
         study.store.begin_part(person.id, step.part)
         st.rerun()
 
 
 def _final(study: Served, person: Listener, tab: str) -> None:
-    questions = study.design.questions.final
-    st.title("Last questions", anchor=False)
-    st.write("All clips are answered. Please write as much or as little as you like.")
+    say, questions = wording.of(study.design), study.design.questions.final
+    st.title(say("final.title"), anchor=False)
+    st.write(say("final.text"))
     saved = study.store.final_texts(person.id)
     first = st.session_state.setdefault("final-first", dict(saved))
     typed: dict[int, str] = {}
     for number, question in enumerate(questions, start=1):
         text = saved_text(
+            say,
             question,
             key=f"final-{number}",
             box=f"final-{number}-{person.id}",
@@ -168,23 +169,26 @@ def _final(study: Served, person: Listener, tab: str) -> None:
         )
         if text is not None and clean(text) != (saved.get(number) or None):
             typed[number] = text
-    finish = bool(next_button("Send and finish", key="finish"))
+    finish = bool(next_button(say("final.send"), key="finish"))
     if typed or finish:
         study.store.save_final(person.id, tab=tab, questions=questions, texts=typed, finish=finish)
         st.rerun()
 
 
 def _done(study: Served, person: Listener, _tab: str) -> None:
-    st.title("Thank you", anchor=False)
-    st.write(f"All your {person.step.answered} answers are saved. You can close this page.")
+    say, answers = wording.of(study.design), person.step.answered
+    st.title(say("thanks.title"), anchor=False)
+    st.write(say.count("thanks.saved", answers, answers=answers))
     if study.design.study.contact:
-        st.write(f"Questions or second thoughts? {study.design.study.contact}")
+        st.write(say("thanks.contact", contact=study.design.study.contact))
+    show_take_home(study, person)
     show_debrief(study, person)
 
 
-def _closed(_study: Served, _person: Listener, _tab: str) -> None:
-    st.title("Thank you", anchor=False)
-    st.write(wording.CLOSED)
+def _closed(study: Served, _person: Listener, _tab: str) -> None:
+    say = wording.of(study.design)
+    st.title(say("thanks.title"), anchor=False)
+    st.write(say("thanks.closed"))
 
 
 _PAGES = {

@@ -12,6 +12,8 @@ export default function ({ data, parentElement: root, setStateValue }) {
     presses += 1;
     setStateValue("press", `${Date.now().toString(36)}-${presses}-${Math.random().toString(36).slice(2, 8)}`);
   };
+  // What stands beneath says itself to screen readers; Streamlit sets up that place a moment later.
+  setTimeout(() => document.querySelector(".st-key-mark")?.setAttribute("aria-live", "polite"), 300);
   // After a press that could not go on, `focus` names the container of the first question still open.
   if (data.focus && button.dataset.focused !== data.focus) {
     button.dataset.focused = data.focus;

@@ -1,17 +1,15 @@
 // The blind player. It knows a clip by a play key only, counts which seconds were heard, and opens the gate
 // when all of them were: jumping ahead and letting the clip end opens nothing.
 //
+// What it draws, loops and listens to on the keyboard is in player_wave.js, player_loop.js and player_keys.js,
+// which study.room.component puts before this file. Nothing is drawn of what was not heard yet.
+//
 // Streamlit calls the default export when the component mounts and whenever its `data` changes, and may run
 // the cleanup of an old mount after the new one: so one Player per root, found again by a WeakMap.
 
 const players = new WeakMap();
 const TOLERANCE = 0.25; // s that may be missing at the very end; at most a tenth of the clip
 const RETRIES = 8;
-
-const clock = (seconds) => {
-  const whole = Math.max(0, Math.floor((seconds || 0) + 0.05));
-  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
-};
 
 const round = (seconds) => Math.round(seconds * 100) / 100;
 
@@ -33,6 +31,7 @@ class Player {
   constructor(root, data, setState) {
     const find = (name) => root.querySelector(`.${name}`);
     this.root = root;
+    this.frameOf = find("player");
     this.button = find("play");
     this.again = find("again");
     this.seek = find("seek");
@@ -52,16 +51,27 @@ class Player {
     this.undo = [];
     this.audio = new Audio();
     this.audio.preload = "auto";
+    this.wave = new Wave(find("wave"));
+    this.loop = new Loop(find("loop"), find("passage"));
+    this.volume = new Volume(find("volume"), this.audio);
+    this.keys = new Keys(this, find("keys"), find("help"));
     this.update(data, setState);
     this.listen();
     this.audio.src = data.src;
+    if (this.spans.length) this.wave.load(data.src);
     this.paint();
   }
 
   update(data, setState) {
     this.data = data;
     this.setState = setState;
-    this.button.dataset.label = data.words.play;
+    const { words } = data;
+    this.frameOf.setAttribute("aria-label", words.name);
+    this.seek.setAttribute("aria-label", words.seek);
+    this.again.setAttribute("aria-label", words.again);
+    this.again.title = words.again;
+    this.volume.name(words.volume);
+    this.keys.write(data);
   }
 
   on(target, type, action) {
@@ -71,14 +81,23 @@ class Player {
 
   listen() {
     const { audio, seek } = this;
-    this.on(this.button, "click", () => (audio.paused ? this.start() : audio.pause()));
+    this.on(this.button, "click", () => this.toggle());
     this.on(this.again, "click", () => {
       this.close();
       audio.currentTime = 0;
       if (audio.paused) this.start();
       else this.plays += 1;
     });
+    this.on(this.loop.button, "click", () => this.turn());
+    this.on(this.volume.slider, "input", () => this.volume.set(this.volume.slider.value / 100));
+    this.keys.listen((...what) => this.on(...what));
+    // Other tabs fall silent when this one sounds.
+    this.others = new BroadcastChannel("player");
+    this.others.onmessage = () => audio.pause();
+    this.undo.push(() => this.others.close());
     this.on(audio, "play", () => {
+      this.others.postMessage("play");
+      this.wave.load(this.data.src);
       if (audio.currentTime < 0.3 || audio.ended) this.plays += 1;
       this.report("play");
       this.frame();
@@ -100,6 +119,7 @@ class Player {
       this.tell("ended");
       this.paint();
       this.warm();
+      if (this.loop.on) this.start(); // from its beginning, see advance
     });
     this.on(audio, "loadedmetadata", () => this.paint());
     this.on(audio, "canplay", () => {
@@ -113,6 +133,7 @@ class Player {
       this.dragging = true;
       this.close();
       if (audio.duration) audio.currentTime = (audio.duration * seek.value) / 1000;
+      this.loop.leave(audio.currentTime);
       this.paint();
     });
     this.on(seek, "change", () => {
@@ -125,7 +146,31 @@ class Player {
     });
   }
 
+  toggle() {
+    if (this.audio.paused) this.start();
+    else this.audio.pause();
+  }
+
+  // By so many seconds, within the clip.
+  jump(seconds) {
+    const { audio } = this;
+    if (!audio.duration) return;
+    this.close();
+    audio.currentTime = Math.min(Math.max(0, audio.currentTime + seconds), Math.max(0, audio.duration - 0.01));
+    this.loop.leave(audio.currentTime);
+    this.report("seek");
+    this.paint();
+  }
+
+  // The loop's one button: from here, to here, off.
+  turn() {
+    if (!this.audio.duration) return;
+    this.loop.turn(this.audio.currentTime, this.audio.duration);
+    this.paint();
+  }
+
   start() {
+    if (this.loop.on && this.audio.ended) this.audio.currentTime = this.loop.from;
     this.audio.play().catch((error) => {
       if (error.name === "AbortError") return;
       this.trouble = this.data.words.blocked;
@@ -146,6 +191,10 @@ class Player {
     const at = this.audio.currentTime;
     if (this.from !== null && at > this.last && at - this.last < 1.5) this.last = at;
     this.check();
+    if (this.loop.on && at >= this.loop.to && !this.audio.paused) {
+      this.close();
+      this.audio.currentTime = this.loop.from;
+    }
     this.paint();
   }
 
@@ -248,24 +297,13 @@ class Player {
     if (whole && !this.dragging) seek.value = String(Math.round((1000 * at) / whole));
     seek.setAttribute("aria-valuetext", `${clock(at)} / ${clock(whole)}`);
     this.track.style.setProperty("--at", whole ? `${(100 * at) / whole}%` : "0%");
-    const marks = this.heard().map(([from, to]) => `${(100 * from) / whole},${(100 * to) / whole}`);
-    if (marks.join() !== this.marks && whole) {
-      this.marks = marks.join();
-      this.track.querySelectorAll(".heard").forEach((mark) => mark.remove());
-      for (const mark of marks) {
-        const [from, to] = mark.split(",").map(Number);
-        const bar = document.createElement("i");
-        bar.className = "heard";
-        bar.style.left = `${from}%`;
-        bar.style.width = `${Math.max(0, to - from)}%`;
-        this.track.append(bar);
-      }
-    }
+    this.wave.draw(this.heard(), at, whole);
+    this.loop.paint(data.words, whole);
+    tellPosition(at);
     this.button.classList.toggle("on", playing);
     this.button.setAttribute("aria-label", playing ? data.words.pause : data.words.play);
-    this.again.setAttribute("aria-label", data.words.again);
-    this.again.title = data.words.again;
-    const note = this.trouble || (this.unlocked ? data.words.opened : data.words.closed);
+    const { words } = data;
+    const note = this.trouble || this.loop.note(words) || (this.unlocked ? words.opened : words.closed);
     if (this.note.textContent !== note) this.note.textContent = note;
     this.note.classList.toggle("trouble", Boolean(this.trouble));
   }
@@ -277,6 +315,7 @@ class Player {
     this.gone = true;
     cancelAnimationFrame(this.tick);
     this.undo.forEach((undo) => undo());
+    this.wave.gone = true;
     this.audio.pause();
     this.audio.removeAttribute("src");
     this.audio.load();

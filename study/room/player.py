@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from study.languages import Words
 from study.room.answering import Listening
 from study.room.component import component, ignore
 
-_player = component("player")
-
-WORDS = {
-    "play": "Play the clip",
-    "pause": "Pause",
-    "again": "Play from the start",
-    "closed": "The questions open at the clip's end.",
-    "opened": "Heard. Replay it as often as you like.",
-    "blocked": "The browser held the sound back. Press play again.",
-    "retrying": "The clip did not load. Trying again...",
-    "failed": "The clip could not be loaded. Please check your connection and reload this page.",
-}
+_player = component("player", parts=("wave", "loop", "keys"))
 
 
 def player(
+    say: Words,
     *,
     key: str,
     src: str,
@@ -30,13 +22,16 @@ def player(
     following: str | None = None,
     resume: Listening | None = None,
     focus: bool = False,
-    words: dict[str, str] | None = None,
+    texts: dict[str, str] | None = None,
+    keys: Sequence[str] = (),
 ) -> Listening | None:
     """Shows the player and returns what was heard so far, None before anything was.
 
     `key` must differ from clip to clip, else the browser shows one clip's state on the next; `clip` is any
     word that does the same inside the report. `src`, `following` (to load ahead) and `beacon` (where reports
     go) are addresses. `resume` is what was heard before, of an earlier visit: give the same one at every run.
+    `texts` replaces words of the catalogue's [player]; `keys` names the questions that keys may answer
+    ("verdict", "musicality").
     """
     data: dict[str, Any] = {
         "src": src,
@@ -44,7 +39,9 @@ def player(
         "beacon": beacon,
         "next": following,
         "focus": focus,
-        "words": WORDS | (words or {}),
+        "words": say.group("player") | (texts or {}),
+        "shortcuts": say.group("shortcuts"),
+        "keys": list(keys),
         "resume": None,
     }
     if resume is not None:

@@ -1,8 +1,9 @@
 // Says when the connection is lost, and asks for one run of the page when it is back: Streamlit reconnects by
 // itself but does not run the page, so what was pressed meanwhile would wait for the next press.
 
-export default function ({ parentElement: root, setStateValue }) {
+export default function ({ data, parentElement: root, setStateValue }) {
   const note = root.querySelector(".lost");
+  note.textContent = data.lost;
   const app = document.querySelector('[data-testid="stApp"]');
   if (!app) return undefined;
   const state = () => app.getAttribute("data-test-connection-state");

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from study.languages import Words
 from study.room.component import component, ignore
 
 _watch = component("reconnect")
 
 
-def watch_connection() -> None:
-    _watch(key="reconnect", data={}, default={"back": None}, on_back_change=ignore)
+def watch_connection(say: Words) -> None:
+    data = {"lost": say("trouble.connection")}
+    _watch(key="reconnect", data=data, default={"back": None}, on_back_change=ignore)

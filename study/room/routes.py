@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
-from study.room import theme
+from study.room import take_home, theme
 from study.room.answering import Listening
 from study.room.served import served
 from study.room.store import Clip
@@ -35,8 +35,9 @@ _REPORT_KINDS = ("play", "pause", "ended", "seek", "unlocked", "error", "blocked
 
 
 async def front_page(_request: Request) -> Response:
-    """Streamlit's page shell, under the study's title and icon from the first moment."""
-    return HTMLResponse(await run_in_threadpool(_shell, served().design.study.title))
+    """Streamlit's page shell, in the study's language, under its title and icon from the first moment."""
+    study = served().design.study
+    return HTMLResponse(await run_in_threadpool(_shell, study.title, study.language))
 
 
 async def clip(request: Request) -> Response:
@@ -107,17 +108,19 @@ ROUTES = [
     Route("/researcher", front_page),
     Route(f"{CLIP}/{{key}}", clip),
     Route(f"{HEARD}/{{key}}", heard, methods=["POST"]),
+    Route(take_home.ADDRESS, take_home.download),
     Route(TONE, sound_check),
     Route(ICON, icon),
 ]
 
 
 @lru_cache(maxsize=1)
-def _shell(title: str) -> str:
+def _shell(title: str, language: str) -> str:
     shell = Path(streamlit.__file__).with_name("static").joinpath("index.html").read_text("utf-8")
     light, dark = theme.LIGHT["backgroundColor"], theme.DARK["backgroundColor"]
     ground = f"body{{background:{light}}}@media(prefers-color-scheme:dark){{body{{background:{dark}}}}}"
     for theirs, ours in (
+        ('<html lang="en">', f'<html lang="{language}">'),
         ("<title>Streamlit</title>", f"<title>{escape(title)}</title>"),
         ('href="./favicon.png"', f'href="{ICON}" type="image/svg+xml"'),
         ("</head>", f"<style>{ground}</style></head>"),  # no white flash before the theme arrives

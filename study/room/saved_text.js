@@ -34,6 +34,13 @@ export default function ({ data, parentElement: root, setStateValue }) {
       box.timer = setTimeout(box.send, REST);
     });
     area.addEventListener("blur", () => box.send());
+    box.pin = root.querySelector(".pin");
+    box.pin.addEventListener("click", () => pin(area));
+    // The player says where it is; a box that has left the page no longer listens.
+    document.addEventListener("study:position", function follow() {
+      if (area.isConnected) labelPin(box);
+      else document.removeEventListener("study:position", follow);
+    });
     if (area.value !== box.sent) box.timer = setTimeout(box.send, 50);
   }
   box.set = setStateValue;
@@ -42,6 +49,11 @@ export default function ({ data, parentElement: root, setStateValue }) {
   area.rows = data.rows;
   area.maxLength = data.longest;
   area.disabled = Boolean(data.disabled);
+  box.pin.hidden = !data.pin;
+  box.pin.disabled = area.disabled;
+  box.pin.title = data.words.pin_title;
+  labelPin(box);
+  root.querySelector(".box").classList.toggle("pinned", Boolean(data.pin));
   root.querySelector(".box").classList.toggle("off", Boolean(data.disabled));
   const saved = data.saved || "";
   if (saved === area.value.trim()) {
@@ -55,6 +67,23 @@ export default function ({ data, parentElement: root, setStateValue }) {
       box.send();
     }, REST / 2);
   }
+}
+
+const here = () => document.body.dataset.position || "0:00";
+
+function labelPin(box) {
+  box.pin.querySelector("span").textContent = box.words.pin.replace("{time}", here());
+}
+
+// Puts the place in the clip where the cursor is, as "[0:07] ".
+function pin(area) {
+  const [from, to] = [area.selectionStart, area.selectionEnd];
+  const gap = from > 0 && !/\s$/.test(area.value.slice(0, from)) ? " " : "";
+  const text = `${gap}[${here()}] `;
+  if (area.value.length - (to - from) + text.length > area.maxLength) return;
+  area.setRangeText(text, from, to, "end");
+  area.dispatchEvent(new Event("input", { bubbles: true }));
+  area.focus();
 }
 
 function kept(name) {

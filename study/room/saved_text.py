@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from study.languages import Words
 from study.room.component import component, ignore
 from study.room.protocol import MAX_TEXT
 
 _box = component("saved_text")
-_WORDS = {"saving": "Saving...", "saved": "\u2713 Saved"}
+_WORDS = ("saving", "saved", "pin", "pin_title")  # of the catalogue's [clip]
 
 
 def saved_text(
+    say: Words,
     label: str,
     *,
     key: str,
@@ -18,11 +20,13 @@ def saved_text(
     saved: str | None,
     rows: int = 3,
     disabled: bool = False,
+    pin: bool = False,
 ) -> str | None:
     """Shows the box; returns its text, None before anything was typed in this session.
 
     `value` is the text to start with: give the same at every run. `saved` is what the database holds now; the
     mark says "Saved" when it equals what is typed. `box` names the box in the browser's storage.
+    `pin` adds a button that puts the player's position into the text.
     """
     data = {
         "label": label,
@@ -32,7 +36,8 @@ def saved_text(
         "rows": rows,
         "longest": MAX_TEXT,
         "disabled": disabled,
-        "words": _WORDS,
+        "pin": pin,
+        "words": {name: text for name, text in say.group("clip").items() if name in _WORDS},
     }
     text = _box(key=key, data=data, default={"text": None}, on_text_change=ignore).text
     return text if isinstance(text, str) else None

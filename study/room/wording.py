@@ -1,49 +1,40 @@
-"""What the pages say around the questions. The questions themselves are worded in study.toml."""
+"""What the pages say of a study: the catalogue's words with the design's numbers filled in.
+
+The words themselves are in study/languages; the questions are worded in study.toml, or there.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
 import math
+from collections.abc import Iterable
 
 from study.design import Design
-
-VERDICT = {"real": "Real", "fake": "Fake"}
-DIFFICULTY = {"easy": "Easy", "dont_know": "Don't know", "difficult": "Difficult"}
-INSPIRING = {"yes": "Yes", "no": "No", "maybe": "Maybe", "other": "Other"}
-PLAYBACK = {
-    "headphones": "Headphones",
-    "loudspeakers": "Loudspeakers",
-    "built_in": "Built-in speaker",
-}
-STORED = "What is kept."
-AGREE = "I have read this and I agree to take part."
-INSPIRING_TEXT = "If other: in your own words"
-OTHER_TAB = "The study goes on in another tab or on another device. Your answers are safe."
-CLOSED = "This study is closed for you. Your answers are kept. Thank you."
-FREE_TO_LISTEN = "Listen as often as you like."
-PRACTICE_NOTE = "This one is for practice and does not count."
+from study.languages import Words, words
 
 _ANSWER_SECONDS = 25  # what judging one clip takes besides hearing it
+_SECOND_SECONDS = 15  # the same in a second round, when half of the questions are behind
 _OTHER_MINUTES = 4  # welcome, sound check, final questions
+
+
+def of(design: Design) -> Words:
+    """The catalogue of the study's language."""
+    return words(design.study.language)
 
 
 def not_saved(design: Design) -> str:
     """Said where the database could not be written."""
-    whom = design.study.contact or "the person who invited you"
-    return (
-        "**Not saved.** Your last answer could not be stored. What was marked as saved before is safe. "
-        f"Please keep this page open, tell {whom}, and try again in a while."
-    )
+    return of(design)("trouble.not_saved", whom=_whom(design))
 
 
 def failed(design: Design) -> str:
     """Said where something nobody foresaw went wrong."""
-    whom = design.study.contact or "the person who invited you"
-    return (
-        "Something went wrong on our side. What was marked as saved is safe. "
-        f"Please reload this page; if it stays so, tell {whom}."
-    )
+    return of(design)("trouble.failed", whom=_whom(design))
+
+
+def _whom(design: Design) -> str:
+    return design.study.contact or of(design)("trouble.whom")
 
 
 def clip_count(design: Design) -> int:
@@ -54,83 +45,87 @@ def clip_count(design: Design) -> int:
 
 def minutes(design: Design) -> int:
     """About how long the study takes, rounded up to five minutes."""
-    clips = clip_count(design) + design.listening.practice
-    seconds = clips * (1.5 * design.stimuli.seconds + _ANSWER_SECONDS)
+    heard = 1.5 * design.stimuli.seconds
+    seconds = (clip_count(design) + design.listening.practice) * (heard + _ANSWER_SECONDS)
+    if design.listening.passes == 2:
+        seconds += clip_count(design) * (heard + _SECOND_SECONDS)
     return 5 * math.ceil((seconds / 60 + _OTHER_MINUTES) / 5)
 
 
 def welcome(design: Design) -> list[str]:
     """The welcome page: what there is to do and how long it takes, as paragraphs."""
-    clips, parts, seconds = clip_count(design), len(design.sets), design.stimuli.seconds
-    what = f"You will hear {clips} short clips of music, {seconds:g} seconds each"
-    what += f", in {parts} parts" if parts > 1 else ""
-    what += ". Some are **real**: cut from recordings of a band. The others are **fake**: made by a machine. "
-    what += "For each clip you say what you think it is, and how you like it as music."
-    said = [what]
+    say, parts = of(design), len(design.sets)
+    what = say(
+        "welcome.clips_in_parts" if parts > 1 else "welcome.clips",
+        clips=clip_count(design),
+        parts=parts,
+        seconds=say.number(design.stimuli.seconds),
+    )
+    task = say("welcome.two_passes" if design.listening.passes == 2 else "welcome.one_pass")
+    said = [f"{what} {say('welcome.real_and_fake')} {task}"]
     if design.listening.tell_base_rate:
         said.append(base_rate(design))
     if design.listening.instructions:
         said.append(design.listening.instructions)
-    said.append(
-        f"It takes about {minutes(design)} minutes. You can stop at any time and come back with the same "
-        "link, on any device; you go on where you were. Headphones and a quiet room help."
-    )
-    return said
+    return [*said, say("welcome.duration", minutes=minutes(design))]
 
 
 def base_rate(design: Design) -> str:
     """How many clips are real, by part where all parts agree; a share where hidden repeats come in."""
+    say = of(design)
     shapes = {(chosen.originals, chosen.originals + chosen.fakes) for chosen in design.sets.values()}
     if len(shapes) == 1:
         real, clips = shapes.pop()
-        where = "In each part" if len(design.sets) > 1 else "Here"
+        where = "each_part" if len(design.sets) > 1 else "only_part"
     else:
         real = sum(chosen.originals for chosen in design.sets.values())
         clips = sum(chosen.originals + chosen.fakes for chosen in design.sets.values())
-        where = "In all"
+        where = "all_parts"
     if design.stimuli.repeats:
-        return f"{where}, about {real / clips:.0%} of the clips are real."
-    verb = "is" if real == 1 else "are"
-    return f"{where}, {real} of the {clips} clips {verb} real."
+        return say(f"base_rate.{where}.share", percent=round(100 * real / clips))
+    return say.count(f"base_rate.{where}", real, real=real, clips=clips)
 
 
 def stored(design: Design) -> str:
     """What is kept of a listener; asked for consent."""
-    text = (
-        "Your answers, when you gave them, how often and how much of each clip you played, what you "
-        "listen on, and the name your link was made for. Nothing else, and nothing is sent elsewhere. "
-        "Answers are used for research on music made by machines."
-    )
-    return text + (f" Questions? {design.study.contact}" if design.study.contact else "")
+    say = of(design)
+    contact = say("consent.contact", contact=design.study.contact) if design.study.contact else ""
+    return f"{say('consent.stored')} {contact}".strip()
 
 
 def consent_version(design: Design) -> str:
     """A short hash of all that a listener agrees to, so that the record says which text it was."""
-    text = "\n".join([design.study.title, *welcome(design), stored(design), AGREE])
+    text = "\n".join([design.study.title, *welcome(design), stored(design), of(design)("consent.agree")])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def before_part(design: Design, part: int, parts: int, clips: int) -> list[str]:
-    """The page before each part, as paragraphs."""
+def before_part(design: Design, part: int, parts: int, clips: int, phase: str = "all") -> list[str]:
+    """The page before each part, as paragraphs. With two passes the later half of the parts is the second."""
+    say = of(design)
+    second = phase == "rating" and part == parts // 2 + 1
     if part == 1:
-        said = [f"From here on it counts. This part has {clips} clips."]
-        if design.listening.play_to_end:
-            said.append(
-                "Listen to each clip once to its end; then the questions open. You can replay it as often as "
-                "you like. After **Next** an answer cannot be changed."
-            )
+        said = [say.count("part.counts", clips, clips=clips)]
+        said += [say("part.only_verdict")] if phase == "verdict" else []
+        said.append(say("part.to_the_end" if design.listening.play_to_end else "part.no_change"))
     else:
-        said = [
-            f"Part {part - 1} of {parts} is done. Take a break if you like; all answers are saved.",
-            f"The next part has {clips} clips and works in the same way.",
-        ]
-    if design.listening.tell_base_rate and parts > 1:
+        said = [say("part.done", part=part - 1, parts=parts)]
+        if second:
+            said += [say("part.second_round"), say.count("part.second_round_clips", clips, clips=clips)]
+        else:
+            said.append(say.count("part.following", clips, clips=clips))
+    if design.listening.tell_base_rate and len(design.sets) > 1 and phase != "rating":
         said.append(base_rate(design))
     return said
 
 
+def owed(design: Design, names: Iterable[str]) -> str:
+    """What is still to answer, as one phrase: "real or fake, the musicality and whether it is inspiring"."""
+    say = of(design)
+    return say.listed([say(f"owed.{name}") for name in names])
+
+
 def ago(moment: dt.datetime | None, now: dt.datetime) -> str:
-    """How long ago, in the largest unit that fits: "just now", "5 min ago", "3 h ago", "2 days ago"."""
+    """For the researcher: how long ago, in the largest unit that fits: "just now", "5 min ago", "3 h ago"."""
     if moment is None:
         return "never"
     minutes = int((now - moment).total_seconds() // 60)

@@ -271,15 +271,15 @@ def test_the_debrief_waits_for_the_unblinding(tmp_path, serve, monkeypatch):
         _answer(page, study, "real")
         _answer(page, study, "real")
     _press(page, "finish")
-    assert "How you did" not in [one.value for one in page.subheader]
+    assert "How you did" not in [one.value for one in page.header]
     study.store.log_unblinding("Ida", "report", study.store.build().key_sha256)
     page.run()
-    assert [one.value for one in page.subheader] == ["How you did"]
+    assert [one.value for one in page.header] == ["How you did"]
     assert "**2 of 4** clips" in _said(page)
     assert "2 of the clips made by a machine passed as real" in _said(page)
     study.folder.key.write_text(study.folder.key.read_text().replace("fake", "real"))
     page.run()
-    assert not page.subheader, "a key that is not the sealed one tells nothing"
+    assert not page.header, "a key that is not the sealed one tells nothing"
 
 
 # the researcher's page

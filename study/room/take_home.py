@@ -1,0 +1,191 @@
+"""What a listener takes home: the clips marked "Keep this one", at full quality, with tempo and key.
+
+Only where the design allows it, and only after the listener has finished: clips side by side tell more than
+one, and whoever keeps them could show them to those who are still at it. No name, no order and no date in the
+archive says what a clip is.
+"""
+
+from __future__ import annotations
+
+import io
+import wave
+import zipfile
+from dataclasses import dataclass
+from functools import lru_cache
+from html import escape
+from pathlib import Path
+
+import sqlalchemy as sa
+import streamlit as st
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from study.languages import Words
+from study.room import wording
+from study.room.protocol import Page
+from study.room.schema import answer, reading, trial
+from study.room.served import Served, served
+from study.room.store import Listener
+
+ADDRESS = "/kept.zip"
+_WHEN = (2026, 1, 1, 0, 0, 0)  # of every file: when a clip was made tells what it is
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A clip that a listener keeps; `number` says when it was first heard, from 1, practice not counted."""
+
+    number: int
+    set_name: str
+    stimulus_id: str
+
+    @property
+    def name(self) -> str:
+        return f"clip-{self.number:02d}.wav"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a DAW asks of a clip. tempo in beats per minute, key as (semitones from C, mode)."""
+
+    tempo: float | None
+    key: tuple[int, str] | None
+    seconds: float
+    rate: int
+    channels: int
+
+
+def show_take_home(study: Served, person: Listener) -> None:
+    """The offer to download the kept clips, or nothing."""
+    if not may_take(study, person):
+        return
+    clips = kept(study.store.engine, person.id)
+    if not clips:
+        return
+    say = wording.of(study.design)
+    st.header(say("take_home.title"), anchor=False)
+    st.write(say.count("take_home.text", len(clips), clips=len(clips)))
+    label = escape(say("take_home.download"))
+    st.html(f'<a class="take-home" href="{ADDRESS}" download="{_archive_name(say)}">{label}</a>')
+
+
+def may_take(study: Served, person: Listener) -> bool:
+    return study.design.listening.take_home and person.step.page is Page.DONE
+
+
+def kept(engine: sa.Engine, listener_id: int) -> list[Kept]:
+    """The clips that a listener keeps, by the order in which they were first heard.
+
+    A clip counts once, whether it came again as a hidden repeat, in a second round, or both.
+    """
+    here = sa.and_(answer.c.listener_id == trial.c.listener_id, answer.c.slot == trial.c.slot)
+    query = (
+        sa.select(trial.c.set_name, trial.c.stimulus_id, answer.c.kept)
+        .join(answer, here)
+        .where(trial.c.listener_id == listener_id, trial.c.part > 0)
+        .order_by(trial.c.slot)
+    )
+    heard: dict[tuple[str, str], bool] = {}
+    with reading(engine) as connection:
+        for set_name, stimulus_id, wanted in connection.execute(query):
+            heard[set_name, stimulus_id] = heard.get((set_name, stimulus_id), False) or bool(wanted)
+    return [Kept(number, *clip) for number, (clip, wanted) in enumerate(heard.items(), start=1) if wanted]
+
+
+async def download(request: Request) -> Response:
+    """The archive, for the finished listener whose cookie asks; 404 for everybody else."""
+    found = await run_in_threadpool(_asked_for, request.cookies.get(served().listener_cookie))
+    if found is None:
+        return Response(status_code=404)
+    name = _archive_name(wording.of(served().design))
+    headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
+    return Response(found, media_type="application/zip", headers=headers)
+
+
+def _asked_for(token: str | None) -> bytes | None:
+    study = served()
+    person = study.store.find(token)
+    if person is None or not may_take(study, person):
+        return None
+    clips = kept(study.store.engine, person.id)
+    return archive(study, clips) if clips else None
+
+
+def archive(study: Served, clips: list[Kept]) -> bytes:
+    """A zip of the clips as 16-bit WAV files, with a text file of their tempo, key, length and rate."""
+    say = wording.of(study.design)
+    told = [say("take_home.heading", study=study.design.study.title), say("take_home.hint"), ""]
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as pack:
+
+        def put(name: str, content: bytes) -> None:
+            pack.writestr(zipfile.ZipInfo(f"{say('take_home.folder')}/{name}", _WHEN), content)
+
+        for clip in clips:
+            file = study.folder.stimulus(clip.set_name, clip.stimulus_id)
+            put(clip.name, _wav(file))
+            told.append(line(say, clip.name, facts(file)))
+        put(say("take_home.file"), ("\r\n".join(told) + "\r\n").encode("utf-8-sig"))
+    return out.getvalue()
+
+
+def line(say: Words, name: str, found: Facts) -> str:
+    """One clip of the text file: "clip-03.wav: 96.1 BPM, A minor, 10 s, 16000 Hz, 16 bit, mono"."""
+    tempo = say("take_home.no_tempo")
+    if found.tempo is not None:
+        tempo = say("take_home.tempo", bpm=say.number(found.tempo, ".1f"))
+    key = say("take_home.no_key")
+    if found.key is not None:
+        tonic, mode = found.key
+        tonics = say.texts["take_home.minor_tonics" if mode == "minor" else "take_home.tonics"]
+        key = say(f"take_home.{mode}", tonic=tonics[tonic])
+    return say(
+        "take_home.line",
+        name=name,
+        tempo=tempo,
+        key=key,
+        seconds=say.number(round(found.seconds, 2)),
+        rate=found.rate,
+        channels=say("take_home.mono" if found.channels == 1 else "take_home.stereo"),
+    )
+
+
+@lru_cache(maxsize=256)
+def facts(file: Path) -> Facts:
+    """What is known of a stimulus file, estimated from its sound alone."""
+    from caw import yardstick  # here, as the server's first page need not wait for SciPy
+    from caw.measures import music
+
+    samples, rate = _samples(file)
+    mono = (samples.mean(axis=1) / 32768).astype("float32")
+
+    def estimated(what):
+        try:
+            return what(mono, rate)
+        except yardstick.YardstickError:  # too short, or silence
+            return None
+
+    return Facts(estimated(music.tempo), estimated(music.key), len(samples) / rate, rate, samples.shape[1])
+
+
+def _samples(file: Path):
+    """The file's own 16-bit samples [n, channels] and its rate in Hz."""
+    import soundfile
+
+    return soundfile.read(file, dtype="int16", always_2d=True)
+
+
+def _wav(file: Path) -> bytes:
+    samples, rate = _samples(file)
+    out = io.BytesIO()
+    with wave.open(out, "wb") as pack:
+        pack.setnchannels(samples.shape[1])
+        pack.setsampwidth(2)
+        pack.setframerate(rate)
+        pack.writeframes(samples.astype("<i2").tobytes())
+    return out.getvalue()
+
+
+def _archive_name(say: Words) -> str:
+    return f"{say('take_home.folder')}.zip"
