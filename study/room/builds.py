@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from study.folder import PRACTICE
 from study.room.answering import StoreError
-from study.room.orders import clip_order, set_order, with_repeats
+from study.room.orders import clip_order, repeated, set_order, with_repeats
 from study.room.schema import answer, build, listener, now, play_event, revision, trial
 
 _TOKEN_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # no 0/o or 1/l: links are sometimes read aloud
@@ -121,21 +121,9 @@ def has_answers(connection: sa.Connection) -> bool:
 
 def assign(connection: sa.Connection, current: Build, listener_id: int, number: int) -> None:
     """Draws one listener's order of everything and writes it, with a play key for each slot."""
-    names = set_order(list(current.stimuli), number=number, ordering=current.ordering)
-    parts = [(PRACTICE, list(current.practice))]
-    for name in names:
-        order = clip_order(
-            sorted(current.stimuli[name]),
-            number=number,
-            ordering=current.ordering,
-            seed=current.seed,
-            name=name,
-        )
-        parts.append(
-            (name, with_repeats(order, current.repeats, number=number, seed=current.seed, name=name))
-        )
-    rows, heard = [], set()
-    for part, (name, order) in enumerate(parts):
+    rows: list[dict[str, Any]] = []
+    heard = set()
+    for part, (phase, name, order) in enumerate(parts(current, number)):
         for position, stimulus in enumerate(order, start=1):
             rows.append(
                 {
@@ -145,12 +133,39 @@ def assign(connection: sa.Connection, current: Build, listener_id: int, number: 
                     "set_name": name,
                     "position": position,
                     "stimulus_id": stimulus,
-                    "repetition": int((name, stimulus) in heard),
+                    "repetition": int((phase, name, stimulus) in heard),
                     "play_key": random_letters(),
+                    "phase": phase,
                 }
             )
-            heard.add((name, stimulus))
+            heard.add((phase, name, stimulus))
     connection.execute(trial.insert(), rows)
+
+
+def parts(current: Build, number: int) -> list[tuple[str, str, list[str]]]:
+    """What a listener hears, part by part: (phase, set, stimulus ids), beginning with practice.
+
+    Two passes go through all sets twice, each time in orders of their own; the same clips repeat in both.
+    Practice asks everything at once, so that each question was met before it counts.
+    """
+    clips = {name: sorted(ids) for name, ids in current.stimuli.items()}
+    ordering, seed = current.ordering, current.seed
+    first = {
+        name: clip_order(ids, number=number, ordering=ordering, seed=seed, name=name)
+        for name, ids in clips.items()
+    }
+    again = {
+        name: repeated(order, current.repeats, number=number, seed=seed, name=name)
+        for name, order in first.items()
+    }
+    phases = (("all", ""),) if current.passes == 1 else (("verdict", ""), ("rating", "/rating"))
+    told = [("all", PRACTICE, list(current.practice))]
+    for phase, mark in phases:
+        for name in set_order(list(clips), number=number, ordering=ordering, again=bool(mark)):
+            drawn = {"number": number, "seed": seed, "name": name + mark}
+            order = clip_order(clips[name], ordering=ordering, **drawn) if mark else first[name]
+            told.append((phase, name, with_repeats(order, again[name], **drawn)))
+    return told
 
 
 def random_letters() -> str:

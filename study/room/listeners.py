@@ -152,7 +152,17 @@ def restore(connection: sa.Connection, name: str) -> bool:
     row = _named(connection, name)
     if row["revoked_at"] is None:
         return False
-    connection.execute(listener.update().where(listener.c.id == row["id"]).values(revoked_at=None))
+    me = listener.c.id == row["id"]
+    connection.execute(listener.update().where(me).values(revoked_at=None))
+    shown = sa.select(answer.c.slot).where(answer.c.listener_id == row["id"]).limit(1)
+    current = newest(connection)
+    if current is not None and connection.execute(shown).first() is None:
+        others = _filled(connection, row["pilot"], but=row["id"])
+        if row["number"] in others:  # somebody was invited in their place
+            number = _lowest_free(others)
+            connection.execute(listener.update().where(me).values(number=number))
+            connection.execute(trial.delete().where(trial.c.listener_id == row["id"]))
+            assign(connection, current, row["id"], number)
     return True
 
 
@@ -177,13 +187,25 @@ def _next_number(connection: sa.Connection, pilot: bool) -> int:
     number is the lowest one that nobody fills: nobody who has begun or may still begin. The places of those
     who were revoked before they began are thus filled first.
     """
-    rows = connection.execute(
-        sa.select(listener.c.id, listener.c.number, listener.c.revoked_at).where(listener.c.pilot.is_(pilot))
-    ).all()
     if pilot:
-        return min((row.number for row in rows), default=0) - 1
+        lowest = sa.select(sa.func.min(listener.c.number)).where(listener.c.pilot.is_(True))
+        return (connection.execute(lowest).scalar() or 0) - 1
+    return _lowest_free(_filled(connection, pilot))
+
+
+def _filled(connection: sa.Connection, pilot: bool, but: int | None = None) -> set[int]:
+    """The numbers of those who have begun or may still begin, without the one listener `but`."""
+    people = sa.select(listener.c.id, listener.c.number, listener.c.revoked_at)
+    people = people.where(listener.c.pilot.is_(pilot))
     have_begun = begun(connection)
-    filled = {row.number for row in rows if row.revoked_at is None or row.id in have_begun}
+    return {
+        row.number
+        for row in connection.execute(people)
+        if row.id != but and (row.revoked_at is None or row.id in have_begun)
+    }
+
+
+def _lowest_free(filled: set[int]) -> int:
     return next(number for number in range(len(filled) + 1) if number not in filled)
 
 

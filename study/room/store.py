@@ -83,7 +83,7 @@ class Store:
         repeats: int = 0,
         passes: int = 1,
     ) -> None:
-        """Records what a build made, and gives every listener an order of it.
+        """Records what a build made, and gives every listener an order of it, of one pass or two.
 
         The same build again changes nothing. After the first answer that counts, only the design's digest
         (the wording of pages) may change; each answer keeps the digest it was given under. `order` and
@@ -395,13 +395,13 @@ class Store:
 
     # what goes to the analysis
 
-    def answers(self, *, practice: bool = False) -> list[dict[str, Any]]:
-        """Every final answer, without truth; see study.room.export.answers for the columns."""
-        return export.answers(self.engine, practice=practice)
+    def answers(self, *, practice: bool = False, pilot: bool = False) -> list[dict[str, Any]]:
+        """Every final answer, without truth, of listeners or else of pilots; see export.answers."""
+        return export.answers(self.engine, practice=practice, pilot=pilot)
 
-    def final_forms(self) -> list[dict[str, Any]]:
-        """Every open answer: listener, number, question, text, saved_at."""
-        return export.final_forms(self.engine)
+    def final_forms(self, *, pilot: bool = False) -> list[dict[str, Any]]:
+        """Every open answer, of listeners or else of pilots: listener, number, question, text, saved_at."""
+        return export.final_forms(self.engine, pilot=pilot)
 
 
 def _plain(name: str) -> str:

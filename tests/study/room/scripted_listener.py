@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from study.room.answering import Listening
-from study.room.protocol import Page
+from study.room.protocol import FIELDS_OF, Page
 from study.room.store import Store
 
 BUILD = {
@@ -36,7 +36,8 @@ def answer_all(store: Store, name: str, stop: int = 100) -> None:
         elif person.step.slot is None:
             return
         else:
-            store.show(person.id, person.step.slot)
+            phase = store.show(person.id, person.step.slot).phase
+            changes = {name: value for name, value in ANSWER.items() if name in FIELDS_OF[phase]}
             store.save(
-                person.id, person.step.slot, tab="T", changes=ANSWER, listening=WHOLE, press=f"press {count}"
+                person.id, person.step.slot, tab="T", changes=changes, listening=WHOLE, press=f"press {count}"
             )

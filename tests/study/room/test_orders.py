@@ -4,7 +4,8 @@ from collections import Counter
 
 import pytest
 
-from study.room.orders import clip_order, set_order, williams, with_repeats
+from study.room.builds import Build, parts
+from study.room.orders import clip_order, repeated, set_order, williams, with_repeats
 
 CLIPS = [f"clip{index}" for index in range(10)]
 
@@ -51,7 +52,8 @@ def test_two_sets_take_turns():
 
 @pytest.mark.parametrize("number", range(6))
 def test_repeats_come_back_later_and_never_at_once(number):
-    order = with_repeats(CLIPS, 2, number=number, seed=1, name="UMG")
+    again = repeated(CLIPS, 2, number=number, seed=1, name="UMG")
+    order = with_repeats(CLIPS, again, number=number, seed=1, name="UMG")
     assert len(order) == 12
     twice = [clip for clip, count in Counter(order).items() if count == 2]
     assert len(twice) == 2
@@ -59,6 +61,51 @@ def test_repeats_come_back_later_and_never_at_once(number):
         first, second = (place for place, heard in enumerate(order) if heard == clip)
         assert first < 5 <= second
         assert second - first > 1
+
+
+@pytest.mark.parametrize("size", [2, 3, 4, 5, 10])
+def test_any_clips_can_repeat_in_an_order_that_is_not_the_one_they_were_drawn_from(size):
+    for number in range(40):
+        first = _order(number)[:size]
+        second = sorted(first, key=_order(number, name="other").index)
+        again = repeated(first, size, number=number, seed=1, name="UMG")
+        order = with_repeats(second, again, number=number, seed=1, name="UMG/rating")
+        counts = Counter(order)
+        assert {clip for clip, count in counts.items() if count == 2} == set(again)
+        assert len(again) == size // 2
+        assert [clip for clip in dict.fromkeys(order) if clip not in again] == [
+            clip for clip in second if clip not in again
+        ]
+        for clip in again:
+            here, there = (place for place, heard in enumerate(order) if heard == clip)
+            assert there - here > 1
+
+
+def test_a_second_pass_is_balanced_by_itself_and_against_the_first():
+    sets = {"UMG": CLIPS, "VAR": [f"{clip}v" for clip in CLIPS]}
+    build = Build(sets, ["p"], "", "", "wav", "counterbalanced", 7, 0, 2)
+    told = [parts(build, number) for number in range(20)]
+    assert [phase for phase, _, _ in told[0]] == ["all", "verdict", "verdict", "rating", "rating"]
+    ways = Counter(tuple(name for _, name, _ in one[1:]) for one in told)
+    assert len(ways) == 4, "each order of the sets in the first pass meets each in the second"
+    assert set(ways.values()) == {5}
+    for block in (told[:10], told[10:]):
+        for phase in ("verdict", "rating"):
+            orders = [order for one in block for this, name, order in one if (this, name) == (phase, "UMG")]
+            assert set(Counter(place for order in orders for place in enumerate(order)).values()) == {1}
+    for one in told:
+        passes = {(phase, name): order for phase, name, order in one}
+        assert passes["verdict", "UMG"] != passes["rating", "UMG"]
+        assert sorted(passes["verdict", "UMG"]) == sorted(passes["rating", "UMG"])
+
+
+def test_the_same_clips_repeat_in_both_passes():
+    build = Build({"UMG": CLIPS}, [], "", "", "wav", "counterbalanced", 7, 3, 2)
+    for number in range(20):
+        (_, _, first), (_, _, second) = parts(build, number)[1:]
+        twice = [{clip for clip, count in Counter(order).items() if count == 2} for order in (first, second)]
+        assert twice[0] == twice[1]
+        assert len(twice[0]) == 3
 
 
 def _order(number, *, ordering="counterbalanced", seed=1, name="UMG"):
