@@ -48,11 +48,32 @@ def build(folder: DIR) -> None:
 
 
 @app.command()
-def serve(folder: DIR, port: PORT = _PORT, host: HOST = _HOST) -> None:
+def serve(
+    folder: DIR,
+    port: PORT = _PORT,
+    host: HOST = _HOST,
+    public_url: Annotated[
+        str | None,
+        typer.Option(help="Its address behind a proxy, as https://study.example.org.", show_default=False),
+    ] = None,
+) -> None:
     """Open the study to its listeners in the browser."""
     from study.room.server import serve as run
 
-    run(StudyFolder(folder).require().path, host=host, port=port)
+    run(StudyFolder(folder).require().path, host=host, port=port, public_url=public_url)
+
+
+@app.command()
+def password(
+    folder: DIR,
+    stdin: Annotated[bool, typer.Option("--stdin", help="Read it from standard input.")] = False,
+) -> None:
+    """Set the password of the researcher's pages: its hash is written into study.toml."""
+    from study import password as passwords
+
+    study = StudyFolder(folder).require()
+    passwords.write_into(study.toml, passwords.hashed(passwords.asked(from_stdin=stdin)))
+    print(f"The password is set. Served already? Start it again: study serve {folder}")
 
 
 @app.command()
@@ -71,6 +92,44 @@ def invite(
             print(f"{name}: {personal_link(url or _address(_HOST, _PORT), store.invite(name))}")
     finally:
         store.close()
+
+
+@app.command()
+def audit(
+    folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", show_default=False)] = None,
+    sets: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Look at this set only; may be repeated.")
+    ] = None,
+    real: Annotated[
+        Path | None, typer.Option(help="A folder of real clips, instead of a study.", show_default=False)
+    ] = None,
+    fake: Annotated[Path | None, typer.Option(help="And one of fake clips.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="With --real and --fake: a folder for the tables.", show_default=False)
+    ] = None,
+    alpha: Annotated[float, typer.Option(help="False alarms per audit.", min=0.0001, max=0.5)] = 0.05,
+) -> None:
+    """Look for what gives truth away besides the music; exit 1 on a leak, with its mend."""
+    from study.preparation import audit_command
+
+    if (folder is None) == (real is None and fake is None) or (real is None) != (fake is None):
+        told = "name a study folder, or two folders of clips with --real and --fake"
+        raise audit_command.AuditError(f"{told}; one of the two")
+    if folder is not None and out is not None:
+        raise audit_command.AuditError(f"--out {out} is for --real and --fake; {folder} has private/audit")
+    if folder is None and sets:
+        raise audit_command.AuditError(f"--sets {sets[0]} is for a study folder; leave it out")
+    console = Console(highlight=False)
+    if folder is not None:
+        study = StudyFolder(folder)
+        print(audit_command.FOREWORD)
+        found = audit_command.of_study(study, sets=sets or (), alpha=alpha)
+    else:
+        found = audit_command.of_folders(real, fake, alpha=alpha, out=out)
+    audit_command.show(found, console)
+    if written := study.audit if folder is not None else out:
+        print(f"The tables are in {written}, as index.html, audit.csv and audit.json")
+    found.require_no_leak()
 
 
 @app.command()
@@ -157,7 +216,7 @@ def demo(
 
 
 def _build(folder: StudyFolder) -> None:
-    from study.preparation import audit
+    from study.preparation import audit_command
     from study.preparation.build import build as make
     from study.preparation.progress import BuildProgress
 
@@ -167,9 +226,7 @@ def _build(folder: StudyFolder) -> None:
         made = f"; {built.clips_made} clips were added to the pool" if built.clips_made else ""
         print(f"The blinded sets are up to date{made}")
         return
-    console.print(audit.as_table(built.audit))
-    for note in built.audit.notes():
-        console.print(f"note: {note}", markup=False, soft_wrap=True)
+    audit_command.show(built.audit, console)
 
 
 def _address(host: str, port: int) -> str:

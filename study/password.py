@@ -53,7 +53,9 @@ def hashed(password: str) -> str:
         raise PasswordError(f"{told}; take {SHORTEST} to {LONGEST}, as four or five plain words")
     salt = os.urandom(16)
     parts = (salt, _digest(password, _N, _R, _P, salt))
-    return "$".join(["scrypt", f"{_N}", f"{_R}", f"{_P}", *(base64.b64encode(part).decode() for part in parts)])
+    return "$".join(
+        ["scrypt", f"{_N}", f"{_R}", f"{_P}", *(base64.b64encode(part).decode() for part in parts)]
+    )
 
 
 def fits(password: str, kept: str) -> bool:
@@ -108,7 +110,9 @@ def write_into(toml: Path, kept: str) -> None:
     written = _with_line(text, f'password = "{kept}"')
     if not _differs_in_password_alone(before, written, kept):
         told = "holds [researcher] in a form that cannot be changed in place"
-        raise PasswordError(f'{toml}: {told}; write this line under [researcher] yourself: password = "{kept}"')
+        raise PasswordError(
+            f'{toml}: {told}; write this line under [researcher] yourself: password = "{kept}"'
+        )
     atomic.write(toml, written, mode=stat.S_IMODE(toml.stat().st_mode))
 
 
@@ -144,4 +148,6 @@ def _differs_in_password_alone(before: dict[str, Any], written: str, kept: str) 
 
 def _digest(password: str, n: int, r: int, p: int, salt: bytes) -> bytes:
     memory = 128 * n * r + 2**20
-    return hashlib.scrypt(password.encode(), salt=salt, n=n, r=r, p=p, maxmem=memory + 128 * r * p, dklen=_BYTES)
+    return hashlib.scrypt(
+        password.encode(), salt=salt, n=n, r=r, p=p, maxmem=memory + 128 * r * p, dklen=_BYTES
+    )

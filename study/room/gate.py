@@ -5,32 +5,38 @@ Plain ASGI around everything that is served, Streamlit's own routes and its sock
 
 from __future__ import annotations
 
-import hmac
+import asyncio
 from html import escape
 from importlib.resources import files
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
-from starlette.requests import HTTPConnection
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit import config
 
-from study.room import routes
+from study.room import address, login, oidc, routes, take_home, wording
+from study.room.refusals import Refusals, Sockets
 from study.room.served import Served, served
 
 COOKIE_SECONDS = 180 * 24 * 3600
 SOCKET = "/_stcore/stream"
+BODY_SECONDS = 5.0  # in which a request's body must be there: ours are a few hundred bytes
+MOST_SOCKETS = 12  # of one visitor at once: a tab has one, and a lost one is noticed within a minute
 _OPEN = (
     "/_stcore/health",
     "/_stcore/host-config",
     routes.TONE,
     routes.ICON,
+    take_home.ADDRESS,
     "/manifest.json",
     "/favicon.png",
 )
 _OPEN_FOLDERS = ("/static/", f"{routes.CLIP}/", f"{routes.HEARD}/")
-_PAGES = ("/", "/researcher")
+_LOGIN = (login.LOGIN, login.LOGOUT)
+_OIDC = (oidc.LOGIN, oidc.CALLBACK)
 _HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -66,6 +72,7 @@ class Gate:
         self.app = app
         self.script = script.encode()
         self.blank = b"/" + b"-" * (len(self.script) - 1)  # as long, so the message around it stays valid
+        self.refusals, self.sockets = Refusals(), Sockets(MOST_SOCKETS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -78,30 +85,57 @@ class Gate:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = HTTPConnection(scope)
         path = scope["path"]
-        if path in _PAGES:
+        answer, began = None, False
+        if not _meant_for_us(connection):
+            answer = PlainTextResponse("This address is not the study's.", 400)
+        elif path == "/" or path.startswith(login.HOME):
             answer = await run_in_threadpool(_admit, connection, path)
-        elif path in _OPEN or path.startswith(_OPEN_FOLDERS):
-            answer = None
-        else:
+        elif path in _LOGIN or path.startswith(f"{login.LOGIN}/"):
+            pass  # they see to their own guards
+        elif path in _OIDC:
+            answer = None if served().design.researcher.oidc_emails else Response(status_code=404)
+        elif path not in _OPEN and not path.startswith(_OPEN_FOLDERS):
             answer = Response(status_code=404)
 
         async def guarded(message: Message) -> None:
+            nonlocal began
             if message["type"] == "http.response.start":
+                began = True
+                if message["status"] >= 400:
+                    self._refuse(connection, f"{message['status']} {scope['method']}")
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
-                    headers[name] = value
-                if path in _PAGES:
+                    headers.setdefault(name, value)
+                if path == "/" or path.startswith((login.HOME, login.LOGIN)):
                     headers["cache-control"] = "no-store"
+                if path.startswith((login.HOME, login.LOGIN)):
+                    headers["referrer-policy"] = "same-origin"  # without it a form's Origin would be "null"
+                if path in _OIDC and headers.get("location") == "/":
+                    headers["location"] = login.HOME
             await send(message)
 
-        await (answer or self.app)(scope, receive, guarded)
+        try:
+            await (answer or self.app)(scope, _in_time(receive), guarded)
+        except ClientDisconnect:  # or a body that never came
+            if not began:
+                await Response(status_code=408)(scope, receive, guarded)
+
+    def _refuse(self, connection: HTTPConnection, what: str) -> None:
+        self.refusals.tell(what, connection.scope["path"], login.source(served(), connection))
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = HTTPConnection(scope)
-        admitted = scope["path"] == SOCKET and _from_here(connection)
+        admitted = scope["path"] == SOCKET and _meant_for_us(connection) and _from_here(connection)
         if not admitted or not await run_in_threadpool(_known, served(), connection):
+            self._refuse(connection, "socket at")
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": "not admitted"})
+            return
+        visitor = connection.headers["cookie"]
+        if not self.sockets.enter(visitor):
+            self._refuse(connection, f"more than {MOST_SOCKETS} sockets of one visitor at")
+            await receive()
+            await send({"type": "websocket.close", "code": 1013, "reason": "too many"})
             return
 
         async def nameless(message: Message) -> None:
@@ -110,7 +144,29 @@ class Gate:
                 message = {**message, "bytes": data.replace(self.script, self.blank)}
             await send(message)
 
-        await self.app(scope, receive, nameless)
+        try:
+            await self.app(scope, receive, nameless)
+        finally:
+            self.sockets.leave(visitor)
+
+
+def _in_time(receive: Receive) -> Receive:
+    """The same request, but whose body takes too long to come has hung up."""
+    whole, ends = False, asyncio.get_running_loop().time() + BODY_SECONDS
+
+    async def received() -> Message:
+        nonlocal whole
+        if whole:  # from here on it waits for the end of the connection, which may take its time
+            return await receive()
+        try:
+            async with asyncio.timeout_at(ends):
+                message = await receive()
+        except TimeoutError:
+            return {"type": "http.disconnect"}
+        whole = message["type"] != "http.request" or not message.get("more_body", False)
+        return message
+
+    return received
 
 
 def _admit(connection: HTTPConnection, path: str) -> Response | None:
@@ -120,68 +176,57 @@ def _admit(connection: HTTPConnection, path: str) -> Response | None:
     """
     study = served()
     query = parse_qs(connection.scope["query_string"].decode("latin-1"))
-    if path == "/researcher":
-        if "key" in query:
-            if not _same(query["key"][0], study.researcher_key):
-                return _told(study, 403, "This address is not valid", "`study serve` prints the right one.")
-            return _in(connection, "/researcher", study.researcher_cookie, study.researcher_key)
-        if not _is_researcher(study, connection):
-            told = "Open the researcher's address that <code>study serve</code> prints."
-            return _told(study, 403, "For the researcher", told)
-        return None
+    if path.startswith(login.HOME):
+        if login.session(study, connection) is not None:
+            return RedirectResponse(login.HOME, status_code=303) if "key" in query else None
+        return login.door(study, connection, query.get("key", [None])[0])
     if "p" in query:
         if study.store.find(query["p"][0]) is None:
-            told = "Please copy it once more from your invitation, to its last letter."
-            return _told(study, 404, "This link is not valid", told)
-        return _in(connection, "/", study.listener_cookie, query["p"][0])
+            return _told(study, 404, "wrong")
+        return _in(study, connection, query["p"][0])
     if not _is_listener(study, connection):
-        told = (
-            "Everybody who takes part has a personal link. Please open yours, with cookies allowed. "
-            "It also brings you back to where you were."
-        )
-        return _told(study, 403, "Please open your personal link", told)
+        return _told(study, 403, "link")
     return None
+
+
+def _meant_for_us(connection: HTTPConnection) -> bool:
+    """Whether the Host header names this study, so that no page elsewhere can pass for it."""
+    host = connection.headers.get("host", "")
+    return address.known_host(host, config.get_option("server.address"), served().public)
 
 
 def _from_here(connection: HTTPConnection) -> bool:
     """Whether this very site opens a socket. Streamlit's own check would ask outside for our address."""
-    origin = connection.headers.get("origin", "")
-    return not origin or urlsplit(origin).netloc == connection.headers.get("host", "")
+    return "origin" not in connection.headers or address.same_origin(connection.headers, served().public)
 
 
 def _known(study: Served, connection: HTTPConnection) -> bool:
-    return _is_listener(study, connection) or _is_researcher(study, connection)
+    return _is_listener(study, connection) or login.session(study, connection) is not None
 
 
 def _is_listener(study: Served, connection: HTTPConnection) -> bool:
     return study.store.find(connection.cookies.get(study.listener_cookie)) is not None
 
 
-def _is_researcher(study: Served, connection: HTTPConnection) -> bool:
-    return _same(connection.cookies.get(study.researcher_cookie, ""), study.researcher_key)
-
-
-def _same(given: str, secret: str) -> bool:
-    return hmac.compare_digest(given.encode(), secret.encode())
-
-
-def _in(connection: HTTPConnection, path: str, cookie: str, secret: str) -> Response:
-    answer = RedirectResponse(path, status_code=303)
-    forwarded = connection.headers.get("x-forwarded-proto", "")
+def _in(study: Served, connection: HTTPConnection, token: str) -> Response:
+    answer = RedirectResponse("/", status_code=303)
     answer.set_cookie(
-        cookie,
-        secret,
+        study.listener_cookie,
+        token,
         max_age=COOKIE_SECONDS,
         path="/",
         httponly=True,
         samesite="lax",
-        secure=connection.url.scheme in ("https", "wss") or forwarded.startswith("https"),
+        secure=login.secure(study, connection),
     )
     return answer
 
 
-def _told(study: Served, status: int, title: str, text: str) -> Response:
+def _told(study: Served, status: int, what: str) -> Response:
+    """The door's page; `what` names its words in the catalogue's [door]."""
+    say = wording.of(study.design)
     page = files("study.room").joinpath("door.html").read_text("utf-8")
-    for name, value in (("TEXT", text), ("TITLE", title), ("STUDY", escape(study.design.study.title))):
-        page = page.replace(name, value)
+    texts = {"LANGUAGE": say.language, "TITLE": say(f"door.{what}_title"), "TEXT": say(f"door.{what}_text")}
+    for name, value in (texts | {"STUDY": study.design.study.title}).items():
+        page = page.replace(name, escape(value))
     return HTMLResponse(page, status)

@@ -1,96 +1,95 @@
-"""The researcher's page: who takes part, how far each one is, and their links. It knows no truth."""
+"""The frame of the researcher's pages: who is logged in, the way between the pages, and the way out.
+
+The pages themselves are researcher_overview, researcher_listeners, researcher_data and researcher_results.
+None of them knows any truth; the results are linked once the key was opened.
+"""
 
 from __future__ import annotations
 
-import datetime as dt
-import hmac
+import sys
+import traceback
+from collections.abc import Callable
+from html import escape
+from importlib.resources import files
 
-import pandas as pd
 import streamlit as st
 
-from study.room.links import personal_link
+from study.room import login, sessions
 from study.room.listener import style
-from study.room.served import Served, served
-from study.room.store import Progress
-from study.room.wording import ago
+from study.room.served import served
+from study.room.sessions import Session
 
-QUIET_AFTER = dt.timedelta(hours=24)  # an unfinished listener not seen for so long may have dropped out
+WAY = {
+    "Overview": login.HOME,
+    "Listeners": f"{login.HOME}-listeners",
+    "Data": f"{login.HOME}-data",
+    "Results": f"{login.HOME}-results",
+}
+FAILED = "Something went wrong here. Nothing that was saved is lost; please reload this page."
+_DONE = "researcher-done"  # in the session state: what to say was done, after the page is drawn anew
+
+Body = Callable[[Session], None]
 
 
-def admitted() -> bool:
-    """Whether this browser holds the researcher's cookie, which the gate has set."""
+def session() -> Session | None:
+    """Who this browser's cookie, which the gate has set, lets in; asked anew at every run of a page."""
     study = served()
     cookie = st.context.cookies.get(study.researcher_cookie)
-    return isinstance(cookie, str) and hmac.compare_digest(cookie.encode(), study.researcher_key.encode())
+    return sessions.read(study.store.engine, study.session_key, cookie if isinstance(cookie, str) else None)
 
 
-def page() -> None:
+def show(title: str, body: Body) -> None:
+    """One page: the frame around `body`, or for strangers the way to the login."""
     style()
-    if not admitted():
-        st.title("For the researcher", anchor=False)
-        st.write("Open the researcher's address that `study serve` prints.")
+    st.html(f"<style>{files('study.room').joinpath('researcher.css').read_text('utf-8')}</style>")
+    here = session()
+    if here is None:
+        locked()
         return
-    study = served()
-    st.html("<style>.stMainBlockContainer{max-width:60rem !important}</style>")
-    st.title(study.design.study.title, anchor=False)
-    progress_table(study)
+    _top(title, here)
+    if done := st.session_state.pop(_DONE, None):
+        st.success(done)
+    guarded(body)
 
 
-@st.fragment(run_every=5)
-def progress_table(study: Served) -> None:
-    """Redraws itself every few seconds, so the page can be left open during a session."""
-    people = study.store.listeners()
-    if not people:
-        st.write("Nobody is invited yet. Make a personal link for each listener:")
-        st.code(f"study invite {study.folder.path.name} NAME", language=None)
+def guarded(body: Body) -> None:
+    """Runs a part of a page for whoever is logged in at this moment.
+
+    An error nobody foresaw is told calmly, and its details go to the log alone.
+    """
+    here = session()
+    if here is None:
+        locked()
         return
-    now = dt.datetime.now(dt.UTC)
-    finished = sum(one.finished_at is not None for one in people)
-    begun = sum(one.last_seen is not None for one in people) - finished
-    quiet = [one.name for one in people if dropped_out(one, now)]
-    planned = study.design.listening.listeners
-    columns = st.columns(4)
-    for column, label, value in zip(
-        columns,
-        ("Invited", "Under way", "Finished", "Quiet for a day"),
-        (f"{len(people)} of {planned}" if planned else len(people), begun, finished, len(quiet)),
-        strict=True,
-    ):
-        column.metric(label, value)
-    st.dataframe(table(people, now), hide_index=True, width="stretch", column_config=_COLUMNS)
-    if quiet:
-        st.write(f"Not seen for a day, and not finished: {', '.join(quiet)}.")
-    with st.expander("Personal links"):
-        st.write("Each opens the study as that listener, so give it to nobody else.")
-        base = (st.context.url or "").split("/researcher")[0]
-        st.code("\n".join(f"{one.name}: {personal_link(base, one.token)}" for one in people), language=None)
-    st.caption(
-        "Real or fake, backends and epochs stay sealed until `study report` unblinds them. "
-        f"Updated {now.astimezone():%H:%M:%S}."
+    try:
+        body(here)
+    except Exception:
+        print(traceback.format_exc(), file=sys.stderr, flush=True)
+        st.error(FAILED)
+
+
+def locked() -> None:
+    st.title("For the researcher", anchor=False)
+    st.write(f"You are not logged in, or no longer. [Log in]({login.HOME})")
+
+
+def done(told: str) -> None:
+    """Draws the page anew with a word on what was done."""
+    st.session_state[_DONE] = told
+    st.rerun()
+
+
+def _top(title: str, here: Session) -> None:
+    ways = [
+        f'<a href="{path}"{_HERE if name == title else ""} target="_self">{name}</a>'
+        for name, path in WAY.items()
+    ]
+    st.html(
+        f'<div class="desk"><p>{escape(served().design.study.title)}</p>'
+        f'<form method="post" action="{login.LOGOUT}"><span>{escape(here.who)}</span>'
+        f'<button>Log out</button></form></div><nav class="desk-way" aria-label="Pages">{"".join(ways)}</nav>'
     )
+    st.title(title, anchor=False)
 
 
-_COLUMNS = {
-    "answered": st.column_config.ProgressColumn(min_value=0.0, max_value=1.0, format="percent"),
-}
-
-
-def table(people: list[Progress], now: dt.datetime) -> pd.DataFrame:
-    """One row per listener: name, where, answered (share and clips), last seen, finished (local time)."""
-    return pd.DataFrame(
-        {
-            "listener": [one.name for one in people],
-            "where": [one.stage for one in people],
-            "answered": [one.answered / one.total if one.total else 0.0 for one in people],
-            "clips": [f"{one.answered} of {one.total}" for one in people],
-            "last seen": [ago(one.last_seen, now) for one in people],
-            "finished": [
-                f"{one.finished_at.astimezone():%Y-%m-%d %H:%M}" if one.finished_at else "" for one in people
-            ],
-        }
-    )
-
-
-def dropped_out(one: Progress, now: dt.datetime) -> bool:
-    """Begun, not finished, and not seen for a day."""
-    return one.finished_at is None and one.last_seen is not None and now - one.last_seen > QUIET_AFTER
+_HERE = ' aria-current="page"'

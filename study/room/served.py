@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,6 +11,8 @@ from functools import lru_cache
 from study import design as designs
 from study.design import Design
 from study.folder import PRACTICE, FolderError, StudyFolder
+from study.room import sessions
+from study.room.address import PublicUrl, public_url
 from study.room.links import researcher_key
 from study.room.store import Store, StoreError
 
@@ -22,6 +25,19 @@ class Served:
     design: Design
     store: Store
     researcher_key: str
+    public: PublicUrl | None = None  # the address behind a proxy, where there is one
+
+    @property
+    def opens_by_link(self) -> bool:
+        """Whether the secret link opens the researcher's pages: only where nothing better is set up."""
+        return not self.design.researcher.password and not self.design.researcher.oidc_emails
+
+    def is_key(self, given: str) -> bool:
+        return hmac.compare_digest(given.encode(), self.researcher_key.encode())
+
+    @property
+    def session_key(self) -> bytes:
+        return sessions.signing_key(self.researcher_key, self.design.researcher.password)
 
     @property
     def listener_cookie(self) -> str:
@@ -41,14 +57,15 @@ class Served:
 def served() -> Served:
     """The study in the folder that the environment variable EUREKA_STUDY names.
 
-    Raises FolderError, DesignError or StoreError, each with what to do, where it cannot be served: no folder,
-    a design that does not load or has changed since the build, nothing built, a stimulus file that is gone.
+    Raises FolderError, DesignError, StoreError or AddressError, each with what to do, where it cannot be
+    served: no folder, a design that does not load or has changed since the build, nothing built, a stimulus
+    file that is gone, a public address that is none.
     """
     path = os.environ.get(VARIABLE)
     if not path:
         raise FolderError(f"no study to serve; start it with `study serve DIR`, or set {VARIABLE}")
     folder = StudyFolder(path).require()
-    design = designs.load(folder.path)
+    design, public = designs.load(folder.path), public_url()
     store = Store.for_folder(folder)
     build = store.build()
     if build is None:
@@ -59,4 +76,4 @@ def served() -> Served:
         for stimulus in ids:
             folder.stimulus(name, stimulus)
     store.served_digest = build.design_digest
-    return Served(folder, design, store, researcher_key(folder))
+    return Served(folder, design, store, researcher_key(folder), public)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import gc
+import logging
 import os
 import socket
 import sys
@@ -17,14 +18,14 @@ from starlette.middleware import Middleware
 from streamlit import config
 from streamlit.starlette import App
 
-from study.room import theme
+from study.room import downloads, login, oidc, theme, wording
+from study.room.address import LOOPBACK, PUBLIC_URL, WILDCARDS, is_loopback
 from study.room.gate import Gate
 from study.room.links import personal_link, researcher_link
 from study.room.routes import ROUTES
 from study.room.served import VARIABLE, Served, served
 
 PAGES = Path(__file__).with_name("pages.py")
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _LINKS_SHOWN = 8
 
 SETTINGS: dict[str, Any] = {
@@ -57,64 +58,133 @@ class ServerError(ValueError):
 def parts() -> dict[str, Any]:
     """What makes Streamlit's App a study: its routes, gate, start-up, and a word for the unexpected."""
     return {
-        "routes": ROUTES,
+        "routes": [*ROUTES, *login.ROUTES, *downloads.ROUTES],
         "middleware": [Middleware(Gate, script=str(PAGES))],
         "lifespan": _lifespan,
         "on_script_error": _apologise,
     }
 
 
-def serve(folder: Path | str, host: str = "127.0.0.1", port: int = 8501) -> None:
+def serve(
+    folder: Path | str, host: str = "127.0.0.1", port: int = 8501, public_url: str | None = None
+) -> None:
     """Serves the study in `folder` until it is stopped. Only this machine reaches the default host.
 
-    Raises FolderError, DesignError, StoreError or ServerError, before anything is served.
+    public_url: the address that listeners type where a proxy stands in front, as https://study.example.org;
+    None: what STUDY_PUBLIC_URL says.
+
+    Raises FolderError, DesignError, StoreError, AddressError, OidcError or ServerError, before anything is
+    served.
     """
     os.environ[VARIABLE] = str(Path(folder).resolve())
+    if public_url is not None:
+        os.environ[PUBLIC_URL] = public_url
     served.cache_clear()
-    served()
+    study = served()
+    files = {"secrets.files": oidc.secrets_files(study.folder)}
+    for name, value in files.items():
+        config.set_option(name, value)
+    require_a_lock(study, host)
     _require_free(host, port)
     uvicorn.config.LOGGING_CONFIG["loggers"]["uvicorn"]["level"] = "WARNING"
-    allowed = {"server.allowedHosts": list(_LOOPBACK)} if host in _LOOPBACK else {}
     address = {"server.address": host, "server.port": port, "browser.serverPort": port}
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how one stops it
-        App(PAGES, **parts()).run(config={**SETTINGS, **allowed, **address})
+        App(PAGES, **parts()).run(config={**SETTINGS, **files, **_hosts(study, host), **address})
+
+
+def require_a_lock(study: Served, host: str | None) -> None:
+    """Raises ServerError where others would reach the researcher's pages and no login is set up.
+
+    host: the address to listen at; None: all of this machine's, as a bare `streamlit run` does.
+    """
+    oidc.providers(study.design)  # raises where it cannot work
+    if not study.opens_by_link or (is_loopback(host or "") and study.public is None):
+        return
+    where = f"host {host}" if host else "no host is set, which means all addresses"
+    where = f"the public address {study.public}" if study.public else where
+    stay = "" if study.public else ", or stay on this machine with 127.0.0.1"
+    raise ServerError(
+        f"{where}: other machines would reach the researcher's pages, and no password is set; "
+        f"set one with `study password {study.folder.path}`{stay}"
+    )
 
 
 def addresses(study: Served, base: str) -> str:
     """What is open to whom, as `study serve` prints it."""
     people = study.store.listeners()
-    lines = [f'"{study.design.study.title}" is open at {base}', ""]
-    lines += [f"  listener {one.name}: {personal_link(base, one.token)}" for one in people[:_LINKS_SHOWN]]
+    listeners = [one for one in people if not one.pilot and one.revoked_at is None]
+    pilots = [one for one in people if one.pilot and one.revoked_at is None]
+    lines = [f'"{study.design.study.title}" is open at {base}']
+    if study.public:
+        lines.append("  behind a proxy; no other name than that and this machine's is answered to")
+    closed = study.store.closed_at()
+    if closed:
+        told = f"The study was closed on {closed:%Y-%m-%d %H:%M} UTC: no listener can answer"
+        lines += ["", f"  {told}; `study reopen {study.folder.path}` opens it."]
+    lines += ["", *_links("listener", listeners, base)]
+    if not listeners:
+        lines.append(f"  no listener yet; `study invite {study.folder.path} NAME` makes a personal link")
+    if pilots:
+        lines += ["", *_links("pilot", pilots, base), "  Pilots' answers stay apart and never count."]
+    if revoked := sum(one.revoked_at is not None for one in people):
+        told = "links are" if revoked > 1 else "link is"
+        lines += ["", f"  {revoked} revoked {told} not shown; nobody gets in by one."]
+    if study.public or not any(f"//{local}" in base or f"[{local}]" in base for local in LOOPBACK):
+        lines.append("  Other machines reach this address: give each link to its own listener alone.")
+    lines += ["", *_for_researcher(study, base), "", "Stop with Ctrl-C; every answer given is kept."]
+    return "\n".join(lines)
+
+
+def _links(kind: str, people: list[Any], base: str) -> list[str]:
+    lines = [f"  {kind} {one.name}: {personal_link(base, one.token)}" for one in people[:_LINKS_SHOWN]]
     if len(people) > _LINKS_SHOWN:
         lines.append(f"  ... and {len(people) - _LINKS_SHOWN} more; the researcher's page lists all")
-    if not people:
-        lines.append(f"  no listener yet; `study invite {study.folder.path} NAME` makes a personal link")
-    if not any(local in base for local in _LOOPBACK):
-        lines.append("  Other machines reach this address: give each link to its own listener alone.")
-    lines += [
-        f"  researcher: {researcher_link(base, study.researcher_key)}",
-        "",
-        "Stop with Ctrl-C; every answer given is kept.",
-    ]
-    return "\n".join(lines)
+    return lines
+
+
+def _for_researcher(study: Served, base: str) -> list[str]:
+    if study.opens_by_link:
+        return [
+            f"  researcher: {researcher_link(base, study.researcher_key)}",
+            "  That link opens only on this machine: no password is set. "
+            f"`study password {study.folder.path}` sets one.",
+        ]
+    ways = ["with the password"] if study.design.researcher.password else []
+    if study.design.researcher.oidc_emails:
+        ways.append(f"by OIDC as {' or '.join(study.design.researcher.oidc_emails)}")
+    return [f"  researcher: {base}{login.HOME}, {', or '.join(ways)}"]
+
+
+def _hosts(study: Served, host: str) -> dict[str, Any]:
+    """Streamlit's own checks of hosts and origins, behind the gate's."""
+    public = [study.public.host] if study.public else []
+    allowed = {"server.allowedHosts": [*LOOPBACK, *public]} if is_loopback(host) else {}
+    return allowed | ({"server.corsAllowedOrigins": [str(study.public)]} if study.public else {})
 
 
 @contextlib.asynccontextmanager
 async def _lifespan(_app: App) -> AsyncIterator[dict[str, Any]]:
-    for name, value in SETTINGS.items():
+    try:
+        study = served()
+        host = config.get_option("server.address")
+        require_a_lock(study, host)
+    except ValueError as error:  # one line, not uvicorn's traceback
+        print(f"streamlit: {error}", file=sys.stderr, flush=True)
+        logging.getLogger("uvicorn.error").disabled = True
+        raise
+    for name, value in {**SETTINGS, **_hosts(study, host or "")}.items():
         if not config.is_manually_set(name):  # as under a plain `streamlit run`
             config.set_option(name, value)
-    study = served()
     gc.collect()
     gc.freeze()  # what is imported by now stays out of every later collection
-    print(addresses(study, _base()), flush=True)
+    print(addresses(study, str(study.public or _base())), flush=True)
     yield {}
     study.store.close()
 
 
 def _base() -> str:
     host = config.get_option("server.address") or "localhost"
-    if host in ("0.0.0.0", "::"):
+    if host in WILDCARDS:
         host = socket.gethostname()
     shown = f"[{host}]" if ":" in host else host
     return f"http://{shown}:{config.get_option('server.port')}"
@@ -125,7 +195,7 @@ def _apologise(error: Exception) -> bool:
     import streamlit as st
 
     print(f"page failed: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
-    st.error("Something went wrong on our side. All saved answers are safe; please reload this page.")
+    st.error(wording.of(served().design)("trouble.page_failed"))
     return True
 
 

@@ -28,13 +28,7 @@ from study.room.schema import now, reading, study_event
 SECONDS = 12 * 3600
 WINDOW = dt.timedelta(minutes=1)
 GUESSES_EACH, GUESSES_ALL = 5, 20  # failures within the window: from one address, from all
-TRIED, ENTERED, FAILED, LEFT, REFUSED = (
-    "login tried",
-    "login",
-    "login failed",
-    "logout",
-    "login refused",
-)
+TRIED, ENTERED, FAILED, LEFT = "login tried", "login", "login failed", "logout"
 _LOCK = 0x57_0D2  # of PostgreSQL's advisory locks
 _LONGEST_NAME = 80
 
@@ -77,7 +71,9 @@ def read(engine: sa.Engine, key: bytes, cookie: str | None) -> Session | None:
 
 def named(who: str) -> str:
     """A name as it is logged: one line of printable letters, at most 80."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in who).split())[:_LONGEST_NAME]
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in who).split())[
+        :_LONGEST_NAME
+    ]
 
 
 def seconds_to_wait(engine: sa.Engine, address: str) -> int:
@@ -87,14 +83,16 @@ def seconds_to_wait(engine: sa.Engine, address: str) -> int:
         if connection.dialect.name != "sqlite":  # SQLite's writing transactions are one at a time anyway
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
         event = study_event.c
-        recent = sa.select(event.at, event.who, event.what).where(
+        recent = sa.select(event.at, event.what, event.detail).where(
             event.at > moment - WINDOW, event.what.in_((TRIED, ENTERED))
         )
         rows = connection.execute(recent.order_by(event.id)).all()
-        waits = [_wait([row for row in rows if row.who == address], GUESSES_EACH, moment)]
+        guessing = {row.detail for row in rows if row.what == TRIED}  # logins by other ways have no address
+        rows = [row for row in rows if row.detail in guessing]
+        waits = [_wait([row for row in rows if row.detail == address], GUESSES_EACH, moment)]
         waits.append(_wait(rows, GUESSES_ALL, moment))
         if not max(waits):
-            connection.execute(study_event.insert().values(at=moment, who=address, what=TRIED, detail=""))
+            connection.execute(study_event.insert().values(at=moment, who="", what=TRIED, detail=address))
     return max(waits)
 
 
