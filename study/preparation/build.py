@@ -126,6 +126,7 @@ def _registered(folder: StudyFolder, settings: Design, store: Any, made: int, au
         order=settings.listening.order,
         seed=settings.study.seed,
         repeats=settings.stimuli.repeats,
+        passes=settings.listening.passes,
     )
     return Built(made, audit, stimuli, practice)
 
