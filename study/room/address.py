@@ -17,6 +17,11 @@ from urllib.parse import urlsplit
 PUBLIC_URL = "STUDY_PUBLIC_URL"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 WILDCARDS = ("", "0.0.0.0", "::")
+_NEARBY = [  # this machine and private networks; Python's is_private counts more, as addresses in examples
+    ipaddress.ip_network(network)
+    for network in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16")
+    + ("::1/128", "fc00::/7", "fe80::/10")
+]
 _FORWARDED = ("x-forwarded-for", "x-forwarded-host", "forwarded", "x-real-ip")
 
 
@@ -101,13 +106,13 @@ def client(peer: str, headers: Mapping[str, str], public: PublicUrl | None) -> s
     Of several forwarded addresses the last public one counts: whoever stands before it may have made up
     the others.
     """
-    if public is None or not _private(peer):
+    if public is None or not _nearby(peer):
         return peer
     said = [part.strip() for part in headers.get("x-forwarded-for", "").split(",") if part.strip()]
     for address in reversed(said):
         if _address(address) is None:
             return peer
-        if not _private(address):
+        if not _nearby(address):
             return address
     return said[0] if said else peer
 
@@ -118,7 +123,7 @@ def secure(scheme: str, peer: str, headers: Mapping[str, str], public: PublicUrl
         return True
     if public is not None and public.scheme == "https" and host_of(headers.get("host", "")) not in LOOPBACK:
         return True
-    return _private(peer) and headers.get("x-forwarded-proto", "").startswith("https")
+    return _nearby(peer) and headers.get("x-forwarded-proto", "").startswith("https")
 
 
 def on_this_machine(peer: str, headers: Mapping[str, str]) -> bool:
@@ -132,9 +137,9 @@ def is_loopback(host: str) -> bool:
     return host == "localhost" or (address is not None and address.is_loopback)
 
 
-def _private(peer: str) -> bool:
+def _nearby(peer: str) -> bool:
     address = _address(peer)
-    return address is not None and (address.is_private or address.is_loopback)
+    return address is not None and any(address in network for network in _NEARBY)
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
