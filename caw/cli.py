@@ -241,7 +241,9 @@ class _Bar:
 
 def main() -> None:
     """Run the command; a user's mistake is one line on stderr and exit code 2."""
-    command_line.run(app, "caw", goes_on="a training goes on with the same command and --resume")
+    training = "the training goes on with the same command and --resume"
+    nothing = "what was finished is kept, nothing is half written"
+    command_line.run(app, "caw", goes_on=training if sys.argv[1:2] == ["train"] else nothing)
 
 
 if __name__ == "__main__":

@@ -188,7 +188,7 @@ class FlowScale:
         """In segments with enough around them, so that the memory needed hardly grows with the length."""
         level, fold, frames = self.settings.draw_noise, self.fold, start.shape[-1]
         score = lower.score + level * torch.randn(lower.score.shape, generator=generator).to(start.device)
-        white = None if self.lowest else torch.randn(self.channels, frames * fold, generator=generator)
+        hiss = None if self.lowest else Hiss(self.channels, self.rate, generator)
         # Seconds after which frames, whole seconds and the score's frames meet again.
         unit = math.lcm(fold // math.gcd(fold, self.rate), WHOLE)
         around = -(-MARGIN // unit) * unit
@@ -199,7 +199,7 @@ class FlowScale:
             early = max(0, begin - around)
             a, b = early * self.rate // fold, min(frames, last + around * self.rate // fold)
             lifted = self._lifted(lower, early, b - a)
-            noise = None if white is None else level * self._below(white[None, :, a * fold : b * fold])
+            noise = None if hiss is None else level * self._below(hiss.between(a * fold, b * fold)[None])
             given, told = self._given(lifted, score, early, noise)
             steps = self.settings.draw_steps if self.lowest else self.settings.finer_draw_steps
             state = integrate(self.network, start[:, a:b], given, told, level, steps=steps, time=time)
@@ -249,6 +249,24 @@ class FlowScale:
         sections = _low_pass(self.lower_rate, self.rate)
         low = torch.from_numpy(scipy.signal.sosfilt(sections, white.numpy(), axis=-1).astype(np.float32))
         return torch.stack([folded(one, self.fold) for one in low])
+
+
+class Hiss:
+    """White noise of any length, of which only what is asked for is in memory: each second has its seed."""
+
+    def __init__(self, channels: int, rate: int, generator: torch.Generator) -> None:
+        self.channels, self.rate = channels, rate
+        self.seed = int(torch.randint(2**62, (1,), generator=generator))
+
+    def between(self, first: int, last: int) -> Tensor:
+        """Samples first to last, [channels, last - first]."""
+        begin = first // self.rate
+        seconds = range(begin, -(-last // self.rate))
+        made = [
+            torch.randn(self.channels, self.rate, generator=torch.Generator().manual_seed(self.seed + second))
+            for second in seconds
+        ]
+        return torch.cat(made, 1)[:, first - begin * self.rate : last - begin * self.rate]
 
 
 def folded(white: Tensor, fold: int) -> Tensor:

@@ -207,16 +207,21 @@ class _Training:
         self.clock.begin(self.jobs)
         open_jobs = [job for job in self.jobs if job.scale is None]
         with steps(open_jobs, self.scales, self.workers, self.device) as stream:
-            for step in stream:
-                self._record(step)
-                if step.finished:
-                    runs.save_scale(self.folder, step.job.index, step.job.scale)
-                    step.job.trainer = None
-                elif self.progress:
-                    self.progress(self.clock.at(self.jobs, settings.epochs, step.losses))
-                if step.finished or time.monotonic() - saved >= CHECKPOINT_SECONDS:
+            try:
+                for step in stream:
+                    self._record(step)
+                    if step.finished:
+                        runs.save_scale(self.folder, step.job.index, step.job.scale)
+                        step.job.trainer = None
+                    elif self.progress:
+                        self.progress(self.clock.at(self.jobs, settings.epochs, step.losses))
+                    if step.finished or time.monotonic() - saved >= CHECKPOINT_SECONDS:
+                        self._write_checkpoint(stream)
+                        saved = time.monotonic()
+            except KeyboardInterrupt:
+                if stream.threads:  # which end their steps; a step in this thread was cut in two
                     self._write_checkpoint(stream)
-                    saved = time.monotonic()
+                raise
         runs.write_json(
             self.folder / runs.FINISHED,
             {

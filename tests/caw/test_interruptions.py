@@ -121,6 +121,20 @@ def test_an_interruption_stops_the_workers_and_can_be_gone_on_from(
     assert same_weights(run, trained)
 
 
+@pytest.mark.parametrize("threads", [2], indirect=True)
+def test_an_interrupted_training_keeps_all_its_steps(threads, trained, clip, tmp_path):
+    def interrupt(progress):
+        if progress.fraction > 0.6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(clip, RATE, tmp_path / "run", settings=trained.settings, progress=interrupt)
+    saved = torch.load(tmp_path / "run" / runs.CHECKPOINT, weights_only=True)
+    steps = sum(scale["epoch"] for scale in saved["scales"].values())
+    assert steps >= 0.6 * len(trained.rates) * trained.epochs
+    assert same_weights(train(clip, RATE, tmp_path / "run", settings=trained.settings, resume=True), trained)
+
+
 class Fault(Exception):
     pass
 
@@ -162,5 +176,5 @@ def test_control_c_ends_the_command_within_seconds(tmp_path):
     finally:
         process.kill()
     assert process.returncode in (130, -signal.SIGINT)  # a shell shows either as 130
-    assert said == "caw: interrupted; a training goes on with the same command and --resume\n"
+    assert said == "caw: interrupted; the training goes on with the same command and --resume\n"
     assert not runs.load(tmp_path / "run").complete
