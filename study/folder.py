@@ -4,8 +4,8 @@ study.toml            the design
 models/               training runs
 pool/, pool/pool.csv  every clip before blinding, with where it came from
 sets/SET/ID.wav       what listeners hear; sets/practice beside them
-private/              key.csv (the truth), audit, measures, build record, researcher's token: for its owner
-                      alone
+private/              key.csv (the truth), audit, measures, build record, database record, researcher's
+                      token: for its owner alone
 responses.sqlite      the answers
 report/               what `study report` writes
 """
@@ -71,6 +71,11 @@ class StudyFolder:
     def build_record(self) -> Path:
         """What the last build made, so that the next one knows what is missing."""
         return self.private / "build.json"
+
+    @property
+    def database_record(self) -> Path:
+        """Which database the listeners are in, so that an empty one in its place is noticed."""
+        return self.private / "database.json"
 
     @property
     def audit(self) -> Path:

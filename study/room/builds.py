@@ -14,7 +14,17 @@ import sqlalchemy as sa
 from study.folder import PRACTICE
 from study.room.answering import StoreError
 from study.room.orders import clip_order, repeated, set_order, with_repeats
-from study.room.schema import answer, build, listener, now, play_event, revision, trial
+from study.room.schema import (
+    answer,
+    build,
+    final_answer,
+    listener,
+    now,
+    play_event,
+    revision,
+    study_event,
+    trial,
+)
 
 _TOKEN_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # no 0/o or 1/l: links are sometimes read aloud
 _TOKEN_LENGTH = 26  # 130 bits
@@ -88,7 +98,13 @@ def register(connection: sa.Connection, new: Build) -> None:
         )
     )
     if resealed:
-        for table in (revision, answer, play_event, trial):
+        tried = sa.select(sa.func.count()).select_from(answer).where(answer.c.revision > 0)
+        if count := connection.execute(tried).scalar():
+            told = f"{count} answers of pilots and to practice clips went with the sets they were given to"
+            connection.execute(
+                study_event.insert().values(at=now(), who="study build", what="sets replaced", detail=told)
+            )
+        for table in (revision, answer, play_event, trial, final_answer):
             connection.execute(table.delete())
         connection.execute(listener.update().values(part_begun=0, finished_at=None))
         for row in connection.execute(sa.select(listener.c.id, listener.c.number)).all():

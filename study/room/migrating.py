@@ -7,6 +7,7 @@ study/room/migrations. Alembic is imported only where there is something to brin
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
 import sqlite3
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from study.room.schema import SCHEMA_VERSION, about, alembic_version, metadata, reading
+from study.room.schema import SCHEMA_VERSION, about, alembic_version, listener, metadata, reading
 
 HEAD = "0002"  # the newest revision in migrations/versions
 _FIRST = "0001"  # of databases that were made before Alembic
@@ -45,7 +46,13 @@ def bring_up(engine: sa.Engine) -> None:
             _copy_beside(engine.url, found)
             _migrate(connection, found)
         if connection.execute(sa.select(about.c.value).where(about.c.name == "database")).scalar() is None:
-            connection.execute(about.insert().values(name="database", value=secrets.token_hex(16)))
+            connection.execute(about.insert().values(name="database", value=_mark(connection)))
+
+
+def _mark(connection: sa.Connection) -> str:
+    """What tells this database from others. An old one that is upgraded twice, from a copy, gets it again."""
+    first = connection.execute(sa.select(listener.c.token).order_by(listener.c.id).limit(1)).scalar()
+    return hashlib.sha256(first.encode()).hexdigest()[:32] if first else secrets.token_hex(16)
 
 
 def _revision(connection: sa.Connection) -> str | None:

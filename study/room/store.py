@@ -10,19 +10,21 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from study.folder import StudyFolder
-from study.room import answering, builds, export, listeners, schema
+from study.room import answering, builds, database_record, export, listeners, play_log, schema, study_log
+from study.room import backup as backups
 from study.room.answering import Draft, Listening, Saved, StoreError
 from study.room.builds import Build, has_answers, newest
 from study.room.listeners import Listener, Progress
 from study.room.migrating import UnknownSchemaError
 from study.room.protocol import PLAYBACK, Page, next_step
-from study.room.schema import final_answer, listener, now, play_event, reading, trial
+from study.room.schema import final_answer, listener, now, reading, trial
 
 __all__ = ["Build", "Clip", "Listener", "Progress", "Store", "StoreError"]
 
@@ -45,6 +47,7 @@ class Store:
     """
 
     served_digest: str | None = None  # of the design that listeners see; a later build does not change it
+    _folder: StudyFolder | None = None
 
     def __init__(self, url: str) -> None:
         shown = "at the given address"  # which is not shown before its password is known
@@ -62,8 +65,19 @@ class Store:
 
     @classmethod
     def for_folder(cls, folder: StudyFolder) -> Store:
-        """The store of a study folder."""
-        return cls(folder.database_url())
+        """The store of a study folder.
+
+        Raises StoreError besides where its listeners are in another database, as when a file was lost.
+        """
+        database_record.require_file(folder)
+        store = cls(folder.database_url())
+        store._folder = folder
+        try:
+            database_record.require(folder, store.engine)
+        except BaseException:
+            store.close()
+            raise
+        return store
 
     def close(self) -> None:
         self.engine.dispose()
@@ -119,24 +133,11 @@ class Store:
 
     def log_unblinding(self, who: str, reason: str, key_sha256: str) -> None:
         """Records that somebody read the key. Raises StoreError if the key is not the sealed one."""
-        with self.engine.begin() as connection:
-            sealed = newest(connection)
-            if sealed is None or sealed.key_sha256 != key_sha256:
-                raise StoreError(
-                    f"the key's sha256 {key_sha256[:12]}... is not the one sealed at build"
-                    f"{'' if sealed is None else ' (' + sealed.key_sha256[:12] + '...)'}; "
-                    "restore private/key.csv from the build"
-                )
-            connection.execute(
-                schema.unblinding.insert().values(at=now(), who=who, reason=reason, key_sha256=key_sha256)
-            )
+        study_log.unblind(self.engine, who, reason, key_sha256)
 
     def unblindings(self) -> list[dict[str, Any]]:
         """Every unblinding so far, oldest first: at, who, reason, key_sha256."""
-        table = schema.unblinding
-        with reading(self.engine) as connection:
-            rows = connection.execute(sa.select(table).order_by(table.c.id)).mappings()
-            return [{name: row[name] for name in ("at", "who", "reason", "key_sha256")} for row in rows]
+        return study_log.rows(self.engine, schema.unblinding)
 
     # listeners
 
@@ -152,6 +153,8 @@ class Store:
         name = _plain(name)
         if not name or len(name) > 200:
             raise StoreError(f"listener name {name[:40]!r}; give each listener a name of 1 to 200 letters")
+        if self._folder is not None:
+            database_record.note(self._folder, self.engine)
         with self.engine.begin() as connection:
             return listeners.invite(connection, name, pilot=pilot)
 
@@ -287,19 +290,10 @@ class Store:
 
     def log_play(
         self, clip: Clip, kind: str, *, seconds_heard: float | None, position_seconds: float | None
-    ) -> None:
-        """Records what the player reports by itself, apart from answers."""
-        with self.engine.begin() as connection:
-            connection.execute(
-                play_event.insert().values(
-                    listener_id=clip.listener_id,
-                    slot=clip.slot,
-                    at=now(),
-                    kind=kind,
-                    seconds_heard=seconds_heard,
-                    position_seconds=position_seconds,
-                )
-            )
+    ) -> bool:
+        """Records what the player reports by itself; False where one clip's reports are too many."""
+        heard = {"seconds_heard": seconds_heard, "position_seconds": position_seconds}
+        return play_log.record(self.engine, clip.listener_id, clip.slot, kind, **heard)
 
     # the final form
 
@@ -347,51 +341,35 @@ class Store:
 
         Returns only after every answer on its way is either saved or refused.
         """
-        with self.engine.begin() as connection:
-            schema.alone(connection)
-            since = answering.closed_at(connection)
-            if since is None:
-                since = now()
-                closing = schema.about.insert().values(name=answering.CLOSED_AT, value=since.isoformat())
-                connection.execute(closing)
-                _log(connection, who, "closed")
-            return since
+        return study_log.close(self.engine, who)
 
     def reopen_study(self, who: str) -> bool:
         """Lets listeners answer again. Returns whether the study was closed.
 
         Raises StoreError after an unblinding: what is answered then does not count as blind.
         """
-        with self.engine.begin() as connection:
-            schema.alone(connection)
-            if answering.closed_at(connection) is None:
-                return False
-            opened = connection.execute(sa.select(sa.func.min(schema.unblinding.c.at))).scalar()
-            if opened is not None:
-                raise StoreError(
-                    f"the study was unblinded on {opened:%Y-%m-%d %H:%M} UTC, so it stays closed; "
-                    "make a new study folder for further answers"
-                )
-            connection.execute(schema.about.delete().where(schema.about.c.name == answering.CLOSED_AT))
-            _log(connection, who, "reopened")
-            return True
+        return study_log.reopen(self.engine, who)
 
     def closed_at(self) -> dt.datetime | None:
         """When the study was closed (UTC); None while it is open."""
         with reading(self.engine) as connection:
             return answering.closed_at(connection)
 
+    def backup(self, file: Path) -> None:
+        """Copies the whole database as it is now into a new SQLite file, while others go on writing.
+
+        Raises StoreError where the file is there already or cannot be written.
+        """
+        backups.backup(self.engine, file)
+
     def log_event(self, who: str, what: str, detail: str = "") -> None:
         """Records what the researcher did with the study: at most 200, 40 and any number of letters."""
         with self.engine.begin() as connection:
-            _log(connection, who, what, detail)
+            study_log.log(connection, who, what, detail)
 
     def events(self) -> list[dict[str, Any]]:
         """All that was recorded, oldest first: at (UTC), who, what, detail."""
-        table = schema.study_event
-        with reading(self.engine) as connection:
-            rows = connection.execute(sa.select(table).order_by(table.c.id)).mappings()
-            return [{name: row[name] for name in ("at", "who", "what", "detail")} for row in rows]
+        return study_log.rows(self.engine, schema.study_event)
 
     # what goes to the analysis
 
@@ -407,8 +385,3 @@ class Store:
 def _plain(name: str) -> str:
     """A listener's name as it is kept: without spaces around it or doubled."""
     return " ".join(name.split())
-
-
-def _log(connection: sa.Connection, who: str, what: str, detail: str = "") -> None:
-    values = {"at": now(), "who": who[:200], "what": what[:40], "detail": detail}
-    connection.execute(schema.study_event.insert().values(**values))

@@ -1,0 +1,71 @@
+"""What the researcher does with the study as a whole: closes it, opens the key, and all else that is logged.
+
+Used through store.Store.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import sqlalchemy as sa
+
+from study.room.answering import CLOSED_AT, StoreError, closed_at
+from study.room.builds import newest
+from study.room.schema import about, alone, now, reading, study_event, unblinding
+
+
+def close(engine: sa.Engine, who: str) -> dt.datetime:
+    """See store.Store.close_study."""
+    with engine.begin() as connection:
+        alone(connection)
+        since = closed_at(connection)
+        if since is None:
+            since = now()
+            connection.execute(about.insert().values(name=CLOSED_AT, value=since.isoformat()))
+            log(connection, who, "closed")
+        return since
+
+
+def reopen(engine: sa.Engine, who: str) -> bool:
+    """See store.Store.reopen_study."""
+    with engine.begin() as connection:
+        alone(connection)
+        if closed_at(connection) is None:
+            return False
+        opened = connection.execute(sa.select(sa.func.min(unblinding.c.at))).scalar()
+        if opened is not None:
+            raise StoreError(
+                f"the study was unblinded on {opened:%Y-%m-%d %H:%M} UTC, so it stays closed; "
+                "make a new study folder for further answers"
+            )
+        connection.execute(about.delete().where(about.c.name == CLOSED_AT))
+        log(connection, who, "reopened")
+        return True
+
+
+def unblind(engine: sa.Engine, who: str, reason: str, key_sha256: str) -> None:
+    """See store.Store.log_unblinding."""
+    with engine.begin() as connection:
+        sealed = newest(connection)
+        if sealed is None or sealed.key_sha256 != key_sha256:
+            raise StoreError(
+                f"the key's sha256 {key_sha256[:12]}... is not the one sealed at build"
+                f"{'' if sealed is None else ' (' + sealed.key_sha256[:12] + '...)'}; "
+                "restore private/key.csv from the build"
+            )
+        row = {"at": now(), "who": who[:200], "reason": reason, "key_sha256": key_sha256}
+        connection.execute(unblinding.insert().values(**row))
+
+
+def log(connection: sa.Connection, who: str, what: str, detail: str = "") -> None:
+    """Adds a row to the log, within the caller's transaction."""
+    row = {"at": now(), "who": who[:200], "what": what[:40], "detail": detail}
+    connection.execute(study_event.insert().values(**row))
+
+
+def rows(engine: sa.Engine, table: sa.Table) -> list[dict[str, Any]]:
+    """All rows of a table that only grows, oldest first, without their ids."""
+    with reading(engine) as connection:
+        found = connection.execute(sa.select(table).order_by(table.c.id)).mappings().all()
+    return [{name: value for name, value in row.items() if name != "id"} for row in found]
