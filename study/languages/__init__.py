@@ -20,11 +20,11 @@ class Words:
         self.language = language
         self.texts = dict(texts)
 
-    def __call__(self, key: str, **values: object) -> str:
+    def __call__(self, key: str, /, **values: object) -> str:
         """The text under a dotted key, its {places} filled in. Raises KeyError for an unknown key."""
         return self.texts[key].format(**values)
 
-    def count(self, key: str, number: int, **values: object) -> str:
+    def count(self, key: str, number: int, /, **values: object) -> str:
         """The form of a text that fits the number: `key`.one or `key`.many."""
         return self(f"{key}.{'one' if number == 1 else 'many'}", **values)
 

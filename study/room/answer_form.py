@@ -7,7 +7,7 @@ message carries the same state, and the first run after a restart saves what the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -154,7 +154,7 @@ def _questions(design: Design, draft: Draft, first: Draft, *, heard: bool, keep:
         words = [say("clip.scale", step=scale[end], meaning=what) for end, what in ((0, low), (-1, high))]
         st.html('<div class="ends">' + "".join(f"<span>{escape(word)}</span>" for word in words) + "</div>")
 
-    def text(name: str, label: str, *, on: bool = heard) -> Any:
+    def text(name: str, label: str, *, rows: int = 2, on: bool = heard) -> Any:
         with st.container(key=f"ask-{name}"):
             typed = saved_text(
                 say,
@@ -163,7 +163,7 @@ def _questions(design: Design, draft: Draft, first: Draft, *, heard: bool, keep:
                 box=f"{name}-{draft.play_key[:8]}",
                 value=first.fields[name],
                 saved=draft.fields[name],
-                rows=2,
+                rows=rows,
                 disabled=not on,
                 pin=name == "comment",
             )
@@ -187,46 +187,23 @@ def _questions(design: Design, draft: Draft, first: Draft, *, heard: bool, keep:
 
     def inspiring() -> None:
         given["inspiring"] = choice("inspiring", questions.inspiring, list(INSPIRING), word)
-
-    def inspiring_text() -> None:
         other = given["inspiring"] == "other"
-        words = text("inspiring_text", say("clip.inspiring_text"), on=heard and other)
+        words = text("inspiring_text", say("clip.inspiring_text"), rows=1, on=heard and other)
         given["inspiring_text"] = words if other else None
 
     def comment() -> None:
         given["comment"] = text("comment", say("clip.optional", question=questions.comment))
 
-    blocks = list(_blocks(design, draft.phase))
-    for block, following in zip(blocks, [*blocks[1:], None], strict=True):
-        if block == "verdict":
-            verdict()
-        elif block == "musicality":
-            musicality()
-        elif block == "inspiring" and following == "comment":  # its text and the comment share a row
-            inspiring()
-            with st.container(key="texts"):
-                left, right = st.columns(2, vertical_alignment="bottom")
-            with left:
-                inspiring_text()
-            with right:
-                comment()
-        elif block == "inspiring":
-            inspiring()
-            inspiring_text()
-        elif "comment" not in given:
-            comment()
+    blocks = {"verdict": verdict, "musicality": musicality, "inspiring": inspiring, "comment": comment}
+    for block in design.questions.order:
+        if block in FIELDS_OF[draft.phase]:
+            blocks[block]()
     if keep and "kept" in FIELDS_OF[draft.phase]:
         with st.container(key="keep"):
-            note = say("clip.keep_note") if design.listening.take_home else None
             given["kept"] = st.toggle(say("clip.keep"), key=_key(slot, "kept"), disabled=not heard)
-            if note:
-                st.caption(note)
+            if design.listening.take_home:
+                st.html(f'<div class="beside">{escape(say("clip.keep_note"))}</div>')
     return given
-
-
-def _blocks(design: Design, phase: str) -> Iterator[str]:
-    """The blocks of questions that a clip's page shows, from above."""
-    return (block for block in design.questions.order if block in FIELDS_OF[phase])
 
 
 def _in_order(design: Design, names: Sequence[str]) -> list[str]:

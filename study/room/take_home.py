@@ -29,6 +29,10 @@ from study.room.served import Served, served
 from study.room.store import Listener
 
 ADDRESS = "/kept.zip"
+_SYMBOLS = {  # as chord symbols, which DAWs write in every language; a German B is an English B flat
+    "major": ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"),
+    "minor": ("Cm", "C#m", "Dm", "Ebm", "Em", "Fm", "F#m", "Gm", "G#m", "Am", "Bbm", "Bm"),
+}
 _WHEN = (2026, 1, 1, 0, 0, 0)  # of every file: when a clip was made tells what it is
 
 
@@ -131,7 +135,7 @@ def archive(study: Served, clips: list[Kept]) -> bytes:
 
 
 def line(say: Words, name: str, found: Facts) -> str:
-    """One clip of the text file: "clip-03.wav: 96.1 BPM, A minor, 10 s, 16000 Hz, 16 bit, mono"."""
+    """One clip of the text file: "clip-03.wav: 96.1 BPM, A minor (Am), 10 s, 16000 Hz, 16 bit, mono"."""
     tempo = say("take_home.no_tempo")
     if found.tempo is not None:
         tempo = say("take_home.tempo", bpm=say.number(found.tempo, ".1f"))
@@ -139,7 +143,7 @@ def line(say: Words, name: str, found: Facts) -> str:
     if found.key is not None:
         tonic, mode = found.key
         tonics = say.texts["take_home.minor_tonics" if mode == "minor" else "take_home.tonics"]
-        key = say(f"take_home.{mode}", tonic=tonics[tonic])
+        key = f"{say(f'take_home.{mode}', tonic=tonics[tonic])} ({_SYMBOLS[mode][tonic]})"
     return say(
         "take_home.line",
         name=name,

@@ -289,3 +289,17 @@ def test_a_gap_is_measured_by_its_length():
     assert after["longest"] == pytest.approx(1.5, abs=0.11)
     assert after["share"] - before["share"] == pytest.approx(1.5 / 12, abs=0.02)
     assert artefacts.silence(white(), RATE) == {"share": 0.0, "longest": 0.0}
+
+
+@pytest.mark.parametrize("tonic", range(12))
+@pytest.mark.parametrize("mode", ["major", "minor"])
+def test_a_cadence_tells_its_key(tonic, mode):
+    """Tonic, subdominant, dominant, tonic: triads of the key, from C4 up."""
+    third = 4 if mode == "major" else 3
+    triads = [(0, third, 7), (5, 5 + third, 12), (7, 11, 14), (0, third, 7)]
+    notes = [[261.63 * 2 ** ((tonic + step) / 12) for step in triad] for triad in triads]
+    assert music.key(np.concatenate([chord(triad) for triad in notes]), RATE) == (tonic, mode)
+
+
+def test_all_twelve_notes_alike_have_no_key():
+    assert music.key(chord([261.63 * 2 ** (step / 12) for step in range(12)]), RATE) is None

@@ -1,0 +1,157 @@
+"""Kept clips: who gets them, what is in the archive, and what is not."""
+
+from __future__ import annotations
+
+import io
+import wave
+import zipfile
+
+import numpy as np
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.testclient import TestClient
+from tiny_study import make_tiny_study
+
+from study import languages
+from study.preparation.blinding import read_key
+from study.room import take_home
+from study.room.answering import Listening
+from study.room.gate import Gate
+from study.room.protocol import FIELDS_OF, Page
+from study.room.routes import ROUTES
+from study.room.take_home import Facts
+
+RATE = 16_000
+ANSWER = {"verdict": "fake", "difficulty": "easy", "musicality": 3, "inspiring": "no"}
+WHOLE = Listening(plays=1, seconds_heard=1.2, seconds_played=1.2, spans=((0.0, 1.2),), unlocked=True)
+
+
+@pytest.fixture
+def study(tmp_path, serve):
+    return serve(make_tiny_study(tmp_path / "swampgroove", listening="take_home = true"))
+
+
+@pytest.fixture
+def client():
+    app = Starlette(routes=ROUTES, middleware=[Middleware(Gate, script="/pages.py")])
+    return TestClient(app, follow_redirects=False, base_url="http://127.0.0.1")
+
+
+def _take(study, name: str = "Ann", *, keep=lambda step: True, stop: int = 99) -> str:
+    """A listener who answers all clips, keeps some of those that count, and finishes; returns the token."""
+    token = study.store.invite(name)
+    person = study.store.find(token)
+    study.store.claim(person.id, "T")
+    study.store.consent(person.id, "v1")
+    study.store.sound_check(person.id, "headphones")
+    for count in range(stop):
+        step = study.store.find(token).step
+        if step.page is Page.PAUSE:
+            study.store.begin_part(person.id, step.part)
+        elif step.slot is None:
+            break
+        else:
+            draft = study.store.show(person.id, step.slot)
+            given = ANSWER | {"kept": step.part > 0 and keep(step)}
+            changes = {field: value for field, value in given.items() if field in FIELDS_OF[draft.phase]}
+            study.store.save(
+                person.id, step.slot, tab="T", changes=changes, listening=WHOLE, press=f"press {count}"
+            )
+    if study.store.find(token).step.page is Page.FINAL:
+        study.store.save_final(person.id, tab="T", questions=["Q?"], texts={}, finish=True)
+    return token
+
+
+def _archive(client, token: str) -> zipfile.ZipFile:
+    client.get(f"/?p={token}")
+    answer = client.get(take_home.ADDRESS)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/zip"
+    return zipfile.ZipFile(io.BytesIO(answer.content))
+
+
+def test_the_archive_holds_the_kept_clips_sample_by_sample_and_says_nothing_else(study, client):
+    token = _take(study, keep=lambda step: (step.part, step.clip) in ((1, 2), (2, 1)))
+    pack = _archive(client, token)
+    assert pack.namelist() == [
+        "kept-clips/clip-02.wav",
+        "kept-clips/clip-03.wav",
+        "kept-clips/tempo and key.txt",
+    ]
+    assert {info.date_time for info in pack.infolist()} == {(2026, 1, 1, 0, 0, 0)}
+    key = {row["stimulus_id"]: row for row in read_key(study.folder, study.store.build().key_sha256)}
+    heard = {(row["set_position"], row["position"]): row for row in study.store.answers()}
+    for name, place in (("clip-02.wav", (1, 2)), ("clip-03.wav", (2, 1))):
+        row = heard[place]
+        with (
+            wave.open(str(study.folder.stimulus(row["set"], row["stimulus_id"]))) as mine,
+            wave.open(io.BytesIO(pack.read(f"kept-clips/{name}"))) as theirs,
+        ):
+            assert mine.getparams() == theirs.getparams()
+            assert mine.readframes(99_999) == theirs.readframes(99_999)
+    told = pack.read("kept-clips/tempo and key.txt").decode("utf-8-sig")
+    assert "clip-02.wav: no clear tempo, " in told
+    assert "1.2 s, 16000 Hz, 16 bit, mono" in told
+    whole = told.encode() + b"".join(pack.read(name) for name in pack.namelist())
+    for row in key.values():
+        for secret in ("stimulus_id", "name", "source", "run", "backend"):
+            assert row[secret].encode() not in whole
+
+
+def test_nobody_else_and_nobody_earlier_gets_it(study, client):
+    assert client.get(take_home.ADDRESS).status_code == 404
+    early = _take(study, "Early", stop=3)
+    client.get(f"/?p={early}")
+    assert client.get(take_home.ADDRESS).status_code == 404, "not before the end"
+    none = _take(study, "None", keep=lambda _: False)
+    client.get(f"/?p={none}")
+    assert client.get(take_home.ADDRESS).status_code == 404, "nothing kept"
+    assert _archive(client, _take(study)).namelist()
+    assert client.post(take_home.ADDRESS).status_code == 405
+
+
+def test_it_is_closed_by_default(serving, client):
+    client.get(f"/?p={_take(serving)}")
+    assert not serving.design.listening.take_home
+    assert client.get(take_home.ADDRESS).status_code == 404
+
+
+def test_with_hidden_repeats_and_two_rounds_a_clip_counts_once(tmp_path, serve):
+    listening = "take_home = true\npasses = 2"
+    study = serve(make_tiny_study(tmp_path / "twice", listening=listening))
+    token = _take(study)
+    person = study.store.find(token)
+    found = take_home.kept(study.store.engine, person.id)
+    assert [clip.number for clip in found] == [1, 2, 3, 4]
+    assert len({(clip.set_name, clip.stimulus_id) for clip in found}) == 4
+
+
+def test_tempo_key_and_form_of_a_clip_come_from_its_sound(tmp_path):
+    """Eight seconds of A minor in quavers at 100 beats per minute, in stereo."""
+    moments = np.arange(8 * RATE) / RATE
+    beat = 60 / 100
+    note = np.array([0, 3, 7, 12, 8, 3, 0, 7])[(moments / beat).astype(int) % 8]
+    sound = np.sin(2 * np.pi * 220 * 2 ** (note / 12) * moments) * np.exp(-9 * (moments % beat))
+    file = tmp_path / "clip.wav"
+    with wave.open(str(file), "wb") as out:
+        out.setnchannels(2)
+        out.setsampwidth(2)
+        out.setframerate(RATE)
+        out.writeframes(np.repeat((9000 * sound).astype("<i2"), 2).tobytes())
+    found = take_home.facts(file)
+    assert found.tempo == pytest.approx(100, rel=0.02)
+    assert found.key == (9, "minor")
+    assert (found.seconds, found.rate, found.channels) == (8, RATE, 2)
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "clip-03.wav: 96.0 BPM, B flat major (Bb), 9.5 s, 44100 Hz, 16 bit, stereo"),
+        ("de", "clip-03.wav: 96,0 BPM, B-Dur (Bb), 9,5 s, 44100 Hz, 16 Bit, stereo"),
+    ],
+)
+def test_a_line_reads_as_musicians_of_the_language_write_it(language, said):
+    found = Facts(tempo=96.04, key=(10, "major"), seconds=9.5, rate=44_100, channels=2)
+    assert take_home.line(languages.words(language), "clip-03.wav", found) == said
