@@ -21,6 +21,7 @@ from study.room.links import researcher_key
 from study.room.routes import ROUTES
 from study.room.tone import RATE, tone
 
+HERE = "http://127.0.0.1"
 SCRIPT = "/home/ida/study of caw/pages.py"
 
 
@@ -39,13 +40,17 @@ def _client() -> TestClient:
     """The gate and our own routes as they are served; Streamlit's part is a socket that names its script."""
     streamlits = [WebSocketRoute(SOCKET, _socket), Route("/_stcore/metrics", lambda _: 1 / 0)]
     app = Starlette(routes=ROUTES + streamlits, middleware=[Middleware(Gate, script=SCRIPT)])
-    return TestClient(app, follow_redirects=False, base_url="http://127.0.0.1")
+    return TestClient(app, follow_redirects=False, base_url=HERE, client=("127.0.0.1", 50_000))
 
 
 async def _socket(socket: WebSocket) -> None:
     await socket.accept()
     await socket.send_bytes(b"\x0a\x20" + SCRIPT.encode() + b"\x12\x00")
     await socket.close()
+
+
+def _socket_here(path: str = SOCKET) -> str:
+    return f"ws://127.0.0.1{path}"
 
 
 def _enter(client, token):
@@ -88,6 +93,9 @@ def test_behind_https_the_cookie_is_secure(client, people):
         ("/?p=", 403, "personal link"),
         ("/researcher", 403, "study serve"),
         ("/researcher?key=wrong", 403, "not valid"),
+        ("/researcher-data", 403, "study serve"),
+        ("/researcher/answers.csv", 403, "study serve"),
+        ("/researcher/report/index.html", 403, "study serve"),
     ],
 )
 def test_strangers_get_a_plain_word_and_no_cookie(client, address, status, told):
@@ -98,12 +106,14 @@ def test_strangers_get_a_plain_word_and_no_cookie(client, address, status, told)
     assert "stcore" not in answer.text
 
 
-def test_the_researcher_needs_the_researchers_key(client, serving, people):
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "evil.example:80"])
+def test_another_host_name_is_refused_whatever_is_asked_for(client, people, host):
     _enter(client, people["Ann"])
-    assert client.get("/researcher").status_code == 403
-    answer = client.get(f"/researcher?key={serving.researcher_key}")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/researcher")
-    assert client.get("/researcher").status_code == 200
+    for path in ("/", "/researcher", "/tone.wav", "/login", "/_stcore/health"):
+        assert client.get(path, headers={"host": host}).status_code == 400
+    cookie = {"cookie": "; ".join(f"{name}={value}" for name, value in client.cookies.items()), "host": host}
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect(_socket_here(), headers=cookie):
+        pass
 
 
 def test_the_researchers_key_is_readable_by_its_owner_alone(serving):
@@ -259,14 +269,17 @@ def test_a_report_opens_no_gate(client, serving, people):
 
 
 def test_the_socket_is_for_invited_people_and_names_no_file(client, serving, people):
-    with pytest.raises(WebSocketDisconnect), client.websocket_connect(SOCKET):
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect(_socket_here()):
         pass
     cookie = {"cookie": f"{serving.listener_cookie}={people['Ann']}"}
-    with client.websocket_connect(SOCKET, headers=cookie) as socket:
+    with client.websocket_connect(_socket_here(), headers=cookie) as socket:
         frame = socket.receive_bytes()
     assert b"ida" not in frame
     assert len(frame) == len(SCRIPT) + 4, "as long as before, so that the message stays valid"
-    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/elsewhere", headers=cookie):
+    with (
+        pytest.raises(WebSocketDisconnect),
+        client.websocket_connect(_socket_here("/elsewhere"), headers=cookie),
+    ):
         pass
 
 

@@ -3,11 +3,16 @@ from __future__ import annotations
 import pytest
 from tiny_study import make_tiny_study
 
+from study import cli, password
 from study.design import DesignError
 from study.folder import FolderError
 from study.room import server
+from study.room.address import AddressError
+from study.room.oidc import OidcError
 from study.room.served import served
 from study.room.store import Store, StoreError
+
+PASSWORD_HASH = password.hashed("four plain words here")
 
 
 def test_a_study_that_is_whole_is_served(serving):
@@ -65,19 +70,91 @@ def test_a_port_in_use_is_one_clear_line(tiny_study, monkeypatch):
 @pytest.mark.parametrize(("host", "port"), [("203.0.113.7", 8501), ("127.0.0.1", 70_000)])
 def test_an_impossible_address_is_one_clear_line(tiny_study, monkeypatch, host, port):
     monkeypatch.setenv("EUREKA_STUDY", str(tiny_study.path))
+    password.write_into(tiny_study.toml, PASSWORD_HASH)
     with pytest.raises(server.ServerError, match=f"{host} port {port}"):
         server.serve(tiny_study.path, host=host, port=port)
     served().store.close()
     served.cache_clear()
 
 
+@pytest.mark.parametrize(
+    ("host", "public", "told"),
+    [
+        ("0.0.0.0", None, "host 0.0.0.0"),
+        ("192.0.2.1", None, "host 192.0.2.1"),
+        ("127.0.0.1", "https://study.example.org", "the public address https://study.example.org"),
+    ],
+)
+def test_nobody_elsewhere_gets_near_pages_without_a_lock(tiny_study, monkeypatch, capfd, host, public, told):
+    monkeypatch.setenv("STUDY_PUBLIC_URL", "")
+    arguments = ["serve", str(tiny_study.path), "--host", host]
+    monkeypatch.setattr("sys.argv", ["study", *arguments, *(["--public-url", public] if public else [])])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    err = capfd.readouterr().err
+    assert err.startswith(f"study: {told}")
+    assert f"`study password {tiny_study.path}`" in err
+    assert err.count("\n") == 1
+    served().store.close()
+    served.cache_clear()
+
+
+def test_with_a_password_other_machines_may_come(tiny_study, serve):
+    password.write_into(tiny_study.toml, PASSWORD_HASH)
+    study = serve(tiny_study)
+    server.require_a_lock(study, "0.0.0.0")
+    told = server.addresses(study, "http://192.0.2.1:8501")
+    assert "researcher: http://192.0.2.1:8501/researcher, with the password" in told
+    assert study.researcher_key not in told
+    assert "Other machines reach this address" in told
+
+
+def test_a_bare_streamlit_run_listens_everywhere_so_it_is_refused(serving):
+    """Where no address is set, Streamlit binds all of the machine's."""
+    from streamlit.web.server.starlette.starlette_server import _get_bind_address, _get_server_address
+
+    assert _get_bind_address(_get_server_address()) in ("::", "0.0.0.0")
+    with pytest.raises(server.ServerError, match="no host is set, which means all addresses"):
+        server.require_a_lock(serving, None)
+
+
+@pytest.mark.parametrize("wrong", ["study.example.org", "https://example.org/study"])
+def test_a_public_address_that_is_none_is_named(tiny_study, monkeypatch, wrong):
+    monkeypatch.setenv("STUDY_PUBLIC_URL", wrong)
+    monkeypatch.setenv("EUREKA_STUDY", str(tiny_study.path))
+    served.cache_clear()
+    with pytest.raises(AddressError, match=wrong):
+        served()
+
+
+def test_oidc_that_cannot_work_is_told_before_anything_is_served(tiny_study, serve):
+    _researcher(tiny_study, 'oidc_emails = ["ida@example.org"]')
+    with pytest.raises(OidcError, match="there is no .auth. in .streamlit.secrets.toml"):
+        server.require_a_lock(serve(tiny_study), "127.0.0.1")
+
+
 def test_addresses_say_what_is_open_to_whom(serving):
     told = server.addresses(serving, "http://127.0.0.1:8501")
     assert "study invite" in told
-    token = serving.store.invite("Ann")
+    token, pilot = serving.store.invite("Ann"), serving.store.invite("Pat", pilot=True)
+    gone = serving.store.invite("Bo")
+    serving.store.revoke("Bo")
     told = server.addresses(serving, "http://127.0.0.1:8501")
     assert f"listener Ann: http://127.0.0.1:8501/?p={token}" in told
+    assert f"pilot Pat: http://127.0.0.1:8501/?p={pilot}\n  Pilots' answers stay apart" in told
+    assert gone not in told
+    assert "1 revoked link is not shown" in told
     assert f"/researcher?key={serving.researcher_key}" in told
+    assert "only on this machine: no password is set" in told
+    assert "Other machines" not in told
+    assert "closed" not in told
+    serving.store.close_study("Ida")
+    assert "The study was closed on" in server.addresses(serving, "http://127.0.0.1:8501")
+
+
+def _researcher(folder, lines: str) -> None:
+    folder.toml.write_text(folder.toml.read_text() + f"\n[researcher]\n{lines}\n")
 
 
 def test_the_store_and_protocol_need_no_streamlit(tmp_path):
