@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from caw import command_line
+from study.account import account
 from study.folder import StudyFolder
+
+if TYPE_CHECKING:
+    from study.room.store import Store
 
 app = typer.Typer(
     add_completion=False,
@@ -20,6 +26,7 @@ app = typer.Typer(
     help="A blinded listening study from your own clips: init, build, invite, serve, report.",
 )
 DIR = Annotated[Path, typer.Argument(metavar="DIR", help="The study's folder.", show_default=False)]
+NAME = Annotated[str, typer.Argument(metavar="NAME", help="As invited.", show_default=False)]
 PORT = Annotated[int, typer.Option(help="Port to listen at.", min=1, max=65535)]
 HOST = Annotated[str, typer.Option(help="Address to listen at; the default is open to this machine only.")]
 _HOST, _PORT = "127.0.0.1", 8501
@@ -81,17 +88,64 @@ def invite(
     folder: DIR,
     names: Annotated[list[str], typer.Argument(metavar="NAME...", show_default=False)],
     url: Annotated[str, typer.Option(help="The study's address as listeners reach it.")] = "",
+    pilot: Annotated[
+        bool, typer.Option("--pilot", help="To try the study: their answers never count.")
+    ] = False,
 ) -> None:
     """Print a personal link for each listener; the same name gets the same link again."""
     from study.room.links import personal_link
-    from study.room.store import Store
 
-    store = Store.for_folder(StudyFolder(folder).require())
-    try:
+    with _store(folder) as store:
         for name in names:
-            print(f"{name}: {personal_link(url or _address(_HOST, _PORT), store.invite(name))}")
-    finally:
-        store.close()
+            link = personal_link(url or _address(_HOST, _PORT), store.invite(name, pilot=pilot))
+            print(f"{name}: {link}")
+
+
+@app.command()
+def revoke(folder: DIR, name: NAME) -> None:
+    """Withdraw a listener's link: it opens nothing more; what was answered stays."""
+    with _store(folder) as store:
+        changed = store.revoke(name)
+        if changed:
+            store.log_event(account(), "revoked", name)
+    print(f"{name}: the link is withdrawn" if changed else f"{name}: the link was withdrawn before")
+
+
+@app.command()
+def restore(folder: DIR, name: NAME) -> None:
+    """Make a withdrawn link work again."""
+    with _store(folder) as store:
+        changed = store.restore(name)
+        if changed:
+            store.log_event(account(), "restored", name)
+    print(f"{name}: the link works again" if changed else f"{name}: the link was not withdrawn")
+
+
+@app.command()
+def close(folder: DIR) -> None:
+    """Close the study: nobody can answer any more, and who has finished keeps the last page."""
+    with _store(folder) as store:
+        since = store.close_study(account())
+    print(f"The study is closed since {since:%Y-%m-%d %H:%M} UTC. Open it again: study reopen {folder}")
+
+
+@app.command()
+def reopen(folder: DIR) -> None:
+    """Open a closed study again, as long as its key was not opened."""
+    with _store(folder) as store:
+        changed = store.reopen_study(account())
+    print("The study is open again" if changed else "The study was not closed")
+
+
+@app.command()
+def backup(
+    folder: DIR,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new SQLite file.", show_default=False)],
+) -> None:
+    """Copy all answers into one file, also while the study is served; the sets and the key are not in it."""
+    with _store(folder) as store:
+        store.backup(file)
+    print(f"{file} holds all that was saved; to use it: STUDY_DATABASE_URL=sqlite:///{file.resolve()}")
 
 
 @app.command()
@@ -145,12 +199,13 @@ def status(folder: DIR) -> None:
 @app.command()
 def export(
     folder: DIR,
-    out: Annotated[Path, typer.Option(help="The CSV file to write.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The CSV or .parquet file to write.", show_default=False)],
+    pilot: Annotated[bool, typer.Option("--pilot", help="The answers of pilots, and no others.")] = False,
 ) -> None:
-    """Write the answers so far as CSV, without truth."""
+    """Write the answers so far as CSV or Parquet, without truth."""
     from study import reporting
 
-    count = reporting.export(StudyFolder(folder), out)
+    count = reporting.export(StudyFolder(folder), out, pilot=pilot)
     print(f"{count} answers are in {out}, without truth")
 
 
@@ -162,7 +217,9 @@ def report(
         typer.Option("--from", help="A CSV table of results instead of a study.", show_default=False),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the report.", show_default=False)] = None,
-    unfinished: Annotated[bool, typer.Option(help="Unblind although listeners have not finished.")] = False,
+    unfinished: Annotated[
+        bool, typer.Option(help="Unblind although listeners have not finished; this closes the study.")
+    ] = False,
     who: Annotated[str, typer.Option(help="Who unblinds, for the log.", show_default=False)] = "",
     reason: Annotated[str, typer.Option(help="Why, for the log.")] = "study report",
 ) -> None:
@@ -227,6 +284,17 @@ def _build(folder: StudyFolder) -> None:
         print(f"The blinded sets are up to date{made}")
         return
     audit_command.show(built.audit, console)
+
+
+@contextlib.contextmanager
+def _store(folder: Path) -> Iterator[Store]:
+    from study.room.store import Store
+
+    store = Store.for_folder(StudyFolder(folder).require())
+    try:
+        yield store
+    finally:
+        store.close()
 
 
 def _address(host: str, port: int) -> str:

@@ -1,12 +1,11 @@
 """From answers and the sealed key to the frame for the analysis: the one place where truth meets answers.
 
-Opening the key is an act of its own: it is refused while listeners are still answering, needs the very key
-that was sealed at build, and is logged with who and why before anything is read.
+Opening the key is an act of its own: it is refused while listeners may still answer, needs the very key that
+was sealed at build, and is logged with who and why before anything is read. Pilots count nowhere in it.
 """
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,12 @@ from typing import Any
 import pandas as pd
 
 from caw import atomic
-from study import design
+from study import design, spreadsheet
+from study.account import account
 from study.design import Design
 from study.folder import PRACTICE, StudyFolder
 from study.preparation import blinding, measuring
 from study.preparation.material import ORIGINAL
-from study.spreadsheet import without_formula
 
 _TRUTH = ("name", "truth", "backend", "mode", "epochs", "source")
 
@@ -38,7 +37,8 @@ def report(
 ) -> Path:
     """Unblind the study, write its report, and return the path of its index.html.
 
-    unfinished: report although listeners have not finished; who: of the researcher, for the log.
+    unfinished: report although listeners have not finished, and close the study, so that nobody answers after
+    the key was opened; who: of the researcher, for the log.
     Raises: ReportingError, BlindingError, StoreError, DesignError, FolderError.
     """
     from analysis.report import ReportFacts, write
@@ -51,11 +51,10 @@ def report(
         if sealed is None:
             raise ReportingError(f"{folder.path}: nothing is built yet; run `study build {folder.path}`")
         open_ends = _unfinished(store)
-        if open_ends and not unfinished:
+        if open_ends and not unfinished and store.closed_at() is None:
             told = f"{len(open_ends)} listeners have not finished ({', '.join(open_ends[:5])})"
             raise ReportingError(f"{folder.path}: {told}; wait, or unblind anyway with --unfinished")
-        answers = store.answers()
-        if not answers:
+        if not store.answers():
             raise ReportingError(
                 f"{folder.path}: there are no answers yet; invite listeners and wait for them"
             )
@@ -66,7 +65,10 @@ def report(
             for stimulus_id in ids:
                 folder.stimulus(name, stimulus_id)  # missing files are named before the log says opened
         blinding.require_sealed(folder, sealed.key_sha256)  # before the log says that it was opened
-        store.log_unblinding(who or _user(), reason, sealed.key_sha256)
+        if open_ends:
+            store.close_study(who or account())
+        answers = store.answers()  # the last of them: whoever has not finished cannot go on
+        store.log_unblinding(who or account(), reason, sealed.key_sha256)
         key = [row for row in blinding.read_key(folder, sealed.key_sha256) if row["set"] != PRACTICE]
         frame = joined(answers, key, remarks(folder, settings))
         facts = ReportFacts(
@@ -132,32 +134,30 @@ def provenance(folder: StudyFolder, key: Sequence[Mapping[str, str]]) -> list[di
     return sorted(rows, key=lambda row: (row["set"], row["backend"] == ORIGINAL, row["name"]))
 
 
-def export(folder: StudyFolder, out: Path) -> int:
-    """Write all answers so far as CSV, without truth. Returns how many there are.
+def export(folder: StudyFolder, out: Path, *, pilot: bool = False) -> int:
+    """Write all answers so far, without truth: as Parquet where `out` ends in .parquet, else as CSV.
 
-    Text that a spreadsheet would run as a formula gets an apostrophe in front.
+    In CSV, text that a spreadsheet would run as a formula gets an apostrophe in front. pilot: the answers of
+    pilots, and no others. Returns how many there are.
     """
     from study.room.store import Store
 
     store = Store.for_folder(folder.require())
     try:
-        answers = store.answers()
+        answers = store.answers(pilot=pilot)
     finally:
         store.close()
     if not answers:
-        raise ReportingError(f"{folder.path}: there are no answers yet; nothing was written")
-    rows = [{name: without_formula(value) for name, value in row.items()} for row in answers]
-    atomic.write_csv(out, list(answers[0]), rows)
-    return len(rows)
+        whose = " of pilots" if pilot else ""
+        raise ReportingError(f"{folder.path}: there are no answers{whose} yet; nothing was written")
+    if out.suffix.lower() == ".parquet":
+        atomic.write(out, spreadsheet.as_parquet(answers))
+    else:
+        atomic.write(out, spreadsheet.as_csv(list(answers[0]), answers))
+    return len(answers)
 
 
 def _unfinished(store: Any) -> list[str]:
     """Who is invited and has not ended: whoever may still answer must not do so after the unblinding."""
-    return [one.name for one in store.listeners() if one.finished_at is None]
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
+    people = store.listeners(pilot=False)
+    return [one.name for one in people if one.finished_at is None and one.revoked_at is None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
@@ -11,6 +12,9 @@ from caw import atomic
 from study import design
 from study.folder import StudyFolder
 from study.room.wording import ago
+
+if TYPE_CHECKING:
+    from study.room.store import Progress
 
 
 def lines(folder: StudyFolder) -> Iterator[str | Table]:
@@ -22,7 +26,7 @@ def lines(folder: StudyFolder) -> Iterator[str | Table]:
     yield f"pool: {len(atomic.read_csv(folder.pool_table))} clips"
     store = Store.for_folder(folder)
     try:
-        build, people = store.build(), store.listeners()
+        build, people, closed = store.build(), store.listeners(), store.closed_at()
     finally:
         store.close()
     if build is None:
@@ -32,13 +36,23 @@ def lines(folder: StudyFolder) -> Iterator[str | Table]:
     yield f"sets: {sizes}, practice {len(build.practice)}; sealed {build.registered_at:%Y-%m-%d %H:%M} UTC"
     if build.design_digest != settings.digest():
         yield f"study.toml has changed since; run `study build {folder.path}`"
+    if closed is not None:
+        mend = f"`study reopen {folder.path}` opens it"
+        yield f"closed on {closed:%Y-%m-%d %H:%M} UTC: nobody can answer; {mend}"
     if not people:
         yield f"listeners: none; invite with `study invite {folder.path} NAME...`"
         return
-    table = Table(title="listeners", title_justify="left")
+    for title, pilot in (("listeners", False), ("pilots, who count nowhere", True)):
+        if chosen := [one for one in people if one.pilot is pilot]:
+            yield _table(title, chosen)
+
+
+def _table(title: str, people: list[Progress]) -> Table:
+    table = Table(title=title, title_justify="left")
     for column in ("listener", "stage", "answered", "last seen"):
         table.add_column(column)
     now = datetime.now(UTC)
     for one in people:
-        table.add_row(one.name, one.stage, f"{one.answered} of {one.total}", ago(one.last_seen, now))
-    yield table
+        stage = "withdrawn" if one.revoked_at is not None else one.stage
+        table.add_row(one.name, stage, f"{one.answered} of {one.total}", ago(one.last_seen, now))
+    return table

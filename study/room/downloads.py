@@ -7,7 +7,6 @@ them but the report, and that one is closed until the key of this very build was
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +20,7 @@ from study.room import login
 from study.room.links import personal_link
 from study.room.served import Served, served
 from study.room.sessions import Session
-from study.spreadsheet import as_csv
+from study.spreadsheet import as_csv, as_parquet
 
 EXPORTED = "exported"
 REPORT = "/researcher/report"
@@ -97,7 +96,7 @@ def _table(request: Request) -> Response:
     if kind == "csv":
         content, media = as_csv(list(rows[0]), rows).encode(), "text/csv; charset=utf-8"
     else:
-        content, media = _parquet(rows), _PARQUET
+        content, media = as_parquet(rows), _PARQUET
     study.store.log_event(here.who, EXPORTED, f"{name}.{kind}, {len(rows)} rows")
     return _attachment(content, media, f"{study.folder.path.name}-{name}.{kind}")
 
@@ -114,14 +113,6 @@ def _report(request: Request) -> Response:
         headers["content-security-policy"] = _REPORT_POLICY
         return FileResponse(file, headers=headers)
     return FileResponse(file, headers=headers, filename=_plain(file.name))
-
-
-def _parquet(rows: Rows) -> bytes:
-    import pandas as pd
-
-    content = io.BytesIO()
-    pd.DataFrame(rows).convert_dtypes().to_parquet(content, index=False)
-    return content.getvalue()
 
 
 def _attachment(content: bytes, media: str, name: str) -> Response:

@@ -5,7 +5,7 @@ import pytest
 
 import analysis.report
 from analysis import responses
-from study import reporting
+from study import reporting, spreadsheet
 from study.preparation import blinding
 from study.preparation.blinding import BlindingError
 from study.preparation.build import build
@@ -144,9 +144,9 @@ def test_an_export_of_nothing_writes_nothing(study, tmp_path):
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
 def test_text_that_starts_like_a_formula_is_made_harmless(start):
-    assert reporting.without_formula(f"{start}1+1") == f"'{start}1+1"
+    assert spreadsheet.without_formula(f"{start}1+1") == f"'{start}1+1"
 
 
 @pytest.mark.parametrize("value", ["fine = so", "", None, -3, 2.5])
 def test_everything_else_stays_as_it_is(value):
-    assert reporting.without_formula(value) == value
+    assert spreadsheet.without_formula(value) == value
