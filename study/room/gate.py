@@ -6,10 +6,13 @@ Plain ASGI around everything that is served, Streamlit's own routes and its sock
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 from html import escape
 from importlib.resources import files
+from pathlib import Path
 from urllib.parse import parse_qs
 
+import streamlit
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, HTTPConnection
@@ -18,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
 from study.room import address, login, oidc, routes, take_home, wording
-from study.room.refusals import Refusals, Sockets
+from study.room.refusals import Refusals, Sockets, shorten_streamlits_log
 from study.room.served import Served, served
 
 COOKIE_SECONDS = 180 * 24 * 3600
@@ -34,7 +37,7 @@ _OPEN = (
     "/manifest.json",
     "/favicon.png",
 )
-_OPEN_FOLDERS = ("/static/", f"{routes.CLIP}/", f"{routes.HEARD}/")
+_OPEN_FOLDERS = (f"{routes.CLIP}/", f"{routes.HEARD}/")
 _LOGIN = (login.LOGIN, login.LOGOUT)
 _OIDC = (oidc.LOGIN, oidc.CALLBACK)
 _HEADERS = {
@@ -73,6 +76,7 @@ class Gate:
         self.script = script.encode()
         self.blank = b"/" + b"-" * (len(self.script) - 1)  # as long, so the message around it stays valid
         self.refusals, self.sockets = Refusals(), Sockets(MOST_SOCKETS)
+        shorten_streamlits_log()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -94,7 +98,7 @@ class Gate:
             pass  # they see to their own guards
         elif path in _OIDC:
             answer = None if served().design.researcher.oidc_emails else Response(status_code=404)
-        elif path not in _OPEN and not path.startswith(_OPEN_FOLDERS):
+        elif path not in _OPEN and not path.startswith(_OPEN_FOLDERS) and path not in _browser_files():
             answer = Response(status_code=404)
 
         async def guarded(message: Message) -> None:
@@ -126,12 +130,12 @@ class Gate:
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = HTTPConnection(scope)
         admitted = scope["path"] == SOCKET and _meant_for_us(connection) and _from_here(connection)
-        if not admitted or not await run_in_threadpool(_known, served(), connection):
+        visitor = await run_in_threadpool(_visitor, served(), connection) if admitted else None
+        if visitor is None:
             self._refuse(connection, "socket at")
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": "not admitted"})
             return
-        visitor = connection.headers["cookie"]
         if not self.sockets.enter(visitor):
             self._refuse(connection, f"more than {MOST_SOCKETS} sockets of one visitor at")
             await receive()
@@ -144,10 +148,26 @@ class Gate:
                 message = {**message, "bytes": data.replace(self.script, self.blank)}
             await send(message)
 
+        async def binary() -> Message:
+            message = await receive()
+            if message.get("text") is None:
+                return message
+            self._refuse(connection, "a text frame at")  # Streamlit speaks in bytes, and falls over text
+            await send({"type": "websocket.close", "code": 1003, "reason": "bytes only"})
+            return {"type": "websocket.disconnect", "code": 1003}
+
         try:
-            await self.app(scope, receive, nameless)
+            await self.app(scope, binary, nameless)
         finally:
             self.sockets.leave(visitor)
+
+
+@lru_cache(maxsize=1)
+def _browser_files() -> frozenset[str]:
+    """The addresses of Streamlit's own scripts, styles and fonts; for any other it would send its page."""
+    folder = Path(streamlit.__file__).with_name("static")
+    found = folder.joinpath("static").rglob("*")
+    return frozenset("/" + file.relative_to(folder).as_posix() for file in found if file.is_file())
 
 
 def _in_time(receive: Receive) -> Receive:
@@ -200,8 +220,12 @@ def _from_here(connection: HTTPConnection) -> bool:
     return "origin" not in connection.headers or address.same_origin(connection.headers, served().public)
 
 
-def _known(study: Served, connection: HTTPConnection) -> bool:
-    return _is_listener(study, connection) or login.session(study, connection) is not None
+def _visitor(study: Served, connection: HTTPConnection) -> str | None:
+    """Who opens a socket: a listener's secret, a researcher's session, or None for a stranger."""
+    if _is_listener(study, connection):
+        return connection.cookies[study.listener_cookie]
+    session = login.session(study, connection)
+    return None if session is None else session.id
 
 
 def _is_listener(study: Served, connection: HTTPConnection) -> bool:

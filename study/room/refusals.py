@@ -6,6 +6,7 @@ body; and nothing that whoever asked could use to write lines of their own.
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 import time
@@ -61,6 +62,20 @@ class Sockets:
         self._open[visitor] -= 1
         if self._open[visitor] <= 0:
             del self._open[visitor]
+
+
+def shorten_streamlits_log() -> None:
+    """A frame that is no message is told by Streamlit with a traceback; anybody could fill the disk so."""
+    _SOCKETS.addFilter(_without_traceback)
+
+
+_SOCKETS = logging.getLogger("streamlit.web.server.starlette.starlette_websocket")
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    if str(record.msg).startswith("Error deserializing back message"):
+        record.exc_info, record.msg = None, "refused: a frame that is no message"
+    return True
 
 
 def _to_stderr(line: str) -> None:

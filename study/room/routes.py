@@ -74,14 +74,14 @@ async def heard(request: Request) -> Response:
         return Response(status_code=400)
     if kind not in _REPORT_KINDS:
         return Response(status_code=400)
-    await run_in_threadpool(
+    recorded = await run_in_threadpool(
         served().store.log_play,
         found,
         kind,
         seconds_heard=listening.seconds_heard,
         position_seconds=position,
     )
-    return Response(status_code=204)
+    return Response(status_code=204 if recorded else 429)
 
 
 async def _asked_for(request: Request) -> Clip | None:

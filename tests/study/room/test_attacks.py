@@ -1,0 +1,443 @@
+"""Attacks on a running server: each is refused, leaves a line in its log, and it goes on serving."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import json
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from tiny_study import make_tiny_study
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect as connect_now
+
+from study.folder import StudyFolder
+from study.room.gate import BODY_SECONDS, MOST_SOCKETS
+from study.room.play_log import MOST
+from study.room.store import Store
+from tests.benchmarks.served_study import Server
+from tests.benchmarks.socket_listener import Notes, SocketListener
+
+
+class Target:
+    """A study under attack: its server, its listeners, and what its log has said since the last look."""
+
+    def __init__(self, folder: StudyFolder, server: Server, store: Store) -> None:
+        self.folder, self.server, self.store = folder, server, store
+        self.tokens = {name: store.invite(name) for name in ("Ann", "Bo")}
+        self.cookies = {name: self.enter(token) for name, token in self.tokens.items()}
+        self.read = 0
+
+    def enter(self, token: str) -> str:
+        status, headers, _ = self.ask("GET", f"/?p={token}")
+        assert status == 303
+        return headers["set-cookie"].split(";")[0]
+
+    def ask(
+        self, method: str, path: str, *, body: bytes | None = None, **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
+        """One request with the path exactly as given. Returns status, headers and body."""
+        line = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
+        try:
+            line.putrequest(method, path, skip_host="Host" in headers, skip_accept_encoding=True)
+            for name, value in headers.items():
+                line.putheader(name, value)
+            if body is not None:
+                line.putheader("Content-Length", str(len(body)))
+            line.endheaders(body)
+            answer = line.getresponse()
+            told = {name.lower(): value for name, value in answer.getheaders()}
+            return answer.status, told, answer.read()
+        finally:
+            line.close()
+
+    def play_key(self, name: str) -> str:
+        person = self.store.find(self.tokens[name])
+        return self.store.show(person.id, 0).play_key
+
+    def log(self, until: str = "") -> str:
+        """What the log says since the last look; waits a moment for `until` to stand there."""
+        deadline = time.monotonic() + 5
+        while until not in (text := self.server.log.read_text())[self.read :] and time.monotonic() < deadline:
+            time.sleep(0.05)
+        fresh, self.read = text[self.read :], len(text)
+        return fresh
+
+    def socket(self, cookie: str, *, session: str = "", **settings):
+        known = ["streamlit", "none"] + ([session] if session else [])
+        return connect_now(
+            f"ws://127.0.0.1:{self.server.port}/_stcore/stream",
+            subprotocols=known,
+            additional_headers={"Cookie": cookie, "Origin": self.server.base},
+            max_size=None,
+            **settings,
+        )
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    folder = make_tiny_study(tmp_path_factory.mktemp("attacked") / "study")
+    store = Store.for_folder(folder)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with Server(folder.path, port) as server:
+        yield Target(folder, server, store)
+    store.close()
+
+
+@pytest.fixture
+def target(running: Target) -> Iterator[Target]:
+    """The server to attack; after each attack it must serve a listener, without a traceback in its log."""
+    time.sleep(0.05)
+    running.log()
+    start = running.read
+    yield running
+    assert running.ask("GET", "/", Cookie=running.cookies["Bo"])[0] == 200
+    assert page_of(running, running.cookies["Bo"])
+    assert "Traceback" not in running.server.log.read_text()[start:]
+
+
+def page_of(target: Target, cookie: str, **settings) -> bytes:
+    """All that the server sends over the socket for one run of the page."""
+    with target.socket(cookie, **settings) as line:
+        return told_by(line)
+
+
+def told_by(line, message: BackMsg | None = None) -> bytes:
+    if message is None:
+        message = BackMsg()
+        message.rerun_script.query_string = ""
+    line.send(message.SerializeToString())
+    told = b""
+    with contextlib.suppress(TimeoutError):
+        while True:
+            told += line.recv(timeout=3 if not told else 0.7)
+    return told
+
+
+# clips and reports of somebody else
+
+
+def test_somebody_elses_clip_is_not_there(target):
+    key = target.play_key("Ann")
+    for cookie in (target.cookies["Bo"], "", "listener_00000000=" + target.tokens["Ann"]):
+        status, _, body = target.ask("GET", f"/clip/{key}", Cookie=cookie)
+        assert (status, body) == (404, b"")
+    assert target.log().count(f"refused: 404 GET '/clip/{key}' from 127.0.0.1") == 3
+    assert target.ask("GET", f"/clip/{key}", Cookie=target.cookies["Ann"])[0] == 200
+    assert target.log() == ""
+
+
+def test_reports_for_somebody_elses_clip_are_refused(target):
+    key = target.play_key("Ann")
+    body = json.dumps({"why": "unlocked", "heard": 1.2, "unlocked": True}).encode()
+    assert target.ask("POST", f"/heard/{key}", body=body, Cookie=target.cookies["Bo"])[0] == 404
+    assert target.ask("POST", "/heard/" + "a" * 26, body=body, Cookie=target.cookies["Ann"])[0] == 404
+    assert target.ask("PUT", f"/heard/{key}", body=body, Cookie=target.cookies["Ann"])[0] == 405
+    log = target.log()
+    assert log.count("refused: 404 POST") == 2
+    assert log.count("refused: 405 PUT") == 1
+
+
+def test_replayed_reports_open_nothing_and_come_to_an_end(target):
+    """A report is no answer: replayed a thousand times it opens no gate, and after so many is refused."""
+    token = target.store.invite("Replaying")
+    person = target.store.find(token)
+    key = target.store.show(person.id, 0).play_key
+    cookie = target.enter(token)
+    body = json.dumps({"why": "unlocked", "plays": 9, "heard": 1.2, "unlocked": True}).encode()
+    line = http.client.HTTPConnection("127.0.0.1", target.server.port, timeout=20)
+    statuses = []
+    for _ in range(MOST + 20):
+        line.request("POST", f"/heard/{key}", body=body, headers={"Cookie": cookie})
+        answer = line.getresponse()
+        answer.read()
+        statuses.append(answer.status)
+    line.close()
+    assert statuses == [204] * MOST + [429] * 20
+    draft = target.store.show(person.id, 0)
+    assert not draft.listening.unlocked
+    assert draft.revision == 0
+    assert target.log().count("refused: 429 POST") == 20
+
+
+# addresses
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/clip/../../private/key.csv",
+        "/clip/..%2f..%2fprivate%2fkey.csv",
+        "/clip/%2e%2e/%2e%2e/private/key.csv",
+        "/clip/%252e%252e%252fprivate%252fkey.csv",
+        "/clip/..\\..\\private\\key.csv",
+        "/static/../../../../../../etc/passwd",
+        "/static/%2e%2e/%2e%2e/%2e%2e/%2e%2e/etc/passwd",
+        "/static/..%5c..%5c..%5cetc%5cpasswd",
+        "/static//etc/passwd",
+        "//etc/passwd",
+        "/heard/../private/key.csv",
+        "/%00",
+        "/clip/%00%0d%0aset-cookie:%20x=1",
+        "/study.toml",
+        "/responses.sqlite",
+        "/private/researcher.token",
+        "/sets/UMG/",
+        "/_stcore/upload_file/a/b",
+        "/_stcore/metrics",
+        "/component/x/../../../etc/passwd",
+        "/media/../private/key.csv",
+        "/kept.zip",
+    ],
+)
+def test_no_path_leads_out(target, path):
+    status, headers, body = target.ask("GET", path, Cookie=target.cookies["Ann"])
+    assert status in (400, 403, 404)
+    assert b"root:" not in body
+    assert b"truth" not in body
+    assert "set-cookie" not in headers
+    assert f"refused: {status} GET" in target.log()
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "evil.example:80", "[::2]", ""])
+def test_another_host_is_not_ours(target, host):
+    status, _, body = target.ask("GET", "/", Host=host, Cookie=target.cookies["Ann"])
+    assert status == 400
+    assert b"stcore" not in body
+    assert "refused: 400 GET '/'" in target.log()
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1.evil.example"])
+def test_a_socket_from_another_site_is_refused(target, origin):
+    headers = {"Cookie": target.cookies["Ann"]}
+    with pytest.raises(InvalidStatus, match="403"):
+        connect_now(
+            f"ws://127.0.0.1:{target.server.port}/_stcore/stream", additional_headers=headers, origin=origin
+        )
+    assert "refused: socket at '/_stcore/stream'" in target.log()
+
+
+# cookies and sessions
+
+
+@pytest.mark.parametrize(
+    "tamper",
+    [
+        lambda name, token: f"{name}={token[:-1]}",
+        lambda name, token: f"{name}={token.upper()}",
+        lambda name, token: f"{name}={token}%00",
+        lambda name, token: f"{name}=' OR 1=1 --",
+        lambda name, token: f"{name}=" + "x" * 7_000,
+        lambda name, token: f"{name}=\u00fc\u00ff",
+        lambda name, token: f"{name}=; {name}x={token}",
+        lambda name, token: f"listener_={token}",
+        lambda name, token: f"{name.replace('listener', 'researcher')}={token}",
+    ],
+)
+def test_a_tampered_cookie_opens_nothing(target, tamper):
+    name, token = target.cookies["Ann"].split("=")
+    cookie = tamper(name, token)
+    for path in ("/", "/researcher"):
+        assert target.ask("GET", path, Cookie=cookie)[0] == 403
+    assert target.ask("GET", f"/clip/{target.play_key('Ann')}", Cookie=cookie)[0] == 404
+    with pytest.raises(InvalidStatus), target.socket(cookie.encode().decode("latin-1")):
+        pass
+    assert target.log().count("refused: ") == 4
+
+
+def test_somebody_elses_session_shows_ones_own_page(target):
+    """Taking over the id of a socket session gives neither the other's page nor the right to answer."""
+    ann, bo = (target.store.find(target.tokens[name]) for name in ("Ann", "Bo"))
+    with target.socket(target.cookies["Ann"]) as line:
+        first = told_by(line)
+        session = _session_of(first)
+    told = page_of(target, target.cookies["Bo"], session=session)
+    assert target.play_key("Ann").encode() not in told
+    assert target.store.find(target.tokens["Ann"]).step == ann.step
+    assert target.store.find(target.tokens["Bo"]).step == bo.step
+
+
+def _session_of(told: bytes) -> str:
+    import re
+
+    return re.search(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", told).group().decode()
+
+
+# the researcher's pages
+
+
+def test_the_researchers_pages_stay_closed_to_listeners(target):
+    for cookie in ("", target.cookies["Ann"], "researcher_00000000=x.y"):
+        for path in (
+            "/researcher",
+            "/researcher/data",
+            "/researcher/",
+            "/researcher?key=",
+            "/researcher?key=x",
+        ):
+            status, headers, body = target.ask("GET", path, Cookie=cookie)
+            assert status in (403, 404)
+            assert "set-cookie" not in headers
+            assert b"Bo" not in body
+    assert "refused: 403 GET '/researcher'" in target.log()
+
+
+def test_no_message_turns_a_listener_into_the_researcher(target):
+    """A browser says itself which page it shows, so a forged message may name the researcher's."""
+    with target.socket(target.cookies["Ann"]) as line:
+        told_by(line)
+        for name in ("researcher", "/researcher", "overview", "data", "listeners"):
+            message = BackMsg()
+            message.rerun_script.page_name = name
+            message.rerun_script.query_string = "p=" + target.tokens["Bo"]
+            told = told_by(line, message)
+            assert target.tokens["Bo"].encode() not in told
+            assert b"Personal links" not in told
+
+
+# what comes over the socket
+
+
+@pytest.mark.parametrize("kind", ["load_git_info", "clear_cache", "stop_script", "debug_shutdown_runtime"])
+def test_streamlits_other_messages_do_no_harm(target, kind):
+    with target.socket(target.cookies["Ann"]) as line:
+        told_by(line)
+        message = BackMsg()
+        setattr(message, kind, True)
+        told = told_by(line, message)
+    for secret in (str(target.folder.path), "pages.py", "eureka"):
+        assert secret.encode() not in told
+    assert target.server.process.poll() is None
+
+
+def test_forged_answers_are_not_taken(target):
+    """Values that no page offers, a gate that never opened, texts without end: the answer stays clean."""
+    token = target.store.invite("Forging")
+    person = target.store.find(token)
+    notes = Notes()
+    forger = SocketListener(target.server.base, token, notes, think=0.01, seed=1)
+
+    async def forge() -> None:
+        import httpx
+
+        async with httpx.AsyncClient(base_url=target.server.base) as forger.http:
+            await forger.enter()
+            async with await forger.dial() as line:
+                await forger.send(line)
+                while "player" not in [kind for kind, _ in forger.shown.components.values()] or (
+                    forger.shown.component("player") == "tone"
+                ):
+                    await forger.act(line)
+                player = forger.shown.component("player")
+                huge = {"clip": forger.shown.components[player][1]["clip"], "spans": [[0, 1e300]] * 5000}
+                forger.states[player] = ("json_value", {"status": huge | {"heard": -5, "plays": "many"}})
+                slot = player.rpartition("-")[2]
+                for key, options in ((f"verdict-{slot}", ["Neither"]), (f"musicality-{slot}", ["99"])):
+                    forger.states[key] = ("string_array_value", options)
+                    await forger.send(line)
+                forger.states[f"comment-{slot}"] = ("json_value", {"text": "x" * 200_000})
+                await forger.send(line)
+                forger.states[f"next-{slot}"] = ("json_value", {"press": "p" * 100_000})
+                await forger.send(line)
+
+    asyncio.run(asyncio.wait_for(forge(), 60))
+    draft = target.store.show(person.id, 0)
+    assert draft.fields["verdict"] is None
+    assert draft.fields["musicality"] is None
+    assert not draft.final
+    assert not draft.listening.unlocked
+    assert len(draft.fields["comment"] or "") <= 4000
+
+
+@pytest.mark.parametrize(
+    "data", [b"\xff" * 100, "a word", b"\x00" * 6_000_000], ids=["no message", "text", "6 MB"]
+)
+def test_odd_frames_end_the_socket_and_nothing_else(target, data):
+    with target.socket(target.cookies["Ann"]) as line:
+        assert _ended_by(line, data)
+
+
+def _ended_by(line, data: bytes | str) -> bool:
+    """Whether the server ends the socket when it is sent this."""
+    try:
+        line.send(data)
+        while True:
+            line.recv(timeout=5)
+    except ConnectionClosed:
+        return True
+    except TimeoutError:
+        return False
+
+
+def test_two_hundred_sockets_at_once(target):
+    """Strangers get none; a listener gets a handful; and another listener goes on as if nothing were."""
+
+    async def knock(cookie: str) -> object:
+        return await connect(
+            f"ws://127.0.0.1:{target.server.port}/_stcore/stream",
+            subprotocols=["streamlit"],
+            additional_headers={"Cookie": cookie, "Origin": target.server.base},
+            open_timeout=60,
+        )
+
+    async def knock_often(cookie: str) -> tuple[int, float]:
+        tries = await asyncio.gather(*[knock(cookie) for _ in range(200)], return_exceptions=True)
+        inside = [one for one in tries if not isinstance(one, BaseException)]
+        began = time.perf_counter()
+        page = await asyncio.to_thread(page_of, target, target.cookies["Bo"])
+        seconds = time.perf_counter() - began
+        assert page
+        assert all(isinstance(one, InvalidStatus) for one in tries if isinstance(one, BaseException))
+        for one in inside:
+            await one.close()
+        return len(inside), seconds
+
+    inside, _ = asyncio.run(knock_often("listener_00000000=nobody"))
+    assert inside == 0
+    inside, seconds = asyncio.run(knock_often(target.cookies["Ann"]))
+    assert inside == MOST_SOCKETS
+    assert seconds < 15
+    time.sleep(0.5)
+    assert page_of(target, target.cookies["Ann"]), "closed sockets count no more"
+    assert "refused: " in target.log()
+
+
+# bodies
+
+
+def test_oversized_posts_are_cut_off(target):
+    key = target.play_key("Ann")
+    status = None
+    with contextlib.suppress(ConnectionError):  # it may hang up while we still send
+        status, _, _ = target.ask(
+            "POST", f"/heard/{key}", body=b"x" * 20_000_000, Cookie=target.cookies["Ann"]
+        )
+    assert status in (413, None)
+    assert "refused: 413 POST" in target.log("413")
+    assert target.ask("POST", "/", body=b"x" * 1000, Cookie=target.cookies["Ann"])[0] == 405
+    assert target.ask("POST", "/_stcore/upload_file/a/b", body=b"x", Cookie=target.cookies["Ann"])[0] == 404
+
+
+def test_slow_posts_hold_nobody_up_and_are_dropped(target):
+    key, lines = target.play_key("Ann"), []
+    head = f"POST /heard/{key} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {target.cookies['Ann']}\r\n"
+    for _ in range(60):
+        line = socket.create_connection(("127.0.0.1", target.server.port), timeout=20)
+        line.sendall((head + "Content-Length: 8000\r\n\r\n{").encode())
+        lines.append(line)
+    began = time.perf_counter()
+    assert target.ask("GET", "/", Cookie=target.cookies["Bo"])[0] == 200
+    assert time.perf_counter() - began < 3
+    assert lines[-1].recv(100).startswith(b"HTTP/1.1 408")
+    assert time.perf_counter() - began < BODY_SECONDS + 5
+    for line in lines:
+        line.close()
+    assert "refused: 408 POST" in target.log("408")
