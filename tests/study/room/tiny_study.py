@@ -21,6 +21,7 @@ TOML = """\
 title = "{title}"
 seed = 7
 contact = "Ask Ida, room 4."
+language = "{language}"
 
 [set.UMG]
 fakes = {fakes}
@@ -50,6 +51,7 @@ def make_tiny_study(
     practice: int = 1,
     seconds: float = 1.2,
     listening: str = "",
+    language: str = "en",
 ) -> StudyFolder:
     """Writes the folder by hand, as `study build` would leave it, and registers the build."""
     study = StudyFolder(folder)
@@ -62,6 +64,7 @@ def make_tiny_study(
             practice=practice,
             seconds=seconds,
             listening=listening,
+            language=language,
         )
     )
     dice = random.Random(3)
@@ -100,6 +103,7 @@ def make_tiny_study(
         key_sha256=hashlib.sha256(study.key.read_bytes()).hexdigest(),
         design_digest=designs.load(folder).digest(),
         file_format="wav",
+        passes=designs.load(folder).listening.passes,
     )
     store.close()
     return study
