@@ -28,8 +28,6 @@ ENGLISH_WORDS = (
 GERMAN_WORDS = (
     "als auf bei bitte das dem den der die ein eine es für ist mit nach nicht oder sie sind und von zu"
 )
-    "als auf bei bitte das dem den der die ein eine es für ist mit nach nicht oder sie sind und von zu"
-)
 ANSWER = {
     "verdict": "real",
     "confidence": 4,
