@@ -60,9 +60,10 @@ def _invite(study: Served, here: Session, wanted: list[str], pilot: bool) -> Non
     known = {one.name for one in study.store.listeners()}
     fresh = [name for name in wanted if name not in known]
     try:
-        for name in fresh:
+        for name in wanted:
             study.store.invite(name, pilot=pilot)
-            study.store.log_event(here.who, "invited", name + (" (pilot)" if pilot else ""))
+            if name in fresh:
+                study.store.log_event(here.who, "invited", name + (" (pilot)" if pilot else ""))
     except StoreError as error:
         st.error(str(error))
         return

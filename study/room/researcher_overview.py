@@ -31,7 +31,7 @@ _STEPS = (  # width of a bar, how its moment is told
     (dt.timedelta(hours=6), "%d %b %H:%M"),
     (dt.timedelta(days=1), "%d %b"),
     (dt.timedelta(days=7), "%d %b"),
-    (dt.timedelta(days=30), "%b %Y"),
+    (dt.timedelta(days=30), "%d %b %Y"),
 )
 
 

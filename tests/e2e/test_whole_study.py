@@ -153,7 +153,7 @@ def test_on_a_phone(study, chromium, port):
         # The researcher sees it live.
         context.clear_cookies()
         desk = Visit(context.new_page()).open(researcher_link(server.base, researcher_key(study)))
-        assert desk.title == "Riffs in doubt"
+        assert desk.title == "Overview"
         assert "key=" not in desk.page.url
         desk.page.get_by_test_id("stMetricValue").nth(3).wait_for()
         assert desk.page.get_by_test_id("stMetricValue").all_inner_texts() == ["1", "1", "0", "0"]

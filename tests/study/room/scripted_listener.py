@@ -27,8 +27,8 @@ def ready(store: Store, name: str = "Ann", **build) -> int:
     return person.id
 
 
-def answer_all(store: Store, name: str, stop: int = 100) -> None:
-    token = store.invite(name)
+def answer_all(store: Store, name: str, stop: int = 100, *, pilot: bool = False) -> None:
+    token = store.invite(name, pilot=pilot)
     for count in range(stop):
         person = store.find(token)
         if person.step.page is Page.PAUSE:

@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 from streamlit.testing.v1 import AppTest
 from tiny_study import TITLE, make_tiny_study
 
-from study.room import listener, researcher, wording
+from study.room import listener, wording
 from study.room.protocol import Page
 from study.room.server import PAGES
 
@@ -282,58 +282,7 @@ def test_the_debrief_waits_for_the_unblinding(tmp_path, serve, monkeypatch):
     assert not page.header, "a key that is not the sealed one tells nothing"
 
 
-# the researcher's page
-
-
-@pytest.fixture
-def desk(serving, monkeypatch):
-    """The researcher's browser at the progress page."""
-    monkeypatch.setattr(researcher, "admitted", lambda: True)
-    return AppTest.from_function(_researchers_page, default_timeout=20)
-
-
-def _researchers_page():
-    from study.room import researcher
-
-    researcher.page()
-
-
-def test_the_researcher_needs_the_cookie(serving):
-    page = AppTest.from_function(_researchers_page, default_timeout=20).run()
-    assert _title(page) == "For the researcher"
-    assert not page.dataframe
-
-
-def test_with_nobody_invited_the_page_says_what_to_do(desk, serving):
-    desk.run()
-    assert _title(desk) == TITLE
-    assert "study invite study NAME" in desk.code[0].value
-
-
-def test_progress_links_and_no_truth(desk, serving):
-    token = serving.store.invite("Ann")
-    serving.store.invite("Bo")
-    serving.store.claim(serving.store.find(token).id, "T")
-    desk.run()
-    table = desk.dataframe[0].value
-    assert table["listener"].tolist() == ["Ann", "Bo"]
-    assert table["where"].tolist() == ["welcome", "not opened yet"]
-    assert table["clips"].tolist() == ["0 of 4", "0 of 4"]
-    assert f"/?p={token}" in desk.code[0].value
-    told = table.to_string() + _said(desk) + desk.code[0].value
-    for secret in ("jukebox", "swampgroove", "3517", "UMG", "VAR"):
-        assert secret not in told
-
-
-def test_drop_outs_are_those_not_seen_for_a_day(serving):
-    token = serving.store.invite("Ann")
-    serving.store.invite("Bo")
-    serving.store.claim(serving.store.find(token).id, "T")
-    ann, bo = serving.store.listeners()
-    now = ann.last_seen
-    assert not researcher.dropped_out(ann, now + dt.timedelta(hours=23))
-    assert researcher.dropped_out(ann, now + dt.timedelta(hours=25))
-    assert not researcher.dropped_out(bo, now + dt.timedelta(days=9))
+# words
 
 
 @pytest.mark.parametrize(
