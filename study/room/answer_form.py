@@ -124,7 +124,7 @@ def _player(design: Design, draft: Draft, first: Draft) -> Listening | None:
         beacon=f"{routes.HEARD}/{draft.play_key}",
         following=f"{routes.CLIP}/{following}" if following else None,
         resume=first.listening,
-        focus=draft.slot > 0,
+        focus=True,
         texts=None if design.listening.play_to_end else {"closed": say("clip.free")},
         keys=[name for name in ("verdict", "musicality") if name in FIELDS_OF[draft.phase]],
     )

@@ -27,7 +27,7 @@ class Keys {
       [["↑", "↓"], words.volume],
       [["L"], words.loop],
     ];
-    if (this.asked.includes("musicality")) rows.push([["0", "…", "9", "X"], words.rating]);
+    if (this.asked.includes("musicality")) rows.push([["0–9", "X"], words.rating]);
     if (this.asked.includes("verdict")) rows.push([["R", "F"], words.real]);
     rows.push([["?"], words.help]);
     const list = this.dialog.querySelector("dl");
@@ -36,7 +36,7 @@ class Keys {
         const row = document.createElement("div");
         const term = document.createElement("dt");
         for (const cap of caps) {
-          const key = document.createElement(cap === "…" ? "span" : "kbd");
+          const key = document.createElement("kbd");
           key.textContent = cap;
           term.append(key);
         }

@@ -174,6 +174,29 @@ class Visit:
         self.page.get_by_text("Heard.").wait_for(timeout=20_000)
         return self.settle()
 
+    def reach(self, name: str) -> Visit:
+        """Walks on by Tab until the focus is on what is called so: by its text, label or description."""
+        for _ in range(60):
+            self.page.keyboard.press("Tab")
+            if self.focused() == name:
+                return self
+        raise AssertionError(f"{name} cannot be reached by Tab; the focus is on {self.focused()!r}")
+
+    def focused(self) -> str:
+        """What the focus is on, in the words that a listener would use; "" for the page itself."""
+        return self.page.evaluate(
+            "() => { let at = document.activeElement;"
+            "while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;"
+            "return (at?.ariaLabel || at?.labels?.[0]?.innerText || at?.innerText || '').trim(); }"
+        )
+
+    def keys(self, *keys: str) -> Visit:
+        """Presses keys, one after the other, and lets the page settle after each."""
+        for key in keys:
+            self.page.keyboard.press(key)
+            self.settle()
+        return self
+
     def is_open(self) -> bool:
         """Whether the questions are open."""
         return self.page.get_by_role("radio", name="Real", exact=True).is_enabled()

@@ -1,0 +1,215 @@
+"""Every page under axe-core, at phone and desktop size, in light and dark; and a study by keyboard alone."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from driving import READY, Server, Visit, browser
+from tiny_study import make_tiny_study
+
+from study.room.links import personal_link
+from study.room.store import Store
+
+pytestmark = pytest.mark.e2e
+
+SIZES = {"phone": {"width": 360, "height": 740}, "desktop": {"width": 1280, "height": 800}}
+GROUNDS = {"light": "rgb(251, 250, 247)", "dark": "rgb(22, 24, 27)"}
+EVERYTHING = "take_home = true\n[questions]\nconfidence = true"
+
+
+class Checked:
+    """Runs axe-core on a page as it stands and collects what it finds."""
+
+    def __init__(self, visit: Visit) -> None:
+        self.visit = visit
+        self.pages: list[str] = []
+        self.found: list[str] = []
+
+    def look(self, name: str) -> None:
+        page = self.visit.page
+        self.pages.append(name)
+        for size, viewport in SIZES.items():
+            for scheme, ground in GROUNDS.items():
+                page.set_viewport_size(viewport)
+                page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+                page.wait_for_function(
+                    "ground => [document.querySelector('.stApp') || document.body]"
+                    ".some(one => getComputedStyle(one).backgroundColor === ground)",
+                    arg=ground,
+                )
+                page.wait_for_timeout(150)
+                assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+                for one in Axe().run(page).response["violations"]:
+                    where = {" ".join(map(str, node["target"])) for node in one["nodes"]}
+                    self.found.append(f"{name}, {size}, {scheme}: {one['id']}: {one['help']}: {where}")
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_axe_finds_nothing_on_any_page(tmp_path, chromium, port, language):
+    study = make_tiny_study(tmp_path / "study", listening=EVERYTHING, language=language)
+    store = Store.for_folder(study)
+    ann = store.invite("Ann")
+    with Server(study.path, port) as server, browser(chromium) as context:
+        page = context.pages[0]
+        visit = Visit(page)
+        checked = Checked(visit)
+        page.goto(server.base)
+        checked.look("door")
+        visit.open(personal_link(server.base, ann))
+        assert page.evaluate("document.documentElement.lang") == language
+        assert page.title() == "Riffs in doubt"
+        checked.look("welcome")
+        page.get_by_role("checkbox").focus()
+        visit.keys("Space").page.locator("[class*=st-key-start] button").click()
+        visit.settle()
+        checked.look("sound check")
+        _play(visit)
+        page.locator(".st-key-ask-playback [role=radio]").first.click()
+        _next(visit)
+        checked.look("practice, closed")
+        _play(visit)
+        visit.keys("f", "7")
+        checked.look("practice, half answered")
+        page.keyboard.press("?")
+        checked.look("keyboard shortcuts")
+        page.keyboard.press("Escape")
+        _next(visit)
+        checked.look("practice, something owed")
+        _answer(visit)
+        checked.look("pause")
+        _next(visit)
+        for _ in range(2):
+            _play(visit)
+            visit.keys("r", "5")
+            _answer(visit)
+        _next(visit)
+        _play(visit)
+        visit.keys("r", "5").page.get_by_role("switch").or_(page.get_by_role("checkbox")).focus()
+        visit.keys("Space")
+        checked.look("clip, kept")
+        server.kill()
+        page.locator(".lost").wait_for(state="visible")
+        checked.look("connection lost")
+        server.start()
+        page.wait_for_selector(READY)
+        visit.settle()
+        _answer(visit)
+        _play(visit)
+        visit.keys("r", "5")
+        _answer(visit)
+        checked.look("last questions")
+        Visit(context.new_page()).open(server.base).page.close()
+        _next(visit)
+        checked.look("another tab")
+        _next(visit)
+        _next(visit)
+        page.locator(".take-home").wait_for()
+        checked.look("thanks")
+    assert len(checked.pages) == 13
+    assert checked.found == []
+
+
+def _play(visit: Visit) -> None:
+    visit.page.locator(".play").click()
+    visit.page.wait_for_selector("[role=radio]:not([disabled])", timeout=20_000)
+    visit.page.wait_for_function(
+        "() => [...document.querySelectorAll('[class*=st-key-ask-] [role=radio]')].some(one => !one.disabled)"
+    )
+    visit.page.wait_for_timeout(3800 if visit.page.locator(".st-key-ask-playback").count() else 1500)
+    visit.settle()
+
+
+def _next(visit: Visit) -> None:
+    """The page's own button, whatever it is called."""
+    visit.page.locator("button[aria-disabled=false]").last.click()
+    visit.settle()
+
+
+def _answer(visit: Visit) -> None:
+    """Fills in what keys do not reach, and goes on."""
+    page = visit.page
+    for name, number in (("difficulty", 0), ("confidence", 3), ("inspiring", 0)):
+        choice = page.locator(f".st-key-ask-{name} [role=radio]").nth(number)
+        if choice.count() and choice.is_enabled():
+            choice.click()
+            visit.settle()
+    _next(visit)
+
+
+def test_a_whole_study_by_keyboard_alone(tmp_path, chromium, port):
+    study = make_tiny_study(tmp_path / "study", listening=EVERYTHING)
+    store = Store.for_folder(study)
+    ann = store.invite("Ann")
+    with Server(study.path, port) as server, browser(chromium, viewport=SIZES["desktop"]) as context:
+        visit = Visit(context.pages[0]).open(personal_link(server.base, ann))
+        visit.reach("I have read this and I agree to take part.").keys("Space")
+        visit.reach("Start").keys("Enter")
+        visit.reach("Play the tone").keys("Space").until_heard()
+        visit.reach("Headphones").keys("Space").reach("I can hear it well").keys("Enter")
+
+        # Practice: walking by Tab, choosing by arrows and Space.
+        assert visit.title.startswith("Practice")
+        assert visit.focused() == "Play the clip", "each clip begins at its player"
+        visit.keys("Space").until_heard()
+        for first, moves in (("Real", 1), ("Easy", 2), ("1", 3), ("0", 10), ("Yes", 1)):
+            visit.reach(first).keys(*["ArrowRight"] * moves, "Space")
+        assert visit.chosen() == ["Fake", "Difficult", "4", "10", "No"]
+        visit.reach("Finish this part").keys("Enter")
+        visit.reach("Begin").keys("Enter")
+
+        # A clip by the shortcuts, with a loop, the volume and the list of keys.
+        assert visit.title.endswith("Clip 1 of 2")
+        visit.keys("k").until_heard()
+        visit.keys("r", "x", "ArrowDown", "ArrowDown", "ArrowLeft", "l")
+        assert visit.chosen() == ["Real", "10"]
+        visit.page.get_by_text("Loop from 0:00").wait_for()
+        visit.keys("ArrowRight", "l")
+        visit.page.get_by_text("Loop 0:00\u20130:01").wait_for()
+        visit.keys("l")
+        assert visit.page.evaluate("sessionStorage.getItem('volume')") == "0.8"
+        visit.keys("?")
+        assert visit.page.get_by_role("dialog").is_visible()
+        visit.keys("?")
+        assert not visit.page.get_by_role("dialog").is_visible()
+        visit.keys("f", "3")
+        assert visit.chosen() == ["Fake", "3"]
+        visit.reach("Easy").keys("Space").reach("1").keys("ArrowRight", "Space").reach("Yes").keys("Space")
+        visit.reach("Anything you want to say about this clip (optional)")
+        visit.page.keyboard.type("r f 5 l k? fills ")
+        visit.reach("Pin 0:01").keys("Enter")
+        visit.page.keyboard.type("a slip")
+        visit.page.wait_for_timeout(1200)
+        visit.settle().reach("Keep this one").keys("Space")
+        assert visit.chosen() == ["Fake", "Easy", "2", "3", "Yes"], "letters in a text are letters"
+        visit.reach("Next").keys("Enter")
+
+        # The next clip is as loud; shortcuts can be turned off.
+        assert visit.title.endswith("Clip 2 of 2")
+        assert visit.page.get_by_label("Volume").input_value() == "80"
+        visit.keys("k").until_heard().keys("?", "Space", "Escape", "5")
+        assert visit.chosen() == []
+        visit.reach("Keyboard shortcuts").keys("Enter", "Space", "Escape", "5", "r")
+        assert visit.chosen() == ["Real", "5"]
+        visit.reach("1").keys("Space").reach("Yes").keys("Space").reach("Finish this part").keys("Enter")
+        visit.reach("Continue").keys("Enter")
+        for label in ("Next", "Next"):
+            visit.keys("k").until_heard().keys("r", "5").reach("1").keys("Space")
+            visit.reach("Yes").keys("Space").reach(label).keys("Enter")
+
+        visit.reach("Can clips like these help you to finish songs?")
+        visit.page.keyboard.type("The fills might.")
+        visit.reach("Send and finish").keys("Enter")
+        assert visit.title == "Thank you"
+        visit.reach("Download the kept clips")
+        with visit.page.expect_download() as taken:
+            visit.page.keyboard.press("Enter")
+        assert taken.value.suggested_filename == "kept-clips.zip"
+    rows = store.answers()
+    assert [(row["verdict"], row["musicality"], row["kept"]) for row in rows] == [
+        ("fake", 3, True),
+        ("real", 5, False),
+        ("real", 5, False),
+        ("real", 5, False),
+    ]
+    assert rows[0]["comment"] == "r f 5 l k? fills [0:01] a slip"
+    assert store.final_forms()[0]["text"] == "The fills might."
