@@ -11,6 +11,7 @@ from functools import lru_cache
 from study import design as designs
 from study.design import Design
 from study.folder import PRACTICE, FolderError, StudyFolder
+from study.preparation import blinding
 from study.room import sessions
 from study.room.address import PublicUrl, public_url
 from study.room.links import researcher_key
@@ -57,9 +58,9 @@ class Served:
 def served() -> Served:
     """The study in the folder that the environment variable EUREKA_STUDY names.
 
-    Raises FolderError, DesignError, StoreError or AddressError, each with what to do, where it cannot be
-    served: no folder, a design that does not load or has changed since the build, nothing built, a stimulus
-    file that is gone, a public address that is none.
+    Raises FolderError, DesignError, StoreError, BlindingError or AddressError, each with what to do, where it
+    cannot be served: no folder, a design that does not load or has changed since the build, nothing built, a
+    key that is not the sealed one, a stimulus file that is gone, a public address that is none.
     """
     path = os.environ.get(VARIABLE)
     if not path:
@@ -72,6 +73,8 @@ def served() -> Served:
         raise StoreError(f"{path}: no blinded sets yet; run `study build {path}` first")
     if build.design_digest != design.digest():
         raise StoreError(f"{path}: study.toml has changed since the build; run `study build {path}` again")
+    if folder.key.exists():  # a server may do without; but not with another than listeners are asked about
+        blinding.require_sealed(folder, build.key_sha256)
     for name, ids in [*build.stimuli.items(), (PRACTICE, build.practice)]:
         for stimulus in ids:
             folder.stimulus(name, stimulus)

@@ -153,10 +153,11 @@ class Store:
         name = _plain(name)
         if not name or len(name) > 200:
             raise StoreError(f"listener name {name[:40]!r}; give each listener a name of 1 to 200 letters")
+        with self.engine.begin() as connection:
+            token = listeners.invite(connection, name, pilot=pilot)
         if self._folder is not None:
             database_record.note(self._folder, self.engine)
-        with self.engine.begin() as connection:
-            return listeners.invite(connection, name, pilot=pilot)
+        return token
 
     def revoke(self, name: str) -> bool:
         """Withdraws a listener's link: it shows the closing page and saves nothing; what was saved stays.

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from caw import audio
+from study import cli
 from study.folder import StudyFolder
 from study.preparation import backends
 from study.room.store import Store
@@ -95,3 +96,17 @@ def answer():
         store.close()
 
     return give
+
+
+@pytest.fixture
+def run(monkeypatch, capfd):
+    """Runs `study ARGUMENTS`; returns (exit code, stdout, stderr)."""
+
+    def call(*arguments) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["study", *(str(argument) for argument in arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capfd.readouterr()
+        return ended.value.code, said.out, said.err
+
+    return call

@@ -10,20 +10,6 @@ from study.folder import StudyFolder
 from study.preparation import build as building
 
 
-@pytest.fixture
-def run(monkeypatch, capfd):
-    """Runs `study ARGUMENTS`; returns (exit code, stdout, stderr)."""
-
-    def call(*arguments) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["study", *(str(argument) for argument in arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        said = capfd.readouterr()
-        return ended.value.code, said.out, said.err
-
-    return call
-
-
 def refused(outcome: tuple[int, str, str]) -> str:
     """The one line on stderr that every user's mistake ends in."""
     code, _, error = outcome
@@ -38,7 +24,7 @@ def test_the_way_of_a_study(run, new_study, answer, tmp_path, clip):
     code, out, error = run("build", folder.path)
     assert (code, error) == (0, "")
     assert "Leak audit" in out
-    assert "10 properties of the files" in out
+    assert "15 properties of the files" in out
     code, out, _ = run("build", folder.path)
     assert (code, "up to date" in out) == (0, True)
     code, out, _ = run("invite", folder.path, "Ada", "Ben", "--url", "https://study.example")

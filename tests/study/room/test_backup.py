@@ -1,0 +1,174 @@
+"""A backup is one whole moment of the database, and a lost database is noticed."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from scripted_listener import answer_all, ready
+
+from study.room import backup as backups
+from study.room import schema
+from study.room.store import Store, StoreError
+
+both = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
+
+
+def _all_rows(store: Store) -> dict[str, list]:
+    with schema.reading(store.engine) as connection:
+        return {
+            table.name: [
+                tuple(row) for row in connection.execute(sa.select(table).order_by(*table.primary_key))
+            ]
+            for table in schema.metadata.sorted_tables
+        }
+
+
+@both
+def test_a_backup_is_the_database_row_by_row_and_goes_on_as_one(store, tmp_path):
+    listener = ready(store, passes=2, repeats=1)
+    answer_all(store, "Ann")
+    store.save_final(listener, tab="T", questions=["q"], texts={1: "\u201cna\u00efve\u201d\n"}, finish=True)
+    ready(store, "Bo", passes=2, repeats=1)
+    answer_all(store, "Bo", stop=5)
+    store.log_event("Ida", "looked")
+    store.log_unblinding("Ida", "report", "ab" * 32)
+    file = tmp_path / "copy.sqlite"
+    store.backup(file)
+    assert sorted(path.name for path in tmp_path.glob("*copy*")) == ["copy.sqlite"], (
+        "one file, nothing beside"
+    )
+    assert file.stat().st_mode & 0o077 == 0
+    copy = Store(f"sqlite:///{file}")
+    assert _all_rows(copy) == _all_rows(store)
+    assert copy.answers() == store.answers()
+    assert copy.listeners() == store.listeners()
+    answer_all(copy, "Bo")
+    assert len(copy.answers()) == 16
+    assert copy.invite("Cy")
+    copy.close()
+
+
+@both
+def test_a_backup_overwrites_nothing_and_leaves_nothing_half(store, tmp_path, monkeypatch):
+    ready(store)
+    file = tmp_path / "copy.sqlite"
+    file.write_text("precious")
+    with pytest.raises(StoreError, match="is there already"):
+        store.backup(file)
+    assert file.read_text() == "precious"
+    with pytest.raises(StoreError, match="No such file or directory; name a file in a folder"):
+        store.backup(tmp_path / "nowhere" / "copy.sqlite")
+    monkeypatch.setattr(backups, "_check", _fail)
+    with pytest.raises(OSError, match="disk full"):
+        store.backup(tmp_path / "other.sqlite")
+    assert not list(tmp_path.glob("*other*"))
+
+
+def _fail(part: Path) -> None:
+    assert part.stat().st_size
+    raise OSError("disk full")
+
+
+def test_a_damaged_copy_is_not_called_a_backup(tmp_path):
+    file = tmp_path / "damaged.sqlite"
+    with sqlite3.connect(file) as raw:
+        raw.execute("CREATE TABLE answer (id INTEGER PRIMARY KEY, text TEXT)")
+        raw.executemany("INSERT INTO answer (text) VALUES (?)", [("x" * 100,)] * 1000)
+    content = bytearray(file.read_bytes())
+    content[8192:12288] = b"\xff" * 4096
+    file.write_bytes(content)
+    with pytest.raises((StoreError, sqlite3.DatabaseError)):
+        backups._check(file)
+
+
+@both
+def test_backups_while_listeners_answer_hold_all_that_was_acknowledged_before(store, tmp_path):
+    names = [f"L{number}" for number in range(3)]
+    for name in names:
+        ready(store, name, repeats=1)
+    running = [threading.Thread(target=answer_all, args=(store, name)) for name in names]
+    for thread in running:
+        thread.start()
+    before, after, copies = [], [], []
+    for number in range(4):
+        before.append(len(store.answers()))
+        copies.append(tmp_path / f"copy{number}.sqlite")
+        store.backup(copies[-1])
+        after.append(len(store.answers()))
+    for thread in running:
+        thread.join()
+    assert len(store.answers()) == 3 * 8, "no listener was kept from answering"
+    for least, most, file in zip(before, after, copies, strict=True):
+        with sqlite3.connect(file) as raw:
+            final = raw.execute(
+                "SELECT count(*) FROM answer JOIN trial USING (listener_id, slot) "
+                "WHERE answered_at IS NOT NULL AND part > 0"
+            ).fetchone()[0]
+            torn = raw.execute(
+                "SELECT count(*) FROM answer WHERE revision <> (SELECT count(*) FROM revision "
+                "WHERE revision.listener_id = answer.listener_id AND revision.slot = answer.slot)"
+            ).fetchone()[0]
+        assert least <= final <= most
+        assert torn == 0, "an answer without its history is half a transaction"
+
+
+# a lost database
+
+
+def test_a_lost_database_is_named_before_an_empty_one_takes_its_place(tiny_study, tmp_path, monkeypatch):
+    monkeypatch.delenv("STUDY_DATABASE_URL", raising=False)
+    store = Store.for_folder(tiny_study)
+    link = store.invite("Ann")
+    copy = tmp_path / "copy.sqlite"
+    store.backup(copy)
+    store.close()
+    for file in tiny_study.path.glob("responses.sqlite*"):
+        file.unlink()
+    with pytest.raises(
+        StoreError, match="not the database of this study's listeners.*study backup"
+    ) as caught:
+        Store.for_folder(tiny_study)
+    assert "\n" not in str(caught.value)
+    assert str(tiny_study.database_record) in str(caught.value)
+    assert not tiny_study.database.exists()
+    tiny_study.database.write_bytes(copy.read_bytes())  # the way back
+    store = Store.for_folder(tiny_study)
+    assert store.invite("Ann") == link
+    store.close()
+
+
+def test_another_database_in_its_place_is_refused_and_beginning_anew_is_possible(tiny_study, monkeypatch):
+    monkeypatch.delenv("STUDY_DATABASE_URL", raising=False)
+    Store.for_folder(tiny_study).close()
+    assert not tiny_study.database_record.exists(), "before the first invitation nothing can be lost"
+    store = Store.for_folder(tiny_study)
+    store.invite("Ann")
+    store.close()
+    record = json.loads(tiny_study.database_record.read_text())
+    assert "listeners_since" in record
+    tiny_study.database.write_bytes(b"")
+    for beside in ("-wal", "-shm"):
+        tiny_study.database.with_name(f"responses.sqlite{beside}").unlink(missing_ok=True)
+    with pytest.raises(StoreError, match="is not the database"):
+        Store.for_folder(tiny_study)
+    tiny_study.database_record.unlink()
+    store = Store.for_folder(tiny_study)
+    assert store.listeners() == []
+    store.close()
+
+
+def test_a_study_with_listeners_from_before_is_recorded_on_opening(tiny_study, monkeypatch):
+    monkeypatch.delenv("STUDY_DATABASE_URL", raising=False)
+    store = Store(tiny_study.database_url())
+    store.invite("Ann")
+    store.close()
+    Store.for_folder(tiny_study).close()
+    assert tiny_study.database_record.exists()
+    tiny_study.database_record.write_text("{")
+    with pytest.raises(StoreError, match="database.json cannot be read"):
+        Store.for_folder(tiny_study)
