@@ -38,6 +38,7 @@ _OPEN = (
     "/favicon.png",
 )
 _OPEN_FOLDERS = (f"{routes.CLIP}/", f"{routes.HEARD}/")
+_PROBES = ("/_stcore/health", "/_stcore/host-config")  # Streamlit's page asks beneath its own path, too
 _LOGIN = (login.LOGIN, login.LOGOUT)
 _OIDC = (oidc.LOGIN, oidc.CALLBACK)
 _HEADERS = {
@@ -105,7 +106,7 @@ class Gate:
             nonlocal began
             if message["type"] == "http.response.start":
                 began = True
-                if message["status"] >= 400:
+                if message["status"] >= 400 and not path.endswith(_PROBES):
                     self._refuse(connection, f"{message['status']} {scope['method']}")
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():

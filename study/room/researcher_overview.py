@@ -74,7 +74,7 @@ def _draw(_here: Session) -> None:
 
 
 _COLUMNS = {
-    "answered": st.column_config.ProgressColumn(min_value=0.0, max_value=1.0, format="percent"),
+    "answered": st.column_config.ProgressColumn(min_value=0, max_value=100, format="%d %%"),
     "active": st.column_config.NumberColumn(
         "active min", format="%.0f", help="Minutes from the clips' ends to the answers, practice left out."
     ),
@@ -96,12 +96,12 @@ def _counts(people: list[Progress], now: dt.datetime, planned: int | None) -> No
 
 
 def table(people: list[Progress], now: dt.datetime) -> pd.DataFrame:
-    """One row per listener: name, where, answered (share and clips), minutes active, last seen, finished."""
+    """One row per listener: name, where, percent answered, clips, minutes active, last seen, finished."""
     return pd.DataFrame(
         {
             "listener": [one.name for one in people],
             "where": ["revoked" if one.revoked_at else one.stage for one in people],
-            "answered": [one.answered / one.total if one.total else 0.0 for one in people],
+            "answered": [round(100 * one.answered / one.total) if one.total else 0 for one in people],
             "clips": [f"{one.answered} of {one.total}" for one in people],
             "active": [one.seconds_active / 60 for one in people],
             "last seen": [ago(one.last_seen, now) for one in people],
@@ -136,18 +136,21 @@ def timeline(moments: Sequence[dt.datetime]) -> alt.Chart:
     """How many answers came when: bars of a width that keeps them under forty."""
     import altair as alt
 
-    first, last = min(moments), max(moments)
+    first, last = min(moments).astimezone(), max(moments)
     width, form = next((step for step in _STEPS if (last - first) / step[0] < _MOST_BARS), _STEPS[-1])
+    midnight = first.replace(hour=0, minute=0, second=0, microsecond=0)
+    first = midnight + (first - midnight) // width * width  # bars begin at round hours
     counts = Counter((moment - first) // width for moment in moments)
     bars = pd.DataFrame({"bar": range(max(counts) + 1)})
     bars["answers"] = [counts.get(bar, 0) for bar in bars["bar"]]
-    bars["from"] = [f"{(first + bar * width).astimezone():{form}}" for bar in bars["bar"]]
+    bars["from"] = [f"{first + bar * width:{form}}" for bar in bars["bar"]]
     bars["order"] = bars["bar"]
+    flat = alt.Axis(labelAngle=0, labelOverlap=True)
     return (
         alt.Chart(bars, height=180)
         .mark_bar(color=theme.LIGHT["primaryColor"], cornerRadiusEnd=2)
         .encode(
-            x=alt.X("from:O", sort=alt.SortField("order"), title=None, axis=alt.Axis(labelOverlap=True)),
+            x=alt.X("from:O", sort=alt.SortField("order"), title=None, axis=flat),
             y=alt.Y("answers:Q", title="answers", axis=alt.Axis(tickMinStep=1)),
             tooltip=["from:O", "answers:Q"],
         )

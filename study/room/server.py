@@ -81,7 +81,7 @@ def serve(
         os.environ[PUBLIC_URL] = public_url
     served.cache_clear()
     study = served()
-    files = {"secrets.files": oidc.secrets_files(study.folder)}
+    files = {"secrets.files": oidc.secrets_files(study.folder)} if study.design.researcher.oidc_emails else {}
     for name, value in files.items():
         config.set_option(name, value)
     require_a_lock(study, host)

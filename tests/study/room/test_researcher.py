@@ -159,7 +159,7 @@ def test_the_overview_says_who_is_where(desk, serving):
     assert people["listener"].tolist() == ["Ann", "Bo", "Cy"]
     assert people["where"].tolist() == ["finished", "practice 1 of 1", "not opened yet"]
     assert people["clips"].tolist() == ["4 of 4", "0 of 4", "0 of 4"]
-    assert people["answered"].tolist() == [1.0, 0.0, 0.0]
+    assert people["answered"].tolist() == [100, 0, 0]
     assert pilots["listener"].tolist() == ["Pat"]
     assert "An answer takes **0 s**" in said(page)
     assert page.get("arrow_vega_lite_chart")
