@@ -141,6 +141,9 @@ class Set(_Table):
         return self
 
 
+Accepted = Literal["noise floor", "clipped samples", "leading silence", "trailing silence"]
+
+
 class Stimuli(_Table):
     """[stimuli]: the one form that every clip is brought into."""
 
@@ -152,7 +155,7 @@ class Stimuli(_Table):
     bandwidth: Annotated[float, Field(ge=500)] | None = None  # Hz; None: what every clip carries
     format: Literal["wav", "flac"] = "wav"
     repeats: Count = 0  # clips of each set that come again, hidden, to see how steady a listener is
-    accept: tuple[Literal["noise floor", "clipped samples", "leading silence", "trailing silence"], ...] = ()
+    accept: Annotated[tuple[Accepted, ...], BeforeValidator(_as_tuple)] = ()  # what the leak audit lets pass
 
     @model_validator(mode="after")
     def _fits(self) -> Stimuli:

@@ -16,7 +16,7 @@ from typing import Any
 from caw import atomic, audio
 from study.design import Design
 from study.folder import PRACTICE, StudyFolder
-from study.preparation import audit, blinding, stimuli
+from study.preparation import audit, audit_tables, blinding, stimuli
 from study.preparation.audit import Audit, Heard
 from study.preparation.backends import seed_for
 from study.preparation.material import ORIGINAL
@@ -29,7 +29,7 @@ _FORM = 1  # raise it when stimuli are shaped in another way than before
 
 def recipe(design: Design, picks: Mapping[str, Sequence[str]], clips: Mapping[str, str]) -> str:
     """Digest of all that decides what the sets hold. clips: recipe of each clip by its name."""
-    form = design.stimuli.model_dump(exclude={"repeats"})
+    form = design.stimuli.model_dump(exclude={"repeats", "accept"})
     chosen = {name: [(clip, clips[clip]) for clip in sorted(names)] for name, names in picks.items()}
     content = json.dumps([_FORM, form, design.study.seed, chosen], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
@@ -86,7 +86,7 @@ def prepare(
     try:
         rows = _write(staging, design, picks, pool, progress)
         findings = _audited(staging, design, rows)
-        audit.write(findings, folder.make_private() / folder.audit.name)
+        audit_tables.write(findings, folder.make_private() / folder.audit.name)
         findings.require_no_leak()
     except BaseException:
         sweep(folder)  # on a full disk, this is the room to mend it
@@ -173,7 +173,8 @@ def _audited(staging: Path, design: Design, rows: Sequence[Mapping[str, Any]]) -
     for row in rows:
         heard.setdefault(row["set"], []).append(Heard(_file(staging, design, row), row["truth"] == "real"))
     practice = heard.pop(PRACTICE, [])
-    return audit.run({name: heard[name] for name in design.sets if name in heard}, practice)
+    sets = {name: heard[name] for name in design.sets if name in heard}
+    return audit.run(sets, practice, accept=design.stimuli.accept)
 
 
 def _file(staging: Path, design: Design, row: Mapping[str, Any]) -> Path:

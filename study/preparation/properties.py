@@ -1,159 +1,125 @@
-"""What a stimulus file gives away without being listened to: properties of the file and of its sound."""
+"""What the audit looks at: every property's name, unit, kind, and the sentence that mends it.
+
+format   of the file. Must be the same for all stimuli: any difference is a leak.
+form     of the sound, but not of the music: what recording, codecs, cutting and levelling bring about, and
+         what keys of study.toml can even out. May differ from clip to clip, but not by truth.
+order    in which clips lie, were written and are presented: drawn at random, tested as form is.
+music    of the music itself, as the model's hand may show: told to the researcher, never a leak.
+"""
 
 from __future__ import annotations
 
-import struct
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Literal
 
 import numpy as np
-import soundfile
-from scipy import signal
 
-from study.preparation.stimuli import loudness, true_peak
-
-_FLOOR_DB = -100.0  # below 16-bit dither: levels under it are all the same
-_SILENT_DB = -60.0  # dBFS; leading and trailing sound below it counts as silence
-_FRAME = 0.02  # s
-_BAND_DB = 60.0  # what lies so far below the strongest band counts as empty
+Kind = Literal["format", "form", "order", "music"]
 
 
 @dataclass(frozen=True)
 class Property:
-    """One thing measured of every file."""
+    """One thing measured of every file.
+
+    mend: what to do when it tells real from fake; `{more}` stands for the longest time measured, in s.
+    matters: differences up to it, in the property's unit, are none (they come of dither and of windows).
+    """
 
     name: str
     unit: str
-    mend: str  # what to do when it tells real from fake
+    kind: Kind
+    mend: str
+    matters: float = 0.0
 
     def __str__(self) -> str:
         return f"{self.name} ({self.unit})" if self.unit else self.name
 
 
-_REBUILD = "build the sets again with this version, and do not touch their files"
-_LENGTH = "build again: every stimulus must have stimuli.seconds"
+_REBUILD = "delete the folder sets/, build again, and do not touch its files"
+_PRESENTED = 'set listening.order = "counterbalanced", or invite more listeners: their orders even out'
+_ORDER = "delete the folder sets/ and build again: ids and orders are drawn anew"
+_MUSIC = "nothing to mend: it belongs to the music; mention it in the report"
 
-# Of the file: must be the same for all stimuli, real or fake.
 FORMAT = (
-    Property("suffix", "", _REBUILD),
-    Property("file size", "bytes", _REBUILD),
-    Property("samples", "", _LENGTH),
-    Property("rate", "Hz", _REBUILD),
-    Property("coding", "", _REBUILD),
-    Property("channels", "", _REBUILD),
-    Property("chunks", "", "strip the metadata: " + _REBUILD),
-    Property("changed", "ns", _REBUILD),
-    Property("name length", "", _REBUILD),
-    Property("permissions", "", _REBUILD),
+    Property("suffix", "", "format", "all stimuli are stimuli.format: " + _REBUILD),
+    Property("container", "", "format", "all stimuli are stimuli.format: " + _REBUILD),
+    Property("file size", "bytes", "format", "one stimuli.seconds and stimuli.format for all: " + _REBUILD),
+    Property("duration", "s", "format", "every stimulus must last stimuli.seconds: " + _REBUILD),
+    Property("samples", "", "format", "every stimulus must last stimuli.seconds: " + _REBUILD),
+    Property("rate", "Hz", "format", "every stimulus must have stimuli.rate: " + _REBUILD),
+    Property("bit depth", "", "format", "every stimulus has 16 bits: " + _REBUILD),
+    Property("channels", "", "format", "every stimulus is mono: " + _REBUILD),
+    Property("chunks", "", "format", "strip the tags: " + _REBUILD),
+    Property("changed", "s since 1970", "format", "give all files one time: " + _REBUILD),
+    Property("name length", "", "format", "give all files random ids of one length: " + _REBUILD),
+    Property("name words", "", "format", "give all files names without words: " + _REBUILD),
+    Property("permissions", "", "format", "give all files the same permissions: " + _REBUILD),
+    Property("owner", "", "format", "give all files one owner and group: " + _REBUILD),
+    Property("bytes", "", "format", "put the files back that were sealed, or " + _REBUILD),
 )
-# Drawn at random at each build, so that a separation without significance is no hint of anything.
-ORDER = Property("order of names", "", "build again: ids are drawn anew")
-_BAND = "lower stimuli.bandwidth (or stimuli.rate) to what the poorer clips carry"
-# Of the sound: may differ from clip to clip, but not by whether a clip is real.
+OUTER = ("file size", "duration", "samples", "changed", "name length")  # numbers that may vary in any folder
+
+_START = "raise stimuli.trim by {more:.2f} s, or choose passages that start with sound"
+_END = "raise stimuli.trim by {more:.2f} s, or choose passages that end with sound"
+_PADDED = "a codec's padding: raise stimuli.trim by {more:.2f} s"
+_NOISE = (
+    "use sources and imports of like recording quality, or lower stimuli.bandwidth below the noise; where "
+    'the model itself is so noisy, say so with stimuli.accept = ["noise floor"]'
+)
+_CLIPPED = "take [[source]] and [[imported]] files that do not clip; stimuli.loudness cannot mend them"
+_BITS = "build again: the build dithers all 16 bits; take sources of 16 bits or more"
 CONTENT = (
-    Property("loudness", "LUFS", "build again; see the loudness that the build reports"),
+    Property("loudness", "LUFS", "form", "build again: stimuli.loudness levels every clip", 0.2),
+    Property("offset", "dBFS", "form", "build again: every clip is freed of its offset as it is cut", 3.0),
+    Property("leading silence", "s", "form", _START, 0.01),
+    Property("trailing silence", "s", "form", _END, 0.01),
+    Property("padding before", "s", "form", _PADDED, 0.001),
+    Property("padding after", "s", "form", _PADDED, 0.001),
+    Property("bandwidth", "Hz", "form", "", 200.0),  # its mend is reckoned
+    Property("noise floor", "dBFS", "form", _NOISE, 10.0),
+    Property("clipped samples", "", "form", _CLIPPED, 9.0),
+    Property("unused bits", "", "form", _BITS, 0.0),
     Property(
-        "true peak", "dBTP", "nothing to mend: at one loudness it belongs to the music; say so in the report"
+        "true peak", "dBTP", "music", "nothing to mend: at one loudness it is the music's; report it", 0.1
     ),
-    Property("crest factor", "dB", "nothing to mend: it belongs to the music; mention it in the report"),
-    Property("offset", "dBFS", "build again: offsets are removed"),
-    Property("leading silence", "s", "raise stimuli.trim, or choose passages that start with sound"),
-    Property("trailing silence", "s", "raise stimuli.trim, or choose passages that end with sound"),
-    Property("roll-off", "Hz", _BAND),
-    Property("bandwidth", "Hz", _BAND),
-    Property("noise floor", "dBFS", "use sources and imports of like recording quality"),
-    Property("clipped samples", "", "use sources that do not clip"),
-    ORDER,
+    Property("crest factor", "dB", "music", _MUSIC, 0.1),
+    Property("roll-off", "Hz", "music", _MUSIC + ", or lower stimuli.bandwidth", 50.0),
+    Property("spectral slope", "dB/octave", "music", _MUSIC + ", or lower stimuli.bandwidth", 0.1),
+    Property("softest frames", "dB to the mean", "music", _MUSIC, 0.1),
 )
-_COMPRESSED = Property("file size", "bytes", 'set stimuli.format = "wav": compressed sizes follow the music')
+COMPRESSED = Property(
+    "file size", "bytes", "form", 'set stimuli.format = "wav": compressed sizes follow the music'
+)
+ORDER = (
+    Property("order of names", "", "order", _ORDER),
+    Property("order in the folder", "", "order", _ORDER),
+    Property("order of writing", "", "order", _ORDER),
+    Property("order of presentation", "", "order", _PRESENTED),
+    Property("times presented", "", "order", "set stimuli.repeats = 0"),
+)
+BY_NAME = {found.name: found for found in (*CONTENT, *ORDER)}
+FORM_NAMES = tuple(found.name for found in CONTENT if found.kind == "form")
 
 
-def contents_for(files: list[Path]) -> tuple[Property, ...]:
-    """CONTENT, and for compressed files their size, which follows the music."""
-    return CONTENT + ((_COMPRESSED,) if any(file.suffix == ".flac" for file in files) else ())
+def mend(found: Property, real: Sequence, fake: Sequence) -> str:
+    """The sentence that mends a property that tells real from fake. real, fake: what the clips measure."""
+    if found.name == "bandwidth":
+        return _bandwidth(_middle(real), _middle(fake))
+    if "{more" in found.mend:
+        return found.mend.format(more=math.ceil(100 * float(np.nanmax([*real, *fake])) + 1) / 100)
+    return found.mend
 
 
-def formats_for(files: list[Path]) -> tuple[Property, ...]:
-    """FORMAT, without the size where files are compressed."""
-    compressed = any(file.suffix == ".flac" for file in files)
-    return tuple(found for found in FORMAT if not (compressed and found.name == "file size"))
+def _bandwidth(real: float, fake: float) -> str:
+    lower = min(real, fake)
+    told = f"originals reach {real / 1000:.1f} kHz, generated {fake / 1000:.1f} kHz"
+    rate = math.floor(2 * lower / 100 + 0.5) * 100
+    if rate >= 8000:
+        return f"{told}: set stimuli.rate = {rate}"
+    return f"{told}: set stimuli.bandwidth = {math.floor(lower / 100) * 100}"
 
 
-def measure_format(file: Path) -> dict[str, int | str]:
-    """The properties FORMAT of one file."""
-    facts, info = file.stat(), soundfile.info(file)
-    return {
-        "suffix": file.suffix,
-        "file size": facts.st_size,
-        "samples": info.frames,
-        "rate": info.samplerate,
-        "coding": f"{info.format} {info.subtype}",
-        "channels": info.channels,
-        "chunks": chunks(file),
-        "changed": facts.st_mtime_ns,
-        "name length": len(file.stem),
-        "permissions": oct(facts.st_mode & 0o777),
-    }
-
-
-def measure_content(file: Path) -> dict[str, float]:
-    """The properties CONTENT of one file but for the order of names, which needs them all."""
-    samples, rate = soundfile.read(file, dtype="float64", always_2d=True)
-    samples = samples.mean(axis=1)
-    peak, rms = np.abs(samples).max(), np.sqrt(np.mean(samples**2))
-    hop = max(1, round(_FRAME * rate))
-    frames = samples[: len(samples) // hop * hop].reshape(-1, hop)
-    loud = np.flatnonzero(np.abs(samples) > 10 ** (_SILENT_DB / 20))
-    before, after = (loud[0], len(samples) - 1 - loud[-1]) if loud.size else (len(samples), len(samples))
-    frequencies, power = signal.welch(samples, rate, nperseg=min(2048, len(samples)))
-    share = np.cumsum(power) / max(power.sum(), 1e-30)
-    filled = np.flatnonzero(10 * np.log10(np.maximum(power, 1e-30) / max(power.max(), 1e-30)) > -_BAND_DB)
-    return {
-        "loudness": round(loudness(samples, rate), 2),
-        "true peak": round(true_peak(samples), 2),
-        "crest factor": round(_decibels(peak) - _decibels(rms), 2),
-        "offset": round(_decibels(abs(samples.mean())), 1),
-        "leading silence": round(before / rate, 3),
-        "trailing silence": round(after / rate, 3),
-        "roll-off": _rounded(frequencies[np.searchsorted(share, 0.99)]),
-        "bandwidth": _rounded(frequencies[filled[-1]]),
-        "noise floor": round(_decibels(np.percentile(np.sqrt(np.mean(frames**2, axis=1)), 5)), 1),
-        "clipped samples": float(np.sum(np.abs(samples) >= 1 - 2**-15)),
-        "file size": float(file.stat().st_size),
-    }
-
-
-def chunks(file: Path) -> str:
-    """Names of a file's parts that are neither its format nor its sound, as "LIST bext"; "" for none.
-
-    RIFF chunks for WAV, metadata blocks beyond the first (the stream's format) for FLAC.
-    """
-    content, found = file.read_bytes(), []
-    if content[:4] == b"RIFF":
-        place = 12
-        while place + 8 <= len(content):
-            name, length = struct.unpack("<4sI", content[place : place + 8])
-            if name not in (b"fmt ", b"data"):
-                found.append(name.decode("latin-1"))
-            place += 8 + length + length % 2
-        if place < len(content):
-            found.append("rest")
-    elif content[:4] == b"fLaC":
-        place, last = 4, False
-        while not last and place + 4 <= len(content):
-            last, kind = bool(content[place] & 0x80), content[place] & 0x7F
-            length = int.from_bytes(content[place + 1 : place + 4], "big")
-            vendor_only = kind == 4 and content[place + 4 + length - 4 : place + 4 + length] == bytes(4)
-            if kind != 0 and not vendor_only:
-                found.append(f"block{kind}")
-            place += 4 + length
-    return " ".join(found)
-
-
-def _rounded(frequency: float) -> float:
-    """To 50 Hz: finer differences are those of the music."""
-    return 50.0 * round(float(frequency) / 50)
-
-
-def _decibels(amplitude: float) -> float:
-    return max(_FLOOR_DB, float(20 * np.log10(amplitude))) if amplitude > 0 else _FLOOR_DB
+def _middle(values: Sequence[float]) -> float:
+    return float(np.nanmedian(np.asarray(values, float)))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
-from math import comb
+from math import comb, prod
 
 import numpy as np
 from scipy.stats import rankdata
@@ -43,6 +44,38 @@ def labelings(real: np.ndarray, seed: int = 0) -> np.ndarray:
     return np.array([real, *(dice.permutation(real) for _ in range(_DRAWN))])
 
 
+def labelings_within(sets: Sequence[np.ndarray], seed: int = 0) -> np.ndarray:
+    """Bool [k, sum of n]: relabelings of several sets at once, each keeping its own number of real clips.
+
+    sets: bool [n] each. All of them where there are at most 5000, otherwise the observed one and 1999 drawn.
+    """
+    if prod(comb(len(real), int(real.sum())) for real in sets) <= _EXACT:
+        parts = [labelings(real) for real in sets]
+        places = np.indices([len(part) for part in parts]).reshape(len(parts), -1)
+        return np.hstack([part[place] for part, place in zip(parts, places, strict=True)])
+    dice = np.random.default_rng(seed)
+    drawn = [np.concatenate([dice.permutation(real) for real in sets]) for _ in range(_DRAWN)]
+    return np.array([np.concatenate(list(sets)), *drawn])
+
+
+def permutation_p(statistics: np.ndarray) -> np.ndarray:
+    """For statistics [k] of k labelings, each labeling's p: the share of all with at least as much."""
+    ordered = np.sort(statistics)
+    return 1 - np.searchsorted(ordered, statistics - 1e-9, side="left") / len(ordered)
+
+
+def rank_shift(values: np.ndarray, labels: np.ndarray, members: Sequence[np.ndarray]) -> np.ndarray:
+    """How far real clips' ranks lie from their expectation, [k], summed over sets (van Elteren 1960).
+
+    values: [n]. labels: bool [k, n]. members: the places of each set's clips in `values`.
+    """
+    shift = np.zeros(len(labels))
+    for places in members:
+        ranks = rankdata(values[places]) / (len(places) + 1)
+        shift += labels[:, places] @ (ranks - ranks.mean())
+    return shift
+
+
 def smallest_p(real: np.ndarray, *, sides: int) -> float:
     """The smallest p that so many real and fake clips can give: 1 / C(n, m) one-sided."""
     n, m = len(real), int(real.sum())
@@ -74,6 +107,11 @@ def classifier_p(features: np.ndarray, real: np.ndarray, seed: int = 0) -> float
     return float(np.mean(reached >= _accuracies(scaled, real[None])[0] - 1e-9))
 
 
+def classifier_accuracies(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The same balanced accuracy for every labeling: features [n, f], labels bool [k, n]; returns [k]."""
+    return _accuracies(_standardised(features), labels)
+
+
 def _areas(ranks: np.ndarray, labels: np.ndarray) -> np.ndarray:
     reals = labels.sum(axis=1)
     sums = labels @ ranks
@@ -95,17 +133,13 @@ def _accuracies(scaled: np.ndarray, labels: np.ndarray) -> np.ndarray:
     for out in range(count):
         rest, called = np.delete(scaled, out, axis=0), np.delete(labels, out, axis=1).astype(float)
         reals = called.sum(axis=1, keepdims=True)
-        fakes = called.shape[1] - reals
-        real_mean, fake_mean = called @ rest / reals, (1 - called) @ rest / fakes
-        between = reals[..., None] * _outer(real_mean) + fakes[..., None] * _outer(fake_mean)
-        within = (rest.T @ rest - between) / (count - 1) + _RIDGE * np.eye(width)
-        axis = np.linalg.solve(within, (real_mean - fake_mean)[..., None])[..., 0]
+        real_mean, fake_mean = called @ rest / reals, (1 - called) @ rest / (count - 1 - reals)
+        # The covariance within the kinds is that of all less a multiple of the outer product of the means'
+        # difference; by Sherman and Morrison the axis is the same up to a positive factor for any labels.
+        spread = np.cov(rest, rowvar=False, bias=True).reshape(width, width) + _RIDGE * np.eye(width)
+        axis = np.linalg.solve(spread, (real_mean - fake_mean).T).T
         score = np.sum((scaled[out] - (real_mean + fake_mean) / 2) * axis, axis=1)
         right[:, out] = np.where(labels[:, out], score > 0, score < 0) + 0.5 * (score == 0)
     of_real = np.sum(right * labels, axis=1) / labels.sum(axis=1)
     of_fake = np.sum(right * ~labels, axis=1) / (~labels).sum(axis=1)
     return (of_real + of_fake) / 2
-
-
-def _outer(vectors: np.ndarray) -> np.ndarray:
-    return vectors[:, :, None] * vectors[:, None, :]
