@@ -186,3 +186,37 @@ def test_the_database_address_may_come_from_the_environment(tiny_study, tmp_path
     assert store.build() is None
     store.close()
     assert (tmp_path / "other.sqlite").exists()
+
+
+def test_streamlit_run_without_an_address_says_one_line_and_serves_nothing(tiny_study, port):
+    """Other than `study serve` it would listen everywhere; with an address of this machine it may."""
+    import os
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    root = Path(__file__).parents[3]
+    command = [sys.executable, "-m", "streamlit", "run", str(root / "streamlit_app.py")]
+    environment = os.environ | {"EUREKA_STUDY": str(tiny_study.path), "PYTHONPATH": str(root)}
+    told = subprocess.run(
+        [*command, f"--server.port={port}", "--server.headless=true"],
+        env=environment,
+        cwd=tiny_study.path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert told.returncode != 0
+    (line,) = [line for line in told.stderr.splitlines() if "password" in line]
+    assert line.startswith("streamlit: no host is set, which means all addresses")
+    assert "127.0.0.1" in line
+    assert "Traceback" not in told.stderr + told.stdout
+
+
+@pytest.fixture
+def port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
