@@ -79,5 +79,6 @@ def _lost(folder: StudyFolder) -> StoreError:
     return StoreError(
         f"{place} is not the database of this study's listeners, who were invited from "
         f"{str((_read(folder) or {}).get('listeners_since'))[:10]} on; put it back, as from a copy made by "
-        f"`study backup`, or to begin anew without them delete {folder.database_record}"
+        "`study backup`, or name it in STUDY_DATABASE_URL; to begin anew without them delete "
+        f"{folder.database_record}"
     )

@@ -70,6 +70,45 @@ def test_missing_fields_depend_on_the_answer():
     assert missing(other | {"inspiring_text": "the bass"}, heard=True) == []
 
 
+def test_missing_fields_are_those_of_the_phase():
+    assert missing({}, heard=True, phase="verdict") == ["verdict"]
+    assert missing({"verdict": "fake"}, heard=True, phase="verdict") == ["difficulty"]
+    assert missing({"verdict": "real"}, heard=True, phase="verdict") == []
+    assert missing({}, heard=False, phase="rating", confidence=True) == ["heard", "musicality", "inspiring"]
+    asked = missing({}, heard=True, confidence=True)
+    assert asked == ["verdict", "confidence", "musicality", "inspiring"]
+    assert missing({"verdict": "real", "confidence": 1}, heard=True, phase="verdict", confidence=True) == []
+
+
+def test_a_phase_refuses_the_fields_of_the_other():
+    assert settle({"verdict": "real"}, phase="verdict") == {"verdict": "real", "difficulty": None}
+    assert settle({"kept": True, "comment": " x "}, phase="rating") == {"kept": True, "comment": "x"}
+    for phase, field in (("verdict", "kept"), ("verdict", "comment"), ("rating", "confidence")):
+        with pytest.raises(AnswerError, match=field):
+            settle({field: True}, phase=phase)
+
+
+def test_two_passes_go_on_from_part_to_part():
+    """Two sets make four parts, the second half of them with the other questions."""
+    places = [(0, 1, "all"), (1, 1, "verdict"), (2, 1, "verdict"), (3, 1, "rating"), (4, 1, "rating")]
+    met = []
+    for done in range(5):
+        slots = tuple(
+            Slot(slot, part, place, slot < done, phase) for slot, (part, place, phase) in enumerate(places)
+        )
+        step = next_step(State(slots, consented=True, sound_checked=True, part_begun=done))
+        met.append((step.page, step.phase, step.stage))
+    assert met == [
+        (Page.PRACTICE, "all", "practice 1 of 1"),
+        (Page.CLIP, "verdict", "part 1 of 4, clip 1 of 1"),
+        (Page.CLIP, "verdict", "part 2 of 4, clip 1 of 1"),
+        (Page.CLIP, "rating", "part 3 of 4, clip 1 of 1"),
+        (Page.CLIP, "rating", "part 4 of 4, clip 1 of 1"),
+    ]
+    paused = next_step(State(slots, consented=True, sound_checked=True, part_begun=3))
+    assert (paused.page, paused.phase, paused.stage) == (Page.PAUSE, "rating", "before part 4 of 4")
+
+
 def test_missing_fields_read_as_a_phrase():
     owed = missing({"verdict": "fake"}, heard=True)
     assert readable(owed) == "how easy it was to tell, the musicality and whether it is inspiring"
@@ -96,6 +135,11 @@ def test_settling_keeps_fields_in_agreement():
         {"musicality": 2.5},
         {"inspiring": "YES"},
         {"truth": "real"},
+        {"confidence": 0},
+        {"confidence": 6},
+        {"confidence": True},
+        {"kept": "yes"},
+        {"kept": None},
     ],
 )
 def test_impossible_answers_are_refused_by_value(changes):
