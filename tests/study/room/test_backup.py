@@ -117,6 +117,30 @@ def test_backups_while_listeners_answer_hold_all_that_was_acknowledged_before(st
         assert torn == 0, "an answer without its history is half a transaction"
 
 
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+def test_what_is_saved_while_tables_are_copied_is_in_none_of_them(store, tmp_path, monkeypatch):
+    listener = ready(store)
+    store.show(listener, 0)
+    store.save(listener, 0, tab="T", changes={"comment": "before"})
+
+    class SavedBetween:
+        create_all = schema.metadata.create_all
+
+        @property
+        def sorted_tables(self):
+            for table in schema.metadata.sorted_tables:
+                yield table
+                if table is schema.answer:
+                    store.save(listener, 0, tab="T", changes={"comment": "meanwhile"})
+
+    monkeypatch.setattr(backups, "metadata", SavedBetween())
+    store.backup(tmp_path / "copy.sqlite")
+    with sqlite3.connect(tmp_path / "copy.sqlite") as raw:
+        assert raw.execute("SELECT comment FROM answer").fetchall() == [("before",)]
+        assert raw.execute("SELECT count(*) FROM revision").fetchone() == (1,)
+    assert store.show(listener, 0).fields["comment"] == "meanwhile"
+
+
 # a lost database
 
 
