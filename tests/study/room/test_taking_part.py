@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from scripted_listener import ANSWER, BUILD, WHOLE, answer_all, ready
 
-from study.room import schema
+from study.room import answering, schema
 from study.room.protocol import Page
 from study.room.store import Store, StoreError
 
@@ -190,6 +190,18 @@ def test_no_answer_slips_in_while_the_study_closes(store):
             one.result()
     assert store.answers() == there
     assert 6 <= len(there) < 48
+
+
+@both
+def test_closing_waits_for_an_answer_that_is_being_saved(store):
+    listener = ready(store)
+    with ThreadPoolExecutor(1) as pool:
+        with store.engine.begin() as connection:
+            answering.admit(connection, listener)
+            closing = pool.submit(store.close_study, "Ida")
+            with pytest.raises(TimeoutError):
+                closing.result(timeout=0.5)
+        assert closing.result(timeout=20) == store.closed_at()
 
 
 # places filled again
