@@ -56,6 +56,10 @@ def test_init_writes_a_study(run, tmp_path, clip):
         (["invite", "nowhere", "Ada"], "no such folder"),
         (["status", "nowhere"], "no such folder"),
         (["export", "nowhere", "--out", "x.csv"], "no such folder"),
+        (["revoke", "nowhere", "Ada"], "no such folder"),
+        (["close", "nowhere"], "no such folder"),
+        (["backup", "nowhere", "x.sqlite"], "no such folder"),
+        (["backup", "nowhere"], "Missing argument 'FILE'"),
         (["export", "nowhere"], "Missing option '--out'"),
         (["report", "nowhere"], "no such"),
         (["report"], "name a study folder, or a table with --from"),
@@ -80,7 +84,8 @@ def test_inviting_before_building(run, new_study):
 def test_help_is_help(run):
     code, out, error = run("--help")
     assert (code, error) == (0, "")
-    for command in ("init", "build", "serve", "invite", "status", "export", "report", "demo"):
+    commands = ("init", "build", "serve", "invite", "status", "export", "report", "demo")
+    for command in (*commands, "revoke", "restore", "close", "reopen", "backup", "password"):
         assert command in out
     code, out, error = run()
     assert (code, "Commands:" in out, error) == (2, True, "")
