@@ -142,6 +142,7 @@ class Visit:
         """Waits until the page has run and stays at rest."""
         self.page.wait_for_selector(READY, timeout=40_000)
         self.page.wait_for_timeout(120)
+        self.page.wait_for_selector("h1", timeout=40_000)  # of a fresh page: READY holds before its first run
         self.page.wait_for_selector(READY, timeout=40_000)
         return self
 
