@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-LINES, SECONDS = 30, 10.0  # at most so many lines in so many seconds; the rest are counted
+LINES, SECONDS = 300, 60.0  # at most so many lines in so many seconds; the rest are counted
 _LONGEST = 100  # characters of an address
 
 

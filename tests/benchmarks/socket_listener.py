@@ -145,7 +145,7 @@ class SocketListener:
             if enabled and key not in self.states:
                 last = len(options) - key.startswith("inspiring-")  # never "other", which asks for words
                 index = self.given.setdefault(key, self.dice.randrange(last))
-                await self.change(socket, key, "string_array_value", [options[index]], index)
+                await self.change(socket, key, "string_array_value", [options[index]])
                 return True
         for key in sorted(shown.components):
             kind, data = shown.components[key]
@@ -153,7 +153,7 @@ class SocketListener:
                 continue
             text = self.given.setdefault(key, f"{key} {secrets.token_hex(4)}")
             if data["saved"] != text:  # as a browser, which keeps what is typed until the server has it
-                await self.change(socket, key, "json_value", {"text": text}, text)
+                await self.change(socket, key, "json_value", {"text": text})
                 return True
         if shown.components[button][1]["disabled"]:
             raise Stuck(f"{self.token}: Next is closed on {shown.title!r}")
@@ -172,19 +172,24 @@ class SocketListener:
             await self.http.post(data["beacon"], json=status, headers={"Cookie": self.cookie})
         self.states[player] = ("json_value", {"status": status})
 
-    async def change(self, socket: ClientConnection, key: str, kind: str, value: Any, told: Any) -> None:
-        """Sets one answer and takes note where the server says that it is saved."""
+    async def change(self, socket: ClientConnection, key: str, kind: str, value: Any) -> None:
+        """Sets one answer and sends it."""
         self.states[key] = (kind, value)
         await self.send(socket, changed=True)
-        name, _, slot = key.rpartition("-")
-        if name in OPTIONS:
-            told = OPTIONS[name][told]
-        marked = self.shown.saved_after is not None
-        if name in ("comment", "inspiring_text", "final"):
-            data = self.shown.components.get(key, ("", {}))[1]
-            marked = data.get("saved") == told
-        if marked and slot.isdigit():
-            self.notes.acknowledged[self.token, int(slot), name] = told
+
+    def acknowledge(self, shown: Shown) -> None:
+        """Takes note of all that the server, with this page, says it has saved of what it was sent."""
+        for key in shown.ids.keys() & self.given.keys() & self.states.keys():
+            name, _, slot = key.rpartition("-")
+            value = self.given[key]
+            if not slot.isdigit():
+                continue
+            if name in OPTIONS:
+                saved, value = shown.saved_after is not None, OPTIONS[name][value]
+            else:
+                saved = shown.components[key][1].get("saved") == value
+            if saved:
+                self.notes.acknowledged[self.token, int(slot), name] = value
 
     async def press(self, socket: ClientConnection, button: str) -> None:
         before = self.shown
@@ -232,6 +237,7 @@ class SocketListener:
         self.notes.reruns.append(took)
         if changed:
             self.notes.saves.append(shown.saved_after if shown.saved_after is not None else took)
+        self.acknowledge(shown)
         self.shown = shown
         self.states = {key: state for key, state in self.states.items() if key in shown.ids}
         if any("Not saved" in text or "went wrong" in text for text in shown.texts):

@@ -11,73 +11,18 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from attacked import Target, page_of, told_by
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from tiny_study import make_tiny_study
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect as connect_now
 
-from study.folder import StudyFolder
 from study.room.gate import BODY_SECONDS, MOST_SOCKETS
 from study.room.play_log import MOST
 from study.room.store import Store
 from tests.benchmarks.served_study import Server
 from tests.benchmarks.socket_listener import Notes, SocketListener
-
-
-class Target:
-    """A study under attack: its server, its listeners, and what its log has said since the last look."""
-
-    def __init__(self, folder: StudyFolder, server: Server, store: Store) -> None:
-        self.folder, self.server, self.store = folder, server, store
-        self.tokens = {name: store.invite(name) for name in ("Ann", "Bo")}
-        self.cookies = {name: self.enter(token) for name, token in self.tokens.items()}
-        self.read = 0
-
-    def enter(self, token: str) -> str:
-        status, headers, _ = self.ask("GET", f"/?p={token}")
-        assert status == 303
-        return headers["set-cookie"].split(";")[0]
-
-    def ask(
-        self, method: str, path: str, *, body: bytes | None = None, **headers: str
-    ) -> tuple[int, dict[str, str], bytes]:
-        """One request with the path exactly as given. Returns status, headers and body."""
-        line = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
-        try:
-            line.putrequest(method, path, skip_host="Host" in headers, skip_accept_encoding=True)
-            for name, value in headers.items():
-                line.putheader(name, value)
-            if body is not None:
-                line.putheader("Content-Length", str(len(body)))
-            line.endheaders(body)
-            answer = line.getresponse()
-            told = {name.lower(): value for name, value in answer.getheaders()}
-            return answer.status, told, answer.read()
-        finally:
-            line.close()
-
-    def play_key(self, name: str) -> str:
-        person = self.store.find(self.tokens[name])
-        return self.store.show(person.id, 0).play_key
-
-    def log(self, until: str = "") -> str:
-        """What the log says since the last look; waits a moment for `until` to stand there."""
-        deadline = time.monotonic() + 5
-        while until not in (text := self.server.log.read_text())[self.read :] and time.monotonic() < deadline:
-            time.sleep(0.05)
-        fresh, self.read = text[self.read :], len(text)
-        return fresh
-
-    def socket(self, cookie: str, *, session: str = "", **settings):
-        known = ["streamlit", "none"] + ([session] if session else [])
-        return connect_now(
-            f"ws://127.0.0.1:{self.server.port}/_stcore/stream",
-            subprotocols=known,
-            additional_headers={"Cookie": cookie, "Origin": self.server.base},
-            max_size=None,
-            **settings,
-        )
 
 
 @pytest.fixture(scope="module")
@@ -102,24 +47,6 @@ def target(running: Target) -> Iterator[Target]:
     assert running.ask("GET", "/", Cookie=running.cookies["Bo"])[0] == 200
     assert page_of(running, running.cookies["Bo"])
     assert "Traceback" not in running.server.log.read_text()[start:]
-
-
-def page_of(target: Target, cookie: str, **settings) -> bytes:
-    """All that the server sends over the socket for one run of the page."""
-    with target.socket(cookie, **settings) as line:
-        return told_by(line)
-
-
-def told_by(line, message: BackMsg | None = None) -> bytes:
-    if message is None:
-        message = BackMsg()
-        message.rerun_script.query_string = ""
-    line.send(message.SerializeToString())
-    told = b""
-    with contextlib.suppress(TimeoutError):
-        while True:
-            told += line.recv(timeout=3 if not told else 0.7)
-    return told
 
 
 # clips and reports of somebody else
@@ -377,39 +304,6 @@ def _ended_by(line, data: bytes | str) -> bool:
         return False
 
 
-def test_two_hundred_sockets_at_once(target):
-    """Strangers get none; a listener gets a handful; and another listener goes on as if nothing were."""
-
-    async def knock(cookie: str) -> object:
-        return await connect(
-            f"ws://127.0.0.1:{target.server.port}/_stcore/stream",
-            subprotocols=["streamlit"],
-            additional_headers={"Cookie": cookie, "Origin": target.server.base},
-            open_timeout=60,
-        )
-
-    async def knock_often(cookie: str) -> tuple[int, float]:
-        tries = await asyncio.gather(*[knock(cookie) for _ in range(200)], return_exceptions=True)
-        inside = [one for one in tries if not isinstance(one, BaseException)]
-        began = time.perf_counter()
-        page = await asyncio.to_thread(page_of, target, target.cookies["Bo"])
-        seconds = time.perf_counter() - began
-        assert page
-        assert all(isinstance(one, InvalidStatus) for one in tries if isinstance(one, BaseException))
-        for one in inside:
-            await one.close()
-        return len(inside), seconds
-
-    inside, _ = asyncio.run(knock_often("listener_00000000=nobody"))
-    assert inside == 0
-    inside, seconds = asyncio.run(knock_often(target.cookies["Ann"]))
-    assert inside == MOST_SOCKETS
-    assert seconds < 15
-    time.sleep(0.5)
-    assert page_of(target, target.cookies["Ann"]), "closed sockets count no more"
-    assert "refused: " in target.log()
-
-
 # bodies
 
 
@@ -441,3 +335,39 @@ def test_slow_posts_hold_nobody_up_and_are_dropped(target):
     for line in lines:
         line.close()
     assert "refused: 408 POST" in target.log("408")
+
+
+# many at once: last, as the log tells so many refusals only
+
+
+def test_two_hundred_sockets_at_once(target):
+    """Strangers get none; a listener gets a handful; and another listener goes on as if nothing were."""
+
+    async def knock(cookie: str) -> object:
+        return await connect(
+            f"ws://127.0.0.1:{target.server.port}/_stcore/stream",
+            subprotocols=["streamlit"],
+            additional_headers={"Cookie": cookie, "Origin": target.server.base},
+            open_timeout=60,
+        )
+
+    async def knock_often(cookie: str) -> tuple[int, float]:
+        tries = await asyncio.gather(*[knock(cookie) for _ in range(200)], return_exceptions=True)
+        inside = [one for one in tries if not isinstance(one, BaseException)]
+        began = time.perf_counter()
+        page = await asyncio.to_thread(page_of, target, target.cookies["Bo"])
+        seconds = time.perf_counter() - began
+        assert page
+        assert all(isinstance(one, InvalidStatus) for one in tries if isinstance(one, BaseException))
+        for one in inside:
+            await one.close()
+        return len(inside), seconds
+
+    inside, _ = asyncio.run(knock_often("listener_00000000=nobody"))
+    assert inside == 0
+    inside, seconds = asyncio.run(knock_often(target.cookies["Ann"]))
+    assert inside == MOST_SOCKETS
+    assert seconds < 15
+    time.sleep(0.5)
+    assert page_of(target, target.cookies["Ann"]), "closed sockets count no more"
+    assert "refused: " in target.log()

@@ -1,0 +1,87 @@
+"""A running study to be attacked: requests exactly as written, sockets, and what its log says."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import time
+
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from websockets.sync.client import ClientConnection, connect
+
+from study.folder import StudyFolder
+from study.room.store import Store
+from tests.benchmarks.served_study import Server
+
+
+class Target:
+    """A study under attack: its server, its listeners, and what its log has said since the last look."""
+
+    def __init__(self, folder: StudyFolder, server: Server, store: Store) -> None:
+        self.folder, self.server, self.store = folder, server, store
+        self.tokens = {name: store.invite(name) for name in ("Ann", "Bo")}
+        self.cookies = {name: self.enter(token) for name, token in self.tokens.items()}
+        self.read = 0
+
+    def enter(self, token: str) -> str:
+        status, headers, _ = self.ask("GET", f"/?p={token}")
+        assert status == 303
+        return headers["set-cookie"].split(";")[0]
+
+    def ask(
+        self, method: str, path: str, *, body: bytes | None = None, **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
+        """One request with the path exactly as given. Returns status, headers and body."""
+        line = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
+        try:
+            line.putrequest(method, path, skip_host="Host" in headers, skip_accept_encoding=True)
+            for name, value in headers.items():
+                line.putheader(name, value)
+            if body is not None:
+                line.putheader("Content-Length", str(len(body)))
+            line.endheaders(body)
+            answer = line.getresponse()
+            told = {name.lower(): value for name, value in answer.getheaders()}
+            return answer.status, told, answer.read()
+        finally:
+            line.close()
+
+    def play_key(self, name: str) -> str:
+        person = self.store.find(self.tokens[name])
+        return self.store.show(person.id, 0).play_key
+
+    def log(self, until: str = "") -> str:
+        """What the log says since the last look; waits a moment for `until` to stand there."""
+        deadline = time.monotonic() + 5
+        while until not in (text := self.server.log.read_text())[self.read :] and time.monotonic() < deadline:
+            time.sleep(0.05)
+        fresh, self.read = text[self.read :], len(text)
+        return fresh
+
+    def socket(self, cookie: str, *, session: str = "", **settings) -> ClientConnection:
+        known = ["streamlit", "none"] + ([session] if session else [])
+        return connect(
+            f"ws://127.0.0.1:{self.server.port}/_stcore/stream",
+            subprotocols=known,
+            additional_headers={"Cookie": cookie, "Origin": self.server.base},
+            max_size=None,
+            **settings,
+        )
+
+
+def page_of(target: Target, cookie: str, **settings) -> bytes:
+    """All that the server sends over the socket for one run of the page."""
+    with target.socket(cookie, **settings) as line:
+        return told_by(line)
+
+
+def told_by(line: ClientConnection, message: BackMsg | None = None) -> bytes:
+    if message is None:
+        message = BackMsg()
+        message.rerun_script.query_string = ""
+    line.send(message.SerializeToString())
+    told = b""
+    with contextlib.suppress(TimeoutError):
+        while True:
+            told += line.recv(timeout=3 if not told else 0.7)
+    return told
