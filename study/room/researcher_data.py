@@ -35,12 +35,10 @@ def _draw(here: Session) -> None:
         st.write(f"Pilots gave {len(pilots)} more, which stay apart.")
     _files(study, bool(answers), bool(pilots))
     if answers:
-        st.subheader("How careful the answers are", anchor=False)
+        st.header("How careful the answers are", anchor=False)
         st.dataframe(quality(answers), hide_index=True, width="stretch", column_config=_COLUMNS)
-        st.caption(
-            f"Quick: less than {QUICK:.0f} s after the clip's end. One verdict: the same for every clip. "
-            "These are hints to look closer, not proof."
-        )
+        told = f"Quick: less than {QUICK:.0f} s after the clip's end. One verdict: the same for every clip. "
+        st.html(f'<p class="small">{told}These are hints to look closer, not proof.</p>')
     _closing(study, here)
 
 
@@ -55,21 +53,28 @@ def quality(answers: Answers) -> pd.DataFrame:
     rows = []
     for name in dict.fromkeys(row["listener"] for row in answers):
         mine = [row for row in answers if row["listener"] == name]
-        quick = sum(row["response_seconds"] < QUICK for row in mine)
-        told = ["often quick"] if quick * 4 > len(mine) else []
+        seconds = [time for row in mine for time in each(row, "response_seconds")]
+        quick = sum(time < QUICK for time in seconds)
+        rated = [row["musicality"] for row in mine if row["musicality"] is not None]
+        told = ["often quick"] if quick * 4 > len(seconds) else []
         told += ["one verdict"] if len(mine) > 3 and len({row["verdict"] for row in mine}) == 1 else []
-        told += ["one musicality"] if len(mine) > 3 and len({row["musicality"] for row in mine}) == 1 else []
+        told += ["one musicality"] if len(rated) > 3 and len(set(rated)) == 1 else []
         rows.append(
             {
                 "listener": name,
                 "answers": len(mine),
                 "plays": sum(row["plays"] for row in mine) / len(mine),
-                "seconds": median(row["response_seconds"] for row in mine),
+                "seconds": median(seconds),
                 "quick": quick,
                 "look at": ", ".join(told),
             }
         )
     return pd.DataFrame(rows)
+
+
+def each(row: Mapping[str, Any], name: str) -> list[Any]:
+    """What was measured of an answer: once, or in a study of two passes up to twice."""
+    return [row[key] for key in (name, f"rating_{name}") if row.get(key) is not None]
 
 
 def _files(study: Served, answers: bool, pilots: bool) -> None:
@@ -92,7 +97,7 @@ def _files(study: Served, answers: bool, pilots: bool) -> None:
 
 
 def _closing(study: Served, here: Session) -> None:
-    st.subheader("Close the study", anchor=False)
+    st.header("Close the study", anchor=False)
     since = study.store.closed_at()
     if since is None:
         st.write(

@@ -26,13 +26,15 @@ def _draw(here: Session) -> None:
     if not people:
         st.write("Nobody is invited yet. Each listener gets a personal link, which also brings them back.")
         return
-    st.subheader("Personal links", anchor=False)
+    st.header("Personal links", anchor=False)
     st.write("Each opens the study as that listener, so give it to nobody else.")
     for told, pilot in (("", False), ("Pilots, who never count:", True)):
         chosen = [one for one in people if one.pilot == pilot and one.revoked_at is None]
         if chosen:
             st.text(told) if told else None
-            st.code("\n".join(f"{one.name}: {link(study, one)}" for one in chosen), language=None)
+            st.code(
+                "\n".join(f"{one.name}: {link(study, one)}" for one in chosen), language=None, wrap_lines=True
+            )
     address = downloads.address("links")
     st.html(
         f'<ul class="files"><li><b>All links as a table</b><a href="{address}" download>CSV</a></li></ul>'
@@ -84,7 +86,7 @@ def link(study: Served, one: Progress) -> str:
 
 
 def _one_link(study: Served, here: Session, people: list[Progress]) -> None:
-    st.subheader("Revoke or restore a link", anchor=False)
+    st.header("Revoke or restore a link", anchor=False)
     revoked = [one for one in people if one.revoked_at]
     if revoked:
         told = pd.DataFrame(

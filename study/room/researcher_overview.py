@@ -12,6 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from study.room import researcher, theme
+from study.room.researcher_data import each
 from study.room.served import served
 from study.room.sessions import Session
 from study.room.store import Progress
@@ -61,16 +62,17 @@ def _draw(_here: Session) -> None:
         if dropped_out(one, now):
             st.text(f"{one.name} may have dropped out: at {one.stage}, last seen {ago(one.last_seen, now)}.")
     answers = study.store.answers()
-    for line in times(people, [row["response_seconds"] for row in answers]):
+    for line in times(people, [time for row in answers for time in each(row, "response_seconds")]):
         st.write(line)
     if answers:
-        st.subheader("Answers over time", anchor=False)
-        st.altair_chart(timeline([row["answered_at"] for row in answers]), width="stretch")
+        st.header("Answers over time", anchor=False)
+        moments = [moment for row in answers for moment in each(row, "answered_at")]
+        st.altair_chart(timeline(moments), width="stretch")
     if pilots:
         with st.expander(f"Pilots, who never count ({len(pilots)})"):
             st.dataframe(table(pilots, now), hide_index=True, width="stretch", column_config=_COLUMNS)
     told = "" if study.store.unblindings() else "Real or fake, backends and epochs are sealed. "
-    st.caption(f"{told}Updated {now.astimezone():%H:%M:%S}; times are this server's.")
+    st.html(f'<p class="small">{told}Updated {now.astimezone():%H:%M:%S}; times are this server\'s.</p>')
 
 
 _COLUMNS = {

@@ -43,7 +43,7 @@ def _draw(here: Session) -> None:
         )
     else:
         st.write("The key was opened, but no report is in the study's folder yet.")
-    st.subheader("Who opened the key", anchor=False)
+    st.header("Who opened the key", anchor=False)
     moments = [f"{row['at'].astimezone():%Y-%m-%d %H:%M}" for row in opened]
     told = {"when": moments, "who": [row["who"] for row in opened], "why": [row["reason"] for row in opened]}
     st.dataframe(pd.DataFrame(told), hide_index=True, width="stretch")

@@ -53,7 +53,7 @@ def _open(name: str) -> AppTest:
 def said(page: AppTest) -> str:
     """All that stands on a page, as text."""
     assert not page.exception
-    kinds = ("title", "subheader", "markdown", "text", "caption", "code", "success", "warning", "error")
+    kinds = ("title", "header", "markdown", "text", "caption", "code", "success", "warning", "error")
     told = [one.value for kind in kinds for one in getattr(page, kind)]
     told += [one.proto.body for one in page.get("html")] + [one.value.to_string() for one in page.dataframe]
     return "\n".join(told)
@@ -162,7 +162,7 @@ def test_the_overview_says_who_is_where(desk, serving):
     assert people["answered"].tolist() == [100, 0, 0]
     assert pilots["listener"].tolist() == ["Pat"]
     assert "An answer takes **0 s**" in said(page)
-    assert page.get("arrow_vega_lite_chart")
+    assert page.get("vega_lite_chart")
 
 
 def test_a_closed_study_says_so_on_the_overview(desk, serving):
@@ -285,6 +285,16 @@ def test_careful_listeners_are_not_pointed_at():
     ]
     (row,) = researcher_data.quality(answers).to_dict("records")
     assert (row["quick"], row["look at"], row["plays"], row["seconds"]) == (0, "", 2.0, 8.0)
+
+
+def test_of_two_passes_both_are_looked_at():
+    answers = [
+        {"listener": "Ann", "verdict": verdict, "musicality": None, "plays": 1, "response_seconds": 8.0}
+        | {"rating_response_seconds": again}
+        for verdict, again in (("real", 1.0), ("fake", 1.5), ("fake", 9.0), ("real", None))
+    ]
+    (row,) = researcher_data.quality(answers).to_dict("records")
+    assert (row["quick"], row["look at"], row["seconds"]) == (2, "often quick", 8.0)
 
 
 def test_the_study_is_closed_and_opened_again(desk, serving):
