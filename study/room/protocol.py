@@ -7,7 +7,7 @@ lead to the same place.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -29,15 +29,6 @@ FIELDS_OF = {
     "all": FIELDS,
     "verdict": ("verdict", "difficulty", "confidence"),
     "rating": ("musicality", "inspiring", "inspiring_text", "comment", "kept"),
-}
-READABLE = {
-    "heard": "listen to the clip to the end",
-    "verdict": "real or fake",
-    "difficulty": "how easy it was to tell",
-    "confidence": "how sure you are",
-    "musicality": "the musicality",
-    "inspiring": "whether it is inspiring",
-    "inspiring_text": "what you mean by other",
 }
 _CONTROL = ("Cc", "Cs")  # Unicode's control characters and lone surrogates: databases refuse some of them
 _ALLOWED = {
@@ -206,9 +197,3 @@ def missing(
         if answer.get("inspiring") == "other" and not clean(answer.get("inspiring_text")):
             owed.append("inspiring_text")
     return owed
-
-
-def readable(names: Sequence[str]) -> str:
-    """The missing fields as one phrase: "real or fake, the musicality and whether it is inspiring"."""
-    words = [READABLE[name] for name in names]
-    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1] if words else ""

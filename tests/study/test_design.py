@@ -124,3 +124,18 @@ TABLES = st.recursive(VALUES, lambda deeper: st.lists(deeper) | st.dictionaries(
 def test_any_tables_give_a_design_or_one_clear_error(tables):
     with contextlib.suppress(DesignError):
         design.parse({"study": {"title": "T", "seed": 1}} | tables)
+
+
+def test_questions_left_out_are_asked_in_the_language_of_the_study():
+    study = {"title": "T", "seed": 1, "language": "de"}
+    german = design.parse({"study": study, "questions": {"verdict": "?"}})
+    assert german.questions.verdict == "?"
+    assert german.questions.inspiring == "Ist er inspirierend?"
+    assert len(german.questions.final) == 3
+    assert design.parse({"study": {"title": "T", "seed": 1}}).questions.inspiring == "Does it inspire you?"
+
+
+@pytest.mark.parametrize("order", [["verdict"], ["verdict", "verdict", "musicality", "inspiring", "comment"]])
+def test_the_order_of_questions_names_each_once(order):
+    with pytest.raises(DesignError, match="does not name each question once"):
+        design.parse({"study": {"title": "T", "seed": 1}, "questions": {"order": order}})

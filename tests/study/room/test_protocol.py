@@ -5,7 +5,6 @@ import pytest
 from study.room.protocol import (
     FIELDS,
     MAX_TEXT,
-    READABLE,
     AnswerError,
     Page,
     Slot,
@@ -13,7 +12,6 @@ from study.room.protocol import (
     clean,
     missing,
     next_step,
-    readable,
     settle,
 )
 
@@ -107,14 +105,6 @@ def test_two_passes_go_on_from_part_to_part():
     ]
     paused = next_step(State(slots, consented=True, sound_checked=True, part_begun=3))
     assert (paused.page, paused.phase, paused.stage) == (Page.PAUSE, "rating", "before part 4 of 4")
-
-
-def test_missing_fields_read_as_a_phrase():
-    owed = missing({"verdict": "fake"}, heard=True)
-    assert readable(owed) == "how easy it was to tell, the musicality and whether it is inspiring"
-    assert readable(["verdict"]) == "real or fake"
-    assert readable([]) == ""
-    assert set(missing({"inspiring": "other"}, heard=False)) <= set(READABLE)
 
 
 def test_settling_keeps_fields_in_agreement():
