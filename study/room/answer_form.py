@@ -121,6 +121,7 @@ def _player(design: Design, draft: Draft, first: Draft) -> Listening | None:
         key=_key(draft.slot, "player"),
         src=f"{routes.CLIP}/{draft.play_key}",
         clip=draft.play_key[:8],
+        loudness=design.stimuli.loudness,
         beacon=f"{routes.HEARD}/{draft.play_key}",
         following=f"{routes.CLIP}/{following}" if following else None,
         resume=first.listening,

@@ -17,12 +17,14 @@ from study.room.debrief import show_debrief
 from study.room.next_button import next_button
 from study.room.player import player
 from study.room.protocol import PLAYBACK, Page, clean
-from study.room.reconnect import watch_connection
+from study.room.reconnect import run_again, watch_connection
 from study.room.saved_text import saved_text
 from study.room.served import Served, served
 from study.room.store import Listener
 from study.room.take_home import show_take_home
 from study.room.tone import SECONDS as TONE_SECONDS
+
+_RETRY_SECONDS = 3.0  # after which a page that could not reach the database tries by itself
 
 
 def token() -> str | None:
@@ -41,6 +43,7 @@ def page() -> None:
     except DBAPIError as error:  # as on a full disk; the browser's next message carries the same answers
         print(f"not saved: {error.orig}", file=sys.stderr, flush=True)
         st.error(wording.not_saved(study.design))
+        run_again(_RETRY_SECONDS)
     except Exception:  # nobody foresaw it: the log has the details, the browser none
         print(traceback.format_exc(), file=sys.stderr, flush=True)
         st.error(wording.failed(study.design))
@@ -122,6 +125,7 @@ def _sound_check(study: Served, person: Listener, _tab: str) -> None:
         key="tone",
         src=routes.TONE,
         clip="tone",
+        loudness=study.design.stimuli.loudness,
         texts=texts,
     )
     with st.container(key="ask-playback"):

@@ -58,7 +58,7 @@ class Player {
     this.update(data, setState);
     this.listen();
     this.audio.src = data.src;
-    if (this.spans.length) this.wave.load(data.src);
+    if (this.spans.length) this.wave.load(data);
     this.paint();
   }
 
@@ -97,7 +97,7 @@ class Player {
     this.undo.push(() => this.others.close());
     this.on(audio, "play", () => {
       this.others.postMessage("play");
-      this.wave.load(this.data.src);
+      this.wave.load(this.data);
       if (audio.currentTime < 0.3 || audio.ended) this.plays += 1;
       this.report("play");
       this.frame();

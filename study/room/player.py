@@ -18,6 +18,7 @@ def player(
     key: str,
     src: str,
     clip: str,
+    loudness: float,
     beacon: str | None = None,
     following: str | None = None,
     resume: Listening | None = None,
@@ -29,13 +30,15 @@ def player(
 
     `key` must differ from clip to clip, else the browser shows one clip's state on the next; `clip` is any
     word that does the same inside the report. `src`, `following` (to load ahead) and `beacon` (where reports
-    go) are addresses. `resume` is what was heard before, of an earlier visit: give the same one at every run.
+    go) are addresses. `loudness` is that of all clips, in LUFS, for the picture.
+    `resume` is what was heard before, of an earlier visit: give the same one at every run.
     `texts` replaces words of the catalogue's [player]; `keys` names the questions that keys may answer
     ("verdict", "musicality").
     """
     data: dict[str, Any] = {
         "src": src,
         "clip": clip,
+        "level": 10 ** (loudness / 20),
         "beacon": beacon,
         "next": following,
         "focus": focus,

@@ -2,6 +2,8 @@
 // shape of the heard stretches alone. What was not heard is one flat line, the same for every clip.
 
 const BARS = 120;
+const EDGE = 0.1; // s; the first and the last bar count as heard although a moment of them is missing
+const USUAL = 0.55; // height of a stretch as loud as the clips are on the whole
 const FLAT = 0.06; // height of what was not heard, of the whole
 
 const clock = (seconds) => {
@@ -20,18 +22,18 @@ function tellPosition(seconds) {
 class Wave {
   constructor(canvas) {
     this.canvas = canvas;
-    this.peaks = null;
+    this.levels = null;
     this.drawn = "";
   }
 
-  async load(src) {
+  async load({ src, level }) {
     if (this.asked) return;
     this.asked = true;
     try {
       const answer = await fetch(src, { credentials: "same-origin" });
       if (!answer.ok) throw new Error(answer.status);
       const context = new OfflineAudioContext(1, 1, 22050);
-      this.peaks = peaksOf(await context.decodeAudioData(await answer.arrayBuffer()));
+      this.levels = levelsOf(await context.decodeAudioData(await answer.arrayBuffer()), level);
     } catch {
       this.asked = false; // the next play asks again; until then the picture stays flat
     }
@@ -46,11 +48,12 @@ class Wave {
     const style = getComputedStyle(canvas);
     const heard = new Array(BARS).fill(false);
     for (const [from, to] of whole ? spans : []) {
-      const last = Math.floor((to / whole) * BARS + 1e-6);
-      for (let bar = Math.ceil((from / whole) * BARS - 1e-6); bar < Math.min(last, BARS); bar += 1) heard[bar] = true;
+      const first = from < EDGE ? 0 : Math.ceil((from / whole) * BARS);
+      const end = to > whole - EDGE ? BARS : Math.floor((to / whole) * BARS);
+      heard.fill(true, first, Math.max(first, end));
     }
     const now = whole ? Math.floor((at / whole) * BARS) : 0;
-    const state = [width, height, dense, now, style.color, Boolean(this.peaks), heard.map(Number).join("")].join();
+    const state = [width, height, dense, now, style.color, Boolean(this.levels), heard.map(Number).join("")].join();
     if (state === this.drawn || !width) return;
     this.drawn = state;
     canvas.width = width * dense;
@@ -59,7 +62,7 @@ class Wave {
     pen.scale(dense, dense);
     const step = width / BARS;
     for (let bar = 0; bar < BARS; bar += 1) {
-      const shape = heard[bar] ? (this.peaks?.[bar] ?? 0) : 0;
+      const shape = heard[bar] ? (this.levels?.[bar] ?? 0) : 0;
       const tall = Math.max(FLAT, shape) * height;
       pen.fillStyle = heard[bar] ? style.color : style.borderColor;
       pen.globalAlpha = heard[bar] && bar >= now ? 0.55 : 1;
@@ -68,15 +71,16 @@ class Wave {
   }
 }
 
-// The highest sample of each of BARS stretches, by a curve that does not depend on the rest of the clip.
-function peaksOf(sound) {
-  const peaks = new Array(BARS).fill(0);
+// How loud each of BARS stretches is, against the loudness that all clips share: no bar depends on another.
+function levelsOf(sound, level) {
+  const power = new Array(BARS).fill(0);
   for (let channel = 0; channel < sound.numberOfChannels; channel += 1) {
     const samples = sound.getChannelData(channel);
     for (let index = 0; index < samples.length; index += 1) {
       const bar = Math.min(BARS - 1, Math.floor((index / samples.length) * BARS));
-      peaks[bar] = Math.max(peaks[bar], Math.abs(samples[index]));
+      power[bar] += samples[index] ** 2;
     }
   }
-  return peaks.map((peak) => Math.min(1, peak ** 0.6));
+  const count = (sound.length * sound.numberOfChannels) / BARS;
+  return power.map((sum) => Math.min(1, USUAL * (Math.sqrt(sum / count) / level) ** 1.2));
 }

@@ -1,7 +1,12 @@
 // Says when the connection is lost, and asks for one run of the page when it is back: Streamlit reconnects by
-// itself but does not run the page, so what was pressed meanwhile would wait for the next press.
+// itself but does not run the page, so what was pressed meanwhile would wait for the next press. With
+// `data.again` it asks for one run after so many seconds: what a page shows that could not reach its database.
 
 export default function ({ data, parentElement: root, setStateValue }) {
+  if (data.again) {
+    const wait = setTimeout(() => setStateValue("back", Date.now()), 1000 * data.again);
+    return () => clearTimeout(wait);
+  }
   const note = root.querySelector(".lost");
   note.textContent = data.lost;
   const app = document.querySelector('[data-testid="stApp"]');
