@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 import streamlit
+from sqlalchemy.exc import DBAPIError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, HTTPConnection
@@ -94,7 +95,10 @@ class Gate:
         if not _meant_for_us(connection):
             answer = PlainTextResponse("This address is not the study's.", 400)
         elif path == "/" or path.startswith(login.HOME):
-            answer = await run_in_threadpool(_admit, connection, path)
+            try:
+                answer = await run_in_threadpool(_admit, connection, path)
+            except DBAPIError:
+                answer = _away()
         elif path in _LOGIN or path.startswith(f"{login.LOGIN}/"):
             pass  # they see to their own guards
         elif path in _OIDC:
@@ -124,6 +128,9 @@ class Gate:
         except ClientDisconnect:  # or a body that never came
             if not began:
                 await Response(status_code=408)(scope, receive, guarded)
+        except DBAPIError:
+            if not began:
+                await _away()(scope, receive, guarded)
 
     def _refuse(self, connection: HTTPConnection, what: str) -> None:
         self.refusals.tell(what, connection.scope["path"], login.source(served(), connection))
@@ -131,7 +138,10 @@ class Gate:
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = HTTPConnection(scope)
         admitted = scope["path"] == SOCKET and _meant_for_us(connection) and _from_here(connection)
-        visitor = await run_in_threadpool(_visitor, served(), connection) if admitted else None
+        try:
+            visitor = await run_in_threadpool(_visitor, served(), connection) if admitted else None
+        except DBAPIError:
+            visitor = None  # the browser tries again, and by then the database may be back
         if visitor is None:
             self._refuse(connection, "socket at")
             await receive()
@@ -169,6 +179,12 @@ def _browser_files() -> frozenset[str]:
     folder = Path(streamlit.__file__).with_name("static")
     found = folder.joinpath("static").rglob("*")
     return frozenset("/" + file.relative_to(folder).as_posix() for file in found if file.is_file())
+
+
+def _away() -> Response:
+    """Said while the database is away; a browser asks again by itself."""
+    told = "The study's database does not answer just now. This page tries again by itself."
+    return PlainTextResponse(told, 503, {"retry-after": "3", "refresh": "3"})
 
 
 def _in_time(receive: Receive) -> Receive:

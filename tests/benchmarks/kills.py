@@ -114,9 +114,16 @@ def _kill(victim: str, server: Server, running: list[Any]) -> None:
     if victim == "database":
         running[0].kill()
         running[0].start()
-    else:
-        server.kill()
-        server.start()
+        return
+    server.kill()
+    deadline = time.monotonic() + 60
+    while True:  # it refuses to start while PostgreSQL recovers, and whoever watches over it starts it again
+        try:
+            server.start()
+            return
+        except RuntimeError:
+            if not running or time.monotonic() > deadline:
+                raise
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,12 +60,14 @@ class Cluster:
         self.server.wait(20)
 
     def stop(self) -> None:
-        subprocess.run(
-            [*self.user, find("pg_ctl"), "stop", "-D", self.data, "-m", "immediate"],
-            capture_output=True,
-            cwd=self.home,
-        )
-        self.server.wait(20)
+        stop = [*self.user, find("pg_ctl"), "stop", "-D", self.data, "-m", "immediate"]
+        deadline = time.monotonic() + 20
+        while self.server.poll() is None:  # one that has only just begun cannot be told to stop yet
+            subprocess.run(stop, capture_output=True, cwd=self.home)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.server.wait(0.5)
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"PostgreSQL in {self.home} does not stop")
 
 
 @contextlib.contextmanager
