@@ -174,7 +174,7 @@ def _audited(staging: Path, design: Design, rows: Sequence[Mapping[str, Any]]) -
         heard.setdefault(row["set"], []).append(Heard(_file(staging, design, row), row["truth"] == "real"))
     practice = heard.pop(PRACTICE, [])
     sets = {name: heard[name] for name in design.sets if name in heard}
-    return audit.run(sets, practice, accept=design.stimuli.accept)
+    return audit.run(sets, practice, accept=design.stimuli.accept, orders_too=False)
 
 
 def _file(staging: Path, design: Design, row: Mapping[str, Any]) -> Path:

@@ -5,7 +5,11 @@ Run: python tests/benchmarks/audit_false_alarms.py [studies per row] [studies of
 A clean study: every set's clips come from one distribution, and which of them are real is drawn. Properties
 go together (a common cause in each clip), some are skewed, some are mostly the same, some are missing in
 clips, and sets differ from each other. A leak: the band edge or the noise floor of real clips is moved.
-The rows of real files go through files, measuring and rule, as a build does.
+The rows of real files go through files, measuring and rule, as `study audit` does.
+
+400 studies a row gave (Monte Carlo error .011) these shares of clean studies called leaking:
+.035 for one set of 2 + 8 clips, .043 for two of them, .045 for one of 4 + 16. Of 200 with the band edge
+moved by three deviations .885 and 1.000 were found in the first two, and .060 and .585 with the noise floor.
 """
 
 from __future__ import annotations

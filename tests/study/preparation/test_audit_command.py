@@ -37,7 +37,7 @@ def test_a_built_study_is_audited_again_as_it_is_now(run, new_study, answer):
     build(folder)
     answer(folder, "Ada", 2)
     shutil.rmtree(folder.audit)
-    code, out, error = run("audit", folder.path)
+    code, out, error = run("audit", folder.path, "--alpha", 0.001)  # by chance never
     assert (code, error) == (0, "")
     assert "For the researcher alone" in out
     assert "order of presentation" in " ".join(out.split())
@@ -81,7 +81,7 @@ def test_a_key_that_is_not_the_sealed_one_is_refused(run, new_study):
 def test_sets_can_be_chosen(run, new_study):
     folder = new_study()
     build(folder)
-    code, out, _ = run("audit", folder.path, "--sets", "UMG")
+    code, out, _ = run("audit", folder.path, "--sets", "UMG", "--alpha", 0.001)
     assert (code, "UMG: AUC, p" in out, "VAR: AUC" in out) == (0, True, False)
     code, _, error = run("audit", folder.path, "--sets", "UGM")
     assert (code, error) == (2, f"study: {folder.path}: there is no set 'UGM'; its sets are UMG, VAR\n")
@@ -104,7 +104,9 @@ def two_folders(tmp_path, change=None):
 
 def test_any_two_folders_are_audited(run, tmp_path):
     real, fake = two_folders(tmp_path)
-    code, out, error = run("audit", "--real", real, "--fake", fake, "--out", tmp_path / "out")
+    code, out, error = run(
+        "audit", "--real", real, "--fake", fake, "--out", tmp_path / "out", "--alpha", 0.0005
+    )
     assert (code, error) == (0, "")
     assert "no leak found" in out
     names = {"audit.csv", "audit.json", "index.html"}

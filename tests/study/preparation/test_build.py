@@ -9,7 +9,7 @@ from rich.console import Console
 from caw import atomic, audio
 from study.design import DesignError
 from study.folder import StudyFolder
-from study.preparation import blinded_sets, blinding, build, properties, stimuli
+from study.preparation import blinded_sets, blinding, build, file_properties, stimuli
 from study.preparation.audit import LeakError
 from study.preparation.build import BuildError
 from study.preparation.progress import BuildProgress
@@ -67,10 +67,10 @@ def test_every_stimulus_has_one_form_and_loudness(new_study):
     folder = new_study()
     built(folder)
     files = [folder.stimulus(row["set"], row["stimulus_id"]) for row in key_of(folder)]
-    formats = [properties.measure_format(file) for file in files]
+    formats = [file_properties.measure_format(file) for file in files]
     assert all(facts == formats[0] for facts in formats)
     assert formats[0]["samples"] == 16000
-    assert formats[0]["coding"] == "WAV PCM_16"
+    assert (formats[0]["container"], formats[0]["bit depth"]) == ("WAV", "PCM_16")
     assert formats[0]["chunks"] == ""
     loud = [stimuli.loudness(*audio.read(file)) for file in files]
     assert np.ptp(loud) <= 0.5
