@@ -22,14 +22,14 @@ LEGEND = (
 
 
 def as_table(audit: Audit) -> Table:
-    """The findings for a terminal, a row per property; audit.csv has the values too.
+    """The findings for a terminal, a row per property; audit.csv has the values and units.
 
     Each cell is the area under the ROC curve and its p before correction, and a mark of its verdict (MARKS).
     """
     sets = list(dict.fromkeys(entry.set for entry in audit.classifications))
     table = Table(title="Leak audit", title_justify="left", box=SIMPLE, pad_edge=False, caption=LEGEND)
     table.caption_justify = "left"
-    table.add_column("property")
+    table.add_column("property", no_wrap=True)
     table.add_column("kind")
     for name in sets:
         table.add_column(f"{name}: AUC, p", justify="right")
@@ -38,7 +38,7 @@ def as_table(audit: Audit) -> Table:
     verdict = f"LEAK: {leaking}" if leaking else "no difference tells"
     if all(found.verdict == "same" for found in formats):
         verdict = "same"
-    table.add_row(f"{len(formats)} properties of the files", "format", *[verdict] * len(sets))
+    table.add_row(f"{len(formats)} properties of files", "format", *[verdict] * len(sets))
     cells: dict[tuple[str, str], dict[str, str]] = {}
     for found in audit.findings:
         if found.kind != "format":
@@ -47,11 +47,11 @@ def as_table(audit: Audit) -> Table:
                 found.verdict, ""
             )
     for (name, kind), row in cells.items():
-        table.add_row(name, kind, *[row.get(column, "") for column in sets])
+        table.add_row(name.split(" (")[0], kind, *[row.get(column, "") for column in sets])
     classes = {entry.set: entry for entry in audit.classifications}
     told = [(classes[name].accuracy, classes[name].p) for name in sets]
     accuracies = ["" if accuracy is None else f"{accuracy:.2f}, {_p(p)}" for accuracy, p in told]
-    table.add_row("classifier on all: accuracy, p", "all", *accuracies)
+    table.add_row("classifier: accuracy, p", "all", *accuracies)
     return table
 
 

@@ -24,7 +24,7 @@ def test_the_way_of_a_study(run, new_study, answer, tmp_path, clip):
     code, out, error = run("build", folder.path)
     assert (code, error) == (0, "")
     assert "Leak audit" in out
-    assert "15 properties of the files" in out
+    assert "15 properties of files" in out
     code, out, _ = run("build", folder.path)
     assert (code, "up to date" in out) == (0, True)
     code, out, _ = run("invite", folder.path, "Ada", "Ben", "--url", "https://study.example")
