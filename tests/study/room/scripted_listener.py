@@ -41,3 +41,24 @@ def answer_all(store: Store, name: str, stop: int = 100, *, pilot: bool = False)
             store.save(
                 person.id, person.step.slot, tab="T", changes=changes, listening=WHOLE, press=f"press {count}"
             )
+
+
+def brought(serving, *names: str, pilot: bool = False) -> None:
+    """Invites listeners and brings them past the sound check."""
+    for name in names:
+        person = serving.store.find(serving.store.invite(name, pilot=pilot))
+        serving.store.claim(person.id, "T")
+        serving.store.consent(person.id, "v1")
+        serving.store.sound_check(person.id, "headphones")
+
+
+def finished(serving, *names: str, **kind) -> None:
+    brought(serving, *names, **kind)
+    for name in names:
+        answer_all(serving.store, name, **kind)
+        person = serving.store.find(serving.store.invite(name, **kind))
+        assert serving.store.save_final(person.id, tab="T", questions=["a"], texts={1: "=1+1"}, finish=True)
+
+
+def logged(serving) -> list[tuple[str, str, str]]:
+    return [(row["who"], row["what"], row["detail"]) for row in serving.store.events()]

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-import io
 import subprocess
 import sys
 
-import pandas as pd
 import pytest
-from scripted_listener import answer_all
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.testclient import TestClient
+from scripted_listener import brought, finished, logged
 from streamlit.testing.v1 import AppTest
 from tiny_study import TITLE
 
 from study.room import (
-    downloads,
     login,
     researcher,
     researcher_data,
@@ -26,7 +20,6 @@ from study.room import (
     researcher_results,
     sessions,
 )
-from study.room.gate import Gate
 
 IDA = sessions.Session("Ida", "0" * 16, 2**40)
 PAGES = ("overview", "listeners", "data", "results")
@@ -59,27 +52,6 @@ def said(page: AppTest) -> str:
     return "\n".join(told)
 
 
-def ready(serving, *names: str, pilot: bool = False) -> None:
-    """Invites listeners and brings them past the sound check."""
-    for name in names:
-        person = serving.store.find(serving.store.invite(name, pilot=pilot))
-        serving.store.claim(person.id, "T")
-        serving.store.consent(person.id, "v1")
-        serving.store.sound_check(person.id, "headphones")
-
-
-def finished(serving, *names: str, **kind) -> None:
-    ready(serving, *names, **kind)
-    for name in names:
-        answer_all(serving.store, name, **kind)
-        person = serving.store.find(serving.store.invite(name, **kind))
-        assert serving.store.save_final(person.id, tab="T", questions=["a"], texts={1: "=1+1"}, finish=True)
-
-
-def logged(serving) -> list[tuple[str, str, str]]:
-    return [(row["who"], row["what"], row["detail"]) for row in serving.store.events()]
-
-
 # the frame
 
 
@@ -109,7 +81,7 @@ def test_an_empty_study_has_calm_pages(desk, name):
 @pytest.mark.parametrize("name", PAGES)
 def test_no_page_tells_any_truth(desk, serving, name):
     finished(serving, "Ann")
-    ready(serving, "Bo")
+    brought(serving, "Bo")
     finished(serving, "Pat", pilot=True)
     told = said(desk(name))
     assert not [secret for secret in SECRETS if secret in told]
@@ -120,7 +92,7 @@ def test_an_error_nobody_foresaw_is_told_calmly(desk, serving, monkeypatch, caps
     def broken(*_, **__):
         raise RuntimeError("secret/path/S7_UMG_0_swampgroove.wav")
 
-    ready(serving, "Ann")
+    brought(serving, "Ann")
     monkeypatch.setattr(type(serving.store), "answers", broken)
     monkeypatch.setattr(type(serving.store), "listeners", broken)
     page = desk(name)
@@ -130,7 +102,7 @@ def test_an_error_nobody_foresaw_is_told_calmly(desk, serving, monkeypatch, caps
 
 
 def test_a_logout_elsewhere_ends_an_open_page_at_its_next_run(desk, serving, monkeypatch):
-    ready(serving, "Ann")
+    brought(serving, "Ann")
     page = desk("overview")
     assert page.dataframe
     monkeypatch.setattr(researcher, "session", lambda: None)
@@ -143,11 +115,11 @@ def test_a_logout_elsewhere_ends_an_open_page_at_its_next_run(desk, serving, mon
 
 def test_the_overview_says_who_is_where(desk, serving):
     finished(serving, "Ann")
-    ready(serving, "Bo")
+    brought(serving, "Bo")
     serving.store.invite("Cy")
     serving.store.invite("Di")
     serving.store.revoke("Di")
-    ready(serving, "Pat", pilot=True)
+    brought(serving, "Pat", pilot=True)
     page = desk("overview")
     assert [(one.label, one.value) for one in page.metric] == [
         ("Invited", "3"),
@@ -172,7 +144,7 @@ def test_a_closed_study_says_so_on_the_overview(desk, serving):
 
 
 def test_drop_outs_are_those_not_seen_for_a_day(serving):
-    ready(serving, "Ann")
+    brought(serving, "Ann")
     serving.store.invite("Bo")
     ann, bo = serving.store.listeners()
     assert not researcher_overview.dropped_out(ann, ann.last_seen + dt.timedelta(hours=23))
@@ -339,7 +311,7 @@ def _unblind(page: AppTest, why: str, typed: str = TITLE) -> AppTest:
 
 def test_the_results_stay_sealed_until_the_form_is_whole(desk, serving, monkeypatch):
     finished(serving, "Ann")
-    ready(serving, "Bo")
+    brought(serving, "Bo")
     asked = []
     monkeypatch.setattr(
         researcher_results, "make_report", lambda *args, **more: asked.append((args, more)) or ""
@@ -387,84 +359,6 @@ def test_the_server_loads_no_analysis():
     code += f"sys.exit(','.join({heavy} & set(sys.modules)) or None)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert told.returncode == 0, told.stderr
-
-
-# downloads
-
-
-@pytest.fixture
-def client(serving):
-    """Ida's browser, logged in."""
-    app = Starlette(routes=[*downloads.ROUTES], middleware=[Middleware(Gate, script="/pages.py")])
-    here = TestClient(app, follow_redirects=False, base_url="http://127.0.0.1")
-    here.cookies.set(serving.researcher_cookie, sessions.begin(serving.session_key, "Ida")[1])
-    return here
-
-
-@pytest.mark.parametrize("name", downloads.TABLES)
-def test_each_table_comes_as_csv_and_parquet(client, serving, name):
-    assert client.get(f"/researcher/{name}.csv").status_code == 404, "nothing in it yet"
-    finished(serving, "Ann")
-    finished(serving, "Pat", pilot=True)
-    serving.store.log_event("Ida", "invited", "Ann")
-    answer = client.get(f"/researcher/{name}.csv")
-    assert answer.status_code == 200
-    assert answer.headers["content-disposition"] == f'attachment; filename="study-{name}.csv"'
-    assert answer.headers["cache-control"] == "no-store"
-    text = pd.read_csv(io.BytesIO(answer.content))
-    parquet = pd.read_parquet(io.BytesIO(client.get(f"/researcher/{name}.parquet").content))
-    assert list(parquet.columns) == list(text.columns)
-    assert not [secret for secret in ("jukebox", "swampgroove", "3517", "truth") if secret in answer.text]
-    assert ("Ida", downloads.EXPORTED, f"{name}.csv, {len(text)} rows") in logged(serving)
-
-
-def test_pilots_and_listeners_are_never_in_one_table(client, serving):
-    finished(serving, "Ann")
-    finished(serving, "Pat", pilot=True)
-    people = {
-        name: set(pd.read_csv(io.StringIO(client.get(f"/researcher/{name}.csv").text))["listener"])
-        for name in ("answers", "pilot-answers")
-    }
-    assert people == {"answers": {"Ann"}, "pilot-answers": {"Pat"}}
-
-
-def test_what_people_typed_runs_in_no_spreadsheet(client, serving):
-    finished(serving, "=cmd|x")
-    assert "'=cmd|x" in client.get("/researcher/links.csv").text
-    assert ",'=1+1," in client.get("/researcher/last-questions.csv").text
-
-
-@pytest.mark.parametrize("name", [*downloads.TABLES, "report/index"])
-def test_nobody_else_gets_a_table(client, serving, name):
-    finished(serving, "Ann")
-    token = serving.store.invite("Ann")
-    client.cookies.clear()
-    client.cookies.set(serving.listener_cookie, token)
-    answer = client.get(f"/researcher/{name}.csv")
-    assert answer.status_code == 403
-    assert "Ann" not in answer.text
-
-
-@pytest.mark.parametrize("name", ["key.csv", "answers.sqlite", "..%2fprivate%2fkey.csv", "answers.csv.csv"])
-def test_there_are_no_other_tables(client, serving, name):
-    finished(serving, "Ann")
-    assert client.get(f"/researcher/{name}").status_code == 404
-
-
-def test_the_report_is_closed_until_this_builds_key_was_opened(client, serving):
-    serving.folder.report.mkdir()
-    (serving.folder.report / "index.html").write_text("<p>truth</p>")
-    (serving.folder.path / "secret.html").write_text("secret")
-    (serving.folder.report / "out.html").symlink_to(serving.folder.path / "secret.html")
-    assert client.get("/researcher/report/index.html").status_code == 404
-    serving.store.log_unblinding("Ida", "why", serving.store.build().key_sha256)
-    answer = client.get("/researcher/report/index.html")
-    assert answer.text == "<p>truth</p>"
-    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
-    for path in ("../private/key.csv", "%2e%2e/private/key.csv", "..%2fstudy.toml", "out.html", "", "x"):
-        assert client.get(f"/researcher/report/{path}").status_code in (303, 404)
-    client.cookies.clear()
-    assert client.get("/researcher/report/index.html").status_code == 403
 
 
 def test_names_are_read_one_a_line():
