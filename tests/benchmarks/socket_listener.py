@@ -78,6 +78,7 @@ class SocketListener:
         self.shown = Shown()
         self.session = ""
         self.cookie = ""
+        self.puzzled = 0
         self.http: httpx.AsyncClient | None = None
         self.given: dict[str, Any] = {}  # widget key -> its one answer, should it be asked for again
 
@@ -116,9 +117,8 @@ class SocketListener:
         )
 
     async def take(self, socket: ClientConnection) -> None:
-        began = time.perf_counter()
         await self.send(socket)
-        self.notes.connected.append(time.perf_counter() - began)
+        self.notes.connected.append(self.notes.reruns[-1])
         for _ in range(10_000):
             if not await self.act(socket):
                 self.notes.finished.add(self.token)
@@ -131,7 +131,7 @@ class SocketListener:
         if button is None:
             if any("are saved" in text for text in shown.texts):
                 return False
-            raise Stuck(f"{self.token}: nothing to do on {shown.title!r}: {shown.texts}")
+            return await self.look_again(socket, f"nothing to do on {shown.title!r}: {shown.texts}")
         player = shown.component("player")
         if player and player not in self.states:
             await self.listen(player)
@@ -156,8 +156,17 @@ class SocketListener:
                 await self.change(socket, key, "json_value", {"text": text})
                 return True
         if shown.components[button][1]["disabled"]:
-            raise Stuck(f"{self.token}: Next is closed on {shown.title!r}")
+            return await self.look_again(socket, f"Next is closed on {shown.title!r}")
         await self.press(socket, button)
+        self.puzzled = 0
+        return True
+
+    async def look_again(self, socket: ClientConnection, why: str) -> bool:
+        """After a lost connection the first page may be one from before it; the next one is not."""
+        self.puzzled += 1
+        if self.puzzled > 3:
+            raise Stuck(f"{self.token}: {why}")
+        await self.send(socket)
         return True
 
     async def listen(self, player: str) -> None:
@@ -197,8 +206,8 @@ class SocketListener:
         answering = any(key.startswith("verdict-") or key.startswith("musicality-") for key in before.choices)
         await self.send(socket, changed=answering)
         if button in self.shown.components and button.startswith("next-"):
-            owed = [text for text in self.shown.texts if "owed" in text or "saved" in text]
-            raise Stuck(f"{self.token}: {before.title!r} did not lead on: {owed or self.shown.texts}")
+            await self.look_again(socket, f"{before.title!r} did not lead on: {self.shown.texts}")
+            return
         if answering:
             self.notes.finals.add((self.token, int(button.rpartition("-")[2])))
 
@@ -220,19 +229,21 @@ class SocketListener:
                 setattr(widget, kind, value)
         began = time.perf_counter()
         await socket.send(message.SerializeToString())
-        shown = Shown()
+        shown, ours = Shown(), False
         while True:
             data = await asyncio.wait_for(socket.recv(), 60)
             self.notes.frames += 1
             forward = ForwardMsg.FromString(data)
             kind = forward.WhichOneof("type")
             if kind == "new_session":
-                shown = Shown()
+                shown, ours = Shown(), True
                 self.session = forward.new_session.initialize.session_id or self.session
             elif kind == "delta" and forward.delta.WhichOneof("type") == "new_element":
                 _see(shown, forward.delta.new_element, time.perf_counter() - began)
-            elif kind == "script_finished" and forward.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
-                break
+            elif kind == "script_finished":
+                whole = forward.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY
+                if whole and ours:  # else it was for a rerun, or the rest of a run that was cut short
+                    break
         took = time.perf_counter() - began
         self.notes.reruns.append(took)
         if changed:

@@ -61,7 +61,8 @@ class Proxy:
         return port
 
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        gone = (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError)
+        with contextlib.suppress(*gone):
             head = await reader.readuntil(b"\r\n\r\n")
             inner_reader, inner = await asyncio.open_connection("127.0.0.1", self.choose(head))
             inner.write(head)
