@@ -88,8 +88,11 @@ def serve(
     _require_free(host, port)
     uvicorn.config.LOGGING_CONFIG["loggers"]["uvicorn"]["level"] = "WARNING"
     address = {"server.address": host, "server.port": port, "browser.serverPort": port}
+    settings = {**SETTINGS, **files, **_hosts(study, host), **address}
+    for name, value in settings.items():
+        config.set_option(name, value)  # or Streamlit asks for a restart, as if they had changed under it
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how one stops it
-        App(PAGES, **parts()).run(config={**SETTINGS, **files, **_hosts(study, host), **address})
+        App(PAGES, **parts()).run(config=settings)
 
 
 def require_a_lock(study: Served, host: str | None) -> None:
