@@ -1,8 +1,9 @@
 """Which result when: the answers of a study in, every figure of its report out, as records.
 
-The inference unit decides everything. Stimuli are crossed with listeners, so pooled tests are never offered;
-with one listener there is inference over clips only, marked "this listener only". What the data or this
-version cannot carry is returned too, without an estimate and with the reason.
+The inference unit decides everything. Stimuli are crossed with listeners, so pooled tests are never offered:
+a panel's primary tests are crossed mixed models, the tests on clip means their check; with one listener there
+is inference over clips only, marked "this listener only". What the data cannot carry is returned too, without
+an estimate and with the reason.
 """
 
 from __future__ import annotations
@@ -12,26 +13,32 @@ from itertools import combinations
 
 import pandas as pd
 
-from analysis import agreement, discrimination, dose, individuals, quality, ratings, stimuli, verdicts
+from analysis import (
+    agreement,
+    discrimination,
+    dose,
+    individuals,
+    panel_models,
+    quality,
+    ratings,
+    stimuli,
+    verdicts,
+)
 from analysis.results import ALL, MACHINE, ORIGINALS, Result, find, groups, holm, to_frame, to_json
 from analysis.stimuli import Panel
 
 TRUTH, BACKENDS, MODES, EPOCHS, SETS = "truth", "backends", "modes", dose.FAMILY, "sets"
-MIXED, ORDER, EQUIVALENCE = "mixed models", "order", "equivalence"
-MIN_ORIGINALS_EQUIVALENCE = 10
-NOT_FITTED = "this version fits no crossed mixed models"
-STAND_IN = (
-    f"{NOT_FITTED}; the tests on clip means, where given, stand in "
-    "(simulated type-I error .04 to .06 at 24 listeners)"
-)
 
 
-def evaluate(frame: pd.DataFrame) -> list[Result]:
+def evaluate(frame: pd.DataFrame, *, bound: float | None = None) -> list[Result]:
     """Every figure of a report on `frame` (as of `responses.load`), p corrected by Holm within its family.
 
+    bound: points of musicality within which originals and machine-made clips count as equivalent, where one
+    was set before the data.
+
     Families: data quality, detection, truth, backends, modes, epochs, sets, ratings, missing answers,
-    agreement, mixed models, order, equivalence, clips; with several listeners also listeners. Hidden repeats
-    count only for their own consistency.
+    agreement, mixed models (of truth; of backends, modes and epochs), order, equivalence, clips; with several
+    listeners also listeners. Hidden repeats count only for their own consistency.
     """
     first = frame[~frame["repeat"]].reset_index(drop=True)
     panel = Panel.of(first)
@@ -42,7 +49,7 @@ def evaluate(frame: pd.DataFrame) -> list[Result]:
         *dose.records(first, panel),
         *ratings.missing(first, panel),
         *agreement.records(first, panel),
-        *_not_fitted(first, panel),
+        *panel_models.records(first, panel, bound=bound),
     ]
     if not panel.one:
         found += individuals.per_listener(first)
@@ -116,77 +123,6 @@ def _mixture(clips: pd.DataFrame, pair: tuple[str, str], other: str) -> str:
         for label, found in zip(pair, made, strict=True)
     ]
     return f"; the groups are mixed in {other} ({'; '.join(parts)})"
-
-
-def _not_fitted(first: pd.DataFrame, panel: Panel) -> list[Result]:
-    """The analyses of the design that were not computed, each with its reason."""
-    one = "one listener: there is no variance between listeners to model"
-
-    def few(least: int) -> str:
-        return (
-            one
-            if panel.one
-            else f"{panel.listeners} listeners, fewer than {least}"
-            if panel.listeners < least
-            else ""
-        )
-
-    planned = [
-        (
-            MIXED,
-            "hierarchical signal detection",
-            "probit GLMM, crossed listeners and clips",
-            few(8) or STAND_IN,
-        ),
-        (
-            MIXED,
-            "musicality by group",
-            "LMM, crossed listeners and clips, Satterthwaite df",
-            few(2) or STAND_IN,
-        ),
-        (MIXED, "musicality as ordered answers", "cumulative-link mixed model", few(5) or STAND_IN),
-        (MIXED, "intraclass correlation", "variance components of the LMM", few(3) or NOT_FITTED),
-        (
-            ORDER,
-            "learning over positions",
-            "GLMM correct ~ position + truth",
-            _no_order(first, panel) or NOT_FITTED,
-        ),
-        (ORDER, "response time", "LMM of log response time", _no_times(first, panel) or NOT_FITTED),
-        (
-            EQUIVALENCE,
-            "equivalence with originals",
-            "two one-sided tests on the LMM, 90 % interval",
-            _no_equivalence(first, panel),
-        ),
-    ]
-    return [
-        Result(family, name, unit=panel.unit, method=method, note=note)
-        for family, name, method, note in planned
-    ]
-
-
-def _no_order(first: pd.DataFrame, panel: Panel) -> str:
-    if panel.one:
-        return "one listener heard one order: position and clip cannot be told apart"
-    if first["position"].isna().any():
-        return "positions are not in the table"
-    return "the order was fixed: position and clip cannot be told apart" if quality.fixed_order(first) else ""
-
-
-def _no_times(first: pd.DataFrame, panel: Panel) -> str:
-    if "response_seconds" not in first or first["response_seconds"].isna().all():
-        return "response times are not in the table"
-    return _no_order(first, panel)
-
-
-def _no_equivalence(first: pd.DataFrame, panel: Panel) -> str:
-    originals = first.loc[first["truth"] == "real", ["set", "name"]].drop_duplicates()
-    if panel.one:
-        return "one listener: equivalence would hold for this listener alone"
-    if len(originals) < MIN_ORIGINALS_EQUIVALENCE:
-        return f"{len(originals)} originals; at least {MIN_ORIGINALS_EQUIVALENCE} are needed"
-    return f"no equivalence bound was set before the data, and {NOT_FITTED}"
 
 
 __all__ = ["Result", "evaluate", "find", "groups", "to_frame", "to_json"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import discrimination, individuals, ratings, stimuli
+from analysis import discrimination, individuals, panel_models, ratings, stimuli
 from analysis import formats as f
 from analysis.results import MACHINE, ORIGINALS, Result, find
 from analysis.statistics import SETS, TRUTH
@@ -63,6 +63,9 @@ def _told_apart(results: list[Result], panel: Panel) -> str:
     figures = f"balanced accuracy {f.percent(balanced.estimate)}"
     figures += f", 95% interval {within}" if within else ""
     kind = "Fisher's exact test" if panel.one else "t-test on clip means"
+    model = find(results, panel_models.MIXED, panel_models.DETECTION)
+    if model and not model.refused:
+        kind, test = "crossed probit mixed model", model
     figures += f"; 50% is guessing; {kind}, p{NARROW}{_equals(test.p)}"
     if test.p >= LEVEL:
         return f"These answers do not show that {who} could tell the two apart ({figures})."
@@ -88,7 +91,11 @@ def _liked(frame: pd.DataFrame, results: list[Result], panel: Panel) -> str:
 
 
 def _compared(results: list[Result], panel: Panel, original: Result) -> str:
-    test = find(results, ratings.FAMILY, ratings.DIFFERENCE, f"{MACHINE} - {ORIGINALS}")
+    groups = f"{MACHINE} - {ORIGINALS}"
+    model = find(results, panel_models.MIXED, panel_models.MUSICALITY, groups)
+    if model and not model.refused:
+        return f" (crossed mixed model, p{NARROW}{_equals(model.p)})"
+    test = find(results, ratings.FAMILY, ratings.DIFFERENCE, groups)
     if test is None or test.refused:
         which = "was" if original.n == 1 else "were"
         return f" (only {f.few(original.n)} of them {which} rated, too few for a comparison)"
@@ -151,9 +158,9 @@ def reach(panel: Panel) -> str:
             "the clips and say nothing of how other listeners would answer."
         )
     return (
-        f"{panel.listeners} listeners heard the same clips, so their answers are not independent. The "
-        "tests work on "
-        "one mean per clip: they carry over to more clips of this kind, heard by this panel."
+        f"{panel.listeners} listeners heard the same clips, so their answers are not independent. The mixed "
+        "models take both as samples and speak of listeners and clips like these; the tests on clip means "
+        "speak of more clips of this kind, heard by this panel."
     )
 
 
@@ -259,21 +266,23 @@ def _analysis(panel: Panel) -> str:
         )
     return (
         "Listeners are crossed with clips, so pooled tests and tests per listener are not offered: their "
-        "simulated "
-        "type-I error is .28 to .46 at .05. Answers were averaged per clip, and clips compared by "
-        "Student's t-test "
-        "with an exact permutation test as a check; intervals are t intervals over clips. A single clip's "
-        "share has "
-        "a Wilson interval over listeners (Wilson 1927). Agreement is Krippendorff's alpha. Trends over "
-        "epochs are "
-        "tested within a backend and mode by the Jonckheere-Terpstra test, permuting clips (Jonckheere "
-        "1954). "
-        f"Crossed mixed models are not part of this version. {common}"
+        "simulated type-I error is .28 to .46 at .05. The primary tests are mixed models with crossed random "
+        "effects of listeners and clips: linear ones by REML with Satterthwaite's degrees of freedom for "
+        "musicality (Bates et al. 2015; Kuznetsova et al. 2017), probit ones by Laplace's approximation for "
+        "verdicts, whose slope is d\u2032 (DeCarlo 1998), and a cumulative-link model (Christensen 2018) as "
+        "a check. As a second check answers were averaged per clip, and clips compared by Student's t-test "
+        "with an exact permutation test; intervals of descriptions are t intervals over clips. A single "
+        "clip's share has a Wilson interval over listeners (Wilson 1927). Agreement is Krippendorff's alpha. "
+        "Trends over epochs are tested within a backend and mode by the linear model on log2 of the epochs "
+        f"and by the Jonckheere-Terpstra test, permuting clips (Jonckheere 1954). {common}"
     )
 
 
 REFERENCES = (
+    "Bates, D., M\u00e4chler, M., Bolker, B., & Walker, S. (2015). Journal of Statistical Software, 67(1).",
+    "Christensen, R. H. B. (2018). Cumulative link models for ordinal regression with the R package ordinal.",
     "Clopper, C. J., & Pearson, E. S. (1934). Biometrika, 26, 404\u2013413.",
+    "DeCarlo, L. T. (1998). Psychological Methods, 3, 186\u2013205.",
     "Goodman, L. A. (1965). Technometrics, 7, 247\u2013254.",
     "Gourevitch, V., & Galanter, E. (1967). Psychometrika, 32, 25\u201333.",
     "Greshler, G., Shaham, T. R., & Michaeli, T. (2021). Catch-A-Waveform. NeurIPS 34.",
@@ -282,6 +291,7 @@ REFERENCES = (
     "Holm, S. (1979). Scandinavian Journal of Statistics, 6, 65\u201370.",
     "Jonckheere, A. R. (1954). Biometrika, 41, 133\u2013145.",
     "Krippendorff, K. (2019). Content Analysis, 4th ed. Sage.",
+    "Kuznetsova, A., Brockhoff, P. B., & Christensen, R. H. B. (2017). J. of Statistical Software, 82(13).",
     "Manski, C. F. (1990). American Economic Review, 80, 319\u2013323.",
     "Newcombe, R. G. (1998). Statistics in Medicine, 17, 873\u2013890.",
     "Wilson, E. B. (1927). Journal of the American Statistical Association, 22, 209\u2013212.",

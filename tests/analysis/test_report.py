@@ -176,9 +176,9 @@ def test_a_panel_is_spoken_of_as_a_panel(tmp_path, panel, quick):
     for told in (
         "24 listeners heard the same clips",
         "so their answers are not independent",
-        "t-test on clip means",
+        "crossed probit mixed model",
         "Listeners, one by one",
-        "fits no crossed mixed models",
+        "crossed random effects of listeners and clips",
         "counterbalanced",
         "10 s long at 16 kHz",
         "Drums fall apart after a bar.",

@@ -60,6 +60,10 @@ def test_blanks_are_missing_and_words_are_kept(table):
         ("musicality", 4, "-1", "-1 is out of range"),
         ("musicality", 4, "nan", "nan is out of range"),
         ("musicality", 4, "good", "'good' is not a number"),
+        ("musicality", 4, "4,5", "'4,5' is not a number; write 4.5, with a point"),
+        ("musicality", 4, "4.5", "4.5 is not a whole number"),
+        ("musicality", 4, 10.5, "10.5 is out of range"),
+        ("verdict", 5, " REAL", "write 'real'"),
         ("epochs", 6, "2000.5", "2000.5 is not a whole number"),
         ("position", 6, "0", "0 is out of range; it must be 1 or more"),
         ("name", 7, " ", "is empty"),
@@ -112,7 +116,9 @@ def test_hidden_repeats_are_marked_and_not_refused():
         (b"set,position\n", "lacks name"),
         (b"\xff\xfe\x00\x01", "is not a comma-separated UTF-8 table"),
         (b'set,"name\n', "is not a comma-separated UTF-8 table"),
-        (b"a,b\n1,2,3\n", "row 1: has 3 cells, the header has 2"),
+        (b"a,b\n1,2,3\n", "row 2: has 3 cells, the header has 2"),
+        (b"set;position;name\nA;1;x\n", "row 1: cells are separated by semicolons"),
+        (b"set\tposition\nA\t1\n", "row 1: cells are separated by tabs"),
     ],
 )
 def test_a_file_that_is_no_table_is_told_in_one_line(tmp_path, content, told):
@@ -133,3 +139,63 @@ def test_no_file_and_no_rows(tmp_path, table):
 def test_other_columns_are_carried_along(table):
     table["app_version"] = "1.2"
     assert set(responses.load(table)["app_version"]) == {"1.2"}
+
+
+def test_rows_are_those_of_the_file_with_its_blank_lines(tmp_path, table):
+    table.loc[2, "verdict"] = "perhaps"
+    path = tmp_path / "answers.csv"
+    header, *rows = table.to_csv(index=False).splitlines()
+    for lines, row in (([header, *rows], 4), ([header, rows[0], "", ",,,,,,,,,,", *rows[1:]], 6)):
+        path.write_text("\n".join(lines))
+        with pytest.raises(ResponsesError, match=f"row {row}, column 'verdict': 'perhaps' is not one of"):
+            responses.load(path)
+
+
+def test_a_repeated_answer_names_both_rows_of_the_file(tmp_path, table):
+    path = tmp_path / "answers.csv"
+    pd.concat([table, table.iloc[[3]]]).to_csv(path, index=False)
+    with pytest.raises(ResponsesError, match="row 22, column 'name': .* in row 5 already; keep one"):
+        responses.load(path)
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_no_matter(tmp_path, table):
+    path = tmp_path / "answers.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + table.to_csv(index=False, lineterminator="\r\n").encode())
+    pd.testing.assert_frame_equal(responses.load(path), responses.founding(), check_dtype=False)
+
+
+def test_a_folder_is_no_table(tmp_path):
+    with pytest.raises(ResponsesError, match="is a folder"):
+        responses.load(tmp_path)
+
+
+def test_the_table_given_is_left_as_it_was(table):
+    table.columns = [f" {column}" for column in table]
+    before = table.copy()
+    responses.load(table)
+    pd.testing.assert_frame_equal(table, before)
+
+
+def test_confidence_and_kept_are_read_as_any_table_writes_them(table):
+    table["confidence"] = ["1", "5.0", None, *["3"] * 17]
+    table["kept"] = ["True", "false", "", True, 0, 1.0, *["yes"] * 14]
+    frame = responses.load(table)
+    assert frame["confidence"].tolist()[:2] == [1, 5]
+    assert frame["confidence"].isna().sum() == 1
+    assert frame["kept"].tolist()[:2] == [True, False]
+    assert frame["kept"].tolist()[3:6] == [True, False, True]
+    assert frame["kept"].isna().sum() == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "told"),
+    [
+        ("confidence", "6", "6 is out of range; it must be between 1 and 5"),
+        ("kept", "perhaps", "'perhaps' is not true or false"),
+        ("rating_position", "1.5", "1.5 is not a whole number"),
+        ("rating_response_seconds", "-1", "-1 is out of range"),
+    ],
+)
+def test_columns_of_the_study_room_are_checked(table, column, value, told):
+    table[column] = value
+    assert told in str(refused(table))

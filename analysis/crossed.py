@@ -1,0 +1,189 @@
+"""The arithmetic of crossed listeners and stimuli: sums over answers, and M = I + (Z L)' W (Z L) solved.
+
+Z spreads random effects over answers, L scales them, W weighs the answers. Listeners' blocks of M are k x k
+each, so that they are eliminated first, and a matrix of the stimuli's size is left: a model of hundreds of
+listeners costs what its answers cost. Equations are of Bates, Maechler, Bolker and Walker 2015, "Fitting
+linear mixed-effects models using lme4", J. Stat. Softw. 67(1).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import scipy.linalg
+
+from analysis.optimum import STEP, hessian
+
+LARGEST = 30.0  # relative standard deviation that the search reaches
+_HALVINGS = 12
+_ITERATIONS = 60
+
+Density = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
+
+
+class Crossed:
+    """The random effects' side of a model: who answered about what, and the sums over their answers."""
+
+    def __init__(self, listener: np.ndarray, stimulus: np.ndarray, slope: np.ndarray | None) -> None:
+        self.i, self.j = listener, stimulus
+        self.listeners, self.stimuli = listener.max() + 1, stimulus.max() + 1
+        columns = [np.ones(len(listener))] + ([] if slope is None else [slope])
+        self.z = np.stack(columns, 1)  # [n, k]
+        self.k = self.z.shape[1]
+        self.cell = listener * self.stimuli + stimulus
+        self.lower = np.tril_indices(self.k)
+
+    @property
+    def start(self) -> np.ndarray:
+        return np.array([0.5] if self.k == 1 else [0.5, 0.0, 0.5]).tolist() + [0.5]
+
+    @property
+    def bounds(self) -> list[tuple[float, float]]:
+        positive, free = (0.0, LARGEST), (-LARGEST, LARGEST)
+        return [positive, positive] if self.k == 1 else [positive, free, positive, positive]
+
+    def factors(self, theta: Sequence[float]) -> tuple[np.ndarray, float]:
+        """T [k, k] and s."""
+        t = np.zeros((self.k, self.k))
+        t[self.lower] = theta[:-1]
+        return t, float(theta[-1])
+
+    def sums(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Z' values: [n] -> of listeners [I, k], of stimuli [J]."""
+        mine = [np.bincount(self.i, self.z[:, a] * values, self.listeners) for a in range(self.k)]
+        return np.stack(mine, 1), np.bincount(self.j, values, self.stimuli)
+
+    def products(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Z' W Z: of listeners [I, k, k], of stimuli [J], between them [I, k, J]."""
+        own = np.empty((self.listeners, self.k, self.k))
+        between = np.empty((self.listeners, self.k, self.stimuli))
+        for a in range(self.k):
+            weighted = weights * self.z[:, a]
+            cells = np.bincount(self.cell, weighted, self.listeners * self.stimuli)
+            between[:, a] = cells.reshape(self.listeners, self.stimuli)
+            for b in range(a + 1):
+                own[:, a, b] = own[:, b, a] = np.bincount(self.i, weighted * self.z[:, b], self.listeners)
+        return own, np.bincount(self.j, weights, self.stimuli), between
+
+    def effects(self, theta: Sequence[float], u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Z L (u, v): [n]."""
+        t, s = self.factors(theta)
+        return np.sum(self.z * (u @ t.T)[self.i], 1) + s * v[self.j]
+
+
+class System:
+    """M for given weights and relative factors, factorised."""
+
+    def __init__(self, products: tuple[np.ndarray, np.ndarray, np.ndarray], t: np.ndarray, s: float) -> None:
+        own, single, between = products
+        block = np.einsum("ba,ibc,cd->iad", t, own, t) + np.eye(len(t))
+        self.root = np.linalg.cholesky(block)
+        self.across = np.linalg.solve(self.root, s * np.einsum("ba,ibj->iaj", t, between))
+        rest = np.diag(1 + s**2 * single) - np.einsum("iaj,iak->jk", self.across, self.across)
+        self.rest = scipy.linalg.cholesky(rest, lower=True)
+        blocks = np.diagonal(self.root, axis1=1, axis2=2)
+        self.log_determinant = 2 * (np.log(blocks).sum() + np.log(np.diag(self.rest)).sum())
+
+    def solve(self, mine: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """M^-1 (mine [I, k, c], theirs [J, c])."""
+        ahead = np.linalg.solve(self.root, mine)
+        left = theirs - np.einsum("iaj,iac->jc", self.across, ahead)
+        v = scipy.linalg.cho_solve((self.rest, True), left)
+        back = ahead - np.einsum("iaj,jc->iac", self.across, v)
+        return np.linalg.solve(self.root.transpose(0, 2, 1), back), v
+
+
+class Linear:
+    """The profiled REML criterion of a linear model (Bates et al. 2015, equations 39 to 42)."""
+
+    def __init__(self, y: np.ndarray, x: np.ndarray, crossed: Crossed) -> None:
+        self.crossed = crossed
+        self.n, self.p = x.shape
+        self.products = crossed.products(np.ones(self.n))
+        columns = [crossed.sums(column) for column in (*x.T, y)]
+        self.mine = np.stack([mine for mine, _ in columns], 2)  # [I, k, p + 1]
+        self.theirs = np.stack([theirs for _, theirs in columns], 1)  # [J, p + 1]
+        both = np.column_stack([x, y])
+        self.plain = both.T @ both
+
+    def solve(self, theta: Sequence[float]) -> tuple[float, np.ndarray, float, np.ndarray]:
+        """log|M| + log|RX' RX|, beta, penalised weighted sum of squares, (RX' RX)^-1."""
+        t, s = self.crossed.factors(theta)
+        system = System(self.products, t, s)
+        mine, theirs = np.einsum("ba,ibc->iac", t, self.mine), s * self.theirs
+        u, v = system.solve(mine, theirs)
+        left = self.plain - np.einsum("iac,iad->cd", mine, u) - theirs.T @ v
+        root = scipy.linalg.cho_factor(left[:-1, :-1], lower=True)
+        beta = scipy.linalg.cho_solve(root, left[:-1, -1])
+        weighted = left[-1, -1] - left[:-1, -1] @ beta
+        inverse = scipy.linalg.cho_solve(root, np.eye(self.p))
+        logs = system.log_determinant + 2 * np.log(np.diag(root[0])).sum()
+        return logs, beta, max(weighted, 1e-300), inverse
+
+    def criterion(self, theta: Sequence[float]) -> float:
+        logs, _, weighted, _ = self.solve(theta)
+        free = self.n - self.p
+        return logs + free * (1 + math.log(2 * math.pi * weighted / free))
+
+    def satterthwaite(self, theta: np.ndarray, sigma: float, variances: np.ndarray) -> np.ndarray:
+        """Degrees of freedom 2 v^2 / (g' A g) of each fixed effect's variance v, A that of (theta, sigma)."""
+
+        def deviance(parameters: np.ndarray) -> float:
+            logs, _, weighted, _ = self.solve(parameters[:-1])
+            square = parameters[-1] ** 2
+            return logs + weighted / square + (self.n - self.p) * math.log(2 * math.pi * square)
+
+        def variance(parameters: np.ndarray) -> np.ndarray:
+            return parameters[-1] ** 2 * np.diag(self.solve(parameters[:-1])[3])
+
+        at = np.append(theta, sigma)
+        values, vectors = np.linalg.eigh(hessian(deviance, at))
+        kept = values > 1e-8 * max(1.0, values.max())
+        spread = 2 * (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
+        slopes = np.array(
+            [(variance(at + e) - variance(at - e)) / (2 * STEP) for e in STEP * np.eye(len(at))]
+        )
+        return 2 * variances**2 / np.einsum("ac,ab,bc->c", slopes, spread, slopes)
+
+
+class Laplace:
+    """-2 log likelihood by Laplace's approximation; the modes of one call are where the next one starts."""
+
+    def __init__(self, crossed: Crossed) -> None:
+        self.crossed = crossed
+        self.u = np.zeros((crossed.listeners, crossed.k))
+        self.v = np.zeros(crossed.stimuli)
+
+    def deviance(self, theta: np.ndarray, offset: np.ndarray, density: Density) -> float:
+        """density: linear predictor [n] -> log likelihood, its slope and the weight of each answer."""
+        crossed, (t, s) = self.crossed, self.crossed.factors(theta)
+        u, v = self.u, self.v
+
+        def at(u, v):
+            found = density(offset + crossed.effects(theta, u, v))
+            return found, found[0].sum() - ((u**2).sum() + (v**2).sum()) / 2
+
+        found, height = at(u, v)
+        if not np.isfinite(height):
+            u, v = np.zeros_like(u), np.zeros_like(v)
+            found, height = at(u, v)
+        if not np.isfinite(height):
+            return 1e10
+        for _ in range(_ITERATIONS):
+            system = System(crossed.products(found[2]), t, s)
+            mine, theirs = crossed.sums(found[1])
+            step_u, step_v = system.solve((mine @ t - u)[..., None], (s * theirs - v)[:, None])
+            step_u, step_v = step_u[..., 0], step_v[:, 0]
+            for halving in range(_HALVINGS):
+                trial_u, trial_v = u + 0.5**halving * step_u, v + 0.5**halving * step_v
+                tried, reached = at(trial_u, trial_v)
+                if np.isfinite(reached) and reached >= height - 1e-9 * (1 + abs(height)):
+                    break
+            u, v, found, height = trial_u, trial_v, tried, reached
+            if max(np.abs(step_u).max(), np.abs(step_v).max()) < 1e-9:
+                break
+        self.u, self.v = u, v
+        system = System(crossed.products(found[2]), t, s)
+        return float(-2 * height + system.log_determinant)

@@ -1,0 +1,259 @@
+"""Mixed models with crossed listeners and stimuli: linear, binary and ordinal answers.
+
+All three have random effects of listeners (an intercept and, where asked for, a slope) and of stimuli (an
+intercept), and no other. Written with spherical random effects u ~ N(0, I) and relative factors T (listeners,
+lower triangular) and s (stimuli), as in Bates, Maechler, Bolker and Walker 2015, "Fitting linear
+mixed-effects models using lme4", J. Stat. Softw. 67(1).
+
+`linear` is fitted by REML; its degrees of freedom are Satterthwaite's (Kuznetsova, Brockhoff and Christensen
+2017, "lmerTest package", J. Stat. Softw. 82(13)). `binary` (probit or logit) and `ordinal` (cumulative link;
+Christensen 2018, "Cumulative link models for ordinal regression") are fitted by Laplace's approximation, with
+Wald tests. The tests compare all of them with R's lme4, lmerTest and ordinal.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.special
+import scipy.stats
+
+from analysis.crossed import Crossed, Density, Laplace, Linear
+from analysis.optimum import SINGULAR, covariance, minimum
+
+
+class MixedModelError(ValueError):
+    """Data that a mixed model cannot be fitted to."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted model. Arrays run over `names`, the fixed effects.
+
+    listener_sd: of the intercept and, where there is one, of the slope; listener_correlation: of the two.
+    df: Satterthwaite's, infinite where the test is Wald's. deviance: REML criterion or -2 log likelihood.
+    thresholds: of an ordinal model. singular: a random effect's variance is estimated as 0.
+    """
+
+    names: tuple[str, ...]
+    estimate: np.ndarray
+    se: np.ndarray
+    df: np.ndarray
+    listener_sd: np.ndarray
+    listener_correlation: float | None
+    stimulus_sd: float
+    residual_sd: float | None
+    deviance: float
+    singular: bool
+    observations: int
+    listeners: int
+    stimuli: int
+    thresholds: np.ndarray | None = None
+
+    def p(self, name: str) -> float:
+        """Two-sided p of a fixed effect against 0."""
+        i = self.names.index(name)
+        return float(2 * scipy.stats.t.sf(abs(self.estimate[i] / self.se[i]), self.df[i]))
+
+    def p_above(self, name: str, value: float) -> float:
+        """One-sided p of a fixed effect against being `value` or less."""
+        i = self.names.index(name)
+        return float(scipy.stats.t.sf((self.estimate[i] - value) / self.se[i], self.df[i]))
+
+    def p_below(self, name: str, value: float) -> float:
+        """One-sided p of a fixed effect against being `value` or more."""
+        i = self.names.index(name)
+        return float(scipy.stats.t.cdf((self.estimate[i] - value) / self.se[i], self.df[i]))
+
+    def interval(self, name: str, level: float = 0.95) -> tuple[float, float]:
+        """Two-sided interval of a fixed effect."""
+        i = self.names.index(name)
+        reach = scipy.stats.t.ppf(0.5 + level / 2, self.df[i]) * self.se[i]
+        return float(self.estimate[i] - reach), float(self.estimate[i] + reach)
+
+    def of(self, name: str) -> float:
+        """Estimate of a fixed effect."""
+        return float(self.estimate[self.names.index(name)])
+
+
+def linear(y, fixed: dict[str, Sequence[float]], listener, stimulus, *, slope=None) -> Fit:
+    """y = fixed + listener + stimulus + error, by REML.
+
+    y: [n]. fixed: the columns of the fixed effects by name, [n] each (an intercept is a column of ones).
+    listener, stimulus: [n], any labels. slope: [n], a column whose effect differs between listeners.
+
+    Raises: MixedModelError for fewer than two listeners or stimuli, and for fixed effects that depend on
+    each other or leave no answer over.
+    """
+    y, x, crossed = _taken(y, fixed, listener, stimulus, slope)
+    n, p = x.shape
+    if n <= p + 2:
+        raise MixedModelError(f"{n} answers cannot carry {p} fixed effects and two random ones")
+    shift = y.mean() if np.ptp(x, axis=0).min() == 0 else 0.0  # the intercept takes it up again
+    system = Linear(y - shift, x, crossed)
+    bounds = crossed.bounds
+    theta = minimum(lambda theta: system.criterion(theta), crossed.start, bounds)
+    _, beta, weighted, inverse = system.solve(theta)
+    if shift:
+        beta = beta + shift * np.linalg.lstsq(x, np.ones(n), rcond=None)[0]
+    sigma = math.sqrt(weighted / (n - p))
+    variances = sigma**2 * np.diag(inverse)
+    df = system.satterthwaite(theta, sigma, variances)
+    criterion, se = system.criterion(theta), np.sqrt(variances)
+    return _fit(fixed, crossed, theta, beta, se, df, sigma, criterion, None, residual=True)
+
+
+def binary(y, fixed: dict[str, Sequence[float]], listener, stimulus, *, link="probit", slope=None) -> Fit:
+    """P(y = 1) = link^-1(fixed + listener + stimulus), by Laplace's approximation.
+
+    y: [n] of 0 and 1; link: "probit" or "logit"; the rest as for `linear`. Raises: MixedModelError also where
+    all answers are the same.
+    """
+    y, x, crossed = _taken(y, fixed, listener, stimulus, slope)
+    if not np.isin(y, (0, 1)).all() or len(set(y)) < 2:
+        raise MixedModelError("the answers must be 0 and 1, and both must occur")
+    density = _PROBIT_OR_LOGIT[link]
+    start = _plain_binary(y, x, density)
+    laplace = Laplace(crossed)
+    count = len(crossed.start)
+
+    def deviance(parameters: np.ndarray) -> float:
+        offset = x @ parameters[count:]
+        return laplace.deviance(parameters[:count], offset, lambda eta: density(y, eta))
+
+    bounds = crossed.bounds + [(None, None)] * x.shape[1]
+    best = minimum(deviance, np.concatenate([crossed.start, start]), bounds)
+    spread = covariance(deviance, best, bounds)[count:, count:]
+    df = np.full(x.shape[1], np.inf)
+    se = np.sqrt(np.diag(spread))
+    return _fit(fixed, crossed, best[:count], best[count:], se, df, 1.0, deviance(best), None)
+
+
+def ordinal(y, fixed: dict[str, Sequence[float]], listener, stimulus, *, link="logit") -> Fit:
+    """P(y <= k) = link^-1(threshold k - fixed - listener - stimulus), by Laplace's approximation.
+
+    y: [n] of ordered levels; those that occur count. fixed holds no intercept: the thresholds are it. Raises:
+    MixedModelError as `linear`, and for fewer than three levels.
+    """
+    y, x, crossed = _taken(y, fixed, listener, stimulus, None)
+    levels, y = np.unique(y, return_inverse=True)
+    if len(levels) < 3:
+        raise MixedModelError(f"{len(levels)} levels were used; ordered answers need three")
+    cut = len(levels) - 1
+    shares = np.cumsum(np.bincount(y))[:-1] / len(y)
+    first = _QUANTILE[link](shares)
+    start = np.concatenate([crossed.start, first[:1], np.log(np.diff(first)), np.zeros(x.shape[1])])
+    count, laplace = len(crossed.start), Laplace(crossed)
+
+    def thresholds(parameters: np.ndarray) -> np.ndarray:
+        gaps = np.exp(parameters[count + 1 : count + cut])
+        return parameters[count] + np.concatenate([[0.0], gaps.cumsum()])
+
+    def deviance(parameters: np.ndarray) -> float:
+        ends = np.concatenate([[-np.inf], thresholds(parameters), [np.inf]])
+        offset = x @ parameters[count + cut :]
+        density = _between(ends[y], ends[y + 1], link)
+        return laplace.deviance(parameters[:count], offset, density)
+
+    bounds = crossed.bounds + [(None, None)] * (cut + x.shape[1])
+    best = minimum(deviance, start, bounds)
+    spread = covariance(deviance, best, bounds)[count + cut :, count + cut :]
+    df = np.full(x.shape[1], np.inf)
+    se = np.sqrt(np.diag(spread))
+    beta = best[count + cut :]
+    return _fit(fixed, crossed, best[:count], beta, se, df, 1.0, deviance(best), thresholds(best))
+
+
+def _probit(y: np.ndarray, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Log likelihood, its slope and the expected information (which lme4 weighs with, too)."""
+    sign = 2 * y - 1
+    log_density = -(eta**2) / 2 - math.log(math.sqrt(2 * math.pi))
+    one, other = scipy.stats.norm.logcdf(sign * eta), scipy.stats.norm.logcdf(-sign * eta)
+    return one, sign * np.exp(log_density - one), np.exp(2 * log_density - one - other)
+
+
+def _logit(y: np.ndarray, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    share = scipy.special.expit(eta)
+    return -np.logaddexp(0, -(2 * y - 1) * eta), y - share, share * (1 - share)
+
+
+_PROBIT_OR_LOGIT = {"probit": _probit, "logit": _logit}
+_QUANTILE = {"probit": scipy.stats.norm.ppf, "logit": scipy.special.logit}
+
+
+def _between(low: np.ndarray, high: np.ndarray, link: str) -> Density:
+    """Log P(low < latent <= high), its slope and observed information; low and high: [n]."""
+
+    def normal(x):
+        f = np.exp(-(np.clip(x, -1e9, 1e9) ** 2) / 2) / math.sqrt(2 * math.pi)
+        return scipy.special.ndtr(x), f, -np.where(np.isinf(x), 0.0, x) * f
+
+    def logistic(x):
+        share = scipy.special.expit(x)
+        f = share * (1 - share)
+        return share, f, f * (1 - 2 * share)
+
+    curve = normal if link == "probit" else logistic
+
+    def density(eta):
+        flip = low - eta > 0  # the upper tail is as exact as the lower one
+        a, b = np.where(flip, eta - high, low - eta), np.where(flip, eta - low, high - eta)
+        (share_a, f_a, slope_a), (share_b, f_b, slope_b) = curve(a), curve(b)
+        mass = np.maximum(share_b - share_a, 1e-300)
+        ratio = (f_b - f_a) / mass
+        slope = np.where(flip, ratio, -ratio)
+        return np.log(mass), slope, np.maximum(ratio**2 - (slope_b - slope_a) / mass, 1e-12)
+
+    return density
+
+
+def _plain_binary(y: np.ndarray, x: np.ndarray, density) -> np.ndarray:
+    """Fixed effects without random ones, by a few steps of Fisher scoring: where the search starts."""
+    beta = np.zeros(x.shape[1])
+    for _ in range(8):
+        _, slope, weight = density(y, x @ beta)
+        beta = beta + np.linalg.solve(x.T @ (weight[:, None] * x) + 1e-3 * np.eye(len(beta)), x.T @ slope)
+        beta = np.clip(beta, -4, 4)
+    return beta
+
+
+def _taken(y, fixed, listener, stimulus, slope):
+    y = np.asarray(y, float)
+    x = np.column_stack([np.asarray(column, float) for column in fixed.values()])
+    i, j = (np.unique(np.asarray(labels), return_inverse=True)[1] for labels in (listener, stimulus))
+    if not (np.isfinite(y).all() and np.isfinite(x).all()):
+        raise MixedModelError("answers and fixed effects must be finite; drop rows with missing values first")
+    if i.max() < 1 or j.max() < 1:
+        raise MixedModelError("crossed random effects need at least two listeners and two stimuli")
+    if np.linalg.matrix_rank(x) < x.shape[1]:
+        raise MixedModelError(f"the fixed effects {', '.join(fixed)} depend on each other; leave one out")
+    return y, x, Crossed(i, j, None if slope is None else np.asarray(slope, float))
+
+
+def _fit(fixed, crossed, theta, beta, se, df, scale, deviance, thresholds, *, residual=False) -> Fit:
+    t, s = crossed.factors(theta)
+    spread = t @ t.T * scale**2
+    sds = np.sqrt(np.diag(spread))
+    correlation = None
+    if crossed.k == 2:
+        correlation = float(spread[0, 1] / (sds[0] * sds[1])) if sds.min() > 0 else math.nan
+    relative = np.append(np.diag(t), s)
+    return Fit(
+        names=tuple(fixed),
+        estimate=beta,
+        se=se,
+        df=df,
+        listener_sd=sds,
+        listener_correlation=correlation,
+        stimulus_sd=abs(s) * scale,
+        residual_sd=scale if residual else None,
+        deviance=deviance,
+        singular=bool(np.min(relative) < SINGULAR),
+        observations=len(crossed.i),
+        listeners=int(crossed.listeners),
+        stimuli=int(crossed.stimuli),
+        thresholds=thresholds,
+    )

@@ -1,0 +1,88 @@
+"""Where a smooth function of a few parameters is least, and how it curves there, by differences alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import scipy.optimize
+
+SINGULAR = 1e-4  # a relative standard deviation below it counts as none, as in lme4
+STEP = 1e-3  # of a parameter, for second derivatives
+NEAR = 0.02  # of a parameter: a step over which second derivatives hardly change
+
+Bounds = Sequence[tuple[float | None, float | None]]
+
+
+def minimum(function: Callable[[np.ndarray], float], start: Sequence[float], bounds: Bounds) -> np.ndarray:
+    """Where `function` is least within the bounds: a quasi-Newton search, then Newton steps."""
+    found = scipy.optimize.minimize(
+        function,
+        start,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"ftol": 1e-13, "gtol": 1e-7, "maxiter": 300},
+    )
+    best, value = found.x, found.fun
+    lows, highs = np.array([(low, high) for low, high in bounds], float).T  # None becomes NaN: no bound
+    free, curvature, moved = _inside(best, bounds), None, np.inf
+    for _ in range(6):
+        if not free.any():
+            break
+        if curvature is None or moved > NEAR:  # closer by, the last one is as good
+            curvature = hessian(function, best, free)
+        gradient = _gradient(function, best)[free]
+        try:
+            step = np.linalg.solve(curvature, gradient)
+        except np.linalg.LinAlgError:
+            break
+        if gradient @ step < 0 or np.abs(step).max() > 1:  # no valley here: as good as the search got
+            break
+        trial = best.copy()
+        trial[free] -= step
+        trial = np.fmin(np.fmax(trial, lows), highs)
+        reached = function(trial)
+        if not reached <= value + 1e-10:
+            break
+        moved = np.abs(step).max()
+        best, value = trial, reached
+        if moved < 1e-7:
+            break
+    return best
+
+
+def _inside(at: np.ndarray, bounds: Bounds) -> np.ndarray:
+    """Which parameters are not at a lower bound of 0."""
+    return np.array([low != 0.0 or value > SINGULAR for value, (low, _) in zip(at, bounds, strict=True)])
+
+
+def covariance(deviance: Callable[[np.ndarray], float], at: np.ndarray, bounds: Bounds) -> np.ndarray:
+    """Twice the inverse of the deviance's second derivatives; parameters at a bound are taken as known."""
+    free = _inside(at, bounds)
+    full = np.zeros((len(at), len(at)))
+    full[np.ix_(free, free)] = 2 * np.linalg.pinv(hessian(deviance, at, free), hermitian=True)
+    return full
+
+
+def _gradient(function, at: np.ndarray) -> np.ndarray:
+    steps = 1e-4 * np.eye(len(at))
+    return np.array([(function(at + e) - function(at - e)) / 2e-4 for e in steps])
+
+
+def hessian(
+    function: Callable[[np.ndarray], float], at: np.ndarray, free: np.ndarray | None = None
+) -> np.ndarray:
+    """Second derivatives by central differences, of the free parameters."""
+    chosen = np.arange(len(at)) if free is None else np.flatnonzero(free)
+    steps = STEP * np.eye(len(at))[chosen]
+    middle = function(at)
+    found = np.empty((len(chosen), len(chosen)))
+    ahead = [function(at + e) for e in steps]
+    behind = [function(at - e) for e in steps]
+    for a in range(len(chosen)):
+        found[a, a] = (ahead[a] - 2 * middle + behind[a]) / STEP**2
+        for b in range(a):
+            both = function(at + steps[a] + steps[b]) + function(at - steps[a] - steps[b])
+            mixed = both - ahead[a] - ahead[b] - behind[a] - behind[b] + 2 * middle
+            found[a, b] = found[b, a] = mixed / (2 * STEP**2)
+    return found
