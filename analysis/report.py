@@ -49,8 +49,8 @@ class ReportFacts:
     title: the study's. stimuli: stimulus_id (or clip name) -> audio file, for the players. final_forms: one
     mapping per open answer, with listener, question and text. provenance: facts by name, or rows of a table.
     unfinished: listeners who had not finished. unblinding: the record of it, or several. settings: the
-    study's own (tables stimuli, listening and questions of study.toml), for the methods section. measures:
-    what the clips measured, as `measured.of` takes it; {} where the study measured none.
+    study's own (tables stimuli, listening, questions and analysis of study.toml), for the methods section
+    and for the bound of equivalence. measures: what the clips measured, as `measured.of` takes it; {} where the study measured none.
     """
 
     title: str = ""
@@ -73,7 +73,8 @@ def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -
     facts, out = facts or ReportFacts(), Path(out).resolve()
     _check_place(out)
     frame = frame if "repeat" in frame else responses.load(frame)
-    results = statistics.evaluate(frame)
+    bound = ((facts.settings or {}).get("analysis") or {}).get("equivalence")
+    results = statistics.evaluate(frame, bound=bound)
     found = measured.of(facts.measures, stimuli.by_stimulus(frame))
     parts = tables.everything(frame, results) + _clip_provenance(facts.provenance)
     parts += measured.tables(found) if found else []

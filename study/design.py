@@ -242,6 +242,12 @@ class Researcher(_Table):
         return emails
 
 
+class Analysis(_Table):
+    """[analysis]: what must be settled before there are data."""
+
+    equivalence: Annotated[float, Field(gt=0, le=10)] | None = None  # points of musicality that count as none
+
+
 class Design(_Table):
     """A whole study.toml. `sets` keeps the order of the file."""
 
@@ -253,6 +259,7 @@ class Design(_Table):
     stimuli: Stimuli = Stimuli()
     listening: Listening = Listening()
     questions: Questions = Field(default_factory=Questions)
+    analysis: Analysis = Analysis()
     researcher: Researcher = Field(default=Researcher(), exclude=True, repr=False)
 
     _file: Path = PrivateAttr(default=Path(FILE_NAME))
@@ -358,7 +365,7 @@ def _known_keys(path: KeyPath) -> list[str]:
     """The keys that the table at `path` may hold."""
     tables = {"study": Study, "source": Source, "imported": Imported, "stimuli": Stimuli}
     tables |= {"listening": Listening, "questions": Questions, "set": Set}
-    tables |= {"researcher": Researcher}
+    tables |= {"analysis": Analysis, "researcher": Researcher}
     model = tables.get(str(path[0])) if path else Design
     if "cells" in path:
         model = CellFilter

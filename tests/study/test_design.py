@@ -139,3 +139,16 @@ def test_questions_left_out_are_asked_in_the_language_of_the_study():
 def test_the_order_of_questions_names_each_once(order):
     with pytest.raises(DesignError, match="does not name each question once"):
         design.parse({"study": {"title": "T", "seed": 1}, "questions": {"order": order}})
+
+
+@pytest.mark.parametrize("bound", ["0", "-1", "11", '"one"'])
+def test_a_bound_of_equivalence_is_a_number_of_points(tmp_path, bound):
+    with pytest.raises(DesignError, match=r"analysis.equivalence"):
+        load(tmp_path, f"{HEAD}[analysis]\nequivalence = {bound}\n{SOURCE}")
+
+
+def test_a_bound_set_later_is_another_design(tmp_path):
+    one = load(tmp_path, HEAD + SOURCE)
+    other = load(tmp_path, f"{HEAD}[analysis]\nequivalence = 1.0\n{SOURCE}")
+    assert other.analysis.equivalence == 1.0
+    assert one.digest() != other.digest()
