@@ -50,7 +50,8 @@ class ReportFacts:
     mapping per open answer, with listener, question and text. provenance: facts by name, or rows of a table.
     unfinished: listeners who had not finished. unblinding: the record of it, or several. settings: the
     study's own (tables stimuli, listening, questions and analysis of study.toml), for the methods section
-    and for the bound of equivalence. measures: what the clips measured, as `measured.of` takes it; {} where the study measured none.
+    and for the bound of equivalence. measures: what the clips measured, as `measured.of` takes it; {} where
+    the study measured none.
     """
 
     title: str = ""
