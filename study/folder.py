@@ -4,8 +4,8 @@ study.toml            the design
 models/               training runs
 pool/, pool/pool.csv  every clip before blinding, with where it came from
 sets/SET/ID.wav       what listeners hear; sets/practice beside them
-private/              key.csv (the truth), audit, measures, build record, database record, researcher's
-                      token: for its owner alone
+private/              key.csv (the truth), audit, measures, picks, build record, database record,
+                      researcher's token: for its owner alone
 responses.sqlite      the answers
 report/               what `study report` writes
 """
@@ -66,6 +66,11 @@ class StudyFolder:
     def measures(self) -> Path:
         """What the machine-made clips measured against their originals (it tells them, so it is private)."""
         return self.private / "measures.json"
+
+    @property
+    def picks(self) -> Path:
+        """What the researcher thinks of the pool's clips, and which set each shall be in."""
+        return self.private / "picks.csv"
 
     @property
     def build_record(self) -> Path:

@@ -7,6 +7,7 @@ was sealed at build, and is logged with who and why before anything is read. Pil
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from study import design, spreadsheet
 from study.account import account
 from study.design import Design
 from study.folder import PRACTICE, StudyFolder
-from study.preparation import blinding, measuring
+from study.preparation import blinding, curation, measuring
 from study.preparation.material import ORIGINAL
 
 _TRUTH = ("name", "truth", "backend", "mode", "epochs", "source")
@@ -64,13 +65,14 @@ def report(
         for name, ids in sealed.stimuli.items():
             for stimulus_id in ids:
                 folder.stimulus(name, stimulus_id)  # missing files are named before the log says opened
+        noted = remarks(folder, settings)
         blinding.require_sealed(folder, sealed.key_sha256)  # before the log says that it was opened
         if open_ends:
             store.close_study(who or account())
         answers = store.answers()  # the last of them: whoever has not finished cannot go on
         store.log_unblinding(who or account(), reason, sealed.key_sha256)
         key = [row for row in blinding.read_key(folder, sealed.key_sha256) if row["set"] != PRACTICE]
-        frame = joined(answers, key, remarks(folder, settings))
+        frame = joined(answers, key, noted)
         facts = ReportFacts(
             title=settings.study.title,
             stimuli={row["stimulus_id"]: folder.stimulus(row["set"], row["stimulus_id"]) for row in key},
@@ -118,19 +120,33 @@ def joined(
 
 
 def remarks(folder: StudyFolder, settings: Design) -> dict[str, str]:
-    """The researcher's words on clips: from study.toml for imported ones, else from pool/pool.csv."""
+    """The researcher's words on clips: noted on the pool, else from study.toml for imported ones, else from
+    pool/pool.csv; with a rating as "7 of 10" before them.
+
+    Raises: CurationError.
+    """
     noted = {row["name"]: row.get("remark", "") for row in atomic.read_csv(folder.pool_table)}
-    return noted | {entry.name: entry.remark for entry in settings.imported if entry.remark}
+    noted |= {entry.name: entry.remark for entry in settings.imported if entry.remark}
+    for clip, choice in curation.read(folder).items():
+        kept = choice if choice.remark is not None else replace(choice, remark=noted.get(clip))
+        noted[clip] = kept.words
+    return noted
 
 
 def provenance(folder: StudyFolder, key: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-    """Where each stimulus came from: its row of the key, with what the pool knows besides."""
+    """Where each stimulus came from: its row of the key, with what the pool knows besides; where any clip was
+    picked by hand or left out, also whether each fake was "picked" or "drawn". Raises: CurationError.
+    """
+    choices = curation.read(folder)
+    curated = any(choice.pick for choice in choices.values())
     pool = {row["name"]: row for row in atomic.read_csv(folder.pool_table)}
     rows = []
     for row in key:
         made = pool.get(row["name"], {})
         more = {name: made.get(name, "") for name in ("made_at", "start", "gain_db")}
-        rows.append(dict(row) | more | {"pool_sha256": made.get("sha256", "")})
+        picked = choices.get(row["name"], curation.Choice()).set_name == row["set"]
+        how = {"chosen": "" if row["truth"] == "real" else "picked" if picked else "drawn"} if curated else {}
+        rows.append(dict(row) | more | how | {"pool_sha256": made.get("sha256", "")})
     return sorted(rows, key=lambda row: (row["set"], row["backend"] == ORIGINAL, row["name"]))
 
 

@@ -21,7 +21,7 @@ from caw import atomic, audio
 from study import design
 from study.design import Design
 from study.folder import PRACTICE, StudyFolder
-from study.preparation import backends, blinded_sets, blinding, measuring, plan
+from study.preparation import backends, blinded_sets, blinding, curation, measuring, plan
 from study.preparation.audit import Audit
 from study.preparation.backends import Clip, Task
 from study.preparation.material import ORIGINAL
@@ -42,14 +42,15 @@ class Built:
     """What a build did."""
 
     clips_made: int  # added to the pool
-    audit: Audit | None  # None when the sets were there already
+    audit: Audit | None  # None when the sets were there already, or were not asked for
     stimuli: dict[str, list[str]]  # set -> ids
     practice: list[str]
 
 
-def build(folder: StudyFolder, progress: BuildProgress | None = None) -> Built:
+def build(folder: StudyFolder, progress: BuildProgress | None = None, *, pool_only: bool = False) -> Built:
     """Build the study in `folder`.
 
+    pool_only: stop before the sets, so that the researcher may hear the clips and pick some first.
     Raises: DesignError, BuildError and other ValueErrors for what the researcher can mend; LeakError when the
     finished sets would give truth away; OSError as when the disk is full.
     """
@@ -63,12 +64,19 @@ def build(folder: StudyFolder, progress: BuildProgress | None = None) -> Built:
         todo = plan.make(settings, folder)
         store = Store.for_folder(folder)
         try:
-            return _build(folder, settings, todo, store, progress)
+            return _build(folder, settings, todo, store, progress, pool_only)
         finally:
             store.close()
 
 
-def _build(folder: StudyFolder, settings: Design, todo: Plan, store: Any, progress: BuildProgress) -> Built:
+def _build(
+    folder: StudyFolder,
+    settings: Design,
+    todo: Plan,
+    store: Any,
+    progress: BuildProgress,
+    pool_only: bool,
+) -> Built:
     pool, recipes = Pool(folder), _recipes(todo)
     wanted = blinded_sets.recipe(settings, todo.picks, recipes)
     made, audit = 0, None
@@ -81,7 +89,7 @@ def _build(folder: StudyFolder, settings: Design, todo: Plan, store: Any, progre
         missing = _missing(todo, pool, recipes)
         to_bring = [entry for entry in todo.originals if not pool.has(entry.name, recipes[entry.name])]
         sets_cost = 0.0
-        if missing or to_bring or not blinded_sets.are_current(folder, wanted, pool):
+        if not pool_only and (missing or to_bring or not blinded_sets.are_current(folder, wanted, pool)):
             sets_cost = 2 * _SECONDS_PER_FILE * sum(len(names) for names in todo.picks.values())
         parts = {
             part: cost for name, task in missing for part, cost in backends.get(name).costs(task).items()
@@ -99,6 +107,8 @@ def _build(folder: StudyFolder, settings: Design, todo: Plan, store: Any, progre
                         blinded_sets.sweep(folder)
                         raise _answered(folder)
                     blinded_sets.replace(folder, settings, sets, pool, wanted)
+    if pool_only:
+        return Built(made, None, {}, [])
     built = _registered(folder, settings, store, made, audit)
     if rates := _rates(todo, pool):
         measuring.measure(folder, settings, todo.passages, rates, progress)
@@ -251,7 +261,7 @@ def _sweep(folder: StudyFolder) -> None:
 @contextmanager
 def _alone(folder: StudyFolder) -> Iterator[None]:
     """One build at a time. The lock goes with the process, however it ends."""
-    with (folder.make_private() / "build.lock").open("w") as lock:
+    with (folder.make_private() / curation.BUILD_LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,20 +1,22 @@
 """What a build has to make, and which clips go into which set.
 
-All of it follows from the design, the files it names and its seed; nothing is written here.
+All of it follows from the design, the files it names, its seed and the researcher's picks; nothing is written
+here.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from study.design import Design, Set
 from study.folder import PRACTICE, StudyFolder
-from study.preparation import material
+from study.preparation import curation, material
 from study.preparation.backends import Cell, Task, seed_for
+from study.preparation.curation import Choice, CurationError
 from study.preparation.excerpts import longest_overlap, place_excerpts
 from study.preparation.material import ORIGINAL, Fake, Passage, clip_seconds
 
@@ -44,14 +46,17 @@ class Plan:
 
 def make(design: Design, folder: StudyFolder) -> Plan:
     """Raises: DesignError for files that are missing, unusable or too short, for backends and options that
-    there are none of, and for sets that ask for more clips than there are."""
+    there are none of, and for sets that ask for more clips than there are; CurationError for picks that fit
+    no clip or set any more."""
     passages = material.passages(design, folder)
     plan = Plan(passages=passages)
     material.check_backends(design)
     grid = material.cells(design, passages)
     imports = material.imports(design, folder)
-    spare = _draw_sets(design, plan, grid, imports)
-    _draw_practice(design, plan, grid, spare)
+    choices = curation.read(folder)
+    _reach_picked(grid, choices)
+    spare = _draw_sets(design, folder, plan, grid, imports, choices)
+    _draw_practice(design, plan, grid, spare, {clip for clip, one in choices.items() if one.out})
     _place_originals(design, plan, passages)
     for fake in imports:
         plan.tasks.append(("imported", _task(design, folder, fake.cell, [fake.name], {})))
@@ -64,40 +69,114 @@ def make(design: Design, folder: StudyFolder) -> Plan:
     return plan
 
 
-def balanced(fakes: Sequence[Fake], count: int, dice: np.random.Generator) -> list[Fake]:
-    """`count` of the fakes, as evenly over (source, backend, epochs) as they allow; which ones is drawn."""
+def balanced(
+    fakes: Sequence[Fake], count: int, dice: np.random.Generator, picked: Sequence[Fake] = ()
+) -> list[Fake]:
+    """`count` of the fakes, as evenly over (source, backend, epochs) as they allow; which ones is drawn.
+
+    picked: those beside them that are chosen already, and count for the evenness.
+    """
+    taken = Counter(_group(fake) for fake in picked)
     groups: dict[tuple, list[Fake]] = {}
     for fake in fakes:
-        groups.setdefault((fake.cell.source, fake.cell.backend, fake.cell.epochs), []).append(fake)
-    piles = [[pile[index] for index in dice.permutation(len(pile))] for pile in groups.values()]
-    picked: list[Fake] = []
-    while len(picked) < count:
-        full = [pile for pile in piles if pile]
-        for index in dice.permutation(len(full))[: count - len(picked)]:
-            picked.append(full[index].pop())
-    return picked
+        groups.setdefault(_group(fake), []).append(fake)
+    piles = [
+        (group, [pile[index] for index in dice.permutation(len(pile))]) for group, pile in groups.items()
+    ]
+    drawn: list[Fake] = []
+    while len(drawn) < count:
+        full = [(group, pile) for group, pile in piles if pile]
+        fewest = min(taken[group] for group, _ in full)
+        full = [(group, pile) for group, pile in full if taken[group] == fewest]
+        for index in dice.permutation(len(full))[: count - len(drawn)]:
+            group, pile = full[index]
+            drawn.append(pile.pop())
+            taken[group] += 1
+    return drawn
 
 
-def _draw_sets(design: Design, plan: Plan, grid: dict[Cell, int], imports: list[Fake]) -> list[Fake]:
-    """Pick each set's fakes. Returns the made clips that are left over."""
+def _group(fake: Fake) -> tuple:
+    return (fake.cell.source, fake.cell.backend, fake.cell.epochs)
+
+
+def _reach_picked(grid: dict[Cell, int], choices: Mapping[str, Choice]) -> None:
+    """A cell may have made more clips than the design asks for, as practice may have wanted one: with one of
+    them picked into a set, the cell makes so many again."""
+    for cell, clips in grid.items():
+        before, numbers = f"{cell.name}-", [clips]
+        for clip, choice in choices.items():
+            number = clip.removeprefix(before)
+            if choice.set_name and clip.startswith(before) and number.isdecimal() and len(number) < 5:
+                numbers.append(int(number))
+        grid[cell] = max(numbers)
+
+
+def _draw_sets(
+    design: Design,
+    folder: StudyFolder,
+    plan: Plan,
+    grid: dict[Cell, int],
+    imports: list[Fake],
+    choices: Mapping[str, Choice],
+) -> list[Fake]:
+    """Each set's fakes: the picked ones, and the rest drawn. Returns the made clips that are left over."""
     made = [Fake(_clip_name(cell, n), cell) for cell, clips in grid.items() for n in range(1, clips + 1)]
-    used: set[str] = set()
+    picked = _picked(design, folder, {fake.name: fake for fake in [*imports, *made]}, imports, choices)
+    used = {clip for clip, choice in choices.items() if choice.pick}  # by a set, or left out
     for name, chosen in design.sets.items():
         seed = design.study.seed if chosen.seed is None else chosen.seed
         dice = np.random.default_rng(seed_for(seed, "set", name))
-        mode = design.mode_of(name)
+        mode, first = design.mode_of(name), picked[name]
         brought = [fake for fake in imports if _fits(fake, mode, chosen) and fake.name not in used]
-        brought = balanced(brought, min(chosen.imported, len(brought)), dice)
+        more = chosen.imported - sum(fake in imports for fake in first)
+        more = min(more, len(brought), chosen.fakes - len(first))
+        first = [*first, *balanced(brought, more, dice, picked[name])]
         fitting = [fake for fake in made if _fits(fake, mode, chosen) and fake.name not in used]
-        wanted = chosen.fakes - len(brought)
+        wanted = chosen.fakes - len(first)
         if wanted > len(fitting):
-            what = f"{wanted} made clips are wanted beside {len(brought)} imported"
-            what = f"{what}, the cells give {len(fitting)}"
+            kind = "picked or imported" if picked[name] else "imported"
+            what = f"{wanted} made clips are wanted beside {len(first)} {kind}"
+            what = f"{what}, the cells give {len(fitting)}{_left_out(choices)}"
             mend = "raise `clips` of a [[source]], import more, or lower `fakes`"
             raise design.error(("set", name, "fakes"), chosen.fakes, what, mend)
-        plan.picks[name] = [fake.name for fake in [*brought, *balanced(fitting, wanted, dice)]]
+        plan.picks[name] = [fake.name for fake in [*first, *balanced(fitting, wanted, dice, picked[name])]]
         used.update(plan.picks[name])
+        if picked[name]:
+            plan.notes.append(f"{name}: {len(picked[name])} of {chosen.fakes} fakes are picked by hand")
     return [fake for fake in made if fake.name not in used]
+
+
+def _left_out(choices: Mapping[str, Choice]) -> str:
+    count = sum(choice.out for choice in choices.values())
+    return f" ({count} {'are' if count > 1 else 'is'} left out by hand)" if count else ""
+
+
+def _picked(
+    design: Design,
+    folder: StudyFolder,
+    known: Mapping[str, Fake],
+    imports: Sequence[Fake],
+    choices: Mapping[str, Choice],
+) -> dict[str, list[Fake]]:
+    """The clips picked into each set, by name. Raises: CurationError."""
+    picked: dict[str, list[Fake]] = {name: [] for name in design.sets}
+    for clip, choice in sorted(choices.items()):
+        if not choice.set_name:
+            continue
+        free = f"free it with `study pick {folder.path} {clip} --clear`"
+        if clip not in known:
+            what = f"{clip} is picked into {choice.set_name}, but study.toml makes and imports no such clip"
+            raise CurationError(f"{folder.picks}: {what}; {free}")
+        cell = known[clip].cell
+        epochs = "" if cell.epochs is None else str(cell.epochs)
+        facts = {"backend": cell.backend, "mode": cell.mode, "epochs": epochs, "source": cell.source}
+        if fault := curation.misfit(design, choice.set_name, clip, facts):
+            raise CurationError(f"{folder.picks}: {fault}, or {free}")
+        picked[choice.set_name].append(known[clip])
+    for name in design.sets:
+        if fault := curation.too_many(folder, design, name, choices, {fake.name for fake in imports}):
+            raise CurationError(f"{folder.picks}: {fault}")
+    return picked
 
 
 def _fits(fake: Fake, mode: str, chosen: Set) -> bool:
@@ -112,7 +191,9 @@ def _fits(fake: Fake, mode: str, chosen: Set) -> bool:
     )
 
 
-def _draw_practice(design: Design, plan: Plan, grid: dict[Cell, int], spare: list[Fake]) -> None:
+def _draw_practice(
+    design: Design, plan: Plan, grid: dict[Cell, int], spare: list[Fake], left_out: Collection[str]
+) -> None:
     """Practice takes clips that no set holds; where none is left over, cells are asked for one more."""
     wanted = design.listening.practice - _practice_originals(design)
     dice = np.random.default_rng(seed_for(design.study.seed, PRACTICE))
@@ -121,6 +202,8 @@ def _draw_practice(design: Design, plan: Plan, grid: dict[Cell, int], spare: lis
     while cells and len(drawn) < wanted:
         cell = cells[len(drawn) % len(cells)]
         grid[cell] += 1
+        while _clip_name(cell, grid[cell]) in left_out:
+            grid[cell] += 1
         drawn.append(Fake(_clip_name(cell, grid[cell]), cell))
     if len(drawn) < wanted:
         had = len(drawn) + _practice_originals(design)

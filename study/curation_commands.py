@@ -1,0 +1,93 @@
+"""What `study pick` and `study pool` do: decide about the clips of the pool at the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.table import Table
+
+from caw import atomic
+from study import design
+from study.account import account
+from study.folder import StudyFolder
+from study.preparation import curation
+from study.preparation.curation import CurationError
+from study.preparation.material import ORIGINAL
+
+LISTED = "pool listed"  # in the study's log
+
+
+def pick(
+    folder: StudyFolder,
+    clip: str,
+    *,
+    set_name: str | None = None,
+    out: bool = False,
+    clear: bool = False,
+    rating: int | None = None,
+    remark: str | None = None,
+) -> str:
+    """Keep what is said about a clip, and return in one line what counts of it now. Raises: CurationError."""
+    from study.room.store import Store
+
+    asked = [(curation.INTO, set_name or "")] if set_name is not None else []
+    asked += [(curation.OUT, "")] if out else []
+    asked += [(curation.FREE, "")] if clear else []
+    if len(asked) > 1:
+        raise CurationError(f"{clip}: --set, --out and --clear exclude each other; give one of them")
+    said = dict(asked)
+    said |= {} if rating is None else {curation.RATED: str(rating)}
+    said |= {} if remark is None else {curation.REMARKED: remark}
+    if not said:
+        raise CurationError(f"{clip}: nothing is said of it; add --set, --out, --clear, --rate or --remark")
+    settings = design.load(folder.require().path)
+    store = Store.for_folder(folder)
+    try:
+        answered = store.has_answers()
+    finally:
+        store.close()
+    now = curation.change(folder, settings, clip, account(), said, answered=answered)
+    told = f"picked into {now.set_name}" if now.set_name else "left out" if now.out else "left to the build"
+    return f"{clip}: {told}{f'; {now.words}' if now.words else ''}"
+
+
+def pool(folder: StudyFolder) -> tuple[Table, str]:
+    """The pool with the picks as a table, and a line on how many each set has. Where listeners may be asked
+    about the clips, that somebody looked is logged.
+
+    Raises: CurationError, FolderError, DesignError.
+    """
+    from study.room.store import Store
+
+    settings = design.load(folder.require().path)
+    rows, choices = atomic.read_csv(folder.pool_table), curation.read(folder)
+    if not rows:
+        raise CurationError(f"{folder.path}: the pool is empty; run `study build {folder.path} --pool-only`")
+    store = Store.for_folder(folder)
+    try:
+        if store.build() is not None:
+            store.log_event(account(), LISTED, f"{len(rows)} clips, at the command line")
+    finally:
+        store.close()
+    table = Table(title=f"{len(rows)} clips", title_justify="left")
+    for column in ("clip", "mode", "epochs", "backend", "source", "pick", "rate", "remark"):
+        table.add_column(column, overflow="fold", justify="right" if column in ("epochs", "rate") else "left")
+    for row in sorted(rows, key=lambda row: (row["backend"] == ORIGINAL, row["name"])):
+        choice = choices.get(row["name"], curation.Choice())
+        rate = "" if choice.rating is None else str(choice.rating)
+        facts = [row[name] for name in ("name", "mode", "epochs", "backend", "source")]
+        table.add_row(*facts, choice.pick, rate, remark_of(choice, row))
+    return table, tally(settings, choices)
+
+
+def remark_of(choice: curation.Choice, row: Mapping[str, str]) -> str:
+    """The words on a clip: what was noted last, else what came with it into the pool."""
+    return choice.remark if choice.remark is not None else row.get("remark") or ""
+
+
+def tally(settings: design.Design, choices: Mapping[str, curation.Choice]) -> str:
+    """How many fakes of each set are picked, and how many clips are left out."""
+    picked = [one.pick for one in choices.values()]
+    parts = [f"{name}: {picked.count(name)} of {one.fakes} fakes" for name, one in settings.sets.items()]
+    left_out = picked.count(curation.OUT)
+    return f"Picked for {', for '.join(parts)}; {left_out} left out. The build draws the rest."
