@@ -90,7 +90,7 @@ class FlowSettings(Settings):
     score_draw_steps: int = 5  # evaluations of its network per draw
     draw_steps: int = 3
     finer_draw_steps: int = 2
-    impositions: int = 3  # times that the finest waveform is brought to the score; the others once
+    impositions: int = 6  # times that the finest waveform is brought to the score; the others once
     variation: float = 1.0  # how far VAR takes the lowest waveform back to noise: 0 keeps it, 1 wholly
 
     def __post_init__(self) -> None:
