@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis import detection, permutation, stimuli, verdicts
+from analysis import confidence, detection, permutation, stimuli, verdicts
 from analysis.detection import Counts
 from analysis.results import CHECK, MACHINE, ORIGINALS, Result
 from analysis.stimuli import Panel
@@ -34,7 +34,10 @@ NEEDS_BOTH = "needs machine-made clips and originals"
 
 
 def records(frame: pd.DataFrame) -> list[Result]:
-    """Every result about detection, for one listener or a panel. `frame`: loaded answers without repeats."""
+    """Every result about detection and the confidence in it, for one listener or a panel.
+
+    `frame`: loaded answers without repeats.
+    """
     panel, clips = Panel.of(frame), stimuli.by_stimulus(frame)
     counts = Counts.of(frame["truth"], frame["verdict"])
     found = [
@@ -65,6 +68,7 @@ def records(frame: pd.DataFrame) -> list[Result]:
         *_any_detection(fakes, originals, counts, panel),
         *_sensitivity(frame, counts, panel),
         _area(frame, panel),
+        *confidence.records(frame, panel),
     ]
     return found
 

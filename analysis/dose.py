@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
+from scipy import stats
 
 from analysis import permutation, stimuli
-from analysis.results import Result
+from analysis.results import CHECK, Result
 from analysis.stimuli import Panel
 
 FAMILY = "epochs"
 TREND = "trend over epochs"  # followed by the outcome
+WITHIN = "trend within sources"  # followed by the outcome
+MIN_BLOCKS = 2
 MIN_LEVELS = 3
 MIN_ANSWERS_PER_LEVEL = 2
 OUTCOMES = (("musicality", "musicality", "rated"), ("fooling", "judged_real", "answers"))
 UNSTATED = "not stated"
+PAGE = "Page's test on clip means, permutation within sources, two-sided"
 METHOD = "Jonckheere-Terpstra on clip means, permutation of clips, two-sided"
 
 
@@ -37,10 +42,52 @@ def records(frame: pd.DataFrame, panel: Panel) -> list[Result]:
             for outcome, *_ in OUTCOMES
         ]
     found = []
+    sources = _sources(frame)
     for (backend, mode), part in clips.groupby(["backend", "mode"], sort=True):
         for outcome in OUTCOMES:
             found.append(_trend(part, f"{backend} {mode}", outcome, panel))
+        for outcome in OUTCOMES:
+            found.append(_within(part, sources, f"{backend} {mode}", outcome, panel))
     return found
+
+
+def _sources(frame: pd.DataFrame) -> pd.Series:
+    """What each clip was made from, by set and name; empty where the table does not say."""
+    if "source" not in frame:
+        return pd.Series(dtype=object)
+    return frame.dropna(subset=["source"]).groupby(["set", "name"])["source"].first()
+
+
+def _within(
+    part: pd.DataFrame, sources: pd.Series, group: str, outcome: tuple[str, str, str], panel: Panel
+) -> Result:
+    """Page's test with sources as blocks: only those with a clip of every epoch count.
+
+    Listeners are no blocks: they heard the same clips, and those may differ in more than their epochs.
+    """
+    name, column, _ = outcome
+    place = {"family": FAMILY, "name": f"{WITHIN}: {name}{CHECK}", "group": group, "unit": panel.unit}
+    place["method"] = PAGE
+    if sources.empty:
+        return Result(**place, note="the table does not say what the clips were made from")
+    made_from = sources.reindex(pd.MultiIndex.from_frame(part[["set", "name"]])).to_numpy()
+    stated = part.assign(source=made_from).dropna(subset=["source", "epochs", column])
+    table = stated.pivot_table(index="source", columns="epochs", values=column, aggfunc="mean")
+    blocks = table.dropna()
+    if table.shape[1] < MIN_LEVELS or len(blocks) < MIN_BLOCKS:
+        note = (
+            f"{len(blocks)} of {len(table)} sources have a clip of every epoch count ({table.shape[1]}); "
+            f"the test needs {MIN_BLOCKS} complete ones and {MIN_LEVELS} epoch counts"
+        )
+        return Result(**place, note=note)
+    test = permutation.page(blocks.to_numpy(dtype=float))
+    if test.smallest_p >= 0.05:
+        least = f"smallest attainable p {test.smallest_p:.2g}"
+        return Result(**place, note=f"no order of these values could reach p < .05 ({least})")
+    rho = [stats.spearmanr(blocks.columns.astype(float), row).statistic for row in blocks.to_numpy(float)]
+    place["method"] = f"estimate: mean of Spearman's rho; p: {PAGE} (L = {test.statistic:g})"
+    rho = float(np.nan_to_num(rho).mean())
+    return Result(**place, estimate=rho, p=test.p, n=blocks.size, note=panel.reach)
 
 
 def _trend(part: pd.DataFrame, group: str, outcome: tuple[str, str, str], panel: Panel) -> Result:

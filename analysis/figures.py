@@ -55,6 +55,8 @@ def everything(frame: pd.DataFrame, results: Iterable[Result], found: Measured |
             chosen.append(_dose(results, first, clips, panel))
     if groups(results, TRUTH, f"{ratings.INSPIRING} maybe"):
         chosen.append(_inspiring(results))
+    if groups(results, individuals.MODES, individuals.OF_LISTENER) not in ([], ["all"]):
+        chosen.append(_modes(results))
     if found is not None:
         chosen += [_measured_verdicts(found, panel), _measured_groups(found)]
     return chosen
@@ -152,6 +154,20 @@ def _roc(results: list[Result]) -> Figure:
         told += f" The mean d' is {f.number(mean.estimate)}."
     caption = "A dot is one or more listeners. On the diagonal hits and false alarms are equal: no detection."
     return Figure("roc", caption, told, partial(plots.roc, results))
+
+
+def _modes(results: list[Result]) -> Figure:
+    told = []
+    for name, who in ((individuals.OF_LISTENER, "listener"), (individuals.OF_CLIP, "clip")):
+        rows = [r for r in results if (r.family, r.name) == (individuals.MODES, name)]
+        ends = [end(rows, key=lambda r: r.estimate) for end in (max, min)]
+        most, least = (f"{r.group} ({f.number(r.estimate, 1)})" for r in ends)
+        told.append(f"Of {len(rows)} {who}s the highest is {most}, the lowest {least}")
+    caption = (
+        "Conditional modes of the linear mixed model with 95% intervals: points above or below the mean, "
+        "clips against the mean of their kind, drawn to the mean where answers are few."
+    )
+    return Figure("modes", caption, f"{'; '.join(told)}.", partial(plots.modes, results))
 
 
 def _measured_verdicts(found: Measured, panel: Panel) -> Figure:

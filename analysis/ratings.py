@@ -18,6 +18,7 @@ MEDIAN = "musicality, median"
 DIFFERENCE = "musicality, difference"
 INSPIRED = "inspiring, yes or maybe"
 INSPIRING = "inspiring"  # followed by the level: "inspiring yes"
+KEPT = "kept"  # share of answers with "Keep this one"
 BOUNDS = "musicality, bounds of the mean"
 BOUNDS_DIFFERENCE = "musicality, bounds of the difference"
 LOWEST, HIGHEST = 0.0, 10.0
@@ -25,11 +26,30 @@ LEVELS = ("yes", "maybe", "no")
 
 
 def describe(frame: pd.DataFrame, clips: pd.DataFrame, family: str, group: str, panel: Panel) -> list[Result]:
-    """Mean, SD and median of musicality, and the answers on inspiring, of one group.
+    """Mean, SD and median of musicality, the answers on inspiring, and what was kept, of one group.
 
     `frame`: its answers; `clips`: the same as of `stimuli.by_stimulus`.
     """
-    return [*_musicality(frame, clips, family, group, panel), *_inspiring(frame, clips, family, group, panel)]
+    return [
+        *_musicality(frame, clips, family, group, panel),
+        *_inspiring(frame, clips, family, group, panel),
+        *_kept(frame, family, group, panel),
+    ]
+
+
+def _kept(frame: pd.DataFrame, family: str, group: str, panel: Panel) -> list[Result]:
+    """The share of answers in which the clip was kept; nothing where the table does not say."""
+    said = frame["kept"].dropna() if "kept" in frame else []
+    if not len(said):
+        return []
+    count, total = int(said.sum()), len(said)
+    place = {"family": family, "group": group, "unit": "answer", "n": total, "count": count, "total": total}
+    if panel.one:
+        low, high = detection.wilson(count, total)
+        limits = {"low": low, "high": high, "method": WILSON, "note": panel.reach}
+    else:
+        limits = {"method": "share of answers", "note": "answers are not independent: no interval"}
+    return [Result(name=KEPT, estimate=count / total, **place, **limits)]
 
 
 def _musicality(frame, clips, family, group, panel: Panel) -> list[Result]:

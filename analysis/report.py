@@ -22,7 +22,19 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from analysis import figures, measured, plots, responses, statistics, stimuli, table_files, tables, wording
+from analysis import (
+    figures,
+    measured,
+    model_tables,
+    pins,
+    plots,
+    responses,
+    statistics,
+    stimuli,
+    table_files,
+    tables,
+    wording,
+)
 from analysis import formats as f
 from analysis.measured import Measured
 from analysis.results import Result
@@ -78,6 +90,7 @@ def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -
     results = statistics.evaluate(frame, bound=bound)
     found = measured.of(facts.measures, stimuli.by_stimulus(frame))
     parts = tables.everything(frame, results) + _clip_provenance(facts.provenance)
+    parts += [model_tables.models(results), model_tables.certainty(results)]
     parts += measured.tables(found) if found else []
     drawn = figures.everything(frame, results, found)
     try:
@@ -205,7 +218,8 @@ def _sets(
             row["share"] = (
                 None if pd.isna(values["musicality"]) else round(float(values["musicality"]) * 10, 1)
             )
-            row["words"] = [row[key] for key in ("inspiring, in words", "comment") if row.get(key)]
+            said, row["pins"] = pins.split(row.get("comment") or "")
+            row["words"] = [words for words in (row.get("inspiring, in words"), said) if words]
             row["sound"] = _sound(facts.stimuli, clip.get("stimulus_id"), row["clip"])
         told = wording.set_line(results, name)
         sets.append({"name": name, "table": table, "clips": rows, "told": told})
@@ -227,8 +241,8 @@ def _sound(stimuli: Mapping[str, Path], *keys: str | None) -> str | None:
 
 
 def _statistics(results: list[Result], panel: Panel) -> list[dict[str, Any]]:
-    """The statistics as the page shows them, by question. What holds for all of them is said once, above."""
-    chosen = tables.inferential(results)
+    """What is not of mixed models, by question. What holds for all of them is said once, above."""
+    chosen = [r for r in tables.inferential(results) if not model_tables.modelled(r)]
     return [
         {
             "family": family,

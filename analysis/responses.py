@@ -6,12 +6,15 @@ ranges and cross-column rules hold, so nothing downstream checks them again.
 
 from __future__ import annotations
 
-import csv
 import unicodedata
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
 import pandas as pd
+
+from analysis import answer_files
+from analysis.answer_files import ResponsesError
 
 LEVELS = {
     "truth": ("real", "fake"),
@@ -44,54 +47,87 @@ OPTIONAL = (
     "remark",
     "plays",
     "seconds_heard",
+    "seconds_played",
     "response_seconds",
+    "confidence",
+    "kept",
+    # what the second pass of a study in two passes has of its own
+    "rating_set_position",
+    "rating_position",
+    "rating_plays",
+    "rating_seconds_heard",
+    "rating_seconds_played",
+    "rating_response_seconds",
 )
-WHOLE = {"position": 1, "set_position": 1, "epochs": 1, "repetition": 0, "plays": 0}  # smallest values
-REAL = {"musicality": (0.0, 10.0), "seconds_heard": (0.0, None), "response_seconds": (0.0, None)}
+WHOLE = {  # smallest and largest values
+    "position": (1, None),
+    "set_position": (1, None),
+    "epochs": (1, None),
+    "repetition": (0, None),
+    "plays": (0, None),
+    "confidence": (1, 5),  # in the verdict: 1 a guess, 5 certain
+    "rating_set_position": (1, None),
+    "rating_position": (1, None),
+    "rating_plays": (0, None),
+}
+REAL = {  # smallest and largest values
+    "musicality": (0.0, 10.0),
+    **dict.fromkeys(
+        (
+            "seconds_heard",
+            "seconds_played",
+            "response_seconds",
+            "rating_seconds_heard",
+            "rating_seconds_played",
+            "rating_response_seconds",
+        ),
+        (0.0, None),
+    ),
+}
+STEPPED = ("musicality",)  # whole numbers, kept as float because some are missing
+YES_OR_NO = ("kept",)  # "Keep this one"
+TRUE, FALSE = ("true", "1", "yes"), ("false", "0", "no")
 NEVER_EMPTY = ("listener", "set", "name", "truth", "backend", "verdict")
 DESCRIPTION = ("truth", "backend", "mode", "epochs")  # of a clip, not of an answer
 ORIGINAL = "original"  # the backend of every real clip, and of no other
 ONE_LISTENER = "listener"  # the name given where the table has no listener column
 
 
-class ResponsesError(ValueError):
-    """A table that is not a table of answers. `row` counts from 1 below the header; `column` is its name."""
-
-    def __init__(self, message: str, *, row: int | None = None, column: str | None = None):
-        place = ", ".join([*([f"row {row}"] if row else []), *([f"column {column!r}"] if column else [])])
-        super().__init__(f"{place}: {message}" if place else message)
-        self.row, self.column = row, column
-
-
 def load(source: str | Path | pd.DataFrame) -> pd.DataFrame:
     """Read and validate a table of answers.
 
-    Parameters: a CSV file (comma-separated, UTF-8) or a frame, with at least the columns of
+    Parameters: a CSV file (as of `answer_files.read`) or a frame, with at least the columns of
     `case_study_2022.csv`. `listener` may be missing (one listener), and so may the columns in `OPTIONAL`; any
     other column is carried along as it is.
 
     Returns one row per listener x stimulus, in the order given: text columns as `str` or None, `position`,
-    `epochs` and other whole numbers as Int64, `musicality` (0-10), `seconds_heard` and `response_seconds`
-    (seconds) as float, and `repeat` (bool): True for a hidden repeat (`repetition` above 0), which counts for
-    the listener's consistency only.
+    `epochs`, `confidence` (1-5) and other whole numbers as Int64, `musicality` (0-10, in whole steps) and
+    seconds as float, `kept` as boolean, and `repeat` (bool): True for a hidden repeat (`repetition` above 0),
+    which counts for the listener's consistency only.
 
-    Raises ResponsesError, with row and column, for missing columns, unknown levels, values out of range,
-    a clip answered twice by one listener, a truth that contradicts the backend, or a clip described in
-    two ways.
+    Raises ResponsesError, with row (of a file as a spreadsheet counts, of a frame from 1), column, value and
+    mend, for missing columns, unknown levels, values out of range or of the wrong kind, a clip answered twice
+    by one listener, a truth that contradicts the backend, or a clip described in two ways.
     """
-    raw = source.copy() if isinstance(source, pd.DataFrame) else _read(Path(source))
+    if isinstance(source, pd.DataFrame):
+        raw = source.set_axis(range(1, len(source) + 1), axis="index")
+    else:
+        raw = answer_files.read(Path(source))
     raw.columns = [str(column).strip() for column in raw.columns]
     _check_columns(raw)
-    frame = pd.DataFrame(index=range(len(raw)))
-    unnamed = pd.Series([ONE_LISTENER] * len(raw), dtype=object)
+    frame = pd.DataFrame(index=raw.index)  # rows as the table counts them, until all of it is known to hold
+    unnamed = pd.Series([ONE_LISTENER] * len(raw), index=raw.index, dtype=object)
     frame["listener"] = _text(raw, "listener") if "listener" in raw else unnamed
     for column in [*REQUIRED, *(c for c in OPTIONAL if c in raw and c != "listener")]:
         if column in LEVELS:
             frame[column] = _levels(raw, column)
         elif column in WHOLE:
-            frame[column] = pd.array(_numbers(raw, column, WHOLE[column], None, whole=True), dtype="Int64")
+            frame[column] = pd.array(_numbers(raw, column, *WHOLE[column], whole=True), dtype="Int64")
         elif column in REAL:
-            frame[column] = pd.array(_numbers(raw, column, *REAL[column]), dtype="float64")
+            numbers = _numbers(raw, column, *REAL[column], whole=column in STEPPED)
+            frame[column] = pd.array(numbers, dtype="float64")
+        elif column in YES_OR_NO:
+            frame[column] = pd.array(_yes_or_no(raw, column), dtype="boolean")
         else:
             frame[column] = _text(raw, column)
     for column in raw.columns.difference([*frame.columns, "repeat"], sort=False):
@@ -102,7 +138,7 @@ def load(source: str | Path | pd.DataFrame) -> pd.DataFrame:
     _check_once(frame)
     again = frame["repetition"].fillna(0) if "repetition" in frame else pd.Series(0, index=frame.index)
     frame["repeat"] = (again > 0).astype(bool)
-    return frame
+    return frame.reset_index(drop=True)
 
 
 def founding() -> pd.DataFrame:
@@ -114,30 +150,6 @@ def founding() -> pd.DataFrame:
 def listeners(frame: pd.DataFrame) -> list[str]:
     """The listeners of a loaded frame, in the order they first appear."""
     return list(dict.fromkeys(frame["listener"]))
-
-
-def _read(path: Path) -> pd.DataFrame:
-    """The cells as text. Not `pandas.read_csv`, which drops surplus cells in silence."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = [row for row in csv.reader(file, strict=True) if row]
-    except FileNotFoundError:
-        raise ResponsesError(f"no such table: {path}") from None
-    except OSError as error:
-        raise ResponsesError(f"cannot read {path}: {error.strerror or error}") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ResponsesError(f"{path} is not a comma-separated UTF-8 table: {error}") from None
-    if not rows:
-        raise ResponsesError(f"{path} is empty; a table of answers starts with a header row")
-    header, answers = rows[0], rows[1:]
-    for number, row in enumerate(answers, 1):
-        if len(row) != len(header):
-            raise ResponsesError(
-                f"has {len(row)} cells, the header has {len(header)}; put text that holds a "
-                "comma in double quotes",
-                row=number,
-            )
-    return pd.DataFrame(answers, columns=header, dtype=object)
 
 
 def _check_columns(raw: pd.DataFrame) -> None:
@@ -170,47 +182,79 @@ def _cells(raw: pd.DataFrame, column: str) -> list:
 
 
 def _text(raw: pd.DataFrame, column: str) -> pd.Series:
-    return pd.Series(_cells(raw, column), dtype=object)
+    return pd.Series(_cells(raw, column), index=raw.index, dtype=object)
+
+
+def _filled(raw: pd.DataFrame, column: str) -> Iterator[tuple[int, str | None]]:
+    """Row and cell; NA, as R writes what is missing, is None."""
+    for row, cell in zip(raw.index, _cells(raw, column), strict=True):
+        yield row, None if cell == "NA" else cell
 
 
 def _levels(raw: pd.DataFrame, column: str) -> pd.Series:
-    allowed = LEVELS[column]
-    cells = [None if cell == "NA" else cell for cell in _cells(raw, column)]
-    for row, cell in enumerate(cells, 1):
+    allowed, cells = LEVELS[column], []
+    for row, cell in _filled(raw, column):
         if cell is not None and cell not in allowed:
-            raise ResponsesError(f"{cell!r} is not one of {', '.join(allowed)}", row=row, column=column)
-    return pd.Series(cells, dtype=object)
+            meant = next((level for level in allowed if level.casefold() == cell.casefold()), None)
+            mend = f"; write {meant!r}" if meant else ""
+            told = f"{cell!r} is not one of {', '.join(allowed)}{mend}"
+            raise ResponsesError(told, row=row, column=column)
+        cells.append(cell)
+    return pd.Series(cells, index=raw.index, dtype=object)
 
 
 def _numbers(raw: pd.DataFrame, column: str, low: float, high: float | None, *, whole: bool = False) -> list:
     numbers = []
-    for row, cell in enumerate(_cells(raw, column), 1):
-        if cell is None or cell == "NA":
+    for row, cell in _filled(raw, column):
+        if cell is None:
             numbers.append(None)
             continue
         try:
             number = float(cell)
         except ValueError:
-            raise ResponsesError(f"{cell!r} is not a number", row=row, column=column) from None
+            pointed = cell.replace(",", ".")
+            mend = f"; write {pointed}, with a point" if cell.count(",") == 1 and _is_number(pointed) else ""
+            raise ResponsesError(f"{cell!r} is not a number{mend}", row=row, column=column) from None
         if not (low <= number < float("inf")) or (high is not None and number > high):
             bounds = f"between {low:g} and {high:g}" if high is not None else f"{low:g} or more"
-            raise ResponsesError(f"{cell} is out of range; it must be {bounds}", row=row, column=column)
+            told = f"{cell} is out of range; it must be {bounds}, or empty where there is none"
+            raise ResponsesError(told, row=row, column=column)
         if whole and number != int(number):
-            raise ResponsesError(f"{cell} is not a whole number", row=row, column=column)
+            told = f"{cell} is not a whole number; correct it, or leave the cell empty"
+            raise ResponsesError(told, row=row, column=column)
         numbers.append(int(number) if whole else number)
     return numbers
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _yes_or_no(raw: pd.DataFrame, column: str) -> list[bool | None]:
+    """True and False as any table writes them, with None where nothing is said."""
+    found: list[bool | None] = []
+    for row, cell in _filled(raw, column):
+        said = None if cell is None else cell.casefold().removesuffix(".0")
+        if said is not None and said not in (*TRUE, *FALSE):
+            raise ResponsesError(f"{cell!r} is not true or false", row=row, column=column)
+        found.append(None if said is None else said in TRUE)
+    return found
 
 
 def _check_filled(frame: pd.DataFrame) -> None:
     for column in NEVER_EMPTY:
         empty = frame[column].isna()
         if empty.any():
-            mend = "; leave out rows of clips that were not judged" if column == "verdict" else ""
-            raise ResponsesError(f"is empty{mend}", row=int(empty.idxmax()) + 1, column=column)
+            mend = "; leave out rows of clips that were not judged" if column == "verdict" else "; fill it in"
+            raise ResponsesError(f"is empty{mend}", row=int(empty.idxmax()), column=column)
     unplaced = frame["mode"].isna() & (frame["truth"] == "fake")
     if unplaced.any():
         raise ResponsesError(
-            "is empty; a generated clip is UMG or VAR", row=int(unplaced.idxmax()) + 1, column="mode"
+            "is empty; a generated clip is UMG or VAR", row=int(unplaced.idxmax()), column="mode"
         )
 
 
@@ -222,7 +266,7 @@ def _check_truth(frame: pd.DataFrame) -> None:
         raise ResponsesError(
             f"truth is {truth!r} but backend is {backend!r}; real clips, and only they, "
             f"have the backend {ORIGINAL!r}",
-            row=row + 1,
+            row=row,
             column="truth",
         )
 
@@ -232,23 +276,23 @@ def _check_one_description(frame: pd.DataFrame) -> None:
     described = [*DESCRIPTION, *(["stimulus_id"] if "stimulus_id" in frame else [])]
     first: dict[tuple, tuple[int, tuple]] = {}
     facts = frame[described].astype(object).where(frame[described].notna(), None)
-    rows = zip(frame["set"], frame["name"], facts.itertuples(index=False, name=None), strict=True)
-    for row, (group, name, fact) in enumerate(rows):
+    told_of = facts.itertuples(index=False, name=None)
+    for row, group, name, fact in zip(frame.index, frame["set"], frame["name"], told_of, strict=True):
         known_row, known = first.setdefault((group, name), (row, fact))
         for column, here, there in zip(described, fact, known, strict=True):
             if here != there:
-                told = f"{name!r} of set {group!r} has {here!r} here and {there!r} in row {known_row + 1}"
-                raise ResponsesError(told, row=row + 1, column=column)
+                told = f"{name!r} of set {group!r} has {here!r} here and {there!r} in row {known_row}"
+                raise ResponsesError(f"{told}; make them alike", row=row, column=column)
 
 
 def _check_once(frame: pd.DataFrame) -> None:
     """A listener answers a clip once, or once per repetition."""
     again = frame["repetition"].fillna(0) if "repetition" in frame else [0] * len(frame)
     seen: dict[tuple, int] = {}
-    for row, key in enumerate(zip(frame["listener"], frame["set"], frame["name"], again, strict=True)):
+    rows = zip(frame.index, frame["listener"], frame["set"], frame["name"], again, strict=True)
+    for row, *answer in rows:
+        key = tuple(answer)
         if key in seen:
-            told = (
-                f"{key[0]!r} answered {key[2]!r} of set {key[1]!r} in row {seen[key] + 1} already; keep one"
-            )
-            raise ResponsesError(told, row=row + 1, column="name")
+            told = f"{key[0]!r} answered {key[2]!r} of set {key[1]!r} in row {seen[key]} already; keep one"
+            raise ResponsesError(told, row=row, column="name")
         seen[key] = row

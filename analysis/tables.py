@@ -12,7 +12,16 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from analysis import discrimination, individuals, quality, ratings, stimuli, verdicts
+from analysis import (
+    confidence,
+    discrimination,
+    individuals,
+    pins,
+    quality,
+    ratings,
+    stimuli,
+    verdicts,
+)
 from analysis import formats as f
 from analysis.results import CHECK, Result, find, groups, of_family
 from analysis.statistics import BACKENDS, EPOCHS, MODES, SETS, TRUTH
@@ -21,12 +30,14 @@ from analysis.stimuli import Panel
 NUMBER = re.compile(r"|\N{EM DASH}|[<>]?[-\N{MINUS SIGN}]?\d*\.?\d+%?( to [-\N{MINUS SIGN}]?\d*\.?\d+%?)?")
 LEVEL_WORDS = {"dont_know": "don't know"}
 NEVER_TESTED = (individuals.CLIPS, individuals.LISTENERS, quality.FAMILY, ratings.MISSING, SETS)
+OWN_TABLE = (individuals.MODES, confidence.FAMILY)  # described, and shown apart
 DESCRIPTIVE = (
     verdicts.JUDGED_REAL,
     ratings.MEAN,
     ratings.SD,
     ratings.MEDIAN,
     ratings.INSPIRED,
+    ratings.KEPT,
     *(f"{ratings.INSPIRING} {level}" for level in ratings.LEVELS),
 )
 
@@ -83,6 +94,10 @@ def answers(frame: pd.DataFrame, group: str) -> Table:
         "musicality": part["musicality"],
         "inspiring": part["inspiring"],
     }
+    if "confidence" in part and part["confidence"].notna().any():
+        columns["confidence"] = part["confidence"]
+    if "kept" in part and part["kept"].notna().any():
+        columns["kept"] = part["kept"].map({True: "kept", False: ""})
     for column, title in (
         ("inspiring_text", "inspiring, in words"),
         ("comment", "comment"),
@@ -99,6 +114,7 @@ def clips(frame: pd.DataFrame, results: Iterable[Result], group: str) -> Table:
     found, rows = of_family(results, individuals.CLIPS), []
     part = frame[frame["set"] == group]
     remarks = part.groupby("name")["remark"].first() if "remark" in part else {}
+    pinned = {name: _pinned(rows) for name, rows in part.groupby("name")} if "comment" in part else {}
     counts = part[~part["repeat"]].groupby("name")["inspiring"].value_counts().to_dict()
     shown = stimuli.by_stimulus(frame)  # of all sets: labels are made unique over all of them
     for clip in shown[shown["set"] == group].itertuples():
@@ -117,14 +133,26 @@ def clips(frame: pd.DataFrame, results: Iterable[Result], group: str) -> Table:
                 "musicality": mean.estimate,
                 "rated by": mean.n,
                 **{f"inspiring {level}": counts.get((clip.name, level), 0) for level in ratings.LEVELS},
+                "pinned": pinned.get(clip.name) or None,
                 "remark": remarks.get(clip.name),
             }
         )
     table = pd.DataFrame(rows).sort_values("judged real", ascending=False, kind="stable", ignore_index=True)
-    if table["remark"].isna().all():
-        table = table.drop(columns="remark")
+    unsaid = [column for column in ("pinned", "remark") if table[column].isna().all()]
+    table = table.drop(columns=unsaid)
     written = {"judged real": f.percent, "low": f.percent, "high": f.percent, "musicality": f.rating}
     return Table(f"clips_{group}", f"Set {group}, clip by clip", table, written)
+
+
+def _pinned(rows: pd.DataFrame) -> str:
+    """What listeners said of moments of a clip, in its order, a line each."""
+    said = [
+        (pin.seconds, f"{pin.time} {pin.text} ({listener})")
+        for listener, comment in zip(rows["listener"], rows["comment"], strict=True)
+        if comment
+        for pin in pins.split(comment)[1]
+    ]
+    return "\n".join(text for _, text in sorted(said, key=lambda moment: moment[0]))
 
 
 def by_group(results: Iterable[Result], family: str, title: str) -> Table:
@@ -135,6 +163,7 @@ def by_group(results: Iterable[Result], family: str, title: str) -> Table:
         mean, sd, median = (
             find(results, family, n, group) for n in (ratings.MEAN, ratings.SD, ratings.MEDIAN)
         )
+        kept = find(results, family, ratings.KEPT, group)
         inspired = [find(results, family, f"{ratings.INSPIRING} {level}", group) for level in ratings.LEVELS]
         rows.append(
             {
@@ -155,6 +184,8 @@ def by_group(results: Iterable[Result], family: str, title: str) -> Table:
                     level: found and found.count
                     for level, found in zip(ratings.LEVELS, inspired, strict=True)
                 },
+                "kept": kept and kept.count,
+                "kept of": kept and kept.total,
             }
         )
     table = pd.DataFrame(rows, columns=None if rows else [_singular(family)])
@@ -175,6 +206,7 @@ def _group_line(key: str, row: dict) -> dict[str, str]:
         "median": f.number(row["median"], 1),
         "clips rated": str(row["rated clips"]),
         "inspiring yes / maybe / no": " / ".join(f.whole(row[level]) for level in ratings.LEVELS),
+        "kept": "" if row["kept"] is None else f"{row['kept']}/{row['kept of']}",
     }
 
 
@@ -211,7 +243,8 @@ def statistics(results: Iterable[Result]) -> Table:
 def inferential(results: Iterable[Result]) -> list[Result]:
     """The results that are neither descriptions of a group or clip, nor counts, nor refused."""
     described = {*DESCRIPTIVE, *discrimination.COUNTS}
-    return [r for r in results if not r.refused and r.family not in NEVER_TESTED and r.name not in described]
+    apart = (*NEVER_TESTED, *OWN_TABLE)
+    return [r for r in results if not r.refused and r.family not in apart and r.name not in described]
 
 
 def not_computed(results: Iterable[Result]) -> Table:

@@ -49,6 +49,36 @@ def clips(results: Iterable[Result], clips: pd.DataFrame, *, width: int = WIDE) 
     return theme.finish(chart, "Every clip: how many took it for real", width)
 
 
+def modes(results: Iterable[Result], *, width: int = WIDE) -> alt.TopLevelMixin:
+    """Caterpillar plot: how far each listener and each clip lies from the mean rating, with 95% intervals."""
+    results, parts = list(results), []
+    names = 110 if width == WIDE else 84
+    for name, title in ((individuals.OF_LISTENER, "Listeners"), (individuals.OF_CLIP, "Clips")):
+        found = [r for r in results if (r.family, r.name) == (individuals.MODES, name)]
+        table = pd.DataFrame(
+            [(r.group, r.estimate, r.low, r.high) for r in found], columns=["label", "mode", "low", "high"]
+        ).sort_values("mode", ascending=False, kind="stable")
+        few = len(table) <= NAMED
+        rows = alt.Axis(
+            labels=few, ticks=False, labelLimit=names - 8, minExtent=names, maxExtent=names, labelFontSize=11
+        )
+        base = alt.Chart(table).encode(y=alt.Y("label:N", sort=list(table["label"]), title=None, axis=rows))
+        reach = max(abs(table[["low", "high"]].to_numpy()).max(), 0.5) if len(table) else 1
+        axis = alt.Axis(title="points of musicality above or below the mean", tickCount=5, format="+~g")
+        x = alt.X("low:Q", scale=alt.Scale(domain=[-reach, reach]), axis=axis)
+        zero = alt.Chart(pd.DataFrame({"mode": [0.0]})).mark_rule(strokeDash=[5, 4], color=theme.INK)
+        chart = alt.layer(
+            zero.encode(x="mode:Q"),
+            base.mark_rule(strokeWidth=2 if few else 1, color=theme.BLUE).encode(x=x, x2="high:Q"),
+            base.mark_point(filled=True, size=60 if few else 20, opacity=1, color=theme.BLUE).encode(
+                x="mode:Q"
+            ),
+        )
+        height = (15 if few else max(2, 900 / len(table))) * len(table)
+        parts.append(chart.properties(width=width - names - 30, height=height, title=theme.heading(title)))
+    return theme.finish(alt.vconcat(*parts, spacing=16), "Who rates high, and what is rated high", width)
+
+
 def roc(results: Iterable[Result], *, width: int = WIDE) -> alt.TopLevelMixin:
     """Each listener's hit and false alarm rate, over curves of equal d'. A bigger dot: several listeners."""
     found = of_family(results, individuals.LISTENERS)

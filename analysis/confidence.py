@@ -1,0 +1,96 @@
+"""Did listeners know when they knew? Results about the confidence they gave with their verdicts, 1 to 5.
+
+Described, never tested: how sure one is differs between people as much as what one hears. A mean over
+listeners takes each listener's own mean first, so that nobody counts for having answered more.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis import detection
+from analysis.results import Result
+from analysis.stimuli import Panel
+
+FAMILY = "confidence"
+LEVELS = (1, 2, 3, 4, 5)
+WHEN_RIGHT = "confidence when right"
+WHEN_WRONG = "confidence when wrong"
+RIGHT_AT = "right at confidence"  # followed by the level
+TYPE_TWO = "area under the type-2 ROC"
+DESCRIBES = "describes; no interval"
+MIN_EITHER = 2  # right and wrong answers of a listener, for the area
+
+
+def records(frame: pd.DataFrame, panel: Panel) -> list[Result]:
+    """Mean confidence when right and when wrong, the share right at each level, and the type-2 area.
+
+    `frame`: loaded answers without repeats. Empty where nobody was asked for confidence. The area is the
+    chance that a right answer came with more confidence than a wrong one, ties half: 1/2 is no insight
+    (Galvin, Podd, Drga & Whitmore 2003, Psychonomic Bulletin & Review 10:843-876).
+    """
+    if "confidence" not in frame or frame["confidence"].isna().all():
+        return []
+    said = frame.dropna(subset=["confidence"])
+    said = said.assign(
+        sure=said["confidence"].astype(float), right=(said["truth"] == said["verdict"]).astype(bool)
+    )
+    return [_mean(said, True, panel), _mean(said, False, panel), *_levels(said, panel), _area(said, panel)]
+
+
+def _unit(panel: Panel) -> str:
+    return panel.unit if panel.one else "listener"
+
+
+def _mean(said: pd.DataFrame, right: bool, panel: Panel) -> Result:
+    part = said[said["right"] == right]
+    place = {"family": FAMILY, "name": WHEN_RIGHT if right else WHEN_WRONG, "unit": _unit(panel)}
+    if part.empty:
+        return Result(**place, note=f"no answer with a confidence was {'right' if right else 'wrong'}")
+    if panel.one:
+        means, method = part["sure"], "mean of answers, 1 a guess to 5 certain"
+    else:
+        means = part.groupby("listener")["sure"].mean()
+        method = "mean of listeners' means, 1 a guess to 5 certain"
+    values = {"estimate": float(means.mean()), "n": len(means), "count": len(part), "total": len(said)}
+    return Result(**place, **values, method=method, note=DESCRIBES)
+
+
+def _levels(said: pd.DataFrame, panel: Panel) -> list[Result]:
+    found = []
+    for level in LEVELS:
+        right = said.loc[said["sure"] == level, "right"]
+        place = {"family": FAMILY, "name": f"{RIGHT_AT} {level}", "unit": "answer"}
+        if right.empty:
+            found.append(Result(**place, note="nobody was that confident"))
+            continue
+        limits = detection.wilson(int(right.sum()), len(right)) if panel.one else (None, None)
+        found.append(
+            Result(
+                **place,
+                estimate=float(right.mean()),
+                low=limits[0],
+                high=limits[1],
+                n=len(right),
+                method="share of answers" + (", Wilson score interval" if panel.one else ""),
+                note=panel.reach if panel.one else "answers are not independent: no interval",
+                count=int(right.sum()),
+                total=len(right),
+            )
+        )
+    return found
+
+
+def _area(said: pd.DataFrame, panel: Panel) -> Result:
+    areas = []
+    for _, own in said.groupby("listener", sort=False):
+        right, wrong = own.loc[own["right"], "sure"], own.loc[~own["right"], "sure"]
+        if min(len(right), len(wrong)) >= MIN_EITHER:
+            areas.append(detection.auc(right, wrong))
+    place = {"family": FAMILY, "name": TYPE_TWO, "unit": _unit(panel)}
+    if not areas:
+        return Result(**place, note=f"needs {MIN_EITHER} right and {MIN_EITHER} wrong answers of a listener")
+    method = "Mann-Whitney on confidence, right against wrong"
+    method += "" if panel.one else "; mean over listeners"
+    estimate = sum(areas) / len(areas)
+    return Result(**place, estimate=estimate, n=len(areas), method=method, note=f"1/2 is chance; {DESCRIBES}")
