@@ -1,0 +1,83 @@
+"""The page of a comparison: its players, pictures and measures in one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+from importlib import resources
+from typing import Any
+
+import jinja2
+import numpy as np
+import soundfile
+from markupsafe import Markup
+
+from analysis import formats as f
+from analysis.comparison import Comparison, Sound
+from analysis.plots import comparison as plots
+from caw import audio
+from caw.measures import catalogue, display
+
+LEAST_PLAYED_RATE = 8000  # Hz; browsers play nothing under it reliably
+
+
+def html(found: Comparison) -> str:
+    """The text of the page."""
+    templates = resources.files("analysis") / "templates"
+    script = (templates / "comparison.js").read_text(encoding="utf-8")
+    style = "".join(
+        (templates / name).read_text(encoding="utf-8") for name in ("report.css", "comparison.css")
+    )
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string((templates / "comparison.html.j2").read_text(encoding="utf-8"))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return template.render(
+        css=Markup(style),
+        script=Markup(script),
+        script_hash=digest,
+        title=f"{found.original.label}, and {f.plural(len(found.generated), 'clip')} made from it",
+        notes=found.notes,
+        clips=[_card(sound) for sound in found.sounds],
+        sections=plots.sections(found),
+        table=_shown_table(found),
+        seconds=found.seconds,
+        reading=display.READING,
+    )
+
+
+def _card(sound: Sound) -> dict[str, Any]:
+    facts = [f"{sound.seconds:.1f} s", f"{sound.own_rate / 1000:g} kHz"]
+    facts += [{1: "mono", 2: "stereo"}.get(sound.channels, f"{sound.channels} channels")]
+    facts += [f"{f.number(sound.own_loudness, 1)} LUFS, here {sound.gain:+.1f} dB".replace("-", f.MINUS)]
+    facts += [f"{sound.tempo:.0f} BPM" if sound.tempo else "no tempo found"]
+    return {
+        "label": sound.label,
+        "file": sound.file,
+        "original": sound.original,
+        "facts": facts,
+        "seconds": sound.seconds,
+        "sound": f"data:audio/flac;base64,{base64.b64encode(_flac(sound)).decode()}",
+    }
+
+
+def _flac(sound: Sound) -> bytes:
+    rate = sound.rate if sound.rate >= LEAST_PLAYED_RATE else 2 * LEAST_PLAYED_RATE
+    coded = io.BytesIO()
+    samples = np.clip(audio.resample(sound.samples, sound.rate, rate), -1, 1)
+    soundfile.write(coded, samples, rate, format="FLAC", subtype="PCM_16")
+    return coded.getvalue()
+
+
+def _shown_table(found: Comparison) -> dict[str, Any]:
+    rows = []
+    for name in found.measure_names():
+        one = catalogue.measure(name)
+        values = [display.number(record.get(name)) for record in found.measured]
+        anchors = [display.number(found.anchors[anchor].get(name)) for anchor in display.ANCHORS]
+        title = name.replace("_", " ") + (f" ({one.unit})" if one.unit else "")
+        better = {"": "", catalogue.ZERO: "near 0"}.get(one.better, one.better)
+        rows.append(
+            {"name": title, "better": better, "values": values, "anchors": anchors, "meaning": one.meaning}
+        )
+    return {"clips": [one.label for one in found.generated], "anchors": list(display.ANCHORS), "rows": rows}
