@@ -94,6 +94,8 @@ class Gate:
         answer, began = None, False
         if not _meant_for_us(connection):
             answer = PlainTextResponse("This address is not the study's.", 400)
+        elif served().curating and (path == "/" or path.startswith((*_OPEN_FOLDERS, take_home.ADDRESS))):
+            answer = PlainTextResponse("No listener gets in here: only the pool is open.", 404)
         elif path == "/" or path.startswith(login.HOME):
             try:
                 answer = await run_in_threadpool(_admit, connection, path)
@@ -246,7 +248,7 @@ def _visitor(study: Served, connection: HTTPConnection) -> str | None:
 
 
 def _is_listener(study: Served, connection: HTTPConnection) -> bool:
-    return study.store.find(connection.cookies.get(study.listener_cookie)) is not None
+    return not study.curating and study.store.find(connection.cookies.get(study.listener_cookie)) is not None
 
 
 def _in(study: Served, connection: HTTPConnection, token: str) -> Response:

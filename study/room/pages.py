@@ -4,18 +4,29 @@ import streamlit as st
 
 from study.room import (
     listener,
+    login,
     researcher,
     researcher_data,
     researcher_listeners,
     researcher_overview,
+    researcher_pool,
     researcher_results,
 )
 from study.room.served import served
 
+OF_RESEARCHER = (
+    researcher_overview,
+    researcher_listeners,
+    researcher_data,
+    researcher_pool,
+    researcher_results,
+)
+
 st.set_page_config(page_title=served().design.study.title, layout="centered", menu_items={})
 pages = [st.Page(listener.page, title="Study", default=True)]
 if researcher.session() is not None:
-    for module in (researcher_overview, researcher_listeners, researcher_data, researcher_results):
-        path = researcher.WAY[module.TITLE].removeprefix("/")
-        pages.append(st.Page(module.page, title=module.TITLE, url_path=path))
+    modules = (researcher_pool,) if served().curating else OF_RESEARCHER
+    for module in modules:
+        path = login.HOME if served().curating else researcher.WAY[module.TITLE]
+        pages.append(st.Page(module.page, title=module.TITLE, url_path=path.removeprefix("/")))
 st.navigation(pages, position="hidden").run()

@@ -1,7 +1,8 @@
 """The frame of the researcher's pages: who is logged in, the way between the pages, and the way out.
 
-The pages themselves are researcher_overview, researcher_listeners, researcher_data and researcher_results.
-None of them knows any truth; the results are linked once the key was opened.
+The pages themselves are researcher_overview, researcher_listeners, researcher_data, researcher_pool and
+researcher_results. None of them knows any truth but the pool, which asks before it shows any; the results are
+linked once the key was opened.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ WAY = {
     "Overview": login.HOME,
     "Listeners": f"{login.HOME}-listeners",
     "Data": f"{login.HOME}-data",
+    "Pool": f"{login.HOME}-pool",
     "Results": f"{login.HOME}-results",
 }
 FAILED = "Something went wrong here. Nothing that was saved is lost; please reload this page."
@@ -82,7 +84,7 @@ def done(told: str) -> None:
 def _top(title: str, here: Session) -> None:
     ways = [
         f'<a href="{path}"{_HERE if name == title else ""} target="_self">{name}</a>'
-        for name, path in WAY.items()
+        for name, path in ({"Pool": login.HOME} if served().curating else WAY).items()
     ]
     st.html(
         f'<div class="desk"><p>{escape(served().design.study.title)}</p>'

@@ -18,6 +18,7 @@ from study.room.links import researcher_key
 from study.room.store import Store, StoreError
 
 VARIABLE = "EUREKA_STUDY"
+CURATING = "EUREKA_STUDY_CURATING"  # set by `study curate`: no listener gets in, and nothing need be built
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Served:
     store: Store
     researcher_key: str
     public: PublicUrl | None = None  # the address behind a proxy, where there is one
+    curating: bool = False  # only the researcher's page "Pool" is open
 
     @property
     def opens_by_link(self) -> bool:
@@ -66,6 +68,8 @@ def served() -> Served:
     if not path:
         raise FolderError(f"no study to serve; start it with `study serve DIR`, or set {VARIABLE}")
     folder = StudyFolder(path).require()
+    if os.environ.get(CURATING):
+        return _curated(folder)
     design, public = designs.load(folder.path), public_url()
     store = Store.for_folder(folder)
     build = store.build()
@@ -80,3 +84,12 @@ def served() -> Served:
             folder.stimulus(name, stimulus)
     store.served_digest = build.design_digest
     return Served(folder, design, store, researcher_key(folder), public)
+
+
+def _curated(folder: StudyFolder) -> Served:
+    """The study for the researcher alone, built or not. Raises FolderError where there is nothing to hear."""
+    design = designs.load(folder.path)
+    if not folder.pool_table.is_file():
+        told = f"{folder.path}: the pool is empty; run `study build {folder.path} --pool-only` first"
+        raise FolderError(told)
+    return Served(folder, design, Store.for_folder(folder), researcher_key(folder), curating=True)

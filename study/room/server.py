@@ -18,12 +18,12 @@ from starlette.middleware import Middleware
 from streamlit import config
 from streamlit.starlette import App
 
-from study.room import downloads, login, oidc, theme, wording
+from study.room import downloads, login, oidc, pool_sounds, theme, wording
 from study.room.address import LOOPBACK, PUBLIC_URL, WILDCARDS, is_loopback
 from study.room.gate import Gate
 from study.room.links import personal_link, researcher_link
 from study.room.routes import ROUTES
-from study.room.served import VARIABLE, Served, served
+from study.room.served import CURATING, VARIABLE, Served, served
 
 PAGES = Path(__file__).with_name("pages.py")
 _LINKS_SHOWN = 8
@@ -58,7 +58,7 @@ class ServerError(ValueError):
 def parts() -> dict[str, Any]:
     """What makes Streamlit's App a study: its routes, gate, start-up, and a word for the unexpected."""
     return {
-        "routes": [*ROUTES, *login.ROUTES, *downloads.ROUTES],
+        "routes": [*ROUTES, *login.ROUTES, *pool_sounds.ROUTES, *downloads.ROUTES],
         "middleware": [Middleware(Gate, script=str(PAGES))],
         "lifespan": _lifespan,
         "on_script_error": _apologise,
@@ -76,6 +76,20 @@ def serve(
     Raises FolderError, DesignError, StoreError, AddressError, OidcError or ServerError, before anything is
     served.
     """
+    os.environ.pop(CURATING, None)
+    _serve(folder, host, port, public_url)
+
+
+def curate(folder: Path | str, port: int = 8501) -> None:
+    """Serves the researcher's page "Pool" alone, to this machine alone, before or after the sets are built.
+
+    Raises as `serve`; FolderError where the pool is empty.
+    """
+    os.environ[CURATING] = "yes"
+    _serve(folder, "127.0.0.1", port, None)
+
+
+def _serve(folder: Path | str, host: str, port: int, public_url: str | None) -> None:
     os.environ[VARIABLE] = str(Path(folder).resolve())
     if public_url is not None:
         os.environ[PUBLIC_URL] = public_url
@@ -114,6 +128,12 @@ def require_a_lock(study: Served, host: str | None) -> None:
 
 def addresses(study: Served, base: str) -> str:
     """What is open to whom, as `study serve` prints it."""
+    if study.curating:
+        told = (
+            f'The pool of "{study.design.study.title}" is open at {base}, to no listener and no other machine'
+        )
+        after = f"When you have picked: study build {study.folder.path}"
+        return "\n".join([told, "", *_for_researcher(study, base), "", after, "Stop with Ctrl-C."])
     people = study.store.listeners()
     listeners = [one for one in people if not one.pilot and one.revoked_at is None]
     pilots = [one for one in people if one.pilot and one.revoked_at is None]
