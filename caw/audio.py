@@ -33,6 +33,10 @@ class AudioError(ValueError):
     """A sound file or array that cannot be used; the message is one line with the value and the mend."""
 
 
+class SilentError(AudioError):
+    """A sound file without sound."""
+
+
 class AudioWarning(UserWarning):
     """Sound that can be used but is likely to disappoint: clipping, long silence."""
 
@@ -239,7 +243,7 @@ def _require_sound(path, samples: np.ndarray) -> None:
     if not np.isfinite(samples).all():
         raise AudioError(f"{path}: {_not_finite(samples)}; export the file again")
     if peak_db(samples) < SILENT_DB:
-        raise AudioError(f"{path}: is silent (peak {peak_db(samples):.0f} dBFS); give a clip with sound")
+        raise SilentError(f"{path}: is silent (peak {peak_db(samples):.0f} dBFS); give a clip with sound")
 
 
 def _not_finite(samples: np.ndarray) -> str:
