@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from caw import command_line
+from study import plan_command
 from study.account import account
 from study.folder import StudyFolder
 
@@ -146,6 +147,9 @@ def backup(
     with _store(folder) as store:
         store.backup(file)
     print(f"{file} holds all that was saved; to use it: STUDY_DATABASE_URL=sqlite:///{file.resolve()}")
+
+
+app.command()(plan_command.plan)
 
 
 @app.command()

@@ -69,10 +69,15 @@ def render(chart: alt.TopLevelMixin) -> str:
 
 def save(svg: str, stem: Path) -> list[Path]:
     """Write the drawing `svg` as `stem`.png (at twice the size) and `stem`.svg; returns both paths."""
-    png, vector = (stem.with_name(f"{stem.name}.{suffix}") for suffix in ("png", "svg"))
-    png.write_bytes(vl_convert.svg_to_png(svg, scale=PNG_SCALE))
+    image, vector = (stem.with_name(f"{stem.name}.{suffix}") for suffix in ("png", "svg"))
+    image.write_bytes(png(svg))
     vector.write_text(svg, encoding="utf-8")
-    return [png, vector]
+    return [image, vector]
+
+
+def png(svg: str) -> bytes:
+    """The drawing `svg` as a PNG file, at twice the size."""
+    return vl_convert.svg_to_png(svg, scale=PNG_SCALE)
 
 
 def inline(svg: str, prefix: str) -> str:

@@ -1,0 +1,59 @@
+"""`study plan` on the command line."""
+
+import pytest
+
+from analysis.planning import PlanningError
+from study.plan_command import numbers
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "found"),
+    [
+        ("24", 12, [24]),
+        ("8,24, 100,24", 12, [8, 24, 100]),
+        ("8..100", 12, [8, 10, 12, 16, 20, 24, 30, 40, 50, 60, 80, 100]),
+        ("10..60", 4, [10, 20, 30, 60]),
+        ("4..10", 6, [4, 5, 6, 8, 10]),
+        ("7..7,9", 6, [7, 9]),
+    ],
+)
+def test_numbers_lists_and_ranges(text, most, found):
+    assert numbers("--listeners", text, most=most) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("8..x", "write a number"), ("", "write a number"), ("9..3", "write 3..9"), ("1..9999999", "too large")],
+)
+def test_what_is_no_number_is_quoted(text, told):
+    with pytest.raises(PlanningError, match=f"--clips {text}.*{told}".replace("..", r"\.\.", 1)):
+        numbers("--clips", text, most=4)
+
+
+def test_the_plan_in_the_terminal_and_as_files(run, tmp_path):
+    out = tmp_path / "plan"
+    asked = ("--listeners", "8,24", "--clips", "20", "--originals", "4,10", "--effect", "1.5")
+    code, said, error = run("plan", *asked, "--studies", "1000", "--out", out)
+    assert (code, error) == (0, "")
+    assert "add originals, not listeners" in said
+    assert "endless" in said
+    assert "15 of 20 clips right" in said
+    assert (out / "index.html").exists()
+    assert (out / "power_musicality.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--listeners", "many"], "--listeners many: write a number, a list"),
+        (["--listeners", "1"], "1 listeners; a plan needs from 2"),
+        (["--originals", "18"], "18 originals do not fit into 20 clips"),
+        (["--clip-sd", "0"], "the standard deviation of clip is 0"),
+        (["--effect", "inf"], "the effect is inf"),
+    ],
+)
+def test_every_mistake_is_one_line(run, tmp_path, arguments, told):
+    code, _, error = run("plan", *arguments, "--out", tmp_path / "plan")
+    assert (code, error.count("\n")) == (2, 1)
+    assert told in error
+    assert not (tmp_path / "plan").exists()
