@@ -56,7 +56,7 @@ def everything(frame: pd.DataFrame, results: Iterable[Result], found: Measured |
     if groups(results, TRUTH, f"{ratings.INSPIRING} maybe"):
         chosen.append(_inspiring(results))
     if groups(results, individuals.MODES, individuals.OF_LISTENER) not in ([], ["all"]):
-        chosen.append(_modes(results))
+        chosen.append(_modes(results, clips))
     if found is not None:
         chosen += [_measured_verdicts(found, panel), _measured_groups(found)]
     return chosen
@@ -156,7 +156,7 @@ def _roc(results: list[Result]) -> Figure:
     return Figure("roc", caption, told, partial(plots.roc, results))
 
 
-def _modes(results: list[Result]) -> Figure:
+def _modes(results: list[Result], clips: pd.DataFrame) -> Figure:
     told = []
     for name, who in ((individuals.OF_LISTENER, "listener"), (individuals.OF_CLIP, "clip")):
         rows = [r for r in results if (r.family, r.name) == (individuals.MODES, name)]
@@ -165,9 +165,10 @@ def _modes(results: list[Result]) -> Figure:
         told.append(f"Of {len(rows)} {who}s the highest is {most}, the lowest {least}")
     caption = (
         "Conditional modes of the linear mixed model with 95% intervals: points above or below the mean, "
-        "clips against the mean of their kind, drawn to the mean where answers are few."
+        "clips against the mean of their kind (circles are machine-made, diamonds originals), drawn to the "
+        "mean where answers are few."
     )
-    return Figure("modes", caption, f"{'; '.join(told)}.", partial(plots.modes, results))
+    return Figure("modes", caption, f"{'; '.join(told)}.", partial(plots.modes, results, clips))
 
 
 def _measured_verdicts(found: Measured, panel: Panel) -> Figure:

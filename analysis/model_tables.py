@@ -12,17 +12,30 @@ from analysis.results import CHECK, Result
 from analysis.tables import Table, inferential
 
 SCALES = {  # what the estimate of a mixed model counts
-    panel_models.DETECTION: "d\N{PRIME}",
-    panel_models.CRITERION: "on the scale of d\N{PRIME}",
+    panel_models.CRITERION: "in units of d\N{PRIME}",
     panel_models.MUSICALITY: "points",
     panel_models.ORDINAL: "log odds",
     panel_models.ICC_CLIPS: "share of variance",
     panel_models.ICC_LISTENERS: "share of variance",
-    panel_models.DOSE: "points per doubling",
-    panel_models.LEARNING: "log odds per ten clips",
-    panel_models.SPEED: "log seconds per ten clips",
+    panel_models.DOSE: "points",
+    panel_models.LEARNING: "log odds",
+    panel_models.SPEED: "log seconds",
     panel_models.SIMILAR: "points",
 }
+
+QUESTIONS = {  # the families as headings
+    panel_models.MIXED: "machine-made against originals, and agreement",
+    f"{panel_models.MIXED}, backends": "backends",
+    f"{panel_models.MIXED}, modes": "modes",
+    f"{panel_models.MIXED}, epochs": "epochs",
+    panel_models.ORDER: "order and learning",
+    panel_models.EQUIVALENCE: "equivalence with originals",
+}
+
+
+def level(result: Result) -> str:
+    """What follows an interval that is not of 95 %."""
+    return " (90%)" if "90 % interval" in result.method and result.low is not None else ""
 
 
 def modelled(result: Result) -> bool:
@@ -50,9 +63,7 @@ def models(results: Iterable[Result]) -> Table:
     )
     written = {"p": f.p_value, "p (Holm)": f.p_value, "estimate": f.number}
     shown = Table("", "", table, written).cells()
-    level = [" (90%)" if "90 % interval" in r.method else "" for r in rows]
-    inside = [f.interval(r.low, r.high) for r in rows]
-    shown["low"] = [text and text + note for text, note in zip(inside, level, strict=True)]
+    shown["low"] = [f.interval(r.low, r.high) + level(r) for r in rows]
     shown = shown.drop(columns="high").rename(columns={"low": "95% interval"})
     return Table("mixed_models", "Mixed models", table, written, shown=shown)
 

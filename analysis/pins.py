@@ -18,6 +18,13 @@ class Pin(NamedTuple):
     def time(self) -> str:
         return f"{self.seconds // 60}:{self.seconds % 60:02d}"
 
+    @classmethod
+    def of(cls, line: str) -> Pin:
+        """From "0:07 the snare"."""
+        time, _, text = line.partition(" ")
+        minutes, _, seconds = time.partition(":")
+        return cls(60 * int(minutes) + int(seconds), text)
+
 
 def split(comment: str) -> tuple[str, list[Pin]]:
     """The words before the first pin, and the pins in the order of the clip, each up to the next one."""

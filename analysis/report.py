@@ -47,6 +47,7 @@ OWN = {PAGE, RESULTS, "tables", "plots"}
 SOUND = {".wav": "audio/wav", ".flac": "audio/flac", ".ogg": "audio/ogg", ".mp3": "audio/mpeg"}
 TITLE = "Listening study"
 MOST_ROWS = 400  # of a table on the page; its file has them all
+MOST_PINS = 4  # moments of a clip in its cell; the comments below and the file have them all
 HASH = re.compile("[0-9a-f]{32,}")
 
 
@@ -191,14 +192,15 @@ def _page(
         sets=_sets(frame, results, named, facts),
         tables=named,
         figures=pictures,
-        statistics=_statistics(results, panel),
+        models=_statistics([r for r in results if model_tables.modelled(r)], panel),
+        statistics=_statistics([r for r in results if not model_tables.modelled(r)], panel),
         final_forms=_final_forms(facts.final_forms),
         methods=methods,
         references=wording.references(methods),
         provenance=_provenance(facts),
         measured=measured.line(found) if found else "",
         measurable=facts.measures is not None,
-        said_of_clips=not panel.one and len(named["comments"].frame) > 0,
+        said_of_clips=[] if panel.one else _said(named["comments"].frame),
     )
 
 
@@ -220,10 +222,31 @@ def _sets(
             )
             said, row["pins"] = pins.split(row.get("comment") or "")
             row["words"] = [words for words in (row.get("inspiring, in words"), said) if words]
+            if "pinned" in row:
+                row["words"], row["pins"] = _moments(row["pinned"])
             row["sound"] = _sound(facts.stimuli, clip.get("stimulus_id"), row["clip"])
         told = wording.set_line(results, name)
         sets.append({"name": name, "table": table, "clips": rows, "told": told})
     return sets
+
+
+def _moments(pinned: str) -> tuple[list[str], list[pins.Pin]]:
+    """The first moments that listeners pinned, for a cell of the page, and how many more there are."""
+    found = [pins.Pin.of(line) for line in pinned.splitlines()]
+    more = len(found) - MOST_PINS
+    return ([f"{len(found)} pinned, {more} of them below:"] if more > 0 else []), found[:MOST_PINS]
+
+
+def _said(comments: pd.DataFrame) -> list[dict[str, Any]]:
+    """What was written of each clip: its set, its name, and per comment words, pins and listener."""
+    found = []
+    for (group, clip), rows in comments.groupby(["set", "clip"], sort=False):
+        said = []
+        for listener, comment in zip(rows["listener"], rows["words"], strict=True):
+            words, pinned = pins.split(comment)
+            said.append({"words": [words] if words else [], "pins": pinned, "listener": listener})
+        found.append({"set": group, "name": clip, "said": said})
+    return found
 
 
 def _sound(stimuli: Mapping[str, Path], *keys: str | None) -> str | None:
@@ -241,20 +264,21 @@ def _sound(stimuli: Mapping[str, Path], *keys: str | None) -> str | None:
 
 
 def _statistics(results: list[Result], panel: Panel) -> list[dict[str, Any]]:
-    """What is not of mixed models, by question. What holds for all of them is said once, above."""
-    chosen = [r for r in tables.inferential(results) if not model_tables.modelled(r)]
+    """The statistics as the page shows them, by question. What holds for all of them is said once, above."""
+    chosen = tables.inferential(results)
     return [
         {
-            "family": family,
+            "family": model_tables.QUESTIONS.get(family, family),
             "rows": [
                 {
                     "name": r.name if r.group == "all" else f"{r.name}: {r.group}",
                     "estimate": f.number(r.estimate),
-                    "interval": f.interval(r.low, r.high),
+                    "scale": model_tables.SCALES.get(r.name, "") if model_tables.modelled(r) else "",
+                    "interval": f.interval(r.low, r.high) + model_tables.level(r),
                     "p": f.p_value(r.p) if r.p is not None else "",
                     "p_holm": f.p_value(r.p_holm) if r.p_holm is not None else "",
                     "n": f.whole(r.n),
-                    "method": r.method,
+                    "method": r.method.replace(", listeners and clips random", ""),  # said above
                     "note": "; ".join(_own_notes(r, panel)),
                 }
                 for r in chosen
@@ -267,7 +291,9 @@ def _statistics(results: list[Result], panel: Panel) -> list[dict[str, Any]]:
 
 def _own_notes(result: Result, panel: Panel) -> list[str]:
     """A result's unit and note, without what is said of all results of this panel."""
-    unit = [] if result.unit in ("", panel.unit) else [f"unit: {result.unit}"]
+    unit = (
+        [] if result.unit in ("", panel.unit) or model_tables.modelled(result) else [f"unit: {result.unit}"]
+    )
     return [*unit, *(part for part in result.note.split("; ") if part and part != panel.reach)]
 
 

@@ -147,12 +147,12 @@ def clips(frame: pd.DataFrame, results: Iterable[Result], group: str) -> Table:
 def _pinned(rows: pd.DataFrame) -> str:
     """What listeners said of moments of a clip, in its order, a line each."""
     said = [
-        (pin.seconds, f"{pin.time} {pin.text} ({listener})")
+        pin._replace(text=f"{' '.join(pin.text.split())} ({listener})".strip())
         for listener, comment in zip(rows["listener"], rows["comment"], strict=True)
         if comment
         for pin in pins.split(comment)[1]
     ]
-    return "\n".join(text for _, text in sorted(said, key=lambda moment: moment[0]))
+    return "\n".join(f"{pin.time} {pin.text}" for pin in sorted(said, key=lambda pin: pin.seconds))
 
 
 def by_group(results: Iterable[Result], family: str, title: str) -> Table:

@@ -143,7 +143,7 @@ def inspiring(results: Iterable[Result], *, width: int = WIDE) -> alt.TopLevelMi
             edge = -found["no"].estimate - found["maybe"].estimate / 2
             for answer, result in found.items():
                 share, row = result.estimate, {"kind": KINDS[family], "group": group, "answer": answer}
-                text = str(result.count) if share >= (0.06 if width > theme.NARROW else 0.12) else ""
+                text = str(result.count) if share >= (0.06 if width > theme.NARROW else 0.16) else ""
                 rows.append(
                     row | {"start": edge, "end": edge + share, "middle": edge + share / 2, "text": text}
                 )

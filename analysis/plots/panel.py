@@ -19,6 +19,7 @@ from analysis.verdicts import JUDGED_REAL
 NAMED = 60  # listeners whose names still fit beside a heat map
 ISO = (0, 1, 2, 3)  # d' of the curves
 STEP = 20  # px a clip takes
+COLUMN = 12  # px that the name of a clip takes, on its side
 PERCENT = {"format": "%", "tickCount": 5}
 
 
@@ -49,29 +50,38 @@ def clips(results: Iterable[Result], clips: pd.DataFrame, *, width: int = WIDE) 
     return theme.finish(chart, "Every clip: how many took it for real", width)
 
 
-def modes(results: Iterable[Result], *, width: int = WIDE) -> alt.TopLevelMixin:
-    """Caterpillar plot: how far each listener and each clip lies from the mean rating, with 95% intervals."""
+def modes(results: Iterable[Result], clips: pd.DataFrame, *, width: int = WIDE) -> alt.TopLevelMixin:
+    """Caterpillar plot: how far each listener and each clip lies from the mean rating, with 95% intervals.
+
+    `clips`: as of `stimuli.by_stimulus`.
+    """
     results, parts = list(results), []
-    names = 110 if width == WIDE else 84
+    kinds = dict(zip(clips["label"], clips["truth"].map(theme.KIND), strict=True))
+    names = 150 if width == WIDE else 110
     for name, title in ((individuals.OF_LISTENER, "Listeners"), (individuals.OF_CLIP, "Clips")):
         found = [r for r in results if (r.family, r.name) == (individuals.MODES, name)]
         table = pd.DataFrame(
-            [(r.group, r.estimate, r.low, r.high) for r in found], columns=["label", "mode", "low", "high"]
+            [(r.group, kinds.get(r.group), r.estimate, r.low, r.high) for r in found],
+            columns=["label", "kind", "mode", "low", "high"],
         ).sort_values("mode", ascending=False, kind="stable")
         few = len(table) <= NAMED
+        people = name == individuals.OF_LISTENER
+        colour = alt.value(theme.INK) if people else alt.Color("kind:N", scale=theme.KIND_COLOURS, title=None)
+        shape = alt.value("circle") if people else alt.Shape("kind:N", scale=theme.SHAPES, title=None)
         rows = alt.Axis(
             labels=few, ticks=False, labelLimit=names - 8, minExtent=names, maxExtent=names, labelFontSize=11
         )
         base = alt.Chart(table).encode(y=alt.Y("label:N", sort=list(table["label"]), title=None, axis=rows))
         reach = max(abs(table[["low", "high"]].to_numpy()).max(), 0.5) if len(table) else 1
-        axis = alt.Axis(title="points of musicality above or below the mean", tickCount=5, format="+~g")
+        signed = "datum.value == 0 ? '0' : format(datum.value, '+~g')"
+        axis = alt.Axis(title="points above or below the mean", tickCount=5, labelExpr=signed)
         x = alt.X("low:Q", scale=alt.Scale(domain=[-reach, reach]), axis=axis)
         zero = alt.Chart(pd.DataFrame({"mode": [0.0]})).mark_rule(strokeDash=[5, 4], color=theme.INK)
         chart = alt.layer(
             zero.encode(x="mode:Q"),
-            base.mark_rule(strokeWidth=2 if few else 1, color=theme.BLUE).encode(x=x, x2="high:Q"),
-            base.mark_point(filled=True, size=60 if few else 20, opacity=1, color=theme.BLUE).encode(
-                x="mode:Q"
+            base.mark_rule(strokeWidth=2 if few else 1).encode(x=x, x2="high:Q", color=colour),
+            base.mark_point(filled=True, size=60 if few else 20, opacity=1).encode(
+                x="mode:Q", color=colour, shape=shape
             ),
         )
         height = (15 if few else max(2, 900 / len(table))) * len(table)
@@ -142,7 +152,8 @@ def verdicts(
         }
     )
     few = len(listeners) <= NAMED
-    columns = alt.Axis(labelAngle=-90, labelFontSize=11, ticks=False, labelLimit=120)
+    told = (width - 110) / len(clips) >= COLUMN  # else names would run into each other
+    columns = alt.Axis(labels=told, labelAngle=-90, labelFontSize=11, ticks=False, labelLimit=120)
     parts = []
     for kind in theme.KIND.values():
         part = table[table["kind"] == kind]

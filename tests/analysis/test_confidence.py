@@ -87,8 +87,8 @@ def test_the_report_shows_confidence_kept_and_pins(frame, tmp_path, monkeypatch)
     page = report.write(frame, tmp_path / "report").read_text(encoding="utf-8")
     assert "<h3>Confidence</h3>" in page
     assert "said of moments" in page
-    assert "0:07 the snare (L01)" in page
-    assert page.index("0:02 a crack") < page.index("0:07 the snare")
+    assert "0:07</span> the snare (L01)" in page
+    assert page.index("</span> a crack") < page.index("</span> the snare")
     by_truth = pd.read_csv(tmp_path / "report" / "tables" / "by_truth.csv")
     assert (by_truth["kept of"] == by_truth["of"]).all()
     assert by_truth["kept"].sum() == frame["kept"].sum()
