@@ -14,7 +14,7 @@ import soundfile
 from markupsafe import Markup
 
 from analysis import formats as f
-from analysis.comparison import Comparison, Sound
+from analysis.comparison import ORIGINAL, Comparison, Sound
 from analysis.plots import comparison as plots
 from caw import audio
 from caw.measures import catalogue, display
@@ -36,7 +36,7 @@ def html(found: Comparison) -> str:
         css=Markup(style),
         script=Markup(script),
         script_hash=digest,
-        title=f"{found.original.label}, and {f.plural(len(found.generated), 'clip')} made from it",
+        title=_title(found),
         notes=found.notes,
         clips=[_card(sound) for sound in found.sounds],
         sections=plots.sections(found),
@@ -44,6 +44,12 @@ def html(found: Comparison) -> str:
         seconds=found.seconds,
         reading=display.READING,
     )
+
+
+def _title(found: Comparison) -> str:
+    label = found.original.label
+    first = "The original" if label == ORIGINAL else label
+    return f"{first} and {f.plural(len(found.generated), 'clip')} made from it"
 
 
 def _card(sound: Sound) -> dict[str, Any]:

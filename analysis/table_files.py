@@ -55,7 +55,7 @@ def _plain(value) -> str:
 
 
 def _harmless(text: str) -> str:
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return f"'{text}" if text.startswith(FORMULA) and text != "-" else text  # a lone "-" computes nothing
 
 
 def to_markdown(table: Table) -> str:
