@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import re
+import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -106,10 +107,10 @@ def change(
         before = now = choices.get(clip, Choice())
         fresh = []
         for row in rows:
-            then = _after(now, row["what"], row["value"], now.row)
-            if then != now:
+            then = _after(now, row["what"], row["value"], sys.maxsize)  # it would be the newest
+            if replace(then, row=now.row) != now:
                 fresh.append(row | {"at": datetime.now(UTC).isoformat(timespec="seconds"), "who": who[:200]})
-            now = then
+                now = then
         if not fresh:
             return before
         if now.pick != before.pick:
@@ -230,7 +231,7 @@ def _fault(row: Mapping[str, str | None]) -> str:
     if what == INTO and not value:
         return "names no set"
     if what == RATED and value and not (re.fullmatch(r"\d{1,2}", value) and int(value) <= HIGHEST):
-        return f"rating {value!r} is no whole number from 0 to {HIGHEST}"
+        return f"rating {value!r} is out of range; give a whole number from 0 to {HIGHEST}"
     if what == REMARKED and len(value) > LONGEST_REMARK:
         return f"a remark of {len(value)} letters is too long; write at most {LONGEST_REMARK}"
     return ""

@@ -366,5 +366,5 @@ def test_names_are_read_one_a_line():
 
 
 def test_the_way_between_the_pages_is_the_gates():
-    assert set(researcher.WAY) == {name.capitalize() for name in PAGES}
+    assert set(researcher.WAY) == {name.capitalize() for name in (*PAGES, "pool")}
     assert all(path.startswith(login.HOME) for path in researcher.WAY.values())
