@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from caw import command_line
-from study import plan_command
+from study import plan_command, sound_commands
 from study.account import account
 from study.folder import StudyFolder
 
@@ -49,10 +49,62 @@ def init(
 
 
 @app.command()
-def build(folder: DIR) -> None:
+def build(
+    folder: DIR,
+    pool_only: Annotated[
+        bool, typer.Option("--pool-only", help="Stop before the sets, to hear and pick clips first.")
+    ] = False,
+) -> None:
     """Make all that is missing: train, generate, import, level, blind, seal, audit."""
+    if pool_only:
+        from study.preparation.build import build as make
+        from study.preparation.progress import BuildProgress
+
+        made = make(StudyFolder(folder), BuildProgress(Console(highlight=False)), pool_only=True)
+        print(f"{made.clips_made} clips were added to the pool. Next: study curate {folder}")
+        return
     _build(StudyFolder(folder))
     print(f"Built. Next: study invite {folder} NAME..., then study serve {folder}")
+
+
+@app.command()
+def pool(folder: DIR) -> None:
+    """List the clips of the pool (this tells real from fake) with picks, ratings and remarks."""
+    from study import curation_commands
+
+    table, told = curation_commands.pool(StudyFolder(folder))
+    Console().print(table, told, markup=False)
+
+
+@app.command()
+def pick(
+    folder: DIR,
+    clip: Annotated[str, typer.Argument(metavar="CLIP", help="As in the pool.", show_default=False)],
+    set_name: Annotated[
+        str | None, typer.Option("--set", metavar="NAME", help="Into this set.", show_default=False)
+    ] = None,
+    out: Annotated[bool, typer.Option("--out", help="Into no set.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Let the build choose again.")] = False,
+    rate: Annotated[int | None, typer.Option(help="Your rating, 0 to 10.", show_default=False)] = None,
+    remark: Annotated[
+        str | None, typer.Option(help='Your words for the report; "" takes them back.', show_default=False)
+    ] = None,
+) -> None:
+    """Pick a clip of the pool into a set, leave it out, rate it or note a remark, before listeners answer."""
+    from study import curation_commands
+
+    told = curation_commands.pick(
+        StudyFolder(folder), clip, set_name=set_name, out=out, clear=clear, rating=rate, remark=remark
+    )
+    print(told)
+
+
+@app.command()
+def curate(folder: DIR, port: PORT = _PORT) -> None:
+    """Hear and pick the clips of the pool in the browser, on this machine alone; no listener gets in."""
+    from study.room.server import curate as run
+
+    run(StudyFolder(folder).require().path, port=port)
 
 
 @app.command()
@@ -150,6 +202,8 @@ def backup(
 
 
 app.command()(plan_command.plan)
+app.command()(sound_commands.compare)
+app.command()(sound_commands.inventory)
 
 
 @app.command()
