@@ -21,7 +21,7 @@ def minimum(function: Callable[[np.ndarray], float], start: Sequence[float], bou
         start,
         method="L-BFGS-B",
         bounds=bounds,
-        options={"ftol": 1e-13, "gtol": 1e-7, "maxiter": 300},
+        options={"ftol": 1e-8, "gtol": 1e-5, "maxiter": 300},
     )
     best, value = found.x, found.fun
     lows, highs = np.array([(low, high) for low, high in bounds], float).T  # None becomes NaN: no bound
