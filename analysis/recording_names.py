@@ -57,7 +57,7 @@ def song_of(name: str) -> str:
         rest = "".join(parts)
         return path.stem if _plain(rest) else rest  # "Track 2" is no piece of a song called "Track"
     for folder in reversed(path.parts[:-1]):
-        if not _split(folder) and not _plain(folder):
+        if not _split(folder) and (not _plain(folder) or re.search(r"\d", folder)):
             return folder
     return path.stem
 

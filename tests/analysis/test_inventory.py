@@ -1,0 +1,224 @@
+"""An inventory of recordings: nothing is lost, nothing stops it, names tell split and song."""
+
+import csv
+import os
+
+import numpy as np
+import pytest
+import soundfile
+
+from analysis import inventory, inventory_page, recording_names
+from analysis.inventory import InventoryError
+from analysis.plots import inventory as plots
+
+RATE = 16000
+
+
+def pulses(seconds: float, channels: int = 1) -> np.ndarray:
+    """Bursts at 120 beats a minute over a faint floor, [n, channels]."""
+    dice = np.random.default_rng(0)
+    t = np.arange(round(seconds * RATE)) / RATE
+    x = 0.3 * np.sin(2 * np.pi * 440 * t) * (t * 2 % 1 < 0.2) + 1e-4 * dice.standard_normal(t.size)
+    return np.stack([x] * channels, axis=1)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    top = tmp_path_factory.mktemp("band") / "Recordings"
+    for name in ("Training/Blue/vocals.wav", "Training/Blue/mix.flac", "test/Red_take_2.wav", "Green.wav"):
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(top / "Training/Blue/vocals.wav", pulses(4), RATE, subtype="PCM_24")
+    soundfile.write(top / "Training/Blue/mix.flac", pulses(5, 2), RATE)
+    half = np.concatenate([pulses(2), np.zeros((2 * RATE, 1))])
+    soundfile.write(top / "test/Red_take_2.wav", half, RATE, subtype="FLOAT")
+    soundfile.write(top / "Green.wav", np.zeros(RATE), RATE)
+    (top / "test/words.wav").write_bytes(b"no sound at all")
+    (top / "test/cut.wav").write_bytes((top / "Training/Blue/vocals.wav").read_bytes()[:9000])
+    (top / "test/song.m4a").write_bytes(b"....ftypM4A ")
+    (top / "notes.txt").write_text("no sound")
+    (top / ".hidden").mkdir()
+    soundfile.write(top / ".hidden/x.wav", pulses(1), RATE)
+    soundfile.write(top / "test/._Red.wav", pulses(1), RATE)
+    (top / "Training/loop").symlink_to(top)
+    (top / "test/gone.wav").symlink_to(top / "nowhere.wav")
+    return top
+
+
+@pytest.fixture(scope="module")
+def found(folder):
+    return inventory.take(folder, workers=1)
+
+
+def test_every_file_is_there_once_and_hidden_ones_are_not(found):
+    names = [entry.file for entry in found.entries]
+    assert names == [
+        "Green.wav",
+        "test/cut.wav",
+        "test/gone.wav",
+        "test/Red_take_2.wav",
+        "test/song.m4a",
+        "test/words.wav",
+        "Training/Blue/mix.flac",
+        "Training/Blue/vocals.wav",
+    ]
+    assert found.hidden == 2
+
+
+def test_what_is_measured_of_a_file(found):
+    by_name = {entry.file: entry for entry in found.entries}
+    one = by_name["Training/Blue/vocals.wav"]
+    assert (one.split, one.song) == ("training", "Blue")
+    assert (one.seconds, one.rate, one.channels, one.bits, one.format) == (4.0, RATE, 1, 24, "WAV PCM_24")
+    assert one.peak == pytest.approx(20 * np.log10(0.3), abs=0.1)
+    assert one.true_peak >= one.peak
+    assert one.tempo == pytest.approx(120, abs=2)
+    assert -30 < one.loudness < -15
+    assert one.note == "vocals: not checked"
+    assert by_name["Training/Blue/mix.flac"].channels == 2
+    red = by_name["test/Red_take_2.wav"]
+    assert (red.split, red.song, red.bits) == ("testing", "Red", 32)
+    assert red.silence >= 0.49
+    silent = by_name["Green.wav"]
+    assert (silent.problem, silent.loudness, silent.silence, silent.split) == ("", None, 1.0, "-")
+    assert "silent" in silent.note
+
+
+def test_what_cannot_be_read_is_told_and_not_fatal(found):
+    told = {entry.file: entry.problem for entry in found.unreadable}
+    assert set(told) == {"test/words.wav", "test/cut.wav", "test/song.m4a", "test/gone.wav"}
+    assert "not sound" in told["test/words.wav"]
+    assert "cut short" in told["test/cut.wav"]
+    assert "convert it to WAV or FLAC" in told["test/song.m4a"]
+    assert "no such file" in told["test/gone.wav"]
+
+
+def test_totals_by_split_and_by_song(found):
+    splits = found.totals("split").set_index("split")
+    assert list(splits.index) == ["training", "testing", "-"]
+    assert splits.loc["training", ["files", "songs", "seconds"]].tolist() == [2, 1, 9.0]
+    assert splits.loc["testing", ["files", "unreadable"]].tolist() == [1, 4]
+    songs = found.totals("song").set_index("song")
+    assert songs.loc["Blue", "seconds"] == 9.0
+    assert sum(songs["files"]) + sum(songs["unreadable"]) == len(found.entries)
+
+
+def test_processes_give_what_one_process_gives(folder, found):
+    counted = []
+    again = inventory.take(folder, workers=2, told=lambda done, total: counted.append((done, total)))
+    assert again.entries == found.entries
+    assert counted == [(place, 8) for place in range(1, 9)]
+
+
+def test_a_file_that_ends_its_process_is_told_of(tmp_path, monkeypatch):
+    for name in ("a.wav", "deadly.wav", "z.wav"):
+        soundfile.write(tmp_path / name, pulses(1), RATE)
+    monkeypatch.setattr(inventory, "look", _deadly)
+    entries = {entry.file: entry.problem for entry in inventory.take(tmp_path, workers=2).entries}
+    assert entries["a.wav"] == entries["z.wav"] == ""
+    assert "ended the process" in entries["deadly.wav"]
+
+
+def _deadly(folder, name):
+    if name == "deadly.wav":
+        os._exit(9)
+    return inventory.Entry(name, "-", "x", seconds=1.0)
+
+
+def test_a_stop_by_the_user_writes_nothing(folder):
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(inventory.Stopped, match="nothing was written") as stopped:
+        inventory.take(folder, workers=1, told=stop)
+    assert stopped.value.exit_code == 130
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "song"),
+    [
+        ("train/SongA/vocals.wav", "training", "SongA"),
+        ("training/song03/take_7.wav", "training", "song03"),
+        ("Songs_Testing/Band - Blue (verse 2).wav", "testing", "Band - Blue"),
+        ("validation/wav/Track_02.wav", "validation", "Track_02"),
+        ("a/val/Blue_003.flac", "validation", "Blue"),
+        ("train/a/test/x.wav", "testing", "x"),
+        ("trainer/detest/x.wav", "-", "x"),
+        ("umg/0_piano_fake1.flac", "-", "0_piano"),
+        ("riff-umg-0.wav", "-", "riff"),
+        ("01.wav", "-", "01"),
+    ],
+)
+def test_names_tell_split_and_song(name, split, song):
+    assert (recording_names.split_of(name), recording_names.song_of(name)) == (split, song)
+
+
+def test_the_given_folder_may_be_the_split():
+    assert recording_names.split_of("x.wav", "Validation set") == "validation"
+
+
+def test_the_histogram_counts_every_file(found):
+    import pandas as pd
+
+    files = pd.DataFrame([{"seconds": e.seconds, "split": e.split} for e in found.readable])
+    table, step = plots.histogram(files)
+    assert table["files"].sum() == len(files)
+    assert np.allclose(table["high"] - table["low"], step)
+    assert (table["above"] - table["below"] == table["files"]).all()
+    assert plots.durations(files).to_dict()["encoding"]["color"]["scale"]["domain"] == [
+        "training",
+        "testing",
+        "-",
+    ]
+
+
+def test_one_file_alone_makes_a_histogram():
+    import pandas as pd
+
+    table, _ = plots.histogram(pd.DataFrame([{"seconds": 3.0, "split": "-"}]))
+    assert table["files"].tolist() == [1]
+
+
+def test_the_files_written_and_the_page_by_itself(found, tmp_path):
+    page = inventory_page.write(found, tmp_path / "out")
+    text = page.read_text()
+    assert sorted(path.name for path in page.parent.iterdir()) == [
+        "durations.png",
+        "durations.svg",
+        "index.html",
+        "inventory.csv",
+        "songs.csv",
+        "splits.csv",
+    ]
+    assert "http://" not in text.replace("http://www.w3.org", "")
+    assert "4 files of " in text
+    assert "4 more files could not be read" in text
+    with (page.parent / "inventory.csv").open() as file:
+        rows = {row["file"]: row for row in csv.DictReader(file)}
+    assert len(rows) == 8
+    assert rows["Green.wav"]["split"] == "-"
+    assert rows["test/words.wav"]["problem"]
+
+
+def test_names_of_files_run_nowhere(tmp_path):
+    soundfile.write(tmp_path / "=1+1<script>alert(1)<.wav", pulses(1), RATE)
+    page = inventory_page.write(inventory.take(tmp_path, workers=1), tmp_path / "out")
+    assert "<script>alert" not in page.read_text()
+    assert "'=1+1" in (page.parent / "inventory.csv").read_text()
+
+
+def test_all_unreadable_is_still_an_inventory(tmp_path):
+    (tmp_path / "a.wav").write_bytes(b"x")
+    found = inventory.take(tmp_path, workers=1)
+    assert "0 files" in inventory_page.write(found, tmp_path / "out").read_text()
+
+
+def test_folders_without_audio_are_refused(tmp_path):
+    with pytest.raises(InventoryError, match="holds no audio file"):
+        inventory.take(tmp_path)
+    with pytest.raises(InventoryError, match="no such folder"):
+        inventory.take(tmp_path / "none")
+    (tmp_path / "x").write_text("")
+    with pytest.raises(InventoryError, match="is a file"):
+        inventory.take(tmp_path / "x")
+    with pytest.raises(InventoryError, match="give at least 1"):
+        inventory.take(tmp_path, workers=0)
