@@ -173,15 +173,14 @@ def _clip(study: Served, row: Row, choice: Choice, measures: pd.DataFrame | None
                 _picking(study, row, choice, answered)
             _asked(clip, RATED, "" if choice.rating is None else str(choice.rating))
             st.selectbox(
-                "Rating",
+                "Rating, 0-10",
                 [str(number) for number in range(curation.HIGHEST + 1)],
                 index=None,
                 placeholder="None",
                 key=f"{RATED}-{clip}",
                 on_change=_keep,
                 args=(clip, RATED),
-                help="0 is worst, 10 is best.",
-                width=110,
+                width=115,
             )
         _asked(clip, REMARKED, remark_of(choice, row))
         st.text_area(
@@ -194,7 +193,8 @@ def _clip(study: Served, row: Row, choice: Choice, measures: pd.DataFrame | None
         )
         if measures is not None:
             with st.expander("Measures"):
-                st.dataframe(measures.map("{:.4g}".format, na_action="ignore"), width="stretch")
+                told = measures.map("{:.4g}".format, na_action="ignore").astype(object)
+                st.dataframe(told.fillna("-"), width="stretch")
         if fault := st.session_state.get(_FAULTS, {}).pop(clip, None):
             st.error(fault)
 
@@ -212,7 +212,7 @@ def _picking(study: Served, row: Row, choice: Choice, answered: bool) -> None:
         disabled=answered,
         on_change=_keep,
         args=(clip, "pick"),
-        width=190,
+        width=160,
     )
 
 
@@ -224,6 +224,7 @@ def described(row: Row, *, comparable: bool) -> str:
     """A clip's name, how it came to be, its player and the way to its comparison, as HTML."""
     clip = escape(row["name"])
     facts = [row["mode"], f"{row['epochs']} epochs" if row["epochs"] else "", row["backend"], row["source"]]
+    facts += ["cut by the build"] if row["backend"] == ORIGINAL else []
     told = escape(", ".join(filter(None, facts)))
     link = ""
     if comparable:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 
@@ -121,7 +120,7 @@ def test_nothing_a_listener_can_reach_tells_of_the_pool(study, monkeypatch):
 
     def take(address: str) -> None:
         answer = here.get(address)
-        heard.append(f"{address} {answer.status_code} {answer.headers}".encode() + answer.content)
+        heard.append(f"{answer.status_code} {answer.headers}".encode() + answer.content)
 
     def look() -> None:
         page = AppTest.from_file(str(server.PAGES), default_timeout=60).run()
@@ -164,9 +163,7 @@ def test_nothing_a_listener_can_reach_tells_of_the_pool(study, monkeypatch):
     addresses += [pool_sounds.sound_of(UMG_FAKE), pool_sounds.comparison_of(UMG_FAKE), "/pool/pool.csv"]
     for address in addresses:
         take(address)
-    # what the listener asked for is no answer
-    asked = b"|".join(re.escape(address.encode()) for address in addresses)
-    everything = re.sub(asked, b"", b"\n".join(heard))
+    everything = b"\n".join(heard)
     assert len(set(titles)) > 5, titles
     secrets = (b"accordion", b"Ida Rater", b"swampgroove", b"S7_", b"jukebox", b"3517", b"7 of 10", b"picks")
     assert not [secret for secret in secrets if secret in everything]
