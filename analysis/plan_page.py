@@ -24,7 +24,8 @@ ENDLESS = "endless"
 
 @dataclass(frozen=True)
 class Grid:
-    """Power for one number of clips: a row per number of listeners, the last of them endless."""
+    """Power for one number of clips: a row per number of listeners, the last of them endless; a column per
+    number of originals."""
 
     title: str
     heads: list[str]
@@ -42,7 +43,7 @@ def grids(table: pd.DataFrame, outcome: str) -> list[Grid]:
             [f"{count:.0f}" if math.isfinite(count) else ENDLESS, *map(f.number, powers)]
             for count, powers in zip(wide.index, wide.to_numpy(), strict=True)
         ]
-        found.append(Grid(title, ["listeners", *(f"{count} originals" for count in wide)], rows))
+        found.append(Grid(title, ["listeners", *map(str, wide)], rows))
     return found
 
 

@@ -110,7 +110,7 @@ def show(plan: Plan, table: pd.DataFrame, console: Console) -> None:
         for grid in plan_page.grids(table, outcome):
             shown = Table()
             for head in grid.heads:
-                shown.add_column(head.replace(" originals", "\noriginals"), justify="right")
+                shown.add_column(f"{head}\noriginals" if head.isdigit() else head, justify="right")
             for place, row in enumerate(grid.rows):
                 shown.add_row(*row, end_section=place == len(grid.rows) - 2)
             say(grid.title)

@@ -248,5 +248,5 @@ def test_the_page_and_its_files(plan, table, tmp_path):
     assert (kept["listeners"] == "endless").sum() == np.isinf(table["listeners"]).sum()
     page = (tmp_path / "index.html").read_text()
     assert all(sentence.split(" (")[0].replace("'", "&#39;") in page for sentence in plan_page.basis(plan))
-    assert page.count("<table>") == 4
+    assert page.count("<table") == 4
     assert "15 of 20" in page
