@@ -1,10 +1,13 @@
 """Charts show what results hold, in colours and shapes that never share a legend by accident."""
 
+import dataclasses
+import re
 import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from analysis import figures, plots, stimuli
+from analysis import figures, individuals, plots, stimuli
+from analysis.plots import theme
 
 
 def rows(chart, *needed) -> list[dict]:
@@ -62,6 +65,56 @@ def test_the_roc_counts_every_listener_and_its_curves_keep_their_d_prime(panel_r
     assert sum(row["listeners"] for row in rows(chart, "listeners")) == 24
     curve = [row for row in rows(chart, "d", "alarm") if row["d"] == 0]
     assert all(row["alarm"] == pytest.approx(row["hit"]) for row in curve)
+
+
+def test_the_caterpillar_has_a_mark_per_listener_and_clip_and_one_shape_per_kind(panel, panel_results):
+    clips = stimuli.by_stimulus(panel)
+    chart = plots.modes(panel_results, clips)
+    marks = rows(chart, "label", "mode")
+    assert {m["label"] for m in marks} == {*panel["listener"], *clips["label"]}
+    assert all(m["low"] < m["mode"] < m["high"] for m in marks)
+    kinds = {m["label"]: m["kind"] for m in marks if m["kind"]}
+    assert kinds == dict(zip(clips["label"], clips["truth"].map(theme.KIND), strict=True))
+    listeners, below = chart.to_dict()["vconcat"]
+    assert (
+        listeners["layer"][1]["encoding"]["y"]["sort"][0]
+        == max((m for m in marks if not m["kind"]), key=lambda m: m["mode"])["label"]
+    )
+    domain = below["layer"][1]["encoding"]["x"]["scale"]["domain"]
+    assert domain[0] == -domain[1]  # the mean is in the middle
+
+
+def test_hundreds_of_listeners_are_drawn_without_their_names(panel_results, panel):
+    listener = next(r for r in panel_results if r.name == individuals.OF_LISTENER)
+    others = [dataclasses.replace(listener, group=f"extra {i}") for i in range(100)]
+    chart = plots.modes([*panel_results, *others], stimuli.by_stimulus(panel)).to_dict()
+    named = [part["layer"][1]["encoding"]["y"]["axis"]["labels"] for part in chart["vconcat"]]
+    assert named == [False, True]
+    assert chart["vconcat"][0]["height"] <= 1000
+
+
+def test_faint_lines_are_single_listeners(panel, panel_results):
+    lines = stimuli.listener_means(panel[panel["truth"] == "fake"], "epochs")
+    chart = plots.dose(panel_results, stimuli.by_stimulus(panel), lines).to_dict()
+    faint = [layer for layer in chart["layer"] if layer["mark"]["type"] == "line"]
+    assert len(faint) == 1
+    assert faint[0]["encoding"]["detail"]["field"] == "listener"
+    assert faint[0]["mark"]["opacity"] < 0.5
+
+
+def test_text_is_legible_at_the_width_of_a_phone(panel, panel_results):
+    for figure in figures.everything(panel, panel_results):
+        svg = plots.render(figure.draw(width=plots.NARROW))
+        sizes = [float(size) for size in re.findall(r'font-size="([\d.]+)px"', svg)]
+        assert sizes
+        assert min(sizes) >= 11, figure.name
+
+
+def test_names_of_clips_that_would_run_into_each_other_are_left_out(panel, panel_results):
+    clips = stimuli.by_stimulus(panel)
+    for width, told in ((plots.WIDE, True), (plots.NARROW, False)):
+        parts = plots.verdicts(panel, panel_results, clips, width=width).to_dict()["hconcat"]
+        assert {part["encoding"]["x"]["axis"]["labels"] for part in parts} == {told}
 
 
 def test_the_heat_map_has_a_tile_per_answer(panel, panel_results):

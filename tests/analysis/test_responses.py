@@ -1,6 +1,7 @@
 """The frame is either valid or refused, with the row and the column that are at fault."""
 
 import re
+from importlib import resources
 
 import pandas as pd
 import pytest
@@ -199,3 +200,22 @@ def test_confidence_and_kept_are_read_as_any_table_writes_them(table):
 def test_columns_of_the_study_room_are_checked(table, column, value, told):
     table[column] = value
     assert told in str(refused(table))
+
+
+def test_the_note_on_the_source_names_what_the_table_lacks():
+    """SOURCE.md ships beside the table; what it says was not stated must be what is empty there."""
+    note = resources.files("analysis").joinpath("data", "SOURCE.md").read_text(encoding="utf-8")
+    frame = responses.founding()
+    caw = frame[frame["backend"] == "caw"]
+    without = caw.loc[caw["epochs"].isna(), "name"]
+    assert f"({', '.join(without)})" in " ".join(note.split())
+    unrated = frame[frame["musicality"].isna()]
+    assert set(unrated.loc[unrated["truth"] == "fake", "name"]) == {"J2", "S4_3_V"}
+    assert (unrated["truth"] == "real").sum() == 2
+    assert frame.loc[frame["inspiring"].isna(), "truth"].tolist() == ["real", "real"]
+    assert set(frame.loc[frame["difficulty"].isna(), "truth"]) == {"real"}
+    assert frame["difficulty"].isna().sum() == 4
+    clips = frame.set_index("name")
+    assert tuple(clips.loc["S7_V_2", ["difficulty", "verdict"]]) == ("difficult", "real")
+    assert tuple(clips.loc["S7_1500_U", ["mode", "set"]]) == ("UMG", "VAR")
+    assert all(f"`{column}`" in note for column in responses.REQUIRED)
