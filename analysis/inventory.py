@@ -104,7 +104,7 @@ class Inventory:
         rows = []
         for name, part in frame.groupby(by, sort=True):
             seconds = part.loc[part["read"], "seconds"].astype(float)
-            kinds = sorted(set(part[other]))
+            kinds = sorted(set(part.loc[part["read"], other]))
             rows.append(
                 {
                     by: name,

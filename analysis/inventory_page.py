@@ -80,8 +80,13 @@ def html(found: Inventory, wide: str = "", narrow: str = "") -> str:
 def summary(found: Inventory) -> str:
     """What the folder holds, in a sentence or two."""
     seconds = sum(entry.seconds for entry in found.readable)
-    songs = len({entry.song for entry in found.entries})
-    told = f"{f.plural(len(found.readable), 'file')} of {f.plural(songs, 'song')}, {length(seconds)} in all."
+    splits: dict[str, set[str]] = {}
+    for entry in found.readable:
+        splits.setdefault(entry.song, set()).add(entry.split)
+    told = f"{f.plural(len(found.readable), 'file')} of {f.plural(len(splits), 'song')}"
+    told += f", {length(seconds)} in all."
+    if shared := sum(len(kinds) > 1 for kinds in splits.values()):  # what is tested on was trained on
+        told += f" {f.plural(shared, 'song')} {'lies' if shared == 1 else 'lie'} in more than one split."
     if found.unreadable:
         told += f" {f.plural(len(found.unreadable), 'more file')} could not be read."
     if found.hidden:

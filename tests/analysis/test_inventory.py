@@ -102,6 +102,13 @@ def test_totals_by_split_and_by_song(found):
     assert sum(songs["files"]) + sum(songs["unreadable"]) == len(found.entries)
 
 
+def test_a_song_in_two_splits_is_told_of(found):
+    assert "in more than one split" not in inventory_page.summary(found)
+    twice = [inventory.Entry(f"{split}/a.wav", split, "a", seconds=1.0) for split in ("training", "testing")]
+    told = inventory_page.summary(inventory.Inventory(found.folder, twice))
+    assert told == "2 files of 1 song, 2.0 s in all. 1 song lies in more than one split."
+
+
 def test_processes_give_what_one_process_gives(folder, found):
     counted = []
     again = inventory.take(folder, workers=2, told=lambda done, total: counted.append((done, total)))
