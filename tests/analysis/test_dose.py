@@ -1,0 +1,62 @@
+"""Epochs: Page's test within sources, where a source has a clip of every epoch count, else the reason."""
+
+import re
+
+import numpy as np
+import pytest
+
+from analysis import dose, responses, statistics
+from analysis.results import CHECK, find
+from analysis.stimuli import Panel
+from tests.analysis import panels
+
+WITHIN = f"{dose.WITHIN}: musicality{CHECK}"
+
+
+@pytest.fixture
+def frame():
+    """15 CAW clips a mode: 3 sources at each of 5 epoch counts, rated higher with every step."""
+    made = panels.panel(listeners=4, caw=30, jukebox=0, originals=4, missing=0)
+    made = made[made["mode"] == "UMG"].reset_index(drop=True)
+    number = made["name"].str[-2:].astype(int) // 2
+    made["source"] = np.where(made["backend"] == "caw", "song " + (number // 5).astype(str), None)
+    rank = made["epochs"].map({level: i for i, level in enumerate(panels.EPOCHS)})
+    made["musicality"] = np.where(made["backend"] == "caw", rank + number // 5, 5)
+    return made
+
+
+def test_page_takes_sources_as_blocks(frame):
+    loaded = responses.load(frame)
+    found = find(dose.records(loaded, Panel.of(loaded)), dose.FAMILY, WITHIN, "caw UMG")
+    assert found.estimate == pytest.approx(1)
+    assert found.n == 15
+    assert found.p == pytest.approx(2 / 120**3)
+    assert "L = 165" in found.method  # 3 blocks of 1 + 4 + 9 + 16 + 25
+
+
+def test_page_counts_complete_blocks_alone(frame):
+    part = frame[~((frame["source"] == "song 0") & (frame["epochs"] == 100))]
+    loaded = responses.load(part)
+    found = find(dose.records(loaded, Panel.of(loaded)), dose.FAMILY, WITHIN, "caw UMG")
+    assert found.n == 10
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda f: f.drop(columns="source"), "does not say what the clips were made from"),
+        (lambda f: f[~f["source"].isin(["song 1", "song 2"])], "1 of 1 sources have a clip"),
+        (lambda f: f[f["epochs"].isna() | (f["epochs"] < 2000)], r"epoch count \(2\)"),
+    ],
+)
+def test_page_says_why_not(frame, change, why):
+    loaded = responses.load(change(frame))
+    found = find(dose.records(loaded, Panel.of(loaded)), dose.FAMILY, WITHIN, "caw UMG")
+    assert found.refused
+    assert found.p is None
+    assert re.search(why, found.note)
+
+
+def test_page_is_no_test_of_its_own_for_holm(frame):
+    results = statistics.evaluate(responses.load(frame))
+    assert find(results, dose.FAMILY, WITHIN, "caw UMG").p_holm is None
