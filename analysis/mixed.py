@@ -97,6 +97,8 @@ def linear(y, fixed: dict[str, Sequence[float]], listener, stimulus, *, slope=No
     """
     y, x, crossed = _taken(y, fixed, listener, stimulus, slope)
     n, p = x.shape
+    if np.ptp(y) == 0:
+        raise MixedModelError("all answers are the same")
     if n <= p + 2:
         raise MixedModelError(f"{n} answers cannot carry {p} fixed effects and two random ones")
     shift = y.mean() if np.ptp(x, axis=0).min() == 0 else 0.0  # the intercept takes it up again

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import conditional_modes, individuals, mixed, responses
+from analysis import conditional_modes, individuals, mixed, responses, statistics
 from analysis.results import groups
 from tests.analysis import panels
 
@@ -48,6 +48,14 @@ def test_no_variance_has_no_modes():
     refused = individuals.modes(flat)
     assert len(refused) == 2
     assert all(result.refused and "not fitted" in result.note for result in refused)
+
+
+@pytest.mark.parametrize("same", [{"musicality": 5}, {"verdict": "fake", "difficulty": "easy"}])
+def test_answers_that_are_all_the_same_are_told_and_give_no_numbers_that_are_none(same):
+    flat = responses.load(panels.panel(listeners=8).assign(**same))
+    for result in statistics.evaluate(flat):
+        numbers = [result.estimate, result.low, result.high, result.p]
+        assert all(number is None or np.isfinite(number) for number in numbers), result
 
 
 def test_every_listener_and_clip_of_a_panel_has_a_mode(panel, panel_results):
