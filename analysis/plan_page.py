@@ -81,7 +81,7 @@ def basis(plan: Plan) -> list[str]:
         found.append(
             f"Verdicts: d' {plan.d_prime:g}; standard deviations {s.leaning:g} (listeners' leanings), "
             f"{s.skill:g} (their d') and {s.guise:g} (clips), in units of d'; the analysis of "
-            "variance of answers as 0 and 1, in place of the probit mixed model."
+            "variance of answers as 0 and 1, a cautious stand-in for the probit mixed model."
         )
     counts = " and ".join(f"{plan.studies_of(outcome)} of {outcome}" for outcome in outcomes(plan))
     return [*found, f"Simulated studies behind every number: {counts}; seed {plan.seed}."]
