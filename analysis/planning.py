@@ -10,7 +10,7 @@ listeners' slopes of truth, which are left out where their variance is estimated
 rates every clip, that is an analysis of variance in closed form (`anova`; without slopes it is the t-test on
 clip means), and so its sums of squares are drawn, in place of answers; `fitted` fits the model itself to
 simulated answers. Verdicts are drawn one by one; the same analysis of variance, of answers as 0 and 1, stands
-in for the probit mixed model, and is the more cautious: at 12 listeners, 8 + 4 clips and d' 1 its power is .67,
+in for the probit mixed model, and is more cautious: its power at 12 listeners, 8 + 4 clips and d' 1 is .67,
 of 60 fitted models .80 (Monte Carlo error .05).
 """
 
