@@ -218,8 +218,9 @@ def test_results_do_not_depend_on_the_order_of_rows_or_the_names_of_listeners(pa
     shuffled = panel.sample(frac=1, random_state=1)
     shuffled["listener"] = "other " + shuffled["listener"]
     again = statistics.evaluate(responses.load(shuffled))
-    before = {(r.family, r.name, r.group): r for r in panel_results if r.family != "listeners"}
-    after = {(r.family, r.name, r.group): r for r in again if r.family != "listeners"}
+    named = ("listeners", "conditional modes")  # by listener
+    before = {(r.family, r.name, r.group): r for r in panel_results if r.family not in named}
+    after = {(r.family, r.name, r.group): r for r in again if r.family not in named}
     assert before.keys() == after.keys()
     for key, result in before.items():
         # A search that ends is as exact as its last step: fitted models agree less closely.
@@ -269,7 +270,7 @@ def test_other_is_quoted_and_not_counted(founding):
 
 def test_a_trend_that_is_there_is_found_and_named_by_backend_and_mode():
     frame = panels.panel(listeners=24, caw=40, seed=3)
-    steep = frame["epochs"].fillna(3000).rank(method="dense") * 1.5
+    steep = frame["epochs"].fillna(3000).rank(method="dense") * 2
     frame["musicality"] = np.clip(steep, 0, 10)
     found = statistics.evaluate(responses.load(frame))
     trend = only(found, "epochs", "trend over epochs: musicality", "caw UMG")
