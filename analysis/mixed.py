@@ -180,7 +180,7 @@ def _probit(y: np.ndarray, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
     """Log likelihood, its slope and the expected information (which lme4 weighs with, too)."""
     sign = 2 * y - 1
     log_density = -(eta**2) / 2 - math.log(math.sqrt(2 * math.pi))
-    one, other = scipy.stats.norm.logcdf(sign * eta), scipy.stats.norm.logcdf(-sign * eta)
+    one, other = scipy.special.log_ndtr(sign * eta), scipy.special.log_ndtr(-sign * eta)
     return one, sign * np.exp(log_density - one), np.exp(2 * log_density - one - other)
 
 

@@ -36,9 +36,10 @@ def evaluate(frame: pd.DataFrame, *, bound: float | None = None) -> list[Result]
     bound: points of musicality within which originals and machine-made clips count as equivalent, where one
     was set before the data.
 
-    Families: data quality, detection, truth, backends, modes, epochs, sets, ratings, missing answers,
-    agreement, mixed models (of truth; of backends, modes and epochs), order, equivalence, clips; with several
-    listeners also listeners. Hidden repeats count only for their own consistency.
+    Families: data quality, detection, confidence, truth, backends, modes, epochs, sets, ratings, missing
+    answers, agreement, mixed models (of truth; of backends, modes and epochs), conditional modes, order,
+    equivalence, clips; with several listeners also listeners. Hidden repeats count only for their own
+    consistency.
     """
     first = frame[~frame["repeat"]].reset_index(drop=True)
     panel = Panel.of(first)

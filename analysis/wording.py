@@ -274,7 +274,9 @@ def _analysis(panel: Panel) -> str:
         "with an exact permutation test; intervals of descriptions are t intervals over clips. A single "
         "clip's share has a Wilson interval over listeners (Wilson 1927). Agreement is Krippendorff's alpha. "
         "Trends over epochs are tested within a backend and mode by the linear model on log2 of the epochs "
-        f"and by the Jonckheere-Terpstra test, permuting clips (Jonckheere 1954). {common}"
+        "and by the Jonckheere-Terpstra test, permuting clips (Jonckheere 1954), with Page's test (1963) as "
+        "a check where the blocks are complete. Listeners and clips one by one are conditional modes of the "
+        f"linear model, drawn towards the mean by how little is known of each (Bates et al. 2015). {common}"
     )
 
 
@@ -294,6 +296,7 @@ REFERENCES = (
     "Kuznetsova, A., Brockhoff, P. B., & Christensen, R. H. B. (2017). J. of Statistical Software, 82(13).",
     "Manski, C. F. (1990). American Economic Review, 80, 319\u2013323.",
     "Newcombe, R. G. (1998). Statistics in Medicine, 17, 873\u2013890.",
+    "Page, E. B. (1963). Journal of the American Statistical Association, 58, 216\u2013230.",
     "Wilson, E. B. (1927). Journal of the American Statistical Association, 22, 209\u2013212.",
 )
 

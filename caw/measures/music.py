@@ -92,7 +92,7 @@ def chroma_distance(real, fake, rate) -> float:
 
 
 def key(x, rate) -> tuple[int, str] | None:
-    """The key as (tonic, "major" or "minor"), the tonic counted in semitones from C; None where none is clear.
+    """The key as (tonic, "major" or "minor"), the tonic in semitones from C; None where none is clear.
 
     Krumhansl and Schmuckler's algorithm (Krumhansl 1990, chapter 4): the key whose profile, turned to its
     tonic, correlates best with the shares of the pitch classes over the whole clip.
