@@ -19,8 +19,11 @@ from analysis.optimum import STEP, hessian
 LARGEST = 30.0  # relative standard deviation that the search reaches
 _HALVINGS = 12
 _ITERATIONS = 60
+_LAST_STEP = 1e-6  # of a mode; Newton's method is its square from the mode after it
 
-Density = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
+# Linear predictor [n] -> of each answer: log likelihood, its slope, the weight that Laplace's approximation
+# gives it, and its curvature (minus the second derivative), by which the mode is found.
+Density = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]
 
 
 class Crossed:
@@ -162,7 +165,7 @@ class Laplace:
         self.v = np.zeros(crossed.stimuli)
 
     def deviance(self, theta: np.ndarray, offset: np.ndarray, density: Density) -> float:
-        """density: linear predictor [n] -> log likelihood, its slope and the weight of each answer."""
+        """theta: relative factors; offset: what the fixed effects give, [n]."""
         crossed, (t, s) = self.crossed, self.crossed.factors(theta)
         u, v = self.u, self.v
 
@@ -177,7 +180,7 @@ class Laplace:
         if not np.isfinite(height):
             return 1e10
         for _ in range(_ITERATIONS):
-            system = System(crossed.products(found[2]), t, s)
+            system = System(crossed.products(found[3]), t, s)
             mine, theirs = crossed.sums(found[1])
             step_u, step_v = system.solve((mine @ t - u)[..., None], (s * theirs - v)[:, None])
             step_u, step_v = step_u[..., 0], step_v[:, 0]
@@ -187,7 +190,7 @@ class Laplace:
                 if np.isfinite(reached) and reached >= height - 1e-9 * (1 + abs(height)):
                     break
             u, v, found, height = trial_u, trial_v, tried, reached
-            if max(np.abs(step_u).max(), np.abs(step_v).max()) < 1e-9:
+            if max(np.abs(step_u).max(), np.abs(step_v).max()) < _LAST_STEP:
                 break
         self.u, self.v = u, v
         system = System(crossed.products(found[2]), t, s)

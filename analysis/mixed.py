@@ -104,7 +104,7 @@ def linear(y, fixed: dict[str, Sequence[float]], listener, stimulus, *, slope=No
     shift = y.mean() if np.ptp(x, axis=0).min() == 0 else 0.0  # the intercept takes it up again
     system = Linear(y - shift, x, crossed)
     bounds = crossed.bounds
-    theta = minimum(lambda theta: system.criterion(theta), crossed.start, bounds)
+    theta, _ = minimum(lambda theta: system.criterion(theta), crossed.start, bounds)
     _, beta, weighted, inverse = system.solve(theta)
     if shift:
         beta = beta + shift * np.linalg.lstsq(x, np.ones(n), rcond=None)[0]
@@ -134,8 +134,8 @@ def binary(y, fixed: dict[str, Sequence[float]], listener, stimulus, *, link="pr
         return laplace.deviance(parameters[:count], offset, lambda eta: density(y, eta))
 
     bounds = crossed.bounds + [(None, None)] * x.shape[1]
-    best = minimum(deviance, np.concatenate([crossed.start, start]), bounds)
-    spread = covariance(deviance, best, bounds)[count:, count:]
+    best, curvature = minimum(deviance, np.concatenate([crossed.start, start]), bounds)
+    spread = covariance(deviance, best, bounds, curvature)[count:, count:]
     df = _between_stimuli(x, crossed)
     se = np.sqrt(np.diag(spread))
     return _fit(fixed, crossed, best[:count], best[count:], se, df, 1.0, deviance(best), None)
@@ -168,25 +168,29 @@ def ordinal(y, fixed: dict[str, Sequence[float]], listener, stimulus, *, link="l
         return laplace.deviance(parameters[:count], offset, density)
 
     bounds = crossed.bounds + [(None, None)] * (cut + x.shape[1])
-    best = minimum(deviance, start, bounds)
-    spread = covariance(deviance, best, bounds)[count + cut :, count + cut :]
+    best, curvature = minimum(deviance, start, bounds)
+    spread = covariance(deviance, best, bounds, curvature)[count + cut :, count + cut :]
     df = _between_stimuli(np.column_stack([x, np.ones(len(x))]), crossed)[:-1]  # thresholds: an intercept
     se = np.sqrt(np.diag(spread))
     beta = best[count + cut :]
     return _fit(fixed, crossed, best[:count], beta, se, df, 1.0, deviance(best), thresholds(best))
 
 
-def _probit(y: np.ndarray, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Log likelihood, its slope and the expected information (which lme4 weighs with, too)."""
+def _probit(y: np.ndarray, eta: np.ndarray) -> tuple[np.ndarray, ...]:
+    """A Density for answers y; the weight is the expected information, as in lme4."""
     sign = 2 * y - 1
     log_density = -(eta**2) / 2 - math.log(math.sqrt(2 * math.pi))
     one, other = scipy.special.log_ndtr(sign * eta), scipy.special.log_ndtr(-sign * eta)
-    return one, sign * np.exp(log_density - one), np.exp(2 * log_density - one - other)
+    ratio = np.exp(log_density - one)
+    curvature = np.maximum(ratio * (ratio + sign * eta), 1e-12)
+    return one, sign * ratio, np.exp(2 * log_density - one - other), curvature
 
 
-def _logit(y: np.ndarray, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _logit(y: np.ndarray, eta: np.ndarray) -> tuple[np.ndarray, ...]:
+    """A Density for answers y; expected and observed information are the same."""
     share = scipy.special.expit(eta)
-    return -np.logaddexp(0, -(2 * y - 1) * eta), y - share, share * (1 - share)
+    weight = share * (1 - share)
+    return -np.logaddexp(0, -(2 * y - 1) * eta), y - share, weight, np.maximum(weight, 1e-12)
 
 
 _PROBIT_OR_LOGIT = {"probit": _probit, "logit": _logit}
@@ -194,7 +198,7 @@ _QUANTILE = {"probit": scipy.stats.norm.ppf, "logit": scipy.special.logit}
 
 
 def _between(low: np.ndarray, high: np.ndarray, link: str) -> Density:
-    """Log P(low < latent <= high), its slope and observed information; low and high: [n]."""
+    """log P(low < latent <= high) as a Density with the observed information; low and high: [n]."""
 
     def normal(x):
         f = np.exp(-(np.clip(x, -1e9, 1e9) ** 2) / 2) / math.sqrt(2 * math.pi)
@@ -214,7 +218,8 @@ def _between(low: np.ndarray, high: np.ndarray, link: str) -> Density:
         mass = np.maximum(share_b - share_a, 1e-300)
         ratio = (f_b - f_a) / mass
         slope = np.where(flip, ratio, -ratio)
-        return np.log(mass), slope, np.maximum(ratio**2 - (slope_b - slope_a) / mass, 1e-12)
+        curvature = np.maximum(ratio**2 - (slope_b - slope_a) / mass, 1e-12)
+        return np.log(mass), slope, curvature, curvature
 
     return density
 
@@ -223,7 +228,7 @@ def _plain_binary(y: np.ndarray, x: np.ndarray, density) -> np.ndarray:
     """Fixed effects without random ones, by a few steps of Fisher scoring: where the search starts."""
     beta = np.zeros(x.shape[1])
     for _ in range(8):
-        _, slope, weight = density(y, x @ beta)
+        _, slope, weight, _ = density(y, x @ beta)
         beta = beta + np.linalg.solve(x.T @ (weight[:, None] * x) + 1e-3 * np.eye(len(beta)), x.T @ slope)
         beta = np.clip(beta, -4, 4)
     return beta

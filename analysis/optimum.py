@@ -14,8 +14,13 @@ NEAR = 0.02  # of a parameter: a step over which second derivatives hardly chang
 Bounds = Sequence[tuple[float | None, float | None]]
 
 
-def minimum(function: Callable[[np.ndarray], float], start: Sequence[float], bounds: Bounds) -> np.ndarray:
-    """Where `function` is least within the bounds: a quasi-Newton search, then Newton steps."""
+def minimum(
+    function: Callable[[np.ndarray], float], start: Sequence[float], bounds: Bounds
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Where `function` is least within the bounds: a quasi-Newton search, then Newton steps.
+
+    Also its second derivatives there, of the parameters that are not at a bound; None where unknown.
+    """
     found = scipy.optimize.minimize(
         function,
         start,
@@ -25,12 +30,12 @@ def minimum(function: Callable[[np.ndarray], float], start: Sequence[float], bou
     )
     best, value = found.x, found.fun
     lows, highs = np.array([(low, high) for low, high in bounds], float).T  # None becomes NaN: no bound
-    free, curvature, moved = _inside(best, bounds), None, np.inf
+    free, curvature, moved, away = _inside(best, bounds), None, np.inf, 0.0
     for _ in range(6):
         if not free.any():
             break
         if curvature is None or moved > NEAR:  # closer by, the last one is as good
-            curvature = hessian(function, best, free)
+            curvature, away = hessian(function, best, free), 0.0
         gradient = _gradient(function, best)[free]
         try:
             step = np.linalg.solve(curvature, gradient)
@@ -45,10 +50,11 @@ def minimum(function: Callable[[np.ndarray], float], start: Sequence[float], bou
         if not reached <= value + 1e-10:
             break
         moved = np.abs(step).max()
+        away += moved
         best, value = trial, reached
         if moved < 1e-7:
             break
-    return best
+    return best, curvature if away < STEP and (free == _inside(best, bounds)).all() else None
 
 
 def _inside(at: np.ndarray, bounds: Bounds) -> np.ndarray:
@@ -56,11 +62,20 @@ def _inside(at: np.ndarray, bounds: Bounds) -> np.ndarray:
     return np.array([low != 0.0 or value > SINGULAR for value, (low, _) in zip(at, bounds, strict=True)])
 
 
-def covariance(deviance: Callable[[np.ndarray], float], at: np.ndarray, bounds: Bounds) -> np.ndarray:
-    """Twice the inverse of the deviance's second derivatives; parameters at a bound are taken as known."""
+def covariance(
+    deviance: Callable[[np.ndarray], float],
+    at: np.ndarray,
+    bounds: Bounds,
+    curvature: np.ndarray | None = None,
+) -> np.ndarray:
+    """Twice the inverse of the deviance's second derivatives; parameters at a bound are taken as known.
+
+    curvature: the second derivatives of the others, where `minimum` gave them.
+    """
     free = _inside(at, bounds)
     full = np.zeros((len(at), len(at)))
-    full[np.ix_(free, free)] = 2 * np.linalg.pinv(hessian(deviance, at, free), hermitian=True)
+    curvature = hessian(deviance, at, free) if curvature is None else curvature
+    full[np.ix_(free, free)] = 2 * np.linalg.pinv(curvature, hermitian=True)
     return full
 
 
