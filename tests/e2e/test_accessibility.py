@@ -21,7 +21,9 @@ EVERYTHING = "take_home = true\n[questions]\nconfidence = true"
 class Checked:
     """Runs axe-core on a page as it stands, at the given sizes and grounds, and collects what it finds."""
 
-    def __init__(self, visit: Visit, sizes: tuple[str, ...], grounds: tuple[str, ...]) -> None:
+    def __init__(
+        self, visit: Visit, sizes: tuple[str, ...] = tuple(SIZES), grounds: tuple[str, ...] = tuple(GROUNDS)
+    ) -> None:
         self.visit = visit
         self.sizes, self.grounds = sizes, grounds
         self.pages: list[str] = []
