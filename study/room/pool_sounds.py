@@ -8,9 +8,6 @@ so that the server loads no analysis, and kept in private/ for the next time.
 from __future__ import annotations
 
 import hashlib
-import os
-import subprocess
-import sys
 import threading
 from html import escape
 from pathlib import Path
@@ -21,10 +18,9 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
-import study as package
 from caw import atomic
 from study.preparation.material import ORIGINAL
-from study.room import login
+from study.room import login, own_process
 from study.room.served import Served, served
 from study.room.sessions import Session
 
@@ -135,21 +131,7 @@ def drawn(study: Served, row: dict[str, str]) -> tuple[Path | None, str]:
 
 def _draw(study: Served, clip: str, page: Path) -> str:
     """Draws the page in a process of its own. Returns what went wrong in one line; "" for nothing."""
-    root = str(Path(package.__file__).parents[1])
-    paths = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    try:
-        run = subprocess.run(
-            [sys.executable, "-m", "study.pool_comparison", str(study.folder.path), clip, str(page)],
-            env=os.environ | {"PYTHONPATH": paths},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_SECONDS,
-        )
-    except subprocess.TimeoutExpired:
-        return f"it took longer than {_SECONDS} s; try `study compare` in a terminal"
-    if run.returncode == 0:
-        return ""
-    print(run.stderr, file=sys.stderr, flush=True)
-    lines = run.stderr.strip().splitlines() or [f"the drawing ended with {run.returncode}"]
-    return lines[-1].replace(str(study.folder.path), study.folder.path.name)
+    folder = study.folder.path
+    too_long = f"it took longer than {_SECONDS} s; try `study compare` in a terminal"
+    arguments = [str(folder), clip, str(page)]
+    return own_process.run("study.pool_comparison", arguments, folder, seconds=_SECONDS, too_long=too_long)

@@ -6,17 +6,12 @@ never slow the listeners down, nor stay in the server's memory.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
-from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
-import study as package
-from study.room import downloads, researcher
+from study.room import downloads, own_process, researcher
 from study.room.served import Served, served
 from study.room.sessions import Session
 
@@ -117,23 +112,8 @@ def _write(study: Served, here: Session, who: str, why: str, *, unfinished: bool
 
 def make_report(study: Served, who: str, why: str, *, unfinished: bool) -> str:
     """Unblinds the study and writes its report. Returns what went wrong in one line; "" for nothing."""
-    command = [sys.executable, "-m", "study.cli", "report", f"--who={who}", f"--reason={why}"]
-    command += ["--unfinished"] if unfinished else []
-    root = str(Path(package.__file__).parents[1])
-    paths = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    try:
-        run = subprocess.run(
-            [*command, "--", str(study.folder.path)],
-            env=os.environ | {"PYTHONPATH": paths},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_SECONDS,
-        )
-    except subprocess.TimeoutExpired:
-        return f"it took longer than {_SECONDS // 60} minutes; run `study report` in a terminal"
-    if run.returncode == 0:
-        return ""
-    print(run.stderr, file=sys.stderr, flush=True)
-    lines = run.stderr.strip().splitlines() or [f"study report ended with {run.returncode}"]
-    return lines[-1].replace(str(study.folder.path), study.folder.path.name)
+    arguments = ["report", f"--who={who}", f"--reason={why}"] + (["--unfinished"] if unfinished else [])
+    folder = study.folder.path
+    too_long = f"it took longer than {_SECONDS // 60} minutes; run `study report` in a terminal"
+    arguments += ["--", str(folder)]
+    return own_process.run("study.cli", arguments, folder, seconds=_SECONDS, too_long=too_long)
