@@ -92,7 +92,9 @@ def _build(
         if not pool_only and (missing or to_bring or not blinded_sets.are_current(folder, wanted, pool)):
             sets_cost = 2 * _SECONDS_PER_FILE * sum(len(names) for names in todo.picks.values())
         parts = {
-            part: cost for name, task in missing for part, cost in backends.get(name).costs(task).items()
+            part: cost.seconds
+            for name, task in missing
+            for part, cost in backends.get(name).costs(task).items()
         }
         with progress.over(sum(parts.values()) + _SECONDS_PER_FILE * len(to_bring) + sets_cost):
             for original in to_bring:

@@ -67,7 +67,7 @@ def passages(design: Design, folder: StudyFolder) -> dict[str, Passage]:
     return found
 
 
-def check_backends(design: Design) -> None:
+def check_backends(design: Design, folder: StudyFolder) -> None:
     """Raises: DesignError for a backend that there is none of, and for options that it refuses."""
     for index, source in enumerate(design.sources):
         here: KeyPath = ("source", index)
@@ -82,7 +82,7 @@ def check_backends(design: Design) -> None:
             raise design.error((*here, "epochs"), list(source.epochs), what, "delete this key")
     for name, options in design.backends.items():
         try:
-            backends.get(name).validate(options)
+            backends.get(name).validate(options, folder.path)
         except BackendError as error:
             path: KeyPath = ("backend", name, error.key) if error.key in options else ("backend", name)
             raise design.error(path, options.get(error.key), *said(error)) from None

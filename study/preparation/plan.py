@@ -50,7 +50,7 @@ def make(design: Design, folder: StudyFolder) -> Plan:
     no clip or set any more."""
     passages = material.passages(design, folder)
     plan = Plan(passages=passages)
-    material.check_backends(design)
+    material.check_backends(design, folder)
     grid = material.cells(design, passages)
     imports = material.imports(design, folder)
     choices = curation.read(folder)
@@ -254,7 +254,7 @@ def _clip_name(cell: Cell, number: int) -> str:
 
 
 def _task(design: Design, folder: StudyFolder, cell: Cell, names: list[str], options: dict) -> Task:
-    return Task(cell, names, clip_seconds(design), design.study.seed, folder.models, options)
+    return Task(cell, names, clip_seconds(design), design.study.seed, folder.models, options, folder.path)
 
 
 def _require_unique(design: Design, plan: Plan) -> None:

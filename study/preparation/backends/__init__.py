@@ -60,7 +60,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class Task:
-    """What a backend is asked for: the clips of one cell that are missing."""
+    """What a backend is asked for: the clips of one cell that are missing. Other machines can be sent it."""
 
     cell: Cell
     names: Sequence[str]
@@ -68,6 +68,15 @@ class Task:
     seed: int  # the study's
     models: Path  # the folder for training runs
     options: Mapping[str, Any] = field(default_factory=dict)  # [backend.NAME] of study.toml
+    folder: Path = Path()  # the study's, where relative paths in options start
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a part of a task takes, for plans and progress: measured on CPUs, right within a factor of two."""
+
+    seconds: float  # of one CPU core
+    disk: float = 0.0  # bytes it leaves behind in models/
 
 
 Tell = Callable[[float, str], None]  # share of the task that is done (0..1), and what is being done
@@ -79,16 +88,35 @@ class Backend(Protocol):
 
     name: str
     needs: str  # one line: what must be there for it to run
+    modes: tuple[str, ...]  # of UMG and VAR, those it can make
     counts_epochs: bool  # whether a source must name epoch counts
 
-    def validate(self, options: Mapping[str, Any]) -> None:
-        """Raise BackendError (with its key) for an option that is unknown or wrong."""
+    def lacks(self) -> str:
+        """What this machine lacks for it, with the mend, in one line; "" for nothing."""
+
+    def validate(self, options: Mapping[str, Any], folder: Path) -> None:
+        """Raise BackendError (with its key) for an option that is unknown or wrong, or for what is lacking.
+
+        folder: the study's, where relative paths in options start.
+        """
 
     def recipe(self, task: Task) -> dict[str, Any]:
         """All that decides how the clips sound besides cell, seed and seconds. JSON values only."""
 
-    def costs(self, task: Task) -> dict[str, float]:
-        """Work of the task by its parts, in about seconds on two cores: it only shapes the progress bar.
+    def work(self, task: Task) -> str:
+        """What the task shares with others, as a training; "" for nothing.
+
+        Tasks that share work are done one after the other by one worker, in the order of their epochs.
+        """
+
+    def keeps(self, task: Task) -> tuple[str, ...]:
+        """Names in models/ (files, or folders with all they hold) that the task reads and writes.
+
+        With these and the cell's file the task can go on on another machine.
+        """
+
+    def costs(self, task: Task) -> dict[str, Cost]:
+        """What the task still takes, by its parts.
 
         Parts of the same name, as the training of one run for two cells, are done once in a build.
         """
@@ -97,6 +125,7 @@ class Backend(Protocol):
         """Train where needed, going on where an interrupted training stopped, then yield each clip asked for.
 
         A clip is yielded as soon as it is made; its level is the model's own and may exceed full scale.
+        `tell` is called every few seconds at least.
         Raises: ValueError (BackendError or the model's own) with one line for what a user can mend.
         """
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from caw import atomic, audio
-from study.preparation.backends import BackendError, Clip, Task, Tell, seed_for
+from study.preparation.backends import BackendError, Clip, Cost, Task, Tell, seed_for
 
-_SECONDS_PER_EPOCH = 1.0  # rough, for the progress bar alone
-_SECONDS_PER_CLIP = 8.0
+_SECONDS_PER_EPOCH = {"fast": 0.35, "standard": 0.7, "paper": 400.0}  # of one core, for 25 s at 16 kHz
+_SECONDS_PER_CLIP = 2.0
+_BYTES_PER_RUN = {"fast": 9e6, "standard": 20e6, "paper": 60e6}
 
 
 class CawBackend:
@@ -23,9 +24,13 @@ class CawBackend:
 
     name = "caw"
     needs = "nothing else; a GPU makes it faster"
+    modes = ("UMG", "VAR")
     counts_epochs = True
 
-    def validate(self, options: Mapping[str, Any]) -> None:
+    def lacks(self) -> str:
+        return ""
+
+    def validate(self, options: Mapping[str, Any], folder: Path) -> None:
         for key in ("epochs", "seed"):
             if key in options:
                 place = "[[source]] epochs" if key == "epochs" else "[study] seed"
@@ -36,17 +41,27 @@ class CawBackend:
         options = {key: value for key, value in task.options.items() if key != "device"}
         return {"preset": "fast"} | options
 
-    def costs(self, task: Task) -> dict[str, float]:
+    def work(self, task: Task) -> str:
+        return self._folder(task).name
+
+    def keeps(self, task: Task) -> tuple[str, ...]:
         folder = self._folder(task)
-        made = {name: _SECONDS_PER_CLIP for name in task.names}
+        return folder.name, self._recipe_file(folder).name
+
+    def costs(self, task: Task) -> dict[str, Cost]:
+        folder = self._folder(task)
+        made = {name: Cost(_SECONDS_PER_CLIP) for name in task.names}
         if self._is_complete(folder):
             return made
-        return {f"train {folder.name}": _SECONDS_PER_EPOCH * (task.cell.epochs or 1)} | made
+        preset = task.options.get("preset", "fast")
+        seconds = _SECONDS_PER_EPOCH[preset] * (task.cell.epochs or 1)
+        return {f"train {folder.name}": Cost(seconds, _BYTES_PER_RUN[preset])} | made
 
     def make(self, task: Task, tell: Tell) -> Iterator[Clip]:
         """Raises: BackendError for a run of another recipe; caw's ValueErrors for what it refuses."""
         folder = self._folder(task)
-        share = _SECONDS_PER_CLIP * len(task.names) / sum(self.costs(task).values())
+        whole = sum(cost.seconds for cost in self.costs(task).values())
+        share = _SECONDS_PER_CLIP * len(task.names) / whole
         run = self._trained(task, folder, lambda done, text: tell((1 - share) * done, text))
         for made, name in enumerate(task.names):
             tell(1 - share + share * made / len(task.names), f"make {name}")
@@ -95,7 +110,7 @@ class CawBackend:
         cell = task.cell
         passage = {"sha256": cell.file_sha256, "start": cell.start, "seconds": cell.seconds}
         recipe = self.recipe(task) | passage | {"epochs": cell.epochs, "seed": task.seed}
-        file = folder.with_name(folder.name + ".recipe.json")
+        file = self._recipe_file(folder)
         if folder.exists():
             found = json.loads(file.read_text()) if file.exists() else {}
             differing = sorted(key for key in recipe | found if recipe.get(key) != found.get(key))
@@ -118,7 +133,13 @@ class CawBackend:
             raise BackendError(text, key=named[0] if named else "") from None
 
     def _folder(self, task: Task) -> Path:
-        return task.models / f"{task.cell.source}-{task.cell.epochs}"
+        cell = task.cell
+        own = [] if cell.backend == self.name else [cell.backend]
+        return task.models / "-".join([cell.source, *own, str(cell.epochs)])
+
+    @staticmethod
+    def _recipe_file(folder: Path) -> Path:
+        return folder.with_name(folder.name + ".recipe.json")
 
     def _is_complete(self, folder: Path) -> bool:
         if not folder.exists():

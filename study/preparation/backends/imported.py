@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from caw import audio
-from study.preparation.backends import BackendError, Clip, Task, Tell
+from study.preparation.backends import BackendError, Clip, Cost, Task, Tell
 
 
 class ImportedBackend:
@@ -14,17 +15,27 @@ class ImportedBackend:
 
     name = "imported"
     needs = "an [[imported]] table per clip"
+    modes = ("UMG", "VAR")
     counts_epochs = False
 
-    def validate(self, options: Mapping[str, Any]) -> None:
+    def lacks(self) -> str:
+        return ""
+
+    def validate(self, options: Mapping[str, Any], folder: Path) -> None:
         for key in options:
             raise BackendError(f"unknown option {key!r}; imported clips have none", key=key)
 
     def recipe(self, task: Task) -> dict[str, Any]:
         return {"file": task.cell.file_sha256}
 
-    def costs(self, task: Task) -> dict[str, float]:
-        return {name: 0.2 for name in task.names}
+    def work(self, task: Task) -> str:
+        return ""
+
+    def keeps(self, task: Task) -> tuple[str, ...]:
+        return ()
+
+    def costs(self, task: Task) -> dict[str, Cost]:
+        return {name: Cost(0.2) for name in task.names}
 
     def make(self, task: Task, tell: Tell) -> Iterator[Clip]:
         """Raises: caw.audio.AudioError when the file is no usable sound or is too short."""

@@ -6,16 +6,20 @@ Being found shows what the interface promises: another backend is one file in th
 import numpy as np
 
 from caw import audio
-from study.preparation.backends import BackendError, Clip, seed_for
+from study.preparation.backends import BackendError, Clip, Cost, seed_for
 
 
 class TinyBackend:
     name = "tiny"
     needs = "nothing"
+    modes = ("UMG", "VAR")
     counts_epochs = True
     made: list[str] = []  # every clip made in this process, for tests to look at
 
-    def validate(self, options):
+    def lacks(self):
+        return ""
+
+    def validate(self, options, folder):
         for key, value in options.items():
             if key not in ("level", "rate", "stops_after"):
                 raise BackendError(f"unknown option {key!r}; tiny has level, rate, stops_after", key=key)
@@ -25,8 +29,15 @@ class TinyBackend:
     def recipe(self, task):
         return {key: task.options[key] for key in ("level", "rate") if key in task.options}
 
+    def work(self, task):
+        return f"{task.cell.source}-{task.cell.epochs}"
+
+    def keeps(self, task):
+        return (f"{task.cell.source}-{task.cell.epochs}",)
+
     def costs(self, task):
-        return {f"train {task.cell.source}-{task.cell.epochs}": 5.0} | dict.fromkeys(task.names, 0.1)
+        train = {f"train {task.cell.source}-{task.cell.epochs}": Cost(5.0, 1e6)}
+        return train | dict.fromkeys(task.names, Cost(0.1))
 
     def make(self, task, tell):
         tell(0.0, "train")

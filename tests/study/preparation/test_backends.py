@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from study.preparation import backends
@@ -41,4 +43,4 @@ def test_cell_names():
 
 def test_imported_clips_have_no_options():
     with pytest.raises(BackendError, match="unknown option 'rate'"):
-        backends.get("imported").validate({"rate": 3})
+        backends.get("imported").validate({"rate": 3}, Path())
