@@ -1,0 +1,112 @@
+"""Engines: where the jobs of a build are done. `local` is this machine, `ray` a cluster.
+
+An engine is given jobs and tells what becomes of them as events. It knows nothing of pool, sets or progress.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from study.preparation.backends import Clip, Task
+
+ATTEMPTS = 3  # at a job whose worker is lost
+
+
+class EngineError(ValueError):
+    """An engine cannot work as it was asked to."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Cells that share work, as a training: done one after the other by one worker."""
+
+    number: int
+    tasks: tuple[tuple[str, Task], ...]  # (the backend's file, what it shall make)
+
+    @property
+    def name(self) -> str:
+        """Of its first cell."""
+        return self.tasks[0][1].cell.name
+
+
+@dataclass(frozen=True)
+class Event:
+    """What became of a job. `place`: of the task among the job's."""
+
+    job: int
+    place: int = 0
+
+
+@dataclass(frozen=True)
+class Started(Event):
+    """A worker has the job."""
+
+
+@dataclass(frozen=True)
+class Told(Event):
+    """How far a task is."""
+
+    share: float = 0.0  # 0..1
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Warned(Event):
+    """Something about a sound that the researcher should know."""
+
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Made(Event):
+    """A clip is there."""
+
+    clip: Clip | None = None
+
+
+@dataclass(frozen=True)
+class Failed(Event):
+    """A task ended without (all) its clips; the job's other tasks are still tried."""
+
+    why: str = ""  # one line, with the mend
+    no_room: str = ""  # the file that the disk had no room for: then nothing else can work either
+
+
+@dataclass(frozen=True)
+class Lost(Event):
+    """The job's worker is gone; another takes the job up where its checkpoint is."""
+
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Ended(Event):
+    """All tasks of the job were tried."""
+
+
+Say = Callable[[Event], None]
+
+
+class Engine(Protocol):
+    """Does jobs."""
+
+    def run(self, jobs: Sequence[Job], say: Say) -> None:
+        """Do all jobs, telling of each by `say`, which is called in this thread alone.
+
+        One failing task stops no other; a job whose worker is lost is tried ATTEMPTS times, only for the clips
+        that were not told of yet. When this call is left, also by an exception of `say` or Ctrl-C, no worker
+        is left running. Raises: EngineError.
+        """
+
+
+def without(job: Job, made: frozenset[str] | set[str], failed: set[int]) -> tuple[Job, list[int]]:
+    """What is left of a job: tasks with the clips that are not made, and each one's place in the whole job."""
+    left, places = [], []
+    for place, (backend, task) in enumerate(job.tasks):
+        names = tuple(name for name in task.names if name not in made)
+        if names and place not in failed:
+            left.append((backend, replace(task, names=names)))
+            places.append(place)
+    return replace(job, tasks=tuple(left)), places
