@@ -15,15 +15,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from caw import atomic, audio
 from study import design
 from study.design import Design
 from study.folder import PRACTICE, StudyFolder
 from study.preparation import backends, blinded_sets, blinding, curation, measuring, plan
 from study.preparation.audit import Audit
-from study.preparation.backends import Clip, Task
+from study.preparation.backends import Task
+from study.preparation.engines import Engine
+from study.preparation.engines.local import LocalEngine
+from study.preparation.grid import Grid, note_lowered
 from study.preparation.material import ORIGINAL
 from study.preparation.plan import Original, Plan
 from study.preparation.pool import Pool
@@ -47,12 +48,20 @@ class Built:
     practice: list[str]
 
 
-def build(folder: StudyFolder, progress: BuildProgress | None = None, *, pool_only: bool = False) -> Built:
+def build(
+    folder: StudyFolder,
+    progress: BuildProgress | None = None,
+    *,
+    pool_only: bool = False,
+    engine: Engine | None = None,
+) -> Built:
     """Build the study in `folder`.
 
     pool_only: stop before the sets, so that the researcher may hear the clips and pick some first.
-    Raises: DesignError, BuildError and other ValueErrors for what the researcher can mend; LeakError when the
-    finished sets would give truth away; OSError as when the disk is full.
+    engine: where models are trained and clips are made; None: on this machine.
+    Raises: DesignError, BuildError and other ValueErrors for what the researcher can mend; CellsFailed when
+    all other cells are made; LeakError when the finished sets would give truth away; OSError as when the disk
+    is full.
     """
     from study.room.store import Store
 
@@ -64,7 +73,7 @@ def build(folder: StudyFolder, progress: BuildProgress | None = None, *, pool_on
         todo = plan.make(settings, folder)
         store = Store.for_folder(folder)
         try:
-            return _build(folder, settings, todo, store, progress, pool_only)
+            return _build(folder, settings, todo, store, progress, engine or LocalEngine(), pool_only)
         finally:
             store.close()
 
@@ -75,9 +84,10 @@ def _build(
     todo: Plan,
     store: Any,
     progress: BuildProgress,
+    engine: Engine,
     pool_only: bool,
 ) -> Built:
-    pool, recipes = Pool(folder), _recipes(todo)
+    pool, recipes = Pool(folder), recipes_of(todo)
     wanted = blinded_sets.recipe(settings, todo.picks, recipes)
     made, audit = 0, None
     if store.has_answers():
@@ -86,22 +96,20 @@ def _build(
     else:
         for note in todo.notes:
             progress.note(f"note: {note}")
-        missing = _missing(todo, pool, recipes)
+        missing = missing_tasks(todo, pool, recipes)
         to_bring = [entry for entry in todo.originals if not pool.has(entry.name, recipes[entry.name])]
         sets_cost = 0.0
         if not pool_only and (missing or to_bring or not blinded_sets.are_current(folder, wanted, pool)):
             sets_cost = 2 * _SECONDS_PER_FILE * sum(len(names) for names in todo.picks.values())
-        parts = {
-            part: cost.seconds
-            for name, task in missing
-            for part, cost in backends.get(name).costs(task).items()
-        }
-        with progress.over(sum(parts.values()) + _SECONDS_PER_FILE * len(to_bring) + sets_cost):
+        grid = Grid(missing, pool, recipes, todo.remarks, progress)
+        with progress.over(grid.seconds + _SECONDS_PER_FILE * len(to_bring) + sets_cost):
             for original in to_bring:
                 made += _bring(original, pool, recipes, progress)
-            for name, task in missing:
-                cost = sum(parts.pop(part, 0.0) for part in backends.get(name).costs(task))
-                made += _make(name, task, cost, todo, pool, recipes, progress)
+            if grid.jobs:
+                engine.run(grid.jobs, grid.hear)
+                grid.require_whole(folder.path)
+                pool.arrange(recipes)
+            made += grid.made
             if sets_cost and not blinded_sets.are_current(folder, wanted, pool):
                 with progress.step(sets_cost, "blind, level and audit the sets"):
                     sets, audit = blinded_sets.prepare(folder, settings, todo.picks, pool, progress)
@@ -148,7 +156,7 @@ def _answered(folder: StudyFolder) -> BuildError:
     return BuildError(f"{told}; put them back as they were, or make a new study folder")
 
 
-def _recipes(todo: Plan) -> dict[str, str]:
+def recipes_of(todo: Plan) -> dict[str, str]:
     """For every clip of the plan, the digest of all that decides how it sounds."""
     recipes = {}
     for name, task in todo.tasks:
@@ -167,65 +175,13 @@ def _digest(facts: Any) -> str:
     return hashlib.sha256(json.dumps([_RECIPE, facts], sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _missing(todo: Plan, pool: Pool, recipes: dict[str, str]) -> list[tuple[str, Task]]:
+def missing_tasks(todo: Plan, pool: Pool, recipes: dict[str, str]) -> list[tuple[str, Task]]:
     """The tasks, cut down to the clips that are not in the pool."""
     missing = []
     for name, task in todo.tasks:
         if lacking := [clip for clip in task.names if not pool.has(clip, recipes[clip])]:
             missing.append((name, replace(task, names=lacking)))
     return missing
-
-
-def _make(
-    backend: str,
-    task: Task,
-    cost: float,
-    todo: Plan,
-    pool: Pool,
-    recipes: dict[str, str],
-    progress: BuildProgress,
-) -> int:
-    """Have a backend make what its task lacks, each clip into the pool as it comes."""
-    cell, due = task.cell, list(task.names)
-    verb = "import" if backend == "imported" else "make"
-    with progress.step(cost, f"{verb} {', '.join(due) if len(due) < 3 else f'{due[0]} to {due[-1]}'}"):
-        for clip in backends.get(backend).make(task, progress.tell):
-            _check(clip, backend, task, due)
-            due.remove(clip.name)
-            row = pool.add(
-                clip.name,
-                clip.samples,
-                clip.rate,
-                backend=cell.backend,
-                mode=cell.mode,
-                epochs=cell.epochs,
-                source=cell.source,
-                seed=clip.seed,
-                run=clip.run,
-                remark=todo.remarks.get(clip.name),
-                recipe=recipes[clip.name],
-            )
-            _note_lowered(row, progress)
-    if due:
-        raise BuildError(f"backend {backend} made no {', '.join(due)}; run `study build` again, or mend it")
-    return len(task.names)
-
-
-def _check(clip: Clip, backend: str, task: Task, due: list[str]) -> None:
-    """Hold a backend to its promise. Raises: BuildError."""
-    seconds = len(clip.samples) / clip.rate
-    fault = ""
-    if clip.name not in due:
-        fault = "a clip that was not asked for"
-    elif clip.samples.ndim != 1 or seconds < task.seconds - 1e-3:
-        fault = f"{seconds:.2f} s in shape {clip.samples.shape} instead of {task.seconds:.2f} s mono"
-    elif not np.isfinite(clip.samples).all():
-        fault = "NaN or infinite samples"
-    elif np.abs(clip.samples).max() < 1e-5:
-        fault = "silence"
-    if fault:
-        told = f"backend {backend} gave {fault} for {clip.name}"
-        raise BuildError(f"{told}; train longer or otherwise, or choose another passage")
 
 
 def _bring(original: Original, pool: Pool, recipes: dict[str, str], progress: BuildProgress) -> int:
@@ -243,13 +199,8 @@ def _bring(original: Original, pool: Pool, recipes: dict[str, str], progress: Bu
             start=f"{original.start:.3f}",
             recipe=recipes[original.name],
         )
-        _note_lowered(row, progress)
+        note_lowered(row, progress)
     return 1
-
-
-def _note_lowered(row: dict[str, str], progress: BuildProgress) -> None:
-    if row["gain_db"]:
-        progress.note(f"note: {row['name']} exceeded full scale: {row['gain_db']} dB in the pool")
 
 
 def _sweep(folder: StudyFolder) -> None:
@@ -273,14 +224,10 @@ def _alone(folder: StudyFolder) -> Iterator[None]:
 
 @contextmanager
 def _warnings_told(progress: BuildProgress) -> Iterator[None]:
-    """Warnings about sound become notes, each kind once for a file, however many pieces of it are read."""
-    told: set[str] = set()
+    """Warnings about sound become notes."""
 
     def tell(message, category, *_: Any) -> None:
-        kind = str(message).rsplit(" (", 1)[0]  # the file's own name may hold a bracket
-        if kind not in told:
-            told.add(kind)
-            progress.note(f"warning: {message}")
+        progress.warn(str(message))
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

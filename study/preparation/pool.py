@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,15 @@ class Pool:
         self.rows[name] = row
         atomic.write_csv(self.folder.pool_table, COLUMNS, self.rows.values())
         return row
+
+    def arrange(self, names: Iterable[str]) -> None:
+        """Put the rows into this order, and those of no such name after them: workers end as they end."""
+        order = [name for name in names if name in self.rows]
+        known = set(order)
+        order += [name for name in self.rows if name not in known]
+        if order != list(self.rows):
+            self.rows = {name: self.rows[name] for name in order}
+            atomic.write_csv(self.folder.pool_table, COLUMNS, self.rows.values())
 
     def read(self, name: str) -> tuple[np.ndarray, int]:
         """Samples float32 [n] and rate in Hz."""

@@ -1,85 +1,142 @@
-"""What a build says while it works: one bar with the time left, or one line per step where nobody watches."""
+"""What a build says while it works: bars with the time left, or one line per step where nobody watches."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+_ROWS = 8  # bars of running parts at once; a cluster runs more
+_WIDTH = 24  # of a bar, in letters
+
+
+@dataclass
+class _Part:
+    """Something that is being done."""
+
+    cost: float
+    began: float
+    share: float = 0.0
+    row: TaskID | None = None
 
 
 class BuildProgress:
-    """Progress over a whole build, whose steps have costs in the same (any) unit.
+    """Progress over a whole build, whose parts have costs in the same (any) unit and may overlap.
 
-    The time left follows from the time that the finished share took. In a terminal it is a bar; otherwise a
-    line is printed when a step ends, and nothing in between.
+    The time left follows from the time that the finished share took. In a terminal there is a bar for the
+    whole and one for each running part; otherwise a line is printed when a part ends, and nothing between.
     """
 
     def __init__(self, console: Console | None = None):
         self.console = console or Console(highlight=False)
         self.total, self.finished = 1.0, 0.0
-        self._step, self._since = 0.0, time.monotonic()
-        self._bar: Progress | None = None
-        self._line = None
+        self._since = time.monotonic()
+        self._parts: dict[Hashable, _Part] = {}
+        self._bars: Progress | None = None
+        self._whole = None
+        self._said = ""
+        self._warned: set[str] = set()
 
     @contextmanager
     def over(self, total: float) -> Iterator[BuildProgress]:
-        """The clock runs and the bar shows inside this block. total: the sum of the costs of all steps."""
+        """The clock runs and the bars show inside this block. total: the sum of the costs of all parts."""
         self.total, self.finished, self._since = max(total, 1e-9), 0.0, time.monotonic()
+        self._said = ""
+        self._parts.clear()
         if not self.console.is_terminal:
             yield self
             return
         columns = (
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=_WIDTH),
             TaskProgressColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}"),
             TextColumn("{task.description}"),
         )
-        with Progress(*columns, console=self.console, transient=True) as self._bar:
-            self._line = self._bar.add_task("", total=1.0, left="")
+        with Progress(*columns, console=self.console, transient=True) as self._bars:
+            self._whole = self._bars.add_task("", total=1.0)
             try:
                 yield self
             finally:
-                self._bar = None
+                self._bars = None
 
     @contextmanager
     def step(self, cost: float, text: str) -> Iterator[None]:
-        """One step; `text` says what it does, and is printed with its time when it took any."""
-        started = time.monotonic()
-        self._step = cost
-        self.tell(0.0, text)
+        """A part that is done in this block; `text` says what it does, and is printed where it took any."""
+        self.begin(None, cost, text)
         yield
-        self.finished += cost
-        self._step = 0.0
-        self.tell(0.0, text)
-        if self._bar is None and cost > 0:
-            took = time.monotonic() - started
-            self.console.print(
-                f"{self.share:4.0%}  {text}: {spoken(took)}{self._left(', ')}", markup=False, soft_wrap=True
-            )
+        self.end(None, text)
 
-    def tell(self, share: float, text: str) -> None:
-        """Within a step: the share of it that is done (0..1), and what is being done."""
-        if self._bar is not None:
-            done = (self.finished + share * self._step) / self.total
-            left = self._left("", done)
-            self._bar.update(self._line, completed=min(1.0, done), description=text, left=left)
+    def begin(self, part: Hashable, cost: float, text: str) -> None:
+        """A part is taken up. One that was begun before is begun anew."""
+        self.drop(part)
+        row = None
+        if self._bars is not None and len(self._parts) < _ROWS:
+            row = self._bars.add_task(text, total=1.0)
+        self._parts[part] = _Part(cost, time.monotonic(), row=row)
+        self._show()
+
+    def tell(self, share: float, text: str, part: Hashable = None) -> None:
+        """The share of a running part that is done (0..1), and what is being done; by default of the step."""
+        running = self._parts.get(part)
+        if running is None:
+            return
+        running.share = share
+        if self._bars is not None and running.row is not None:
+            self._bars.update(running.row, completed=min(1.0, share), description=text)
+        self._show()
+
+    def end(self, part: Hashable, text: str) -> None:
+        """A running part is done; `text` says what it was; "" says nothing, as where it failed."""
+        running = self.drop(part)
+        self.finished += running.cost
+        self._show()
+        if self._bars is None and running.cost > 0 and text:
+            took = spoken(time.monotonic() - running.began)
+            self._line(f"{self.share:4.0%}  {text}: {took}{self._left(', ')}")
+
+    def drop(self, part: Hashable) -> _Part | None:
+        """A part runs no more, and is not done."""
+        running = self._parts.pop(part, None)
+        if running and running.row is not None and self._bars is not None:
+            self._bars.remove_task(running.row)
+        return running
+
+    def state(self, text: str) -> None:
+        """What is said beside the bar of the whole, as "3 of 12 cells done"."""
+        self._said = text
+        self._show()
 
     def note(self, text: str) -> None:
-        """A line for the researcher, above the bar."""
-        (self._bar.console if self._bar else self.console).print(text, markup=False, soft_wrap=True)
+        """A line for the researcher, above the bars."""
+        self._line(text)
+
+    def warn(self, text: str) -> None:
+        """A warning about a sound; each kind once for a file, however many pieces of it are read."""
+        kind = text.rsplit(" (", 1)[0]  # the file's own name may hold a bracket
+        if kind not in self._warned:
+            self._warned.add(kind)
+            self.note(f"warning: {text}")
 
     @property
     def share(self) -> float:
-        """The share of the whole that is done."""
-        return min(1.0, self.finished / self.total)
+        """The share of the whole that is done, running parts included."""
+        running = sum(part.share * part.cost for part in self._parts.values())
+        return min(1.0, (self.finished + running) / self.total)
 
-    def _left(self, before: str, done: float | None = None) -> str:
-        done = self.share if done is None else done
-        elapsed = time.monotonic() - self._since
+    def _line(self, text: str) -> None:
+        (self._bars.console if self._bars else self.console).print(text, markup=False, soft_wrap=True)
+
+    def _show(self) -> None:
+        if self._bars is not None:
+            told = ", ".join(filter(None, (self._said, self._left(""))))
+            self._bars.update(self._whole, completed=self.share, description=told)
+
+    def _left(self, before: str) -> str:
+        done, elapsed = self.share, time.monotonic() - self._since
         if done >= 1.0 or done <= 0.005 or elapsed < 2.0:
             return ""
         return f"{before}{spoken(elapsed * (1 - done) / done)} left"

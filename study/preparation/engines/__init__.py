@@ -95,14 +95,32 @@ class Engine(Protocol):
     def run(self, jobs: Sequence[Job], say: Say) -> None:
         """Do all jobs, telling of each by `say`, which is called in this thread alone.
 
-        One failing task stops no other; a job whose worker is lost is tried ATTEMPTS times, only for the clips
-        that were not told of yet. When this call is left, also by an exception of `say` or Ctrl-C, no worker
-        is left running. Raises: EngineError.
+        One failing task stops no other; a job whose worker is lost is tried ATTEMPTS times, only for the
+        clips that were not told of yet. When this call is left, also by an exception of `say` or Ctrl-C, no
+        worker is left running. Raises: EngineError.
         """
 
 
+def choose(
+    name: str, *, workers: int | None = None, address: str | None = None, gpus_per_task: float | None = None
+) -> Engine:
+    """The engine of that name. Raises: EngineError for a name or an option that there is none of."""
+    if name == "local":
+        for option, value in (("--address", address), ("--gpus-per-task", gpus_per_task)):
+            if value is not None:
+                raise EngineError(f"{option} {value} is for --engine ray; add that, or leave it out")
+        from study.preparation.engines.local import LocalEngine
+
+        return LocalEngine(workers)
+    if name == "ray":
+        from study.preparation.engines.ray import RayEngine
+
+        return RayEngine(workers=workers, address=address, gpus_per_task=gpus_per_task or 0.0)
+    raise EngineError(f"--engine is {name!r}; use local or ray")
+
+
 def without(job: Job, made: frozenset[str] | set[str], failed: set[int]) -> tuple[Job, list[int]]:
-    """What is left of a job: tasks with the clips that are not made, and each one's place in the whole job."""
+    """What is left of a job: tasks with the clips that are not made, and the place of each in the job."""
     left, places = [], []
     for place, (backend, task) in enumerate(job.tasks):
         names = tuple(name for name in task.names if name not in made)

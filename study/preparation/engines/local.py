@@ -18,11 +18,13 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
+from study.preparation import backends
 from study.preparation.engines import ATTEMPTS, Ended, Event, Failed, Job, Lost, Made, Say, without
 from study.preparation.engines.work import perform
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 _BYTES_PER_WORKER = 1.5e9  # a training of the model's preset `fast` takes 1.1
+_WORTH_A_PROCESS = 20.0  # s of one core; a process takes about 4 to load torch
 _PATIENCE = 20.0  # s that a worker has to write its last checkpoint
 
 
@@ -42,19 +44,26 @@ def threads_each(workers: int) -> int:
 
 
 class LocalEngine:
-    """workers: processes at once; 1: all in this process."""
+    """workers: processes at once; 1: all in this process; None: as many as this machine carries."""
 
-    def __init__(self, workers: int):
+    def __init__(self, workers: int | None = None):
         self.workers = workers
 
     def run(self, jobs: Sequence[Job], say: Say) -> None:
         """As Engine.run."""
-        if self.workers == 1:
+        workers = min(self.workers or fitting_workers(sum(map(_is_long, jobs))), len(jobs))
+        if workers <= 1:
             for job in jobs:
                 perform(job, say)
             return
-        with _crew(min(self.workers, len(jobs)), threads_each(self.workers)) as crew:
+        with _crew(workers, threads_each(workers)) as crew:
             _Shift(crew, jobs, say).work()
+
+
+def _is_long(job: Job) -> bool:
+    """Whether a job is worth a process of its own."""
+    costs = [cost for backend, task in job.tasks for cost in backends.get(backend).costs(task).values()]
+    return sum(cost.seconds for cost in costs) >= _WORTH_A_PROCESS
 
 
 @dataclass

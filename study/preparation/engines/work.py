@@ -21,7 +21,7 @@ def perform(job: Job, say: Say, places: Sequence[int] | None = None) -> None:
 
     places: of the tasks in the whole job, where this is a part of it.
     """
-    say(Started(job.number))
+    say(Started(job.number, places[0] if places else 0))
     for here, (backend, task) in enumerate(job.tasks):
         place = here if places is None else places[here]
         if failed := _attempt(job.number, place, backend, task, say):

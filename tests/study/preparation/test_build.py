@@ -12,6 +12,7 @@ from study.folder import StudyFolder
 from study.preparation import blinded_sets, blinding, build, file_properties, stimuli
 from study.preparation.audit import LeakError
 from study.preparation.build import BuildError
+from study.preparation.grid import CellsFailed
 from study.preparation.progress import BuildProgress
 from study.room.store import Store
 
@@ -266,7 +267,7 @@ def test_an_original_above_full_scale_is_noted(new_study, clip, tmp_path):
 )
 def test_a_backend_is_held_to_its_promise(new_study, options, said):
     folder = new_study(backend=f"[backend.tiny]\n{options}\n")
-    with pytest.raises(BuildError, match=said):
+    with pytest.raises(CellsFailed, match=said):
         built(folder)
     assert not folder.sets.exists()
 

@@ -12,8 +12,8 @@ from study import design
 from study.design import DesignError
 from study.folder import StudyFolder
 from study.preparation import backends, plan
-from study.preparation.backends import BackendError
 from study.preparation.build import build
+from study.preparation.grid import CellsFailed
 
 TINY = '[backend.caw]\ndevice = "cpu"\nrate = 4000\nscales = [1000, 4000]\nchannels = 4\nlayers = 2\n'
 TINY += "bands = 40\nscore_channels = 4\nscore_layers = 2\nscore_crop = 1.0\nscore_draw_steps = 1\n"
@@ -106,7 +106,7 @@ def test_a_run_of_other_settings_is_never_taken_for_this_one(caw_study):
     shutil.rmtree(folder.pool)
     folder.toml.write_text(folder.toml.read_text().replace("\nlayers = 2", "\nlayers = 3"))
     with pytest.raises(
-        BackendError, match=r"riff-2: was trained from something else \(layers differ\); move or"
+        CellsFailed, match=r"riff-2: was trained from something else \(layers differ\); move or"
     ):
         build(folder)
     folder.toml.write_text(folder.toml.read_text().replace("\nlayers = 3", "\nlayers = 2"))
