@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from caw import command_line
-from study import plan_command, sound_commands
+from study import build_command, plan_command, sound_commands
 from study.account import account
 from study.folder import StudyFolder
 
@@ -48,23 +48,7 @@ def init(
     print(f"{study.toml} is written. Look through it, then: study build {folder}")
 
 
-@app.command()
-def build(
-    folder: DIR,
-    pool_only: Annotated[
-        bool, typer.Option("--pool-only", help="Stop before the sets, to hear and pick clips first.")
-    ] = False,
-) -> None:
-    """Make all that is missing: train, generate, import, level, blind, seal, audit."""
-    if pool_only:
-        from study.preparation.build import build as make
-        from study.preparation.progress import BuildProgress
-
-        made = make(StudyFolder(folder), BuildProgress(Console(highlight=False)), pool_only=True)
-        print(f"{made.clips_made} clips were added to the pool. Next: study curate {folder}")
-        return
-    _build(StudyFolder(folder))
-    print(f"Built. Next: study invite {folder} NAME..., then study serve {folder}")
+app.command()(build_command.build)
 
 
 @app.command()
@@ -312,7 +296,7 @@ def demo(
     study = StudyFolder(folder)
     for note in example.prepare(study, clip):
         print(note)
-    _build(study)
+    build_command.make_all(study)
     store = Store.for_folder(study)
     try:
         token = store.invite(example.LISTENER)
@@ -328,20 +312,6 @@ def demo(
         from study.room.server import serve as run
 
         run(study.path, host=_HOST, port=port)
-
-
-def _build(folder: StudyFolder) -> None:
-    from study.preparation import audit_command
-    from study.preparation.build import build as make
-    from study.preparation.progress import BuildProgress
-
-    console = Console(highlight=False)
-    built = make(folder, BuildProgress(console))
-    if built.audit is None:
-        made = f"; {built.clips_made} clips were added to the pool" if built.clips_made else ""
-        print(f"The blinded sets are up to date{made}")
-        return
-    audit_command.show(built.audit, console)
 
 
 @contextlib.contextmanager

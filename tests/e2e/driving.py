@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import BrowserContext, Page, WebSocket, sync_playwright
+from playwright.sync_api import BrowserContext, Page, WebSocket, expect, sync_playwright
 
 READY = "[data-testid=stApp][data-test-connection-state=CONNECTED][data-test-script-state=notRunning]"
 _ARGS = [
@@ -149,6 +149,11 @@ class Visit:
     @property
     def title(self) -> str:
         return self.page.locator("h1").inner_text()
+
+    def at(self, title: str) -> Visit:
+        """Fails unless the page comes to have this title: on a busy machine a click takes its time."""
+        expect(self.page.locator("h1")).to_have_text(title, timeout=20_000)
+        return self.settle()
 
     def press(self, label: str) -> Visit:
         self.page.get_by_role("button", name=label, exact=True).click()

@@ -35,7 +35,7 @@ def test_a_whole_study_with_a_killed_server_loses_and_leaks_nothing(study, chrom
         traffic = Traffic(context)
         visit = Visit(context.pages[0]).open(personal_link(server.base, ann))
         assert ann not in visit.page.url
-        assert visit.title == "Riffs in doubt"
+        visit.at("Riffs in doubt")
         visit.welcome()
 
         assert visit.title.startswith("Practice")
@@ -46,7 +46,7 @@ def test_a_whole_study_with_a_killed_server_loses_and_leaks_nothing(study, chrom
         traffic.drain()
 
         # Clip 1: the server dies at the very moment of a choice, and a text is typed while it is away.
-        assert visit.title == "Part 1 of 2 \u2013 Clip 1 of 2"
+        visit.at("Part 1 of 2 \u2013 Clip 1 of 2")
         visit.play().until_heard().choose("Fake")
         visit.page.get_by_role("radio", name="7", exact=True).click()
         server.kill()
@@ -69,7 +69,7 @@ def test_a_whole_study_with_a_killed_server_loses_and_leaks_nothing(study, chrom
         visit.settle().press("Next")
 
         # Clip 2: a reload, and the Back button, lead to the same place with everything kept.
-        assert visit.title == "Part 1 of 2 \u2013 Clip 2 of 2"
+        visit.at("Part 1 of 2 \u2013 Clip 2 of 2")
         visit.play().until_heard().choose("Real", "0")
         traffic.drain()
         visit.page.reload()
@@ -79,27 +79,27 @@ def test_a_whole_study_with_a_killed_server_loses_and_leaks_nothing(study, chrom
         visit.page.go_back()
         visit.page.goto(server.base)
         visit.settle()
-        assert visit.title == "Part 1 of 2 \u2013 Clip 2 of 2"
+        visit.at("Part 1 of 2 \u2013 Clip 2 of 2")
         next_button = visit.choose("Maybe").page.get_by_role("button", name="Finish this part", exact=True)
         next_button.dblclick()
         visit.settle()
 
         # Part 2: by keyboard alone.
-        assert visit.title == "Part 2 of 2"
+        visit.at("Part 2 of 2")
         visit.press("Continue")
         traffic.drain()
         _answer_by_keyboard(visit)
-        assert visit.title == "Part 2 of 2 \u2013 Clip 2 of 2"
+        visit.at("Part 2 of 2 \u2013 Clip 2 of 2")
         visit.play().until_heard().choose("Fake", "Easy", "3", "Yes").press("Next")
 
-        assert visit.title == "Last questions"
+        visit.at("Last questions")
         visit.write("Can clips like these", "The fills might.")
         visit.page.get_by_text("\u2713 Saved").wait_for()
         visit.press("Send and finish")
-        assert visit.title == "Thank you"
+        visit.at("Thank you")
         visit.page.reload()
         visit.settle()
-        assert visit.title == "Thank you"
+        visit.at("Thank you")
         traffic.drain()
         left = visit.page.evaluate(
             "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])"
@@ -137,23 +137,23 @@ def test_on_a_phone(study, chromium, port):
             assert box["width"] >= 64
         assert page.get_by_role("button", name="Finish this part").bounding_box()["width"] >= 320
         visit.choose("Fake", "Easy", "4", "No").press("Finish this part")
-        assert visit.title == "Part 1 of 2"
+        visit.at("Part 1 of 2")
 
         # On another tab, then back on this one.
         second = Visit(context.new_page()).open(server.base).press("Begin")
         visit.settle()
         page.reload()
         visit.settle()
-        assert visit.title == "Part 1 of 2 \u2013 Clip 1 of 2"
+        visit.at("Part 1 of 2 \u2013 Clip 1 of 2")
         second.play()
         second.page.get_by_text("goes on in another tab").wait_for()
         second.press("Continue here")
-        assert second.title == "Part 1 of 2 \u2013 Clip 1 of 2"
+        second.at("Part 1 of 2 \u2013 Clip 1 of 2")
 
         # The researcher sees it live.
         context.clear_cookies()
         desk = Visit(context.new_page()).open(researcher_link(server.base, researcher_key(study)))
-        assert desk.title == "Overview"
+        desk.at("Overview")
         assert "key=" not in desk.page.url
         desk.page.get_by_test_id("stMetricValue").nth(3).wait_for()
         assert desk.page.get_by_test_id("stMetricValue").all_inner_texts() == ["1", "1", "0", "0"]

@@ -1,0 +1,120 @@
+"""The command `study build`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from study.folder import StudyFolder
+
+if TYPE_CHECKING:
+    from study.preparation.engines import Engine
+    from study.preparation.forecast import Forecast
+
+_MOST_ROWS = 40
+
+
+def build(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The study's folder.", show_default=False)],
+    pool_only: Annotated[
+        bool, typer.Option("--pool-only", help="Stop before the sets, to hear and pick clips first.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be made, its time and disk; make nothing.")
+    ] = False,
+    engine: Annotated[
+        str, typer.Option(help="local: this machine; ray: a cluster (pip install 'eureka-study[cluster]').")
+    ] = "local",
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Jobs at once; as many as cores and memory carry.", min=1, show_default=False),
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Of a running Ray cluster, as auto or HOST:PORT.", show_default=False)
+    ] = None,
+    gpus_per_task: Annotated[
+        float | None,
+        typer.Option(help="GPUs for each job, as 1 or 0.25; with --engine ray.", min=0, show_default=False),
+    ] = None,
+) -> None:
+    """Make all that is missing: train, generate, import, level, blind, seal, audit."""
+    from study.preparation import engines
+
+    study = StudyFolder(folder)
+    chosen = engines.choose(engine, workers=workers, address=address, gpus_per_task=gpus_per_task)
+    if dry_run:
+        from study.preparation.forecast import forecast
+
+        show(forecast(study), engine, workers, Console(highlight=False))
+    elif pool_only:
+        from study.preparation.build import build as make
+        from study.preparation.progress import BuildProgress
+
+        made = make(study, BuildProgress(Console(highlight=False)), pool_only=True, engine=chosen)
+        print(f"{made.clips_made} clips were added to the pool. Next: study curate {folder}")
+    else:
+        make_all(study, chosen)
+        print(f"Built. Next: study invite {folder} NAME..., then study serve {folder}")
+
+
+def make_all(study: StudyFolder, engine: Engine | None = None) -> None:
+    """Build, and show what the leak audit found."""
+    from study.preparation import audit_command
+    from study.preparation.build import build as make
+    from study.preparation.progress import BuildProgress
+
+    console = Console(highlight=False)
+    built = make(study, BuildProgress(console), engine=engine)
+    if built.audit is None:
+        made = f"; {built.clips_made} clips were added to the pool" if built.clips_made else ""
+        print(f"The blinded sets are up to date{made}")
+        return
+    audit_command.show(built.audit, console)
+
+
+def show(found: Forecast, engine: str, workers: int | None, console: Console) -> None:
+    """Print what a build would make."""
+    from study.preparation.engines.local import fitting_workers, threads_each
+    from study.preparation.progress import spoken
+
+    for note in found.notes:
+        console.print(f"note: {note}", markup=False, soft_wrap=True)
+    if not found.rows and not found.originals:
+        console.print(f"Nothing is missing in the pool: all {found.cells_done} cells are done.")
+        return
+    table = Table("backend", "epochs", "modes", box=None, pad_edge=False)
+    for title in ("cells", "clips", "one core", "disk"):
+        table.add_column(title, justify="right")
+    for row in found.rows[:_MOST_ROWS]:
+        epochs = "" if row.epochs is None else str(row.epochs)
+        cells, clips, time = str(row.cells), str(row.clips), spoken(row.seconds)
+        table.add_row(row.backend, epochs, ", ".join(row.modes), cells, clips, time, _bytes(row.disk))
+    console.print(table)
+    if len(found.rows) > _MOST_ROWS:
+        console.print(f"and {len(found.rows) - _MOST_ROWS} more kinds of cells, counted in what follows")
+    cells, clips = sum(row.cells for row in found.rows), sum(row.clips for row in found.rows)
+    jobs = f"in {len(found.jobs)} job{'s' * (len(found.jobs) != 1)}"
+    done = f"; {found.cells_done} cells are done" if found.cells_done else ""
+    console.print(f"{cells} cells, {clips} clips and {found.originals} originals {jobs}{done}.")
+    local = engine == "local"
+    count = workers or (fitting_workers(len(found.jobs)) if local else max(1, len(found.jobs)))
+    count = max(1, min(count, len(found.jobs)))
+    threads = threads_each(count) if local else 1
+    each = f"{count} worker{'s' * (count != 1)} with {threads} core{'s' * (threads != 1)} each"
+    console.print(
+        f"About {spoken(found.wall(count, threads))} on {each}, right within a factor of two; no GPU assumed."
+    )
+    room = "" if found.disk < found.free else ": too little"
+    console.print(f"About {_bytes(found.disk)} of disk; {_bytes(found.free)} are free{room}.")
+    console.print("Nothing was made.")
+
+
+def _bytes(count: float) -> str:
+    for unit, size in (("GB", 1e9), ("MB", 1e6)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count / 1e3:.0f} kB"

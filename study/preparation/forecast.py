@@ -1,0 +1,114 @@
+"""`study build --dry-run`: what a build would make, its time and its disk. Nothing is written.
+
+Times are sums of what the backends measured of themselves (Backend.costs), shared out over workers.
+"""
+
+from __future__ import annotations
+
+import heapq
+import shutil
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from study import design
+from study.folder import StudyFolder
+from study.preparation import plan
+from study.preparation.build import missing_tasks, recipes_of
+from study.preparation.engines import Job
+from study.preparation.grid import Part, jobs_of, parts_of
+from study.preparation.pool import Pool
+
+_BYTES_PER_SAMPLE = 3  # of a clip in the pool
+_MOST_THREADS = 4  # that a job gains from: as many as the model has scales
+
+
+@dataclass(frozen=True)
+class Row:
+    """Cells of one backend and epoch count."""
+
+    backend: str
+    epochs: int | None
+    modes: tuple[str, ...]
+    cells: int
+    clips: int  # that are due
+    seconds: float  # of one core
+    disk: float  # bytes
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a build would do."""
+
+    rows: list[Row]  # of what is due
+    cells_done: int  # that lack nothing
+    originals: int  # that are due
+    jobs: list[Job]
+    seconds: list[float]  # of one core, for each job
+    disk: float  # bytes
+    free: float  # bytes of the disk that the study is on
+    notes: list[str]
+
+    @property
+    def core_seconds(self) -> float:
+        return sum(self.seconds)
+
+    def wall(self, workers: int, threads: int = 1) -> float:
+        """Seconds on so many workers of so many cores each; a job goes to the worker that is free first."""
+        ends = [0.0] * max(1, min(workers, len(self.jobs)))
+        for seconds in self.seconds:
+            heapq.heappush(ends, heapq.heappop(ends) + seconds / min(threads, _MOST_THREADS))
+        return max(ends)
+
+
+def forecast(folder: StudyFolder) -> Forecast:
+    """Raises: as a build does for what is wrong with the design, its files or its picks."""
+    folder.require()
+    settings = design.load(folder.path)
+    todo = plan.make(settings, folder)
+    pool, recipes = Pool(folder), recipes_of(todo)
+    missing = missing_tasks(todo, pool, recipes)
+    parts = parts_of(missing)
+    jobs = jobs_of(parts)
+    cost = {id(part.task): part.cost.seconds for part in parts}
+    rate = settings.stimuli.rate
+    return Forecast(
+        rows=_rows(parts, rate),
+        cells_done=len(todo.tasks) - len(missing),
+        originals=sum(not pool.has(entry.name, recipes[entry.name]) for entry in todo.originals),
+        jobs=jobs,
+        seconds=[sum(cost[id(task)] for _, task in job.tasks) for job in jobs],
+        disk=sum(_disk(part, rate) for part in parts)
+        + 2 * settings.stimuli.samples * sum(len(names) for names in todo.picks.values()),
+        free=float(shutil.disk_usage(folder.path).free),
+        notes=todo.notes,
+    )
+
+
+def _rows(parts: Sequence[Part], rate: int) -> list[Row]:
+    groups: dict[tuple[str, int | None], list[Part]] = defaultdict(list)
+    for part in parts:
+        groups[part.task.cell.backend, part.task.cell.epochs].append(part)
+    return [
+        Row(
+            backend,
+            epochs,
+            _in_order(part.task.cell.mode for part in group),
+            len(group),
+            sum(len(part.task.names) for part in group),
+            sum(part.cost.seconds for part in group),
+            sum(_disk(part, rate) for part in group),
+        )
+        for (backend, epochs), group in groups.items()
+    ]
+
+
+def _in_order(modes: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(modes))
+
+
+def _disk(part: Part, rate: int) -> float:
+    """Bytes of a cell's run and of its clips in the pool, where a variation is as long as its passage."""
+    cell, task = part.task.cell, part.task
+    seconds = max(task.seconds, cell.seconds if cell.mode == "VAR" else 0.0)
+    return part.cost.disk + len(task.names) * seconds * rate * _BYTES_PER_SAMPLE

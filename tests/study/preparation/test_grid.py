@@ -1,0 +1,175 @@
+"""Cells as jobs, what becomes of them, and what a second build makes."""
+
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from caw import atomic
+from study import design
+from study.preparation import backends, build, plan
+from study.preparation.backends import Cell, Clip, Cost, Task
+from study.preparation.engines import EngineError, Job, choose, without
+from study.preparation.forecast import forecast
+from study.preparation.grid import CellsFailed, jobs_of, parts_of
+from study.preparation.progress import BuildProgress
+
+
+def built(folder, **more) -> str:
+    text = io.StringIO()
+    try:
+        build.build(folder, BuildProgress(Console(file=text, width=200)), **more)
+    except CellsFailed as error:
+        text.write(f"error: {error}")
+    return text.getvalue()
+
+
+def todo_of(folder):
+    return plan.make(design.load(folder.path), folder).tasks
+
+
+def fail_for(monkeypatch, tiny, fault: Exception, *, mode: str, epochs: int):
+    """The test backend fails at one cell, after its first clip."""
+    make = type(tiny).make
+
+    def failing(self, task, tell):
+        made = make(self, task, tell)
+        if (task.cell.mode, task.cell.epochs) != (mode, epochs):
+            yield from made
+            return
+        yield next(made)
+        raise fault
+
+    monkeypatch.setattr(type(tiny), "make", failing)
+
+
+def test_cells_of_one_training_are_one_job_and_the_longest_comes_first(new_study):
+    parts = parts_of(todo_of(new_study()))
+    jobs = jobs_of(parts)
+    assert [[task.cell.name for _, task in job.tasks] for job in jobs] == [
+        ["riff-tiny-UMG-100", "riff-tiny-VAR-100"],
+        ["riff-tiny-UMG-200", "riff-tiny-VAR-200"],
+    ]
+    assert [part.cost.seconds > 5 for part in parts] == [True, False, True, False]  # trained once for both
+
+
+def test_jobs_that_take_longest_come_first(tiny, monkeypatch):
+    monkeypatch.setattr(tiny, "costs", lambda task: {task.cell.name: Cost(task.cell.epochs)}, raising=False)
+    cells = [Cell("a", None, 0.0, 1.0, "UMG", epochs, "tiny") for epochs in (1, 3, 2)]
+    parts = parts_of([("tiny", Task(cell, ["x"], 1.0, 0, None)) for cell in cells])
+    assert [job.tasks[0][1].cell.epochs for job in jobs_of(parts)] == [3, 2, 1]
+
+
+def test_a_failing_cell_stops_no_other_and_is_made_when_it_is_mended(new_study, tiny, monkeypatch):
+    folder = new_study()
+    with monkeypatch.context() as patched:
+        fail_for(patched, tiny, ValueError("the clip is odd; choose another"), mode="UMG", epochs=100)
+        said = built(folder)
+    assert "failed: riff-tiny-UMG-100: the clip is odd; choose another" in said
+    again = f"then `study build {folder.path}` makes only what is missing"
+    assert f"error: riff-tiny-UMG-100: the clip is odd; choose another; {again}" in said
+    names = {row["name"] for row in atomic.read_csv(folder.pool_table)}
+    assert {"riff-tiny-VAR-100-2", "riff-tiny-UMG-200-2", "riff-tiny-UMG-100-1"} <= names
+    assert "riff-tiny-UMG-100-2" not in names
+    assert not folder.sets.exists()
+    tiny.made.clear()
+    built(folder)
+    assert tiny.made == ["riff-tiny-UMG-100-2"]
+    assert folder.sets.exists()
+
+
+def test_several_failures_are_counted(new_study, tiny, monkeypatch):
+    monkeypatch.setattr(type(tiny), "make", lambda self, task, tell: iter(()))
+    said = built(new_study())
+    assert "error: 4 of 4 cells failed (the reasons stand above; the first: riff-tiny-UMG-100: " in said
+    assert said.count("failed: ") == 4
+
+
+def test_a_fault_of_a_backend_is_kept_with_its_traceback(new_study, tiny, monkeypatch):
+    folder = new_study()
+    fail_for(monkeypatch, tiny, ZeroDivisionError("division by zero"), mode="VAR", epochs=200)
+    log = folder.models / "riff-tiny-VAR-200.log"
+    assert f"ZeroDivisionError: division by zero; see the traceback in {log}" in built(folder)
+    assert "Traceback" in log.read_text()
+
+
+def test_a_full_disk_stops_everything(new_study, tiny, monkeypatch):
+    fail_for(monkeypatch, tiny, OSError(28, "No space left on device", "run"), mode="UMG", epochs=100)
+    folder = new_study()
+    with pytest.raises(OSError, match="No space left on device: 'run'"):
+        built(folder)
+    assert len(atomic.read_csv(folder.pool_table)) == 4 + 1  # originals, and what was made before
+
+
+def test_rows_of_the_pool_follow_the_plan_whatever_came_first(new_study):
+    class Backwards:
+        def run(self, jobs, say):
+            from study.preparation.engines.work import perform
+
+            for job in reversed(jobs):
+                perform(job, say)
+
+    ways = {}
+    for name, engine in (("forth", None), ("back", Backwards())):
+        folder = new_study(name)
+        built(folder, engine=engine)
+        ways[name] = [(row["name"], row["sha256"]) for row in atomic.read_csv(folder.pool_table)]
+    assert ways["forth"] == ways["back"]
+
+
+def test_what_is_left_of_a_job():
+    cell = Cell("a", None, 0.0, 1.0, "UMG", None, "tiny")
+    job = Job(3, tuple(("tiny", Task(cell, names, 1.0, 0, None)) for names in (["a"], ["b", "c"], ["d"])))
+    left, places = without(job, {"a", "b"}, {2})
+    assert [task.names for _, task in left.tasks] == [("c",)]
+    assert (left.number, places) == (3, [1])
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("slurm", {}, "--engine is 'slurm'; use local or ray"),
+        ("local", {"address": "auto"}, "--address auto is for --engine ray; add that, or leave it out"),
+        ("local", {"gpus_per_task": 1.0}, "--gpus-per-task 1.0 is for --engine ray"),
+    ],
+)
+def test_engines_that_there_are_none_of(name, options, said):
+    with pytest.raises(EngineError, match=said):
+        choose(name, **options)
+
+
+def test_a_forecast_counts_what_is_due_and_writes_nothing(new_study):
+    folder = new_study()
+    before = sorted(folder.path.rglob("*"))
+    found = forecast(folder)
+    assert sorted(folder.path.rglob("*")) == before
+    assert [(row.backend, row.epochs, row.modes, row.cells) for row in found.rows] == [
+        ("tiny", 100, ("UMG", "VAR"), 2),
+        ("tiny", 200, ("UMG", "VAR"), 2),
+    ]
+    assert found.core_seconds == pytest.approx(2 * 5.0 + 0.1 * sum(row.clips for row in found.rows))
+    assert found.originals == 4
+    assert found.wall(2) < found.wall(1) == pytest.approx(found.core_seconds)
+    assert found.disk > 2e6
+    built(folder)
+    assert (forecast(folder).rows, forecast(folder).cells_done) == ([], 4)
+
+
+def test_a_clip_of_a_wrong_kind_fails_its_cell_alone(new_study, tiny, monkeypatch):
+    make = type(tiny).make
+
+    def stereo(self, task, tell):
+        for clip in make(self, task, tell):
+            both = np.stack([clip.samples] * 2) if clip.name.endswith("UMG-200-1") else clip.samples
+            yield Clip(clip.name, both, clip.rate, clip.seed, clip.run)
+
+    monkeypatch.setattr(type(tiny), "make", stereo)
+    said = built(new_study())
+    assert "error: riff-tiny-UMG-200: backend tiny gave " in said
+    assert "in shape (2, " in said
+    assert said.count("failed: ") == 1
+
+
+def test_the_backends_of_a_plan_are_files(new_study):
+    assert {name for name, _ in todo_of(new_study())} <= set(backends.names())
