@@ -5,8 +5,10 @@ Faults that only the files and the backends can show are found here, before hour
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from caw import atomic, audio
 from study.design import LONGEST_DEFAULT_PASSAGE, Design, DesignError, KeyPath, Source
@@ -68,24 +70,56 @@ def passages(design: Design, folder: StudyFolder) -> dict[str, Passage]:
 
 
 def check_backends(design: Design, folder: StudyFolder) -> None:
-    """Raises: DesignError for a backend that there is none of, and for options that it refuses."""
+    """Raises: DesignError for a backend that there is none of, for modes and epochs that it knows nothing of,
+    and for options that it refuses."""
     for index, source in enumerate(design.sources):
-        here: KeyPath = ("source", index)
+        _check_backend(design, ("source", index), source)
+    tables = dict(design.backends)
+    for source in design.sources:  # one without a table may lack what an option must name
+        tables.setdefault(source.backend, {})
+    for name, table in tables.items():
+        here = [index for index, source in enumerate(design.sources) if source.backend == name]
         try:
-            backend = backends.get(source.backend)
+            backends.get(name, table).validate(backend_options(table), folder.path)
         except BackendError as error:
-            raise design.error((*here, "backend"), source.backend, *said(error)) from None
-        if source.modes and backend.counts_epochs and not source.epochs:
-            raise design.error(here, None, "names no epoch counts", "add them, as epochs = [1500, 3000]")
-        if source.epochs and not backend.counts_epochs:
-            what = f"the backend {backend.name} counts no epochs"
-            raise design.error((*here, "epochs"), list(source.epochs), what, "delete this key")
-    for name, options in design.backends.items():
-        try:
-            backends.get(name).validate(options, folder.path)
-        except BackendError as error:
-            path: KeyPath = ("backend", name, error.key) if error.key in options else ("backend", name)
-            raise design.error(path, options.get(error.key), *said(error)) from None
+            path: KeyPath = ("source", here[0], "backend") if here else ("backend", name)
+            value: Any = name if here else None
+            if name in design.backends:
+                path = ("backend", name, error.key) if error.key in table else ("backend", name)
+                value = table.get(error.key)
+            raise design.error(path, value, *said(error)) from None
+
+
+def backend_options(table: dict[str, Any]) -> dict[str, Any]:
+    """What [backend.NAME] tells the backend itself."""
+    return {key: value for key, value in table.items() if key != "uses"}
+
+
+def _check_backend(design: Design, here: KeyPath, source: Source) -> None:
+    name = source.backend
+    if name in (ORIGINAL, "imported"):
+        what = "makes no clips" if name == "imported" else "stands for real clips"
+        mend = "name a system; clips made elsewhere are named in [[imported]] tables"
+        raise design.error((*here, "backend"), name, what, mend)
+    try:
+        backend = backends.get(name, design.backends.get(name))
+    except BackendError as error:
+        path: KeyPath = ("backend", name, "uses") if error.key == "uses" else (*here, "backend")
+        value = design.backends[name]["uses"] if error.key == "uses" else name
+        raise design.error(path, value, *said(error)) from None
+    if strange := [mode for mode in source.modes if mode not in backend.modes]:
+        what = f"the backend {name} makes {' and '.join(backend.modes)}, not {strange[0]}"
+        mend = f"write modes = {json.dumps(list(backend.modes))} here"
+        if backend.name == "command":
+            mend += f", or say in [backend.{name}] what it makes, by {{mode}} in its command or by `modes`"
+        raise design.error((*here, "modes"), list(source.modes), what, mend)
+    if source.modes and backend.counts_epochs and not source.epochs:
+        raise design.error(here, None, "names no epoch counts", "add them, as epochs = [1500, 3000]")
+    if source.epochs and not backend.counts_epochs:
+        what, mend = f"the backend {name} counts no epochs", "delete this key"
+        if backend.name == "command":
+            mend += f", or give the command of [backend.{name}] an {{epochs}}"
+        raise design.error((*here, "epochs"), list(source.epochs), what, mend)
 
 
 def cells(design: Design, found: dict[str, Passage]) -> dict[Cell, int]:

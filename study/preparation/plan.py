@@ -14,7 +14,7 @@ import numpy as np
 
 from study.design import Design, Set
 from study.folder import PRACTICE, StudyFolder
-from study.preparation import curation, material
+from study.preparation import backends, curation, material
 from study.preparation.backends import Cell, Task, seed_for
 from study.preparation.curation import Choice, CurationError
 from study.preparation.excerpts import longest_overlap, place_excerpts
@@ -36,7 +36,7 @@ class Original:
 class Plan:
     """The whole build. `picks`: set name (practice included) -> names in the pool."""
 
-    tasks: list[tuple[str, Task]] = field(default_factory=list)  # (name of the backend, what it shall make)
+    tasks: list[tuple[str, Task]] = field(default_factory=list)  # (the backend's file, what it shall make)
     originals: list[Original] = field(default_factory=list)
     picks: dict[str, list[str]] = field(default_factory=dict)
     remarks: dict[str, str] = field(default_factory=dict)  # clip -> the researcher's words
@@ -62,8 +62,9 @@ def make(design: Design, folder: StudyFolder) -> Plan:
         plan.tasks.append(("imported", _task(design, folder, fake.cell, [fake.name], {})))
     for cell, clips in grid.items():
         names = [_clip_name(cell, number) for number in range(1, clips + 1)]
-        options = design.backends.get(cell.backend, {})
-        plan.tasks.append((cell.backend, _task(design, folder, cell, names, options)))
+        table = design.backends.get(cell.backend, {})
+        task = _task(design, folder, cell, names, material.backend_options(table))
+        plan.tasks.append((backends.file_of(cell.backend, table), task))
     plan.remarks = {entry.name: entry.remark for entry in design.imported}
     _require_unique(design, plan)
     return plan

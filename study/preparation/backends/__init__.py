@@ -132,14 +132,41 @@ class Backend(Protocol):
 
 def names() -> list[str]:
     """Every backend there is, by its file's name."""
-    return sorted(found.name for found in pkgutil.iter_modules(__path__))
+    return sorted(found.name for found in pkgutil.iter_modules(__path__) if not found.ispkg)
 
 
-def get(name: str) -> Backend:
-    """The backend of that name. Raises: BackendError naming those there are."""
-    if name not in names():
-        raise BackendError(f"there is no backend {name!r}; there are: {', '.join(names())}", key="backend")
-    return importlib.import_module(f"{__name__}.{name}").BACKEND
+def file_of(name: str, options: Mapping[str, Any] | None = None) -> str:
+    """The backend behind a name of a study.toml, by its file: the one that [backend.NAME] says it uses, the
+    one of that name, or `command` where the table holds one.
+
+    Raises: BackendError, naming those there are.
+    """
+    options, there = options or {}, names()
+    used = options.get("uses")
+    if used is not None:
+        usable = [entry for entry in there if entry != "imported"]
+        if used not in usable:
+            raise BackendError(f"there is no backend {used!r}; there are: {', '.join(usable)}", key="uses")
+        if name in there and name != used:
+            mend = "give this table another name"
+            raise BackendError(f"{name} is a backend itself and cannot use {used}; {mend}", key="uses")
+        return used
+    if name in there:
+        return name
+    if "command" in options:
+        return "command"
+    own = f"; for your own program, write a `command` into [backend.{name}]"
+    raise BackendError(f"there is no backend {name!r}; there are: {', '.join(there)}{own}", key="backend")
+
+
+def get(name: str, options: Mapping[str, Any] | None = None) -> Backend:
+    """The backend of that name. options: [backend.NAME], on which may hang what it makes and counts.
+
+    Raises: BackendError naming those there are.
+    """
+    backend = importlib.import_module(f"{__name__}.{file_of(name, options)}").BACKEND
+    configured = getattr(backend, "configured", None)
+    return configured(options) if options and configured else backend
 
 
 def seed_for(seed: int, *parts: str | int) -> int:

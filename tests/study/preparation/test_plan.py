@@ -138,7 +138,7 @@ def test_the_default_passage_is_25_seconds_at_most(new_study, tmp_path):
         (("seconds", "9"), "source[1].seconds = 9.0: riff.wav is 8.00 s long; ask for at most 8.00"),
         (("start", "8.5"), "source[1].start = 8.5: riff.wav is 8.00 s long; start earlier"),
         (("seconds", "1.1"), "lasts 1.10 s, a stimulus takes 1.2 s with its trim; take a longer passage"),
-        (("backend", '"jukebox"'), "there is no backend 'jukebox'; there are: caw, imported, tiny"),
+        (("backend", '"cow"'), "there is no backend 'cow'; there are: caw, command, imported"),
         (("epochs", "[]"), "names no epoch counts; add them"),
         (("file", '"a\\u0000b"'), 'source[1].file = "a\\u0000b"'),
     ],

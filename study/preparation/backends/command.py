@@ -1,0 +1,164 @@
+"""Any program as a backend: it is given a passage and a folder, and leaves sound files there.
+
+    [backend.mymodel]
+    command = "mymodel --in {clip} --out {out} --n {n} --seconds {seconds} --seed {seed}"
+    timeout = 3600      # s for each call
+
+No shell reads the command: it is split into words first, and what a placeholder stands for stays within its
+word. The program runs in the study's folder; what it says is kept in models/CELL.log. Reproducible is what
+the program makes reproducible by its {seed}: with {n} one call makes all clips that are missing, so that a
+clip that is remade alone comes from another seed than it did among others; without {n} each clip has a call
+and a seed of its own, which follows from its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shlex
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from caw import atomic
+from study.preparation.backends import BackendError, Clip, Cost, Task, Tell
+from study.preparation.backends.programs import calling
+
+_OPTIONS = ("command", "timeout", "modes", "expect")
+_TIMEOUT = 3600.0  # s
+_EXPECT = 60.0  # s for a clip, where nothing is said
+_LARGEST_HASHED = 20_000_000  # bytes; larger files in the study's folder, as weights, count by their size
+
+
+class CommandBackend:
+    """Options of [backend.NAME]: command (text or a list of words), timeout (s for each call), modes (what it
+    makes, where the command does not hold {mode}; UMG if not said), expect (s for a clip, for plans)."""
+
+    name = "command"
+    needs = 'a program, as [backend.NAME] command = "... {clip} ... {out}"'
+
+    def __init__(self, options: Mapping[str, Any] | None = None):
+        options = options or {}
+        self.modes: tuple[str, ...] = ("UMG", "VAR")
+        self.counts_epochs = False
+        if options:
+            try:
+                used = calling.placeholders(_words(options))
+            except BackendError:  # said by validate
+                return
+            self.counts_epochs = "epochs" in used
+            self.modes = tuple(options.get("modes", self.modes if "mode" in used else ("UMG",)))
+
+    def configured(self, options: Mapping[str, Any]) -> CommandBackend:
+        """This backend as one study's options make it."""
+        return CommandBackend(options)
+
+    def lacks(self) -> str:
+        return ""
+
+    def validate(self, options: Mapping[str, Any], folder: Path) -> None:
+        for key in options:
+            if key not in _OPTIONS:
+                told = f"unknown option {key!r} of a program; known here: {', '.join(_OPTIONS)}, uses"
+                raise BackendError(told, key=key)
+        words = _words(options)
+        used = calling.placeholders(words)
+        if unknown := sorted(used - set(calling.PLACEHOLDERS)):
+            known = ", ".join(f"{{{name}}}" for name in calling.PLACEHOLDERS)
+            mend = f"there are {known}; write {{{{ for a brace itself"
+            raise BackendError(f"unknown placeholder {{{unknown[0]}}}; {mend}", key="command")
+        if "out" not in used:
+            told = "the program is not told where to put its clips; add {out}, a folder"
+            raise BackendError(told, key="command")
+        _find_program(words[0], folder)
+        for key in ("timeout", "expect"):
+            value = options.get(key, 1.0)
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not 0 < value < math.inf:
+                raise BackendError(f"{key} is {value!r}; write seconds above 0", key=key)
+        modes = options.get("modes", ["UMG"])
+        if not isinstance(modes, list) or not modes or not all(mode in ("UMG", "VAR") for mode in modes):
+            raise BackendError(f'modes is {modes!r}; write ["UMG"], ["VAR"] or both', key="modes")
+
+    def recipe(self, task: Task) -> dict[str, Any]:
+        words = _words(task.options)
+        files = {}
+        for word in words:
+            name = word.rpartition("=")[2]
+            file = task.folder / name
+            if name and "{" not in name and _is_inside(file, task.folder):
+                large = file.stat().st_size > _LARGEST_HASHED
+                files[name] = file.stat().st_size if large else atomic.sha256(file)
+        return {"command": words, "files": files}
+
+    def work(self, task: Task) -> str:
+        return self._models(task)
+
+    def keeps(self, task: Task) -> tuple[str, ...]:
+        models = self._models(task)
+        return (models, calling.log_name(task)) if models else (calling.log_name(task),)
+
+    def costs(self, task: Task) -> dict[str, Cost]:
+        return {name: Cost(float(task.options.get("expect", _EXPECT))) for name in task.names}
+
+    def make(self, task: Task, tell: Tell) -> Iterator[Clip]:
+        """Raises: BackendError for a program that fails, takes too long or makes too little."""
+        self.validate(task.options, task.folder)
+        words = _words(task.options)
+        words[0] = _find_program(words[0], task.folder)
+        timeout = float(task.options.get("timeout", _TIMEOUT))
+        yield from calling.clips(task, words, timeout=timeout, tell=tell, models=self._models(task))
+
+    def _models(self, task: Task) -> str:
+        """The folder for {models}, one for each recipe and passage, shared by modes; "" for none."""
+        if "models" not in calling.placeholders(_words(task.options)):
+            return ""
+        cell = task.cell
+        facts = [self.recipe(task), cell.file_sha256, cell.start, cell.seconds, cell.epochs, task.seed]
+        digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
+        parts = [cell.source, cell.backend, None if cell.epochs is None else str(cell.epochs), digest]
+        return "-".join(part for part in parts if part)
+
+
+def _words(options: Mapping[str, Any]) -> list[str]:
+    """The command as words. Raises: BackendError."""
+    command = options.get("command")
+    if command is None:
+        mend = 'write it, as command = "mymodel --in {clip} --out {out}"'
+        raise BackendError(f"there is no `command`; {mend}", key="command")
+    try:
+        words = shlex.split(command) if isinstance(command, str) else list(command)
+    except (ValueError, TypeError) as error:  # a quotation that is not closed; a number
+        raise BackendError(f"cannot be split into words ({error}); mend the quotes", key="command") from None
+    if not words or not all(isinstance(word, str) and "\0" not in word for word in words) or not words[0]:
+        raise BackendError("names no program; write text, or a list of words in quotes", key="command")
+    if calling.placeholders(words[:1]):
+        raise BackendError(f"the program itself is {words[0]}; write its name", key="command")
+    return words
+
+
+def _find_program(program: str, folder: Path) -> str:
+    """The program's path: from the study's folder where it names a folder, else among the system's."""
+    if "/" in program:
+        program = str((folder / Path(program).expanduser()).absolute())
+    found = shutil.which(program)
+    if found is None:
+        there = Path(program).is_file()
+        mend = (
+            f"run chmod +x {program}" if there else "install it, or write its path from the study's folder on"
+        )
+        what = "is no program that may be run" if there else "there is no such program"
+        raise BackendError(f"{program}: {what}; {mend}", key="command")
+    return found
+
+
+def _is_inside(file: Path, folder: Path) -> bool:
+    try:
+        return file.is_file() and file.resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError):  # no name that a file can bear
+        return False
+
+
+BACKEND = CommandBackend()

@@ -1,0 +1,383 @@
+"""A program as a backend: what it is told, what becomes of it, and that nothing of it is left behind."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from study.preparation import backends
+from study.preparation.backends import BackendError, Cell, Task
+
+# writes clips with the standard library alone, as a program of somebody else would
+WRITE = """
+import json, math, os, struct, sys, time, wave
+def sound(path, seconds, value=None, rate=8000):
+    with wave.open(path, "wb") as file:
+        file.setnchannels(1); file.setsampwidth(2); file.setframerate(rate)
+        for index in range(round(rate * seconds)):
+            sample = 9000 * math.sin(0.1 * index) if value is None else value
+            file.writeframesraw(struct.pack("<h", int(sample)))
+"""
+
+
+@pytest.fixture
+def study(tmp_path, clip):
+    """Makes a task for a program that is given as Python."""
+    folder = tmp_path / "a study"
+    folder.mkdir()
+
+    def make(code: str = "", words: str = "{out}", names=("riff-mine-UMG-1",), cell=(), **options):
+        script = folder / "make.py"
+        script.write_text(WRITE + textwrap.dedent(code))
+        options = {"command": [sys.executable, "make.py", *words.split()], "timeout": 20} | options
+        facts = {"source": "riff", "file": clip, "start": 1.0, "seconds": 2.0, "mode": "UMG"}
+        facts |= {"epochs": None, "backend": "mine", "file_sha256": "0"} | dict(cell)
+        return Task(Cell(**facts), list(names), 1.2, 7, folder / "models", options, folder)
+
+    return make
+
+
+def made(task: Task) -> list:
+    return list(backends.get("command").make(task, lambda share, text: None))
+
+
+def refused(task: Task) -> str:
+    with pytest.raises(BackendError) as told:
+        made(task)
+    assert "\n" not in str(told.value)
+    left = [path.name for path in task.models.iterdir()]
+    assert left == [f"{task.cell.name}.log"]  # no half-made file
+    return str(told.value)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+
+
+def wait_until(true, seconds: float = 10.0) -> bool:
+    until = time.monotonic() + seconds
+    while not true() and time.monotonic() < until:
+        time.sleep(0.05)
+    return true()
+
+
+def test_one_call_makes_all_clips_where_the_program_counts(study):
+    task = study(
+        """
+        out, n, seconds, seed, rate, clip, mode = sys.argv[1:]
+        with wave.open(clip) as file:
+            assert (file.getframerate(), file.getnframes()) == (int(rate), 2 * int(rate))
+        open("calls", "a").write(f"{n} {seconds} {mode} {os.listdir(out)}\\n")
+        for index in range(int(n)):
+            sound(f"{out}/take {index}.wav", float(seconds), value=1000 * (index + 1))
+        open(f"{out}/notes.txt", "w")
+        """,
+        "{out} {n} {seconds} {seed} {rate} {clip} {mode}",
+        names=("a", "b", "c"),
+    )
+    clips = made(task)
+    assert (task.folder / "calls").read_text() == "3 1.2 UMG []\n"
+    assert [clip.name for clip in clips] == ["a", "b", "c"]
+    assert [round(float(clip.samples.max()) * 32768) for clip in clips] == [1000, 2000, 3000]
+    assert len({clip.seed for clip in clips}) == 1
+    assert {(clip.rate, len(clip.samples), clip.run) for clip in clips} == {(8000, 9600, "")}
+    assert [path.name for path in task.models.iterdir()] == ["riff-mine-UMG.log"]
+
+
+def test_a_call_for_each_clip_where_it_does_not(study):
+    code = 'sound(sys.argv[1] + "/a.wav", 2, int(sys.argv[2]) % 9000 + 500); print("seed", sys.argv[2])'
+    task = study(code, "{out} {seed}", names=("a", "b"))
+    first, second = made(task)
+    assert first.seed != second.seed
+    [alone] = made(study(code, "{out} {seed}", names=("b",)))
+    assert alone.seed == second.seed
+    assert np.array_equal(alone.samples, second.samples)
+    made(task)
+    log = (task.models / "riff-mine-UMG.log").read_text()
+    assert log == f"seed {first.seed}\nseed {second.seed}\n"
+
+
+def test_a_folder_for_trainings_lasts_and_is_shared_by_modes_alone(study):
+    code = """
+    count = len(os.listdir(sys.argv[2]))
+    open(f"{sys.argv[2]}/{count}", "w")
+    sound(sys.argv[1] + "/a.wav", 2, 1000 * (count + 1))
+    """
+    words = "{out} {models} {epochs}"
+    levels = []
+    for cell in ({"epochs": 5}, {"epochs": 5, "mode": "VAR"}, {"epochs": 6}, {"epochs": 5, "start": 2.0}):
+        [clip] = made(study(code, words, cell=cell))
+        levels.append(round(float(clip.samples.max()) * 32768))
+    assert levels == [1000, 2000, 1000, 1000]
+    task, backend = study(code, words, cell={"epochs": 5}), backends.get("command")
+    assert backend.work(task).startswith("riff-mine-5-")
+    assert backend.keeps(task) == (backend.work(task), "riff-mine-UMG-5.log")
+    assert (task.models / backend.work(task)).is_dir()
+
+
+def test_names_never_reach_a_shell(study):
+    evil = "; touch pwned; $(touch pwned) `touch pwned` 'x' \"y\"\n{seed} -rf"
+    task = study('sound(sys.argv[2] + "/-rf; touch pwned.wav", 2); print(json.dumps(sys.argv[1:]))')
+    task.options["command"][2:] = [evil.replace("{", "{{").replace("}", "}}"), "{out}"]
+    made(task)
+    assert not (task.folder / "pwned").exists()
+    said = (task.models / "riff-mine-UMG.log").read_text()
+    assert evil in json.loads(said)
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("sys.exit('no such\\x1b[31m weights')", "mine ended with exit code 1: no such \\[31m weights; see "),
+        ("os.kill(os.getpid(), 9)", r"mine was killed by SIGKILL \(out of memory\?\); see "),
+        ("os.write(1, bytes(range(256)) * 9); sys.exit(3)", "mine ended with exit code 3: .*; see "),
+        ("", "mine left 0 sound files in {out}, 1 was asked for; see "),
+        ("os.mkfifo(sys.argv[1] + '/a.wav')", "mine left 0 sound files"),
+        (
+            "open(sys.argv[1] + '/a.wav', 'w')",
+            r"mine made a.wav, which cannot be used \(is empty \(0 bytes\)\)",
+        ),
+        ("open(sys.argv[1] + '/a.wav', 'w').write('RIFF' * 99)", "mine made a.wav, which cannot be used"),
+        ("sound(sys.argv[1] + '/a.wav', 2, 0)", r"which cannot be used \(is silent"),
+        ("sound(sys.argv[1] + '/a.wav', 9000, rate=2)", "mine made a.wav at 2 Hz; see "),
+        ("sound(sys.argv[1] + '/a.wav', 0.5)", "mine made a.wav of 0.50 s, 1.2 s are needed; see "),
+        (
+            "import soundfile; soundfile.write(sys.argv[1] + '/a.wav', [math.nan] * 20000, 8000, 'FLOAT')",
+            "which cannot be used .20000 samples are NaN",
+        ),
+    ],
+)
+def test_what_a_program_does_wrong(study, code, told):
+    task = study(code)
+    text = refused(task)
+    assert re.search(told, text), text
+    assert "models/riff-mine-UMG.log" in text
+
+
+def test_too_few_files(study):
+    task = study("sound(sys.argv[1] + '/a.wav', 2)", "{out} {n}", names=("a", "b", "c"))
+    assert "mine left 1 sound files in {out}, 3 were asked for" in refused(task)
+
+
+HANGS = """
+import subprocess
+others = "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); os.setsid(); time.sleep(99)"
+child = subprocess.Popen([sys.executable, "-c", others])
+time.sleep(0.5)  # until it is deaf, and in a session of its own
+with open("pids.tmp", "w") as file:
+    file.write(f"{os.getpid()} {child.pid}")
+os.rename("pids.tmp", "pids")
+"""
+
+
+def test_a_program_that_hangs_is_ended_with_its_children(study):
+    task = study(HANGS + "time.sleep(99)", timeout=1.5)
+    started = time.monotonic()
+    assert "mine took longer than 1.5 s (raise `timeout` of [backend.mine])" in refused(task)
+    assert time.monotonic() - started < 8
+    pids = [int(pid) for pid in (task.folder / "pids").read_text().split()]
+    assert not any(is_running(pid) for pid in pids)
+
+
+def test_children_do_not_outlive_a_program_that_is_done(study):
+    task = study(HANGS + "sound(sys.argv[1] + '/a.wav', 2)")
+    started = time.monotonic()
+    assert len(made(task)) == 1
+    assert time.monotonic() - started < 8
+    assert not any(is_running(int(pid)) for pid in (task.folder / "pids").read_text().split())
+
+
+BUILD = """
+import sys
+from pathlib import Path
+from study.preparation import backends
+from study.preparation.backends import Cell, Task
+folder, clip, script = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+cell = Cell("riff", clip, 1.0, 2.0, "UMG", None, "mine")
+task = Task(cell, ["a"], 1.2, 7, folder / "models", {"command": [sys.executable, script, "{out}"]}, folder)
+list(backends.get("command").make(task, lambda share, text: None))
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_build_leaves_nothing_running(study, clip, how):
+    task = study(HANGS + "time.sleep(99)")
+    words = [sys.executable, "-c", BUILD, str(task.folder), str(clip), "make.py"]
+    building = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+    try:
+        assert wait_until((task.folder / "pids").exists, 20)
+        pids = [int(pid) for pid in (task.folder / "pids").read_text().split()]
+        assert all(is_running(pid) for pid in pids)
+        os.kill(building.pid, how)
+        building.wait(20)
+        assert wait_until(lambda: not any(is_running(pid) for pid in pids))
+    finally:
+        building.kill()
+    if how == signal.SIGKILL:  # what it left is cleared by the next one
+        assert (task.models / ".riff-mine-UMG.work").is_dir()
+        made(study("sound(sys.argv[1] + '/a.wav', 2)"))
+    assert [path.name for path in task.models.iterdir()] == ["riff-mine-UMG.log"]
+
+
+def test_a_flood_of_output_leaves_a_short_log(study):
+    task = study(
+        """
+        sys.stdout.write("the start\\n")
+        for _ in range(300):
+            sys.stdout.write("x" * 100_000)
+        sys.stdout.write("\\nthe end\\n")
+        sys.stdout.flush()
+        sys.exit(2)
+        """
+    )
+    assert "exit code 2: the end; see" in refused(task)
+    log = (task.models / "riff-mine-UMG.log").read_bytes()
+    assert len(log) < 1_200_000
+    assert log.startswith(b"the start\n")
+    assert log.endswith(b"\nthe end\n")
+    assert b"bytes are left out" in log
+
+
+def test_progress_is_read_and_input_is_closed(study):
+    task = study(
+        """
+        assert sys.stdin.read() == ""
+        for text in ("0.25", "50%", "fine"):
+            print(text, flush=True)
+            time.sleep(0.7)
+        sound(sys.argv[1] + "/a.wav", 2)
+        """
+    )
+    told = []
+    list(backends.get("command").make(task, lambda share, text: told.append((share, text))))
+    assert told[0] == (0.0, "mine: 0 s")
+    assert {share for share, _ in told} <= {0.0, 0.25, 0.5}
+    assert len(told) >= 2
+
+
+@pytest.mark.parametrize(
+    ("options", "key", "told"),
+    [
+        ({}, "command", "there is no `command`; write it"),
+        ({"command": ""}, "command", "names no program"),
+        ({"command": ["sh", 3]}, "command", "names no program"),
+        ({"command": 'sh "{out}'}, "command", "cannot be split into words"),
+        ({"command": "sh {clip}"}, "command", "add {out}"),
+        ({"command": "sh {out} {weights}"}, "command", "unknown placeholder {weights}"),
+        ({"command": "{out}/x {out}"}, "command", "the program itself is"),
+        (
+            {"command": "no-such-program {out}"},
+            "command",
+            "no-such-program: there is no such program; install",
+        ),
+        ({"command": "./make.py {out}"}, "command", "is no program that may be run; run chmod"),
+        ({"command": "sh {out}", "timeout": 0}, "timeout", "write seconds above 0"),
+        ({"command": "sh {out}", "timeout": True}, "timeout", "write seconds above 0"),
+        ({"command": "sh {out}", "modes": "UMG"}, "modes", 'write ["UMG"]'),
+        ({"command": "sh {out}", "time": 3}, "time", "unknown option 'time'"),
+    ],
+)
+def test_options_that_are_refused(study, options, key, told):
+    folder = study().folder
+    with pytest.raises(BackendError) as fault:
+        backends.get("command").validate(options, folder)
+    assert fault.value.key == key
+    assert told in str(fault.value)
+
+
+def test_braces_of_its_own(study):
+    command = [sys.executable, "{{x}}", '{"a": 1}', "{out}"]
+    backends.get("command").validate({"command": command}, study().folder)
+
+
+def test_a_changed_script_remakes_its_clips(study):
+    backend = backends.get("command")
+    before = backend.recipe(study("print(1)"))
+    assert before == backend.recipe(study("print(1)", timeout=3, expect=2))
+    assert before != backend.recipe(study("print(2)"))
+    assert before != backend.recipe(study("print(1)", "{out} {seed}"))
+    assert list(before["files"]) == ["make.py"]
+
+
+STUDY = {"sets": "[set.UMG]\nfakes = 3\noriginals = 2\n", "listening": "[listening]\npractice = 0\n"}
+
+
+def source(clip, backend: str, more: str = 'modes = ["UMG"]') -> str:
+    return f'[[source]]\nfile = "{clip}"\nclips = 3\nbackend = "{backend}"\n{more}\n'
+
+
+def table(*words: str, more: str = "", name: str = "mymodel") -> str:
+    return f"[backend.{name}]\ncommand = {list(words)}\n{more}\n"
+
+
+def test_a_study_with_a_program(new_study, clip, run):
+    made = table(sys.executable, "make.py", "{out}", "{seed}")
+    folder = new_study(source=source(clip, "mymodel"), backend=made, **STUDY)
+    script = folder.path / "make.py"
+    code = WRITE + 'sound(sys.argv[1] + "/a.wav", 1.3, int(sys.argv[2]) % 9000 + 500)\n'
+    script.write_text(code)
+    assert run("build", folder.path, "--pool-only")[0] == 0
+    clips = sorted(path.name for path in folder.pool.glob("*mymodel*"))
+    assert len(clips) == 3
+    assert all(name.startswith("riff-mymodel-UMG-") for name in clips)
+    _, out, _ = run("build", folder.path, "--pool-only")
+    assert out.startswith("0 clips were added")
+    script.write_text(code + "# changed\n")
+    _, out, _ = run("build", folder.path, "--pool-only")
+    assert "\n3 clips were added" in out
+    script.write_text("raise SystemExit('out of ideas')")
+    code, _, err = run("build", folder.path, "--pool-only")
+    assert code == 2
+    assert "exit code 1: out of ideas; see" in err
+    assert "Traceback" not in err
+
+
+def test_a_shipped_backend_under_another_name(new_study, clip, run):
+    folder = new_study(source=source(clip, "tiny-loud", "epochs = [3]"), backend="")
+    text = folder.toml.read_text()
+    folder.toml.write_text(text + '[backend.tiny-loud]\nuses = "tiny"\nlevel = 1.0\n')
+    assert run("build", folder.path, "--pool-only")[0] == 0
+    assert len(list(folder.pool.glob("riff-tiny-loud-*-3-*"))) >= 6
+
+
+@pytest.mark.parametrize(
+    ("backend", "options", "more", "told"),
+    [
+        ("mine", "", "", "backend = \"mine\": there is no backend 'mine'; there are: caw, command"),
+        ("mine", "[backend.mine]\nlevel = 3", "", "write a `command` into [backend.mine]"),
+        (
+            "mine",
+            '[backend.mine]\nuses = "cow"',
+            "",
+            "backend.mine.uses = \"cow\": there is no backend 'cow'",
+        ),
+        ("mine", '[backend.mine]\nuses = "imported"', "", "backend.mine.uses"),
+        ("caw", '[backend.caw]\nuses = "tiny"', "epochs = [3]", "give this table another name"),
+        ("imported", "", "", "makes no clips"),
+        ("original", table("sh", "{out}", name="original"), "", "stands for real clips"),
+        ("mine", table("sh", "{out}", name="mine"), "", 'write modes = ["UMG"] here'),
+        ("mine", table("sh", "{out}", name="mine"), 'modes=["UMG"]\nepochs=[3]', "an {epochs}"),
+        ("mine", table("sh", "{out} {mode} {epochs}", name="mine"), "", "names no epoch counts"),
+        ("mine", table("no-such", "{out}", name="mine"), 'modes=["UMG"]', "backend.mine.command = "),
+        ("command", "", 'modes=["UMG"]', "there is no `command`"),
+        ("tiny", "[backend.other]\nlevel = 3", "epochs = [3]", "there is no backend 'other'"),
+    ],
+)
+def test_a_study_that_names_no_such_backend(new_study, clip, run, backend, options, more, told):
+    folder = new_study(source=source(clip, backend, more), backend=options)
+    code, _, err = run("build", folder.path)
+    assert code == 2
+    assert told in err, err
+    assert err.count("\n") == 1
+    assert "study.toml:" in err
