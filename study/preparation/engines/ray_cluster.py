@@ -1,0 +1,199 @@
+"""The cluster that a build works on: one that runs, or one of this machine alone for as long as the build.
+
+Ray writes to the terminal where it likes; here it is kept quiet, as the build has a progress view of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+from study.preparation.engines import EngineError
+from study.preparation.engines.local import cores
+from study.preparation.engines.ray_worker import code, difference, versions
+
+ANSWERS_WITHIN = 20.0  # s, for a cluster that is asked for
+_LOOKS_WITHIN = 120.0  # s, for a node to start a worker and say what it has installed
+_STORE = 500_000_000  # bytes for what is on its way, on this machine; what does not fit goes to the disk
+_LONGEST_TEMPORARY = 38  # characters: Ray adds up to 68 to it for a socket, which may have 107 in all
+_INSTALL = "pip install 'eureka-study[cluster]'"
+_SAME = "install the same on all machines (the same commit, with -c constraints.txt)"
+
+
+def library(*, alone: bool) -> ModuleType:
+    """Ray itself. alone: for a cluster of this machine, which then listens to no other.
+
+    Raises: EngineError where it is not installed.
+    """
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"  # spares a warning; ray_worker hides GPUs itself
+    if alone:  # has Ray take 127.0.0.1 for this machine's address
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    try:
+        import ray
+    except ImportError:
+        raise EngineError(f"--engine ray needs Ray, which is not installed; install it: {_INSTALL}") from None
+    return ray
+
+
+@contextlib.contextmanager
+def joined(address: str | None) -> Iterator[tuple[ModuleType, str | None]]:
+    """Ray, connected inside this block, and the folder for its temporary files where it is of this machine.
+
+    address: HOST:PORT of a running cluster, or auto; None: started here and ended with the block.
+    Raises: EngineError.
+    """
+    ray = library(alone=address is None)
+    if ray.is_initialized():
+        raise EngineError("this process is connected to Ray already; build in a process of its own")
+    folder = None
+    try:
+        if address is None:
+            folder = _short_folder()
+            _start(ray, folder)
+        else:
+            _connect(ray, address)
+        _silence(ray)
+        yield ray, folder
+    finally:
+        ray.shutdown()
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def nodes(ray: ModuleType, cpus: float, gpus: float) -> dict[str, int]:
+    """How many tasks of so many CPUs and GPUs each living node has room for in all, by its id."""
+    found = {}
+    for node in ray.nodes():
+        if node["Alive"]:
+            has = node["Resources"]
+            room = int(has.get("CPU", 0) // cpus)
+            found[node["NodeID"]] = min(room, int(has.get("GPU", 0) / gpus + 1e-9)) if gpus else room
+    return found
+
+
+def require_room(ray: ModuleType, cpus: float, gpus: float) -> None:
+    """Raises: EngineError where no node can ever do such a task."""
+    if any(nodes(ray, cpus, gpus).values()):
+        return
+    living = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    most = {kind: max((has.get(kind, 0) for has in living), default=0) for kind in ("CPU", "GPU")}
+    if gpus > most["GPU"]:
+        whole = sum(has.get("GPU", 0) for has in living)
+        there = f"the cluster has {whole:g} GPUs" + (f", {most['GPU']:g} on one node" if whole else "")
+        raise EngineError(f"--gpus-per-task {gpus:g}, but {there}; ask for fewer, or start nodes with GPUs")
+    told = f"a task takes {cpus:g} CPUs (OMP_NUM_THREADS), but no node has more than {most['CPU']:g}"
+    raise EngineError(f"{told}{' with a GPU' if gpus else ''}; set OMP_NUM_THREADS lower, or start nodes")
+
+
+def require_same(ray: ModuleType, among: list[str]) -> None:
+    """Ask nodes, by their ids, what they have installed. Raises: EngineError where that differs from here."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    def look() -> dict[str, str] | str:  # sent as it stands, to nodes that may lack this package
+        try:
+            from study.preparation.engines import ray_worker
+        except ImportError as error:
+            return str(error)
+        return ray_worker.versions() | ray_worker.code()
+
+    asked = {}
+    for node in among:
+        where = NodeAffinitySchedulingStrategy(node, soft=False)
+        task = ray.remote(num_cpus=0, max_retries=0)(look).options(scheduling_strategy=where)
+        asked[task.remote()] = node
+    host = {node["NodeID"]: node["NodeManagerHostname"] for node in ray.nodes()}
+    ready, late = ray.wait(list(asked), num_returns=len(asked), timeout=_LOOKS_WITHIN)
+    for answer in late:
+        told = f"node {host[asked[answer]]} did not answer within {_LOOKS_WITHIN:.0f} s"
+        raise EngineError(f"{told}; look at `ray status`, and take the node out or start it again")
+    for answer in ready:
+        name = host[asked[answer]]
+        try:
+            theirs = ray.get(answer)
+        except ray.exceptions.RayError:
+            continue  # it died meanwhile: then it does no task
+        if isinstance(theirs, str):
+            raise EngineError(f"node {name} lacks eureka-study ({theirs}); there, too: {_INSTALL}")
+        if told := difference(versions() | code(), theirs):
+            raise EngineError(f"node {name} is not as this machine: {told}; {_SAME}")
+
+
+def _start(ray: ModuleType, folder: str) -> None:
+    """A cluster of this machine, in a folder for its sockets and logs."""
+    ray.init(
+        address="local",
+        num_cpus=cores(),
+        include_dashboard=False,
+        object_store_memory=_STORE,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        _temp_dir=folder,
+    )
+
+
+def _connect(ray: ModuleType, address: str) -> None:
+    if "://" in address:
+        told = f"--address {address} is of another kind than HOST:PORT"
+        raise EngineError(
+            f"{told}; make this machine a node of the cluster and give what `ray start` was given"
+        )
+    host, _, port = address.rpartition(":")
+    if address != "auto":
+        if not (host and port.isdigit() and 0 < int(port) < 65536):
+            raise EngineError(f"--address is {address!r}; write HOST:PORT, as 10.0.0.5:6379, or auto")
+        _reach(host.strip("[]"), int(port))
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (RuntimeError, OSError, ValueError) as error:  # what ray.init documents, and timeouts
+        raise EngineError(_reason(address, str(error))) from None
+
+
+def _reason(address: str, said: str) -> str:
+    """Why a cluster cannot be joined, in one line."""
+    line = " ".join(said.split())
+    if "ersion mismatch" in said:
+        return f"the cluster at {address} has other versions ({line}); {_SAME}"
+    if "Could not find any running Ray instance" in said:
+        return (
+            "--address auto: no cluster runs on this machine; start one with `ray start`, or give HOST:PORT"
+        )
+    told = f"the cluster at {address} cannot be joined ({line[:200]})"
+    return f"{told}; make this machine a node of it: ray start --address={address} --num-cpus=0"
+
+
+def _reach(host: str, port: int) -> None:
+    """Raises: EngineError where nobody listens at the address, within ANSWERS_WITHIN."""
+    ends = time.monotonic() + ANSWERS_WITHIN
+    while True:
+        left = max(0.1, ends - time.monotonic())
+        try:
+            socket.create_connection((host, port), timeout=left).close()
+            return
+        except OSError as error:
+            refused = isinstance(error, ConnectionRefusedError)
+            if time.monotonic() + 1 > ends or not refused:
+                told = f"no cluster answers at {host}:{port} ({error.strerror or error})"
+                raise EngineError(f"{told}; start one with `ray start --head`, or mend --address") from None
+            time.sleep(1.0)
+
+
+def _silence(ray: ModuleType) -> None:
+    """Ray prints several lines on each lost worker, whatever its log level; the build tells of it itself."""
+    ray._private.worker.print_to_stdstream = lambda *_, **__: None
+
+
+def _short_folder() -> str:
+    folder = tempfile.mkdtemp(prefix="ray-")
+    if len(folder) > _LONGEST_TEMPORARY and Path("/tmp").is_dir():
+        os.rmdir(folder)
+        folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+    return folder
