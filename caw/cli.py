@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from caw import atomic, audio, cli_tasks, command_line, measuring
+from caw import atomic, audio, cli_mosaic, cli_tasks, command_line, measuring
 from caw.config import PRESETS, FlowSettings
 from caw.config import preset as named_preset
 
@@ -160,6 +160,7 @@ def info(run: Run) -> None:
 
 
 app.command()(measuring.measure)
+app.command()(cli_mosaic.mosaic)
 cli_tasks.add_to(app)
 
 

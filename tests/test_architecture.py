@@ -19,6 +19,7 @@ NO_TORCH |= {
     Path("caw") / name for name in ("cli_tasks.py", "denoising.py", "excitation.py", "inpainting.py")
 }
 NO_TORCH |= {Path("caw/yardstick.py")} | {path for path in PATHS if path.parts[:2] == ("caw", "measures")}
+NO_TORCH |= {Path("caw/cli_mosaic.py")} | {path for path in PATHS if path.parts[:2] == ("caw", "mosaic")}
 NO_STREAMLIT = {Path("study/room") / name for name in ("__init__.py", "store.py", "protocol.py")}
 TORCH = {"torch", "torchaudio"}
 LONGEST_MODULE = 400  # lines
