@@ -1,9 +1,9 @@
 """Mosaic: new music and variations from a clip's own pieces, without training.
 
-The clip is cut at its half beats (at its onsets where no beat is clear), and played on in another order: a jump
-leads to a moment of the same metrical place whose sound before and after is alike, as in Schoedl et al. 2000
-("Video textures") and Jehan 2005 ("Creating music by listening"). All that is heard was in the clip: it is the
-control that a learned model has to beat. Arrays in, arrays out, no torch.
+The clip is cut at its half beats (at its onsets where no beat is clear), and played on in another order: a
+jump leads to a moment of the same metrical place whose sound before and after is alike, as in Schoedl et al.
+2000 ("Video textures") and Jehan 2005 ("Creating music by listening"). All that is heard was in the clip: it
+is the control that a learned model has to beat. Arrays in, arrays out, no torch.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ TEMPO = (30.0, 300.0)  # beats per minute that may be named
 BEATS_PER_BAR = (2, 16)
 RUN_SECONDS = 2.0  # longest run where there are no bars
 USUAL_BAR = 4  # beats, where bars cannot be told
+STRUCK = 0.7  # onset from which a unit begins with an attack
 LEAD = 0.03  # seconds before the first attack
 SILENT = 1e-4  # full scale
 
@@ -70,10 +71,13 @@ class Mosaic:
             runs = path.walk(self.pieces, seconds, self.longest, rng)
             lengths = [bounds[run.first + run.count] - bounds[run.first] for run in runs]
             at = np.cumsum([min(round(LEAD * self.rate), bounds[runs[0].first]), *lengths])
-        return [
-            Piece(int(bounds[run.first]), int(bounds[run.first + run.count]), int(here), int(after - here))
-            for run, here, after in zip(runs, at, at[1:], strict=False)
-        ]
+        struck, plan, soft = self.pieces.rhythm[:, 0] >= STRUCK, [], True
+        for run, here, after in zip(runs, at, at[1:], strict=False):
+            first, last = run.first, run.first + run.count
+            soft = soft and not struck[first]
+            plan.append(Piece(int(bounds[first]), int(bounds[last]), int(here), int(after - here), soft))
+            soft = not struck[min(last, self.grid.units - 1)]  # a long fade would show it
+        return plan
 
     def joined(self, plan: list[Piece], count: int) -> tuple[np.ndarray, list[Join]]:
         """The sound [channels, count] of a plan, and its joins."""

@@ -8,9 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft
 
-FADE = 0.03  # seconds of a cross-fade
-EARLIEST, LATEST = -0.075, -0.02  # seconds from a bound to the middle of its fade: over before the attack
-STEP = 0.005  # seconds between places that are tried
+FADE = 0.02  # seconds of a cross-fade
+EARLIEST, LATEST = (
+    -0.025,
+    -0.012,
+)  # seconds from a bound to the middle of its fade: over before the attack
+SOFT_FADE = 0.06  # seconds, where nothing is struck
+SOFT_EARLIEST, SOFT_LATEST = -0.06, 0.03
+STEP = 0.004  # seconds between places that are tried
 SHIFT = 0.008  # seconds by which a piece may come early or late, to be in phase
 QUIET = 0.05  # what a place that is quieter by 1 dB is worth, in correlation
 LEAST_STRETCH = 0.006  # seconds; a piece whose length is off by less is left alone
@@ -28,6 +33,7 @@ class Piece:
     stop: int
     at: int
     length: int
+    soft: bool = False  # whether it begins without an attack
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,7 @@ class Join:
     """What was done between two pieces; for those who check."""
 
     at: int  # sample of the output where the fade begins
+    length: int  # samples of the fade
     correlation: float  # of the two sides over the fade
 
 
@@ -48,21 +55,21 @@ def assemble(samples: np.ndarray, rate: int, pieces: Sequence[Piece], count: int
     """
     out = np.zeros((len(samples), count), np.float32)
     mono = samples.mean(axis=0)
-    fade = max(8, round(FADE * rate))
     joins = []
     source, source_mono, offset = samples, mono, pieces[0].start - pieces[0].at  # source = output + offset
     source, source_mono, offset = _sounding(samples, mono, rate, pieces[0], offset)
     done = 0
     for piece in pieces[1:]:
         new, new_mono, new_offset = _sounding(samples, mono, rate, piece, piece.start - piece.at)
+        fade = max(8, round((SOFT_FADE if piece.soft else FADE) * rate))
         start, shift, correlation = _best_join(
-            source_mono, offset, new_mono, new_offset, piece.at, rate, fade, done
+            source_mono, offset, new_mono, new_offset, piece, rate, fade, done
         )
         if start >= count:
             break
         _copy(out, source, offset, done, start)
         _cross_fade(out, source, offset, new, new_offset - shift, start, fade, correlation)
-        joins.append(Join(start, correlation))
+        joins.append(Join(start, fade, correlation))
         done = start + fade
         source, source_mono, offset = new, new_mono, new_offset - shift
     _copy(out, source, offset, done, count)
@@ -85,13 +92,14 @@ def _window(source: np.ndarray, first: int, count: int) -> np.ndarray:
     return out
 
 
-def _best_join(old, old_offset, new, new_offset, at, rate, fade, done) -> tuple[int, int, float]:
+def _best_join(old, old_offset, new, new_offset, piece, rate, fade, done) -> tuple[int, int, float]:
     """(first sample of the fade, samples by which the new piece comes late, correlation)."""
     reach = round(SHIFT * rate)
-    best, found = -np.inf, (max(done, at - fade), 0, 0.0)
+    best, found = -np.inf, (max(done, piece.at - fade), 0, 0.0)
+    earliest, latest = (SOFT_EARLIEST, SOFT_LATEST) if piece.soft else (EARLIEST, LATEST)
     level = float(np.sqrt(np.mean(np.square(new[:: max(1, len(new) // 65536)], dtype=np.float64)))) + 1e-9
-    for middle in np.arange(EARLIEST, LATEST + 1e-9, STEP):
-        start = at + round(middle * rate) - fade // 2
+    for middle in np.arange(earliest, latest + 1e-9, STEP):
+        start = piece.at + round(middle * rate) - fade // 2
         if start < done:
             continue
         a = _window(old, start + old_offset, fade).astype(np.float64)

@@ -28,9 +28,7 @@ class Pieces:
     chroma: np.ndarray  # [units, 12], of length 1 in the squares
     timbre: np.ndarray  # [units, bands], dB
     rhythm: np.ndarray  # [units, SLICES], onsets
-    followers: (
-        np.ndarray
-    )  # int [units, choices]: who may come at the bound after unit k, the best first
+    followers: np.ndarray  # int [units, choices]: who may come at the bound after unit k, the best first
     costs: np.ndarray  # [units, choices]: how ill they fit; inf where there is none
 
     @property
