@@ -35,6 +35,7 @@ from study.preparation.engines.ray_cluster import joined, nodes, require_room, r
 from study.preparation.engines.ray_worker import Errand, Refused, Sealed, serve, versions
 from study.preparation.engines.run_files import Depot, FilesDamaged, Piece, Snapshot, contents
 
+LOOK_EVERY = 2.0  # s between two looks of a worker at what its job has written
 _PAUSES = (
     1.0,
     5.0,
@@ -179,7 +180,16 @@ class _Shift:
         kept = [self.ray.put(sent) for sent in contents(models, tuple(names))]
         digests = tuple(digest for digest, _ in sounds)
         errand = Errand(
-            job, places, digests, tuple(files), tuple(kept), models, versions(), self.gpus, self.scratch
+            job,
+            places,
+            digests,
+            tuple(files),
+            tuple(kept),
+            models,
+            versions(),
+            self.gpus,
+            LOOK_EVERY,
+            self.scratch,
         )
         stream = self.task.remote(errand, *(reference for _, reference in sounds))
         self.running.append(_Running(entry, stream, Depot(models, f"job-{job.number}"), kept))

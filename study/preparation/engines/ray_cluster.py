@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
 import socket
 import tempfile
 import time
@@ -18,12 +17,14 @@ from types import ModuleType
 
 from study.preparation.engines import EngineError
 from study.preparation.engines.local import cores
-from study.preparation.engines.ray_worker import code, difference, versions
+from study.preparation.engines.ray_worker import code, difference, own_folder, versions
 
 ANSWERS_WITHIN = 20.0  # s, for a cluster that is asked for
 _LOOKS_WITHIN = 120.0  # s, for a node to start a worker and say what it has installed
 _STORE = 500_000_000  # bytes for what is on its way, on this machine; what does not fit goes to the disk
-_LONGEST_TEMPORARY = 38  # characters: Ray adds up to 68 to it for a socket, which may have 107 in all
+_LONGEST_PLACE = (
+    12  # characters; our folder's name and Ray's for a socket make 95 of the 107 that it may have
+)
 _INSTALL = "pip install 'eureka-study[cluster]'"
 _SAME = "install the same on all machines (the same commit, with -c constraints.txt)"
 
@@ -54,19 +55,15 @@ def joined(address: str | None) -> Iterator[tuple[ModuleType, str | None]]:
     ray = library(alone=address is None)
     if ray.is_initialized():
         raise EngineError("this process is connected to Ray already; build in a process of its own")
-    folder = None
-    try:
-        if address is None:
-            folder = _short_folder()
-            _start(ray, folder)
+    with contextlib.ExitStack() as held:
+        folder = held.enter_context(own_folder("eureka-ray", _short_place())) if address is None else None
+        held.callback(ray.shutdown)
+        if folder:
+            _start(ray, str(folder))
         else:
             _connect(ray, address)
         _silence(ray)
-        yield ray, folder
-    finally:
-        ray.shutdown()
-        if folder:
-            shutil.rmtree(folder, ignore_errors=True)
+        yield ray, str(folder) if folder else None
 
 
 def nodes(ray: ModuleType, cpus: float, gpus: float) -> dict[str, int]:
@@ -191,9 +188,7 @@ def _silence(ray: ModuleType) -> None:
     ray._private.worker.print_to_stdstream = lambda *_, **__: None
 
 
-def _short_folder() -> str:
-    folder = tempfile.mkdtemp(prefix="ray-")
-    if len(folder) > _LONGEST_TEMPORARY and Path("/tmp").is_dir():
-        os.rmdir(folder)
-        folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
-    return folder
+def _short_place() -> str:
+    """A folder for temporary files whose name leaves room for Ray's."""
+    default = tempfile.gettempdir()
+    return "/tmp" if len(default) > _LONGEST_PLACE and Path("/tmp").is_dir() else default

@@ -31,9 +31,7 @@ from study.preparation.engines import Ended, Event, Failed, Job, Made, Warned
 from study.preparation.engines.run_files import Depot, FilesDamaged, Outbox, Piece, Snapshot
 from study.preparation.engines.work import perform
 
-LOOK_EVERY = 2.0  # s between two looks at what a job has written
 _PATIENCE = 10.0  # s that a backend has to end once it is told to; it is told at its next word
-_SCRATCH = "eureka-job-"
 
 
 @dataclass(frozen=True)
@@ -48,6 +46,7 @@ class Errand:
     models: Path  # the study's
     versions: dict[str, str]  # the study's side
     gpus: float
+    look_every: float  # s between two looks at what the job has written
     scratch: str | None  # the folder to work in; None: the node's own for temporary files
 
 
@@ -117,7 +116,7 @@ def serve(errand: Errand, *contents: bytes) -> Iterator[Event | Sealed | Piece |
         return
     if not errand.gpus:  # else a node's GPU would be used by as many tasks as it has cores
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    with _scratch(errand.scratch) as scratch:
+    with own_folder("eureka-job", errand.scratch) as scratch:
         models = scratch / "models"
         models.mkdir()
         _unpack(errand.kept, Depot(models, "sent"))
@@ -130,11 +129,11 @@ def serve(errand: Errand, *contents: bytes) -> Iterator[Event | Sealed | Piece |
             cell = replace(task.cell, file=here[task.cell.file])
             tasks.append((backend, replace(task, cell=cell, models=models)))
             places.append(place)
-        for sent in _performed(replace(errand.job, tasks=tuple(tasks)), places, models):
+        for sent in _performed(replace(errand.job, tasks=tuple(tasks)), places, models, errand.look_every):
             yield _in_their_words(sent, here)
 
 
-def _performed(job: Job, places: Sequence[int], models: Path) -> Iterator[Any]:
+def _performed(job: Job, places: Sequence[int], models: Path, look_every: float) -> Iterator[Any]:
     """The job's events, its files before each that relies on them."""
     events: queue.SimpleQueue[tuple[Any, threading.Event]] = queue.SimpleQueue()
     stop = threading.Event()
@@ -162,12 +161,11 @@ def _performed(job: Job, places: Sequence[int], models: Path) -> Iterator[Any]:
         event = None
         while not isinstance(event, Ended):
             try:
-                event, passed_on = events.get(timeout=LOOK_EVERY)
+                event, passed_on = events.get(timeout=look_every)
             except queue.Empty:
                 event = None
-            if event is None or isinstance(event, Made | Failed | Ended):
-                looked = 0.0
-            if time.monotonic() - looked >= LOOK_EVERY:
+            relies = isinstance(event, Made | Failed | Ended)
+            if relies or time.monotonic() - looked >= look_every:
                 yield from outbox.changes()
                 looked = time.monotonic()
             if isinstance(event, BaseException):
@@ -181,14 +179,14 @@ def _performed(job: Job, places: Sequence[int], models: Path) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _scratch(parent: str | None) -> Iterator[Path]:
-    """A folder of this process; those that killed processes left are removed."""
+def own_folder(name: str, parent: str | None = None) -> Iterator[Path]:
+    """A folder for temporary files, removed after this block; those that killed processes left go, too."""
     place = Path(parent or tempfile.gettempdir())
-    for left_over in place.glob(f"{_SCRATCH}*"):
-        number = left_over.name.removeprefix(_SCRATCH).split("-")[0]
+    for left_over in place.glob(f"{name}-*"):
+        number = left_over.name.removeprefix(f"{name}-").split("-")[0]
         if number.isdigit() and not _is_alive(int(number)):
             shutil.rmtree(left_over, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{os.getpid()}-", dir=place))
+    folder = Path(tempfile.mkdtemp(prefix=f"{name}-{os.getpid()}-", dir=place))
     try:
         yield folder
     finally:

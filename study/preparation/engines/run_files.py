@@ -20,7 +20,7 @@ from caw import atomic
 
 PIECE = 4_000_000  # bytes of a file that travel at once
 _TRIES, _PAUSE = 10, 0.02  # s; for a moment in which nothing is written
-_LAST = ("checkpoint.pt", "finished.json")  # of files written within one tick of the clock: they name others
+_LAST = {"checkpoint.pt": 1, "finished.json": 2}  # of what one tick of the clock saw: these name others
 
 
 class FilesDamaged(ValueError):
@@ -179,7 +179,7 @@ def _caught(
     for _ in range(_TRIES):
         state = {path: seen for path, seen in _state(folder).items() if ours(path)}
         new = sorted(path for path, seen in state.items() if known.get(path) != seen)
-        new.sort(key=lambda path: (state[path].time, path.endswith(_LAST[0]), path.endswith(_LAST[1])))
+        new.sort(key=lambda path: (state[path].time, _LAST.get(path.rsplit("/")[-1], 0)))
         with contextlib.suppress(FileNotFoundError):
             files = {path: held.enter_context((folder / path).open("rb")) for path in new}
             if {path: seen for path, seen in _state(folder).items() if ours(path)} == state:
