@@ -147,5 +147,6 @@ def check_options(*, run=None, beats_per_bar=None, tempo=None) -> None:
     if beats_per_bar is not None and not (isinstance(beats_per_bar, int) and low <= beats_per_bar <= high):
         raise MosaicError(f"beats_per_bar is {beats_per_bar!r}; use a whole number from {low} to {high}")
     low, high = TEMPO
-    if tempo is not None and not (isinstance(tempo, int | float) and low <= tempo <= high):
+    known = isinstance(tempo, int | float) and not isinstance(tempo, bool)
+    if tempo is not None and not (known and low <= tempo <= high):
         raise MosaicError(f"tempo is {tempo!r}; use {low:g} to {high:g} beats a minute")

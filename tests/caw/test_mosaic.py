@@ -1,0 +1,240 @@
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from caw import audio, mosaic, yardstick
+from caw.measures import artefacts, music
+from caw.mosaic import joining, path
+from caw.mosaic.joining import Piece
+from tests.caw.band import RATE, band, plucks
+from tests.caw.test_cli import caw
+
+SECONDS = 16.0
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return band(120, 4, SECONDS, offbeat=0.5)[0]
+
+
+@pytest.fixture(scope="module")
+def cut(clip):
+    return mosaic.cut(clip, RATE)
+
+
+@pytest.fixture(scope="module")
+def runs(cut):
+    return path.walk(cut.pieces, 30.0, cut.longest, np.random.default_rng(3))
+
+
+@pytest.mark.parametrize("seconds", [0.5, 7.3, 40.0])
+def test_new_music_of_any_length(cut, seconds):
+    new = cut.generate(seconds, seed=1)
+    assert new.shape == (1, round(seconds * RATE))
+    assert np.isfinite(new).all()
+    assert yardstick.rms(new[0]) > 0.03
+
+
+def test_a_seed_gives_the_same_bytes_and_another_seed_other_music(clip, cut):
+    first, again = (mosaic.generate(clip, RATE, 10.0, seed=5) for _ in range(2))
+    assert first.tobytes() == again.tobytes()
+    assert first.shape == (10 * RATE,)
+    assert cut.vary(seed=2).tobytes() == mosaic.vary(clip, RATE, seed=2).tobytes()
+    runs = [[(p.start, p.stop) for p in cut.plan(10.0, seed=seed)] for seed in range(6)]
+    assert len({tuple(run) for run in runs}) == 6
+
+
+def test_places_in_the_bar_go_on_across_joins(cut, runs):
+    places = cut.grid.places
+    bar = round(cut.grid.per_bar * cut.grid.per_beat)
+    sequence = np.concatenate([places[run.first : run.first + run.count] for run in runs])
+    assert np.array_equal(sequence, np.arange(len(sequence)) % bar)
+
+
+def test_no_run_is_longer_than_asked_and_nothing_is_played_on(clip, cut, runs):
+    assert max(run.count for run in runs) <= cut.longest
+    for before, after in zip(runs, runs[1:], strict=False):
+        assert after.first != before.first + before.count
+    short = mosaic.cut(clip, RATE, run=1)
+    assert max(p.length for p in short.plan(20.0)) < 0.6 * RATE  # a beat is 0.5 s
+
+
+def test_all_of_the_clip_is_used_not_a_loop_of_it(cut, runs):
+    used = {unit for run in runs for unit in range(run.first, run.first + run.count)}
+    assert len(used) > 0.6 * cut.grid.units
+
+
+def test_tempo_and_metre_stay(clip, cut):
+    new = cut.generate(20.0, seed=4)[0]
+    assert music.tempo_error(clip, new, RATE) < 1
+    assert yardstick.onset_distance(clip, new, RATE) < 0.5 * yardstick.onset_distance(
+        clip, pasted(clip, 20.0), RATE
+    )
+    grid = mosaic.cut(new, RATE).grid
+    assert grid.per_bar == 4
+    assert np.abs(np.diff(grid.bounds) - 0.25).max() < 0.02
+
+
+def pasted(clip, seconds, seed=0):
+    """The naive rival: a second from anywhere, one after another."""
+    dice = np.random.default_rng(seed)
+    starts = dice.integers(0, len(clip) - RATE, int(seconds))
+    return np.concatenate([clip[start : start + RATE] for start in starts])
+
+
+def test_a_variation_keeps_onsets_and_harmony_with_other_pieces(clip, cut):
+    varied, plan = cut.vary(seed=1), cut.plan(None, seed=1)
+    assert varied.shape == (1, len(clip))
+    assert all(piece.start != piece.at for piece in plan)
+    ours, theirs = (mosaic.features.analyse(x, RATE) for x in (varied[0], clip))
+    assert np.corrcoef(ours.onsets, theirs.onsets)[0, 1] > 0.8
+    bars = np.arange(4, 28) * 0.5 + 0.25  # middle of beats
+    rows = theirs.row(bars)
+    likeness = np.sum(unit(ours.chroma[rows]) * unit(theirs.chroma[rows]), axis=1)
+    shuffled = np.sum(unit(ours.chroma[rows]) * unit(theirs.chroma[np.roll(rows, 4)]), axis=1)
+    assert np.median(likeness) > 0.9 > np.median(shuffled)
+
+
+def unit(x):
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+def test_joins_neither_click_nor_dip(clip, cut):
+    new, joins = cut.joined(cut.plan(60.0, seed=2), 60 * RATE)
+    assert len(joins) > 20
+    assert artefacts.clicks(new[0], RATE) <= artefacts.clicks(clip, RATE)
+    usual = np.abs(np.diff(clip, 2)).max()
+    for join in joins:
+        around = new[0, join.at - 50 : join.at + join.length + 50]
+        assert np.abs(np.diff(around, 2)).max() <= usual
+
+
+@pytest.mark.parametrize("shift", [0, 37, 90])
+def test_a_join_brings_a_tone_into_phase(shift):
+    time_ = np.arange(2 * RATE) / RATE
+    tone = np.sin(2 * np.pi * 200 * time_)[None].astype(np.float32)
+    plan = [Piece(0, RATE // 2, 0, RATE // 2), Piece(RATE + shift, 2 * RATE, RATE // 2, RATE - shift)]
+    joined, (join,) = joining.assemble(tone, RATE, plan, RATE)
+    assert join.correlation > 0.99
+    assert np.abs(np.diff(joined[0])).max() < 1.05 * np.abs(np.diff(tone[0])).max()
+    middle = joined[0, join.at : join.at + join.length]
+    assert np.abs(middle).max() == pytest.approx(1, abs=0.02)
+
+
+def test_a_join_of_noise_keeps_its_power():
+    noise = np.random.default_rng(0).standard_normal((1, 40 * RATE)).astype(np.float32)
+    starts = RATE * np.arange(0, 40, 2)
+    plan = [Piece(s, s + RATE, k * RATE, RATE) for k, s in enumerate(starts)]
+    joined, joins = joining.assemble(noise, RATE, plan, 20 * RATE)
+    power = np.mean([np.mean(joined[0, j.at : j.at + j.length] ** 2) for j in joins])
+    assert 10 * np.log10(power) == pytest.approx(0, abs=0.7)
+
+
+def test_a_piece_is_stretched_to_its_place():
+    clip, _ = band(120, 4, 8.0)
+    plan = [Piece(0, 2 * RATE, 0, 2 * RATE), Piece(2 * RATE, 4 * RATE, 2 * RATE, round(2.1 * RATE))]
+    plan.append(Piece(RATE, 2 * RATE, round(4.1 * RATE), RATE))
+    joined, _ = joining.assemble(clip[None], RATE, plan, 5 * RATE)
+    assert joined.shape == (1, 5 * RATE)
+    onsets = mosaic.features.analyse(joined[0], RATE).onsets
+    assert (
+        onsets[round((4.1 + 0.13) / 0.005) + np.arange(-3, 4)].max() > 2
+    )  # the third begins where it should
+    assert artefacts.clicks(joined[0], RATE) == 0
+
+
+def test_music_without_a_beat_is_made_anew_too():
+    clip = plucks()
+    cut = mosaic.cut(clip, RATE)
+    assert cut.grid.kind == "onsets"
+    new, varied = cut.generate(12.0, seed=1)[0], cut.vary(seed=1)[0]
+    assert artefacts.clicks(new, RATE) == 0
+    assert len(varied) == len(clip)
+    assert yardstick.copying(clip, new, RATE)["longest_run"] < 5
+
+
+def test_channels_are_cut_together(clip):
+    stereo = np.stack([clip, 0.5 * clip])
+    new = mosaic.generate(stereo, RATE, 5.0)
+    assert new.shape == (2, 5 * RATE)
+    np.testing.assert_allclose(new[1], 0.5 * new[0], atol=1e-6)
+    assert mosaic.vary(stereo, RATE).shape == stereo.shape
+
+
+def test_short_clips_work_from_two_seconds(clip):
+    for seconds in (2.0, 3.1):
+        for samples in (clip, plucks(4.0)):
+            short = mosaic.cut(samples[: round(seconds * RATE)], RATE)
+            assert short.generate(4.0).shape == (1, 4 * RATE)
+            assert short.vary().shape == short.samples.shape
+
+
+def test_ten_minutes_take_seconds_and_little_memory(cut):
+    began = time.process_time()
+    plan = cut.plan(600.0)
+    tracemalloc.start()
+    new, joins = cut.joined(plan, round(600 * RATE))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert time.process_time() - began < 20
+    assert peak < 1.5 * new.nbytes
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"samples": np.zeros(RATE)}, "1.00 s long; give at least 2 s"),
+        ({"samples": np.zeros(4 * RATE)}, "silent"),
+        ({"samples": np.full(4 * RATE, np.nan)}, "NaN"),
+        ({"samples": np.ones((2, 2, 4 * RATE))}, "shape"),
+        ({"run": 0}, "run is 0; use a whole number"),
+        ({"run": 1.5}, "run is 1.5"),
+        ({"beats_per_bar": 40}, "beats_per_bar is 40; use a whole number from 2 to 16"),
+        ({"tempo": 5}, "tempo is 5; use 30 to 300"),
+        ({"seconds": 0.1}, "seconds is 0.1; use 0.5 to 3600"),
+        ({"seed": -1}, "seed is -1"),
+    ],
+)
+def test_what_cannot_be_cut_is_told(clip, change, words):
+    with pytest.raises(mosaic.MosaicError, match=words):
+        mosaic.generate(**({"samples": clip[: 4 * RATE], "rate": RATE, "seconds": 2.0} | change))
+
+
+def test_the_command_writes_new_music_and_variations(clip, tmp_path):
+    audio.write(tmp_path / "song.wav", clip, RATE)
+    done = caw(
+        "mosaic", tmp_path / "song.wav", "--out", tmp_path / "a", "--n", 2, "--seconds", 5, "--seed", 3
+    )
+    assert done.returncode == 0, done.stderr
+    assert "120.0 beats a minute, 4 beats a bar" in done.stderr
+    assert [path.name for path in sorted((tmp_path / "a").iterdir())] == [
+        "mosaic-umg-3.wav",
+        "mosaic-umg-4.wav",
+    ]
+    done = caw(
+        "mosaic", tmp_path / "song.wav", "--out", tmp_path / "b", "--vary", "--start", 2, "--length", 6
+    )
+    assert done.returncode == 0, done.stderr
+    info = audio.inspect(tmp_path / "b" / "mosaic-var-0.wav")
+    assert (info.seconds, info.rate) == (6.0, RATE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--length", 1], "give at least 2 s"),
+        (["--vary", "--seconds", 5], "leave --seconds out"),
+        (["--run", 0], "run is 0"),
+        (["--format", "mp3"], "use wav or flac"),
+        (["--start", 30], "nothing is left"),
+    ],
+)
+def test_a_users_mistake_is_one_line(clip, tmp_path, arguments, words):
+    audio.write(tmp_path / "song.wav", clip, RATE)
+    done = caw("mosaic", tmp_path / "song.wav", "--out", tmp_path / "out", *arguments)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert words in done.stderr
+    assert not (tmp_path / "out").exists()
