@@ -15,7 +15,8 @@ HINT_SPREAD = 0.08  # octaves around a tempo that was given
 MULTIPLES = {1: 1.0, 2: 0.5, 3: 0.4, 4: 0.3}  # weights of the autocorrelation at so many beats
 DIVISIONS, DIVISION_WEIGHT = (2, 3, 4), 0.3  # of a beat, the clearest of which counts as well
 TIGHTNESS = 400.0  # of beats to the tempo (Ellis 2007: 100); offbeats must not bend the grid
-CLEAR = 0.15  # autocorrelation at the beat from which there is one
+CLEAR = 0.1  # autocorrelation that a beat needs
+BY_CHANCE = 1.05  # what notes at random reach at most (of 64 tries), times the root of the number of beats
 LEAST_ONSETS = 0.2  # onsets a beat; sound that swells has none
 SHORTEST_UNIT = 0.2  # seconds; beats of twice that and more are halved
 SNAP = 0.03  # seconds by which a beat moves to the onset beside it
@@ -60,8 +61,9 @@ def grid(frames: Frames, *, tempo: float | None = None, beats_per_bar: int | Non
     none is clear.
     """
     period, clarity = beat_period(frames.onsets, tempo)
+    needed = max(CLEAR, BY_CHANCE / np.sqrt(len(frames) / period))
     begins = signal.find_peaks(frames.onsets, height=1.0)[0].size * period / len(frames)
-    unclear = clarity < CLEAR or begins < LEAST_ONSETS
+    unclear = clarity < needed or begins < LEAST_ONSETS
     if unclear and tempo is None and beats_per_bar is None:
         bounds = onset_bounds(frames)
         return Grid("onsets", bounds, np.zeros(len(bounds) - 1, int), None, 1, None, clarity)
