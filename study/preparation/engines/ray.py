@@ -56,7 +56,7 @@ class RayEngine:
     """
 
     def __init__(self, *, workers: int | None = None, address: str | None = None, gpus_per_task: float = 0.0):
-        if not (0 <= gpus_per_task < 1 or gpus_per_task == int(gpus_per_task) > 0):
+        if not (0 <= gpus_per_task < 1 or (gpus_per_task > 0 and float(gpus_per_task).is_integer())):
             told = f"--gpus-per-task is {gpus_per_task:g}"
             raise EngineError(f"{told}; use a whole number, or a part of one GPU, as 0.5")
         self.workers, self.gpus = workers, gpus_per_task

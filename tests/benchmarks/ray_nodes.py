@@ -1,0 +1,109 @@
+"""A Ray cluster of several nodes on this machine, whose workers and nodes can be killed.
+
+It listens on 127.0.0.1 alone, keeps its files in a temporary folder and leaves no process behind. Linux only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from study.preparation.engines import ray_cluster
+
+_STORE = 80_000_000  # bytes of each node's object store, about the least that Ray takes
+_ENDS_WITHIN = 20.0  # s
+
+
+class Nodes:
+    """A running cluster. `address` is what `study build --address` is given."""
+
+    def __init__(self, cluster: Any, home: str):
+        self.cluster, self.home = cluster, home
+        self.address: str = cluster.address
+
+    def processes(self) -> list[int]:
+        """All processes of the cluster: they share the variable that names its folder."""
+        found = []
+        for place in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                mark = f"RAY_TMPDIR={self.home}".encode()
+                if mark in (place / "environ").read_bytes().split(b"\0") and int(place.name) != os.getpid():
+                    found.append(int(place.name))
+        return found
+
+    def workers(self) -> list[int]:
+        """Those that are at a job."""
+        return [process for process in self.processes() if _title(process).startswith("ray::serve")]
+
+    def kill_worker(self) -> None:
+        """kill -9 of one that is at a job."""
+        os.kill(self.workers()[0], signal.SIGKILL)
+
+    def kill_node(self) -> None:
+        """kill -9 of the raylet of a node, not the head, that is at a job."""
+        busy = {_parent(process) for process in self.workers()}
+        for node in self.cluster.worker_nodes:
+            raylet = node.all_processes["raylet"][0].process.pid
+            if raylet in busy:
+                os.kill(raylet, signal.SIGKILL)
+                return
+        raise RuntimeError("no node beside the head is at a job")
+
+
+@contextlib.contextmanager
+def running(*cpus: int) -> Iterator[Nodes]:
+    """A cluster of nodes of so many CPUs, the head first."""
+    home = tempfile.mkdtemp(prefix="ray-nodes-", dir="/tmp")  # sockets may have 107 characters
+    before = os.environ.get("RAY_TMPDIR")
+    os.environ["RAY_TMPDIR"] = home
+    ray_cluster.library(alone=True)
+    from ray.cluster_utils import Cluster
+
+    facts = {"object_store_memory": _STORE, "include_dashboard": False}
+    cluster = nodes = None
+    try:
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": cpus[0], **facts})
+        nodes = Nodes(cluster, home)
+        for number in cpus[1:]:
+            cluster.add_node(num_cpus=number, **facts)
+        yield nodes
+    finally:
+        if cluster:
+            cluster.shutdown()
+        if nodes:
+            _wait_for_the_end(nodes)
+        if before is None:
+            del os.environ["RAY_TMPDIR"]
+        else:
+            os.environ["RAY_TMPDIR"] = before
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _wait_for_the_end(nodes: Nodes) -> None:
+    ends = time.monotonic() + _ENDS_WITHIN
+    while (left := nodes.processes()) and time.monotonic() < ends:
+        time.sleep(0.2)
+    for process in left:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
+def _title(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
+def _parent(process: int) -> int:
+    try:
+        return int(Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    except OSError:
+        return 0

@@ -1,0 +1,213 @@
+"""The engine on a cluster of two nodes on this machine; one cluster for all tests, as each takes seconds."""
+
+import dataclasses
+import socket
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from caw import atomic, audio
+from study.preparation.backends import Cell, Clip, Task
+from study.preparation.engines import Ended, EngineError, Failed, Job, Lost, Made, ray_cluster
+from study.preparation.engines import ray as ray_engine
+from study.preparation.engines.ray import RayEngine
+from study.preparation.engines.ray_worker import Sealed, difference, own_folder, samples_digest
+from study.preparation.engines.run_files import FilesDamaged
+from study.preparation.engines.work import perform
+from tests.benchmarks import ray_nodes
+
+pytest.importorskip("ray")
+
+TINY = {"device": "cpu", "rate": 4000, "scales": [1000, 4000], "channels": 4, "layers": 2, "bands": 40}
+TINY |= {"score_channels": 4, "score_layers": 2, "score_crop": 1.0, "score_draw_steps": 1, "batch": 1}
+TINY |= {"finer_layers": 2, "draw_steps": 2, "finer_draw_steps": 1, "crop": 1.0, "finer_crop": 0.5}
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    patch = pytest.MonkeyPatch()
+    patch.setenv("OMP_NUM_THREADS", "1")
+    patch.delenv("RAY_ADDRESS", raising=False)
+    patch.setattr(ray_engine, "LOOK_EVERY", 0.1)
+    patch.setattr(ray_engine, "_PAUSES", (0.1, 0.1, 0.1))
+    with ray_nodes.running(1, 1) as nodes:
+        yield nodes
+    patch.undo()
+    assert nodes.processes() == []
+
+
+@pytest.fixture
+def one_thread():
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def caw_task(clip, models, epochs=60, names=("one", "two"), **options):
+    cell = Cell("riff", clip, 0.0, 2.0, "UMG", epochs, "caw", atomic.sha256(clip))
+    return "caw", Task(cell, names, 1.0, 7, models, TINY | options, models.parent)
+
+
+def imported_task(clip, models):
+    cell = Cell("riff", clip, 0.0, 8.0, "UMG", None, "elsewhere")
+    return "imported", Task(cell, ("brought",), 1.0, 7, models)
+
+
+def contents(models: Path) -> dict[str, bytes]:
+    """What may not differ: all files but the times in config.json and finished.json."""
+    found = {path.relative_to(models).as_posix(): path for path in models.rglob("*") if path.is_file()}
+    return {
+        name: path.read_bytes()
+        for name, path in found.items()
+        if Path(name).stem not in ("config", "finished")
+    }
+
+
+def samples(events) -> dict[str, bytes]:
+    return {event.clip.name: event.clip.samples.tobytes() for event in events if isinstance(event, Made)}
+
+
+def test_a_worker_is_killed_in_mid_training_and_no_byte_differs(cluster, clip, tmp_path, one_thread):
+    alone, there = tmp_path / "alone", tmp_path / "there"
+    expected, events, checkpoints = [], [], []
+    perform(Job(0, (caw_task(clip, alone),)), expected.append)
+
+    def say(event):
+        events.append(event)
+        checkpoint = there / "riff-60" / "checkpoint.pt"
+        if not checkpoints and checkpoint.exists():
+            checkpoints.append(torch_epochs(checkpoint))
+            cluster.kill_worker()
+
+    RayEngine(address=cluster.address).run([Job(0, (caw_task(clip, there),))], say)
+    assert 0 < sum(checkpoints[0]) < 60 * len(checkpoints[0])  # it came back before the kill, half-trained
+    assert [event.why for event in events if isinstance(event, Lost)] == ["its worker was killed or crashed"]
+    assert isinstance(events[-1], Ended)
+    assert samples(events) == samples(expected)
+    assert contents(there) == contents(alone)
+
+
+def torch_epochs(checkpoint: Path) -> list[int]:
+    import torch
+
+    return [scale["epoch"] for scale in torch.load(checkpoint, weights_only=True)["scales"].values()]
+
+
+def test_a_failing_task_stops_no_other_and_keeps_its_traceback(cluster, clip, tmp_path):
+    events, models = [], tmp_path / "models"
+    faulty = caw_task(clip, models, names=("never",), preset=["no text"])
+    good, gone = imported_task(clip, models), imported_task(tmp_path / "gone.wav", models)
+    too_short = "imported", dataclasses.replace(good[1], seconds=60.0)
+    jobs = [
+        Job(number, tasks) for number, tasks in enumerate([(faulty, good), (too_short,), (good,), (gone,)])
+    ]
+    RayEngine(address=cluster.address, workers=1).run(jobs, events.append)
+    failed = {event.job: event for event in events if isinstance(event, Failed)}
+    assert sorted(failed) == [0, 1, 3]
+    log = models / "riff-UMG-60.log"
+    assert "TypeError: " in failed[0].why
+    assert str(log) in failed[0].why
+    assert "TypeError: unhashable" in log.read_text()
+    assert f"{clip}: is 8.00 s long, 60.00 s are needed" in failed[1].why
+    assert "gone.wav: No such file or directory; check path and rights" in failed[3].why
+    made = [(event.job, event.place, event.clip) for event in events if isinstance(event, Made)]
+    assert [entry[:2] for entry in made] == [(0, 1), (2, 0)]
+    assert np.array_equal(made[0][2].samples, audio.read(clip)[0])
+    assert sorted(event.job for event in events if isinstance(event, Ended)) == [0, 1, 2, 3]
+
+
+def test_leaving_ends_the_workers(cluster, clip, tmp_path):
+    class Enough(Exception):
+        pass
+
+    def say(event):
+        raise Enough
+
+    with pytest.raises(Enough):
+        RayEngine(address=cluster.address).run([Job(0, (imported_task(clip, tmp_path / "models"),))], say)
+    assert cluster.workers() == []
+    assert [path.name for path in tmp_path.rglob(".*.tmp")] == []
+
+
+def test_what_no_node_has_is_one_line(cluster, monkeypatch):
+    with pytest.raises(
+        EngineError, match=r"^--gpus-per-task 1, but the cluster has 0 GPUs; ask for fewer, or"
+    ):
+        RayEngine(address=cluster.address, gpus_per_task=1.0).run([], print)
+    monkeypatch.setenv("OMP_NUM_THREADS", "9")
+    with pytest.raises(
+        EngineError, match=r"^a task takes 9 CPUs \(OMP_NUM_THREADS\), but no node has more than 1"
+    ):
+        RayEngine(address=cluster.address).run([], print)
+
+
+def test_nodes_of_another_version_are_refused(cluster, monkeypatch):
+    monkeypatch.setattr(ray_cluster, "versions", lambda: {"torch": "1.0"})
+    with pytest.raises(
+        EngineError, match=r"^node .* is not as this machine: torch is \d.* there and 1.0 here"
+    ):
+        RayEngine(address=cluster.address).run([], print)
+
+
+def test_a_cluster_that_does_not_answer_is_one_line(monkeypatch):
+    monkeypatch.setattr(ray_cluster, "ANSWERS_WITHIN", 0.2)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # and not listening
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+        with pytest.raises(
+            EngineError, match=rf"^no cluster answers at {address} \(Connection refused\); start"
+        ):
+            RayEngine(address=address).run([], print)
+
+
+@pytest.mark.parametrize(
+    "address", ["localhost", "localhost:x", ":6379", "localhost:0", "ray://localhost:10001"]
+)
+def test_an_address_of_another_form_is_one_line(address):
+    with pytest.raises(EngineError, match=r"^--address .*; (write HOST:PORT|make this machine a node)"):
+        RayEngine(address=address).run([], print)
+
+
+@pytest.mark.parametrize("gpus", [-1.0, 1.5, float("nan"), float("inf")])
+def test_a_number_of_gpus_that_ray_cannot_give_is_one_line(gpus):
+    with pytest.raises(
+        EngineError, match=r"^--gpus-per-task is .*; use a whole number, or a part of one GPU"
+    ):
+        RayEngine(gpus_per_task=gpus)
+
+
+def test_without_ray_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(
+        EngineError, match=r"^--engine ray needs Ray, .*: pip install 'eureka-study\[cluster\]'$"
+    ):
+        RayEngine().run([], print)
+
+
+def test_differences_are_told_in_words():
+    ours = {"Python": "3.11", "torch": "2.11.0"}
+    assert difference(ours, dict(ours)) == ""
+    assert difference(ours, {"Python": "3.12"}) == (
+        "Python is 3.12 there and 3.11 here, torch is not installed there and 2.11.0 here"
+    )
+
+
+def test_damaged_clips_are_not_taken():
+    made = Made(0, 0, Clip("one", np.ones(4, np.float32), 16000, 1, ""))
+    assert Sealed(made, samples_digest(made)).opened() == made
+    with pytest.raises(FilesDamaged, match="one: arrived with other samples"):
+        Sealed(made, "0").opened()
+
+
+def test_folders_of_killed_processes_are_removed(tmp_path):
+    with own_folder("job", str(tmp_path)) as first:
+        dead = tmp_path / "job-999999999-x"
+        dead.mkdir()
+        with own_folder("job", str(tmp_path)) as second:
+            assert sorted(tmp_path.iterdir()) == sorted([first, second])
+    assert list(tmp_path.iterdir()) == []
