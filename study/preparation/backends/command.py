@@ -17,7 +17,6 @@ import hashlib
 import json
 import math
 import shlex
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -72,7 +71,7 @@ class CommandBackend:
         if "out" not in used:
             told = "the program is not told where to put its clips; add {out}, a folder"
             raise BackendError(told, key="command")
-        _find_program(words[0], folder)
+        calling.find_program(words[0], folder)
         for key in ("timeout", "expect"):
             value = options.get(key, 1.0)
             number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -107,7 +106,7 @@ class CommandBackend:
         """Raises: BackendError for a program that fails, takes too long or makes too little."""
         self.validate(task.options, task.folder)
         words = _words(task.options)
-        words[0] = _find_program(words[0], task.folder)
+        words[0] = calling.find_program(words[0], task.folder)
         timeout = float(task.options.get("timeout", _TIMEOUT))
         yield from calling.clips(task, words, timeout=timeout, tell=tell, models=self._models(task))
 
@@ -137,21 +136,6 @@ def _words(options: Mapping[str, Any]) -> list[str]:
     if calling.placeholders(words[:1]):
         raise BackendError(f"the program itself is {words[0]}; write its name", key="command")
     return words
-
-
-def _find_program(program: str, folder: Path) -> str:
-    """The program's path: from the study's folder where it names a folder, else among the system's."""
-    if "/" in program:
-        program = str((folder / Path(program).expanduser()).absolute())
-    found = shutil.which(program)
-    if found is None:
-        there = Path(program).is_file()
-        mend = (
-            f"run chmod +x {program}" if there else "install it, or write its path from the study's folder on"
-        )
-        what = "is no program that may be run" if there else "there is no such program"
-        raise BackendError(f"{program}: {what}; {mend}", key="command")
-    return found
 
 
 def _is_inside(file: Path, folder: Path) -> bool:

@@ -44,18 +44,43 @@ def filled(words: Sequence[str], values: Mapping[str, object]) -> list[str]:
     return [_PLACEHOLDER.sub(value, word) for word in words]
 
 
+def find_program(program: object, folder: Path, *, key: str = "command") -> str:
+    """The program's path: from the study's folder on where it names a folder, else among the system's.
+
+    Raises: BackendError about the option `key`.
+    """
+    if not isinstance(program, str) or not program or "\0" in program:
+        raise BackendError(f"{program!r} names no program; write its name in quotes", key=key)
+    if "/" in program:
+        program = str((folder / Path(program).expanduser()).absolute())
+    found = shutil.which(program)
+    if found is None:
+        there = Path(program).is_file()
+        mend = f"run chmod +x {program}" if there else "install it, or write its path from study.toml on"
+        what = "is no program that may be run" if there else "there is no such program"
+        raise BackendError(f"{program}: {what}; {mend}", key=key)
+    return found
+
+
 def log_name(task: Task) -> str:
     """The log of a task, in models/."""
     return f"{task.cell.name}.log"
 
 
 def clips(
-    task: Task, words: Sequence[str], *, timeout: float, tell: Tell, models: str = "", start: bool = True
+    task: Task,
+    words: Sequence[str],
+    *,
+    timeout: float,
+    tell: Tell,
+    models: str = "",
+    rate: int | None = None,
 ) -> Iterator[Clip]:
     """Call the program: once for all clips where the words hold {n}, otherwise once for each.
 
     words: the command line with its placeholders. timeout: s for each call.
     models: a folder in models/ that lasts, for {models}; it becomes the clips' run.
+    rate: Hz of the passage as the program gets it; None for the file's own.
     Raises: BackendError for a program that fails, takes too long or makes too little; AudioError for a
     passage that cannot be read.
     """
@@ -66,7 +91,7 @@ def clips(
     try:
         (own / "out").mkdir(parents=True)
         passage = own / "passage.wav"
-        samples, rate = audio.read(cell.file, start=cell.start, seconds=cell.seconds)
+        samples, rate = audio.read(cell.file, start=cell.start, seconds=cell.seconds, rate=rate)
         audio.write(passage, audio.within_full_scale(samples, cell.file.name), rate)
         kept = task.models.absolute() / models
         if models:
