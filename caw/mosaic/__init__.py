@@ -126,7 +126,7 @@ def cut(
         longest = round((found.per_bar or USUAL_BAR) * found.per_beat)
     else:
         longest = max(1, round(RUN_SECONDS / float(np.diff(found.bounds).mean())))
-    return Mosaic(samples, rate, pieces.cut(frames, found), longest)
+    return Mosaic(samples, rate, pieces.cut(frames, found, longest), longest)
 
 
 def generate(samples: np.ndarray, rate: int, seconds: float, *, seed: int = 0, **options) -> np.ndarray:

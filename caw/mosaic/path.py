@@ -16,6 +16,7 @@ AGAIN = 1.5  # what it costs to return to a unit that was just played; less with
 MEMORY = 0.75  # of the clip's units, until a unit may come again for nothing
 SAME_COURSE = 3.0  # what it costs to go on as the clip itself does, after a detour
 COURSES = 6  # runs back for which that holds
+ECHO, NEAR = 2.0, 0.4  # what it costs to go where the same comes as without the jump; nothing from NEAR on
 SHORTEST_RUN = 2  # units
 TASTE = 0.35  # deviation of what each candidate of a variation is liked by, drawn anew for each seed
 HARMONY, RHYTHM, TIMBRE = 2.0, 1.0, 0.5  # weights of what a variation keeps
@@ -54,6 +55,7 @@ def walk(pieces: Pieces, seconds: float, longest: int, rng: np.random.Generator)
         age = (count + units[:, None] - heard[followers]) / memory
         costs = costs + JOIN + AHEAD * ahead[followers] + AGAIN * np.maximum(0, 1 - age)
         course = followers - (count + units)[:, None]
+        costs = costs + ECHO * np.maximum(0, 1 - pieces.echoes[ends - 1] / NEAR)
         costs = costs + SAME_COURSE * np.isin(course, [at - count, *courses[-COURSES:]])
         costs = np.where(followers <= last, costs, np.inf) / units[:, None]
         run, choice = _drawn(costs, rng)
@@ -131,6 +133,7 @@ def _options(pieces: Pieces, rng: np.random.Generator) -> tuple[np.ndarray, np.n
     for first in range(0, pieces.units, pieces_module.AT_ONCE):
         here = np.arange(first, min(first + pieces_module.AT_ONCE, pieces.units))
         apart = pieces_module.distances([group[here] for group in groups], groups, measures)
+        apart += ECHO * np.maximum(0, 1 - apart / NEAR)
         ratio = np.abs(np.log(lengths / lengths[here][:, None])) / np.log1p(LENGTHS)
         apart += LENGTH_COST * ratio**2
         apart += 10.0 * (places[here][:, None] != places)  # rather another place than silence

@@ -30,21 +30,24 @@ class Pieces:
     rhythm: np.ndarray  # [units, SLICES], onsets
     followers: np.ndarray  # int [units, choices]: who may come at the bound after unit k, the best first
     costs: np.ndarray  # [units, choices]: how ill they fit; inf where there is none
+    echoes: np.ndarray  # [units, choices]: how far the next bar is from what the clip would have played
 
     @property
     def units(self) -> int:
         return self.grid.units
 
 
-def cut(frames: Frames, grid: Grid) -> Pieces:
-    """The pieces of a clip."""
+def cut(frames: Frames, grid: Grid, ahead: int) -> Pieces:
+    """The pieces of a clip. ahead: units over which echoes are told."""
     rows = frames.row(grid.bounds)
     chroma, timbre, rhythm = _chroma(frames, rows), _means(frames.mel, rows), _rhythm(frames, rows)
     edges = _edges(frames, rows)
     groups = [chroma[1:], timbre[1:], rhythm[1:], edges[1:-1]]  # what comes after unit k, k < units - 1
     candidates = [chroma, timbre, rhythm, edges[:-1]]
     followers, costs = _followers(groups, candidates, grid)
-    return Pieces(grid, chroma, timbre, rhythm, followers, costs)
+    sound = [chroma, timbre, rhythm]
+    echoes = _echoes(sound, followers, scales(sound, grid.places), ahead)
+    return Pieces(grid, chroma, timbre, rhythm, followers, costs, echoes)
 
 
 def distances(groups: list[np.ndarray], others: list[np.ndarray], scales: np.ndarray) -> np.ndarray:
@@ -88,6 +91,20 @@ def _followers(groups, candidates, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
         best = np.argsort(cost, axis=1, kind="stable")[:, :choices]
         followers[here], costs[here] = best, np.take_along_axis(cost, best, axis=1)
     return followers, costs
+
+
+def _echoes(groups, followers: np.ndarray, measures: np.ndarray, ahead: int) -> np.ndarray:
+    """Mean distance over so many units of what a jump leads to from what would have come without it."""
+    sound = np.concatenate([g / s for g, s in zip(groups, measures, strict=True)], axis=1).astype(np.float32)
+    units, last = len(sound), len(sound) - 1
+    total = np.zeros(followers.shape)
+    for first in range(0, units, AT_ONCE):
+        here = np.arange(first, min(first + AT_ONCE, units))
+        for later in range(ahead):
+            mine = sound[np.minimum(here + 1 + later, last)][:, None]
+            theirs = sound[np.minimum(followers[here] + later, last)]
+            total[here] += np.sqrt(np.mean((mine - theirs) ** 2, axis=2) * sound.shape[1] / len(groups))
+    return total / ahead
 
 
 def _means(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
