@@ -7,6 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from caw import threads
 from caw.pyramid import Signal, build, length
 from caw.score import Bands
 
@@ -35,7 +36,8 @@ def vary(
     """VAR: the clip's first scales (score and lowest waveform), varied, and all above them drawn anew."""
     kept = 2 if pyramid[0].wave is None else 1
     seconds = pyramid[-1].wave.shape[-1] / scales[-1].rate
-    first = scales[kept - 1].vary(pyramid[kept - 1], generator, strength)
+    with threads.drawing():
+        first = scales[kept - 1].vary(pyramid[kept - 1], generator, strength)
     return climb(scales, kept, first, seconds, generator)
 
 
@@ -43,8 +45,9 @@ def climb(
     scales: list[Scale], start: int, signal: Signal | None, seconds: float, generator: torch.Generator
 ) -> Signal:
     """Draw the scales from `start` up, each from the one below; `signal` is that of scale `start` - 1."""
-    for scale in scales[start:]:
-        signal = scale.draw(signal, length(scale.rate, seconds), generator)
+    with threads.drawing():
+        for scale in scales[start:]:
+            signal = scale.draw(signal, length(scale.rate, seconds), generator)
     return signal
 
 

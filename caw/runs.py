@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from caw import adversarial, atomic, cascade, flow
+from caw import adversarial, atomic, cascade, flow, threads
 from caw.config import FlowSettings, Settings, SettingsError, from_json
 from caw.pyramid import Signal
 from caw.score import Bands
@@ -135,7 +135,9 @@ class Run:
 
     def reconstruct(self, *, clip: int = 0) -> np.ndarray:
         """A training clip as the model redraws it."""
-        return self._finish(cascade.reconstruct(self.scales, self.pyramid(clip))[-1])
+        scales, pyramid = self.scales, self.pyramid(clip)
+        with threads.drawing():
+            return self._finish(cascade.reconstruct(scales, pyramid)[-1])
 
     @cached_property
     def scales(self) -> list[cascade.Scale]:
@@ -151,7 +153,8 @@ class Run:
             raise RunError(f"clip is {clip}; this run was trained on {self.clips}, counted from 0")
         wave = read_tensors(self.folder / CLIPS)[clip_name(clip)].to(self._device)
         bands = getattr(self.scales[0], "bands", None)
-        return cascade.pyramid_of(wave, tuple(self.rates), bands)
+        with threads.drawing():  # which the resampler's last bits depend on, too
+            return cascade.pyramid_of(wave, tuple(self.rates), bands)
 
     @property
     def _device(self) -> torch.device:

@@ -145,3 +145,19 @@ def test_segments_are_seamless(trained, monkeypatch, segment):
     assert parts.shape == whole.shape
     assert np.abs(parts - whole).max() < 0.02 * np.abs(whole).max()
     assert np.sqrt(np.mean((parts - whole) ** 2)) < 1e-3 * whole.std()
+
+
+def test_draws_do_not_depend_on_the_number_of_threads(trained):
+    """To the last bit: so workers with one core each fill a study's pool as one with all cores does."""
+    before, drawn = torch.get_num_threads(), []
+    run = runs.load(trained.folder)
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            drawn.append((run.generate(3.0, seed=5), run.vary(seed=5), run.reconstruct()))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    for others in drawn[1:]:
+        for one, other in zip(drawn[0], others, strict=True):
+            np.testing.assert_array_equal(one, other)

@@ -96,11 +96,13 @@ class _Shift:
             for pipe in wait(list(busy)):
                 worker = busy[pipe]
                 try:
-                    self._hear(worker, pipe.recv())
+                    event = pipe.recv()
                 except (EOFError, OSError):  # its end closed with the process
                     lost = self._lost(worker)
                     if lost:
                         waiting.appendleft(lost)
+                else:
+                    self._hear(worker, event)
 
     def _give(self, worker: _Worker, job: Job) -> None:
         worker.job = job
