@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from caw import command_line
-from study import build_command, plan_command, sound_commands
+from study import backends_command, build_command, plan_command, sound_commands
 from study.account import account
 from study.folder import StudyFolder
 
@@ -185,6 +185,7 @@ def backup(
     print(f"{file} holds all that was saved; to use it: STUDY_DATABASE_URL=sqlite:///{file.resolve()}")
 
 
+app.command("backends")(backends_command.listing)
 app.command()(plan_command.plan)
 app.command()(sound_commands.compare)
 app.command()(sound_commands.inventory)
