@@ -259,10 +259,28 @@ def _task(design: Design, folder: StudyFolder, cell: Cell, names: list[str], opt
 
 
 def _require_unique(design: Design, plan: Plan) -> None:
-    """An import may bear the name of a clip that is made here: then the two could be mixed up."""
-    made = {name for backend, task in plan.tasks if backend != "imported" for name in task.names}
-    made |= {original.name for original in plan.originals}
+    """Names are joined from parts that may hold the joint themselves: two clips, or the training runs of two
+    sources, must not come to one name. An import may bear the name of a clip that is made here."""
+    taken = {original.name: "an original" for original in plan.originals}
+    runs: dict[str, tuple[str, str]] = {}  # name in models/ -> source and backend
+    for file, task in plan.tasks:
+        if file == "imported":
+            continue
+        cell = task.cell
+        told = f"{cell.mode} of source {cell.source!r} by {cell.backend}"
+        owner = (cell.source, cell.backend)
+        kept = [name for name in backends.get(file).keeps(task) if runs.setdefault(name, owner) != owner]
+        if doubled := [name for name in task.names if name in taken]:
+            what = f"its clip {doubled[0]} by {cell.backend} would bear the name of {taken[doubled[0]]}"
+        elif kept:
+            other, by = runs[kept[0]]
+            what = f"its models/{kept[0]} by {cell.backend} would be that of source {other!r} by {by}, too"
+        else:
+            taken |= dict.fromkeys(task.names, f"one that is {told}")
+            continue
+        index = [(source.name, source.backend) for source in design.sources].index(owner)
+        raise design.error(("source", index, "name"), cell.source, what, "give the source another `name`")
     for index, entry in enumerate(design.imported):
-        if entry.name in made:
+        if entry.name in taken:
             what, mend = "is the name of a clip that is made here", "give it another `name`"
             raise design.error(("imported", index, "name"), entry.name, what, mend)

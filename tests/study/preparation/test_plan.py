@@ -209,3 +209,37 @@ def test_a_plan_writes_nothing(new_study):
     folder = new_study()
     planned(folder)
     assert [file.name for file in Path(folder.path).iterdir()] == ["study.toml"]
+
+
+def one_source(clip, name: str, backend: str, epochs: int = 100) -> str:
+    return f'[[source]]\nfile = "{clip}"\nname = "{name}"\nbackend = "{backend}"\nepochs = [{epochs}]\n'
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "tables", "said"),
+    [
+        (
+            ("riff", "tiny-x"),
+            ("riff-tiny", "x"),
+            '[backend.tiny-x]\nuses = "tiny"\n[backend.x]\nuses = "tiny"\n',
+            "by x would bear the name of one that is UMG of source 'riff' by tiny-x",
+        ),
+        (
+            ("riff", "tiny"),
+            ("riff-original", "caw"),
+            "[set.UMG-100]\nmode = 'UMG'\nfakes = 1\noriginals = 1\n",
+            "its clip riff-original-UMG-100-1 by caw would bear the name of an original",
+        ),
+        (
+            ("riff", "tiny"),
+            ("riff", "tiny-x"),
+            '[backend.tiny-x]\nuses = "tiny"\n',
+            "its models/riff-100 by tiny-x would be that of source 'riff' by tiny, too",
+        ),
+    ],
+)
+def test_two_sources_whose_clips_or_runs_would_bear_one_name(new_study, clip, first, second, tables, said):
+    folder = new_study(source=one_source(clip, *first) + one_source(clip, *second), backend=tables)
+    message = refused(folder)
+    assert f'source[2].name = "{second[0]}": ' in message
+    assert f"{said}; give the source another `name`" in message
