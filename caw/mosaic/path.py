@@ -18,6 +18,7 @@ SAME_COURSE = 3.0  # what it costs to go on as the clip itself does, after a det
 COURSES = 6  # runs back for which that holds
 ECHO, NEAR = 2.0, 0.4  # what it costs to go where the same comes as without the jump; nothing from NEAR on
 SHORTEST_RUN = 2  # units
+SAME = 0.5  # what a double costs in a variation: less than another chord would
 TASTE = 0.35  # deviation of what each candidate of a variation is liked by, drawn anew for each seed
 HARMONY, RHYTHM, TIMBRE = 2.0, 1.0, 0.5  # weights of what a variation keeps
 CANDIDATES = 24  # for each unit of a variation
@@ -133,7 +134,7 @@ def _options(pieces: Pieces, rng: np.random.Generator) -> tuple[np.ndarray, np.n
     for first in range(0, pieces.units, pieces_module.AT_ONCE):
         here = np.arange(first, min(first + pieces_module.AT_ONCE, pieces.units))
         apart = pieces_module.distances([group[here] for group in groups], groups, measures)
-        apart += ECHO * np.maximum(0, 1 - apart / NEAR)
+        apart += SAME * np.maximum(0, 1 - apart / NEAR)
         ratio = np.abs(np.log(lengths / lengths[here][:, None])) / np.log1p(LENGTHS)
         apart += LENGTH_COST * ratio**2
         apart += 10.0 * (places[here][:, None] != places)  # rather another place than silence
