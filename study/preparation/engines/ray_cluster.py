@@ -25,6 +25,9 @@ _STORE = 500_000_000  # bytes for what is on its way, on this machine; what does
 _LONGEST_PLACE = (
     12  # characters; our folder's name and Ray's for a socket make 95 of the 107 that it may have
 )
+_HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(
+    [0, 0, 0, 4, 0, 0, 0, 0, 0]
+)  # and empty settings of our own
 _INSTALL = "pip install 'eureka-study[cluster]'"
 _SAME = "install the same on all machines (the same commit, with -c constraints.txt)"
 
@@ -168,19 +171,26 @@ def _reason(address: str, said: str) -> str:
 
 
 def _reach(host: str, port: int) -> None:
-    """Raises: EngineError where nobody listens at the address, within ANSWERS_WITHIN."""
+    """Raises: EngineError where no cluster answers at the address, within ANSWERS_WITHIN.
+
+    Ray itself waits for minutes. Its servers speak HTTP/2, whose servers begin with their settings (RFC 9113,
+    section 3.4); who gives the port of the dashboard, which does not, is told so.
+    """
     ends = time.monotonic() + ANSWERS_WITHIN
     while True:
-        left = max(0.1, ends - time.monotonic())
         try:
-            socket.create_connection((host, port), timeout=left).close()
-            return
+            with socket.create_connection((host, port), timeout=max(0.1, ends - time.monotonic())) as line:
+                line.sendall(_HTTP2)
+                frame = line.recv(9, socket.MSG_WAITALL)
+            break
         except OSError as error:
-            refused = isinstance(error, ConnectionRefusedError)
-            if time.monotonic() + 1 > ends or not refused:
+            if time.monotonic() + 1 > ends or not isinstance(error, ConnectionRefusedError):
                 told = f"no cluster answers at {host}:{port} ({error.strerror or error})"
                 raise EngineError(f"{told}; start one with `ray start --head`, or mend --address") from None
             time.sleep(1.0)
+    if frame[3:4] != b"\x04":
+        told = f"what listens at {host}:{port} is no Ray cluster"
+        raise EngineError(f"{told}; give the port that `ray start --head` tells, by default 6379")
 
 
 def _silence(ray: ModuleType) -> None:

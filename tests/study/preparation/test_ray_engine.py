@@ -3,6 +3,7 @@
 import dataclasses
 import socket
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -152,6 +153,17 @@ def test_nodes_of_another_version_are_refused(cluster, monkeypatch):
         EngineError, match=r"^node .* is not as this machine: torch is \d.* there and 1.0 here"
     ):
         RayEngine(address=cluster.address).run([], print)
+
+
+def test_a_port_of_another_kind_is_one_line():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        greeting = threading.Thread(target=lambda: other.accept()[0].sendall(b"HTTP/1.1 400 Bad Request"))
+        greeting.start()
+        with pytest.raises(
+            EngineError, match=r"^what listens at 127.0.0.1:\d+ is no Ray cluster; give the port"
+        ):
+            RayEngine(address=f"127.0.0.1:{other.getsockname()[1]}").run([], print)
+        greeting.join()
 
 
 def test_a_cluster_that_does_not_answer_is_one_line(monkeypatch):

@@ -1,0 +1,173 @@
+"""A worker, then a whole node of a Ray cluster is killed in mid-training: the files must be the same.
+
+    python -m tests.benchmarks.ray_kill [--small 1500] [--fast 150] [--at 0.6]
+
+A study of the riff that comes along, with the model in a few hundred weights and then as preset `fast`, is
+built four times each: in this process, on a cluster of two nodes, there with `kill -9` of the worker that
+trains, and with `kill -9` of its node. Pool, weights and losses are compared byte by byte. Exit code 1 where
+anything differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+import study
+from caw import atomic
+from study.folder import StudyFolder
+from study.preparation.build import build
+from study.preparation.engines import Engine, Event, Job, Lost, Say, Told
+from study.preparation.engines.local import LocalEngine
+from study.preparation.engines.ray import RayEngine
+from study.preparation.progress import BuildProgress
+from tests.benchmarks import ray_nodes
+
+RIFF = Path(study.__file__).parent / "data" / "riff.flac"
+SMALL = """
+device = "cpu"
+rate = 4000
+scales = [1000, 4000]
+channels = 4
+layers = 2
+bands = 40
+score_channels = 4
+score_layers = 2
+score_crop = 1.0
+score_draw_steps = 1
+finer_layers = 2
+draw_steps = 2
+finer_draw_steps = 1
+crop = 1.0
+finer_crop = 0.5
+batch = 1
+"""
+FAST = 'device = "cpu"\npreset = "fast"\n'
+SETS = """
+[set.UMG]
+fakes = 1
+originals = 0
+[set.VAR]
+fakes = 1
+originals = 0
+[stimuli]
+seconds = 3.0
+[listening]
+practice = 0
+"""
+
+
+@dataclass
+class Killer:
+    """An engine that kills once a training is so far."""
+
+    inner: Engine
+    at: float  # share of a task
+    kill: Callable[[], None] | None
+    epochs: list[tuple[int, bool]] = field(default_factory=list)  # told, and whether after the loss
+    killed: float = 0.0
+    detected: float = 0.0
+    resumed: float = 0.0
+
+    def run(self, jobs: Sequence[Job], say: Say) -> None:
+        def watched(event: Event) -> None:
+            if isinstance(event, Lost):
+                self.detected = time.monotonic()
+                print(f"    {event.why}", flush=True)
+            if isinstance(event, Told) and (told := re.search(r"epoch (\d+) of", event.text)):
+                self.epochs.append((int(told[1]), bool(self.detected)))
+                if self.detected and not self.resumed:
+                    self.resumed = time.monotonic()
+                if self.kill and not self.killed and event.share >= self.at:
+                    self.killed = time.monotonic()
+                    self.kill()
+            say(event)
+
+        self.inner.run(jobs, watched)
+
+    def __str__(self) -> str:
+        if not self.detected:
+            return "nobody was killed"
+        before = max(epoch for epoch, after in self.epochs if not after)
+        after = min(epoch for epoch, after in self.epochs if after)
+        redone = f"killed at epoch {before}, gone on with at epoch {after} ({before - after} redone)"
+        seen, again = self.detected - self.killed, self.resumed - self.killed
+        return f"{redone}, seen after {seen:.1f} s, at work again after {again:.1f} s"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--small", type=int, default=1500, help="epochs of the small model")
+    parser.add_argument("--fast", type=int, default=150, help="epochs of preset fast; 0 leaves it out")
+    parser.add_argument("--at", type=float, default=0.6, help="share of the work at which is killed")
+    options = parser.parse_args()
+    same = True
+    with tempfile.TemporaryDirectory() as home:
+        for name, backend, epochs in (("small", SMALL, options.small), ("fast", FAST, options.fast)):
+            if epochs:
+                print(f"{name}, {epochs} epochs", flush=True)
+                same &= compare(Path(home) / name, backend, epochs, options.at)
+    sys.exit(not same)
+
+
+def compare(home: Path, backend: str, epochs: int, at: float) -> bool:
+    """All four builds; whether their files are the same."""
+    found = {}
+    for trial in ("in this process", "cluster", "worker killed", "node killed"):
+        folder = new_study(home / trial.replace(" ", "-"), backend, epochs)
+        if trial == "in this process":
+            killer = Killer(LocalEngine(1), at, None)
+            seconds = timed(folder, killer)
+        else:
+            with ray_nodes.running(0, 1, 1) as nodes:
+                kill = {"worker killed": nodes.kill_worker, "node killed": nodes.kill_node}.get(trial)
+                killer = Killer(RayEngine(address=nodes.address), at, kill)
+                seconds = timed(folder, killer)
+        found[trial] = digests(folder)
+        differing = sorted(
+            name
+            for name in found[trial] | found["in this process"]
+            if found[trial].get(name) != found["in this process"].get(name)
+        )
+        told = f"differs in {', '.join(differing)}" if differing else f"{len(found[trial])} files the same"
+        print(f"  {trial}: {seconds:.1f} s; {told}; {killer}", flush=True)
+        if trial.endswith("killed") and not killer.detected:
+            raise RuntimeError("the training ended before the kill; take more epochs")
+    return all(entry == found["in this process"] for entry in found.values())
+
+
+def new_study(path: Path, backend: str, epochs: int) -> StudyFolder:
+    path.mkdir(parents=True)
+    source = f'[[source]]\nfile = "{RIFF}"\nname = "riff"\nepochs = [{epochs}]\nclips = 1\n'
+    text = f'[study]\ntitle = "Kill"\nseed = 1\n{source}[backend.caw]\n{backend}{SETS}'
+    (path / "study.toml").write_text(text)
+    return StudyFolder(path)
+
+
+def timed(folder: StudyFolder, engine: Engine) -> float:
+    began = time.monotonic()
+    build(folder, BuildProgress(Console(quiet=True)), pool_only=True, engine=engine)
+    return time.monotonic() - began
+
+
+def digests(folder: StudyFolder) -> dict[str, str]:
+    """Of all that may not differ: not the times in config.json, finished.json and pool.csv."""
+    rows = [{**row, "made_at": ""} for row in atomic.read_csv(folder.pool_table)]
+    found = {"pool.csv": repr(rows)}
+    files = [path for place in (folder.pool, folder.models) for path in place.rglob("*") if path.is_file()]
+    for path in files:
+        if path.name not in ("config.json", "finished.json", folder.pool_table.name):
+            found[path.relative_to(folder.path).as_posix()] = atomic.sha256(path)
+    return found
+
+
+if __name__ == "__main__":
+    main()
