@@ -23,7 +23,8 @@ demo: $(READY)
 	@$(VENV)/bin/study demo $${CLIP:+--clip "$$CLIP"} --port "$$PORT"
 
 test: $(READY)
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest --ignore tests/e2e --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(VENV)/bin/python -m pytest tests/e2e
 
 bench: $(READY)
 	@$(VENV)/bin/python -m tests.benchmarks.bench $${CLIPS:+--clips "$$CLIPS"}

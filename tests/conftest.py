@@ -1,9 +1,13 @@
 """What every floor's tests share."""
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # test processes share the cores; libraries read this as they load
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).parent.parent
 
