@@ -18,6 +18,10 @@ NO_TORCH = {
 NO_TORCH |= {
     Path("caw") / name for name in ("cli_tasks.py", "denoising.py", "excitation.py", "inpainting.py")
 }
+NO_TORCH |= {
+    Path("caw/samplernn") / name
+    for name in ("__init__.py", "config.py", "cli.py", "fused_step.py", "quantisation.py", "streams.py")
+}
 NO_TORCH |= {Path("caw/yardstick.py")} | {path for path in PATHS if path.parts[:2] == ("caw", "measures")}
 NO_TORCH |= {Path("caw/cli_mosaic.py")} | {path for path in PATHS if path.parts[:2] == ("caw", "mosaic")}
 NO_STREAMLIT = {Path("study/room") / name for name in ("__init__.py", "store.py", "protocol.py")}

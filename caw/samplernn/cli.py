@@ -1,0 +1,255 @@
+"""The command `samplernn`: train on clips, draw from a run, look at a run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from caw import atomic, audio, command_line
+from caw.samplernn.config import CELLS
+from caw.samplernn.config import settings as settings_of
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="SampleRNN: learn a clip or a folder of clips, then draw new music (UMG) or variations (VAR).",
+)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+SOUNDS = (".wav", ".flac", ".ogg", ".aiff", ".aif", ".mp3")
+
+Run = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A run folder made by samplernn train.", show_default=False)
+]
+Out = Annotated[Path, typer.Option("--out", help="Folder for the clips.", show_default=False)]
+Seed = Annotated[int, typer.Option(min=0, help="Of the first clip; the others count up from it.")]
+Count = Annotated[int, typer.Option("--n", min=1, max=1000, help="How many clips; all are drawn at once.")]
+Epochs = Annotated[
+    int | None, typer.Option(min=1, help="Draw from the weights kept at this epoch; the last if not given.")
+]
+Temperature = Annotated[float, typer.Option(help="Below 1 plays safe, above 1 dares more.")]
+TopP = Annotated[
+    float, typer.Option("--top-p", help="Draw from the likeliest levels of so much probability.")
+]
+Suffix = Annotated[str, typer.Option("--format", help="wav or flac, 24 bit.")]
+
+
+@app.command()
+def train(
+    clips: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="CLIP",
+            help="WAV, FLAC, OGG, AIFF or MP3, or a folder of them; several are learned together.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Run folder to make.", show_default=False)],
+    epochs: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 2000,
+    snapshots: Annotated[
+        list[int] | None,
+        typer.Option("--snapshot", min=1, help="Keep the weights of this epoch too; may be given often."),
+    ] = None,
+    start: Annotated[float, typer.Option(min=0, help="Where the passage begins, in seconds.")] = 0.0,
+    seconds: Annotated[
+        float | None, typer.Option(help="Length of the passage; the whole file if not given.")
+    ] = None,
+    rate: Annotated[
+        int | None, typer.Option(help="Hz to work at, at most the clips' own lowest; 16000 if not given.")
+    ] = None,
+    cell: Annotated[str | None, typer.Option(help=f"{' or '.join(CELLS)}.")] = None,
+    dim: Annotated[int | None, typer.Option(help="Channels of every layer.")] = None,
+    held_out: Annotated[
+        float | None, typer.Option("--held-out", help="Share of each clip's end to score and not to learn.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of everything random.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out, to more epochs too.")
+    ] = False,
+) -> None:
+    """Train on a clip, or on several together, and leave a run folder."""
+    settings = settings_of(rate=rate, cell=cell, dim=dim, held_out=held_out, seed=seed, device=device)
+    files = _sound_files(clips)
+    if len(files) > 1 and (start or seconds is not None):
+        raise audio.AudioError(
+            "--start and --seconds cut one clip; cut the files first, or train on one of them"
+        )
+    lowest = min(audio.inspect(file).rate for file in files)
+    passages = [audio.read(file, rate=lowest, start=start, seconds=seconds)[0] for file in files]
+    sources = [
+        {"file": file.name, "sha256": atomic.sha256(file), "start": start, "seconds": seconds}
+        for file in files
+    ]
+    from caw.samplernn.training import train as train_run  # takes seconds to load
+
+    with _bar("train") as show:
+
+        def told(p) -> None:
+            show(p.fraction, p.remaining, f"epoch {p.epoch}/{p.epochs}", f"{p.bits:.3f} bits per sample")
+
+        run = train_run(
+            passages, lowest, out, settings=settings, epochs=epochs, snapshots=snapshots or (),
+            source=sources, resume=resume, progress=told,
+        )  # fmt: skip
+    length = sum(clip["samples"] for clip in run.config["clips"]) / run.rate
+    typer.echo(f"trained {length:.1f} s at {run.rate} Hz, {epochs} epochs: {out}")
+
+
+@app.command()
+def generate(
+    run: Run,
+    out: Out,
+    n: Count = 1,
+    seconds: Annotated[float | None, typer.Option(help="Length; the training clip's if not given.")] = None,
+    seed: Seed = 0,
+    epochs: Epochs = None,
+    temperature: Temperature = 1.0,
+    top_p: TopP = 1.0,
+    suffix: Suffix = "wav",
+) -> None:
+    """Unconditional generation (UMG): new music in the manner of the clips."""
+    model = _load(run)
+    _check_place(out, suffix)
+    seeds = list(range(seed, seed + n))
+    length = model.seconds if seconds is None else seconds
+    with _bar("draw") as show:
+        drawn = model.generate(
+            length, seeds=seeds, epochs=epochs, temperature=temperature, top_p=top_p, told=show
+        )
+    _write_clips(drawn, model.rate, out, [f"umg-{one}.{suffix}" for one in seeds])
+
+
+@app.command()
+def vary(
+    run: Run,
+    out: Out,
+    n: Count = 1,
+    seed: Seed = 0,
+    clip: Annotated[int, typer.Option("--clip", min=1, help="Which training clip, counted from 1.")] = 1,
+    candidates: Annotated[
+        int, typer.Option(min=1, max=256, help="Drawn side by side; more follow the clip closer.")
+    ] = 16,
+    epochs: Epochs = None,
+    temperature: Temperature = 1.0,
+    top_p: TopP = 1.0,
+    suffix: Suffix = "wav",
+) -> None:
+    """Variations (VAR): new waveforms that follow a training clip."""
+    model = _load(run)
+    _check_place(out, suffix)
+    if clip > len(model.config["clips"]):
+        raise audio.AudioError(f"--clip is {clip}; use 1 to {len(model.config['clips'])}, see samplernn info")
+    seeds = list(range(seed, seed + n))
+    with _bar("draw") as show:
+        drawn = model.vary(
+            seeds=seeds, clip=clip - 1, candidates=candidates, epochs=epochs,
+            temperature=temperature, top_p=top_p, told=show,
+        )  # fmt: skip
+    _write_clips(drawn, model.rate, out, [f"var-{one}.{suffix}" for one in seeds])
+
+
+@app.command()
+def info(run: Run) -> None:
+    """What a run was trained on and how far it got."""
+    model = _load(run)
+    facts = []
+    for number, clip in enumerate(model.config["clips"], 1):
+        label = "clip" if len(model.config["clips"]) == 1 else f"clip {number}"
+        file = clip["source"].get("file", "given as an array")
+        facts += [(label, f"{file}, {clip['samples'] / model.rate:.2f} s"), ("  sha256", clip["sha256"])]
+    settings = model.settings
+    sizes = ", ".join(map(str, settings.frame_sizes))
+    kept = ", ".join(map(str, model.epochs))
+    scores = model.scores()
+    facts += [
+        ("rate", f"{model.rate} Hz, 8 bit {settings.quantisation}"),
+        ("network", f"{settings.cell}, {settings.dim} channels, frames of {sizes} samples"),
+        ("seed", settings.seed),
+        ("epochs kept", kept or "none yet: go on with samplernn train --resume"),
+    ]
+    for epoch in model.epochs:
+        if epoch in scores:
+            told = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in scores[epoch].items())
+            facts.append((f"  at {epoch}", f"bits per sample: {told}"))
+    facts.append(("versions", ", ".join(f"{k} {v}" for k, v in model.config["versions"].items())))
+    for name, value in facts:
+        typer.echo(f"{name:<12} {value}")
+
+
+def _load(folder: Path):
+    from caw.samplernn import runs
+
+    return runs.load(folder)
+
+
+def _sound_files(given: list[Path]) -> list[Path]:
+    """Files as they are; of a folder, all sound files in it by name."""
+    files = []
+    for path in given:
+        found = [path]
+        if path.is_dir():
+            found = sorted(one for one in path.iterdir() if one.suffix.lower() in SOUNDS and one.is_file())
+            if not found:
+                raise audio.AudioError(f"{path}: holds no {audio.READABLE} file; name a folder that does")
+        files += found
+    return files
+
+
+def _check_place(out: Path, suffix: str) -> None:
+    if suffix not in ("wav", "flac"):
+        raise audio.AudioError(f"--format is {suffix!r}; use wav or flac")
+    if out.exists() and not out.is_dir():
+        raise audio.AudioError(f"--out {out} is a file: name a folder")
+
+
+def _write_clips(drawn: np.ndarray, rate: int, out: Path, names: list[str]) -> None:
+    for samples, name in zip(drawn, names, strict=True):
+        audio.write(out / name, audio.within_full_scale(samples, name), rate)
+        typer.echo(str(out / name))
+
+
+@contextmanager
+def _bar(what: str) -> Iterator:
+    """Gives `show(share, remaining seconds, description, note)`; silent when stderr is no terminal."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
+        TextColumn("{task.fields[note]}"),
+        console=errors,
+        disable=not sys.stderr.isatty(),
+    )
+    task = bar.add_task(what, total=1.0, left="", note="")
+
+    def show(share: float, remaining: float | None = None, description: str = what, note: str = "") -> None:
+        if remaining is None:
+            remaining = bar.tasks[0].time_remaining or 0.0
+        minutes, seconds = divmod(round(remaining), 60)
+        left = f"{minutes}:{seconds:02d} left" if remaining else ""
+        bar.update(task, completed=share, description=description, left=left, note=note)
+
+    with bar:
+        yield show
+
+
+def main() -> None:
+    """Run the command; a user's mistake is one line on stderr and exit code 2."""
+    training = "the training goes on with the same command and --resume"
+    nothing = "what was finished is kept, nothing is half written"
+    command_line.run(app, "samplernn", goes_on=training if sys.argv[1:2] == ["train"] else nothing)
+
+
+if __name__ == "__main__":
+    main()

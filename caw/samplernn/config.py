@@ -1,0 +1,115 @@
+"""Settings of a SampleRNN, as one frozen dataclass. No torch here."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from caw.config import SettingsError
+
+CELLS = ("gru", "lstm")
+QUANTISATIONS = ("mu-law", "linear")
+SHORTEST_CLIP = 2.0  # seconds that a training needs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What decides a model and its training, but for how long it trains: that is the epoch count.
+
+    An epoch is one optimiser step, as in caw: `streams` stretches of the clips, `window` samples of each.
+    """
+
+    seed: int = 0  # of the weights and of where the streams begin
+    device: str = "auto"  # auto | cpu | cuda, for training; drawing is done by the CPU
+    rate: int = 16000  # Hz; the clips' own lowest where that is lower
+    quantisation: str = "mu-law"  # mu-law | linear, 8 bit
+    frame_sizes: tuple[int, ...] = (8, 2)  # samples that a frame of each recurrent tier holds, descending
+    context: int = 8  # samples that the sample tier sees (published: the smallest frame)
+    cell: str = "lstm"  # gru | lstm
+    layers: int = 1  # recurrent layers of each tier
+    dim: int = 128  # channels everywhere
+    embedding: int = 64  # channels of a sample's level before the sample tier
+    skip: bool = False  # a tier's input is added to its output
+    weight_norm: bool = True  # of all linear layers (Salimans and Kingma 2016)
+    streams: int = 16  # stretches of the clips that are learned side by side
+    window: int = 512  # samples between two cuts of the backpropagation through time
+    stretch: float = 8.0  # seconds after which a stream begins anew elsewhere, from the learnt start
+    flip: bool = True  # half of the streams hear the clips with their polarity turned
+    learning_rate: float = 4e-3  # of Adam, the same from first to last
+    gradient_norm: float = 1.0  # the longest gradient that is taken as it is
+    averaging: float = 0.99  # decay of the moving average of the weights, which draws
+    held_out: float = 0.0  # share of each clip's end that is not learned but scored
+
+    def __post_init__(self) -> None:
+        for name in ("dim", "embedding", "layers", "context", "streams"):
+            _whole(self, name, 1)
+        _whole(self, "seed", 0)
+        _whole(self, "rate", 500)
+        _one_of(self, "device", ("auto", "cpu", "cuda"))
+        _one_of(self, "cell", CELLS)
+        _one_of(self, "quantisation", QUANTISATIONS)
+        for name in ("skip", "weight_norm", "flip"):
+            if not isinstance(getattr(self, name), bool):
+                raise SettingsError(f"{name} is {getattr(self, name)!r}; use true or false")
+        if self.dim % 8:
+            raise SettingsError(f"dim is {self.dim}; use a multiple of 8")
+        self._check_frames()
+        _number(self, "learning_rate", 0, math.inf, "above 0")
+        _number(self, "gradient_norm", 0, math.inf, "above 0")
+        _number(self, "stretch", 0, 3600, "above 0, up to 3600 s")
+        for name, top in (("averaging", 1.0), ("held_out", 0.5)):
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and 0 <= value < top):
+                raise SettingsError(f"{name} is {value!r}; use a number from 0 to below {top:g}")
+
+    def _check_frames(self) -> None:
+        sizes = self.frame_sizes
+        if not sizes or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in sizes):
+            raise SettingsError(f"frame_sizes is {sizes!r}; use whole numbers such as 8, 2")
+        if any(a <= b or a % b for a, b in zip(sizes, sizes[1:], strict=False)):
+            raise SettingsError(f"frame_sizes is {sizes!r}; use multiples of the next, such as 8, 2")
+        if self.context > sizes[0]:
+            raise SettingsError(f"context is {self.context}; use at most the largest frame, {sizes[0]}")
+        _whole(self, "window", sizes[0])
+        if self.window % sizes[0]:
+            raise SettingsError(f"window is {self.window}; use a multiple of the largest frame, {sizes[0]}")
+
+
+def settings(**changes: Any) -> Settings:
+    """The default settings with some changed; None leaves one as it is. Raises: SettingsError."""
+    known = {field.name for field in dataclasses.fields(Settings)}
+    for key in changes:
+        if key not in known:
+            raise SettingsError(f"samplernn has no setting {key!r}; it has {', '.join(sorted(known))}")
+    given = {key: value for key, value in changes.items() if value is not None}
+    if isinstance(given.get("frame_sizes"), list):
+        given["frame_sizes"] = tuple(given["frame_sizes"])
+    if "frame_sizes" in given and not isinstance(given["frame_sizes"], tuple):
+        raise SettingsError(f"frame_sizes is {given['frame_sizes']!r}; use whole numbers such as 8, 2")
+    return Settings(**given)
+
+
+def to_json(chosen: Settings) -> dict[str, Any]:
+    """A dict that `json.dumps` takes and `settings(**record)` reads back."""
+    return dataclasses.asdict(chosen)
+
+
+def _whole(chosen: Settings, name: str, low: int) -> None:
+    value = getattr(chosen, name)
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise SettingsError(f"{name} is {value!r}; use a whole number of {low} or more")
+
+
+def _number(chosen: Settings, name: str, above: float, most: float, told: str) -> None:
+    value = getattr(chosen, name)
+    right = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not (right and above < value <= most):
+        raise SettingsError(f"{name} is {value!r}; use a number {told}")
+
+
+def _one_of(chosen: Settings, name: str, allowed: tuple[str, ...]) -> None:
+    value = getattr(chosen, name)
+    if value not in allowed:
+        raise SettingsError(f"{name} is {value!r}; use {' or '.join(allowed)}")

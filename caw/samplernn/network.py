@@ -1,0 +1,118 @@
+"""The network: recurrent tiers over frames of samples, each steering the next finer, and a sample tier.
+
+Mehri et al. 2017, section 2. All levels are whole numbers from 0 to 255 (`quantisation`).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.nn.utils.parametrizations import weight_norm
+
+from caw.samplernn.config import Settings
+from caw.samplernn.quantisation import LEVELS, frame_values
+
+
+class Tier(nn.Module):
+    """One recurrent tier (section 2.1): frames and what the tier above says -> what it tells below.
+
+    `ratio`: steps of the tier below in one of this tier's frames; it is told a vector for each.
+    """
+
+    def __init__(self, frame: int, ratio: int, settings: Settings) -> None:
+        super().__init__()
+        self.frame, self.ratio, self.skip = frame, ratio, settings.skip
+        dim = settings.dim
+        self.expand = _linear(frame, dim, settings)
+        recurrent = {"gru": nn.GRU, "lstm": nn.LSTM}[settings.cell]
+        self.recurrent = recurrent(dim, dim, settings.layers, batch_first=True)
+        self.upsample = _linear(dim, ratio * dim, settings)
+        parts = 1 if settings.cell == "gru" else 2
+        self.start = nn.Parameter(torch.zeros(parts, settings.layers, dim))  # the learnt first state
+        for name, weights in self.recurrent.named_parameters():
+            if name.startswith("weight_hh"):
+                for gate in weights.data.split(dim):
+                    nn.init.orthogonal_(gate)
+            elif name.startswith("bias"):
+                nn.init.zeros_(weights)
+
+    def forward(
+        self, values: torch.Tensor, steering: torch.Tensor | None, state: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """values: [batch, steps * frame], those that precede each step's own; steering: [batch, steps, dim].
+
+        state: [parts, layers, batch, dim], hidden (and for an LSTM also cell).
+        Returns what the tier below is told, [batch, steps * ratio, dim], and the new state.
+        """
+        heard = self.expand(values.unflatten(1, (-1, self.frame)))
+        if steering is not None:
+            heard = heard + steering
+        if isinstance(self.recurrent, nn.LSTM):
+            found, parts = self.recurrent(heard, (state[0].contiguous(), state[1].contiguous()))
+            state = torch.stack(parts)
+        else:
+            found, last = self.recurrent(heard, state[0].contiguous())
+            state = last[None]
+        if self.skip:
+            found = found + heard
+        told = self.upsample(found).unflatten(2, (self.ratio, -1))
+        return told.flatten(1, 2), state
+
+
+class SampleRNN(nn.Module):
+    """Logits of each sample's level, given all before it."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.settings = settings
+        sizes, dim = settings.frame_sizes, settings.dim
+        ratios = [a // b for a, b in zip(sizes, (*sizes[1:], 1), strict=True)]
+        self.tiers = nn.ModuleList(Tier(n, ratio, settings) for n, ratio in zip(sizes, ratios, strict=True))
+        self.embedding = nn.Embedding(LEVELS, settings.embedding)
+        self.gather = _linear(settings.context * settings.embedding, dim, settings, bias=False)
+        self.hidden = _linear(dim, dim, settings)
+        self.logits = _linear(dim, LEVELS, settings, scale=0.1)  # all levels about as likely at first
+        self.register_buffer("values", torch.from_numpy(frame_values()), persistent=False)
+
+    def start(self, batch: int) -> torch.Tensor:
+        """The learnt states before the first sample, [tiers, parts, layers, batch, dim]."""
+        starts = torch.stack([tier.start for tier in self.tiers])
+        return starts[:, :, :, None].expand(-1, -1, -1, batch, -1)
+
+    def forward(self, levels: torch.Tensor, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """levels: int64 [batch, frame_sizes[0] + n], the largest frame before, and n samples.
+
+        Returns the logits of the n samples, [batch, n, 256], and the states after them.
+        """
+        sizes = self.settings.frame_sizes
+        before, count = sizes[0], levels.shape[1] - sizes[0]
+        values, told, after = self.values[levels], None, []
+        for index, tier in enumerate(self.tiers):
+            heard = values[:, before - tier.frame : before - tier.frame + count]
+            told, state = tier(heard, told, states[index])
+            after.append(state)
+        width = self.settings.context
+        seen = self.embedding(levels[:, before - width : -1]).unfold(1, width, 1)
+        seen = seen.transpose(2, 3).flatten(2)  # [batch, n, width * embedding]
+        found = torch.relu(told + self.gather(seen))
+        found = torch.relu(self.hidden(found))
+        return self.logits(found), torch.stack(after)
+
+    def bits(self, levels: torch.Tensor, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean negative log-likelihood of the n samples in bits per sample, and the states after them."""
+        logits, states = self(levels, states)
+        wanted = levels[:, self.settings.frame_sizes[0] :]
+        return cross_entropy(logits.flatten(0, 1), wanted.flatten()) / 0.6931471805599453, states
+
+
+def _linear(
+    inputs: int, outputs: int, settings: Settings, *, bias: bool = True, scale: float = 1.0
+) -> nn.Module:
+    """A linear layer of He et al.'s (2015) weights, as published, with weight normalisation where set."""
+    layer = nn.Linear(inputs, outputs, bias=bias)
+    nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu" if bias else "linear")
+    layer.weight.data *= scale
+    if bias:
+        nn.init.zeros_(layer.bias)
+    return weight_norm(layer) if settings.weight_norm else layer

@@ -1,0 +1,271 @@
+"""Training of a run in a folder that survives being killed at any moment.
+
+An epoch is one optimiser step, and nothing depends on how many there will be: a run of 500 epochs passes
+through the very state in which one of 100 ends, and leaves its weights there where they are asked for.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import io
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from caw import atomic
+from caw.audio import resample
+from caw.runs import RunError, choose_device, versions, write_json, write_tensors
+from caw.samplernn import runs
+from caw.samplernn.config import SHORTEST_CLIP, Settings, to_json
+from caw.samplernn.network import SampleRNN
+from caw.samplernn.quantisation import encode
+from caw.samplernn.streams import Streams, scored_pieces, split
+
+CHECKPOINT_SECONDS = 20.0  # between checkpoints: what a kill costs at most
+TOLD_SECONDS = 1.0  # between two words of progress
+SCORED_EVERY = 100  # epochs between two scores in losses.jsonl; snapshots are always scored
+PEAK = 0.98  # of the normalised clips together
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a training stands. Times in seconds."""
+
+    epoch: int
+    epochs: int
+    bits: float  # per sample, of the step just done
+    elapsed: float  # in all, without what was interrupted
+    remaining: float
+    fraction: float
+
+
+def train(
+    samples: np.ndarray | Sequence[np.ndarray],
+    rate: int,
+    out: str | Path,
+    *,
+    settings: Settings,
+    epochs: int,
+    snapshots: Sequence[int] = (),
+    source: Sequence[dict[str, Any]] = (),
+    resume: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> runs.Run:
+    """Train on a mono clip [n] at `rate` Hz, or on several, and leave a run folder.
+
+    epochs: optimiser steps in all; weights are kept of them and of `snapshots`. source: facts about each
+    clip. resume: go on with a run of the same clips and settings in `out`, finished or not; on a CPU the
+    weights are the same as without the interruption, whatever the count it was first trained for.
+    Errors: RunError for clips that cannot be trained on or a folder that does not fit.
+    """
+    out = Path(out)
+    device = choose_device(settings.device)  # refused before there is a folder
+    wanted = sorted({*snapshots, epochs})
+    for count in wanted:
+        if not 1 <= count <= epochs:
+            raise RunError(f"a snapshot is asked for at epoch {count} of {epochs}; use 1 to {epochs}")
+    given = list(samples) if isinstance(samples, list | tuple) else [samples]
+    clips, own_rate, peak = _prepared(given, rate, settings)
+    config = {
+        "settings": to_json(settings),
+        "rate": own_rate,
+        "peak": peak,
+        "clips": [
+            {
+                "samples": len(clip),
+                "sha256": hashlib.sha256(clip.tobytes()).hexdigest(),
+                "source": source[i] if i < len(source) else {},
+            }
+            for i, clip in enumerate(clips)
+        ],
+        "versions": versions(),
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+    _open_folder(out, config, clips, resume)
+    run = runs.load(out)
+    lacking = [count for count in wanted if count not in run.epochs]
+    if lacking:
+        training = _Training(run, device, progress)
+        if training.epoch > lacking[0]:  # passed without keeping it: come by once more
+            (out / runs.CHECKPOINT).unlink()
+            training = _Training(run, device, progress)
+        training.run(lacking)
+    return runs.load(out)
+
+
+def _prepared(given: list[np.ndarray], rate: int, settings: Settings) -> tuple[list[np.ndarray], int, float]:
+    """The clips [n] at the run's rate with a joint peak of .98, that rate, and the factor back."""
+    if not given:
+        raise RunError("no clip was given; give one or more")
+    own = min(settings.rate, rate)
+    clips = [resample(_checked(samples, rate), rate, own) for samples in given]
+    peaks = [float(np.abs(clip).max()) for clip in clips]
+    if min(peaks) < 1e-4:
+        raise RunError(f"the clip is silent (peak {min(peaks):.1e}); choose another passage")
+    for clip in clips:
+        if len(clip) * (1 - settings.held_out) < 2 * settings.window:
+            told = f"window is {settings.window} samples, too long for a clip of {len(clip)} samples"
+            raise RunError(f"{told}; use a shorter window or a longer clip")
+    peak = max(peaks) / PEAK
+    return [np.ascontiguousarray(clip / np.float32(peak)) for clip in clips], own, peak
+
+
+def _checked(samples: np.ndarray, rate: int) -> np.ndarray:
+    samples = np.asarray(samples, dtype=np.float32)
+    if samples.ndim != 1:
+        raise RunError(f"samples have shape {samples.shape}; give mono, [n]")
+    if not np.isfinite(samples).all():
+        raise RunError("the clip holds NaN or infinite samples; export it again")
+    if len(samples) / rate < SHORTEST_CLIP:
+        raise RunError(f"the clip is {len(samples) / rate:.2f} s long; give {SHORTEST_CLIP:g} s or more")
+    return samples
+
+
+def _open_folder(out: Path, config: dict[str, Any], clips: list[np.ndarray], resume: bool) -> None:
+    """A new run folder, or the old one where `resume` asks for it and everything fits."""
+    if (out / runs.CONFIG).exists():
+        if not resume:
+            raise RunError(f"{out} already holds a run; give --resume to go on, or another folder")
+        old = runs.load(out)
+        if [clip["sha256"] for clip in old.config["clips"]] != [clip["sha256"] for clip in config["clips"]]:
+            raise RunError(f"{out} was trained on another clip; choose another folder")
+        for name, value in to_json(old.settings).items():
+            ours = config["settings"][name]
+            if name != "device" and ours != value:
+                told = f"{out} was begun with {name} {value!r}, not {ours!r}"
+                raise RunError(f"{told}; use the same settings or another folder")
+        return
+    if out.exists() and not out.is_dir():
+        raise RunError(f"{out} is a file; choose another folder")
+    out.mkdir(parents=True, exist_ok=True)
+    write_tensors(out / runs.CLIPS, {f"clip-{i:04d}": torch.from_numpy(clip) for i, clip in enumerate(clips)})
+    write_json(out / runs.CONFIG, config)
+
+
+class _Training:
+    """Network, optimiser, streams and their files."""
+
+    def __init__(
+        self, run: runs.Run, device: torch.device, progress: Callable[[Progress], None] | None
+    ) -> None:
+        self.folder, self.settings, self.device, self.progress = run.folder, run.settings, device, progress
+        levels = [encode(clip, self.settings.quantisation) for clip in run.clips]
+        learned, held_out = split(levels, self.settings)
+        self.streams = Streams(learned, run.rate, self.settings)
+        pieces = {"train": learned, "held_out": held_out}
+        self.pieces = {name: scored_pieces(clips, self.settings) for name, clips in pieces.items() if clips}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.settings.seed)
+            self.network = SampleRNN(self.settings).to(device)
+        self.averaged = {name: value.clone() for name, value in self.network.state_dict().items()}
+        self.optimiser = torch.optim.Adam(self.network.parameters(), self.settings.learning_rate)
+        self.states = self.network.start(self.settings.streams).detach().clone()
+        self.epoch, self.elapsed, self.lines = 0, 0.0, 0
+        if saved := runs.read_checkpoint(run.folder):
+            self._restore(saved)
+        self.pending: list[str] = []
+        losses = self.folder / runs.LOSSES  # cut back, so that no step stands twice
+        kept = losses.read_text().splitlines()[: self.lines] if losses.exists() else []
+        atomic.write(losses, "".join(f"{line}\n" for line in kept))
+
+    def run(self, snapshots: list[int]) -> None:
+        """Train up to the last of `snapshots`, leaving weights at each."""
+        epochs = snapshots[-1]
+        began = saved = told = time.monotonic()
+        before, first = self.elapsed, self.epoch
+        with _denormals_are_zero():
+            while self.epoch < epochs:
+                bits = self._step()
+                now = time.monotonic()
+                self.elapsed = before + now - began
+                record = {"epoch": self.epoch, "bits": round(bits, 5)}
+                if self.epoch in snapshots or self.epoch % SCORED_EVERY == 0:
+                    record |= self._scores()
+                self.pending.append(json.dumps(record))
+                if self.epoch in snapshots:
+                    write_tensors(self.folder / runs.snapshot_file(self.epoch), self.averaged)
+                if self.epoch == epochs or now - saved >= CHECKPOINT_SECONDS:
+                    self._write_checkpoint()
+                    saved = now
+                if self.progress and (now - told >= TOLD_SECONDS or self.epoch == epochs):
+                    pace = (now - began) / (self.epoch - first)
+                    left, share = (epochs - self.epoch) * pace, self.epoch / epochs
+                    self.progress(Progress(self.epoch, epochs, bits, self.elapsed, left, share))
+                    told = now
+
+    def _step(self) -> float:
+        levels, fresh = self.streams.next()
+        fresh = torch.from_numpy(fresh).to(self.device)[:, None]
+        states = torch.where(fresh, self.network.start(self.settings.streams), self.states)
+        bits, states = self.network.bits(torch.from_numpy(levels).to(self.device), states)
+        self.optimiser.zero_grad()
+        bits.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.gradient_norm)
+        self.optimiser.step()
+        self.states = states.detach()
+        self.epoch += 1
+        # a short past at first, so that the first weights are soon forgotten
+        decay = min(self.settings.averaging, self.epoch / (10 + self.epoch))
+        now = self.network.state_dict()
+        torch._foreach_lerp_(list(self.averaged.values()), [now[name] for name in self.averaged], 1 - decay)
+        return bits.item()
+
+    def _scores(self) -> dict[str, float]:
+        """Bits per sample of the averaged weights, on pieces of what is learned and of what is held out."""
+        network = SampleRNN(self.settings).to(self.device)
+        network.load_state_dict(self.averaged)
+        found = {}
+        for name, levels in self.pieces.items():
+            if levels is not None:
+                with torch.inference_mode():
+                    levels = torch.from_numpy(levels).to(self.device)
+                    found[name] = round(network.bits(levels, network.start(len(levels)))[0].item(), 5)
+        return found
+
+    def _write_checkpoint(self) -> None:
+        with open(self.folder / runs.LOSSES, "a") as file:
+            file.writelines(f"{line}\n" for line in self.pending)
+        self.lines += len(self.pending)
+        self.pending.clear()
+        state = {
+            "epoch": self.epoch,
+            "elapsed": self.elapsed,
+            "lines": self.lines,
+            "network": self.network.state_dict(),
+            "averaged": self.averaged,
+            "optimiser": self.optimiser.state_dict(),
+            "states": self.states,
+            "streams": self.streams.state(),
+        }
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        atomic.write(self.folder / runs.CHECKPOINT, buffer.getvalue())
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        try:
+            self.network.load_state_dict(saved["network"])
+            self.optimiser.load_state_dict(saved["optimiser"])
+            self.averaged = {name: saved["averaged"][name].to(self.device) for name in self.averaged}
+            self.states = saved["states"].to(self.device)
+            self.streams.restore(saved["streams"])
+            self.epoch, self.elapsed, self.lines = saved["epoch"], saved["elapsed"], saved["lines"]
+        except (KeyError, RuntimeError, ValueError) as error:
+            told = f"{self.folder / runs.CHECKPOINT} was written by another version"
+            raise RunError(f"{told}; delete {self.folder} to train again") from error
+
+
+class _denormals_are_zero:
+    """Numbers too small to matter cost many times as much; inside this block they are 0."""
+
+    def __enter__(self) -> None:
+        torch.set_flush_denormal(True)
+
+    def __exit__(self, *_: object) -> None:
+        torch.set_flush_denormal(False)

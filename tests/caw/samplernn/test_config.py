@@ -1,0 +1,31 @@
+import pytest
+
+from caw.config import SettingsError
+from caw.samplernn.config import settings, to_json
+
+
+def test_settings_survive_json():
+    chosen = settings(frame_sizes=[16, 4, 2], cell="gru")
+    assert settings(**to_json(chosen) | {"frame_sizes": [16, 4, 2]}) == chosen
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"dimm": 4}, "samplernn has no setting 'dimm'; it has averaging"),
+        ({"dim": 12}, "dim is 12; use a multiple of 8"),
+        ({"dim": "big"}, "dim is 'big'; use a whole number of 1 or more"),
+        ({"cell": "rnn"}, "cell is 'rnn'; use gru or lstm"),
+        ({"frame_sizes": (2, 8)}, r"frame_sizes is \(2, 8\); use multiples of the next, such as 8, 2"),
+        ({"frame_sizes": 8}, "frame_sizes is 8; use whole numbers such as 8, 2"),
+        ({"context": 9}, "context is 9; use at most the largest frame, 8"),
+        ({"window": 100}, "window is 100; use a multiple of the largest frame, 8"),
+        ({"held_out": 0.5}, "held_out is 0.5; use a number from 0 to below 0.5"),
+        ({"learning_rate": -1}, "learning_rate is -1; use a number above 0"),
+        ({"flip": 1}, "flip is 1; use true or false"),
+        ({"quantisation": "a-law"}, "quantisation is 'a-law'; use mu-law or linear"),
+    ],
+)
+def test_a_wrong_setting_is_told_with_its_mend(changes, said):
+    with pytest.raises(SettingsError, match=said):
+        settings(**changes)

@@ -1,0 +1,156 @@
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from caw.runs import RunError
+from caw.samplernn import runs, training
+from caw.samplernn.training import train
+from tests.caw.conftest import RATE, tune
+from tests.caw.samplernn.conftest import tiny
+
+
+def weights(run, epochs: int) -> dict[str, torch.Tensor]:
+    return load_file(run.folder / runs.snapshot_file(epochs))
+
+
+def same(a, b) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("epochs", [8, 16])
+def test_a_snapshot_is_the_run_of_so_many_epochs(trained, clip, tmp_path, epochs):
+    alone = train(clip, RATE, tmp_path / "run", settings=trained.settings, epochs=epochs)
+    assert same(weights(alone, epochs), weights(trained, epochs))
+    assert not same(weights(trained, 8), weights(trained, 16))
+
+
+def test_a_run_goes_on_to_more_epochs_and_back_to_fewer(trained, clip, tmp_path):
+    def at(epochs: int):
+        return train(clip, RATE, tmp_path / "run", settings=trained.settings, epochs=epochs, resume=True)
+
+    at(8)
+    run = at(24)
+    assert run.epochs == [8, 24]
+    assert same(weights(run, 24), weights(trained, 24))
+    run = at(16)  # passed by without being kept
+    assert run.epochs == [8, 16, 24]
+    assert same(weights(run, 16), weights(trained, 16))
+
+
+@pytest.mark.filterwarnings("ignore:This process")
+def test_killed_and_resumed_ends_with_the_same_weights(trained, clip, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
+    for where, count in [("step", 3), ("replace", 9), ("step", 5)]:
+        child = os.fork()
+        if child == 0:
+            _die_at(where, count)
+            train(clip, RATE, tmp_path / "run", settings=trained.settings, epochs=24, resume=True)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    assert 5 < runs.read_checkpoint(tmp_path / "run")["epoch"] < 24
+    run = train(
+        clip, RATE, tmp_path / "run", settings=trained.settings, epochs=24, snapshots=[16], resume=True
+    )
+    assert same(weights(run, 24), weights(trained, 24))
+    lines = [json.loads(line) for line in (run.folder / runs.LOSSES).read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == list(range(1, 25))
+
+
+def _die_at(where: str, count: int) -> None:
+    """Have this process killed after the `count`th step, or as the `count`th file takes its place."""
+    owner, name = (training._Training, "_step") if where == "step" else (Path, "replace")
+    plain, left = getattr(owner, name), [count]
+
+    def counted(*arguments):
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return plain(*arguments)
+
+    setattr(owner, name, counted)
+
+
+def test_it_learns(tmp_path):
+    """A steady tone is soon expected, on what was held out too."""
+    tone = (0.5 * np.sin(2 * np.pi * 125 * np.arange(6000) / 2000)).astype(np.float32)
+    run = train(tone, 2000, tmp_path / "run", settings=tiny(held_out=0.2, dim=32), epochs=120, snapshots=[1])
+    scores = run.scores()
+    assert scores[1]["held_out"] > 7
+    assert scores[120]["held_out"] < 5
+    assert abs(scores[120]["held_out"] - scores[120]["train"]) < 0.5
+
+
+def test_a_finished_run_is_returned_as_it_is(trained, clip, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(trained.folder, folder)
+    before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    train(clip, RATE, folder, settings=trained.settings, epochs=24, resume=True)
+    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+
+
+def test_several_clips_are_learned_together(clip, tmp_path):
+    heard = []
+    run = train(
+        [clip, tune(2.5, seed=8)], RATE, tmp_path / "run", settings=tiny(), epochs=2, progress=heard.append
+    )
+    assert [item["samples"] for item in run.config["clips"]] == [6000, 5000]
+    assert heard[-1].fraction == 1.0
+    assert heard[-1].remaining == 0.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"samples": np.zeros(9000, np.float32)}, "the clip is silent"),
+        ({"samples": np.ones((2, 9000), np.float32)}, r"samples have shape \(2, 9000\); give mono"),
+        ({"samples": np.full(9000, np.nan, np.float32)}, "NaN or infinite"),
+        ({"samples": tune(1.0)}, "the clip is 1.00 s long; give 2 s or more"),
+        ({"settings": tiny(window=4096)}, "window is 4096 samples, too long for a clip of 6000 samples"),
+        ({"snapshots": [5]}, "a snapshot is asked for at epoch 5 of 2; use 1 to 2"),
+        ({"samples": []}, "no clip was given"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_told(clip, tmp_path, changes, said):
+    given = {"samples": clip, "settings": tiny(), "epochs": 2} | changes
+    with pytest.raises(RunError, match=said):
+        train(given.pop("samples"), RATE, tmp_path / "run", **given)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"settings": tiny(held_out=0.2, dim=24)}, "was begun with dim 16, not 24; use the same settings"),
+        ({"samples": tune(seed=9)}, "was trained on another clip; choose another folder"),
+        ({"resume": False}, "already holds a run; give --resume to go on, or another folder"),
+    ],
+)
+def test_a_folder_that_does_not_fit_is_refused(trained, clip, changes, said):
+    given = {"samples": clip, "settings": trained.settings, "epochs": 24, "resume": True} | changes
+    with pytest.raises(RunError, match=said):
+        train(given.pop("samples"), RATE, trained.folder, **given)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        (runs.CONFIG, b"{", "is damaged"),
+        (runs.CONFIG, b"{}", "is of another version"),
+        (runs.CONFIG, None, "is no run folder"),
+        (runs.CLIPS, None, "lacks clips.safetensors"),
+        ("epochs-000024.safetensors", b"x", "cannot be read"),
+    ],
+)
+def test_a_damaged_folder_is_told(trained, tmp_path, name, content, said):
+    folder = tmp_path / "run"
+    shutil.copytree(trained.folder, folder)
+    (folder / name).unlink() if content is None else (folder / name).write_bytes(content)
+    with pytest.raises(RunError, match=said):
+        runs.load(folder).network()
