@@ -72,8 +72,6 @@ def passages(design: Design, folder: StudyFolder) -> dict[str, Passage]:
 def check_backends(design: Design, folder: StudyFolder) -> None:
     """Raises: DesignError for a backend that there is none of, for modes and epochs that it knows nothing of,
     and for options that it refuses."""
-    for index, source in enumerate(design.sources):
-        _check_backend(design, ("source", index), source)
     tables = dict(design.backends)
     for source in design.sources:  # one without a table may lack what an option must name
         tables.setdefault(source.backend, {})
@@ -88,6 +86,8 @@ def check_backends(design: Design, folder: StudyFolder) -> None:
                 path = ("backend", name, error.key) if error.key in table else ("backend", name)
                 value = table.get(error.key)
             raise design.error(path, value, *said(error)) from None
+    for index, source in enumerate(design.sources):
+        _check_backend(design, ("source", index), source)
 
 
 def backend_options(table: dict[str, Any]) -> dict[str, Any]:
@@ -101,12 +101,7 @@ def _check_backend(design: Design, here: KeyPath, source: Source) -> None:
         what = "makes no clips" if name == "imported" else "stands for real clips"
         mend = "name a system; clips made elsewhere are named in [[imported]] tables"
         raise design.error((*here, "backend"), name, what, mend)
-    try:
-        backend = backends.get(name, design.backends.get(name))
-    except BackendError as error:
-        path: KeyPath = ("backend", name, "uses") if error.key == "uses" else (*here, "backend")
-        value = design.backends[name]["uses"] if error.key == "uses" else name
-        raise design.error(path, value, *said(error)) from None
+    backend = backends.get(name, design.backends.get(name))
     if strange := [mode for mode in source.modes if mode not in backend.modes]:
         what = f"the backend {name} makes {' and '.join(backend.modes)}, not {strange[0]}"
         mend = f"write modes = {json.dumps(list(backend.modes))} here"

@@ -48,7 +48,9 @@ class CommandBackend:
             except BackendError:  # said by validate
                 return
             self.counts_epochs = "epochs" in used
-            self.modes = tuple(options.get("modes", self.modes if "mode" in used else ("UMG",)))
+            said = options.get("modes")
+            unsaid = self.modes if "mode" in used else ("UMG",)
+            self.modes = tuple(said) if _are_modes(said) else unsaid
 
     def configured(self, options: Mapping[str, Any]) -> CommandBackend:
         """This backend as one study's options make it."""
@@ -78,7 +80,7 @@ class CommandBackend:
             if not number or not 0 < value < math.inf:
                 raise BackendError(f"{key} is {value!r}; write seconds above 0", key=key)
         modes = options.get("modes", ["UMG"])
-        if not isinstance(modes, list) or not modes or not all(mode in ("UMG", "VAR") for mode in modes):
+        if not _are_modes(modes):
             raise BackendError(f'modes is {modes!r}; write ["UMG"], ["VAR"] or both', key="modes")
 
     def recipe(self, task: Task) -> dict[str, Any]:
@@ -136,6 +138,10 @@ def _words(options: Mapping[str, Any]) -> list[str]:
     if calling.placeholders(words[:1]):
         raise BackendError(f"the program itself is {words[0]}; write its name", key="command")
     return words
+
+
+def _are_modes(modes: object) -> bool:
+    return isinstance(modes, list) and bool(modes) and all(mode in ("UMG", "VAR") for mode in modes)
 
 
 def _is_inside(file: Path, folder: Path) -> bool:

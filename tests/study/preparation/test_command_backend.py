@@ -371,6 +371,12 @@ def test_a_shipped_backend_under_another_name(new_study, clip, run):
         ("mine", table("sh", "{out} {mode} {epochs}", name="mine"), "", "names no epoch counts"),
         ("mine", table("no-such", "{out}", name="mine"), 'modes=["UMG"]', "backend.mine.command = "),
         ("command", "", 'modes=["UMG"]', "there is no `command`"),
+        (
+            "mine",
+            table("sh", "{out}", name="mine", more="modes = 3"),
+            'modes=["UMG"]',
+            "backend.mine.modes = 3",
+        ),
         ("tiny", "[backend.other]\nlevel = 3", "epochs = [3]", "there is no backend 'other'"),
     ],
 )
