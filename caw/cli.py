@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from caw import atomic, audio, cli_mosaic, cli_tasks, command_line, measuring
-from caw.config import PRESETS, FlowSettings
+from caw.config import PRESETS, FlowSettings, SettingsError
 from caw.config import preset as named_preset
 
 app = typer.Typer(
@@ -47,7 +48,13 @@ def train(
     preset: Annotated[
         str, typer.Option(help=f"{', '.join(PRESETS)}; paper is the published recipe.")
     ] = "fast",
-    epochs: Annotated[int | None, typer.Option(min=1, help="Optimiser steps per scale.")] = None,
+    epochs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N[,N...]",
+            help="Optimiser steps per scale; several counts share steps and give a run each, in --out/N.",
+        ),
+    ] = None,
     start: Annotated[float, typer.Option(min=0, help="Where the passage begins, in seconds.")] = 0.0,
     seconds: Annotated[
         float | None, typer.Option(help="Length of the passage; the whole file if not given.")
@@ -64,7 +71,8 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run in --out.")] = False,
 ) -> None:
     """Train on a clip, or on several together, and leave a run folder."""
-    settings = named_preset(preset, epochs=epochs, seed=seed, device=device, rate=rate)
+    counts = _counts(epochs)
+    wanted = [named_preset(preset, epochs=n, seed=seed, device=device, rate=rate) for n in counts]
     if len(clips) > 1 and (start or seconds is not None):
         raise audio.AudioError(
             "--start and --seconds cut one clip; cut the files first, or train on one of them"
@@ -77,12 +85,19 @@ def train(
     ]
     from caw.training import train as train_run  # takes seconds to load
 
-    with _Bar() as bar:
-        run = train_run(
-            passages, lowest, out, settings=settings, source=sources, resume=resume, progress=bar.show
-        )
-    told = f"{len(clips)} clips" if len(clips) > 1 else f"{run.seconds:.1f} s"
-    typer.echo(f"trained {told} at {run.rate} Hz, {run.epochs} epochs per scale: {out}")
+    trunk = out / "trunk.pt" if len(counts) > 1 and wanted[0].shares_steps else None
+    told = f"{len(clips)} clips" if len(clips) > 1 else ""
+    for settings in wanted:
+        folder = out / str(settings.epochs) if len(counts) > 1 else out
+        with _Bar() as bar:
+            run = train_run(
+                passages, lowest, folder, settings=settings, source=sources, resume=resume, trunk=trunk,
+                progress=bar.show,
+            )  # fmt: skip
+        what = told or f"{run.seconds:.1f} s"
+        typer.echo(f"trained {what} at {run.rate} Hz, {run.epochs} epochs per scale: {folder}")
+    if trunk:
+        trunk.unlink(missing_ok=True)
 
 
 @app.command()
@@ -162,6 +177,16 @@ def info(run: Run) -> None:
 app.command()(measuring.measure)
 app.command()(cli_mosaic.mosaic)
 cli_tasks.add_to(app)
+
+
+def _counts(epochs: str | None) -> list[int | None]:
+    """The counts of --epochs, ascending; [None] for the preset's own."""
+    if epochs is None:
+        return [None]
+    if not re.fullmatch(r"-?\d+(,\d+)*", epochs):
+        told = "use a whole number of 1 or more, or several with commas between them, as 100,500,1000"
+        raise SettingsError(f"--epochs is {epochs!r}; {told}")
+    return sorted({int(count) for count in epochs.split(",")})
 
 
 def _load(folder: Path):

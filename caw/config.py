@@ -11,6 +11,7 @@ PAPER_SCALES = (
     320, 400, 500, 640, 800, 1000, 1280, 1600, 2000, 2500, 4000, 8000, 10000, 12000, 14400, 16000,
 )  # fmt: skip
 
+SCHEDULES = ("root", "cosine")
 SHORTEST_CLIP = 2.0  # seconds that a training needs
 SHORTEST_CROP = 0.1  # seconds: a few frames of the score
 
@@ -18,7 +19,7 @@ SHORTEST_CROP = 0.1  # seconds: a few frames of the score
 _COUNTS = (
     "kernel", "bands", "score_channels", "score_layers", "channels", "layers", "finer_layers", "batch",
     "score_batch",
-    "score_draw_steps", "draw_steps", "finer_draw_steps",
+    "score_draw_steps", "draw_steps", "finer_draw_steps", "steady",
 )  # fmt: skip
 
 
@@ -54,6 +55,11 @@ class Settings:
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise SettingsError(f"learning_rate is {self.learning_rate!r}; use a number above 0")
 
+    @property
+    def shares_steps(self) -> bool:
+        """Whether a training is the beginning of every longer one, so that these can go on from its end."""
+        return False
+
 
 @dataclass(frozen=True, kw_only=True)
 class FlowSettings(Settings):
@@ -84,7 +90,10 @@ class FlowSettings(Settings):
     finer_crop: float = 2.0
     batch: int = 4
     prediction_order: int = 32  # of the linear prediction that whitens a scale
-    averaging: float = 0.99  # decay of the moving average of the weights
+    schedule: str = "root"  # root | cosine: how the learning rate falls; only root lets runs share steps
+    steady: int = 100  # root: steps at the full rate, which then falls as 1 / sqrt(steps)
+    recent: int = 10  # the weights' average is about a tenth of the training old
+    averaging: float = 0.99  # cosine: largest decay of the moving average of the weights
     lower_noise: float = 0.3  # most noise mixed into what a scale is given while training
     draw_noise: float = 0.05  # and while drawing
     score_draw_steps: int = 5  # evaluations of its network per draw
@@ -98,15 +107,22 @@ class FlowSettings(Settings):
         for name in _COUNTS:
             _at_least(self, name, 1)
         _at_least(self, "impositions", 0)
+        _at_least(self, "recent", 2)
         if self.kernel % 2 == 0:
             raise SettingsError(f"kernel is {self.kernel!r}; use an odd number")
         for name in ("score_crop", "crop", "finer_crop"):
             if not getattr(self, name) >= SHORTEST_CROP:
                 raise SettingsError(f"{name} is {getattr(self, name)!r}; use {SHORTEST_CROP} s or more")
+        if self.schedule not in SCHEDULES:
+            raise SettingsError(f"schedule is {self.schedule!r}; use {' or '.join(SCHEDULES)}")
         if not 0 <= self.score_dropout < 1:
             raise SettingsError(f"score_dropout is {self.score_dropout!r}; use a number from 0 to below 1")
         if not 0 <= self.variation <= 1:
             raise SettingsError(f"variation is {self.variation!r}; use a number from 0 to 1")
+
+    @property
+    def shares_steps(self) -> bool:
+        return self.schedule == "root"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,4 +188,7 @@ def to_json(settings: Settings) -> dict[str, Any]:
 def from_json(record: dict[str, Any]) -> Settings:
     """The settings that `to_json` wrote."""
     changes = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items() if k != "preset"}
-    return preset(record.get("preset", ""), **changes)
+    name = record.get("preset", "")
+    if isinstance(PRESETS.get(name), FlowSettings):
+        changes.setdefault("schedule", "cosine")  # of runs from before there was another
+    return preset(name, **changes)

@@ -27,6 +27,28 @@ WARM_UP = 50  # steps over which the learning rate rises
 FINAL_RATE = 0.02  # its share left at the end of the cosine
 
 
+def rate_share(settings: FlowSettings, epoch: int) -> float:
+    """The share of the full learning rate that a step takes, counted from 0.
+
+    `root` falls with one over the root of the steps taken, wherever the training will end.
+    """
+    rise = min(1.0, (epoch + 1) / WARM_UP)
+    if settings.schedule == "root":
+        return rise * min(1.0, math.sqrt(settings.steady / (epoch + 1)))
+    fall = 0.5 * (1 + math.cos(math.pi * epoch / settings.epochs))
+    return rise * (FINAL_RATE + (1 - FINAL_RATE) * fall)
+
+
+def averaging(settings: FlowSettings, epoch: int) -> float:
+    """Decay of the weights' moving average at a step, counted from 0.
+
+    With `root` its memory grows with the training (Karras et al. 2024, section 3.1): the average is always
+    about a `settings.recent`th of the steps old, as a falling rate would have it at every possible end.
+    """
+    growing = (1 + epoch) / (settings.recent + epoch)
+    return growing if settings.schedule == "root" else min(settings.averaging, growing)
+
+
 class FlowTrainer(ABC):
     """What score and waveforms have in common: optimisers, average, random state.
 
@@ -68,9 +90,7 @@ class FlowTrainer(ABC):
     def step(self, epoch: int) -> dict[str, float]:
         """One optimiser step; returns the loss by name."""
         settings, generator = self.settings, self.generator
-        rise = min(1.0, (epoch + 1) / WARM_UP)
-        fall = 0.5 * (1 + math.cos(math.pi * epoch / settings.epochs))
-        share = rise * (FINAL_RATE + (1 - FINAL_RATE) * fall)
+        share = rate_share(settings, epoch)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = share * group.setdefault("full_rate", group["lr"])
@@ -87,7 +107,7 @@ class FlowTrainer(ABC):
         loss.backward()
         for optimizer in self.optimizers:
             optimizer.step()
-        self._follow(min(settings.averaging, (1 + epoch) / (10 + epoch)))
+        self._follow(averaging(settings, epoch))
         return {"flow": loss.item()}
 
     def finish(self):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import hashlib
-import io
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ import numpy as np
 import torch
 
 from caw import atomic, runs
+from caw import trunk as trunks
 from caw.audio import resample
 from caw.config import SHORTEST_CLIP, AdversarialSettings, Settings, from_json, to_json
 from caw.parallel import Job, Step, divided, steps
@@ -55,6 +55,7 @@ def train(
     settings: Settings,
     source: dict[str, Any] | Sequence[dict[str, Any]] | None = None,
     resume: bool = False,
+    trunk: Path | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> runs.Run:
     """Train on a clip, or on several of one band, and leave a run folder.
@@ -63,12 +64,17 @@ def train(
     channels, which keep their levels to each other. source: facts about the clip for `config.json`, or a
     list of them. resume: go on with an unfinished run of the same clips and settings in `out` (a finished
     one is returned as it is); on a CPU the weights end up the same as without the interruption.
+    trunk: a file through which trainings that differ in their epochs share steps (`caw.trunk`): this one
+    begins where an earlier one ended that is no longer, and leaves its own end there for longer ones.
     Errors: `runs.RunError` for a clip that cannot be trained on or a folder that does not fit.
     """
     out = Path(out)
     if settings.seed > LARGEST_SEED:
         raise runs.RunError(f"seed is {settings.seed}; use a whole number from 0 to {LARGEST_SEED}")
     runs.choose_device(settings.device)  # refused before there is a folder
+    if trunk and not settings.shares_steps:
+        told = f"trainings of preset {settings.preset} by this schedule share no steps"
+        raise runs.RunError(f"{told}; give no trunk, or use preset fast")
     given = list(samples) if isinstance(samples, list | tuple) else [samples]
     sources = [source] if source is None or isinstance(source, dict) else list(source)
     clips, clip_rate, peak = _prepare(given, rate, settings)
@@ -89,14 +95,14 @@ def train(
         "versions": runs.versions(),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
-    _open_folder(out, config, waves, resume)
+    _open_folder(out, config, waves, resume, trunk)
     run = runs.load(out)
     if run.complete:
         return run
     workers = _workers(settings, len(run.rates))
     with divided(workers):
         # a run may go on on another device than it began on
-        _Training(dataclasses.replace(run, settings=settings), waves, workers, progress).run()
+        _Training(dataclasses.replace(run, settings=settings), waves, workers, progress, trunk).run()
     return runs.load(out)
 
 
@@ -137,7 +143,9 @@ def _checked(samples: np.ndarray, rate: int) -> np.ndarray:
     return samples
 
 
-def _open_folder(out: Path, config: dict[str, Any], clips: list[torch.Tensor], resume: bool) -> None:
+def _open_folder(
+    out: Path, config: dict[str, Any], clips: list[torch.Tensor], resume: bool, trunk: Path | None
+) -> None:
     """A new run folder, or the old one where `resume` asks for it and everything fits."""
     if (out / runs.CONFIG).exists():
         if not resume:
@@ -157,6 +165,9 @@ def _open_folder(out: Path, config: dict[str, Any], clips: list[torch.Tensor], r
         raise runs.RunError(f"{out} is a file; choose another folder")
     out.mkdir(parents=True, exist_ok=True)
     runs.write_tensors(out / runs.CLIPS, {runs.clip_name(i): clip for i, clip in enumerate(clips)})
+    (out / runs.CHECKPOINT).unlink(missing_ok=True)  # from a beginning that was cut short
+    if trunk and (begun := trunks.begin(trunk, out, config)):
+        config |= {"begun": begun}
     runs.write_json(out / runs.CONFIG, config)
 
 
@@ -178,8 +189,10 @@ class _Training:
         clips: list[torch.Tensor],
         workers: int,
         progress: Callable[[Progress], None] | None,
+        trunk: Path | None = None,
     ) -> None:
         self.run_ = run
+        self.trunk = trunk
         self.workers = workers
         self.progress = progress
         self.folder, settings = run.folder, run.settings
@@ -196,6 +209,7 @@ class _Training:
             if saved.get(index, {}).get("saved"):
                 job.scale = scales[index] = runs.load_scale(self.folder, settings, rates, index, self.device)
                 job.scale.critic_state = self.checkpoint.get("carried")
+                job.ending = saved[index]["trainer"]
             self.jobs.append(job)
         self.scales = scales
         self.losses = _Losses(self.folder / runs.LOSSES, self.checkpoint.get("lines", 0))
@@ -212,6 +226,7 @@ class _Training:
                     self._record(step)
                     if step.finished:
                         runs.save_scale(self.folder, step.job.index, step.job.scale)
+                        step.job.ending = step.job.trainer.state_dict() if self.trunk else None
                         step.job.trainer = None
                     elif self.progress:
                         self.progress(self.clock.at(self.jobs, settings.epochs, step.losses))
@@ -222,6 +237,9 @@ class _Training:
                 if stream.threads:  # which end their steps; a step in this thread was cut in two
                     self._write_checkpoint(stream)
                 raise
+        endings = [job.ending for job in self.jobs]
+        if self.trunk and all(endings):
+            trunks.leave(self.trunk, self.folder, self.run_.config, endings, self.clock.elapsed())
         runs.write_json(
             self.folder / runs.FINISHED,
             {
@@ -260,7 +278,7 @@ class _Training:
                     job.index: {
                         "epoch": job.epoch,
                         "saved": job.scale is not None and job.trainer is None,
-                        "trainer": job.trainer.state_dict() if job.trainer else None,
+                        "trainer": job.trainer.state_dict() if job.trainer else job.ending,
                     }
                     for job in self.jobs
                 },
@@ -268,9 +286,8 @@ class _Training:
                 "lines": self.losses.lines,
                 "elapsed": self.clock.elapsed(),
             }
-            buffer = io.BytesIO()
-            torch.save(state, buffer)
-        atomic.write(self.folder / runs.CHECKPOINT, buffer.getvalue())
+            content = trunks.packed(state)
+        atomic.write(self.folder / runs.CHECKPOINT, content)
 
 
 def _read_checkpoint(folder: Path) -> dict[str, Any] | None:

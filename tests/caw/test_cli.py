@@ -13,8 +13,8 @@ import pytest
 import soundfile
 import typer
 
-from caw import atomic, audio, cli, command_line
-from tests.caw.conftest import RATE, tune
+from caw import atomic, audio, cli, command_line, runs
+from tests.caw.conftest import RATE, same_weights, tune
 
 
 def caw(*arguments, cwd=None):
@@ -162,6 +162,30 @@ BAD_CLIPS = {
 }
 
 
+def test_several_counts_give_a_run_each(folder, tmp_path):
+    command = [
+        "train",
+        folder / "song.wav",
+        "--out",
+        tmp_path,
+        "--rate",
+        1000,
+        "--seed",
+        3,
+        "--epochs",
+        "3,2",
+    ]
+    done = caw(*command)
+    assert done.returncode == 0, done.stderr
+    assert [line.split(", ")[1] for line in done.stdout.splitlines()] == [
+        f"{n} epochs per scale: {tmp_path / n}" for n in ("2", "3")
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["2", "3"]
+    assert same_weights(runs.load(tmp_path / "2"), runs.load(folder / "run"))
+    assert json.loads((tmp_path / "3" / "config.json").read_text())["begun"]["epochs"] == 2
+    assert caw(*command, "--resume").returncode == 0
+
+
 @pytest.mark.parametrize("name", BAD_CLIPS)
 def test_a_bad_clip_is_one_line_and_leaves_nothing(name, tmp_path):
     BAD_CLIPS[name](tmp_path / name)
@@ -178,6 +202,9 @@ def test_a_bad_clip_is_one_line_and_leaves_nothing(name, tmp_path):
     [
         (["train", "song.wav", "--out", "run", "--epochs", 2, "--rate", 1000], "--resume"),
         (["train", "song.wav", "--out", "new", "--epochs", 0], "epochs"),
+        (["train", "song.wav", "--out", "new", "--epochs", "2,0"], "epochs is 0"),
+        (["train", "song.wav", "--out", "new", "--epochs", "few"], "as 100,500,1000"),
+        (["train", "song.wav", "--out", "song.wav", "--epochs", "1,2"], "song.wav"),
         (["train", "song.wav", "--out", "new", "--preset", "quick"], "use one of fast"),
         (["train", "song.wav", "--out", "new", "--start", 3, "--seconds", 9], "song.wav"),
         (["train", "song.wav", "--out", "song.wav"], "is a file"),

@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 from collections import Counter
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from caw.cascade import pyramid_of
 from caw.config import preset
 from caw.flow import unfolded
-from caw.flow_trainer import ScoreTrainer, WaveTrainer
+from caw.flow_trainer import ScoreTrainer, WaveTrainer, averaging, rate_share
 from caw.score import RATE, Bands
 
 RATES = (RATE, 1000, 2000)
@@ -92,6 +93,31 @@ def test_a_restored_trainer_takes_the_same_steps(index, clips, tiny):
         assert whole.step(epoch) == other.step(epoch)
     for a, b in zip(whole.average.parameters(), other.average.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_the_root_schedule_looks_at_no_end_and_the_cosine_does():
+    shared, ending = preset("fast"), preset("fast", schedule="cosine")
+    assert [s.shares_steps for s in (shared, ending)] == [True, False]
+    for epoch in (0, 49, 400):
+        rates = [
+            rate_share(dataclasses.replace(s, epochs=n), epoch) for s in (shared, ending) for n in (500, 900)
+        ]
+        assert rates[0] == rates[1]
+        assert (rates[2] == rates[3]) == (epoch == 0)
+    assert [rate_share(shared, epoch) for epoch in (24, 49, 99, 399)] == [0.5, 1.0, 1.0, 0.5]
+    assert rate_share(dataclasses.replace(ending, epochs=500), 500) == pytest.approx(0.02)
+
+
+def test_the_average_is_about_a_tenth_of_the_training_old():
+    settings = preset("fast")
+    for steps in (200, 3000):
+        age = weight = 0.0
+        for epoch in range(steps):
+            decay = averaging(settings, epoch)
+            weight, age = decay * weight + (1 - decay), decay * (age + weight)
+        assert age / weight == pytest.approx(steps / 10, rel=0.05)
+    capped = preset("fast", schedule="cosine")
+    assert averaging(capped, 2000) == 0.99
 
 
 def test_the_loss_falls(clips):

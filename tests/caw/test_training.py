@@ -144,6 +144,8 @@ def test_progress_counts_all_scales(clip, tiny, tmp_path):
         ({"device": "tpu"}, "device is 'tpu'"),
         ({"kernel": 4}, "kernel is 4; use an odd number"),
         ({"crop": 0}, "crop is 0; use 0.1 s or more"),
+        ({"schedule": "linear"}, "schedule is 'linear'; use root or cosine"),
+        ({"recent": 1}, "recent is 1; use a whole number of 2 or more"),
         ({"depth": 3}, "no setting 'depth'"),
         ({"preset": "paper"}, "no setting 'preset'"),
     ],

@@ -1,7 +1,9 @@
 """Catch-A-Waveform: one model per passage and epoch count, trained here.
 
 A run lies in models/SOURCE-EPOCHS/ and serves both modes. Beside it, SOURCE-EPOCHS.recipe.json keeps what it
-was trained from, written before training starts, so that a run is never taken for one it is not.
+was trained from, written before training starts, so that a run is never taken for one it is not. The runs of
+one source share their steps where the preset allows: each goes on from SOURCE.trunk.pt, where the one before
+it ended, and is the same as if it had been trained alone.
 """
 
 from __future__ import annotations
@@ -14,9 +16,15 @@ from typing import Any
 from caw import atomic, audio
 from study.preparation.backends import BackendError, Clip, Cost, Task, Tell, seed_for
 
-_SECONDS_PER_EPOCH = {"fast": 0.35, "standard": 0.7, "paper": 400.0}  # of one core, for 25 s at 16 kHz
+# of one core, measured for 25 s at 16 kHz; `paper` works on the whole clip in every step, the others on crops
+_SECONDS_PER_EPOCH = {"fast": 0.4, "standard": 0.7, "paper": 600.0}
+_MEASURED_LENGTH = 25.0  # s
 _SECONDS_PER_CLIP = 2.0
-_BYTES_PER_RUN = {"fast": 9e6, "standard": 20e6, "paper": 60e6}
+_BYTES_PER_RUN = {"fast": 7.1e6, "standard": 9e6, "paper": 60e6}  # weights; clip and losses come on top
+_BYTES_PER_TRUNK = {"fast": 25e6, "standard": 33e6}
+_BYTES_PER_EPOCH = 280.0  # of losses.jsonl
+_BYTES_PER_SECOND = 4 * 16000.0  # of the clip
+_STRETCH = 50  # epochs that are one part of the costs, so that runs that share them name them alike
 
 
 class CawBackend:
@@ -42,20 +50,33 @@ class CawBackend:
         return {"preset": "fast"} | options
 
     def work(self, task: Task) -> str:
-        return self._folder(task).name
+        return self._source(task) if self._shares(task) else self._folder(task).name
 
     def keeps(self, task: Task) -> tuple[str, ...]:
         folder = self._folder(task)
-        return folder.name, self._recipe_file(folder).name
+        own = folder.name, self._recipe_file(folder).name
+        return (*own, self._trunk(task).name) if self._shares(task) else own
 
     def costs(self, task: Task) -> dict[str, Cost]:
-        folder = self._folder(task)
+        folder, cell = self._folder(task), task.cell
         made = {name: Cost(_SECONDS_PER_CLIP) for name in task.names}
         if self._is_complete(folder):
             return made
-        preset = task.options.get("preset", "fast")
-        seconds = _SECONDS_PER_EPOCH[preset] * (task.cell.epochs or 1)
-        return {f"train {folder.name}": Cost(seconds, _BYTES_PER_RUN[preset])} | made
+        preset, epochs = task.options.get("preset", "fast"), cell.epochs or 1
+        per_epoch = _SECONDS_PER_EPOCH[preset]
+        disk = _BYTES_PER_RUN[preset] + _BYTES_PER_EPOCH * epochs + _BYTES_PER_SECOND * cell.seconds
+        if preset == "paper":
+            per_epoch *= cell.seconds / _MEASURED_LENGTH
+        if not self._shares(task):
+            return {f"train {folder.name}": Cost(per_epoch * epochs, disk)} | made
+        source, begun = self._source(task), self._begun(task)
+        parts = {f"keep {folder.name}": Cost(0.0, disk)}
+        parts[f"keep {self._trunk(task).name}"] = Cost(0.0, _BYTES_PER_TRUNK[preset])
+        for first in range(begun // _STRETCH * _STRETCH, epochs, _STRETCH):
+            last = min(first + _STRETCH, epochs)
+            steps = last - max(first, begun)
+            parts[f"train {source} from {first} to {last}"] = Cost(per_epoch * steps)
+        return parts | made
 
     def make(self, task: Task, tell: Tell) -> Iterator[Clip]:
         """Raises: BackendError for a run of another recipe; caw's ValueErrors for what it refuses."""
@@ -102,6 +123,7 @@ class CawBackend:
             settings=settings,
             source=source,
             resume=True,  # also begins anew where nothing is to resume
+            trunk=self._trunk(task) if settings.shares_steps else None,
             progress=told,
         )
 
@@ -132,10 +154,29 @@ class CawBackend:
             named = [key for key in options if repr(key) in text or text.startswith(f"{key} is")]
             raise BackendError(text, key=named[0] if named else "") from None
 
-    def _folder(self, task: Task) -> Path:
+    def _source(self, task: Task) -> str:
+        """What the runs of one source are named after."""
         cell = task.cell
-        own = [] if cell.backend == self.name else [cell.backend]
-        return task.models / "-".join([cell.source, *own, str(cell.epochs)])
+        return cell.source if cell.backend == self.name else f"{cell.source}-{cell.backend}"
+
+    def _folder(self, task: Task) -> Path:
+        return task.models / f"{self._source(task)}-{task.cell.epochs}"
+
+    def _trunk(self, task: Task) -> Path:
+        return task.models / f"{self._source(task)}.trunk.pt"
+
+    def _shares(self, task: Task) -> bool:
+        return self._settings(task.options, epochs=1, seed=0).shares_steps
+
+    def _begun(self, task: Task) -> int:
+        """Epochs that are done already: those of the trunk, where the run is longer."""
+        file = self._trunk(task)
+        if not file.exists():
+            return 0
+        from caw import trunk
+
+        epochs = trunk.epochs_in(file)
+        return epochs if epochs <= task.cell.epochs else 0
 
     @staticmethod
     def _recipe_file(folder: Path) -> Path:

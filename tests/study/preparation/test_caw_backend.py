@@ -4,7 +4,6 @@ import shutil
 import signal
 import time
 
-import numpy as np
 import pytest
 
 from caw import atomic
@@ -35,12 +34,24 @@ def one_thread():
 def caw_study(new_study, clip):
     """Two seconds of source, two epoch counts, a model of a few hundred weights."""
 
-    def make(name: str = "study", backend: str = TINY) -> StudyFolder:
-        source = f'[[source]]\nfile = "{clip}"\nseconds = 2.0\nepochs = [2, 3]\nclips = 1\n'
-        sets = "[set.UMG]\nfakes = 2\noriginals = 1\n[set.VAR]\nfakes = 2\noriginals = 1\n"
+    def make(name: str = "study", backend: str = TINY, epochs: tuple[int, ...] = (2, 3)) -> StudyFolder:
+        source = f'[[source]]\nfile = "{clip}"\nseconds = 2.0\nepochs = {list(epochs)}\nclips = 1\n'
+        fakes = len(epochs)
+        sets = f"[set.UMG]\nfakes = {fakes}\noriginals = 1\n[set.VAR]\nfakes = {fakes}\noriginals = 1\n"
         return new_study(name, source=source, sets=sets, backend=backend)
 
     return make
+
+
+def made(folder: StudyFolder) -> dict[str, str]:
+    """Clip -> digest of its samples."""
+    rows = atomic.read_csv(folder.pool_table)
+    return {row["name"]: row["sha256"] for row in rows if row["backend"] == "caw"}
+
+
+def tasks_of(folder: StudyFolder):
+    todo = plan.make(design.load(folder.path), folder)
+    return [(backends.get(name), task) for name, task in todo.tasks]
 
 
 def pool_digest(folder: StudyFolder) -> str:
@@ -149,11 +160,101 @@ def test_runs_of_one_source_share_their_seed_and_clips_do_not(caw_study):
     assert len(seeds) == 1
 
 
-def test_costs_share_the_training_of_both_modes(caw_study):
-    folder = caw_study()
-    todo = plan.make(design.load(folder.path), folder)
-    parts = [set(backends.get(name).costs(task)) for name, task in todo.tasks]
-    assert parts[0] & parts[1] == {"train riff-2"}
-    assert all(
-        np.isfinite(c.seconds) for name, task in todo.tasks for c in backends.get(name).costs(task).values()
-    )
+def test_runs_that_share_steps_make_what_they_make_alone(caw_study, monkeypatch):
+    from caw import flow_trainer
+
+    steps = []
+    step = flow_trainer.FlowTrainer.step
+
+    def counted(trainer, epoch):
+        steps.append(epoch)
+        return step(trainer, epoch)
+
+    monkeypatch.setattr(flow_trainer.FlowTrainer, "step", counted)
+    shared = caw_study("shared", epochs=(2, 3, 5))
+    build(shared, pool_only=True)
+    assert len(steps) == 3 * 5  # of three scales
+    assert (shared.models / "riff.trunk.pt").exists()
+    for epochs in (2, 3, 5):
+        alone = caw_study(f"alone-{epochs}", epochs=(epochs,))
+        build(alone, pool_only=True)
+        both = made(alone).keys() & made(shared).keys()
+        assert {f"riff-UMG-{epochs}-1", f"riff-VAR-{epochs}-1"} <= both
+        assert all(made(alone)[name] == made(shared)[name] for name in both)
+
+
+def test_a_shorter_count_that_is_added_later_makes_what_it_makes_alone(caw_study):
+    whole, later = caw_study("whole", epochs=(2, 3)), caw_study("later", epochs=(3,))
+    build(whole, pool_only=True)
+    build(later, pool_only=True)
+    text = later.toml.read_text().replace("epochs = [3]", "epochs = [2, 3]").replace("fakes = 1", "fakes = 2")
+    later.toml.write_text(text)
+    build(later, pool_only=True)
+    common = made(whole).keys() & made(later).keys()
+    assert len(common) >= 4
+    assert all(made(whole)[name] == made(later)[name] for name in common)
+
+
+@pytest.mark.parametrize("moment", ["second run", "trunk", "second end"])
+def test_a_chain_that_was_killed_goes_on_to_the_same_clips(caw_study, moment, monkeypatch):
+    from caw import runs
+
+    class Killed(BaseException):
+        """Where nothing is left to a process, nothing is caught either."""
+
+    def dying(path, *arguments, **options):
+        if (path.parent.name, path.name) == moments[moment]:
+            raise Killed
+        return write(path, *arguments, **options)
+
+    moments = {"second run": ("riff-3", runs.CONFIG), "second end": ("riff-3", runs.FINISHED)}
+    moments["trunk"] = ("models", "riff.trunk.pt")
+    whole, killed = caw_study("whole"), caw_study("killed")
+    build(whole, pool_only=True)
+    with monkeypatch.context() as patch:
+        write = atomic.write
+        patch.setattr(atomic, "write", dying)
+        with pytest.raises(Killed):
+            build(killed, pool_only=True)
+    build(killed, pool_only=True)
+    assert pool_digest(killed) == pool_digest(whole)
+
+
+def test_runs_of_one_source_are_one_piece_of_work(caw_study):
+    shared = tasks_of(caw_study("shared"))
+    assert {backend.work(task) for backend, task in shared} == {"riff"}
+    assert {backend.keeps(task) for backend, task in shared} == {
+        (f"riff-{n}", f"riff-{n}.recipe.json", "riff.trunk.pt") for n in (2, 3)
+    }
+    apart = tasks_of(caw_study("apart", backend='[backend.caw]\npreset = "paper"\n'))
+    assert {backend.work(task) for backend, task in apart} == {"riff-2", "riff-3"}
+    assert {backend.keeps(task) for backend, task in apart} == {
+        (f"riff-{n}", f"riff-{n}.recipe.json") for n in (2, 3)
+    }
+
+
+@pytest.mark.parametrize(("preset", "epochs"), [("fast", 400), ("standard", 400), ("paper", 1020)])
+def test_costs_count_shared_work_once(caw_study, preset, epochs):
+    """Runs of several counts take about the steps of the longest, or each its own."""
+    backend = f'[backend.caw]\npreset = "{preset}"\n'
+    costs = {}
+    tasks = tasks_of(caw_study(backend=backend, epochs=(100, 250, 270, 400)))
+    for found, task in tasks:
+        costs |= found.costs(task)
+    training = sum(cost.seconds for name, cost in costs.items() if name.startswith("train"))
+    length = 2.0 / 25.0 if preset == "paper" else 1.0
+    per_epoch = {"fast": 0.4, "standard": 0.7, "paper": 600.0 * length}[preset]
+    assert training / per_epoch == pytest.approx(epochs, abs=20)
+    assert sum(cost.disk for cost in costs.values()) > 4 * 7e6
+
+
+def test_costs_fall_as_the_work_is_done(caw_study):
+    folder = caw_study(epochs=(2, 3))
+    before = [sum(c.seconds for c in backend.costs(task).values()) for backend, task in tasks_of(folder)]
+    build(folder, pool_only=True)
+    after = [sum(c.seconds for c in backend.costs(task).values()) for backend, task in tasks_of(folder)]
+    assert all(a < b for a, b in zip(after, before, strict=True))
+    longer = [task for _, task in tasks_of(caw_study("longer", epochs=(4,)))][0]
+    shutil.copytree(folder.models, longer.models)
+    costs = backends.get("caw").costs(longer)
+    assert costs["train riff from 0 to 4"].seconds == pytest.approx(0.4)  # one epoch of the four is missing

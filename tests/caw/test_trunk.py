@@ -1,0 +1,149 @@
+import dataclasses
+import json
+import shutil
+
+import pytest
+import torch
+
+from caw import runs, trunk
+from caw.flow_trainer import FlowTrainer
+from caw.training import train
+from tests.caw.conftest import RATE, same_weights
+
+COUNTS = (2, 3, 6)
+
+
+class Killed(BaseException):
+    """Where nothing is left to a process, nothing is caught either."""
+
+
+def losses(run):
+    """What the run tells of its steps, in an order that no thread decides."""
+    lines = [json.loads(line) for line in (run.folder / runs.LOSSES).read_text().splitlines()]
+    return sorted(lines, key=lambda line: (line["scale"], line["epoch"]))
+
+
+def counted(settings, epochs):
+    return dataclasses.replace(settings, epochs=epochs)
+
+
+def chain(clip, folder, settings, counts=COUNTS):
+    """A run for each count, sharing their steps; one that was begun is gone on with."""
+    return [
+        train(
+            clip,
+            RATE,
+            folder / f"run-{n}",
+            settings=counted(settings, n),
+            trunk=folder / "trunk.pt",
+            resume=True,
+        )
+        for n in counts
+    ]
+
+
+@pytest.fixture(scope="module")
+def alone(clip, tiny, tmp_path_factory):
+    """A run for each count, trained by itself."""
+    folder = tmp_path_factory.mktemp("alone")
+    return [train(clip, RATE, folder / f"{n}", settings=counted(tiny, n)) for n in COUNTS]
+
+
+@pytest.fixture
+def threads(request):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield
+    torch.set_num_threads(before)
+
+
+def same(runs_, others) -> bool:
+    return all(same_weights(a, b) and losses(a) == losses(b) for a, b in zip(runs_, others, strict=True))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4], indirect=True)
+def test_runs_that_share_steps_are_what_they_are_alone(threads, alone, clip, tiny, tmp_path, monkeypatch):
+    def counted(trainer, epoch):
+        taken.append(epoch)
+        return step(trainer, epoch)
+
+    taken, step = [], FlowTrainer.step
+    monkeypatch.setattr(FlowTrainer, "step", counted)
+    shared = chain(clip, tmp_path, tiny)
+    assert same(shared, alone)
+    assert sorted(taken) == sorted(4 * list(range(6)))  # of four scales, each once
+    assert [run.config.get("begun") for run in shared] == [
+        None,
+        {"epochs": 2, "trunk": "trunk.pt"},
+        {"epochs": 3, "trunk": "trunk.pt"},
+    ]
+    assert not list(tmp_path.glob("*/*.pt"))  # a finished run keeps no state of its own
+    assert trunk.epochs_in(tmp_path / "trunk.pt") == 6
+
+
+def test_a_shorter_run_that_comes_later_is_trained_from_nothing(alone, clip, tiny, tmp_path):
+    later = chain(clip, tmp_path, tiny, (6, 2, 3))
+    assert same(later, [alone[2], alone[0], alone[1]])
+    assert trunk.epochs_in(tmp_path / "trunk.pt") == 6
+    shutil.rmtree(tmp_path / "run-6")
+    assert same(chain(clip, tmp_path, tiny, (6,)), [alone[2]])  # of the same count: nothing to train
+
+
+@pytest.mark.parametrize("moment", ["checkpoint", "losses", "config", "trunk", "finished", "deleted"])
+def test_a_chain_that_was_killed_goes_on_to_the_same_runs(moment, alone, clip, tiny, tmp_path, monkeypatch):
+    chain(clip, tmp_path, tiny, COUNTS[:1])
+    names = {"finished": runs.FINISHED, "config": runs.CONFIG, "losses": runs.LOSSES}
+    names |= {"checkpoint": runs.CHECKPOINT, "trunk": "trunk.pt"}
+
+    def dying(path, *arguments, **options):
+        if path.name == names.get(moment):
+            raise Killed
+        return write(path, *arguments, **options)
+
+    def staying(path, missing_ok=False):
+        if path.name == runs.CHECKPOINT and (path.parent / runs.FINISHED).exists():
+            raise Killed
+        unlink(path, missing_ok=missing_ok)
+
+    with monkeypatch.context() as patch:
+        write, unlink = trunk.atomic.write, type(tmp_path).unlink
+        patch.setattr(trunk.atomic, "write", dying)
+        if moment == "deleted":
+            patch.setattr(type(tmp_path), "unlink", staying)
+        with pytest.raises(Killed):
+            chain(clip, tmp_path, tiny, COUNTS[1:2])
+    assert same(chain(clip, tmp_path, tiny, COUNTS[:2]), alone[:2])
+
+
+@pytest.mark.parametrize("what", ["clip", "settings", "seed", "damage"])
+def test_a_trunk_that_does_not_fit_is_left_aside(what, alone, clip, tiny, tmp_path):
+    if what == "damage":
+        (tmp_path / "trunk.pt").write_bytes(b"not a state")
+    else:
+        other = {"settings": {"channels": 12}, "seed": {"seed": 1}}.get(what, {})
+        samples = clip[::-1] if what == "clip" else clip
+        settings = dataclasses.replace(tiny, epochs=2, **other)
+        train(samples, RATE, tmp_path / "other", settings=settings, trunk=tmp_path / "trunk.pt")
+    assert same(chain(clip, tmp_path, tiny, (3,)), alone[1:2])
+    assert trunk.epochs_in(tmp_path / "trunk.pt") == 3
+
+
+def test_only_schedules_that_do_not_look_ahead_share(clip, tiny, tiny_paper, tmp_path):
+    for settings in (tiny_paper, dataclasses.replace(tiny, schedule="cosine")):
+        with pytest.raises(runs.RunError, match="share no steps; give no trunk"):
+            train(clip, RATE, tmp_path / "run", settings=settings, trunk=tmp_path / "trunk.pt")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_from_before_the_schedules_still_draws(clip, tiny, tmp_path):
+    """It has no such setting, and fell by a cosine."""
+    run = train(clip, RATE, tmp_path / "run", settings=dataclasses.replace(tiny, epochs=2, schedule="cosine"))
+    drawn = run.generate(1.0)
+    file = run.folder / runs.CONFIG
+    config = json.loads(file.read_text())
+    del config["settings"]["schedule"]
+    file.write_text(json.dumps(config))
+    assert (runs.load(run.folder).generate(1.0) == drawn).all()
+    wanted = dataclasses.replace(tiny, epochs=2)
+    with pytest.raises(runs.RunError, match="begun with schedule 'cosine', not 'root'"):
+        train(clip, RATE, run.folder, settings=wanted, resume=True)
