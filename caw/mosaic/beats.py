@@ -18,6 +18,7 @@ TIGHTNESS = 400.0  # of beats to the tempo (Ellis 2007: 100); offbeats must not 
 CLEAR = 0.1  # autocorrelation that a beat needs
 BY_CHANCE = 1.05  # what notes at random reach at most (of 64 tries), times the root of the number of beats
 LEAST_ONSETS = 0.2  # onsets a beat; sound that swells has none
+LEAST_BEATS = 3  # in a clip
 SHORTEST_UNIT = 0.2  # seconds; beats of twice that and more are halved
 SNAP = 0.03  # seconds by which a beat moves to the onset beside it
 METRES = {2: 0.75, 3: 0.95, 4: 1.0, 5: 0.9, 6: 0.75, 7: 0.85}  # beats per bar, and how usual
@@ -58,13 +59,13 @@ def grid(frames: Frames, *, tempo: float | None = None, beats_per_bar: int | Non
     """The grid of a clip.
 
     tempo: beats per minute to look near. beats_per_bar: known beforehand. Either makes beats be taken where
-    none is clear.
+    none is clear, if the clip holds LEAST_BEATS.
     """
     period, clarity = beat_period(frames.onsets, tempo)
     needed = max(CLEAR, BY_CHANCE / np.sqrt(len(frames) / period))
     begins = signal.find_peaks(frames.onsets, height=1.0)[0].size * period / len(frames)
-    unclear = clarity < needed or begins < LEAST_ONSETS
-    if unclear and tempo is None and beats_per_bar is None:
+    unclear = (clarity < needed or begins < LEAST_ONSETS) and tempo is None and beats_per_bar is None
+    if unclear or len(frames) < LEAST_BEATS * period:
         bounds = onset_bounds(frames)
         return Grid("onsets", bounds, np.zeros(len(bounds) - 1, int), None, 1, None, clarity)
     beats = _snapped(track(frames.onsets, period), frames.onsets)

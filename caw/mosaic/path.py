@@ -137,7 +137,7 @@ def _options(pieces: Pieces, rng: np.random.Generator) -> tuple[np.ndarray, np.n
         apart += SAME * np.maximum(0, 1 - apart / NEAR)
         ratio = np.abs(np.log(lengths / lengths[here][:, None])) / np.log1p(LENGTHS)
         apart += LENGTH_COST * ratio**2
-        apart += 10.0 * (places[here][:, None] != places)  # rather another place than silence
+        apart += pieces_module.OTHER_PLACE * (places[here][:, None] != places)
         apart[np.arange(len(here)), here] = np.inf
         apart += TASTE * rng.standard_normal(apart.shape)
         best = np.argsort(apart, axis=1, kind="stable")[:, :choices]

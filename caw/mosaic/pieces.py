@@ -16,6 +16,7 @@ from caw.mosaic.features import HOP, Frames
 
 EDGE = 0.06  # seconds of sound on which a join is judged, either side
 SLICES = 4  # of a unit, in which its onsets are compared
+OTHER_PLACE = 10.0  # what it costs to go to another place in the bar: for clips too short to choose
 CHOICES = 32  # followers kept of a unit
 AT_ONCE = 256  # units whose distances to all others are held
 
@@ -86,7 +87,7 @@ def _followers(groups, candidates, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     for first in range(0, units - 1, AT_ONCE):
         here = np.arange(first, min(first + AT_ONCE, units - 1))
         cost = distances([group[here] for group in groups], candidates, measures)
-        cost[grid.places[here + 1][:, None] != grid.places] = np.inf
+        cost += OTHER_PLACE * (grid.places[here + 1][:, None] != grid.places)
         cost[np.arange(len(here)), here + 1] = np.inf  # that is no jump
         best = np.argsort(cost, axis=1, kind="stable")[:, :choices]
         followers[here], costs[here] = best, np.take_along_axis(cost, best, axis=1)

@@ -166,6 +166,8 @@ def test_channels_are_cut_together(clip):
 def test_short_clips_work_from_two_seconds(clip):
     for seconds in (2.0, 3.1):
         for samples in (clip, plucks(4.0)):
+            short = mosaic.cut(samples[: round(seconds * RATE)], RATE, tempo=36, beats_per_bar=7)
+            assert short.generate(4.0).shape == (1, 4 * RATE)
             short = mosaic.cut(samples[: round(seconds * RATE)], RATE)
             assert short.generate(4.0).shape == (1, 4 * RATE)
             assert short.vary().shape == short.samples.shape
