@@ -2,6 +2,8 @@
 
 A backend is one file in this folder, named after the backend, that defines `BACKEND`: an object with the
 members of `Backend`. Nothing else has to be changed or registered. Heavy imports belong inside its functions.
+One whose modes or epochs hang on its options also has `configured(options)`, which gives such an object for
+them. What backends run as programs of their own, and how, is in the folder `programs`.
 """
 
 from __future__ import annotations

@@ -55,6 +55,7 @@ def refused(task: Task) -> str:
     assert "\n" not in str(told.value)
     left = [path.name for path in task.models.iterdir()]
     assert left == [f"{task.cell.name}.log"]  # no half-made file
+    assert not list(task.folder.glob(".*"))
     return str(told.value)
 
 
@@ -93,6 +94,7 @@ def test_one_call_makes_all_clips_where_the_program_counts(study):
     assert len({clip.seed for clip in clips}) == 1
     assert {(clip.rate, len(clip.samples), clip.run) for clip in clips} == {(8000, 9600, "")}
     assert [path.name for path in task.models.iterdir()] == ["riff-mine-UMG.log"]
+    assert not list(task.folder.glob(".*"))
 
 
 def test_a_call_for_each_clip_where_it_does_not(study):
@@ -225,7 +227,7 @@ def test_a_killed_build_leaves_nothing_running(study, clip, how):
     finally:
         building.kill()
     if how == signal.SIGKILL:  # what it left is cleared by the next one
-        assert (task.models / ".riff-mine-UMG.work").is_dir()
+        assert (task.folder / ".riff-mine-UMG.work").is_dir()
         made(study("sound(sys.argv[1] + '/a.wav', 2)"))
     assert [path.name for path in task.models.iterdir()] == ["riff-mine-UMG.log"]
 

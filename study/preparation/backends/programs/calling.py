@@ -85,7 +85,7 @@ def clips(
     passage that cannot be read.
     """
     cell, log = task.cell, (task.models / log_name(task)).absolute()
-    own = task.models.absolute() / f".{cell.name}.work"
+    own = task.models.absolute().with_name(f".{cell.name}.work")  # beside models/, whose files are kept
     batches = [task.names] if "n" in placeholders(words) else [[name] for name in task.names]
     shutil.rmtree(own, ignore_errors=True)  # what a killed build left
     try:
