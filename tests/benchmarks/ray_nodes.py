@@ -48,7 +48,7 @@ class Nodes:
 
     def kill_node(self) -> None:
         """kill -9 of the raylet of a node, not the head, that is at a job."""
-        busy = {_parent(process) for process in self.workers()}
+        busy = {parent(process) for process in self.workers()}
         for node in self.cluster.worker_nodes:
             raylet = node.all_processes["raylet"][0].process.pid
             if raylet in busy:
@@ -102,7 +102,8 @@ def _title(process: int) -> str:
         return ""
 
 
-def _parent(process: int) -> int:
+def parent(process: int) -> int:
+    """The process that started it; 0 where it is gone."""
     try:
         return int(Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[1])
     except OSError:

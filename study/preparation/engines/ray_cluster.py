@@ -45,6 +45,8 @@ def library(*, alone: bool) -> ModuleType:
         import ray
     except ImportError:
         raise EngineError(f"--engine ray needs Ray, which is not installed; install it: {_INSTALL}") from None
+    if alone:  # the variable is read once, as Ray is imported, which may have been before
+        ray._private.ray_constants.ENABLE_RAY_CLUSTER = False
     return ray
 
 

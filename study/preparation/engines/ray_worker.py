@@ -31,6 +31,7 @@ from study.preparation.engines import Ended, Event, Failed, Job, Made, Warned
 from study.preparation.engines.run_files import Depot, FilesDamaged, Outbox, Piece, Snapshot
 from study.preparation.engines.work import perform
 
+_RATE = 1e6  # bytes/s that a job sends home in the long run, as one builder listens to all of them
 _PATIENCE = 10.0  # s that a backend has to end once it is told to; it is told at its next word
 
 
@@ -123,7 +124,7 @@ def serve(errand: Errand, *contents: bytes) -> Iterator[Event | Sealed | Piece |
         here = {errand.models: models} | _lay_out(errand, contents, scratch / "sources")
         tasks, places = [], []
         for place, (backend, task) in zip(errand.places, errand.job.tasks, strict=True):
-            if lacking := backends.get(backend).lacks():
+            if lacking := backends.get(backend, task.options).lacks():
                 yield _in_their_words(Failed(errand.job.number, place, lacking), here)
                 continue
             cell = replace(task.cell, file=here[task.cell.file])
@@ -155,7 +156,7 @@ def _performed(job: Job, places: Sequence[int], models: Path, look_every: float)
             events.put((error, threading.Event()))
 
     worker = threading.Thread(target=work, daemon=True)
-    outbox, looked = Outbox(models), time.monotonic()
+    outbox, look_at = Outbox(models), time.monotonic() + look_every
     worker.start()
     try:
         event = None
@@ -165,9 +166,12 @@ def _performed(job: Job, places: Sequence[int], models: Path, look_every: float)
             except queue.Empty:
                 event = None
             relies = isinstance(event, Made | Failed | Ended)
-            if relies or time.monotonic() - looked >= look_every:
-                yield from outbox.changes()
-                looked = time.monotonic()
+            if relies or time.monotonic() >= look_at:
+                weight = 0
+                for sent in outbox.changes():
+                    weight += len(sent.content) if isinstance(sent, Piece) else 0
+                    yield sent
+                look_at = time.monotonic() + max(look_every, weight / _RATE)
             if isinstance(event, BaseException):
                 raise event
             if event is not None:

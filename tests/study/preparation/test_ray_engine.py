@@ -1,8 +1,11 @@
 """The engine on a cluster of two nodes on this machine; one cluster for all tests, as each takes seconds."""
 
+import contextlib
 import dataclasses
+import os
 import socket
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -133,6 +136,45 @@ def test_leaving_ends_the_workers(cluster, clip, tmp_path):
         RayEngine(address=cluster.address).run([Job(0, (imported_task(clip, tmp_path / "models"),))], say)
     assert cluster.workers() == []
     assert [path.name for path in tmp_path.rglob(".*.tmp")] == []
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks at Linux's list of sockets")
+def test_without_an_address_ray_is_started_here_for_nobody_else(clip, tmp_path, monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # too long a name for Ray's sockets
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    events, listened = [], []
+
+    def say(event):
+        events.append(event)
+        listened.append(listening(descendants(os.getpid())))
+
+    RayEngine().run([Job(0, (imported_task(clip, tmp_path / "models"),))], say)
+    assert len(samples(events)) == 1
+    assert len(listened[0]) > 4
+    assert {host for host in listened[0] if not host.endswith("0100007F")} == set()
+    assert listening(descendants(os.getpid())) == []
+    assert list(Path("/tmp").glob(f"eureka-ray-{os.getpid()}-*")) == []
+
+
+def descendants(process: int) -> set[int]:
+    parents = {int(place.name): ray_nodes.parent(int(place.name)) for place in Path("/proc").glob("[0-9]*")}
+    found = {process}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {process}
+
+
+def listening(processes: set[int]) -> list[str]:
+    """The addresses, in hexadecimal, at which these processes wait for connections."""
+    sockets = set()
+    for process in processes:
+        with contextlib.suppress(OSError):
+            sockets |= {os.readlink(entry) for entry in Path(f"/proc/{process}/fd").iterdir()}
+    text = "".join(Path(f"/proc/net/{name}").read_text() for name in ("tcp", "tcp6"))
+    lines = [line.split() for line in text.splitlines()]
+    return [line[1].split(":")[0] for line in lines if line[3] == "0A" and f"socket:[{line[9]}]" in sockets]
 
 
 def test_what_no_node_has_is_one_line(cluster, monkeypatch):
