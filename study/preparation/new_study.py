@@ -19,6 +19,11 @@ from study.design import Set, Stimuli
 from study.folder import FolderError, StudyFolder
 
 EPOCHS = (1500, 3000)
+_CONTROL_CLIPS = 2  # per mode
+_CONTROL_SAYS = """\
+# The control that a learned model has to beat: the clip's own pieces in another order, in time and in tune.
+# It takes seconds and is known by its copying.
+"""
 _EXAMPLE = """\
 # [[source]]
 # file = "riff.wav"
@@ -33,11 +38,13 @@ def create(
     title: str = "",
     epochs: Sequence[int] = EPOCHS,
     seed: int | None = None,
+    control: bool = False,
 ) -> list[str]:
     """Make `folder` with a copy of each clip in sources/ and a study.toml that builds as it stands.
 
     Stimuli last 10 s, or as long as two originals fit side by side into the shortest clip's passage.
-    seed: of the study; drawn when None.
+    seed: of the study; drawn when None. control: whether clips of `mosaic` stand among those of the model;
+    otherwise study.toml says how to add them.
 
     Returns what the researcher should know, a line each.
     Raises: AudioError for a clip that cannot be used, FolderError where a study is already.
@@ -60,11 +67,13 @@ def create(
     wanted = Set()
     per_cell = math.ceil(wanted.fakes / max(1, len(set(clips)) * len(epochs)))
     targets = _targets(clips)
-    tables = [_table(target, epochs, per_cell) for target in targets.values()]
+    tables = [_table(target, epochs, per_cell) for target in targets.values()] or [_EXAMPLE]
+    controls = [_control(target) for target in targets.values() or [Path("riff.wav")]]
+    tables.append(_CONTROL_SAYS + "\n".join(controls if control else map(_commented, controls)))
     text = template().substitute(
         title=json.dumps(title or folder.path.resolve().name, ensure_ascii=False),
         seed=secrets.randbelow(10_000) if seed is None else seed,
-        sources="\n".join(tables) if tables else _EXAMPLE,
+        sources="\n".join(tables),
         fakes=wanted.fakes,
         originals=wanted.originals,
         seconds=f"{seconds:.1f}",
@@ -95,6 +104,15 @@ def _table(file: Path, epochs: Sequence[int], clips: int) -> str:
         f"[[source]]\nfile = {json.dumps(file.as_posix(), ensure_ascii=False)}\n"
         f'modes = ["UMG", "VAR"]\nepochs = [{counts}]\nclips = {clips}\nbackend = "caw"\n'
     )
+
+
+def _control(file: Path) -> str:
+    name = json.dumps(file.as_posix(), ensure_ascii=False)
+    return f'[[source]]\nfile = {name}\nclips = {_CONTROL_CLIPS}\nbackend = "mosaic"\n'
+
+
+def _commented(table: str) -> str:
+    return "".join(f"# {line}\n" for line in table.splitlines())
 
 
 def _targets(clips: Sequence[Path]) -> dict[Path, Path]:

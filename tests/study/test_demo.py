@@ -16,6 +16,9 @@ def test_the_demo_has_the_case_studys_shape(tmp_path):
     assert made.sources[0].epochs == demo.EPOCHS
     assert len(demo.EPOCHS) == 2
     assert made.stimuli.seconds == 10.0
+    for mode in ("UMG", "VAR"):  # the control stands beside both epoch counts
+        made_by = [name.split("-")[1] for name in todo.picks[mode] if "original" not in name]
+        assert made_by.count("mosaic") == 2
 
 
 def test_an_own_clip_that_is_short_shrinks_the_stimuli_and_says_so(tmp_path, clip):
