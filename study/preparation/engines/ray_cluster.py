@@ -78,7 +78,10 @@ def nodes(ray: ModuleType, cpus: float, gpus: float) -> dict[str, int]:
         if node["Alive"]:
             has = node["Resources"]
             room = int(has.get("CPU", 0) // cpus)
-            found[node["NodeID"]] = min(room, int(has.get("GPU", 0) / gpus + 1e-9)) if gpus else room
+            if gpus:  # parts of two GPUs make none
+                devices = int(has.get("GPU", 0))
+                room = min(room, devices // int(gpus) if gpus >= 1 else devices * int(1 / gpus + 1e-9))
+            found[node["NodeID"]] = room
     return found
 
 
@@ -175,8 +178,8 @@ def _reason(address: str, said: str) -> str:
 def _reach(host: str, port: int) -> None:
     """Raises: EngineError where no cluster answers at the address, within ANSWERS_WITHIN.
 
-    Ray itself waits for minutes. Its servers speak HTTP/2, whose servers begin with their settings (RFC 9113,
-    section 3.4); who gives the port of the dashboard, which does not, is told so.
+    Ray itself waits for minutes where something else listens. Its servers speak HTTP/2, perhaps encrypted;
+    the dashboard, whose port is easily taken for the right one, does not.
     """
     ends = time.monotonic() + ANSWERS_WITHIN
     while True:
@@ -190,7 +193,7 @@ def _reach(host: str, port: int) -> None:
                 told = f"no cluster answers at {host}:{port} ({error.strerror or error})"
                 raise EngineError(f"{told}; start one with `ray start --head`, or mend --address") from None
             time.sleep(1.0)
-    if frame[3:4] != b"\x04":
+    if frame.startswith(b"HTTP"):
         told = f"what listens at {host}:{port} is no Ray cluster"
         raise EngineError(f"{told}; give the port that `ray start --head` tells, by default 6379")
 

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def cluster():
     patch.setenv("OMP_NUM_THREADS", "1")
     patch.delenv("RAY_ADDRESS", raising=False)
     patch.setattr(ray_engine, "LOOK_EVERY", 0.1)
-    patch.setattr(ray_engine, "_PAUSES", (0.1, 0.1, 0.1))
+    patch.setattr(ray_engine, "_PAUSES", (0.1, 0.1))
     with ray_nodes.running(1, 1) as nodes:
         yield nodes
     patch.undo()
@@ -187,6 +188,18 @@ def test_what_no_node_has_is_one_line(cluster, monkeypatch):
         EngineError, match=r"^a task takes 9 CPUs \(OMP_NUM_THREADS\), but no node has more than 1"
     ):
         RayEngine(address=cluster.address).run([], print)
+
+
+@pytest.mark.parametrize(
+    ("cpus", "gpus", "room"), [(1, 0.0, 8), (3, 0.0, 2), (1, 1.0, 3), (1, 2.0, 1), (1, 0.4, 6), (2, 0.25, 4)]
+)
+def test_room_is_counted_by_cpus_and_whole_gpus(cpus, gpus, room):
+    has = {"CPU": 8.0, "GPU": 3.0}
+    listed = [
+        {"NodeID": "a", "Alive": True, "Resources": has},
+        {"NodeID": "b", "Alive": False, "Resources": has},
+    ]
+    assert ray_cluster.nodes(SimpleNamespace(nodes=lambda: listed), cpus, gpus) == {"a": room}
 
 
 def test_nodes_of_another_version_are_refused(cluster, monkeypatch):
