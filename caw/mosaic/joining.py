@@ -48,9 +48,9 @@ class Join:
 def assemble(samples: np.ndarray, rate: int, pieces: Sequence[Piece], count: int) -> tuple[np.ndarray, list]:
     """Float32 [channels, count] and its joins, from samples [channels, n] and pieces in their order.
 
-    A piece that is longer or shorter in the output than in the clip is stretched (`stretched`). The first
-    piece begins where it is; every other begins within the fade before its bound, at the shift where both
-    sides correlate best and are quiet. What the fade does to the level is made good by the gain for that
+    A piece that is longer or shorter in the output than in the clip is stretched (`_sounding`). The first
+    piece begins where it is; every other begins with a fade about its bound, at the shift where both sides
+    correlate best and are quiet. What the fade does to the level is made good by the gain for that
     correlation: constant power for any, equal gain for 1, equal power for 0.
     """
     out = np.zeros((len(samples), count), np.float32)

@@ -21,6 +21,7 @@ SHORTEST_RUN = 2  # units
 SAME = 0.5  # what a double costs in a variation: less than another chord would
 TASTE = 0.35  # deviation of what each candidate of a variation is liked by, drawn anew for each seed
 HARMONY, RHYTHM, TIMBRE = 2.0, 1.0, 0.5  # weights of what a variation keeps
+NO_JUMP = 1e3  # what it costs to call it a jump where the clip only goes on
 CANDIDATES = 24  # for each unit of a variation
 LENGTHS = 0.25  # a unit's length may differ by this share, with a cost that grows to LENGTH_COST there
 LENGTH_COST = 1.0
@@ -55,8 +56,8 @@ def walk(pieces: Pieces, seconds: float, longest: int, rng: np.random.Generator)
         followers, costs = pieces.followers[ends - 1], pieces.costs[ends - 1]
         age = (count + units[:, None] - heard[followers]) / memory
         costs = costs + JOIN + AHEAD * ahead[followers] + AGAIN * np.maximum(0, 1 - age)
-        course = followers - (count + units)[:, None]
         costs = costs + ECHO * np.maximum(0, 1 - pieces.echoes[ends - 1] / NEAR)
+        course = followers - (count + units)[:, None]
         costs = costs + SAME_COURSE * np.isin(course, [at - count, *courses[-COURSES:]])
         costs = np.where(followers <= last, costs, np.inf) / units[:, None]
         run, choice = _drawn(costs, rng)
@@ -100,6 +101,7 @@ def variation(pieces: Pieces, longest: int, rng: np.random.Generator) -> list[Ru
         flat = cost.min(axis=1)
         run_of = cost.argmin(axis=1)
         join = flat[:, None] + JOIN / 2 + _join_costs(pieces, before, here)
+        join[before[:, None] + 1 == here] += NO_JUMP
         source = join.argmin(axis=0)
         new = np.full_like(cost, np.inf)
         new[:, 0] = join[source, np.arange(choices)]

@@ -76,8 +76,8 @@ def _followers(groups, candidates, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     """For the bound after every unit: other units that may come there instead of the next, with their costs.
 
     They begin at the place in the bar that the next unit has, and sound like it; what comes before either
-    bound sounds alike as well. The last unit is followed by nothing that could be compared: by the best of
-    what follows the units most like it, which `path` finds by never going there.
+    bound sounds alike as well. The last unit has none, as nothing comes after it to compare: a walk never
+    plays it.
     """
     units = grid.units
     choices = min(CHOICES, max(1, units - 1))

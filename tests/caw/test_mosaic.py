@@ -88,6 +88,8 @@ def test_a_variation_keeps_onsets_and_harmony_with_other_pieces(clip, cut):
     varied, plan = cut.vary(seed=1), cut.plan(None, seed=1)
     assert varied.shape == (1, len(clip))
     assert all(piece.start != piece.at for piece in plan)
+    assert max(piece.length for piece in plan) < 2.1 * RATE  # a bar
+    assert all(a.stop != b.start for a, b in zip(plan, plan[1:], strict=False))
     ours, theirs = (mosaic.features.analyse(x, RATE) for x in (varied[0], clip))
     assert np.corrcoef(ours.onsets, theirs.onsets)[0, 1] > 0.8
     bars = np.arange(4, 28) * 0.5 + 0.25  # middle of beats
