@@ -170,6 +170,8 @@ def info(run: Run) -> None:
         ("state", "trained" if model.complete else "unfinished: go on with caw train --resume"),
         ("versions", ", ".join(f"{k} {v}" for k, v in model.config["versions"].items())),
     ]
+    if begun := model.config.get("begun"):
+        facts.append(("begun", f"where a run of {begun['epochs']} epochs ended, from {begun['trunk']}"))
     for name, value in facts:
         typer.echo(f"{name:<10} {value}")
 

@@ -182,7 +182,7 @@ def test_several_counts_give_a_run_each(folder, tmp_path):
     ]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["2", "3"]
     assert same_weights(runs.load(tmp_path / "2"), runs.load(folder / "run"))
-    assert json.loads((tmp_path / "3" / "config.json").read_text())["begun"]["epochs"] == 2
+    assert "begun      where a run of 2 epochs ended, from trunk.pt" in caw("info", tmp_path / "3").stdout
     assert caw(*command, "--resume").returncode == 0
 
 
