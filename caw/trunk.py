@@ -44,8 +44,8 @@ def leave(path: Path, folder: Path, config: dict[str, Any], trainers: list[Any],
 
     trainers: their states by scale. elapsed: seconds behind them.
     """
-    epochs, state = config["settings"]["epochs"], _read(path)
-    if state and state["identity"] == identity(config) and state["epochs"] >= epochs:
+    epochs = config["settings"]["epochs"]
+    if _kept(path, config) >= epochs:
         return
     losses = (folder / runs.LOSSES).read_text()
     scales = {i: {"epoch": epochs, "saved": False, "trainer": t} for i, t in enumerate(trainers)}
@@ -65,6 +65,12 @@ def packed(state: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
     torch.save(state, buffer)
     return buffer.getvalue()
+
+
+def _kept(path: Path, config: dict[str, Any]) -> int:
+    """How many epochs of such a training are behind the file."""
+    state = _read(path)
+    return state["epochs"] if state and state["identity"] == identity(config) else 0
 
 
 def _read(path: Path) -> dict[str, Any] | None:
