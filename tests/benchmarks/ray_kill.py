@@ -11,6 +11,7 @@ anything differs.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import re
 import sys
 import tempfile
@@ -18,7 +19,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import torch
 from rich.console import Console
 
 import study
@@ -159,14 +162,31 @@ def timed(folder: StudyFolder, engine: Engine) -> float:
 
 
 def digests(folder: StudyFolder) -> dict[str, str]:
-    """Of all that may not differ: not the times in config.json, finished.json and pool.csv."""
+    """Of pool and models, by what the files hold besides times."""
     rows = [{**row, "made_at": ""} for row in atomic.read_csv(folder.pool_table)]
-    found = {"pool.csv": repr(rows)}
-    files = [path for place in (folder.pool, folder.models) for path in place.rglob("*") if path.is_file()]
-    for path in files:
-        if path.name not in ("config.json", "finished.json", folder.pool_table.name):
-            found[path.relative_to(folder.path).as_posix()] = atomic.sha256(path)
+    return {"pool.csv": repr(rows)} | timeless(folder.pool) | timeless(folder.models)
+
+
+def timeless(folder: Path) -> dict[str, str]:
+    """SHA-256 of all files below a folder but those that tell of times; of a trunk's all else."""
+    found = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        if path.name.endswith(".trunk.pt"):
+            held = torch.load(path, weights_only=True)
+            del held["elapsed"]
+            found[path.relative_to(folder).as_posix()] = hashlib.sha256(_flat(held)).hexdigest()
+        elif path.name not in ("config.json", "finished.json", "pool.csv"):
+            found[path.relative_to(folder).as_posix()] = atomic.sha256(path)
     return found
+
+
+def _flat(held: Any) -> bytes:
+    """Tensors in lists and dictionaries, to the last bit."""
+    if isinstance(held, dict):
+        return b"".join(str(key).encode() + _flat(value) for key, value in held.items())
+    if isinstance(held, list | tuple):
+        return b"".join(map(_flat, held))
+    return held.numpy().tobytes() if isinstance(held, torch.Tensor) else repr(held).encode()
 
 
 if __name__ == "__main__":

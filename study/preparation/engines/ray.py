@@ -167,16 +167,16 @@ class _Shift:
             self.say(Ended(job.number))
             return
         files = list(dict.fromkeys(task.cell.file for _, task in job.tasks))
+        models = job.tasks[0][1].models
         try:
             sounds = [self._sound(file) for file in files]
+            names = {name for backend, task in job.tasks for name in backends.get(backend).keeps(task)}
         except OSError as error:
-            for place in places:
-                why = f"{error.filename}: {error.strerror}; check path and rights"
-                self.say(Failed(job.number, place, why))
-            self.say(Ended(job.number))
+            self._fail(entry, f"{error.filename}: {error.strerror}; check path and rights")
             return
-        models = job.tasks[0][1].models
-        names = {name for backend, task in job.tasks for name in backends.get(backend).keeps(task)}
+        except ValueError as error:
+            self._fail(entry, " ".join(str(error).split()))
+            return
         kept = [self.ray.put(sent) for sent in contents(models, tuple(names))]
         digests = tuple(digest for digest, _ in sounds)
         errand = Errand(
@@ -223,7 +223,7 @@ class _Shift:
             except self.ray.exceptions.RayTaskError as error:
                 self._leave(entry)
                 cause = error.cause
-                self._fail(entry, f"{type(cause).__name__} on its node: {' '.join(str(cause).split())}")
+                self._fail(entry.of, f"{type(cause).__name__} on its node: {' '.join(str(cause).split())}")
             except self.ray.exceptions.RayError as error:
                 self._leave(entry)
                 if not entry.ended:
@@ -262,15 +262,16 @@ class _Shift:
             told = (
                 f"{why}, {ATTEMPTS} times with nothing new; is there too little memory? Look at `ray status`"
             )
-            self._fail(entry, told)
+            self._fail(waiting, told)
             return
         waiting.not_before = time.monotonic() + _PAUSES[waiting.losses - 1]
         self.waiting.insert(0, waiting)
         self.say(Lost(waiting.job.number, why=why))
 
-    def _fail(self, entry: _Running, why: str) -> None:
-        job = entry.of.job
-        for place in without(job, entry.of.made, entry.of.failed)[1]:
+    def _fail(self, entry: _Waiting, why: str) -> None:
+        """Give a job up."""
+        job = entry.job
+        for place in without(job, entry.made, entry.failed)[1]:
             self.say(Failed(job.number, place, why))
         self.say(Ended(job.number))
 
