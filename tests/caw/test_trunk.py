@@ -43,10 +43,16 @@ def chain(clip, folder, settings, counts=COUNTS):
 
 
 @pytest.fixture(scope="module")
-def alone(clip, tiny, tmp_path_factory):
+def small(tiny):
+    """Of two scales."""
+    return dataclasses.replace(tiny, rate=1000, scales=(1000,))
+
+
+@pytest.fixture(scope="module")
+def alone(clip, small, tmp_path_factory):
     """A run for each count, trained by itself."""
     folder = tmp_path_factory.mktemp("alone")
-    return [train(clip, RATE, folder / f"{n}", settings=counted(tiny, n)) for n in COUNTS]
+    return [train(clip, RATE, folder / f"{n}", settings=counted(small, n)) for n in COUNTS]
 
 
 @pytest.fixture
@@ -62,16 +68,23 @@ def same(runs_, others) -> bool:
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4], indirect=True)
-def test_runs_that_share_steps_are_what_they_are_alone(threads, alone, clip, tiny, tmp_path, monkeypatch):
-    def counted(trainer, epoch):
+def test_a_run_that_shared_steps_is_what_it_is_alone(threads, trained, clip, tiny, tmp_path):
+    """Of four scales, by as many workers as threads."""
+    begun = chain(clip, tmp_path, tiny, (2, 6))[1]
+    assert same([begun], [trained])
+    assert json.loads((begun.folder / runs.FINISHED).read_text())["workers"] == torch.get_num_threads()
+
+
+def test_runs_that_share_steps_take_each_once(alone, clip, small, tmp_path, monkeypatch):
+    def counted_step(trainer, epoch):
         taken.append(epoch)
         return step(trainer, epoch)
 
     taken, step = [], FlowTrainer.step
-    monkeypatch.setattr(FlowTrainer, "step", counted)
-    shared = chain(clip, tmp_path, tiny)
+    monkeypatch.setattr(FlowTrainer, "step", counted_step)
+    shared = chain(clip, tmp_path, small)
     assert same(shared, alone)
-    assert sorted(taken) == sorted(4 * list(range(6)))  # of four scales, each once
+    assert sorted(taken) == sorted(2 * list(range(6)))  # of two scales
     assert [run.config.get("begun") for run in shared] == [
         None,
         {"epochs": 2, "trunk": "trunk.pt"},
@@ -81,17 +94,17 @@ def test_runs_that_share_steps_are_what_they_are_alone(threads, alone, clip, tin
     assert trunk.epochs_in(tmp_path / "trunk.pt") == 6
 
 
-def test_a_shorter_run_that_comes_later_is_trained_from_nothing(alone, clip, tiny, tmp_path):
-    later = chain(clip, tmp_path, tiny, (6, 2, 3))
+def test_a_shorter_run_that_comes_later_is_trained_from_nothing(alone, clip, small, tmp_path):
+    later = chain(clip, tmp_path, small, (6, 2, 3))
     assert same(later, [alone[2], alone[0], alone[1]])
     assert trunk.epochs_in(tmp_path / "trunk.pt") == 6
     shutil.rmtree(tmp_path / "run-6")
-    assert same(chain(clip, tmp_path, tiny, (6,)), [alone[2]])  # of the same count: nothing to train
+    assert same(chain(clip, tmp_path, small, (6,)), [alone[2]])  # of the same count: nothing to train
 
 
 @pytest.mark.parametrize("moment", ["checkpoint", "losses", "config", "trunk", "finished", "deleted"])
-def test_a_chain_that_was_killed_goes_on_to_the_same_runs(moment, alone, clip, tiny, tmp_path, monkeypatch):
-    chain(clip, tmp_path, tiny, COUNTS[:1])
+def test_a_chain_that_was_killed_goes_on_to_the_same_runs(moment, alone, clip, small, tmp_path, monkeypatch):
+    chain(clip, tmp_path, small, COUNTS[:1])
     names = {"finished": runs.FINISHED, "config": runs.CONFIG, "losses": runs.LOSSES}
     names |= {"checkpoint": runs.CHECKPOINT, "trunk": "trunk.pt"}
 
@@ -111,41 +124,43 @@ def test_a_chain_that_was_killed_goes_on_to_the_same_runs(moment, alone, clip, t
         if moment == "deleted":
             patch.setattr(type(tmp_path), "unlink", staying)
         with pytest.raises(Killed):
-            chain(clip, tmp_path, tiny, COUNTS[1:2])
+            chain(clip, tmp_path, small, COUNTS[1:2])
     counts = 3 if moment in ("trunk", "finished") else 2  # the third goes on from what the second left
-    assert same(chain(clip, tmp_path, tiny, COUNTS[:counts]), alone[:counts])
+    assert same(chain(clip, tmp_path, small, COUNTS[:counts]), alone[:counts])
     assert trunk.epochs_in(tmp_path / "trunk.pt") == COUNTS[counts - 1]
 
 
 @pytest.mark.parametrize("what", ["clip", "settings", "seed", "damage"])
-def test_a_trunk_that_does_not_fit_is_left_aside(what, alone, clip, tiny, tmp_path):
+def test_a_trunk_that_does_not_fit_is_left_aside(what, alone, clip, small, tmp_path):
     if what == "damage":
         (tmp_path / "trunk.pt").write_bytes(b"not a state")
     else:
         other = {"settings": {"channels": 12}, "seed": {"seed": 1}}.get(what, {})
         samples = clip[::-1] if what == "clip" else clip
-        settings = dataclasses.replace(tiny, epochs=2, **other)
+        settings = dataclasses.replace(small, epochs=2, **other)
         train(samples, RATE, tmp_path / "other", settings=settings, trunk=tmp_path / "trunk.pt")
-    assert same(chain(clip, tmp_path, tiny, (3,)), alone[1:2])
+    assert same(chain(clip, tmp_path, small, (3,)), alone[1:2])
     assert trunk.epochs_in(tmp_path / "trunk.pt") == 3
 
 
-def test_only_schedules_that_do_not_look_ahead_share(clip, tiny, tiny_paper, tmp_path):
-    for settings in (tiny_paper, dataclasses.replace(tiny, schedule="cosine")):
+def test_only_schedules_that_do_not_look_ahead_share(clip, small, tiny_paper, tmp_path):
+    for settings in (tiny_paper, dataclasses.replace(small, schedule="cosine")):
         with pytest.raises(runs.RunError, match="share no steps; give no trunk"):
             train(clip, RATE, tmp_path / "run", settings=settings, trunk=tmp_path / "trunk.pt")
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_from_before_the_schedules_still_draws(clip, tiny, tmp_path):
+def test_a_run_from_before_the_schedules_still_draws(clip, small, tmp_path):
     """It has no such setting, and fell by a cosine."""
-    run = train(clip, RATE, tmp_path / "run", settings=dataclasses.replace(tiny, epochs=2, schedule="cosine"))
+    run = train(
+        clip, RATE, tmp_path / "run", settings=dataclasses.replace(small, epochs=2, schedule="cosine")
+    )
     drawn = run.generate(1.0)
     file = run.folder / runs.CONFIG
     config = json.loads(file.read_text())
     del config["settings"]["schedule"]
     file.write_text(json.dumps(config))
     assert (runs.load(run.folder).generate(1.0) == drawn).all()
-    wanted = dataclasses.replace(tiny, epochs=2)
+    wanted = dataclasses.replace(small, epochs=2)
     with pytest.raises(runs.RunError, match="begun with schedule 'cosine', not 'root'"):
         train(clip, RATE, run.folder, settings=wanted, resume=True)
