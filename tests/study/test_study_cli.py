@@ -153,3 +153,14 @@ def test_a_report_from_a_table(run, tmp_path, monkeypatch):
     assert (code, len(handed[0])) == (0, 20)
     assert f"The report is {tmp_path / 'out' / 'index.html'}" in out
     assert StudyFolder(tmp_path).report.exists() is False
+
+
+def test_an_interrupted_command_that_keeps_nothing_promises_nothing(run, tmp_path, monkeypatch):
+    from analysis import inventory
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(inventory, "take", interrupted)
+    code, _, error = run("inventory", tmp_path, "--out", tmp_path / "out")
+    assert (code, error) == (130, "study: interrupted; nothing is half written\n")
