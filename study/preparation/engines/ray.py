@@ -31,7 +31,7 @@ from study.preparation.engines import (
     without,
 )
 from study.preparation.engines.local import THREADS, fitting_workers, threads_each
-from study.preparation.engines.ray_cluster import joined, nodes, require_room, require_same
+from study.preparation.engines.ray_cluster import joined, nodes, place_of, require_room, require_same
 from study.preparation.engines.ray_worker import Errand, Refused, Sealed, serve, versions
 from study.preparation.engines.run_files import Depot, FilesDamaged, Piece, Snapshot, contents
 
@@ -52,7 +52,7 @@ class RayEngine:
 
     workers: tasks at once; None: as many as the nodes have room for. gpus_per_task: GPUs of each; a part of
     one, as 0.5, lets tasks share. Without, no task sees a GPU.
-    Raises: EngineError for numbers that make no sense.
+    Raises: EngineError for numbers and addresses that make no sense.
     """
 
     def __init__(self, *, workers: int | None = None, address: str | None = None, gpus_per_task: float = 0.0):
@@ -61,6 +61,8 @@ class RayEngine:
             raise EngineError(f"{told}; use a whole number, or a part of one GPU, as 0.5")
         self.workers, self.gpus = workers, gpus_per_task
         self.address = address or os.environ.get("RAY_ADDRESS") or None
+        if self.address is not None:
+            place_of(self.address)  # refused before anything is made
 
     def run(self, jobs: Sequence[Job], say: Say) -> None:
         """As Engine.run."""

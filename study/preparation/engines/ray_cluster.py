@@ -19,7 +19,7 @@ from study.preparation.engines import EngineError
 from study.preparation.engines.local import cores
 from study.preparation.engines.ray_worker import code, difference, own_folder, versions
 
-ANSWERS_WITHIN = 20.0  # s, for a cluster that is asked for
+ANSWERS_WITHIN = 10.0  # s, for a cluster that is asked for
 _LOOKS_WITHIN = 120.0  # s, for a node to start a worker and say what it has installed
 _STORE = 500_000_000  # bytes for what is on its way, on this machine; what does not fit goes to the disk
 _LONGEST_PLACE = (
@@ -48,6 +48,21 @@ def library(*, alone: bool) -> ModuleType:
     if alone:  # the variable is read once, as Ray is imported, which may have been before
         ray._private.ray_constants.ENABLE_RAY_CLUSTER = False
     return ray
+
+
+def place_of(address: str) -> tuple[str, int] | None:
+    """Host and port; None for auto. Raises: EngineError for an address of another form."""
+    if address == "auto":
+        return None
+    if "://" in address:
+        told = f"--address {address} is of another kind than HOST:PORT"
+        raise EngineError(
+            f"{told}; make this machine a node of the cluster and give what `ray start` was given"
+        )
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdigit() and 0 < int(port) < 65536):
+        raise EngineError(f"--address is {address!r}; write HOST:PORT, as 10.0.0.5:6379, or auto")
+    return host.strip("[]"), int(port)
 
 
 @contextlib.contextmanager
@@ -146,16 +161,8 @@ def _start(ray: ModuleType, folder: str) -> None:
 
 
 def _connect(ray: ModuleType, address: str) -> None:
-    if "://" in address:
-        told = f"--address {address} is of another kind than HOST:PORT"
-        raise EngineError(
-            f"{told}; make this machine a node of the cluster and give what `ray start` was given"
-        )
-    host, _, port = address.rpartition(":")
-    if address != "auto":
-        if not (host and port.isdigit() and 0 < int(port) < 65536):
-            raise EngineError(f"--address is {address!r}; write HOST:PORT, as 10.0.0.5:6379, or auto")
-        _reach(host.strip("[]"), int(port))
+    if place := place_of(address):
+        _reach(*place)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (RuntimeError, OSError, ValueError) as error:  # what ray.init documents, and timeouts
