@@ -31,7 +31,7 @@ from study.preparation.engines import Ended, Event, Failed, Job, Made, Warned
 from study.preparation.engines.run_files import Depot, FilesDamaged, Outbox, Piece, Snapshot
 from study.preparation.engines.work import perform
 
-_RATE = 1e6  # bytes/s that a job sends home in the long run, as one builder listens to all of them
+_RATE = 2e6  # bytes/s that a job sends home in the long run, as one builder listens to all of them
 _PATIENCE = 10.0  # s that a backend has to end once it is told to; it is told at its next word
 
 
