@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from caw import atomic, audio, command_line
-from caw.samplernn.config import CELLS
+from caw.samplernn.config import CELLS, TEMPERATURE
 from caw.samplernn.config import settings as settings_of
 
 app = typer.Typer(
@@ -36,7 +36,7 @@ Count = Annotated[int, typer.Option("--n", min=1, max=1000, help="How many clips
 Epochs = Annotated[
     int | None, typer.Option(min=1, help="Draw from the weights kept at this epoch; the last if not given.")
 ]
-Temperature = Annotated[float, typer.Option(help="Below 1 plays safe, above 1 dares more.")]
+Temperature = Annotated[float, typer.Option(help="Lower plays safe; 1 is as learned, above it dares more.")]
 TopP = Annotated[
     float, typer.Option("--top-p", help="Draw from the likeliest levels of so much probability.")
 ]
@@ -113,7 +113,7 @@ def generate(
     seconds: Annotated[float | None, typer.Option(help="Length; the training clip's if not given.")] = None,
     seed: Seed = 0,
     epochs: Epochs = None,
-    temperature: Temperature = 1.0,
+    temperature: Temperature = TEMPERATURE,
     top_p: TopP = 1.0,
     suffix: Suffix = "wav",
 ) -> None:
@@ -140,7 +140,7 @@ def vary(
         int, typer.Option(min=1, max=256, help="Drawn side by side; more follow the clip closer.")
     ] = 16,
     epochs: Epochs = None,
-    temperature: Temperature = 1.0,
+    temperature: Temperature = TEMPERATURE,
     top_p: TopP = 1.0,
     suffix: Suffix = "wav",
 ) -> None:

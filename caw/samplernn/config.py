@@ -9,6 +9,7 @@ from typing import Any
 
 from caw.config import SettingsError
 
+TEMPERATURE = 0.9  # of drawing; at 1 the noise of the levels adds up (README.md)
 CELLS = ("gru", "lstm")
 QUANTISATIONS = ("mu-law", "linear")
 SHORTEST_CLIP = 2.0  # seconds that a training needs

@@ -239,8 +239,8 @@ def walk(
                 row = second[b]
                 for j in range(dim):
                     row[j] = max(row[j], np.float32(0.0))
-            _put(pool, last[4], LEVELS, logits)
-            _add_product(pool, last[3], dim, LEVELS, second, logits)
+            _put(pool, last[4], logits.shape[1], logits)
+            _add_product(pool, last[3], dim, logits.shape[1], second, logits)
             if expected.shape[1]:
                 for b in range(clips):
                     for j in range(LEVELS):

@@ -15,7 +15,7 @@ import torch
 
 from caw.config import SettingsError
 from caw.runs import RunError, read_tensors
-from caw.samplernn.config import Settings, settings
+from caw.samplernn.config import TEMPERATURE, Settings, settings
 from caw.samplernn.network import SampleRNN
 
 CONFIG = "config.json"
@@ -78,7 +78,7 @@ class Run:
         *,
         seeds: list[int],
         epochs: int | None = None,
-        temperature: float = 1.0,
+        temperature: float = TEMPERATURE,
         top_p: float = 1.0,
         told: Callable[[float], None] | None = None,
     ) -> np.ndarray:
@@ -107,7 +107,7 @@ class Run:
         seconds: float | None = None,
         candidates: int = 16,
         epochs: int | None = None,
-        temperature: float = 1.0,
+        temperature: float = TEMPERATURE,
         top_p: float = 1.0,
         told: Callable[[float], None] | None = None,
     ) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 from caw.samplernn import quantisation, sampling
 from caw.samplernn.network import SampleRNN
 
-BLOCK = 0.064  # seconds between two choices
+BLOCK = 0.032  # seconds between two choices
 KEPT = 4  # one in so many candidates survives a choice
 _LOWEST = 60.0  # Hz of the lowest band
 _BANDS_PER_OCTAVE = 12  # so that a chord's notes count

@@ -24,7 +24,7 @@ _SECONDS_TO_COMPILE = 8.0
 _BYTES_PER_RUN, _BYTES_PER_COUNT = 11e6, 2e6
 _EPOCHS_PER_PART = 50  # of the training, so that epoch counts share all but the last of their parts
 _WAIT = 3.0  # seconds between two words while drawing
-_DRAWING = {"temperature": 1.0, "top_p": 1.0, "candidates": 16}
+_DRAWING = {"temperature": 0.9, "top_p": 1.0, "candidates": 16}
 _TOGETHER = 32  # clips drawn at once: more gain no time and keep finished ones waiting
 
 
