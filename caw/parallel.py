@@ -22,7 +22,7 @@ class Job:
     make: Callable[[], Any]  # gives its trainer
     trainer: Any = None  # until the scale is in its file
     scale: Any = None  # once finished
-    ending: dict[str, Any] | None = None  # its trainer's last state, where another training goes on from it
+    state: dict[str, Any] | None = None  # of its trainer before that is made, and, for a trunk, at its end
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 

@@ -204,12 +204,11 @@ class _Training:
         saved = self.checkpoint.get("scales", {})
         self.jobs = []
         for index, make in enumerate(makers):
-            epoch = saved.get(index, {}).get("epoch", 0)
-            job = Job(index, settings.epochs, epoch, self._maker(make, saved.get(index, {}).get("trainer")))
+            epoch, state = saved.get(index, {}).get("epoch", 0), saved.get(index, {}).get("trainer")
+            job = Job(index, settings.epochs, epoch, self._maker(make, state), state=state)
             if saved.get(index, {}).get("saved"):
                 job.scale = scales[index] = runs.load_scale(self.folder, settings, rates, index, self.device)
                 job.scale.critic_state = self.checkpoint.get("carried")
-                job.ending = saved[index]["trainer"]
             self.jobs.append(job)
         self.scales = scales
         self.losses = _Losses(self.folder / runs.LOSSES, self.checkpoint.get("lines", 0))
@@ -226,7 +225,7 @@ class _Training:
                     self._record(step)
                     if step.finished:
                         runs.save_scale(self.folder, step.job.index, step.job.scale)
-                        step.job.ending = step.job.trainer.state_dict() if self.trunk else None
+                        step.job.state = step.job.trainer.state_dict() if self.trunk else None
                         step.job.trainer = None
                     elif self.progress:
                         self.progress(self.clock.at(self.jobs, settings.epochs, step.losses))
@@ -237,7 +236,7 @@ class _Training:
                 if stream.threads:  # which end their steps; a step in this thread was cut in two
                     self._write_checkpoint(stream)
                 raise
-        endings = [job.ending for job in self.jobs]
+        endings = [job.state for job in self.jobs]
         if self.trunk and all(endings):
             trunks.leave(self.trunk, self.folder, self.run_.config, endings, self.clock.elapsed())
         runs.write_json(
@@ -278,7 +277,7 @@ class _Training:
                     job.index: {
                         "epoch": job.epoch,
                         "saved": job.scale is not None and job.trainer is None,
-                        "trainer": job.trainer.state_dict() if job.trainer else job.ending,
+                        "trainer": job.trainer.state_dict() if job.trainer else job.state,
                     }
                     for job in self.jobs
                 },

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from caw import runs, trunk
-from caw.flow_trainer import FlowTrainer
+from caw.flow_trainer import FlowTrainer, WaveTrainer
 from caw.training import train
 from tests.caw.conftest import RATE, same_weights
 
@@ -102,7 +102,7 @@ def test_a_shorter_run_that_comes_later_is_trained_from_nothing(alone, clip, sma
     assert same(chain(clip, tmp_path, small, (6,)), [alone[2]])  # of the same count: nothing to train
 
 
-@pytest.mark.parametrize("moment", ["checkpoint", "losses", "config", "trunk", "finished", "deleted"])
+@pytest.mark.parametrize("moment", ["checkpoint", "losses", "config", "step", "trunk", "finished", "deleted"])
 def test_a_chain_that_was_killed_goes_on_to_the_same_runs(moment, alone, clip, small, tmp_path, monkeypatch):
     chain(clip, tmp_path, small, COUNTS[:1])
     names = {"finished": runs.FINISHED, "config": runs.CONFIG, "losses": runs.LOSSES}
@@ -113,6 +113,9 @@ def test_a_chain_that_was_killed_goes_on_to_the_same_runs(moment, alone, clip, s
             raise Killed
         return write(path, *arguments, **options)
 
+    def fatal(*_):
+        raise Killed
+
     def staying(path, missing_ok=False):
         if path.name == runs.CHECKPOINT and (path.parent / runs.FINISHED).exists():
             raise Killed
@@ -121,6 +124,8 @@ def test_a_chain_that_was_killed_goes_on_to_the_same_runs(moment, alone, clip, s
     with monkeypatch.context() as patch:
         write, unlink = trunk.atomic.write, type(tmp_path).unlink
         patch.setattr(trunk.atomic, "write", dying)
+        if moment == "step":  # of a scale that begins when the one before it has ended
+            patch.setattr(WaveTrainer, "step", fatal)
         if moment == "deleted":
             patch.setattr(type(tmp_path), "unlink", staying)
         with pytest.raises(Killed):
