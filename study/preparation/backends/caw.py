@@ -8,13 +8,13 @@ it ended, and is the same as if it had been trained alone.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from caw import atomic, audio
-from study.preparation.backends import BackendError, Clip, Cost, Task, Tell, seed_for
+from caw import audio
+from study.preparation import run_claims
+from study.preparation.backends import Clip, Cost, Task, Tell, seed_for
 
 # of one core, measured for 25 s at 16 kHz; `paper` works on the whole clip in every step, the others on crops
 _SECONDS_PER_EPOCH = {"fast": 0.4, "standard": 0.7, "paper": 600.0}
@@ -39,10 +39,7 @@ class CawBackend:
         return ""
 
     def validate(self, options: Mapping[str, Any], folder: Path) -> None:
-        for key in ("epochs", "seed"):
-            if key in options:
-                place = "[[source]] epochs" if key == "epochs" else "[study] seed"
-                raise BackendError(f"{key} is set by {place}; delete it here", key=key)
+        run_claims.refuse_set_elsewhere(options)
         self._settings(options, epochs=1, seed=0)
 
     def recipe(self, task: Task) -> dict[str, Any]:
@@ -54,7 +51,7 @@ class CawBackend:
 
     def keeps(self, task: Task) -> tuple[str, ...]:
         folder = self._folder(task)
-        own = folder.name, self._recipe_file(folder).name
+        own = folder.name, run_claims.recipe_file(folder).name
         return (*own, self._trunk(task).name) if self._shares(task) else own
 
     def costs(self, task: Task) -> dict[str, Cost]:
@@ -97,7 +94,8 @@ class CawBackend:
         """The run of this task's source and epochs: loaded, gone on with, or trained from nothing."""
         from caw import runs
 
-        self._claim(task, folder)
+        about = run_claims.passage(task.cell) | {"epochs": task.cell.epochs, "seed": task.seed}
+        run_claims.claim(folder, self.recipe(task) | about)
         if self._is_complete(folder):
             return runs.load(folder)
         from caw.training import train
@@ -127,21 +125,6 @@ class CawBackend:
             progress=told,
         )
 
-    def _claim(self, task: Task, folder: Path) -> None:
-        """Bind the run folder to this task's recipe, or refuse a folder bound to another."""
-        cell = task.cell
-        passage = {"sha256": cell.file_sha256, "start": cell.start, "seconds": cell.seconds}
-        recipe = self.recipe(task) | passage | {"epochs": cell.epochs, "seed": task.seed}
-        file = self._recipe_file(folder)
-        if folder.exists():
-            found = json.loads(file.read_text()) if file.exists() else {}
-            differing = sorted(key for key in recipe | found if recipe.get(key) != found.get(key))
-            if differing:
-                told = f"{folder}: was trained from something else ({', '.join(differing)} differ)"
-                raise BackendError(f"{told}; move or delete the folder, or put study.toml back")
-        else:
-            atomic.write(file, json.dumps(recipe, indent=1, sort_keys=True) + "\n")
-
     def _settings(self, options: Mapping[str, Any], *, epochs: int | None, seed: int):
         from caw import config
 
@@ -150,9 +133,7 @@ class CawBackend:
         try:
             return config.preset(name, **changes, epochs=epochs, seed=seed)
         except (config.SettingsError, TypeError) as error:
-            text = str(error)
-            named = [key for key in options if repr(key) in text or text.startswith(f"{key} is")]
-            raise BackendError(text, key=named[0] if named else "") from None
+            raise run_claims.refused(error, options) from None
 
     def _source(self, task: Task) -> str:
         """What the runs of one source are named after."""
@@ -177,10 +158,6 @@ class CawBackend:
 
         epochs = trunk.epochs_in(file)
         return epochs if epochs <= task.cell.epochs else 0
-
-    @staticmethod
-    def _recipe_file(folder: Path) -> Path:
-        return folder.with_name(folder.name + ".recipe.json")
 
     def _is_complete(self, folder: Path) -> bool:
         if not folder.exists():

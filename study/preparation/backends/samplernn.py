@@ -7,20 +7,20 @@ never taken for one it is not.
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from caw import atomic, audio
+from caw import audio
+from study.preparation import run_claims
 from study.preparation.backends import BackendError, Clip, Cost, Task, Tell, seed_for
 
 # of one core, for the default network
 _SECONDS_PER_EPOCH = 0.25
 _SECONDS_PER_SECOND = {"UMG": 0.15, "VAR": 2.4}  # of sound
-_SECONDS_TO_COMPILE = 8.0
+_SECONDS_TO_COMPILE = 6.0
 _BYTES_PER_RUN, _BYTES_PER_COUNT = 11e6, 2e6
 _EPOCHS_PER_PART = 50  # of the training, so that epoch counts share all but the last of their parts
 _WAIT = 3.0  # seconds between two words while drawing
@@ -40,10 +40,7 @@ class SampleRNNBackend:
         return ""
 
     def validate(self, options: Mapping[str, Any], folder: Path) -> None:
-        for key in ("epochs", "seed"):
-            if key in options:
-                place = "[[source]] epochs" if key == "epochs" else "[study] seed"
-                raise BackendError(f"{key} is set by {place}; delete it here", key=key)
+        run_claims.refuse_set_elsewhere(options)
         self._settings(options, seed=0)
         for key, low, high in (("temperature", 0.05, 5), ("top_p", 0.01, 1), ("candidates", 1, 256)):
             value = options.get(key, _DRAWING[key])
@@ -64,7 +61,7 @@ class SampleRNNBackend:
 
     def keeps(self, task: Task) -> tuple[str, ...]:
         folder = self._folder(task)
-        return folder.name, self._recipe_file(folder).name
+        return folder.name, run_claims.recipe_file(folder).name
 
     def costs(self, task: Task) -> dict[str, Cost]:
         folder, wanted = self._folder(task), task.cell.epochs or 1
@@ -120,7 +117,8 @@ class SampleRNNBackend:
         """The run of this task's source, with the weights of its epochs."""
         from caw.samplernn import runs
 
-        self._claim(task, folder)
+        about = run_claims.passage(task.cell) | {"seed": task.seed}
+        run_claims.claim(folder, self._trained_from(task) | about)
         cell = task.cell
         if cell.epochs in self._kept(folder):
             return runs.load(folder)
@@ -146,21 +144,6 @@ class SampleRNNBackend:
             progress=told,
         )
 
-    def _claim(self, task: Task, folder: Path) -> None:
-        """Bind the run folder to what it is trained from, or refuse a folder bound to something else."""
-        cell = task.cell
-        passage = {"sha256": cell.file_sha256, "start": cell.start, "seconds": cell.seconds}
-        recipe = self._trained_from(task) | passage | {"seed": task.seed}
-        file = self._recipe_file(folder)
-        if not folder.exists():
-            atomic.write(file, json.dumps(recipe, indent=1, sort_keys=True) + "\n")
-            return
-        found = json.loads(file.read_text()) if file.exists() else {}
-        differing = sorted(key for key in recipe | found if recipe.get(key) != found.get(key))
-        if differing:
-            told = f"{folder}: was trained from something else ({', '.join(differing)} differ)"
-            raise BackendError(f"{told}; move or delete the folder, or put study.toml back")
-
     @staticmethod
     def _trained_from(task: Task) -> dict[str, Any]:
         return {key: value for key, value in task.options.items() if key != "device" and key not in _DRAWING}
@@ -172,16 +155,10 @@ class SampleRNNBackend:
         try:
             return config.settings(**changes, seed=seed)
         except config.SettingsError as error:
-            text = str(error)
-            named = [key for key in options if repr(key) in text or text.startswith(f"{key} is")]
-            raise BackendError(text, key=named[0] if named else "") from None
+            raise run_claims.refused(error, options) from None
 
     def _folder(self, task: Task) -> Path:
         return task.models / f"{task.cell.source}-{task.cell.backend}"
-
-    @staticmethod
-    def _recipe_file(folder: Path) -> Path:
-        return folder.with_name(folder.name + ".recipe.json")
 
     @staticmethod
     def _kept(folder: Path) -> list[int]:

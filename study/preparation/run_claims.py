@@ -1,0 +1,53 @@
+"""Who a training run belongs to: its folder is bound to the recipe of the run, before training starts.
+
+So that a run is never taken for one it is not, as after a change of study.toml.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from caw import atomic
+from study.preparation.backends import BackendError, Cell
+
+SET_ELSEWHERE = {"epochs": "[[source]] epochs", "seed": "[study] seed"}
+
+
+def recipe_file(folder: Path) -> Path:
+    """The recipe of the run in `folder`, beside it."""
+    return folder.with_name(folder.name + ".recipe.json")
+
+
+def passage(cell: Cell) -> dict[str, Any]:
+    """What a recipe says of the sound that a run learns from."""
+    return {"sha256": cell.file_sha256, "start": cell.start, "seconds": cell.seconds}
+
+
+def claim(folder: Path, recipe: Mapping[str, Any]) -> None:
+    """Bind a run folder to a recipe. Raises: BackendError for one that is there and bound to another."""
+    file = recipe_file(folder)
+    if not folder.exists():
+        atomic.write(file, json.dumps(dict(recipe), indent=1, sort_keys=True) + "\n")
+        return
+    found = json.loads(file.read_text()) if file.exists() else {}
+    differing = sorted(key for key in {*recipe, *found} if recipe.get(key) != found.get(key))
+    if differing:
+        told = f"{folder}: was trained from something else ({', '.join(differing)} differ)"
+        raise BackendError(f"{told}; move or delete the folder, or put study.toml back")
+
+
+def refuse_set_elsewhere(options: Mapping[str, Any]) -> None:
+    """Raises: BackendError for an option that [[source]] or [study] decides."""
+    for key, place in SET_ELSEWHERE.items():
+        if key in options:
+            raise BackendError(f"{key} is set by {place}; delete it here", key=key)
+
+
+def refused(error: ValueError, options: Mapping[str, Any]) -> BackendError:
+    """A model's refusal of its settings, as one of the option it names."""
+    text = str(error)
+    named = [key for key in options if repr(key) in text or text.startswith(f"{key} is")]
+    return BackendError(text, key=named[0] if named else "")
