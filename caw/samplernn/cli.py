@@ -23,15 +23,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="SampleRNN: learn a clip or a folder of clips, then draw new music (UMG) or variations (VAR).",
 )
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
-
 SOUNDS = (".wav", ".flac", ".ogg", ".aiff", ".aif", ".mp3")
 
 Run = Annotated[
     Path, typer.Argument(metavar="RUN", help="A run folder made by samplernn train.", show_default=False)
 ]
-Out = Annotated[Path, typer.Option("--out", help="Folder for the clips.", show_default=False)]
-Seed = Annotated[int, typer.Option(min=0, help="Of the first clip; the others count up from it.")]
 Count = Annotated[int, typer.Option("--n", min=1, max=1000, help="How many clips; all are drawn at once.")]
 Epochs = Annotated[
     int | None, typer.Option(min=1, help="Draw from the weights kept at this epoch; the last if not given.")
@@ -40,7 +36,6 @@ Temperature = Annotated[float, typer.Option(help="Lower plays safe; 1 is as lear
 TopP = Annotated[
     float, typer.Option("--top-p", help="Draw from the likeliest levels of so much probability.")
 ]
-Suffix = Annotated[str, typer.Option("--format", help="wav or flac, 24 bit.")]
 
 
 @app.command()
@@ -92,7 +87,7 @@ def train(
     ]
     from caw.samplernn.training import train as train_run  # takes seconds to load
 
-    with _bar("train") as show:
+    with bar("train") as show:
 
         def told(p) -> None:
             show(p.fraction, p.remaining, f"epoch {p.epoch}/{p.epochs}", f"{p.bits:.3f} bits per sample")
@@ -119,10 +114,10 @@ def generate(
 ) -> None:
     """Unconditional generation (UMG): new music in the manner of the clips."""
     model = _load(run)
-    _check_place(out, suffix)
+    check_place(out, suffix)
     seeds = list(range(seed, seed + n))
     length = model.seconds if seconds is None else seconds
-    with _bar("draw") as show:
+    with bar("draw") as show:
         drawn = model.generate(
             length, seeds=seeds, epochs=epochs, temperature=temperature, top_p=top_p, told=show
         )
@@ -135,7 +130,7 @@ def vary(
     out: Out,
     n: Count = 1,
     seed: Seed = 0,
-    clip: Annotated[int, typer.Option("--clip", min=1, help="Which training clip, counted from 1.")] = 1,
+    clip: Number = 1,
     candidates: Annotated[
         int, typer.Option(min=1, max=256, help="Drawn side by side; more follow the clip closer.")
     ] = 16,
@@ -146,11 +141,11 @@ def vary(
 ) -> None:
     """Variations (VAR): new waveforms that follow a training clip."""
     model = _load(run)
-    _check_place(out, suffix)
+    check_place(out, suffix)
     if clip > len(model.config["clips"]):
         raise audio.AudioError(f"--clip is {clip}; use 1 to {len(model.config['clips'])}, see samplernn info")
     seeds = list(range(seed, seed + n))
-    with _bar("draw") as show:
+    with bar("draw") as show:
         drawn = model.vary(
             seeds=seeds, clip=clip - 1, candidates=candidates, epochs=epochs,
             temperature=temperature, top_p=top_p, told=show,
@@ -205,43 +200,9 @@ def _sound_files(given: list[Path]) -> list[Path]:
     return files
 
 
-def _check_place(out: Path, suffix: str) -> None:
-    if suffix not in ("wav", "flac"):
-        raise audio.AudioError(f"--format is {suffix!r}; use wav or flac")
-    if out.exists() and not out.is_dir():
-        raise audio.AudioError(f"--out {out} is a file: name a folder")
-
-
 def _write_clips(drawn: np.ndarray, rate: int, out: Path, names: list[str]) -> None:
     for samples, name in zip(drawn, names, strict=True):
-        audio.write(out / name, audio.within_full_scale(samples, name), rate)
-        typer.echo(str(out / name))
-
-
-@contextmanager
-def _bar(what: str) -> Iterator:
-    """Gives `show(share, remaining seconds, description, note)`; silent when stderr is no terminal."""
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[left]}"),
-        TextColumn("{task.fields[note]}"),
-        console=errors,
-        disable=not sys.stderr.isatty(),
-    )
-    task = bar.add_task(what, total=1.0, left="", note="")
-
-    def show(share: float, remaining: float | None = None, description: str = what, note: str = "") -> None:
-        if remaining is None:
-            remaining = bar.tasks[0].time_remaining or 0.0
-        minutes, seconds = divmod(round(remaining), 60)
-        left = f"{minutes}:{seconds:02d} left" if remaining else ""
-        bar.update(task, completed=share, description=description, left=left, note=note)
-
-    with bar:
-        yield show
+        write_clip(out / name, samples, rate)
 
 
 def main() -> None:
