@@ -9,10 +9,9 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from caw import atomic, audio, cli_mosaic, cli_tasks, command_line, measuring
+from caw.cli_clips import Count, Number, Out, Seed, Suffix, bar, check_place, write_clip
 from caw.config import PRESETS, FlowSettings, SettingsError
 from caw.config import preset as named_preset
 
@@ -22,16 +21,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Catch-A-Waveform: train a small model on a clip, then draw new music (UMG) or variations (VAR).",
 )
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Run = Annotated[
     Path, typer.Argument(metavar="RUN", help="A run folder made by caw train.", show_default=False)
 ]
-Out = Annotated[Path, typer.Option("--out", help="Folder for the clips.", show_default=False)]
-Seed = Annotated[int, typer.Option(min=0, help="Of the first clip; the others count up from it.")]
-Count = Annotated[int, typer.Option("--n", min=1, max=1000, help="How many clips.")]
-Suffix = Annotated[str, typer.Option("--format", help="wav or flac, 24 bit.")]
-Number = Annotated[int, typer.Option("--clip", min=1, help="Which training clip, counted from 1.")]
 
 
 @app.command()
@@ -89,10 +82,10 @@ def train(
     told = f"{len(clips)} clips" if len(clips) > 1 else ""
     for settings in wanted:
         folder = out / str(settings.epochs) if len(counts) > 1 else out
-        with _Bar() as bar:
+        with bar("preparing") as show:
             run = train_run(
                 passages, lowest, folder, settings=settings, source=sources, resume=resume, trunk=trunk,
-                progress=bar.show,
+                progress=lambda now, show=show: _show(now, show),
             )  # fmt: skip
         what = told or f"{run.seconds:.1f} s"
         typer.echo(f"trained {what} at {run.rate} Hz, {run.epochs} epochs per scale: {folder}")
@@ -220,51 +213,18 @@ def _in_words(model) -> str:
     return f"score at {model.rates[0]:g} frames per second, {waveforms}" if scored else waveforms
 
 
+def _show(now, show) -> None:
+    """Progress of a training on the bar."""
+    what = f"epoch {now.epoch}/{now.epochs}, {now.finished}/{now.scales} scales done"
+    losses = "  ".join(f"{name} {value:.3f}" for name, value in now.losses.items())
+    show(now.fraction, now.remaining, what, losses)
+
+
 def _write_clips(model, out: Path, suffix: str, kind: str, seeds: range, draw) -> None:
     """Draw and write `kind`-SEED.`suffix` for every seed, once the run is known to be whole."""
-    if suffix not in ("wav", "flac"):
-        raise audio.AudioError(f"--format is {suffix!r}; use wav or flac")
-    if out.exists() and not out.is_dir():
-        raise audio.AudioError(f"--out {out} is a file: name a folder")
+    check_place(out, suffix)
     for seed in seeds:
-        path = out / f"{kind}-{seed}.{suffix}"
-        samples = audio.within_full_scale(draw(seed), path.name)
-        audio.write(path, samples, model.rate)
-        typer.echo(str(path))
-
-
-class _Bar:
-    """A bar with epochs, scales done, losses and remaining time; silent when stderr is no terminal."""
-
-    def __init__(self) -> None:
-        self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}"),
-            TextColumn("{task.fields[losses]}"),
-            console=errors,
-            disable=not sys.stderr.isatty(),
-        )
-        self.task = self.bar.add_task("preparing", total=1.0, left="", losses="")
-
-    def __enter__(self) -> _Bar:
-        self.bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.stop()
-
-    def show(self, p) -> None:
-        minutes, seconds = divmod(round(p.remaining), 60)
-        self.bar.update(
-            self.task,
-            completed=p.fraction,
-            description=f"epoch {p.epoch}/{p.epochs}, {p.finished}/{p.scales} scales done",
-            left=f"{minutes}:{seconds:02d} left" if p.remaining else "",
-            losses="  ".join(f"{name} {value:.3f}" for name, value in p.losses.items()),
-        )
+        write_clip(out / f"{kind}-{seed}.{suffix}", draw(seed), model.rate)
 
 
 def main() -> None:

@@ -8,21 +8,22 @@ from typing import Annotated
 import typer
 
 from caw import audio
+from caw.cli_clips import Count, Out, Seed, Suffix, check_place, write_clip
 
 
 def mosaic(
     clip: Annotated[
         Path, typer.Argument(metavar="CLIP", help="WAV, FLAC, OGG, AIFF or MP3.", show_default=False)
     ],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the clips.", show_default=False)],
-    n: Annotated[int, typer.Option("--n", min=1, max=1000, help="How many clips.")] = 1,
+    out: Out,
+    n: Count = 1,
     seconds: Annotated[
         float | None, typer.Option(help="Length of new music; that of the passage if not given.")
     ] = None,
     vary: Annotated[
         bool, typer.Option("--vary", help="Variations (VAR): the clip's harmony and onsets are kept.")
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of the first clip; the others count up from it.")] = 0,
+    seed: Seed = 0,
     start: Annotated[float, typer.Option(min=0, help="Where the passage begins, in seconds.")] = 0.0,
     length: Annotated[
         float | None, typer.Option(help="Length of the passage; all of the file if not given.")
@@ -33,17 +34,14 @@ def mosaic(
     ] = None,
     beats_per_bar: Annotated[int | None, typer.Option(help="Found if not given.")] = None,
     tempo: Annotated[float | None, typer.Option(help="Beats a minute, to 10 %; found if not given.")] = None,
-    suffix: Annotated[str, typer.Option("--format", help="wav or flac, 24 bit.")] = "wav",
+    suffix: Suffix = "wav",
 ) -> None:
     """Put a clip's own pieces in another order, in time and in tune; nothing is trained."""
     from caw import mosaic as mosaics
 
     if vary and seconds is not None:
         raise mosaics.MosaicError("--vary keeps the passage's length; leave --seconds out, or --vary")
-    if suffix not in ("wav", "flac"):
-        raise audio.AudioError(f"--format is {suffix!r}; use wav or flac")
-    if out.exists() and not out.is_dir():
-        raise audio.AudioError(f"--out {out} is a file: name a folder")
+    check_place(out, suffix)
     mosaics.check_options(run=run, beats_per_bar=beats_per_bar, tempo=tempo)
     samples, rate = audio.read(clip, start=start, seconds=length, mono=False)
     pieces = mosaics.cut(samples, rate, run=run, beats_per_bar=beats_per_bar, tempo=tempo)
@@ -54,5 +52,4 @@ def mosaic(
         else:
             path = out / f"mosaic-umg-{number}.{suffix}"
             drawn = pieces.generate(samples.shape[1] / rate if seconds is None else seconds, seed=number)
-        audio.write(path, audio.within_full_scale(drawn, path.name), rate)
-        typer.echo(str(path))
+        write_clip(path, drawn, rate)

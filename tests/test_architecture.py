@@ -23,7 +23,9 @@ NO_TORCH |= {
     for name in ("__init__.py", "config.py", "cli.py", "fused_step.py", "quantisation.py", "streams.py")
 }
 NO_TORCH |= {Path("caw/yardstick.py")} | {path for path in PATHS if path.parts[:2] == ("caw", "measures")}
-NO_TORCH |= {Path("caw/cli_mosaic.py")} | {path for path in PATHS if path.parts[:2] == ("caw", "mosaic")}
+NO_TORCH |= {Path("caw/cli_mosaic.py"), Path("caw/cli_clips.py")} | {
+    path for path in PATHS if path.parts[:2] == ("caw", "mosaic")
+}
 NO_STREAMLIT = {Path("study/room") / name for name in ("__init__.py", "store.py", "protocol.py")}
 TORCH = {"torch", "torchaudio"}
 LONGEST_MODULE = 400  # lines

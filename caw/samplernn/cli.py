@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from caw import atomic, audio, command_line
+from caw.cli_clips import Number, Out, Seed, Suffix, bar, check_place, write_clip
 from caw.samplernn.config import CELLS, TEMPERATURE
 from caw.samplernn.config import settings as settings_of
 

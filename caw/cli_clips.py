@@ -1,0 +1,64 @@
+"""What commands that draw clips share: their options, their files, their progress."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from caw import audio
+
+Out = Annotated[Path, typer.Option("--out", help="Folder for the clips.", show_default=False)]
+Seed = Annotated[int, typer.Option(min=0, help="Of the first clip; the others count up from it.")]
+Count = Annotated[int, typer.Option("--n", min=1, max=1000, help="How many clips.")]
+Suffix = Annotated[str, typer.Option("--format", help="wav or flac, 24 bit.")]
+Number = Annotated[int, typer.Option("--clip", min=1, help="Which training clip, counted from 1.")]
+
+Show = Callable[..., None]
+
+
+def check_place(out: Path, suffix: str) -> None:
+    """Raises: AudioError where no clip of that suffix can be written into the folder `out`."""
+    if suffix not in ("wav", "flac"):
+        raise audio.AudioError(f"--format is {suffix!r}; use wav or flac")
+    if out.exists() and not out.is_dir():
+        raise audio.AudioError(f"--out {out} is a file: name a folder")
+
+
+def write_clip(path: Path, samples: np.ndarray, rate: int) -> None:
+    """Write a drawn clip, lowered where it exceeds full scale, and print its name."""
+    audio.write(path, audio.within_full_scale(samples, path.name), rate)
+    typer.echo(str(path))
+
+
+@contextmanager
+def bar(what: str) -> Iterator[Show]:
+    """Gives show(share, remaining seconds, description, note); silent where stderr is no terminal."""
+    shown = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
+        TextColumn("{task.fields[note]}"),
+        console=Console(stderr=True, highlight=False, soft_wrap=True),
+        disable=not sys.stderr.isatty(),
+    )
+    task = shown.add_task(what, total=1.0, left="", note="")
+
+    def show(share: float, remaining: float | None = None, description: str = what, note: str = "") -> None:
+        if remaining is None:
+            remaining = shown.tasks[0].time_remaining or 0.0
+        minutes, seconds = divmod(round(remaining), 60)
+        left = f"{minutes}:{seconds:02d} left" if remaining else ""
+        shown.update(task, completed=share, description=description, left=left, note=note)
+
+    with shown:
+        yield show
