@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -125,6 +127,22 @@ def dosed(table: pd.DataFrame) -> pd.DataFrame:
     return fakes[fakes["backend"].isin(fakes.loc[fakes["epochs"].notna(), "backend"])]
 
 
-def level(epochs) -> str:
-    """An epoch count as a group's name."""
-    return UNSTATED if pd.isna(epochs) else str(int(epochs))
+def several(table: pd.DataFrame) -> bool:
+    """Whether more than one backend states epochs: their counts are of different things then."""
+    return table.loc[table["epochs"].notna(), "backend"].nunique() > 1
+
+
+def levels(table: pd.DataFrame) -> pd.Series:
+    """The group of each row: its epoch count, after its backend's name where several backends state any."""
+    names = table["epochs"].map(lambda epochs: UNSTATED if pd.isna(epochs) else str(int(epochs)))
+    names = names.astype(object)
+    return table["backend"].astype(object) + " " + names if several(table) else names
+
+
+def in_order(label: str) -> tuple:
+    """Sorts groups: by backend where it is named, then epoch counts by size, then words."""
+    parts = re.fullmatch(rf"(?:(.*) )?(\d+|{UNSTATED})", label)
+    if not parts:
+        return ("", 2, 0, label)
+    counted = parts[2].isdecimal()
+    return (parts[1] or "", 0 if counted else 1, int(parts[2]) if counted else 0, "")

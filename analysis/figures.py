@@ -115,7 +115,9 @@ def _dose(results: list[Result], first: pd.DataFrame, clips: pd.DataFrame, panel
     )
     caption = "One dot is one clip, the bar is the mean; n counts clips. Epochs stand at equal distances."
     lines = None
-    if 1 < panel.listeners <= MOST_LISTENERS:
+    if dose.several(dose.dosed(first)):
+        caption += " Backends count different steps: compare within one."
+    elif 1 < panel.listeners <= MOST_LISTENERS:
         lines = stimuli.listener_means(first[first["truth"] == "fake"], "epochs")
         caption += " Faint lines are single listeners."
     return Figure("dose", caption, told, partial(plots.dose, results, clips, lines))

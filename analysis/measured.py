@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from analysis import formats as f
-from analysis.dose import level
+from analysis.dose import dosed, in_order, levels
 from analysis.tables import Table
 from caw.measures import catalogue
 
@@ -148,20 +148,17 @@ def groups(found: Measured) -> pd.DataFrame:
     clips = found.clips
     labels = {"backend": clips["backend"], "mode": clips["mode"]}
     if clips["epochs"].notna().any():
-        labels["epochs"] = clips["epochs"].map(level, na_action=None)
+        labels["epochs"] = levels(dosed(clips))
     parts = []
     for kind, groups_of in labels.items():
-        order = sorted(set(groups_of), key=_natural)
+        order = sorted(set(groups_of), key=in_order)
         place = groups_of.map({name: number for number, name in enumerate(order)})
         parts.append(
-            clips.assign(kind=kind, group=groups_of, place=place).sort_values("place", kind="stable")
+            clips.loc[groups_of.index]
+            .assign(kind=kind, group=groups_of, place=place)
+            .sort_values("place", kind="stable")
         )
     return pd.concat(parts, ignore_index=True).drop(columns="place")
-
-
-def _natural(label: str) -> tuple:
-    """Epoch counts by size, then words."""
-    return (0, int(label), "") if label.isdigit() else (1, 0, label)
 
 
 def _in_order(names: set[str]) -> list[str]:

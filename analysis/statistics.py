@@ -70,23 +70,18 @@ def _groups(first: pd.DataFrame, panel: Panel) -> list[Result]:
         found += _describe(fakes, family, fakes[column], panel)
         found += _compare(fakes, family, column, panel)
     dosed = dose.dosed(first)
-    found += _describe(dosed, EPOCHS, dosed["epochs"].map(dose.level, na_action=None), panel)
+    found += _describe(dosed, EPOCHS, dose.levels(dosed), panel)
     return found + _describe(first, SETS, first["set"] + " " + truth, panel)
 
 
 def _describe(frame: pd.DataFrame, family: str, labels: pd.Series, panel: Panel) -> list[Result]:
     found = []
-    for label in sorted(labels.unique(), key=_natural):
+    for label in sorted(labels.unique(), key=dose.in_order):
         part = frame[labels == label]
         clips = stimuli.by_stimulus(part)
         found.append(verdicts.judged_real(clips, family, label, panel))
         found += ratings.describe(part, clips, family, label, panel)
     return found
-
-
-def _natural(label: str) -> tuple:
-    """Epoch counts by size, then words."""
-    return (0, int(label), "") if label.isdigit() else (1, 0, label)
 
 
 def _compare(fakes: pd.DataFrame, family: str, column: str, panel: Panel) -> list[Result]:

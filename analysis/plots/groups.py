@@ -95,22 +95,23 @@ def dose(
 ) -> alt.TopLevelMixin:
     """Musicality of every clip over epochs (ordinal), with the mean; faint lines are single listeners.
 
-    `clips`: as of `stimuli.by_stimulus`; `listeners`: as of `stimuli.listener_means` by epochs, or None.
+    `clips`: as of `stimuli.by_stimulus`; `listeners`: as of `stimuli.listener_means` by epochs, or None,
+    as it must be where the groups name backends.
     """
     means = _rows(list(results), (doses.FAMILY,), ratings.MEAN, lambda r: f"n {r.n}")
     levels = list(means["group"])
     dosed = doses.dosed(clips).dropna(subset=["musicality"])
-    points = _laned(dosed.assign(group=dosed["epochs"].map(doses.level, na_action=None)))
+    points = _laned(dosed.assign(group=doses.levels(dosed)))
     x = alt.X(
         "group:O",
         title="epochs (optimiser steps per scale)",
         scale=alt.Scale(domain=levels),
-        axis=alt.Axis(labelAngle=0, ticks=False, labelPadding=6),
+        axis=alt.Axis(labelAngle=0, ticks=False, labelPadding=6, labelExpr="split(datum.label, ' ')"),
     )
     y = alt.Y("musicality:Q", scale=POINTS, axis=alt.Axis(values=EVEN, title="musicality (0-10)"))
     layers = []
     if listeners is not None and len(listeners):
-        lines = listeners.assign(group=listeners["epochs"].map(doses.level))
+        lines = listeners.assign(group=listeners["epochs"].astype(int).astype(str))
         mark = alt.Chart(lines).mark_line(color=theme.GREY, opacity=0.25, strokeWidth=1)
         layers.append(mark.encode(x=x, y=y, detail="listener:N"))
     mean = alt.Chart(means)

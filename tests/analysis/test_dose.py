@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis import dose, responses, statistics
@@ -60,3 +61,23 @@ def test_page_says_why_not(frame, change, why):
 def test_page_is_no_test_of_its_own_for_holm(frame):
     results = statistics.evaluate(responses.load(frame))
     assert find(results, dose.FAMILY, WITHIN, "caw UMG").p_holm is None
+
+
+def test_counts_of_several_backends_are_never_one_group():
+    """500 steps of one system and 500 of another are different things."""
+    rows = [("caw", 100), ("caw", 1000), ("caw", None), ("samplernn", 1000), ("mosaic", None)]
+    table = pd.DataFrame(rows, columns=["backend", "epochs"]).astype({"epochs": "Int64"}).assign(truth="fake")
+    dosed = dose.dosed(table)
+    named = dose.levels(dosed)
+    assert list(named) == ["caw 100", "caw 1000", "caw not stated", "samplernn 1000"]
+    assert dose.several(dosed)
+    assert sorted(named, key=dose.in_order) == list(named)
+    alone = dosed[dosed["backend"] == "caw"]
+    assert list(dose.levels(alone)) == ["100", "1000", "not stated"]
+    assert not dose.several(alone)
+    assert sorted(["not stated", "1000", "100", "all"], key=dose.in_order) == [
+        "100",
+        "1000",
+        "not stated",
+        "all",
+    ]
