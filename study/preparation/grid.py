@@ -80,7 +80,7 @@ class Grid:
         self.jobs = jobs_of(self.parts)
         self.pool, self.recipes, self.remarks, self.progress = pool, recipes, remarks, progress
         self.made = 0  # clips
-        self.failures: dict[str, str] = {}  # cell -> why
+        self.failures: dict[tuple[int, int], str] = {}  # job and place -> why
         cost = {id(part.task): part.cost for part in self.parts}
         self._cost = {
             (job.number, place): cost[id(task)]
@@ -129,7 +129,8 @@ class Grid:
         """Raises: CellsFailed naming what failed and why."""
         if not self.failures:
             return
-        cell, why = next(iter(self.failures.items()))
+        first, why = next(iter(self.failures.items()))
+        cell = self._name(*first)
         again = f"then `study build {folder}` makes only what is missing"
         if len(self.failures) == 1:
             raise CellsFailed(f"{cell}: {why}; {again}")
@@ -177,10 +178,9 @@ class Grid:
             return
         self._done.add((job, place))
         backend, task = self.jobs[job].tasks[place]
-        name = task.cell.name
-        if (lacking := self._due[job, place]) and name not in self.failures:
+        if (lacking := self._due[job, place]) and (job, place) not in self.failures:
             self._fail(job, place, f"backend {task.cell.backend} made no {', '.join(lacking)}; mend it")
-        self.progress.end(job, "" if name in self.failures else _told(backend, task.names))
+        self.progress.end(job, "" if (job, place) in self.failures else _told(backend, task.names))
 
     def _finish(self, job: int) -> None:
         if job in self._begun:
@@ -191,13 +191,17 @@ class Grid:
                 self._close(job, place)
 
     def _fail(self, job: int, place: int, why: str) -> None:
-        name = self.jobs[job].tasks[place][1].cell.name
-        if name not in self.failures:
-            self.failures[name] = why
-            self.progress.note(f"failed: {name}: {why}")
+        if (job, place) not in self.failures:
+            self.failures[job, place] = why
+            self.progress.note(f"failed: {self._name(job, place)}: {why}")
+
+    def _name(self, job: int, place: int) -> str:
+        """Of a cell; of an imported clip, as several may stand for one cell of another system."""
+        backend, task = self.jobs[job].tasks[place]
+        return task.names[0] if backend == "imported" else task.cell.name
 
     def _tell_state(self) -> None:
-        done = len(self._done) - len(self.failures)
+        done = len(self._done - self.failures.keys())
         told = [f"{done} of {len(self.parts)} cells done", f"{len(self._begun)} running"]
         if self.failures:
             told.append(f"{len(self.failures)} failed")

@@ -38,13 +38,15 @@ def _attempt(number: int, place: int, backend: str, task: Task, say: Say) -> Fai
             told.add(str(message))
             say(Warned(number, place, str(message)))
 
-    clips = backends.get(backend).make(task, words.tell)
+    clips = None
     while True:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 warnings.simplefilter("always", audio.AudioWarning)
                 warnings.showwarning = warned
+                if clips is None:
+                    clips = iter(backends.get(backend).make(task, words.tell))
                 clip = next(clips, None)
         except ValueError as error:
             return Failed(number, place, " ".join(str(error).split()))

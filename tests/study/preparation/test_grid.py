@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from caw import atomic
+from caw import atomic, audio
 from study import design
 from study.preparation import backends, build, plan
 from study.preparation.backends import Cell, Clip, Cost, Task
@@ -84,6 +84,44 @@ def test_several_failures_are_counted(new_study, tiny, monkeypatch):
     said = built(new_study())
     assert "error: 4 of 4 cells failed (the reasons stand above; the first: riff-tiny-UMG-100: " in said
     assert said.count("failed: ") == 4
+
+
+def test_imported_clips_of_one_system_fail_each_for_itself(new_study, clip):
+    folder = new_study()
+    for name in ("J1", "J2"):
+        audio.write(folder.path / f"{name}.wav", np.zeros(16000, np.float32), 8000)
+    (folder.path / "J3.wav").write_bytes(clip.read_bytes())
+    table = '[[imported]]\nfile = "{0}.wav"\nname = "{0}"\nbackend = "jukebox"\nmode = "VAR"\n'
+    with (folder.path / "study.toml").open("a") as file:
+        file.writelines("\n" + table.format(name) for name in ("J1", "J2", "J3"))
+    said = built(folder)
+    for name in ("J1", "J2"):
+        assert f"failed: {name}: {folder.path / name}.wav: " in said
+    assert "import J3" in said
+    assert "error: 2 of 7 cells failed" in said
+
+
+def test_a_failed_cell_is_no_done_one_while_its_job_goes_on(new_study, tiny, monkeypatch):
+    said = []
+    monkeypatch.setattr(BuildProgress, "state", lambda self, text: said.append(text))
+    fail_for(monkeypatch, tiny, ValueError("odd; choose another"), mode="UMG", epochs=100)
+    built(new_study())
+    assert not [text for text in said if text.startswith("-")]
+    assert said[-1] == "3 of 4 cells done, 0 running, 1 failed"
+
+
+def test_a_backend_that_fails_before_its_first_clip_fails_its_cell_alone(new_study, tiny, monkeypatch):
+    make = type(tiny).make
+
+    def at_once(self, task, tell):
+        if task.cell.mode == "VAR":
+            raise ValueError("no variations; leave them out")
+        return make(self, task, tell)
+
+    monkeypatch.setattr(type(tiny), "make", at_once)
+    said = built(new_study())
+    assert "failed: riff-tiny-VAR-100: no variations; leave them out" in said
+    assert "error: 2 of 4 cells failed" in said
 
 
 def test_a_fault_of_a_backend_is_kept_with_its_traceback(new_study, tiny, monkeypatch):
