@@ -78,7 +78,7 @@ def make_all(study: StudyFolder, engine: Engine | None = None) -> None:
 
 def show(found: Forecast, engine: str, workers: int | None, console: Console) -> None:
     """Print what a build would make."""
-    from study.preparation.engines.local import fitting_workers, threads_each
+    from study.preparation.engines.local import threads_each, workers_for
     from study.preparation.progress import spoken
 
     for note in found.notes:
@@ -101,8 +101,8 @@ def show(found: Forecast, engine: str, workers: int | None, console: Console) ->
     done = f"; {found.cells_done} cells are done" if found.cells_done else ""
     console.print(f"{cells} cells, {clips} clips and {found.originals} originals {jobs}{done}.")
     local = engine == "local"
-    count = workers or (fitting_workers(len(found.jobs)) if local else max(1, len(found.jobs)))
-    count = max(1, min(count, len(found.jobs)))
+    count = workers_for(found.jobs, workers if local else workers or len(found.jobs))
+    count = max(1, count)
     threads = threads_each(count) if local else 1
     each = f"{count} worker{'s' * (count != 1)} with {threads} core{'s' * (threads != 1)} each"
     console.print(

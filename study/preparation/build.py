@@ -90,10 +90,7 @@ def _build(
     pool, recipes = Pool(folder), recipes_of(todo)
     wanted = blinded_sets.recipe(settings, todo.picks, recipes)
     made, audit = 0, None
-    if store.has_answers():
-        if not blinded_sets.are_current(folder, wanted):
-            raise _answered(folder)
-    else:
+    if not is_fixed(folder, wanted, store):
         for note in todo.notes:
             progress.note(f"note: {note}")
         missing = missing_tasks(todo, pool, recipes)
@@ -149,6 +146,18 @@ def _registered(folder: StudyFolder, settings: Design, store: Any, made: int, au
         passes=settings.listening.passes,
     )
     return Built(made, audit, stimuli, practice)
+
+
+def is_fixed(folder: StudyFolder, wanted: str, store: Any) -> bool:
+    """Whether listeners have answered: nothing is made then. wanted: as of `blinded_sets.recipe`.
+
+    Raises: BuildError where the sets they answered are not those that are wanted now.
+    """
+    if not store.has_answers():
+        return False
+    if not blinded_sets.are_current(folder, wanted):
+        raise _answered(folder)
+    return True
 
 
 def _answered(folder: StudyFolder) -> BuildError:

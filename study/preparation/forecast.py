@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from study import design
 from study.folder import StudyFolder
-from study.preparation import plan
-from study.preparation.build import missing_tasks, recipes_of
+from study.preparation import blinded_sets, plan
+from study.preparation.build import is_fixed, missing_tasks, recipes_of
 from study.preparation.engines import Job
 from study.preparation.grid import Part, jobs_of, parts_of
 from study.preparation.pool import Pool
@@ -62,11 +62,16 @@ class Forecast:
 
 
 def forecast(folder: StudyFolder) -> Forecast:
-    """Raises: as a build does for what is wrong with the design, its files or its picks."""
+    """Raises: as a build does for what is wrong with the design, its files or its picks, and for a design
+    that is not what listeners have answered."""
     folder.require()
     settings = design.load(folder.path)
     todo = plan.make(settings, folder)
     pool, recipes = Pool(folder), recipes_of(todo)
+    if _is_fixed(folder, blinded_sets.recipe(settings, todo.picks, recipes)):
+        free = float(shutil.disk_usage(folder.path).free)
+        notes = ["listeners have answered these sets: a build makes no clips any more"]
+        return Forecast([], len(todo.tasks), 0, [], [], 0.0, free, notes)
     missing = missing_tasks(todo, pool, recipes)
     parts = parts_of(missing)
     jobs = jobs_of(parts)
@@ -83,6 +88,19 @@ def forecast(folder: StudyFolder) -> Forecast:
         free=float(shutil.disk_usage(folder.path).free),
         notes=todo.notes,
     )
+
+
+def _is_fixed(folder: StudyFolder, wanted: str) -> bool:
+    """As `build.is_fixed`. What was never built has no answers, and no database to open."""
+    from study.room.store import Store
+
+    if not folder.build_record.is_file():
+        return False
+    store = Store.for_folder(folder)
+    try:
+        return is_fixed(folder, wanted, store)
+    finally:
+        store.close()
 
 
 def _rows(parts: Sequence[Part], rate: int) -> list[Row]:

@@ -38,6 +38,11 @@ def fitting_workers(jobs: int) -> int:
     return max(1, min(jobs, cores(), int(_free_memory() // _BYTES_PER_WORKER)))
 
 
+def workers_for(jobs: Sequence[Job], asked: int | None = None) -> int:
+    """How many workers do these jobs: as asked, else as pay and fit; no more than there are jobs."""
+    return min(asked or fitting_workers(sum(map(_is_long, jobs))), len(jobs))
+
+
 def threads_each(workers: int) -> int:
     """Each worker's part of the cores."""
     return max(1, cores() // workers)
@@ -51,7 +56,7 @@ class LocalEngine:
 
     def run(self, jobs: Sequence[Job], say: Say) -> None:
         """As Engine.run."""
-        workers = min(self.workers or fitting_workers(sum(map(_is_long, jobs))), len(jobs))
+        workers = workers_for(jobs, self.workers)
         if workers <= 1:
             for job in jobs:
                 perform(job, say)

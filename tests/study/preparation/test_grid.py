@@ -194,6 +194,18 @@ def test_a_forecast_counts_what_is_due_and_writes_nothing(new_study):
     assert (forecast(folder).rows, forecast(folder).cells_done) == ([], 4)
 
 
+def test_a_forecast_knows_that_answers_fix_the_sets(new_study, answer):
+    folder = new_study()
+    built(folder)
+    answer(folder, "Ada", 5)
+    for clip in folder.pool.glob("*.wav"):  # as it may be cleared then
+        clip.unlink()
+    assert (forecast(folder).rows, forecast(folder).originals) == ([], 0)
+    folder.toml.write_text(folder.toml.read_text().replace("seconds = 1.0", "seconds = 1.1"))
+    with pytest.raises(build.BuildError, match="listeners have answered"):
+        forecast(folder)
+
+
 def test_a_clip_of_a_wrong_kind_fails_its_cell_alone(new_study, tiny, monkeypatch):
     make = type(tiny).make
 

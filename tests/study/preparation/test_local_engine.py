@@ -159,6 +159,15 @@ def _runs(pid: int) -> bool:
         return False
 
 
+def test_short_jobs_are_worth_no_process(clip, tmp_path, monkeypatch):
+    monkeypatch.setattr(local, "cores", lambda: 8)
+    monkeypatch.setattr(local, "_free_memory", lambda: 6.5e9)
+    short = [imported(number, clip, "a") for number in range(6)]
+    long = [trained(number, clip, tmp_path / "models", 1000) for number in range(3)]
+    assert [local.workers_for(jobs) for jobs in (short, long, [*short, *long])] == [1, 3, 3]
+    assert (local.workers_for(short, 4), local.workers_for(long, 9)) == (4, 3)
+
+
 def test_cores_are_shared_out(monkeypatch):
     monkeypatch.setattr(local, "cores", lambda: 8)
     monkeypatch.setattr(local, "_free_memory", lambda: 6.5e9)
