@@ -100,8 +100,8 @@ def dose(
     """
     means = _rows(list(results), (doses.FAMILY,), ratings.MEAN, lambda r: f"n {r.n}")
     levels = list(means["group"])
-    dosed = doses.dosed(clips).dropna(subset=["musicality"])
-    points = _laned(dosed.assign(group=doses.levels(dosed)))
+    dosed = doses.dosed(clips)  # as the results: clips that nobody rated have a say in the groups' names
+    points = _laned(dosed.assign(group=doses.levels(dosed)).dropna(subset=["musicality"]))
     x = alt.X(
         "group:O",
         title="epochs (optimiser steps per scale)",

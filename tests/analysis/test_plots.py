@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from analysis import figures, individuals, plots, stimuli
+from analysis import figures, individuals, plots, statistics, stimuli
 from analysis.plots import theme
 
 
@@ -47,6 +47,17 @@ def test_epochs_are_ordinal_and_in_order(founding_results, founding):
     encodings = [layer["encoding"]["x"] for layer in chart["layer"]]
     assert all(x["type"] == "ordinal" for x in encodings)
     assert encodings[0]["scale"]["domain"] == ["1500", "2000", "3000", "3500", "not stated"]
+
+
+def test_dots_bear_the_names_of_the_groups_where_a_backend_was_not_rated(founding):
+    caw = founding["backend"] == "caw"
+    other = caw & (founding["epochs"] == 3000)
+    table = founding.assign(
+        backend=founding["backend"].mask(other, "srnn"), musicality=founding["musicality"].mask(other)
+    )
+    chart = plots.dose(statistics.evaluate(table), stimuli.by_stimulus(table))
+    domain = chart.to_dict()["layer"][0]["encoding"]["x"]["scale"]["domain"]
+    assert {row["group"] for row in rows(chart, "lane", "group")} <= set(domain)
 
 
 def test_inspiring_bars_are_centred_on_maybe(panel_results):
