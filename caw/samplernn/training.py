@@ -93,7 +93,7 @@ def train(
     lacking = [count for count in wanted if count not in run.epochs]
     if lacking:
         training = _Training(run, device, progress)
-        if training.epoch > lacking[0]:  # passed without keeping it: come by once more
+        if training.epoch >= lacking[0]:  # passed without keeping it: come by once more
             (out / runs.CHECKPOINT).unlink()
             training = _Training(run, device, progress)
         training.run(lacking)

@@ -44,6 +44,14 @@ def test_a_run_goes_on_to_more_epochs_and_back_to_fewer(trained, clip, tmp_path)
     assert same(weights(run, 16), weights(trained, 16))
 
 
+def test_a_count_at_which_an_interrupted_run_stands_is_kept_as_well(trained, clip, tmp_path):
+    def at(epochs: int):
+        return train(clip, RATE, tmp_path / "run", settings=trained.settings, epochs=epochs, resume=True)
+
+    (at(8).folder / runs.snapshot_file(8)).unlink()  # its checkpoint may stand at any count
+    assert same(weights(at(8), 8), weights(trained, 8))
+
+
 @pytest.mark.filterwarnings("ignore:This process")
 def test_killed_and_resumed_ends_with_the_same_weights(trained, clip, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
