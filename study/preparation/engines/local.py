@@ -15,6 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
@@ -162,8 +163,14 @@ def _started(threads: int) -> _Worker:
     ours, theirs = multiprocessing.Pipe()
     context = multiprocessing.get_context("spawn")
     process = context.Process(target=_serve, args=(theirs,), daemon=False)
-    with _limited(threads):
-        process.start()
+    # Ctrl-C reaches the whole group: until it can say that it does not mind, a worker must not hear of it
+    resource_tracker.ensure_running()  # otherwise started with the first worker, and would lift the block
+    heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with _limited(threads):
+            process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, heard)
     theirs.close()
     return _Worker(process, ours)
 
@@ -186,6 +193,7 @@ def _limited(threads: int) -> Iterator[None]:
 def _serve(pipe: Connection) -> None:
     """A worker's life. Ctrl-C is the builder's business, who then asks the workers to end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGTERM, _interrupted)
     threading.Thread(target=_end_with_the_builder, daemon=True).start()
     try:

@@ -147,6 +147,15 @@ def test_no_worker_outlives_a_killed_builder(clip, tmp_path):
     assert not [pid for pid in workers if _runs(pid)]
 
 
+def test_a_worker_says_nothing_of_an_interruption_before_it_is_ready(capfd):
+    worker = local._started(1)
+    os.kill(worker.process.pid, signal.SIGINT)  # as Ctrl-C does while it still loads its modules
+    worker.pipe.close()
+    worker.process.join(20)
+    assert worker.process.exitcode == 0
+    assert capfd.readouterr().err == ""
+
+
 def _children(pid: int) -> list[int]:
     tasks = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [int(child) for child in tasks if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()]
