@@ -108,7 +108,7 @@ class CommandBackend:
         """Raises: BackendError for a program that fails, takes too long or makes too little."""
         self.validate(task.options, task.folder)
         words = _words(task.options)
-        words[0] = calling.find_program(words[0], task.folder)
+        words[0] = calling.literal(calling.find_program(words[0], task.folder))
         timeout = float(task.options.get("timeout", _TIMEOUT))
         yield from calling.clips(task, words, timeout=timeout, tell=tell, models=self._models(task))
 

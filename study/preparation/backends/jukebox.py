@@ -108,7 +108,7 @@ class JukeboxBackend:
         varied = task.cell.mode == "VAR"
         weights = _weights(task.options, task.folder)
         given = {
-            "weights": str(weights.absolute()).replace("{", "{{").replace("}", "}}"),
+            "weights": calling.literal(weights.absolute()),
             "prime": options["prime"] if varied else options["cue"],
             "place": "end" if varied else "anywhere",
             "levels": options["levels"],
@@ -118,7 +118,10 @@ class JukeboxBackend:
         given |= {key: f"{{{key}}}" for key in ("clip", "out", "n", "seconds", "seed")}
         python = options.get("python")
         python = sys.executable if python is None else calling.find_program(python, task.folder, key="python")
-        words = [python, str(_PROGRAM), *(f"--{key}={value}" for key, value in given.items())]
+        words = [
+            *map(calling.literal, (python, _PROGRAM)),
+            *(f"--{key}={value}" for key, value in given.items()),
+        ]
         rate = json.loads((weights / "config.json").read_text()).get("sampling_rate", 44100)
         yield from calling.clips(task, words, timeout=options["timeout"], tell=tell, rate=rate)
 

@@ -44,6 +44,11 @@ def filled(words: Sequence[str], values: Mapping[str, object]) -> list[str]:
     return [_PLACEHOLDER.sub(value, word) for word in words]
 
 
+def literal(text: object) -> str:
+    """A text as a word that stands for just that, as a path that may hold braces."""
+    return str(text).replace("{", "{{").replace("}", "}}")
+
+
 def find_program(program: object, folder: Path, *, key: str = "command") -> str:
     """The program's path: from the study's folder on where it names a folder, else among the system's.
 
