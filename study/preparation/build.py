@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from study.folder import PRACTICE, StudyFolder
 from study.preparation import backends, blinded_sets, blinding, curation, measuring, plan
 from study.preparation.audit import Audit
 from study.preparation.backends import Task
+from study.preparation.backends.programs import calling
 from study.preparation.engines import Engine
 from study.preparation.engines.local import LocalEngine
 from study.preparation.grid import Grid, note_lowered
@@ -217,6 +219,8 @@ def _sweep(folder: StudyFolder) -> None:
     for place in (folder.path, folder.pool, folder.private, folder.audit, folder.models):
         for left_over in place.glob(f".*{atomic.TEMPORARY}"):
             left_over.unlink(missing_ok=True)
+    for left_over in folder.path.glob(f".*{calling.WORK}"):  # of a cell that may not come again
+        shutil.rmtree(left_over, ignore_errors=True)
     blinded_sets.sweep(folder)
 
 

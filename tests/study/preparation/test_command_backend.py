@@ -1,6 +1,5 @@
 """A program as a backend: what it is told, what becomes of it, and that nothing of it is left behind."""
 
-import dataclasses
 import json
 import os
 import re
@@ -302,18 +301,6 @@ def test_options_that_are_refused(study, options, key, told):
 def test_braces_of_its_own(study):
     command = [sys.executable, "{{x}}", '{"a": 1}', "{out}"]
     backends.get("command").validate({"command": command}, study().folder)
-
-
-def test_a_program_in_a_folder_with_braces(study):
-    task = study("sound(sys.argv[1] + '/a.wav', 1.3)")
-    folder = task.folder.rename(task.folder.with_name("of {n} {someone}"))
-    script = folder / "make.py"
-    script.write_text(f"#!{sys.executable}\n{script.read_text()}")
-    script.chmod(0o755)
-    task = dataclasses.replace(
-        task, folder=folder, models=folder / "models", options={"command": "./make.py {out}"}
-    )
-    assert len(made(task)) == 1
 
 
 def test_a_changed_script_remakes_its_clips(study):

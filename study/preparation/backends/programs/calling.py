@@ -24,6 +24,7 @@ PLACEHOLDERS = ("clip", "out", "n", "seconds", "seed", "mode", "epochs", "rate",
 SUFFIXES = {".wav", ".flac", ".ogg", ".aif", ".aiff", ".mp3"}
 LONGEST = 600.0  # s of a file that are read; the longest passage that a study takes
 _RATES = (4000, 384_000)  # Hz that a file's header may name: others are a slip, and costly to believe
+WORK = ".work"  # what a folder for a call ends on, and with a dot it begins
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _TELL_EVERY = 1.0  # s
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{(\w+)\}")
@@ -90,7 +91,7 @@ def clips(
     passage that cannot be read.
     """
     cell, log = task.cell, (task.models / log_name(task)).absolute()
-    own = task.models.absolute().with_name(f".{cell.name}.work")  # beside models/, whose files are kept
+    own = task.models.absolute().with_name(f".{cell.name}{WORK}")  # beside models/, whose files are kept
     batches = [task.names] if "n" in placeholders(words) else [[name] for name in task.names]
     shutil.rmtree(own, ignore_errors=True)  # what a killed build left
     try:
