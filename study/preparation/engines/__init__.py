@@ -11,7 +11,7 @@ from typing import Protocol
 
 from study.preparation.backends import Clip, Task
 
-ATTEMPTS = 3  # at a job whose worker is lost
+ATTEMPTS = 3  # at a job whose worker is lost; on this machine at each of its tasks
 
 
 class EngineError(ValueError):

@@ -90,7 +90,7 @@ class _Shift:
     say: Say
     made: dict[int, set[str]] = field(default_factory=dict)  # by job
     failed: dict[int, set[int]] = field(default_factory=dict)
-    losses: dict[int, int] = field(default_factory=dict)
+    losses: dict[tuple[int, int], int] = field(default_factory=dict)  # by job and place
 
     def work(self) -> None:
         waiting = deque(self.jobs)
@@ -132,16 +132,20 @@ class _Shift:
         why = f"its worker ended with {_in_words(worker.process.exitcode)}"
         fresh = _started(threads_each(len(self.crew)))
         worker.process, worker.pipe = fresh.process, fresh.pipe
-        self.losses[job.number] = self.losses.get(job.number, 0) + 1
-        if self.losses[job.number] < ATTEMPTS:
-            self.say(Lost(job.number, why=why))
-            return job
-        _, places = without(job, self.made.get(job.number, set()), self.failed.get(job.number, set()))
-        for place in places:
-            told = f"{why}, {ATTEMPTS} times; is there too little memory? Try --workers 1"
-            self.say(Failed(job.number, place, told))
-        self.say(Ended(job.number))
-        return None
+        failed = self.failed.setdefault(job.number, set())
+        _, places = without(job, self.made.get(job.number, set()), failed)
+        at = (job.number, places[0] if places else -1)  # those before are made or have failed
+        self.losses[at] = self.losses.get(at, 0) + 1
+        if self.losses[at] >= ATTEMPTS:
+            if places:
+                told = f"{why}, {ATTEMPTS} times; is there too little memory? Try --workers 1"
+                failed.add(places[0])
+                self.say(Failed(job.number, places[0], told))
+            if len(places) < 2:
+                self.say(Ended(job.number))
+                return None
+        self.say(Lost(job.number, why=why))
+        return job
 
 
 @contextlib.contextmanager

@@ -105,6 +105,27 @@ def test_a_job_that_kills_every_worker_is_given_up(clip, processes):
     assert [event.clip.name for event in events if isinstance(event, Made) and event.job == 1] == ["b"]
 
 
+def test_a_task_that_kills_every_worker_takes_no_other_of_its_job_along(clip, processes):
+    deadly = imported(0, clip, *(f"a{number}" for number in range(200)))
+    job = Job(0, (*deadly.tasks, *imported(0, clip, "b0", "b1").tasks))
+    events = []
+
+    def hear(event):
+        events.append(event)
+        if isinstance(event, Started) and event.place == 0:
+            os.kill(processes[-1].pid, signal.SIGKILL)
+
+    with local._crew(1, 1) as crew:
+        local._Shift(crew, [job], hear).work()
+    (failed,) = [event for event in events if isinstance(event, Failed)]
+    assert (failed.place, "SIGKILL, 3 times" in failed.why) == (0, True)
+    assert [event.clip.name for event in events if isinstance(event, Made) and event.place == 1] == [
+        "b0",
+        "b1",
+    ]
+    assert isinstance(events[-1], Ended)
+
+
 def test_no_worker_outlives_an_error_of_the_builder(clip, processes):
     def full(event):
         raise OSError(28, "No space left on device")
