@@ -101,21 +101,24 @@ def _build(
         if not pool_only and (missing or to_bring or not blinded_sets.are_current(folder, wanted, pool)):
             sets_cost = 2 * _SECONDS_PER_FILE * sum(len(names) for names in todo.picks.values())
         grid = Grid(missing, pool, recipes, todo.remarks, progress)
-        with progress.over(grid.seconds + _SECONDS_PER_FILE * len(to_bring) + sets_cost):
-            for original in to_bring:
-                made += _bring(original, pool, recipes, progress)
-            if grid.jobs:
-                engine.run(grid.jobs, grid.hear)
-                grid.require_whole(folder.path)
-                pool.arrange(recipes)
-            made += grid.made
-            if sets_cost and not blinded_sets.are_current(folder, wanted, pool):
-                with progress.step(sets_cost, "blind, level and audit the sets"):
-                    sets, audit = blinded_sets.prepare(folder, settings, todo.picks, pool, progress)
-                    if store.has_answers():  # given while this build worked: their key must stay
-                        blinded_sets.sweep(folder)
-                        raise _answered(folder)
-                    blinded_sets.replace(folder, settings, sets, pool, wanted)
+        try:
+            with progress.over(grid.seconds + _SECONDS_PER_FILE * len(to_bring) + sets_cost):
+                for original in to_bring:
+                    made += _bring(original, pool, recipes, progress)
+                if grid.jobs:
+                    engine.run(grid.jobs, grid.hear)
+                    grid.require_whole(folder.path)
+                    pool.arrange(recipes)
+                made += grid.made
+                if sets_cost and not blinded_sets.are_current(folder, wanted, pool):
+                    with progress.step(sets_cost, "blind, level and audit the sets"):
+                        sets, audit = blinded_sets.prepare(folder, settings, todo.picks, pool, progress)
+                        if store.has_answers():  # given while this build worked: their key must stay
+                            blinded_sets.sweep(folder)
+                            raise _answered(folder)
+                        blinded_sets.replace(folder, settings, sets, pool, wanted)
+        finally:
+            pool.save()
     if pool_only:
         return Built(made, None, {}, [])
     built = _registered(folder, settings, store, made, audit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ COLUMNS = (
     "recipe",  # digest of all that decides how the clip sounds
 )
 _CEILING = 0.999
+_BETWEEN_SAVES = 20.0  # times what writing the table takes: 30,000 rows take a quarter of a second
 
 
 class PoolError(ValueError):
@@ -37,6 +39,7 @@ class Pool:
     def __init__(self, folder: StudyFolder):
         self.folder = folder
         self.rows = {row["name"]: row for row in atomic.read_csv(folder.pool_table)}
+        self._unsaved, self._saved, self._took = False, 0.0, 0.0
 
     def has(self, name: str, recipe: str) -> bool:
         """Whether the clip is there and made by that recipe.
@@ -69,9 +72,24 @@ class Pool:
         row["gain_db"] = f"{20 * np.log10(gain):.2f}" if gain < 1.0 else ""
         row["made_at"] = datetime.now(UTC).isoformat(timespec="seconds")
         row["sha256"] = atomic.sha256(self.path(name))
+        again = name in self.rows  # its old row does not fit the new file
         self.rows[name] = row
-        atomic.write_csv(self.folder.pool_table, COLUMNS, self.rows.values())
+        self._unsaved = True
+        if again or time.monotonic() - self._saved >= _BETWEEN_SAVES * self._took:
+            self.save()
         return row
+
+    def save(self) -> None:
+        """Write the rows that are not in the table yet: `add` alone does so as often as a large pool bears.
+
+        A clip whose row a kill loses is made again.
+        """
+        if not self._unsaved:
+            return
+        began = time.monotonic()
+        atomic.write_csv(self.folder.pool_table, COLUMNS, self.rows.values())
+        self._unsaved, self._saved = False, time.monotonic()
+        self._took = self._saved - began
 
     def arrange(self, names: Iterable[str]) -> None:
         """Put the rows into this order, and those of no such name after them: workers end as they end."""
@@ -79,8 +97,8 @@ class Pool:
         known = set(order)
         order += [name for name in self.rows if name not in known]
         if order != list(self.rows):
-            self.rows = {name: self.rows[name] for name in order}
-            atomic.write_csv(self.folder.pool_table, COLUMNS, self.rows.values())
+            self.rows, self._unsaved = {name: self.rows[name] for name in order}, True
+        self.save()
 
     def read(self, name: str) -> tuple[np.ndarray, int]:
         """Samples float32 [n] and rate in Hz."""

@@ -95,6 +95,8 @@ class CawBackend:
         from caw import runs
 
         about = run_claims.passage(task.cell) | {"epochs": task.cell.epochs, "seed": task.seed}
+        if self._shares(task):  # a default that has changed: earlier runs looked at their end
+            about["schedule"] = self._settings(task.options, epochs=1, seed=0).schedule
         run_claims.claim(folder, self.recipe(task) | about)
         if self._is_complete(folder):
             return runs.load(folder)

@@ -45,8 +45,9 @@ def workers_for(jobs: Sequence[Job], asked: int | None = None) -> int:
 
 
 def threads_each(workers: int) -> int:
-    """Each worker's part of the cores."""
-    return max(1, cores() // workers)
+    """Each worker's part of the cores, or what OMP_NUM_THREADS asks for."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if asked.isdecimal() and int(asked) else max(1, cores() // workers)
 
 
 class LocalEngine:
@@ -128,6 +129,8 @@ class _Shift:
     def _lost(self, worker: _Worker) -> Job | None:
         """Put a new process in a dead one's place; its job, where it is to be tried again."""
         job, worker.job = worker.job, None
+        worker.process.join(_PATIENCE)
+        worker.process.kill()  # one that closed its pipe and hangs
         worker.process.join()
         why = f"its worker ended with {_in_words(worker.process.exitcode)}"
         fresh = _started(threads_each(len(self.crew)))

@@ -191,6 +191,7 @@ def _runs(pid: int) -> bool:
 
 def test_short_jobs_are_worth_no_process(clip, tmp_path, monkeypatch):
     monkeypatch.setattr(local, "cores", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(local, "_free_memory", lambda: 6.5e9)
     short = [imported(number, clip, "a") for number in range(6)]
     long = [trained(number, clip, tmp_path / "models", 1000) for number in range(3)]
@@ -200,6 +201,9 @@ def test_short_jobs_are_worth_no_process(clip, tmp_path, monkeypatch):
 
 def test_cores_are_shared_out(monkeypatch):
     monkeypatch.setattr(local, "cores", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(local, "_free_memory", lambda: 6.5e9)
     assert (local.fitting_workers(20), local.fitting_workers(3), local.fitting_workers(0)) == (4, 3, 1)
     assert (local.threads_each(4), local.threads_each(3), local.threads_each(16)) == (2, 2, 1)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert local.threads_each(4) == 3

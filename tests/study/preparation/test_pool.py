@@ -50,3 +50,22 @@ def test_a_clip_that_was_changed_by_hand_is_refused(tmp_path):
     audio.write(pool.path("a"), sound(0.3), 8000)
     with pytest.raises(PoolError, match="was changed after it was made; delete it"):
         pool.has("a", "r")
+
+
+def test_a_table_that_is_slow_to_write_is_written_less_often_and_whole_in_the_end(new_study):
+    pool, tone = Pool(new_study()), np.full(1600, 0.1, np.float32)
+
+    def names() -> list[str]:
+        return [row["name"] for row in atomic.read_csv(pool.folder.pool_table)]
+
+    pool.add("a", tone, 16000)
+    assert names() == ["a"]
+    pool._took = 1000.0
+    pool.add("b", tone, 16000)
+    assert names() == ["a"]
+    pool.add("a", 2 * tone, 16000)  # the old row would not fit the new file
+    assert names() == ["a", "b"]
+    pool._took = 1000.0
+    pool.add("c", tone, 16000)
+    pool.save()
+    assert names() == ["a", "b", "c"]
