@@ -18,12 +18,13 @@ from study.room.address import known_host, parsed
 
 ROOT = Path(__file__).parents[2]
 DEPLOYMENT = ROOT / "study" / "deployment"
-MODELS_OWN = {"torch", "torchaudio", "safetensors", "librosa"}  # what trains and draws; servers do neither
+# what trains and draws; servers do neither
+MODELS_OWN = {"torch", "torchaudio", "safetensors", "librosa", "numba"}
 WITHOUT = f"""
 import sys
 class Absent:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {sorted(MODELS_OWN | {"numba", "triton", "llvmlite"})!r}:
+        if name.split(".")[0] in {sorted(MODELS_OWN | {"triton", "llvmlite"})!r}:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 sys.meta_path.insert(0, Absent())
 """

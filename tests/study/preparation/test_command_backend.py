@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -216,13 +217,15 @@ list(backends.get("command").make(task, lambda share, text: None))
 def test_a_killed_build_leaves_nothing_running(study, clip, how):
     task = study(HANGS + "time.sleep(99)")
     words = [sys.executable, "-c", BUILD, str(task.folder), str(clip), "make.py"]
-    building = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+    # a job in the background of a script would have Ctrl-C ignored, and hand that on
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    building = subprocess.Popen(words, stderr=subprocess.DEVNULL, preexec_fn=heard)
     try:
-        assert wait_until((task.folder / "pids").exists, 20)
+        assert wait_until((task.folder / "pids").exists, 60)
         pids = [int(pid) for pid in (task.folder / "pids").read_text().split()]
         assert all(is_running(pid) for pid in pids)
         os.kill(building.pid, how)
-        building.wait(20)
+        building.wait(60)
         assert wait_until(lambda: not any(is_running(pid) for pid in pids))
     finally:
         building.kill()
