@@ -10,8 +10,19 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from caw import atomic, audio, cli_mosaic, cli_tasks, command_line, measuring
-from caw.cli_clips import Count, Number, Out, Seed, Suffix, bar, check_place, write_clip
+from caw import audio, cli_mosaic, cli_tasks, command_line, measuring
+from caw.cli_clips import (
+    Count,
+    Number,
+    Out,
+    Seed,
+    Suffix,
+    bar,
+    check_cut,
+    check_place,
+    sources_of,
+    write_clip,
+)
 from caw.config import PRESETS, FlowSettings, SettingsError
 from caw.config import preset as named_preset
 
@@ -66,16 +77,10 @@ def train(
     """Train on a clip, or on several together, and leave a run folder."""
     counts = _counts(epochs)
     wanted = [named_preset(preset, epochs=n, seed=seed, device=device, rate=rate) for n in counts]
-    if len(clips) > 1 and (start or seconds is not None):
-        raise audio.AudioError(
-            "--start and --seconds cut one clip; cut the files first, or train on one of them"
-        )
+    check_cut(clips, start, seconds)
     lowest = min(audio.inspect(clip).rate for clip in clips)
     passages = [_passage(clip, lowest, start, seconds, stereo) for clip in clips]
-    sources = [
-        {"file": clip.name, "sha256": atomic.sha256(clip), "start": start, "seconds": seconds}
-        for clip in clips
-    ]
+    sources = sources_of(clips, start, seconds)
     from caw.training import train as train_run  # takes seconds to load
 
     trunk = out / "trunk.pt" if len(counts) > 1 and wanted[0].shares_steps else None

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from caw import audio
+from caw import atomic, audio
 
 Out = Annotated[Path, typer.Option("--out", help="Folder for the clips.", show_default=False)]
 Seed = Annotated[int, typer.Option(min=0, help="Of the first clip; the others count up from it.")]
@@ -22,6 +22,22 @@ Suffix = Annotated[str, typer.Option("--format", help="wav or flac, 24 bit.")]
 Number = Annotated[int, typer.Option("--clip", min=1, help="Which training clip, counted from 1.")]
 
 Show = Callable[..., None]
+
+
+def check_cut(files: Sequence[Path], start: float, seconds: float | None) -> None:
+    """Raises: AudioError where --start or --seconds would cut more files than one."""
+    if len(files) > 1 and (start or seconds is not None):
+        raise audio.AudioError(
+            "--start and --seconds cut one clip; cut the files first, or train on one of them"
+        )
+
+
+def sources_of(files: Sequence[Path], start: float, seconds: float | None) -> list[dict[str, Any]]:
+    """What a run's config says of the files it learns from."""
+    return [
+        {"file": file.name, "sha256": atomic.sha256(file), "start": start, "seconds": seconds}
+        for file in files
+    ]
 
 
 def check_place(out: Path, suffix: str) -> None:

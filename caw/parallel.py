@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from caw.threads import limited
+
 
 @dataclass
 class Job:
@@ -170,11 +172,5 @@ def divided(workers: int) -> Iterator[None]:
     Sums depend on how many threads form them: so one worker with one thread gives what two with one each do.
     Denormal numbers, which cost a CPU up to a factor of ten and mean nothing here, are taken for zero.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(max(1, threads // workers))
-    torch.set_flush_denormal(True)
-    try:
+    with limited(max(1, torch.get_num_threads() // workers)):
         yield
-    finally:
-        torch.set_flush_denormal(False)
-        torch.set_num_threads(threads)

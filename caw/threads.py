@@ -19,17 +19,26 @@ _own = threading.local()  # how many threads a drawing thread may share its bloc
 
 
 @contextlib.contextmanager
-def drawing() -> Iterator[None]:
-    """All but the blocks of `each` is done by one thread in here; denormal numbers are taken for zero."""
-    threads = torch.get_num_threads()
-    _own.workers = threads
-    torch.set_num_threads(1)
+def limited(threads: int) -> Iterator[None]:
+    """torch works with so many threads in here, and takes denormal numbers for zero."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
     try:
         yield
     finally:
         torch.set_flush_denormal(False)
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def drawing() -> Iterator[None]:
+    """All but the blocks of `each` is done by one thread in here; denormal numbers are taken for zero."""
+    _own.workers = torch.get_num_threads()
+    try:
+        with limited(1):
+            yield
+    finally:
         del _own.workers
 
 

@@ -9,8 +9,8 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from caw import atomic, audio, command_line
-from caw.cli_clips import Number, Out, Seed, Suffix, bar, check_place, write_clip
+from caw import audio, command_line
+from caw.cli_clips import Number, Out, Seed, Suffix, bar, check_cut, check_place, sources_of, write_clip
 from caw.samplernn.config import CELLS, TEMPERATURE
 from caw.samplernn.config import settings as settings_of
 
@@ -72,16 +72,10 @@ def train(
     """Train on a clip, or on several together, and leave a run folder."""
     settings = settings_of(rate=rate, cell=cell, dim=dim, held_out=held_out, seed=seed, device=device)
     files = _sound_files(clips)
-    if len(files) > 1 and (start or seconds is not None):
-        raise audio.AudioError(
-            "--start and --seconds cut one clip; cut the files first, or train on one of them"
-        )
+    check_cut(files, start, seconds)
     lowest = min(audio.inspect(file).rate for file in files)
     passages = [audio.read(file, rate=lowest, start=start, seconds=seconds)[0] for file in files]
-    sources = [
-        {"file": file.name, "sha256": atomic.sha256(file), "start": start, "seconds": seconds}
-        for file in files
-    ]
+    sources = sources_of(files, start, seconds)
     from caw.samplernn.training import train as train_run  # takes seconds to load
 
     with bar("train") as show:
