@@ -21,7 +21,7 @@ import pandas as pd
 
 from analysis import loudness, recording_names
 from analysis.recording_names import NO_SPLIT, SPLITS, natural, song_of, split_of
-from caw import audio, measures
+from caw import audio, environment, measures
 
 READ = (".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".aifc", ".au", ".caf", ".mp3")
 NOT_READ = (".m4a", ".aac", ".mp4", ".wma", ".alac", ".ape")  # sound that libsndfile cannot decode
@@ -273,18 +273,12 @@ def _lost(folder: Path, name: str) -> Entry:
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Processes with one thread each for linear algebra; leaving early ends them without waiting."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))  # read by numpy as a new process loads it
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    with environment.variables(dict.fromkeys(names, "1")):  # read by numpy as a new process loads it
+        pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin)
+        try:
+            yield pool
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _begin() -> None:

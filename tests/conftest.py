@@ -29,3 +29,12 @@ def own_main() -> Iterator[None]:
     main = sys.modules["__main__"]
     yield
     sys.modules["__main__"] = main
+
+
+@pytest.fixture(autouse=True)
+def own_environment() -> Iterator[None]:
+    """No test's variables reach the next one, whatever the order and the process that runs both."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)

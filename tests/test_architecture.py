@@ -13,7 +13,15 @@ PATHS = [Path("streamlit_app.py")]
 PATHS += [path.relative_to(ROOT) for floor in FLOORS[1:] for path in sorted((ROOT / floor).rglob("*.py"))]
 NO_TORCH = {
     Path("caw") / name
-    for name in ("__init__.py", "atomic.py", "audio.py", "command_line.py", "config.py", "measuring.py")
+    for name in (
+        "__init__.py",
+        "atomic.py",
+        "audio.py",
+        "command_line.py",
+        "config.py",
+        "environment.py",
+        "measuring.py",
+    )
 }
 NO_TORCH |= {
     Path("caw") / name for name in ("cli_tasks.py", "denoising.py", "excitation.py", "inpainting.py")

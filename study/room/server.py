@@ -6,7 +6,6 @@ import contextlib
 import errno
 import gc
 import logging
-import os
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -18,6 +17,7 @@ from starlette.middleware import Middleware
 from streamlit import config
 from streamlit.starlette import App
 
+from caw import environment
 from study.room import downloads, login, oidc, pool_sounds, theme, wording
 from study.room.address import LOOPBACK, PUBLIC_URL, WILDCARDS, is_loopback
 from study.room.gate import Gate
@@ -76,8 +76,9 @@ def serve(
     Raises FolderError, DesignError, StoreError, AddressError, OidcError or ServerError, before anything is
     served.
     """
-    os.environ.pop(CURATING, None)
-    _serve(folder, host, port, public_url)
+    public = {} if public_url is None else {PUBLIC_URL: public_url}
+    with environment.variables({VARIABLE: str(Path(folder).resolve()), CURATING: None, **public}):
+        _serve(host, port)
 
 
 def curate(folder: Path | str, port: int = 8501) -> None:
@@ -85,14 +86,11 @@ def curate(folder: Path | str, port: int = 8501) -> None:
 
     Raises as `serve`; FolderError where the pool is empty.
     """
-    os.environ[CURATING] = "yes"
-    _serve(folder, "127.0.0.1", port, None)
+    with environment.variables({VARIABLE: str(Path(folder).resolve()), CURATING: "yes"}):
+        _serve("127.0.0.1", port)
 
 
-def _serve(folder: Path | str, host: str, port: int, public_url: str | None) -> None:
-    os.environ[VARIABLE] = str(Path(folder).resolve())
-    if public_url is not None:
-        os.environ[PUBLIC_URL] = public_url
+def _serve(host: str, port: int) -> None:
     served.cache_clear()
     study = served()
     files = {"secrets.files": oidc.secrets_files(study.folder)} if study.design.researcher.oidc_emails else {}

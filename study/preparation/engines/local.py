@@ -19,6 +19,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
+from caw import environment
 from study.preparation import backends
 from study.preparation.engines import ATTEMPTS, Ended, Event, Failed, Job, Lost, Made, Say, without
 from study.preparation.engines.work import perform
@@ -174,27 +175,12 @@ def _started(threads: int) -> _Worker:
     resource_tracker.ensure_running()  # otherwise started with the first worker, and would lift the block
     heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        with _limited(threads):
+        with environment.variables(dict.fromkeys(THREADS, str(threads))):  # read as libraries load
             process.start()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, heard)
     theirs.close()
     return _Worker(process, ours)
-
-
-@contextlib.contextmanager
-def _limited(threads: int) -> Iterator[None]:
-    """The environment that a worker begins with: libraries read their number of threads as they load."""
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(dict.fromkeys(THREADS, str(threads)))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _serve(pipe: Connection) -> None:

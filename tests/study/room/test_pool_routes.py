@@ -229,4 +229,14 @@ def test_serving_after_curating_in_one_process_is_serving_again(study, monkeypat
     server.serve(study.folder.path)
     server.curate(study.folder.path, port=9000)
     assert [mark for _, mark in asked] == [None, "yes"]
-    assert asked[1][0][1:] == ("127.0.0.1", 9000, None)
+    assert asked[1][0] == ("127.0.0.1", 9000)
+
+
+def test_a_curation_that_cannot_begin_leaves_no_mark_on_what_is_served_next(study, monkeypatch):
+    monkeypatch.delenv(CURATING, raising=False)
+    study.folder.pool_table.rename(study.folder.path / "away.csv")
+    with pytest.raises(FolderError, match="the pool is empty"):
+        server.curate(study.folder.path)
+    assert CURATING not in os.environ
+    served.cache_clear()
+    assert not served().curating
