@@ -80,7 +80,8 @@ class Source(_Table):
     seconds: Annotated[float, Field(gt=0, le=600)] | None = None  # None: to the end, at most 25 s
     modes: Annotated[tuple[Mode, ...], BeforeValidator(_as_tuple)] = ("UMG", "VAR")
     epochs: Annotated[tuple[Epochs, ...], BeforeValidator(_as_tuple)] = ()
-    clips: Positive = 2  # per cell: mode x epochs
+    trainings: Positive = 1  # models for each epoch count, each from a seed of its own
+    clips: Positive = 2  # per cell: training x mode x epochs
     backend: Name = "caw"
 
     @model_validator(mode="before")

@@ -177,6 +177,7 @@ def recipes_of(todo: Plan) -> dict[str, str]:
         cell = task.cell
         facts = [name, cell.backend, cell.file_sha256, cell.start, cell.seconds, cell.mode, cell.epochs]
         facts += [cell.source, task.seconds, task.seed, backends.get(name).recipe(task)]
+        facts += [cell.training] if cell.training > 1 else []  # the clips of a first one stay what they were
         recipes |= {clip: _digest([*facts, clip]) for clip in task.names}
     for original in todo.originals:
         passage = original.passage

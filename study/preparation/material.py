@@ -5,6 +5,7 @@ Faults that only the files and the backends can show are found here, before hour
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,19 +123,20 @@ def cells(design: Design, found: dict[str, Passage]) -> dict[Cell, int]:
     grid: dict[Cell, int] = {}
     for source in design.sources:
         passage = found[source.name]
-        for epochs in source.epochs or (None,):
-            for mode in source.modes:
-                cell = Cell(
-                    source=source.name,
-                    file=passage.file,
-                    start=passage.start,
-                    seconds=passage.seconds,
-                    mode=mode,
-                    epochs=epochs,
-                    backend=source.backend,
-                    file_sha256=passage.sha256,
-                )
-                grid[cell] = source.clips
+        dimensions = range(1, source.trainings + 1), source.epochs or (None,), source.modes
+        for training, epochs, mode in itertools.product(*dimensions):
+            cell = Cell(
+                source=source.name,
+                file=passage.file,
+                start=passage.start,
+                seconds=passage.seconds,
+                mode=mode,
+                epochs=epochs,
+                backend=source.backend,
+                file_sha256=passage.sha256,
+                training=training,
+            )
+            grid[cell] = source.clips
     return grid
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from study.design import Design, Set
+from study.design import Design, DesignError, Set
 from study.folder import PRACTICE, StudyFolder
 from study.preparation import backends, curation, material
 from study.preparation.backends import Cell, Task, seed_for
@@ -64,7 +64,10 @@ def make(design: Design, folder: StudyFolder) -> Plan:
         names = [_clip_name(cell, number) for number in range(1, clips + 1)]
         table = design.backends.get(cell.backend, {})
         task = _task(design, folder, cell, names, material.backend_options(table))
-        plan.tasks.append((backends.file_of(cell.backend, table), task))
+        file = backends.file_of(cell.backend, table)
+        if cell.training > 1 and not backends.get(file).keeps(task):
+            raise _untrained(design, cell)
+        plan.tasks.append((file, task))
     plan.remarks = {entry.name: entry.remark for entry in design.imported}
     _require_unique(design, plan)
     return plan
@@ -73,7 +76,8 @@ def make(design: Design, folder: StudyFolder) -> Plan:
 def balanced(
     fakes: Sequence[Fake], count: int, dice: np.random.Generator, picked: Sequence[Fake] = ()
 ) -> list[Fake]:
-    """`count` of the fakes, as evenly over (source, backend, epochs) as they allow; which ones is drawn.
+    """`count` of the fakes, as evenly over sources, backends, epochs and trainings as they allow; which ones
+    is drawn.
 
     picked: those beside them that are chosen already, and count for the evenness.
     """
@@ -97,7 +101,7 @@ def balanced(
 
 
 def _group(fake: Fake) -> tuple:
-    return (fake.cell.source, fake.cell.backend, fake.cell.epochs)
+    return (fake.cell.source, fake.cell.backend, fake.cell.epochs, fake.cell.training)
 
 
 def _reach_picked(grid: dict[Cell, int], choices: Mapping[str, Choice]) -> None:
@@ -258,27 +262,36 @@ def _task(design: Design, folder: StudyFolder, cell: Cell, names: list[str], opt
     return Task(cell, names, clip_seconds(design), design.study.seed, folder.models, options, folder.path)
 
 
+def _untrained(design: Design, cell: Cell) -> DesignError:
+    """For several trainings of what trains nothing here."""
+    here = (cell.source, cell.backend)
+    index = [(source.name, source.backend) for source in design.sources].index(here)
+    what, mend = f"the backend {cell.backend} trains no model here", "delete this key, and raise `clips`"
+    value = design.sources[index].trainings
+    return design.error(("source", index, "trainings"), value, what, mend)
+
+
 def _require_unique(design: Design, plan: Plan) -> None:
     """Names are joined from parts that may hold the joint themselves: two clips, or the training runs of two
     sources, must not come to one name. An import may bear the name of a clip that is made here."""
     taken = {original.name: "an original" for original in plan.originals}
-    runs: dict[str, tuple[str, str]] = {}  # name in models/ -> source and backend
+    runs: dict[str, tuple] = {}  # name in models/ -> source, backend and training
     for file, task in plan.tasks:
         if file == "imported":
             continue
         cell = task.cell
         told = f"{cell.mode} of source {cell.source!r} by {cell.backend}"
-        owner = (cell.source, cell.backend)
+        owner = (cell.source, cell.backend, cell.training)
         kept = [name for name in backends.get(file).keeps(task) if runs.setdefault(name, owner) != owner]
         if doubled := [name for name in task.names if name in taken]:
             what = f"its clip {doubled[0]} by {cell.backend} would bear the name of {taken[doubled[0]]}"
         elif kept:
-            other, by = runs[kept[0]]
+            other, by, _ = runs[kept[0]]
             what = f"its models/{kept[0]} by {cell.backend} would be that of source {other!r} by {by}, too"
         else:
             taken |= dict.fromkeys(task.names, f"one that is {told}")
             continue
-        index = [(source.name, source.backend) for source in design.sources].index(owner)
+        index = [(source.name, source.backend) for source in design.sources].index(owner[:2])
         raise design.error(("source", index, "name"), cell.source, what, "give the source another `name`")
     for index, entry in enumerate(design.imported):
         if entry.name in taken:

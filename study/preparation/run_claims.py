@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from caw import atomic
-from study.preparation.backends import BackendError, Cell
+from study.preparation.backends import BackendError, Task
 
 SET_ELSEWHERE = {"epochs": "[[source]] epochs", "seed": "[study] seed"}
 
@@ -21,9 +21,11 @@ def recipe_file(folder: Path) -> Path:
     return folder.with_name(folder.name + ".recipe.json")
 
 
-def passage(cell: Cell) -> dict[str, Any]:
-    """What a recipe says of the sound that a run learns from."""
-    return {"sha256": cell.file_sha256, "start": cell.start, "seconds": cell.seconds}
+def learned(task: Task) -> dict[str, Any]:
+    """What a recipe says of the sound that a run learns from, and of its seed."""
+    cell = task.cell
+    said = {"sha256": cell.file_sha256, "start": cell.start, "seconds": cell.seconds, "seed": task.seed}
+    return said if cell.training == 1 else said | {"training": cell.training}
 
 
 def claim(folder: Path, recipe: Mapping[str, Any]) -> None:

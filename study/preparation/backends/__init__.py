@@ -39,6 +39,7 @@ class Cell:
     epochs: int | None  # optimiser steps per scale, where the backend counts any
     backend: str  # as it stands in the key; for imported clips the system that made them
     file_sha256: str = ""
+    training: int = 1  # which of the source's independent trainings, counted from 1
 
     @property
     def name(self) -> str:
@@ -46,7 +47,14 @@ class Cell:
         parts = [self.source, self.mode, None if self.epochs is None else str(self.epochs)]
         if self.backend != "caw":
             parts.insert(1, self.backend)
+        if self.training > 1:
+            parts.append(f"t{self.training}")
         return "-".join(part for part in parts if part)
+
+    @property
+    def learner(self) -> str:
+        """What a run that is trained for it is named after: its source, and which training of it this is."""
+        return self.source if self.training == 1 else f"{self.source}-t{self.training}"
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,12 @@ class Task:
     models: Path  # the folder for training runs
     options: Mapping[str, Any] = field(default_factory=dict)  # [backend.NAME] of study.toml
     folder: Path = Path()  # the study's, where relative paths in options start
+
+    @property
+    def training_seed(self) -> int:
+        """Of its run: the same for all epoch counts and both modes, another for each training of a source."""
+        again = () if self.cell.training == 1 else (self.cell.training,)
+        return seed_for(self.seed, "train", self.cell.source, *again)
 
 
 @dataclass(frozen=True)

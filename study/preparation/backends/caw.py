@@ -94,7 +94,7 @@ class CawBackend:
         """The run of this task's source and epochs: loaded, gone on with, or trained from nothing."""
         from caw import runs
 
-        about = run_claims.passage(task.cell) | {"epochs": task.cell.epochs, "seed": task.seed}
+        about = run_claims.learned(task) | {"epochs": task.cell.epochs}
         if self._shares(task):  # a default that has changed: earlier runs looked at their end
             about["schedule"] = self._settings(task.options, epochs=1, seed=0).schedule
         run_claims.claim(folder, self.recipe(task) | about)
@@ -107,10 +107,7 @@ class CawBackend:
         samples, rate = audio.read(cell.file, start=cell.start, seconds=cell.seconds)
         source = {"file": cell.file.name, "sha256": cell.file_sha256}
         source |= {"start": cell.start, "seconds": cell.seconds}
-        # the seed leaves the epochs out, so that the runs of one source differ in their epochs alone
-        settings = self._settings(
-            task.options, epochs=cell.epochs, seed=seed_for(task.seed, "train", cell.source)
-        )
+        settings = self._settings(task.options, epochs=cell.epochs, seed=task.training_seed)
 
         def told(progress) -> None:
             where = f"epoch {progress.epoch} of {progress.epochs}"
@@ -138,9 +135,9 @@ class CawBackend:
             raise run_claims.refused(error, options) from None
 
     def _source(self, task: Task) -> str:
-        """What the runs of one source are named after."""
+        """What the runs of one training of a source are named after."""
         cell = task.cell
-        return cell.source if cell.backend == self.name else f"{cell.source}-{cell.backend}"
+        return cell.learner if cell.backend == self.name else f"{cell.learner}-{cell.backend}"
 
     def _folder(self, task: Task) -> Path:
         return task.models / f"{self._source(task)}-{task.cell.epochs}"

@@ -117,8 +117,7 @@ class SampleRNNBackend:
         """The run of this task's source, with the weights of its epochs."""
         from caw.samplernn import runs
 
-        about = run_claims.passage(task.cell) | {"seed": task.seed}
-        run_claims.claim(folder, self._trained_from(task) | about)
+        run_claims.claim(folder, self._trained_from(task) | run_claims.learned(task))
         cell = task.cell
         if cell.epochs in self._kept(folder):
             return runs.load(folder)
@@ -137,7 +136,7 @@ class SampleRNNBackend:
             samples,
             rate,
             folder,
-            settings=self._settings(task.options, seed=seed_for(task.seed, "train", cell.source)),
+            settings=self._settings(task.options, seed=task.training_seed),
             epochs=cell.epochs,
             source=[source],
             resume=True,  # also begins anew where nothing is to resume
@@ -158,7 +157,7 @@ class SampleRNNBackend:
             raise run_claims.refused(error, options) from None
 
     def _folder(self, task: Task) -> Path:
-        return task.models / f"{task.cell.source}-{task.cell.backend}"
+        return task.models / f"{task.cell.learner}-{task.cell.backend}"
 
     @staticmethod
     def _kept(folder: Path) -> list[int]:

@@ -30,13 +30,13 @@ class TinyBackend:
         return {key: task.options[key] for key in ("level", "rate") if key in task.options}
 
     def work(self, task):
-        return f"{task.cell.source}-{task.cell.epochs}"
+        return f"{task.cell.learner}-{task.cell.epochs}"
 
     def keeps(self, task):
-        return (f"{task.cell.source}-{task.cell.epochs}",)
+        return (f"{task.cell.learner}-{task.cell.epochs}",)
 
     def costs(self, task):
-        train = {f"train {task.cell.source}-{task.cell.epochs}": Cost(5.0, 1e6)}
+        train = {f"train {task.cell.learner}-{task.cell.epochs}": Cost(5.0, 1e6)}
         return train | dict.fromkeys(task.names, Cost(0.1))
 
     def make(self, task, tell):
@@ -44,7 +44,7 @@ class TinyBackend:
         rate = int(task.options.get("rate", 16000))
         cell = task.cell
         samples, _ = audio.read(cell.file, start=cell.start, seconds=cell.seconds, rate=rate)
-        run = task.models / f"{cell.source}-{cell.epochs}"
+        run = task.models / f"{cell.learner}-{cell.epochs}"
         run.mkdir(parents=True, exist_ok=True)
         for name in task.names[: int(task.options.get("stops_after", len(task.names)))]:
             tell(0.5, f"make {name}")

@@ -12,7 +12,9 @@ from study.design import DesignError
 from study.folder import StudyFolder
 from study.preparation import backends, plan
 from study.preparation.build import build
-from study.preparation.grid import CellsFailed
+from study.preparation.grid import CellsFailed, Grid
+from study.preparation.pool import Pool
+from study.preparation.progress import BuildProgress
 
 TINY = '[backend.caw]\ndevice = "cpu"\nrate = 4000\nscales = [1000, 4000]\nchannels = 4\nlayers = 2\n'
 TINY += "bands = 40\nscore_channels = 4\nscore_layers = 2\nscore_crop = 1.0\nscore_draw_steps = 1\n"
@@ -75,6 +77,30 @@ def test_another_build_of_the_same_study_makes_the_same_clips(caw_study):
     for folder in folders:
         build(folder)
     assert pool_digest(folders[0]) == pool_digest(folders[1])
+
+
+def test_trainings_of_a_source_are_runs_and_jobs_of_their_own(caw_study):
+    once, twice = caw_study("once"), caw_study("twice")
+    twice.toml.write_text(twice.toml.read_text().replace("clips = 1\n", "clips = 1\ntrainings = 2\n"))
+    jobs = Grid(
+        list(plan.make(design.load(twice.path), twice).tasks), Pool(twice), {}, {}, BuildProgress()
+    ).jobs
+    assert sorted(len(job.tasks) for job in jobs) == [4, 4]  # two epoch counts in two modes each
+    for folder in (once, twice):
+        build(folder)
+    assert sorted(path.name for path in twice.models.iterdir() if path.is_dir()) == [
+        "riff-2",
+        "riff-3",
+        "riff-t2-2",
+        "riff-t2-3",
+    ]
+    weights = {path.parent.name: path.read_bytes() for path in twice.models.glob("*/scale-00.*")}
+    assert len(set(weights.values())) == len(weights) == 4
+    first = {name: digest for name, digest in made(once).items() if name in made(twice)}
+    assert first.items() <= made(twice).items()
+    assert len(first) >= 4
+    runs = {row["name"]: row["run"] for row in atomic.read_csv(twice.pool_table)}
+    assert runs["riff-VAR-3-t2-1"] == "riff-t2-3"
 
 
 def test_runs_are_kept_and_only_lost_clips_made_again(caw_study):

@@ -9,6 +9,7 @@ from study import design
 from study.design import DesignError
 from study.folder import PRACTICE
 from study.preparation import plan
+from study.preparation.build import recipes_of
 
 
 def planned(folder) -> plan.Plan:
@@ -50,6 +51,41 @@ def test_fakes_are_balanced_over_sources_and_epochs(new_study, clip):
     made = planned(new_study(source=sources, sets="[set.UMG]\nfakes = 12\n[set.VAR]\nfakes = 9\n"))
     assert set(cells_of(made, "UMG").values()) == {2}
     assert set(cells_of(made, "VAR").values()) == {1, 2}
+
+
+def test_trainings_are_cells_of_their_own_and_sets_take_evenly_from_them(new_study, clip):
+    source = f'[[source]]\nfile = "{clip}"\nepochs = [100, 200]\nclips = 2\nbackend = "tiny"\n'
+    sets = "[set.UMG]\nfakes = 4\n[set.VAR]\nfakes = 4\n"
+    one = planned(new_study("one", source=source, sets=sets))
+    three = planned(new_study("three", source=source + "trainings = 3\n", sets=sets.replace("4", "6")))
+    assert len(three.tasks) == 3 * len(one.tasks) == 12
+    clips = {name for _, task in one.tasks for name in task.names} - set(one.picks[PRACTICE])
+    assert {"riff-tiny-UMG-100-1", "riff-tiny-VAR-200-2"} <= clips
+    more = {name: task for _, task in three.tasks for name in task.names}
+    assert clips < set(more)
+    assert {"riff-tiny-UMG-100-t2-1", "riff-tiny-VAR-200-t3-2"} <= set(more)
+    taken = Counter(
+        (more[name].cell.training, more[name].cell.epochs) for name in three.picks["UMG"] if name in more
+    )
+    assert taken == dict.fromkeys([(n, epochs) for n in (1, 2, 3) for epochs in (100, 200)], 1)
+    seeds = {(task.cell.training, task.training_seed) for task in more.values()}
+    assert len(seeds) == 3  # one for each training, whatever mode and epochs
+    assert seeds > {(1, task.training_seed) for _, task in one.tasks}
+    same = {name: digest for name, digest in recipes_of(three).items() if name in clips}
+    assert same == {name: digest for name, digest in recipes_of(one).items() if name in clips}
+
+
+def test_a_source_named_like_another_training_of_one(new_study, clip):
+    table = f'[[source]]\nfile = "{clip}"\nepochs = [100]\nclips = 4\nbackend = "tiny"\n'
+    source = table + "trainings = 2\n" + table + 'name = "riff-t2"\n'
+    told = "its models/riff-t2-100 by tiny would be that of source 'riff' by tiny, too; give the source"
+    assert told in refused(new_study(source=source))
+
+
+def test_what_trains_nothing_is_not_trained_twice(new_study, clip):
+    source = f'[[source]]\nfile = "{clip}"\nclips = 8\nbackend = "mosaic"\ntrainings = 2\n'
+    told = "source[1].trainings = 2: the backend mosaic trains no model here; delete this key"
+    assert told in refused(new_study(source=source))
 
 
 def test_the_same_seed_draws_the_same_and_another_draws_others(new_study):
