@@ -33,8 +33,13 @@ def own_main() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def own_environment() -> Iterator[None]:
-    """No test's variables reach the next one, whatever the order and the process that runs both."""
-    before = dict(os.environ)
+    """No test's study is served by the next one, whatever the order and the process that runs both."""
+    before = _of_a_study()
     yield
-    os.environ.clear()
+    for name in _of_a_study():
+        del os.environ[name]
     os.environ.update(before)
+
+
+def _of_a_study() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith(("EUREKA_", "STUDY_"))}
