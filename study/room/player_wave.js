@@ -72,6 +72,7 @@ class Wave {
 }
 
 // How loud each of BARS stretches is, against the loudness that all clips share: no bar depends on another.
+// No stretch is loud enough to reach the top, so that loud ones keep their shape as well.
 function levelsOf(sound, level) {
   const power = new Array(BARS).fill(0);
   for (let channel = 0; channel < sound.numberOfChannels; channel += 1) {
@@ -82,5 +83,8 @@ function levelsOf(sound, level) {
     }
   }
   const count = (sound.length * sound.numberOfChannels) / BARS;
-  return power.map((sum) => Math.min(1, USUAL * (Math.sqrt(sum / count) / level) ** 1.2));
+  return power.map((sum) => {
+    const loud = (Math.sqrt(sum / count) / level) ** 1.5;
+    return loud / (loud + 1 / USUAL - 1);
+  });
 }

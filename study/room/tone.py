@@ -10,7 +10,7 @@ import numpy as np
 RATE = 22_050  # Hz
 PITCH = 440.0  # Hz
 _TONE = 1.0  # s, each of the three
-_GAP = 0.25  # s, after each
+_GAP = 1 / 3  # s, after each; 4 s in all, as the page tells and the player's clock shows
 _FADE = 0.04  # s
 SECONDS = 3 * (_TONE + _GAP)
 

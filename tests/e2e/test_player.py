@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from driving import Server, Visit, browser
 from tiny_study import make_tiny_study
 
+from study import room
 from study.room.links import personal_link
 from study.room.store import Store
 
 pytestmark = pytest.mark.e2e
+WAVE = Path(room.__file__).with_name("player_wave.js")
 
 # Heights of the picture's columns that are drawn in the colour of what was heard, from left to right, of ten.
 SHAPE = """() => {
@@ -46,6 +50,21 @@ def visit(tmp_path, chromium, port):
         visit.store, visit.person, visit.asked = store, person, []
         visit.page.on("request", lambda request: visit.asked.append(request.url))
         yield visit.open(personal_link(server.base, token))
+
+
+def test_the_picture_tells_loud_stretches_apart(chromium):
+    level = 0.05
+    stretches = [0.0, 0.25, 0.5, 1.0, 2.0, 4.0]  # in fractions of the clips' loudness; 4 is 12 dB above
+    samples = [level * loud for loud in stretches for _ in range(200)]
+    sound = "{numberOfChannels: 1, length: given.samples.length, getChannelData: () => given.samples}"
+    call = f"given => {{ {WAVE.read_text()}; return levelsOf({sound}, given.level); }}"
+    with browser(chromium) as context:
+        heights = context.pages[0].evaluate(call, {"samples": samples, "level": level})
+    picked = heights[10::20]  # the middle of each stretch
+    steps = [later - earlier for earlier, later in zip(picked, picked[1:], strict=False)]
+    assert min(steps) > 0.1
+    assert picked[3] == pytest.approx(0.55, abs=0.01)
+    assert max(heights) < 1
 
 
 def _position(visit: Visit) -> float:
