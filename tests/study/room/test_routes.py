@@ -290,7 +290,7 @@ def test_the_tone_comes_from_the_left_the_right_and_both_sides(client, people):
     with wave.open(io.BytesIO(client.get("/tone.wav").content)) as sound:
         assert (sound.getnchannels(), sound.getframerate()) == (2, RATE)
         samples = np.frombuffer(sound.readframes(sound.getnframes()), "<i2").reshape(-1, 2) / 32768
-    assert len(samples) == 4 * RATE, "the page says how many seconds, and the player's clock counts whole ones"
+    assert len(samples) == 4 * RATE, "whole seconds: the page tells them, the clock counts them"
     thirds = np.abs(np.array_split(samples, 3)).max(axis=1)
     assert (thirds > 0.01).tolist() == [[True, False], [False, True], [True, True]]
 
