@@ -9,6 +9,11 @@ word. The program runs in the study's folder; what it says is kept in models/CEL
 the program makes reproducible by its {seed}: with {n} one call makes all clips that are missing, so that a
 clip that is remade alone comes from another seed than it did among others; without {n} each clip has a call
 and a seed of its own, which follows from its name.
+
+Clips are made again when the command has changed, or a file or folder that one of its words names (all of a
+word, or what follows its last "="), from the study's folder on or by its whole path: scripts, weights,
+settings. The program itself counts where it lies in the study's folder, as others belong to the system. See
+`programs/named_files.py` for what of a folder counts.
 """
 
 from __future__ import annotations
@@ -17,18 +22,18 @@ import hashlib
 import json
 import math
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from caw import atomic
+from study.folder import StudyFolder
 from study.preparation.backends import BackendError, Clip, Cost, Task, Tell
-from study.preparation.backends.programs import calling
+from study.preparation.backends.programs import calling, named_files
 
 _OPTIONS = ("command", "timeout", "modes", "expect")
 _TIMEOUT = 3600.0  # s
 _EXPECT = 60.0  # s for a clip, where nothing is said
-_LARGEST_HASHED = 20_000_000  # bytes; larger files in the study's folder, as weights, count by their size
 
 
 class CommandBackend:
@@ -85,14 +90,7 @@ class CommandBackend:
 
     def recipe(self, task: Task) -> dict[str, Any]:
         words = _words(task.options)
-        files = {}
-        for word in words:
-            name = word.rpartition("=")[2]
-            file = task.folder / name
-            if name and "{" not in name and _is_inside(file, task.folder):
-                large = file.stat().st_size > _LARGEST_HASHED
-                files[name] = file.stat().st_size if large else atomic.sha256(file)
-        return {"command": words, "files": files}
+        return {"command": words, "files": _contents(words, task.folder)}
 
     def work(self, task: Task) -> str:
         return self._models(task)
@@ -105,12 +103,22 @@ class CommandBackend:
         return {name: Cost(float(task.options.get("expect", _EXPECT))) for name in task.names}
 
     def make(self, task: Task, tell: Tell) -> Iterator[Clip]:
-        """Raises: BackendError for a program that fails, takes too long or makes too little."""
+        """Raises: BackendError for a program that fails, takes too long or makes too little, and where what
+        its command names is not what it was: its clips would never count as made."""
         self.validate(task.options, task.folder)
         words = _words(task.options)
-        words[0] = calling.literal(calling.find_program(words[0], task.folder))
+        named = _contents(words, task.folder)
+        command = [calling.literal(calling.find_program(words[0], task.folder)), *words[1:]]
         timeout = float(task.options.get("timeout", _TIMEOUT))
-        yield from calling.clips(task, words, timeout=timeout, tell=tell, models=self._models(task))
+        made = calling.clips(task, command, timeout=timeout, tell=tell, models=self._models(task))
+        with closing(made):
+            for clip in made:
+                if changed := sorted(set(named.items()) ^ set(_contents(words, task.folder).items())):
+                    told = f"{changed[0][0]} changed while {task.cell.backend} ran, whose command names it"
+                    raise BackendError(
+                        f"{told}; build again, and let it write to {{out}} or {{models}} alone"
+                    )
+                yield clip
 
     def _models(self, task: Task) -> str:
         """The folder for {models}, one for each recipe and passage, shared by modes; "" for none."""
@@ -144,11 +152,31 @@ def _are_modes(modes: object) -> bool:
     return isinstance(modes, list) and bool(modes) and all(mode in ("UMG", "VAR") for mode in modes)
 
 
-def _is_inside(file: Path, folder: Path) -> bool:
-    try:
-        return file.is_file() and file.resolve().is_relative_to(folder.resolve())
-    except (OSError, ValueError):  # no name that a file can bear
-        return False
+def _contents(words: Sequence[str], folder: Path) -> dict[str, str]:
+    """Digests of the files and folders that the words name, by their names there."""
+    found = {}
+    for index, word in enumerate(words):
+        name = word.rpartition("=")[2]
+        if not name or calling.placeholders([name]):
+            continue
+        path = folder / calling.filled([name], {})[0]
+        try:
+            whole = path.resolve()
+            if (index == 0 and not whole.is_relative_to(folder.resolve())) or _is_built(whole, folder):
+                continue
+            content = named_files.digest(path)
+        except (OSError, ValueError):  # no name that a file can bear, or none of ours to read
+            continue
+        if content:
+            found[name] = content
+    return found
+
+
+def _is_built(path: Path, folder: Path) -> bool:
+    """Whether it is a folder that a build writes to: one of the study's, or one that holds the study."""
+    study = StudyFolder(folder.resolve())
+    own = (study.models, study.pool, study.sets, study.private, study.report)
+    return path.is_dir() and (study.path.is_relative_to(path) or any(map(path.is_relative_to, own)))
 
 
 BACKEND = CommandBackend()

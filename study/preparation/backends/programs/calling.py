@@ -95,7 +95,7 @@ def clips(
     batches = [task.names] if "n" in placeholders(words) else [[name] for name in task.names]
     shutil.rmtree(own, ignore_errors=True)  # what a killed build left
     try:
-        (own / "out").mkdir(parents=True)
+        own.mkdir(parents=True)
         passage = own / "passage.wav"
         samples, rate = audio.read(cell.file, start=cell.start, seconds=cell.seconds, rate=rate)
         audio.write(passage, audio.within_full_scale(samples, cell.file.name), rate)
@@ -103,17 +103,17 @@ def clips(
         if models:
             kept.mkdir(parents=True, exist_ok=True)
         for index, batch in enumerate(batches):
-            shutil.rmtree(own / "out")
-            (own / "out").mkdir()
+            out = own / f"out-{index}"
+            out.mkdir(parents=True, exist_ok=True)
             seed = seed_for(task.seed, batch[0])
-            values = {"clip": passage, "out": own / "out", "n": len(batch), "seed": seed, "rate": rate}
+            values = {"clip": passage, "out": out, "n": len(batch), "seed": seed, "rate": rate}
             values |= {"seconds": math.ceil(task.seconds * 1000 - 1e-6) / 1000, "mode": cell.mode}
             values |= {"epochs": cell.epochs, "models": kept}
 
             def told(share: float, text: str, before: int = index) -> None:
                 tell((before + share) / len(batches), text)
 
-            run(
+            last = run(
                 filled(words, values),
                 name=cell.backend,
                 log=log,
@@ -122,17 +122,23 @@ def clips(
                 folder=task.folder,
                 tell=told,
             )
-            for name, file in zip(batch, _files(own / "out", len(batch), cell.backend, log), strict=True):
+            found = _files(out)
+            if len(found) < len(batch):
+                asked = "1 was" if len(batch) == 1 else f"{len(batch)} were"
+                told = f"{cell.backend} left {len(found)} sound files in {{out}}, {asked} asked for"
+                raise BackendError(f"{told}{_said(last)}; see {log}")
+            for name, file in zip(batch, found, strict=False):
                 made, made_rate = _read(file, task.seconds, cell.backend, log)
                 yield Clip(name, made, made_rate, seed, models)
+            shutil.rmtree(out, ignore_errors=True)
     finally:
         shutil.rmtree(own, ignore_errors=True)
 
 
 def run(
     words: Sequence[str], *, name: str, log: Path, again: bool, timeout: float, folder: Path, tell: Tell
-) -> None:
-    """Run a program to its end, in the study's folder.
+) -> str:
+    """Run a program to its end, in the study's folder; returns the last line that it said.
 
     log: what it says is kept there. again: beneath what an earlier call said.
     Raises: BackendError naming exit code or signal, its last line and the log.
@@ -174,9 +180,14 @@ def run(
             supervisor.kill()
             supervisor.wait()
         supervisor.stdout.close()
+    last = ended.get("last", "")
     if fault := _fault(ended, timeout, name):
-        last = f": {ended['last']}" if ended.get("last") else ""
-        raise BackendError(f"{name} {fault}{last}; see {log}")
+        raise BackendError(f"{name} {fault}{_said(last)}; see {log}")
+    return last
+
+
+def _said(last: str) -> str:
+    return f": {last}" if last else ""
 
 
 def _fault(ended: Mapping, timeout: float, name: str) -> str:
@@ -196,14 +207,12 @@ def _fault(ended: Mapping, timeout: float, name: str) -> str:
     return f"ended with exit code {code}" if code else ""
 
 
-def _files(out: Path, count: int, name: str, log: Path) -> list[Path]:
-    """The sound files, in the order of their names: the first `count` of them."""
-    found = sorted(file for file in out.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
-    if len(found) < count:
-        wanted = "1 was" if count == 1 else f"{count} were"
-        told = f"{name} left {len(found)} sound files in {{out}}, {wanted} asked for"
-        raise BackendError(f"{told}; see {log}")
-    return found[:count]
+def _files(out: Path) -> list[Path]:
+    """The sound files in a folder, in the order of their names."""
+    try:
+        return sorted(file for file in out.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
+    except OSError:  # the program has removed it
+        return []
 
 
 def _read(file: Path, seconds: float, name: str, log: Path):
@@ -223,3 +232,6 @@ def _read(file: Path, seconds: float, name: str, log: Path):
     except audio.AudioError as error:
         what = str(error).removeprefix(f"{file}: ").rpartition("; ")[0]
         raise BackendError(f"{name} made {file.name}, which cannot be used ({what}); see {log}") from None
+    except UnicodeError:  # bytes that are no UTF-8 could not even be told
+        shown = os.fsencode(file.name).decode(errors="replace")
+        raise BackendError(f"{name} made {shown}, a name that is no UTF-8; see {log}") from None

@@ -68,7 +68,7 @@ class Output:
             self.log.close()
         last = self.line if self.line.strip() and not _SHARE.fullmatch(self.line[:20]) else self.last
         text = last.decode(errors="replace")
-        return re.sub(r"[^\x20-\x7e\xa0-\uffff]+", " ", text).strip()[:200]
+        return re.sub(r"[^\x21-\x7e\xa1-\uffef]+", " ", text).strip()[:200]
 
 
 def watch(program: subprocess.Popen, output: Output, parent: int, deadline: float) -> str:
