@@ -22,6 +22,7 @@ CONFIG = "config.json"
 CLIPS = "clips.safetensors"
 LOSSES = "losses.jsonl"
 CHECKPOINT = "checkpoint.pt"  # stays, so that a run can go on to more epochs
+RETURN = "return.pt"  # beside it, while the training comes by a count that it once passed
 LONGEST = 3600.0  # seconds that are drawn at once
 
 
@@ -169,15 +170,14 @@ def load(folder: str | Path) -> Run:
     return run
 
 
-def read_checkpoint(folder: Path) -> dict[str, Any] | None:
+def read_checkpoint(path: Path) -> dict[str, Any] | None:
     """All that a training goes on from; None where there is none. RunError where it is damaged."""
-    path = folder / CHECKPOINT
     if not path.exists():
         return None
     try:
         return torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:  # torch names no common error class for a damaged file
-        raise RunError(f"{path} cannot be read; delete {folder} to train the run again") from error
+        raise RunError(f"{path} cannot be read; delete {path.parent} to train the run again") from error
 
 
 def _samples(seconds: float, rate: int) -> int:

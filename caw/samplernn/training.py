@@ -93,10 +93,16 @@ def train(
     lacking = [count for count in wanted if count not in run.epochs]
     if lacking:
         training = _Training(run, device, progress)
-        if training.epoch >= lacking[0]:  # passed without keeping it: come by once more
-            (out / runs.CHECKPOINT).unlink()
-            training = _Training(run, device, progress)
-        training.run(lacking)
+        passed = [count for count in lacking if count < training.epoch]
+        if passed:  # without keeping it: come by once more, and leave the state of the longer run as it is
+            again = _Training(run, device, progress, runs.RETURN)
+            if again.epoch > passed[0]:
+                (out / runs.RETURN).unlink()
+                again = _Training(run, device, progress, runs.RETURN)
+            again.run(passed, lacking[-1])
+        (out / runs.RETURN).unlink(missing_ok=True)
+        if ahead := lacking[len(passed) :]:
+            training.run(ahead, lacking[-1])
     return runs.load(out)
 
 
@@ -150,12 +156,20 @@ def _open_folder(out: Path, config: dict[str, Any], clips: list[np.ndarray], res
 
 
 class _Training:
-    """Network, optimiser, streams and their files."""
+    """Network, optimiser, streams and their files.
+
+    checkpoint: runs.CHECKPOINT, or runs.RETURN for one that comes by where another has passed.
+    """
 
     def __init__(
-        self, run: runs.Run, device: torch.device, progress: Callable[[Progress], None] | None
+        self,
+        run: runs.Run,
+        device: torch.device,
+        progress: Callable[[Progress], None] | None,
+        checkpoint: str = runs.CHECKPOINT,
     ) -> None:
         self.folder, self.settings, self.device, self.progress = run.folder, run.settings, device, progress
+        self.checkpoint, self.returns = run.folder / checkpoint, checkpoint == runs.RETURN
         levels = [encode(clip, self.settings.quantisation) for clip in run.clips]
         learned, held_out = split(levels, self.settings)
         self.streams = Streams(learned, run.rate, self.settings)
@@ -168,33 +182,34 @@ class _Training:
         self.optimiser = torch.optim.Adam(self.network.parameters(), self.settings.learning_rate)
         self.states = self.network.start(self.settings.streams).detach().clone()
         self.epoch, self.elapsed, self.lines = 0, 0.0, 0
-        if saved := runs.read_checkpoint(run.folder):
+        if saved := runs.read_checkpoint(self.checkpoint):
             self._restore(saved)
         self.pending: list[str] = []
-        losses = self.folder / runs.LOSSES  # cut back, so that no step stands twice
-        kept = losses.read_text().splitlines()[: self.lines] if losses.exists() else []
-        atomic.write(losses, "".join(f"{line}\n" for line in kept))
+        if not self.returns:
+            self._write_losses(self._read_losses()[: self.lines])  # so that no step stands twice
 
-    def run(self, snapshots: list[int]) -> None:
-        """Train up to the last of `snapshots`, leaving weights at each."""
-        epochs = snapshots[-1]
+    def run(self, snapshots: list[int], epochs: int) -> None:
+        """Train up to the last of `snapshots`, leaving weights at each. epochs: those of which is told."""
         began = saved = told = time.monotonic()
-        before, first = self.elapsed, self.epoch
+        before, first, last = self.elapsed, self.epoch, snapshots[-1]
         with _denormals_are_zero():
-            while self.epoch < epochs:
+            if self.epoch == snapshots[0]:  # as a checkpoint may
+                self._keep(self._scores())
+            while self.epoch < last:
                 bits = self._step()
                 now = time.monotonic()
                 self.elapsed = before + now - began
                 record = {"epoch": self.epoch, "bits": round(bits, 5)}
                 if self.epoch in snapshots or self.epoch % SCORED_EVERY == 0:
                     record |= self._scores()
-                self.pending.append(json.dumps(record))
+                if not self.returns:
+                    self.pending.append(json.dumps(record))
                 if self.epoch in snapshots:
-                    write_tensors(self.folder / runs.snapshot_file(self.epoch), self.averaged)
-                if self.epoch == epochs or now - saved >= CHECKPOINT_SECONDS:
+                    self._keep(record)
+                if self.epoch == last or now - saved >= CHECKPOINT_SECONDS:
                     self._write_checkpoint()
                     saved = now
-                if self.progress and (now - told >= TOLD_SECONDS or self.epoch == epochs):
+                if self.progress and (now - told >= TOLD_SECONDS or self.epoch == last):
                     pace = (now - began) / (self.epoch - first)
                     left, share = (epochs - self.epoch) * pace, self.epoch / epochs
                     self.progress(Progress(self.epoch, epochs, bits, self.elapsed, left, share))
@@ -217,6 +232,14 @@ class _Training:
         torch._foreach_lerp_(list(self.averaged.values()), [now[name] for name in self.averaged], 1 - decay)
         return bits.item()
 
+    def _keep(self, record: dict[str, float]) -> None:
+        """Leave the weights, and their scores where this epoch was noted without."""
+        lines = self._read_losses()
+        if self.epoch <= len(lines):
+            lines[self.epoch - 1] = json.dumps(json.loads(lines[self.epoch - 1]) | record)
+            self._write_losses(lines)
+        write_tensors(self.folder / runs.snapshot_file(self.epoch), self.averaged)
+
     def _scores(self) -> dict[str, float]:
         """Bits per sample of the averaged weights, on pieces of what is learned and of what is held out."""
         network = SampleRNN(self.settings).to(self.device)
@@ -230,8 +253,9 @@ class _Training:
         return found
 
     def _write_checkpoint(self) -> None:
-        with open(self.folder / runs.LOSSES, "a") as file:
-            file.writelines(f"{line}\n" for line in self.pending)
+        if self.pending:
+            with open(self.folder / runs.LOSSES, "a") as file:
+                file.writelines(f"{line}\n" for line in self.pending)
         self.lines += len(self.pending)
         self.pending.clear()
         state = {
@@ -246,7 +270,15 @@ class _Training:
         }
         buffer = io.BytesIO()
         torch.save(state, buffer)
-        atomic.write(self.folder / runs.CHECKPOINT, buffer.getvalue())
+        atomic.write(self.checkpoint, buffer.getvalue())
+
+    def _read_losses(self) -> list[str]:
+        """losses.jsonl: a line for each epoch."""
+        file = self.folder / runs.LOSSES
+        return file.read_text().splitlines() if file.exists() else []
+
+    def _write_losses(self, lines: list[str]) -> None:
+        atomic.write(self.folder / runs.LOSSES, "".join(f"{line}\n" for line in lines))
 
     def _restore(self, saved: dict[str, Any]) -> None:
         try:
@@ -257,7 +289,7 @@ class _Training:
             self.streams.restore(saved["streams"])
             self.epoch, self.elapsed, self.lines = saved["epoch"], saved["elapsed"], saved["lines"]
         except (KeyError, RuntimeError, ValueError) as error:
-            told = f"{self.folder / runs.CHECKPOINT} was written by another version"
+            told = f"{self.checkpoint} was written by another version"
             raise RunError(f"{told}; delete {self.folder} to train again") from error
 
 

@@ -72,7 +72,8 @@ class SampleRNNBackend:
         kept = self._kept(folder)
         if wanted in kept:
             return made
-        done = max((count for count in kept if count < wanted), default=0)
+        passed = any(count > wanted for count in kept)  # without keeping it: trained from the start again
+        done = 0 if passed else max(kept, default=0)
         parts = {f"run {folder.name}": Cost(0.0, _BYTES_PER_RUN)} if not kept else {}
         parts[f"weights {folder.name} {wanted}"] = Cost(0.0, _BYTES_PER_COUNT)
         pace = _SECONDS_PER_EPOCH * (task.options.get("dim", 128) / 128) ** 1.5

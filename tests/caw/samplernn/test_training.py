@@ -31,25 +31,70 @@ def test_a_snapshot_is_the_run_of_so_many_epochs(trained, clip, tmp_path, epochs
     assert not same(weights(trained, 8), weights(trained, 16))
 
 
-def test_a_run_goes_on_to_more_epochs_and_back_to_fewer(trained, clip, tmp_path):
-    def at(epochs: int):
-        return train(clip, RATE, tmp_path / "run", settings=trained.settings, epochs=epochs, resume=True)
+@pytest.fixture
+def steps(monkeypatch) -> list[int]:
+    """The epoch before each step that is taken in this process."""
+    taken, plain = [], training._Training._step
+    monkeypatch.setattr(training._Training, "_step", lambda self: (taken.append(self.epoch), plain(self))[1])
+    return taken
+
+
+def test_a_run_goes_on_to_more_epochs_and_back_to_fewer(trained, clip, tmp_path, steps):
+    folder = tmp_path / "run"
+
+    def at(epochs: int, **also):
+        steps.clear()
+        return train(clip, RATE, folder, settings=trained.settings, epochs=epochs, resume=True, **also)
 
     at(8)
     run = at(24)
     assert run.epochs == [8, 24]
     assert same(weights(run, 24), weights(trained, 24))
+    longer = (folder / runs.CHECKPOINT).read_bytes()
     run = at(16)  # passed by without being kept
     assert run.epochs == [8, 16, 24]
     assert same(weights(run, 16), weights(trained, 16))
+    assert run.scores() == trained.scores()
+    assert [json.loads(line)["epoch"] for line in (folder / runs.LOSSES).open()] == list(range(1, 25))
+    assert (folder / runs.CHECKPOINT).read_bytes() == longer  # the longer run's state has survived
+    assert not (folder / runs.RETURN).exists()
+    at(26, snapshots=[4])
+    assert steps == [0, 1, 2, 3, 24, 25]
 
 
-def test_a_count_at_which_an_interrupted_run_stands_is_kept_as_well(trained, clip, tmp_path):
+@pytest.mark.filterwarnings("ignore:This process")
+def test_a_way_back_that_was_killed_goes_on(trained, clip, tmp_path, monkeypatch, steps):
+    folder = tmp_path / "run"
+    shutil.copytree(trained.folder, folder)
+    for count in (8, 16):
+        (folder / runs.snapshot_file(count)).unlink()
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
+
+    def at(epochs: int):
+        return train(clip, RATE, folder, settings=trained.settings, epochs=epochs, resume=True)
+
+    child = os.fork()
+    if child == 0:
+        _die_at("step", 12)
+        at(16)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    assert same(weights(at(16), 16), weights(trained, 16))
+    assert steps == [11, 12, 13, 14, 15]
+    shutil.copy(folder / runs.CHECKPOINT, folder / runs.RETURN)  # as left by one that had gone farther
+    assert same(weights(at(8), 8), weights(trained, 8))
+    assert steps[5:] == list(range(8))
+
+
+def test_a_count_at_which_an_interrupted_run_stands_is_kept_as_well(trained, clip, tmp_path, steps):
     def at(epochs: int):
         return train(clip, RATE, tmp_path / "run", settings=trained.settings, epochs=epochs, resume=True)
 
     (at(8).folder / runs.snapshot_file(8)).unlink()  # its checkpoint may stand at any count
-    assert same(weights(at(8), 8), weights(trained, 8))
+    run = at(8)
+    assert same(weights(run, 8), weights(trained, 8))
+    assert run.scores()[8] == trained.scores()[8]
+    assert steps == list(range(8))
 
 
 @pytest.mark.filterwarnings("ignore:This process")
@@ -62,7 +107,7 @@ def test_killed_and_resumed_ends_with_the_same_weights(trained, clip, tmp_path, 
             train(clip, RATE, tmp_path / "run", settings=trained.settings, epochs=24, resume=True)
             os._exit(0)
         assert os.waitpid(child, 0)[1] == signal.SIGKILL
-    assert 5 < runs.read_checkpoint(tmp_path / "run")["epoch"] < 24
+    assert 5 < runs.read_checkpoint(tmp_path / "run" / runs.CHECKPOINT)["epoch"] < 24
     run = train(
         clip, RATE, tmp_path / "run", settings=trained.settings, epochs=24, snapshots=[16], resume=True
     )

@@ -126,6 +126,10 @@ def test_costs_are_shared_by_epoch_counts(sample_study):
     (run / "epochs-000120.safetensors").touch()
     assert training(120) == 0
     assert training(300) == pytest.approx(training(120, 300))
+    (run / "epochs-000120.safetensors").rename(run / "epochs-000100.safetensors")
+    ahead = training(120)
+    (run / "epochs-000300.safetensors").touch()
+    assert training(120) == pytest.approx(6 * ahead)  # passed without being kept: from the start again
     before = backend.recipe(umg[300])
     hotter = replace(umg[300], options=umg[300].options | {"temperature": 1.2})
     assert backend.recipe(hotter) != before
