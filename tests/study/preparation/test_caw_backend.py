@@ -1,4 +1,3 @@
-import hashlib
 import os
 import shutil
 import signal
@@ -15,21 +14,12 @@ from study.preparation.build import build
 from study.preparation.grid import CellsFailed, Grid
 from study.preparation.pool import Pool
 from study.preparation.progress import BuildProgress
+from tests.study.preparation.conftest import pool_digest
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 TINY = '[backend.caw]\ndevice = "cpu"\nrate = 4000\nscales = [1000, 4000]\nchannels = 4\nlayers = 2\n'
 TINY += "bands = 40\nscore_channels = 4\nscore_layers = 2\nscore_crop = 1.0\nscore_draw_steps = 1\n"
 TINY += "finer_layers = 2\ndraw_steps = 2\nfiner_draw_steps = 1\ncrop = 1.0\nfiner_crop = 0.5\nbatch = 1\n"
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Nets this small lose time by sharing their work."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -54,11 +44,6 @@ def made(folder: StudyFolder) -> dict[str, str]:
 def tasks_of(folder: StudyFolder):
     todo = plan.make(design.load(folder.path), folder)
     return [(backends.get(name), task) for name, task in todo.tasks]
-
-
-def pool_digest(folder: StudyFolder) -> str:
-    rows = sorted((row["name"], row["sha256"]) for row in atomic.read_csv(folder.pool_table))
-    return hashlib.sha256(repr(rows).encode()).hexdigest()
 
 
 def test_a_study_is_trained_made_and_blinded(caw_study):

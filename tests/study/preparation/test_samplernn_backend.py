@@ -1,4 +1,3 @@
-import hashlib
 import os
 import shutil
 import signal
@@ -13,20 +12,11 @@ from study.design import DesignError
 from study.folder import StudyFolder
 from study.preparation import backends, plan
 from study.preparation.build import build
+from tests.study.preparation.conftest import pool_digest
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 TINY = '[backend.samplernn]\ndevice = "cpu"\nrate = 2000\ndim = 8\nembedding = 4\nstreams = 2\nwindow = 64\n'
 TINY += "candidates = 4\n"
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Nets this small lose time by sharing their work."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -44,11 +34,6 @@ def sample_study(new_study, clip):
 
 def tasks(folder: StudyFolder) -> list[backends.Task]:
     return [task for _, task in plan.make(design.load(folder.path), folder).tasks]
-
-
-def pool_digest(folder: StudyFolder) -> str:
-    rows = sorted((row["name"], row["sha256"]) for row in atomic.read_csv(folder.pool_table))
-    return hashlib.sha256(repr(rows).encode()).hexdigest()
 
 
 @pytest.mark.filterwarnings("ignore:This process")

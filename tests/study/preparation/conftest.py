@@ -1,0 +1,26 @@
+"""What the tests of the trained backends share."""
+
+import hashlib
+from collections.abc import Iterator
+
+import pytest
+
+from caw import atomic
+from study.folder import StudyFolder
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Nets as small as a test's lose time by sharing their work."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def pool_digest(folder: StudyFolder) -> str:
+    """Of the names and samples of all clips in a study's pool."""
+    rows = sorted((row["name"], row["sha256"]) for row in atomic.read_csv(folder.pool_table))
+    return hashlib.sha256(repr(rows).encode()).hexdigest()
