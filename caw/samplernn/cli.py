@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_type_hints
 
 import numpy as np
 import typer
@@ -25,14 +29,61 @@ SOUNDS = (".wav", ".flac", ".ogg", ".aiff", ".aif", ".mp3")
 Run = Annotated[
     Path, typer.Argument(metavar="RUN", help="A run folder made by samplernn train.", show_default=False)
 ]
-Count = Annotated[int, typer.Option("--n", min=1, max=1000, help="How many clips; all are drawn at once.")]
-Epochs = Annotated[
-    int | None, typer.Option(min=1, help="Draw from the weights kept at this epoch; the last if not given.")
-]
-Temperature = Annotated[float, typer.Option(help="Lower plays safe; 1 is as learned, above it dares more.")]
-TopP = Annotated[
-    float, typer.Option("--top-p", help="Draw from the likeliest levels of so much probability.")
-]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What commands that draw clips share: their options, by field."""
+
+    run: Run
+    out: Out
+    n: Annotated[int, typer.Option("--n", min=1, max=1000, help="How many clips; all are drawn at once.")] = 1
+    seed: Seed = 0
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Draw from the weights of this epoch; the last kept if not given."),
+    ] = None
+    temperature: Annotated[
+        float, typer.Option(help="Lower plays safe; 1 is as learned, above it dares more.")
+    ] = TEMPERATURE
+    top_p: Annotated[
+        float, typer.Option("--top-p", help="Draw from the likeliest levels of so much probability.")
+    ] = 1.0
+    suffix: Suffix = "wav"
+
+    def model(self) -> Any:
+        """The run, loaded; where clips cannot be written is told before any is drawn."""
+        model = _load(self.run)
+        check_place(self.out, self.suffix)
+        return model
+
+    def write(self, mode: str, draw: Callable[..., np.ndarray], rate: int) -> None:
+        """Draw the clips, showing how far it got, and write them."""
+        seeds = list(range(self.seed, self.seed + self.n))
+        how = {"epochs": self.epochs, "temperature": self.temperature, "top_p": self.top_p}
+        with bar("draw") as show:
+            drawn = draw(seeds=seeds, told=show, **how)
+        for samples, seed in zip(drawn, seeds, strict=True):
+            write_clip(self.out / f"{mode}-{seed}.{self.suffix}", samples, rate)
+
+
+def draws(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that has the options of `Drawing` before its own, and takes them as its first argument."""
+    shared = inspect.signature(Drawing).parameters
+    own = list(inspect.signature(command).parameters.values())[1:]
+
+    @functools.wraps(command)
+    def with_options(**given: Any) -> None:
+        command(Drawing(**{name: given.pop(name) for name in shared}), **given)
+
+    types = get_type_hints(Drawing, include_extras=True) | get_type_hints(command, include_extras=True)
+    options = [
+        one.replace(annotation=types[one.name], kind=inspect.Parameter.KEYWORD_ONLY)
+        for one in (*shared.values(), *own)
+    ]
+    with_options.__signature__ = inspect.Signature(options)
+    with_options.__annotations__ = {one.name: one.annotation for one in options}
+    return with_options
 
 
 @app.command()
@@ -92,56 +143,31 @@ def train(
 
 
 @app.command()
+@draws
 def generate(
-    run: Run,
-    out: Out,
-    n: Count = 1,
+    drawing: Drawing,
     seconds: Annotated[float | None, typer.Option(help="Length; the training clip's if not given.")] = None,
-    seed: Seed = 0,
-    epochs: Epochs = None,
-    temperature: Temperature = TEMPERATURE,
-    top_p: TopP = 1.0,
-    suffix: Suffix = "wav",
 ) -> None:
     """Unconditional generation (UMG): new music in the manner of the clips."""
-    model = _load(run)
-    check_place(out, suffix)
-    seeds = list(range(seed, seed + n))
+    model = drawing.model()
     length = model.seconds if seconds is None else seconds
-    with bar("draw") as show:
-        drawn = model.generate(
-            length, seeds=seeds, epochs=epochs, temperature=temperature, top_p=top_p, told=show
-        )
-    _write_clips(drawn, model.rate, out, [f"umg-{one}.{suffix}" for one in seeds])
+    drawing.write("umg", functools.partial(model.generate, length), model.rate)
 
 
 @app.command()
+@draws
 def vary(
-    run: Run,
-    out: Out,
-    n: Count = 1,
-    seed: Seed = 0,
+    drawing: Drawing,
     clip: Number = 1,
     candidates: Annotated[
         int, typer.Option(min=1, max=256, help="Drawn side by side; more follow the clip closer.")
     ] = 16,
-    epochs: Epochs = None,
-    temperature: Temperature = TEMPERATURE,
-    top_p: TopP = 1.0,
-    suffix: Suffix = "wav",
 ) -> None:
     """Variations (VAR): new waveforms that follow a training clip."""
-    model = _load(run)
-    check_place(out, suffix)
+    model = drawing.model()
     if clip > len(model.config["clips"]):
         raise audio.AudioError(f"--clip is {clip}; use 1 to {len(model.config['clips'])}, see samplernn info")
-    seeds = list(range(seed, seed + n))
-    with bar("draw") as show:
-        drawn = model.vary(
-            seeds=seeds, clip=clip - 1, candidates=candidates, epochs=epochs,
-            temperature=temperature, top_p=top_p, told=show,
-        )  # fmt: skip
-    _write_clips(drawn, model.rate, out, [f"var-{one}.{suffix}" for one in seeds])
+    drawing.write("var", functools.partial(model.vary, clip=clip - 1, candidates=candidates), model.rate)
 
 
 @app.command()
@@ -189,11 +215,6 @@ def _sound_files(given: list[Path]) -> list[Path]:
                 raise audio.AudioError(f"{path}: holds no {audio.READABLE} file; name a folder that does")
         files += found
     return files
-
-
-def _write_clips(drawn: np.ndarray, rate: int, out: Path, names: list[str]) -> None:
-    for samples, name in zip(drawn, names, strict=True):
-        write_clip(out / name, samples, rate)
 
 
 def main() -> None:
