@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -176,6 +176,18 @@ def save(
             connection.execute(answer.update().where(here).values(**heard))
         connection.execute(listener.update().where(listener.c.id == listener_id).values(last_seen_at=moment))
         return Saved(final, tuple(owed), row["revision"] + int(bool(changed or final)), pressed)
+
+
+def overheard(connection: sa.Connection, listener_id: int, slot: int, listening: Listening) -> None:
+    """What the player tells by itself, between two runs of the page: that it began to play, or was left.
+
+    Only measures of an answer that is not final; whether the questions open is for the page alone.
+    """
+    here = sa.and_(answer.c.listener_id == listener_id, answer.c.slot == slot, answer.c.answered_at.is_(None))
+    row = connection.execute(lock(sa.select(answer).where(here), connection)).mappings().first()
+    if row is not None:
+        heard = _heard(row, replace(listening, unlocked=False), now())
+        connection.execute(answer.update().where(here).values(**heard))
 
 
 def owner(connection: sa.Connection, listener_id: int, tab: str) -> Mapping[str, Any]:

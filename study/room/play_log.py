@@ -1,9 +1,10 @@
-"""What the player reports by itself (play, pause, seek, ended, ...), apart from answers. See store.Store."""
+"""What the player reports by itself (play, pause, seek, ended, ...), beside the answers. See store.Store."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
+from study.room import answering
 from study.room.schema import now, play_event
 
 MOST = 500  # reports of one clip by one listener: who plays it does not get there, who replays a post does
@@ -15,10 +16,13 @@ def record(
     slot: int,
     kind: str,
     *,
-    seconds_heard: float | None,
+    listening: answering.Listening,
     position_seconds: float | None,
 ) -> bool:
-    """Adds one report; returns False, and adds nothing, where there are MOST of this clip already."""
+    """Adds one report, and what it tells to the answer's measures, so that a replay cut off by Next counts.
+
+    Returns False, and adds nothing, where there are MOST of this clip already.
+    """
     mine = sa.and_(play_event.c.listener_id == listener_id, play_event.c.slot == slot)
     with engine.begin() as connection:
         if connection.execute(sa.select(sa.func.count()).where(mine)).scalar_one() >= MOST:
@@ -29,8 +33,9 @@ def record(
                 slot=slot,
                 at=now(),
                 kind=kind,
-                seconds_heard=seconds_heard,
+                seconds_heard=listening.seconds_heard,
                 position_seconds=position_seconds,
             )
         )
+        answering.overheard(connection, listener_id, slot, listening)
         return True

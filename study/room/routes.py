@@ -78,7 +78,7 @@ async def heard(request: Request) -> Response:
         served().store.log_play,
         found,
         kind,
-        seconds_heard=listening.seconds_heard,
+        listening=listening,
         position_seconds=position,
     )
     return Response(status_code=204 if recorded else 429)

@@ -290,10 +290,10 @@ class Store:
             return Clip(*row[:4], file_format=newest(connection).file_format)
 
     def log_play(
-        self, clip: Clip, kind: str, *, seconds_heard: float | None, position_seconds: float | None
+        self, clip: Clip, kind: str, *, listening: Listening, position_seconds: float | None
     ) -> bool:
         """Records what the player reports by itself; False where one clip's reports are too many."""
-        heard = {"seconds_heard": seconds_heard, "position_seconds": position_seconds}
+        heard = {"listening": listening, "position_seconds": position_seconds}
         return play_log.record(self.engine, clip.listener_id, clip.slot, kind, **heard)
 
     # the final form

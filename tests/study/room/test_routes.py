@@ -16,6 +16,7 @@ from tiny_study import TITLE, make_tiny_study
 
 from study.folder import FolderError
 from study.room import schema
+from study.room.answering import Listening
 from study.room.gate import SOCKET, Gate
 from study.room.links import researcher_key
 from study.room.routes import ROUTES
@@ -255,6 +256,34 @@ def test_odd_reports_are_refused(client, serving, people, body, status):
     with schema.reading(serving.store.engine) as connection:
         assert connection.execute(schema.play_event.select()).first() is None
     assert client.get("/tone.wav").status_code == 200
+
+
+def test_a_replay_that_next_cuts_off_counts_and_a_final_answer_stays(client, serving, people):
+    store, key = serving.store, _play_key(serving, "Ann")
+    person = store.find(people["Ann"])
+    _enter(client, people["Ann"])
+    store.show(person.id, 0)
+    store.claim(person.id, "T")
+
+    def measures():
+        with schema.reading(store.engine) as connection:
+            (row,) = connection.execute(schema.answer.select()).mappings()
+        return row["plays"], row["seconds_heard"], row["seconds_played"], row["first_play_at"]
+
+    client.post(f"/heard/{key}", content=json.dumps({"why": "play", "plays": 1}))
+    began = measures()[3]
+    assert began, "the first play counts from its beginning, not from the clip's end"
+    whole = Listening(plays=1, seconds_heard=1.2, seconds_played=1.2, spans=((0.0, 1.2),), unlocked=True)
+    store.save(person.id, 0, tab="T", listening=whole)
+    again = {"plays": 2, "heard": 1.2, "played": 1.2, "spans": [[0.0, 1.2]]}
+    client.post(f"/heard/{key}", content=json.dumps({"why": "play"} | again))
+    client.post(f"/heard/{key}", content=json.dumps({"why": "leave"} | again | {"played": 1.9}))
+    client.post(f"/heard/{key}", content=json.dumps({"why": "leave"}))  # late: takes nothing away
+    assert measures() == (2, 1.2, 1.9, began)
+    given = {"verdict": "real", "musicality": 3, "inspiring": "no"}
+    assert store.save(person.id, 0, tab="T", changes=given, press="1").final
+    client.post(f"/heard/{key}", content=json.dumps({"why": "play"} | again | {"plays": 3}))
+    assert measures() == (2, 1.2, 1.9, began)
 
 
 def test_a_report_opens_no_gate(client, serving, people):
