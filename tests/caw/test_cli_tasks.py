@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 import soundfile
@@ -40,9 +42,13 @@ def test_denoise_keeps_length_rate_and_channels(folder, tmp_path):
         assert getattr(before, what) == getattr(after, what)
 
 
-def test_extend_from_a_run_and_from_a_file(folder, tmp_path, tiny):
+def test_extend_from_a_run_and_from_a_file(folder, tmp_path, tiny, monkeypatch):
+    from caw import extension
     from caw.training import train
 
+    monkeypatch.setattr(
+        extension, "learn", functools.partial(extension.learn, steps=20)
+    )  # how well: its tests
     train(tune(6.0), RATE, tmp_path / "run", settings=tiny)
     for material in (tmp_path / "run", folder / "song.wav"):
         out = tmp_path / f"{material.stem}.wav"
