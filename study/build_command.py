@@ -49,7 +49,7 @@ def build(
     if dry_run:
         from study.preparation.forecast import forecast
 
-        show(forecast(study), engine, workers, Console(highlight=False))
+        show(forecast(study), chosen, Console(highlight=False))
     elif pool_only:
         from study.preparation.build import build as make
         from study.preparation.progress import BuildProgress
@@ -76,9 +76,8 @@ def make_all(study: StudyFolder, engine: Engine | None = None) -> None:
     audit_command.show(built.audit, console)
 
 
-def show(found: Forecast, engine: str, workers: int | None, console: Console) -> None:
-    """Print what a build would make."""
-    from study.preparation.engines.local import threads_each, workers_for
+def show(found: Forecast, engine: Engine, console: Console) -> None:
+    """Print what a build would make. Raises: EngineError."""
     from study.preparation.progress import spoken
 
     for note in found.notes:
@@ -100,14 +99,12 @@ def show(found: Forecast, engine: str, workers: int | None, console: Console) ->
     jobs = f"in {len(found.jobs)} job{'s' * (len(found.jobs) != 1)}"
     done = f"; {found.cells_done} cells are done" if found.cells_done else ""
     console.print(f"{cells} cells, {clips} clips and {found.originals} originals {jobs}{done}.")
-    local = engine == "local"
-    count = workers_for(found.jobs, workers if local else workers or len(found.jobs))
-    count = max(1, count)
-    threads = threads_each(count) if local else 1
-    each = f"{count} worker{'s' * (count != 1)} with {threads} core{'s' * (threads != 1)} each"
-    console.print(
-        f"About {spoken(found.wall(count, threads))} on {each}, right within a factor of two; no GPU assumed."
-    )
+    if found.jobs:
+        crew = engine.crew(found.jobs)
+        who = f"{crew.workers} worker{'s' * (crew.workers != 1)}"
+        each = f"{who} with {crew.threads} core{'s' * (crew.threads != 1)} each"
+        told = f"About {spoken(found.wall(crew))} on {each}, right within a factor of two; no GPU assumed."
+        console.print(told, soft_wrap=True)
     room = "" if found.disk < found.free else ": too little"
     console.print(f"About {_bytes(found.disk)} of disk; {_bytes(found.free)} are free{room}.")
     console.print("Nothing was made.")

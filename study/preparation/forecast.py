@@ -1,11 +1,10 @@
 """`study build --dry-run`: what a build would make, its time and its disk. Nothing is written.
 
-Times are sums of what the backends measured of themselves (Backend.costs), shared out over workers.
+Times are sums of what the backends measured of themselves (Backend.costs), shared out over an engine's crew.
 """
 
 from __future__ import annotations
 
-import heapq
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -15,12 +14,12 @@ from study import design
 from study.folder import StudyFolder
 from study.preparation import blinded_sets, plan
 from study.preparation.build import is_fixed, missing_tasks, recipes_of
-from study.preparation.engines import Job
+from study.preparation.engines import Crew, Job
+from study.preparation.engines.schedule import Load, loads, wall
 from study.preparation.grid import Part, jobs_of, parts_of
 from study.preparation.pool import Pool
 
 _BYTES_PER_SAMPLE = 3  # of a clip in the pool
-_MOST_THREADS = 4  # that a job gains from: as many as the model has scales
 
 
 @dataclass(frozen=True)
@@ -44,21 +43,18 @@ class Forecast:
     cells_done: int  # that lack nothing
     originals: int  # that are due
     jobs: list[Job]
-    seconds: list[float]  # of one core, for each job
+    work: list[Load]  # of each job
     disk: float  # bytes
     free: float  # bytes of the disk that the study is on
     notes: list[str]
 
     @property
     def core_seconds(self) -> float:
-        return sum(self.seconds)
+        return sum(load.seconds for load in self.work)
 
-    def wall(self, workers: int, threads: int = 1) -> float:
-        """Seconds on so many workers of so many cores each; a job goes to the worker that is free first."""
-        ends = [0.0] * max(1, min(workers, len(self.jobs)))
-        for seconds in self.seconds:
-            heapq.heappush(ends, heapq.heappop(ends) + seconds / min(threads, _MOST_THREADS))
-        return max(ends)
+    def wall(self, crew: Crew) -> float:
+        """Seconds that these workers take."""
+        return wall(self.work, crew)
 
 
 def forecast(folder: StudyFolder) -> Forecast:
@@ -75,14 +71,13 @@ def forecast(folder: StudyFolder) -> Forecast:
     missing = missing_tasks(todo, pool, recipes)
     parts = parts_of(missing)
     jobs = jobs_of(parts)
-    cost = {id(part.task): part.cost.seconds for part in parts}
     rate = settings.stimuli.rate
     return Forecast(
         rows=_rows(parts, rate),
         cells_done=len(todo.tasks) - len(missing),
         originals=sum(not pool.has(entry.name, recipes[entry.name]) for entry in todo.originals),
         jobs=jobs,
-        seconds=[sum(cost[id(task)] for _, task in job.tasks) for job in jobs],
+        work=loads(jobs),
         disk=sum(_disk(part, rate) for part in parts)
         + 2 * settings.stimuli.samples * sum(len(names) for names in todo.picks.values()),
         free=float(shutil.disk_usage(folder.path).free),

@@ -89,8 +89,19 @@ class Ended(Event):
 Say = Callable[[Event], None]
 
 
+@dataclass(frozen=True)
+class Crew:
+    """Who does jobs at the same time."""
+
+    workers: int
+    threads: int  # of each
+
+
 class Engine(Protocol):
     """Does jobs."""
+
+    def crew(self, jobs: Sequence[Job]) -> Crew:
+        """Who would do these jobs, for plans. Raises: EngineError."""
 
     def run(self, jobs: Sequence[Job], say: Say) -> None:
         """Do all jobs, telling of each by `say`, which is called in this thread alone.

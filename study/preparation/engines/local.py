@@ -11,6 +11,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -20,29 +21,19 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from caw import environment
-from study.preparation import backends
-from study.preparation.engines import ATTEMPTS, Ended, Event, Failed, Job, Lost, Made, Say, without
+from study.preparation.engines import ATTEMPTS, Crew, Ended, Event, Failed, Job, Lost, Made, Say, without
+from study.preparation.engines.machine import are_rationed, cores, free_memory
+from study.preparation.engines.schedule import best_crew, loads
 from study.preparation.engines.work import perform
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-_BYTES_PER_WORKER = 1.5e9  # a training of the model's preset `fast` takes 1.1
-_WORTH_A_PROCESS = 20.0  # s of one core; a process takes about 4 to load torch
+BYTES_PER_WORKER = 1.5e9  # a training of the model's preset `fast` takes 1.1
 _PATIENCE = 20.0  # s that a worker has to write its last checkpoint
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def fitting_workers(jobs: int) -> int:
     """How many workers this machine carries, for so many jobs of some length: by cores and free memory."""
-    return max(1, min(jobs, cores(), int(_free_memory() // _BYTES_PER_WORKER)))
-
-
-def workers_for(jobs: Sequence[Job], asked: int | None = None) -> int:
-    """How many workers do these jobs: as asked, else as pay and fit; no more than there are jobs."""
-    return min(asked or fitting_workers(sum(map(_is_long, jobs))), len(jobs))
+    return max(1, min(jobs, cores(), int(min(free_memory() / BYTES_PER_WORKER, jobs))))
 
 
 def threads_each(workers: int) -> int:
@@ -57,21 +48,36 @@ class LocalEngine:
     def __init__(self, workers: int | None = None):
         self.workers = workers
 
+    def crew(self, jobs: Sequence[Job]) -> Crew:
+        """As Engine.crew: as asked, else who is soonest done; no more workers than there are jobs."""
+        if self.workers:
+            workers = max(1, min(self.workers, len(jobs)))
+            return Crew(workers, threads_each(workers))
+        return best_crew(loads(jobs), fitting_workers(len(jobs)), threads_each)
+
     def run(self, jobs: Sequence[Job], say: Say) -> None:
         """As Engine.run."""
-        workers = workers_for(jobs, self.workers)
-        if workers <= 1:
+        crew = self.crew(jobs)
+        if crew.workers > 1:
+            with _crew(crew.workers, crew.threads) as workers:
+                _Shift(workers, jobs, say).work()
+            return
+        with _rationed(crew.threads) if are_rationed() else contextlib.nullcontext():
             for job in jobs:
                 perform(job, say)
+
+
+@contextlib.contextmanager
+def _rationed(threads: int) -> Iterator[None]:
+    """Libraries take a thread for each core they see; of more than may run at once, each waits for others."""
+    with environment.variables(dict.fromkeys(THREADS, str(threads))):  # read as libraries load
+        if "torch" not in sys.modules:
+            yield
             return
-        with _crew(workers, threads_each(workers)) as crew:
-            _Shift(crew, jobs, say).work()
+        from caw.threads import limited
 
-
-def _is_long(job: Job) -> bool:
-    """Whether a job is worth a process of its own."""
-    costs = [cost for backend, task in job.tasks for cost in backends.get(backend).costs(task).values()]
-    return sum(cost.seconds for cost in costs) >= _WORTH_A_PROCESS
+        with limited(threads):
+            yield
 
 
 @dataclass
@@ -134,20 +140,21 @@ class _Shift:
         worker.process.kill()  # one that closed its pipe and hangs
         worker.process.join()
         why = f"its worker ended with {_in_words(worker.process.exitcode)}"
-        fresh = _started(threads_each(len(self.crew)))
-        worker.process, worker.pipe = fresh.process, fresh.pipe
+        with _unheard():
+            fresh = _started(threads_each(len(self.crew)))
+            worker.process, worker.pipe = fresh.process, fresh.pipe
         failed = self.failed.setdefault(job.number, set())
         _, places = without(job, self.made.get(job.number, set()), failed)
-        at = (job.number, places[0] if places else -1)  # those before are made or have failed
-        self.losses[at] = self.losses.get(at, 0) + 1
-        if self.losses[at] >= ATTEMPTS:
-            if places:
+        if places:
+            at = (job.number, places[0])  # those before are made or have failed
+            self.losses[at] = self.losses.get(at, 0) + 1
+            if self.losses[at] >= ATTEMPTS:
                 told = f"{why}, {ATTEMPTS} times; is there too little memory? Try --workers 1"
-                failed.add(places[0])
-                self.say(Failed(job.number, places[0], told))
-            if len(places) < 2:
-                self.say(Ended(job.number))
-                return None
+                failed.add(places.pop(0))
+                self.say(Failed(*at, told))
+        if not places:  # lost after all was told
+            self.say(Ended(job.number))
+            return None
         self.say(Lost(job.number, why=why))
         return job
 
@@ -155,8 +162,11 @@ class _Shift:
 @contextlib.contextmanager
 def _crew(workers: int, threads: int) -> Iterator[list[_Worker]]:
     """Workers that end with this block: asked first, so that a training writes its last checkpoint."""
-    crew = [_started(threads) for _ in range(workers)]
+    crew: list[_Worker] = []
     try:
+        for _ in range(workers):
+            with _unheard():  # until it is among those that are ended
+                crew.append(_started(threads))
         yield crew
     finally:
         for worker in crew:
@@ -167,18 +177,24 @@ def _crew(workers: int, threads: int) -> Iterator[list[_Worker]]:
             worker.process.join()
 
 
+@contextlib.contextmanager
+def _unheard() -> Iterator[None]:
+    """Ctrl-C is heard after this block."""
+    resource_tracker.ensure_running()  # otherwise started with the first worker, and would lift the block
+    heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, heard)
+
+
 def _started(threads: int) -> _Worker:
     ours, theirs = multiprocessing.Pipe()
     context = multiprocessing.get_context("spawn")
     process = context.Process(target=_serve, args=(theirs,), daemon=False)
     # Ctrl-C reaches the whole group: until it can say that it does not mind, a worker must not hear of it
-    resource_tracker.ensure_running()  # otherwise started with the first worker, and would lift the block
-    heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        with environment.variables(dict.fromkeys(THREADS, str(threads))):  # read as libraries load
-            process.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, heard)
+    with _unheard(), environment.variables(dict.fromkeys(THREADS, str(threads))):  # read as libraries load
+        process.start()
     theirs.close()
     return _Worker(process, ours)
 
@@ -187,9 +203,9 @@ def _serve(pipe: Connection) -> None:
     """A worker's life. Ctrl-C is the builder's business, who then asks the workers to end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    signal.signal(signal.SIGTERM, _interrupted)
     threading.Thread(target=_end_with_the_builder, daemon=True).start()
     try:
+        signal.signal(signal.SIGTERM, _interrupted)
         while True:
             job, places = pipe.recv()
             perform(job, pipe.send, places)
@@ -212,15 +228,3 @@ def _in_words(code: int | None) -> str:
     if code is not None and code < 0:
         return signal.Signals(-code).name
     return f"exit code {code}"
-
-
-def _free_memory() -> float:
-    """Bytes that are free, or as good as."""
-    try:
-        with open("/proc/meminfo") as file:
-            for line in file:
-                if line.startswith("MemAvailable:"):
-                    return 1024.0 * int(line.split()[1])
-    except OSError:
-        pass
-    return float("inf")  # another system than Linux does not say

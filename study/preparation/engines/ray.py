@@ -20,6 +20,7 @@ from caw import atomic
 from study.preparation import backends
 from study.preparation.engines import (
     ATTEMPTS,
+    Crew,
     Ended,
     EngineError,
     Event,
@@ -30,17 +31,14 @@ from study.preparation.engines import (
     Say,
     without,
 )
-from study.preparation.engines.local import THREADS, fitting_workers, threads_each
-from study.preparation.engines.ray_cluster import joined, nodes, place_of, require_room, require_same
+from study.preparation.engines.local import BYTES_PER_WORKER, THREADS, fitting_workers, threads_each
+from study.preparation.engines.machine import cores
+from study.preparation.engines.ray_cluster import Claim, claim_of, joined, nodes, place_of, require_same
 from study.preparation.engines.ray_worker import Errand, Refused, Sealed, serve, versions
 from study.preparation.engines.run_files import Depot, FilesDamaged, Piece, Snapshot, contents
 
 LOOK_EVERY = 2.0  # s between two looks of a worker at what its job has written
-_PAUSES = (
-    1.0,
-    5.0,
-    20.0,
-)  # s before a lost job is given away again: that a node is dead shows after about 15
+_PAUSES = (1.0, 5.0, 20.0)  # s before a lost job is given away again: a dead node shows after about 15
 _NODES_WITHIN = 300.0  # s to wait where no node is left that could do a task
 _COUNT_EVERY = 2.0  # s
 _CANCEL_WITHIN = 15.0  # s that workers have to tidy up
@@ -64,17 +62,29 @@ class RayEngine:
         if self.address is not None:
             place_of(self.address)  # refused before anything is made
 
+    def crew(self, jobs: Sequence[Job]) -> Crew:
+        """As Engine.crew. A cluster is asked how much room it has, unless the number of workers is given."""
+        if self.address is None:
+            threads = _threads(workers := min(self.workers or fitting_workers(len(jobs)), max(1, len(jobs))))
+            return Crew(min(workers, max(1, cores() // threads)), threads)
+        workers, threads = self.workers, _threads(None)
+        if workers is None:
+            with joined(self.address) as (ray, _):
+                workers = sum(nodes(ray, self._claim(ray, threads)).values())
+        return Crew(max(1, min(workers, len(jobs))), threads)
+
     def run(self, jobs: Sequence[Job], say: Say) -> None:
         """As Engine.run."""
         with joined(self.address) as (ray, scratch):
-            workers = self.workers
-            if self.address is None and workers is None:
-                workers = fitting_workers(len(jobs))
-            threads = _threads(workers if self.address is None else None)
-            require_room(ray, threads, self.gpus)
+            alone = self.crew(jobs) if self.address is None else None
+            claim = self._claim(ray, alone.threads if alone else _threads(None))
             if self.address is not None:
-                require_same(ray, [node for node, room in nodes(ray, threads, self.gpus).items() if room])
-            _Shift(ray, say, threads, self.gpus, workers, scratch, [_Waiting(job) for job in jobs]).work()
+                require_same(ray, [node for node, room in nodes(ray, claim).items() if room])
+            workers = alone.workers if alone else self.workers
+            _Shift(ray, say, claim, workers, scratch, [_Waiting(job) for job in jobs]).work()
+
+    def _claim(self, ray: ModuleType, threads: int) -> Claim:
+        return claim_of(ray, threads, self.gpus, BYTES_PER_WORKER)
 
 
 def _threads(workers: int | None) -> int:
@@ -93,6 +103,7 @@ class _Waiting:
     made: set[str] = field(default_factory=set)
     failed: set[int] = field(default_factory=set)
     losses: int = 0  # in a row that brought nothing new
+    lost_at: int = -1  # the place of the task at which they were
     not_before: float = 0.0  # on the monotonic clock
 
 
@@ -113,8 +124,7 @@ class _Shift:
 
     ray: ModuleType
     say: Say
-    threads: int
-    gpus: float
+    claim: Claim
     workers: int | None
     scratch: str | None
     waiting: list[_Waiting]
@@ -125,10 +135,11 @@ class _Shift:
     roomy: float = field(default_factory=time.monotonic)  # when there was room last
 
     def work(self) -> None:
-        environment = {"env_vars": dict.fromkeys(THREADS, str(self.threads))}
+        environment = {"env_vars": dict.fromkeys(THREADS, str(self.claim.cpus))}
         self.task = self.ray.remote(
-            num_cpus=self.threads,
-            num_gpus=self.gpus,
+            num_cpus=self.claim.cpus,
+            num_gpus=self.claim.gpus,
+            memory=self.claim.memory,
             max_retries=0,
             num_returns="streaming",
             runtime_env=environment,
@@ -157,7 +168,7 @@ class _Shift:
         now = time.monotonic()
         if now - self.counted < _COUNT_EVERY:
             return
-        self.counted, self.room = now, sum(nodes(self.ray, self.threads, self.gpus).values())
+        self.counted, self.room = now, sum(nodes(self.ray, self.claim).values())
         if self.room:
             self.roomy = now
         elif now - self.roomy > _NODES_WITHIN:
@@ -173,13 +184,16 @@ class _Shift:
         try:
             sounds = [self._sound(file) for file in files]
             names = {name for backend, task in job.tasks for name in backends.get(backend).keeps(task)}
+            kept = [self.ray.put(sent) for sent in contents(models, tuple(names))]
+        except self.ray.exceptions.RayError as error:  # no room for what is on its way
+            self._lose(entry, _in_words(self.ray, error))
+            return
         except OSError as error:
             self._fail(entry, f"{error.filename}: {error.strerror}; check path and rights")
             return
         except ValueError as error:
             self._fail(entry, " ".join(str(error).split()))
             return
-        kept = [self.ray.put(sent) for sent in contents(models, tuple(names))]
         digests = tuple(digest for digest, _ in sounds)
         errand = Errand(
             job,
@@ -189,7 +203,7 @@ class _Shift:
             tuple(kept),
             models,
             versions(),
-            self.gpus,
+            self.claim.gpus,
             LOOK_EVERY,
             self.scratch,
         )
@@ -218,18 +232,22 @@ class _Shift:
             except StopIteration:
                 self._leave(entry)
                 if not entry.ended:
-                    self._lose(entry, "its worker stopped")
+                    self._lose(entry.of, "its worker stopped")
             except FilesDamaged as error:
                 self._leave(entry)
-                self._lose(entry, str(error))
+                self._lose(entry.of, str(error))
             except self.ray.exceptions.RayTaskError as error:
                 self._leave(entry)
                 cause = error.cause
-                self._fail(entry.of, f"{type(cause).__name__} on its node: {' '.join(str(cause).split())}")
+                told = f"{type(cause).__name__} on its node: {' '.join(str(cause).split())}"
+                if isinstance(cause, OSError):  # as no room there: another may have some
+                    self._lose(entry.of, told)
+                else:
+                    self._fail(entry.of, told)
             except self.ray.exceptions.RayError as error:
                 self._leave(entry)
                 if not entry.ended:
-                    self._lose(entry, _in_words(self.ray, error))
+                    self._lose(entry.of, _in_words(self.ray, error))
 
     def _take(self, entry: _Running, sent: Any) -> None:
         if isinstance(sent, Refused):
@@ -251,24 +269,32 @@ class _Shift:
         self.say(event)
 
     def _leave(self, entry: _Running) -> None:
-        """Nothing more comes of this attempt."""
+        """Nothing more comes of this attempt, whose worker may still be at it."""
+        with contextlib.suppress(Exception):  # Ray's, of a cluster that may be gone
+            self.ray.cancel(entry.stream)
         entry.depot.drop()
         self.running.remove(entry)
         needed = {task.cell.file for other in self.running for _, task in other.of.job.tasks}
         self.sounds = {file: sound for file, sound in self.sounds.items() if file in needed}
 
-    def _lose(self, entry: _Running, why: str) -> None:
-        waiting = entry.of
-        waiting.losses += 1
-        if waiting.losses >= ATTEMPTS:
-            told = (
-                f"{why}, {ATTEMPTS} times with nothing new; is there too little memory? Look at `ray status`"
-            )
-            self._fail(waiting, told)
+    def _lose(self, entry: _Waiting, why: str) -> None:
+        """Have a lost job taken up again, but for a task that was lost too often."""
+        number = entry.job.number
+        _, places = without(entry.job, entry.made, entry.failed)
+        if places and places[0] != entry.lost_at:
+            entry.lost_at, entry.losses = places[0], 0
+        entry.losses += 1
+        pause = _PAUSES[min(entry.losses, len(_PAUSES)) - 1]
+        if places and entry.losses >= ATTEMPTS:
+            told = f"{why}, {ATTEMPTS} times with nothing new; is there too little memory?"
+            entry.failed.add(places.pop(0))
+            self.say(Failed(number, entry.lost_at, f"{told} Look at `ray status`"))
+        if not places:  # lost after all was told
+            self.say(Ended(number))
             return
-        waiting.not_before = time.monotonic() + _PAUSES[waiting.losses - 1]
-        self.waiting.insert(0, waiting)
-        self.say(Lost(waiting.job.number, why=why))
+        entry.not_before = time.monotonic() + pause
+        self.waiting.insert(0, entry)
+        self.say(Lost(number, why=why))
 
     def _fail(self, entry: _Waiting, why: str) -> None:
         """Give a job up."""

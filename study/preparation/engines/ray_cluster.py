@@ -12,11 +12,12 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 from study.preparation.engines import EngineError
-from study.preparation.engines.local import cores
+from study.preparation.engines.machine import cores
 from study.preparation.engines.ray_worker import code, difference, own_folder, versions
 
 ANSWERS_WITHIN = 10.0  # s, for a cluster that is asked for
@@ -29,6 +30,7 @@ _HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(
     [0, 0, 0, 4, 0, 0, 0, 0, 0]
 )  # and empty settings of our own
 _INSTALL = "pip install 'eureka-study[cluster]'"
+_INIT_FAILS = (RuntimeError, OSError, ValueError)  # what ray.init documents, and timeouts
 _SAME = "install the same on all machines (the same commit, with -c constraints.txt)"
 
 
@@ -86,32 +88,52 @@ def joined(address: str | None) -> Iterator[tuple[ModuleType, str | None]]:
         yield ray, str(folder) if folder else None
 
 
-def nodes(ray: ModuleType, cpus: float, gpus: float) -> dict[str, int]:
-    """How many tasks of so many CPUs and GPUs each living node has room for in all, by its id."""
+@dataclass(frozen=True)
+class Claim:
+    """What each task takes of its node for itself."""
+
+    cpus: int
+    gpus: float = 0.0  # a part of one lets tasks share it
+    memory: float = 0.0  # bytes
+
+
+def nodes(ray: ModuleType, claim: Claim) -> dict[str, int]:
+    """How many such tasks each living node has room for in all, by its id."""
     found = {}
     for node in ray.nodes():
         if node["Alive"]:
             has = node["Resources"]
-            room = int(has.get("CPU", 0) // cpus)
-            if gpus:  # parts of two GPUs make none
+            room = int(has.get("CPU", 0) // claim.cpus)
+            if gpus := claim.gpus:  # parts of two GPUs make none
                 devices = int(has.get("GPU", 0))
                 room = min(room, devices // int(gpus) if gpus >= 1 else devices * int(1 / gpus + 1e-9))
+            if claim.memory:
+                room = min(room, int(has.get("memory", 0) // claim.memory))
             found[node["NodeID"]] = room
     return found
 
 
-def require_room(ray: ModuleType, cpus: float, gpus: float) -> None:
-    """Raises: EngineError where no node can ever do such a task."""
-    if any(nodes(ray, cpus, gpus).values()):
-        return
+def claim_of(ray: ModuleType, cpus: int, gpus: float, memory: float) -> Claim:
+    """What tasks claim: no more memory than any node has that could do one, so that none is left out.
+
+    Raises: EngineError where no node can ever do such a task.
+    """
+    roomy = {node for node, room in nodes(ray, Claim(cpus, gpus)).items() if room}
+    if not roomy:
+        raise _no_room(ray, cpus, gpus)
+    has = [node["Resources"].get("memory", 0.0) for node in ray.nodes() if node["NodeID"] in roomy]
+    return Claim(cpus, gpus, int(min(memory, *has)))
+
+
+def _no_room(ray: ModuleType, cpus: int, gpus: float) -> EngineError:
     living = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     most = {kind: max((has.get(kind, 0) for has in living), default=0) for kind in ("CPU", "GPU")}
     if gpus > most["GPU"]:
         whole = sum(has.get("GPU", 0) for has in living)
         there = f"the cluster has {whole:g} GPUs" + (f", {most['GPU']:g} on one node" if whole else "")
-        raise EngineError(f"--gpus-per-task {gpus:g}, but {there}; ask for fewer, or start nodes with GPUs")
+        return EngineError(f"--gpus-per-task {gpus:g}, but {there}; ask for fewer, or start nodes with GPUs")
     told = f"a task takes {cpus:g} CPUs (OMP_NUM_THREADS), but no node has more than {most['CPU']:g}"
-    raise EngineError(f"{told}{' with a GPU' if gpus else ''}; set OMP_NUM_THREADS lower, or start nodes")
+    return EngineError(f"{told}{' with a GPU' if gpus else ''}; set OMP_NUM_THREADS lower, or start nodes")
 
 
 def require_same(ray: ModuleType, among: list[str]) -> None:
@@ -148,16 +170,20 @@ def require_same(ray: ModuleType, among: list[str]) -> None:
 
 
 def _start(ray: ModuleType, folder: str) -> None:
-    """A cluster of this machine, in a folder for its sockets and logs."""
-    ray.init(
-        address="local",
-        num_cpus=cores(),
-        include_dashboard=False,
-        object_store_memory=_STORE,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        _temp_dir=folder,
-    )
+    """A cluster of this machine, in a folder for its sockets and logs. Raises: EngineError."""
+    try:
+        ray.init(
+            address="local",
+            num_cpus=cores(),
+            include_dashboard=False,
+            object_store_memory=_STORE,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            _temp_dir=folder,
+        )
+    except _INIT_FAILS as error:
+        told = f"Ray cannot be started on this machine ({' '.join(str(error).split())[:200]})"
+        raise EngineError(f"{told}; use --engine local, which needs no more than this one") from None
 
 
 def _connect(ray: ModuleType, address: str) -> None:
@@ -165,7 +191,7 @@ def _connect(ray: ModuleType, address: str) -> None:
         _reach(*place)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (RuntimeError, OSError, ValueError) as error:  # what ray.init documents, and timeouts
+    except _INIT_FAILS as error:
         raise EngineError(_reason(address, str(error))) from None
 
 

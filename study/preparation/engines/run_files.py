@@ -89,36 +89,48 @@ class Depot:
         self._digest = hashlib.sha256()
 
     def take(self, sent: Piece | Snapshot) -> bool:
-        """Write down a piece; at a snapshot put all in place. Whether anything in the folder is new then.
+        """Write down a piece; at a snapshot put all in place. Whether the work has come on then: what a log
+        says may be new each time.
 
-        Raises: FilesDamaged, with the folder as it was; OSError, as when the disk is full.
+        Raises: FilesDamaged, with the folder as it was; OSError naming a file, as when the disk is full.
         """
-        if isinstance(sent, Piece):
-            if self._open is None or self._open[0] != sent.path:
-                self._close()
-                self._begin(sent.path)
-            self._open[2].write(sent.content)
-            self._digest.update(sent.content)
-            return False
-        self._close()
-        if {path: digest for path, (_, digest) in self.held.items()} != dict(sent.files):
-            names = ", ".join(path for path, _ in sent.files)
-            self.drop()
-            raise FilesDamaged(f"{names}: arrived with other bytes than were sent")
-        return self._settle(sent)
+        try:
+            if isinstance(sent, Piece):
+                self._write(sent)
+                return False
+            self._close()
+            if {path: digest for path, (_, digest) in self.held.items()} != dict(sent.files):
+                names = ", ".join(path for path, _ in sent.files)
+                self.drop()
+                raise FilesDamaged(f"{names}: arrived with other bytes than were sent")
+            return self._settle(sent)
+        except OSError as error:
+            file = str(error.filename or self.folder)
+            raise type(error)(error.errno, error.strerror, file) from None
 
     def drop(self) -> None:
         """Forget what came since the last snapshot."""
-        self._close()
+        if self._open is not None:
+            with contextlib.suppress(OSError):  # of a full disk, which no longer matters
+                self._open[2].close()
+            self._open = None
         for waiting, _ in self.held.values():
             waiting.unlink(missing_ok=True)
         self.held.clear()
+
+    def _write(self, piece: Piece) -> None:
+        if self._open is None or self._open[0] != piece.path:
+            self._close()
+            self._begin(piece.path)
+        self._open[2].write(piece.content)
+        self._digest.update(piece.content)
 
     def _settle(self, snapshot: Snapshot) -> bool:
         new = False
         for path, digest in snapshot.files:
             waiting, place = self.held.pop(path)[0], self.folder / path
-            new = new or not place.exists() or atomic.sha256(place) != digest
+            if not path.endswith(".log"):
+                new = new or not place.exists() or atomic.sha256(place) != digest
             place.parent.mkdir(parents=True, exist_ok=True)
             waiting.replace(place)
         for path in snapshot.gone:

@@ -10,7 +10,7 @@ from caw import atomic, audio
 from study import design
 from study.preparation import backends, build, plan
 from study.preparation.backends import Cell, Clip, Cost, Task
-from study.preparation.engines import EngineError, Job, choose, without
+from study.preparation.engines import Crew, EngineError, Job, choose, without
 from study.preparation.forecast import forecast
 from study.preparation.grid import CellsFailed, jobs_of, parts_of
 from study.preparation.progress import BuildProgress
@@ -188,7 +188,7 @@ def test_a_forecast_counts_what_is_due_and_writes_nothing(new_study):
     ]
     assert found.core_seconds == pytest.approx(2 * 5.0 + 0.1 * sum(row.clips for row in found.rows))
     assert found.originals == 4
-    assert found.wall(2) < found.wall(1) == pytest.approx(found.core_seconds)
+    assert found.wall(Crew(2, 1)) < found.wall(Crew(1, 1)) == pytest.approx(found.core_seconds)
     assert found.disk > 2e6
     built(folder)
     assert (forecast(folder).rows, forecast(folder).cells_done) == ([], 4)

@@ -12,7 +12,7 @@ import pytest
 
 from caw import atomic, audio
 from study.preparation.backends import Cell, Task
-from study.preparation.engines import Ended, Failed, Job, Lost, Made, Started, Told, local
+from study.preparation.engines import Crew, Ended, Failed, Job, Lost, Made, Started, Told, local
 from study.preparation.engines.local import LocalEngine
 
 TINY = {"device": "cpu", "rate": 4000, "scales": [1000, 4000], "channels": 4, "layers": 2, "bands": 40}
@@ -26,7 +26,7 @@ def imported(number: int, file: Path, *names: str) -> Job:
 
 
 def trained(number: int, clip: Path, models: Path, epochs: int) -> Job:
-    cell = Cell("riff", clip, 0.0, 2.0, "UMG", epochs, "caw", atomic.sha256(clip))
+    cell = Cell(f"riff{number}", clip, 0.0, 2.0, "UMG", epochs, "caw", atomic.sha256(clip))
     return Job(number, (("caw", Task(cell, [f"riff-{epochs}"], 1.0, 7, models, TINY)),))
 
 
@@ -189,21 +189,84 @@ def _runs(pid: int) -> bool:
         return False
 
 
-def test_short_jobs_are_worth_no_process(clip, tmp_path, monkeypatch):
+def test_a_crew_that_is_interrupted_while_it_starts_ends(processes, monkeypatch):
+    started = local._started
+
+    def interrupting(threads):
+        if processes:
+            os.kill(os.getpid(), signal.SIGINT)
+        return started(threads)
+
+    monkeypatch.setattr(local, "_started", interrupting)
+    with pytest.raises(KeyboardInterrupt), local._crew(3, 1):
+        pytest.fail("it was not interrupted")
+    assert len(processes) == 2
+    assert all(map(ended, processes))
+
+
+def test_a_job_whose_worker_is_lost_after_its_last_word_has_ended(clip, processes):
+    """It is not begun again: nothing of it is left."""
+    job, events = imported(0, clip, "a"), []
+
+    def hear(event):
+        events.append(event)
+        if isinstance(event, Made):
+            os.kill(processes[0].pid, signal.SIGSTOP)  # before it says that it has ended
+            os.kill(processes[0].pid, signal.SIGKILL)
+
+    def keep(worker, event):  # what was said before the kill is not heard
+        if not isinstance(event, Ended) or len(processes) > 1:
+            shift.__class__._hear(shift, worker, event)
+
+    with local._crew(1, 1) as crew:
+        shift = local._Shift(crew, [job], hear)
+        shift._hear = keep
+        shift.work()
+    assert [type(event) for event in events if not isinstance(event, Told)] == [Started, Made, Ended]
+
+
+@pytest.fixture
+def eight_cores(monkeypatch):
     monkeypatch.setattr(local, "cores", lambda: 8)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(local, "_free_memory", lambda: 6.5e9)
-    short = [imported(number, clip, "a") for number in range(6)]
+    monkeypatch.setattr(local, "free_memory", lambda: 6.5e9)
+
+
+def test_as_many_workers_as_pay(clip, tmp_path, eight_cores):
+    short = [imported(number, clip, f"a{number}") for number in range(6)]
     long = [trained(number, clip, tmp_path / "models", 1000) for number in range(3)]
-    assert [local.workers_for(jobs) for jobs in (short, long, [*short, *long])] == [1, 3, 3]
-    assert (local.workers_for(short, 4), local.workers_for(long, 9)) == (4, 3)
+    many = [imported(number, clip, *(f"b{number}-{clips}" for clips in range(20))) for number in range(30)]
+    plan = LocalEngine().crew
+    assert [plan(jobs).workers for jobs in (short, long, [*long, *short], many)] == [1, 3, 3, 4]
+    assert (plan(long).threads, plan(many).threads, plan(short).threads) == (2, 2, 8)
+    assert (LocalEngine(4).crew(short), LocalEngine(9).crew(long)) == (Crew(4, 2), Crew(3, 2))
 
 
-def test_cores_are_shared_out(monkeypatch):
-    monkeypatch.setattr(local, "cores", lambda: 8)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(local, "_free_memory", lambda: 6.5e9)
+def test_cores_are_shared_out(monkeypatch, eight_cores):
     assert (local.fitting_workers(20), local.fitting_workers(3), local.fitting_workers(0)) == (4, 3, 1)
     assert (local.threads_each(4), local.threads_each(3), local.threads_each(16)) == (2, 2, 1)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert local.threads_each(4) == 3
+
+
+def test_a_system_that_tells_no_memory_is_taken_to_have_enough(monkeypatch, eight_cores):
+    monkeypatch.setattr(local, "free_memory", lambda: float("inf"))
+    assert local.fitting_workers(20) == 8
+
+
+def test_in_a_container_of_few_cores_one_process_takes_no_thread_for_each_of_the_machine(
+    clip, tmp_path, eight_cores, monkeypatch
+):
+    import torch
+
+    threads, before = [], torch.get_num_threads()
+    monkeypatch.setattr(local, "are_rationed", lambda: True)
+    monkeypatch.setattr(local, "cores", lambda: before + 1)
+
+    def hear(event):
+        threads.append((os.environ["OMP_NUM_THREADS"], torch.get_num_threads()))
+
+    LocalEngine(1).run([imported(0, clip, "a")], hear)
+    assert set(threads) == {(str(before + 1), before + 1)}
+    assert torch.get_num_threads() == before
+    assert "OMP_NUM_THREADS" not in os.environ

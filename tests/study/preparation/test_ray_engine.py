@@ -15,9 +15,10 @@ import pytest
 
 from caw import atomic, audio
 from study.preparation.backends import Cell, Clip, Task
-from study.preparation.engines import Ended, EngineError, Failed, Job, Lost, Made, ray_cluster
+from study.preparation.engines import Crew, Ended, EngineError, Failed, Job, Lost, Made, ray_cluster
 from study.preparation.engines import ray as ray_engine
 from study.preparation.engines.ray import RayEngine
+from study.preparation.engines.ray_cluster import Claim
 from study.preparation.engines.ray_worker import Sealed, difference, own_folder, samples_digest
 from study.preparation.engines.run_files import FilesDamaged
 from study.preparation.engines.work import perform
@@ -192,7 +193,7 @@ def test_room_is_counted_by_cpus_and_whole_gpus(cpus, gpus, room):
         {"NodeID": "a", "Alive": True, "Resources": has},
         {"NodeID": "b", "Alive": False, "Resources": has},
     ]
-    assert ray_cluster.nodes(SimpleNamespace(nodes=lambda: listed), cpus, gpus) == {"a": room}
+    assert ray_cluster.nodes(SimpleNamespace(nodes=lambda: listed), Claim(cpus, gpus)) == {"a": room}
 
 
 def test_nodes_of_another_version_are_refused(cluster, monkeypatch):
@@ -247,6 +248,25 @@ def test_without_ray_the_extra_is_named(monkeypatch):
         EngineError, match=r"^--engine ray needs Ray, .*: pip install 'eureka-study\[cluster\]'$"
     ):
         RayEngine().run([], print)
+
+
+def test_a_ray_that_does_not_start_here_is_one_line(monkeypatch):
+    def init(**_):
+        raise ValueError("the object store\nis larger than the memory")
+
+    refusing = SimpleNamespace(init=init, is_initialized=lambda: False, shutdown=lambda: None)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray_cluster, "library", lambda alone: refusing)
+    with pytest.raises(
+        EngineError, match=r"^Ray cannot be started .* \(the object store is .*; use --engine local"
+    ):
+        RayEngine().run([], print)
+
+
+def test_a_cluster_is_asked_how_many_jobs_it_has_room_for(cluster, clip):
+    jobs = [Job(number, (imported_task(clip, clip.parent),)) for number in range(3)]
+    assert RayEngine(address=cluster.address).crew(jobs) == Crew(2, 1)
+    assert RayEngine(address=cluster.address, workers=50).crew(jobs * 20) == Crew(50, 1)
 
 
 def test_differences_are_told_in_words():

@@ -128,6 +128,27 @@ def test_a_lost_worker_leaves_nothing_half_written(folders):
     assert files(there) == {}
 
 
+def test_what_a_log_says_is_no_progress(folders):
+    """Or else a program that writes the time and ends its worker would be tried for ever."""
+    here, there = folders
+    outbox, depot = Outbox(here), Depot(there, "job-0")
+    (here / "riff-UMG.log").write_text("began at noon")
+    assert bring(outbox, depot) == [False, False]
+    assert files(there) == {"riff-UMG.log": b"began at noon"}
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a disk that is full")
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_a_full_disk_is_told_with_its_place_and_leaves_nothing(folders, size):
+    depot = Depot(folders[1], "job-0")
+    (folders[1] / ".job-0-0.tmp").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=f"No space left on device: .*{folders[1]}"):  # noqa: PT012
+        depot.take(Piece("weights", bytes(size)))
+        depot.take(Snapshot((("weights", ""),)))
+    depot.drop()
+    assert list(folders[1].iterdir()) == []
+
+
 @pytest.mark.parametrize("path", ["/etc/passwd", "../study.toml", "run/../../x", ""])
 def test_no_worker_writes_or_deletes_beside_the_folder(folders, path):
     depot = Depot(folders[1], "job-0")
