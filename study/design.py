@@ -32,6 +32,7 @@ from study.design_error import DesignError, KeyPath, Wrong, dotted, translated
 from study.toml_location import line_of
 
 FILE_NAME = "study.toml"
+LATER_KEYS = ("trainings",)  # of [[source]]: there were studies before them
 LONGEST_DEFAULT_PASSAGE = 25.0  # s; what the model's paper trains on
 Mode = Literal["UMG", "VAR"]
 
@@ -278,8 +279,16 @@ class Design(_Table):
         return tables | {"questions": _worded(language) | asked}
 
     def digest(self) -> str:
-        """sha256 of the settings themselves: comments, order and spacing of the file do not count."""
+        """sha256 of the settings themselves: comments, order and spacing of the file do not count.
+
+        A key that came with a later version counts where it is set to anything but its default, so that a
+        study which listeners have begun goes on after an upgrade.
+        """
         settings = self.model_dump(mode="json", by_alias=True)
+        for source in settings["source"]:
+            for key in LATER_KEYS:
+                if source[key] == Source.model_fields[key].default:
+                    del source[key]
         content = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()
 
