@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, embedding_bag
 from torch.nn.utils.parametrizations import weight_norm
 
 from caw.samplernn.config import Settings
@@ -93,11 +93,22 @@ class SampleRNN(nn.Module):
             told, state = tier(heard, told, states[index])
             after.append(state)
         width = self.settings.context
-        seen = self.embedding(levels[:, before - width : -1]).unfold(1, width, 1)
-        seen = seen.transpose(2, 3).flatten(2)  # [batch, n, width * embedding]
-        found = torch.relu(told + self.gather(seen))
+        seen = levels[:, before - width : -1].unfold(1, width, 1)  # [batch, n, width]
+        rows = seen + LEVELS * torch.arange(width, device=levels.device)
+        heard = embedding_bag(rows.flatten(0, 1), self.table().flatten(0, 1), mode="sum")
+        found = torch.relu(told + heard.view_as(told))
         found = torch.relu(self.hidden(found))
         return self.logits(found), torch.stack(after)
+
+    def table(self) -> torch.Tensor:
+        """What each level adds to the sample tier at each place before a sample, [context, 256, dim].
+
+        `gather` of the embeddings, worked out for the levels and not for the samples: there are fewer.
+        """
+        width = self.settings.context
+        return torch.einsum(
+            "le,dke->kld", self.embedding.weight, self.gather.weight.unflatten(1, (width, -1))
+        )
 
     def bits(self, levels: torch.Tensor, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean negative log-likelihood of the n samples in bits per sample, and the states after them."""

@@ -65,3 +65,10 @@ def test_an_untrained_network_expects_all_levels_alike():
     net = SampleRNN(tiny())
     bits, _ = net.bits(levels(4, 8 + 64), net.start(4))
     assert 7.9 < bits.item() < 8.3
+
+
+@torch.inference_mode()
+def test_the_table_is_the_layer_over_the_embeddings():
+    net, seen = network(), torch.tensor([7, 128, 255])
+    wanted = net.gather(net.embedding(seen).flatten())
+    torch.testing.assert_close(net.table()[torch.arange(3), seen].sum(0), wanted)
