@@ -64,14 +64,15 @@ class CawBackend:
         disk = _BYTES_PER_RUN[preset] + _BYTES_PER_EPOCH * epochs + _BYTES_PER_SECOND * cell.seconds
         if preset == "paper":
             per_epoch *= cell.seconds / _MEASURED_LENGTH
+        reached = self._reached(folder)
         if not self._shares(task):
-            return {f"train {folder.name}": Cost(per_epoch * epochs, disk)} | made
+            return {f"train {folder.name}": Cost(per_epoch * (epochs - reached), disk)} | made
         source, begun = self._source(task), self._begun(task)
         parts = {f"keep {folder.name}": Cost(0.0, disk)}
         parts[f"keep {self._trunk(task).name}"] = Cost(0.0, _BYTES_PER_TRUNK[preset])
         for first in range(begun // _STRETCH * _STRETCH, epochs, _STRETCH):
             last = min(first + _STRETCH, epochs)
-            steps = last - max(first, begun)
+            steps = max(0, last - max(first, begun, reached))
             parts[f"train {source} from {first} to {last}"] = Cost(per_epoch * steps)
         return parts | made
 
@@ -109,9 +110,14 @@ class CawBackend:
         source |= {"start": cell.start, "seconds": cell.seconds}
         settings = self._settings(task.options, epochs=cell.epochs, seed=task.training_seed)
 
+        first = None  # the share that was done before, which `costs` leaves out
+
         def told(progress) -> None:
+            nonlocal first
+            first = progress.fraction if first is None else first
             where = f"epoch {progress.epoch} of {progress.epochs}"
-            tell(progress.fraction, f"train {folder.name}: {where}")
+            done = (progress.fraction - first) / max(1e-9, 1 - first)
+            tell(done, f"train {folder.name}: {where}")
 
         return train(
             samples,
@@ -157,6 +163,20 @@ class CawBackend:
 
         epochs = trunk.epochs_in(file)
         return epochs if epochs <= task.cell.epochs else 0
+
+    def _reached(self, folder: Path) -> int:
+        """Epochs behind an unfinished run's checkpoint: its losses hold a line for each of every scale."""
+        if not folder.exists():
+            return 0
+        from caw import runs
+
+        try:
+            scales = len(runs.load(folder).rates)
+            with (folder / runs.LOSSES).open("rb") as losses:
+                lines = sum(1 for _ in losses)
+        except (runs.RunError, OSError):
+            return 0
+        return lines // scales if (folder / runs.CHECKPOINT).exists() else 0
 
     def _is_complete(self, folder: Path) -> bool:
         if not folder.exists():

@@ -32,14 +32,13 @@ class Load:
 
 def loads(jobs: Sequence[Job]) -> list[Load]:
     """Of each job: parts that its tasks share count once."""
-    parts = [
-        {
-            name: cost.seconds
-            for backend, task in job.tasks
-            for name, cost in backends.get(backend).costs(task).items()
-        }
-        for job in jobs
-    ]
+    parts = []
+    for job in jobs:
+        own: dict[str, float] = {}
+        for backend, task in job.tasks:
+            for name, cost in backends.get(backend).costs(task).items():
+                own.setdefault(name, cost.seconds)  # an interrupted run's are less than of those after it
+        parts.append(own)
     times = Counter(name for job in parts for name in job)
     return [
         Load(
