@@ -34,6 +34,7 @@ from study.preparation.backends.programs import calling, named_files
 _OPTIONS = ("command", "timeout", "modes", "expect")
 _TIMEOUT = 3600.0  # s
 _EXPECT = 60.0  # s for a clip, where nothing is said
+_FOR_A_SHELL = {"|", "||", "&", "&&", ";", "<", ">", ">>", "2>", "2>&1"}
 
 
 class CommandBackend:
@@ -75,6 +76,8 @@ class CommandBackend:
             known = ", ".join(f"{{{name}}}" for name in calling.PLACEHOLDERS)
             mend = f"there are {known}; write {{{{ for a brace itself"
             raise BackendError(f"unknown placeholder {{{unknown[0]}}}; {mend}", key="command")
+        if odd := calling.formatted(words):
+            raise BackendError(f"{odd[0]} is no placeholder; write the name alone in braces", key="command")
         if "out" not in used:
             told = "the program is not told where to put its clips; add {out}, a folder"
             raise BackendError(told, key="command")
@@ -137,11 +140,18 @@ def _words(options: Mapping[str, Any]) -> list[str]:
     if command is None:
         mend = 'write it, as command = "mymodel --in {clip} --out {out}"'
         raise BackendError(f"there is no `command`; {mend}", key="command")
-    try:
-        words = shlex.split(command) if isinstance(command, str) else list(command)
-    except (ValueError, TypeError) as error:  # a quotation that is not closed; a number
-        raise BackendError(f"cannot be split into words ({error}); mend the quotes", key="command") from None
-    if not words or not all(isinstance(word, str) and "\0" not in word for word in words) or not words[0]:
+    words = command
+    if isinstance(command, str):
+        try:
+            words = shlex.split(command)
+        except ValueError as error:  # a quotation that is not closed
+            told = f"cannot be split into words ({error}); mend the quotes"
+            raise BackendError(told, key="command") from None
+        if odd := [word for word in words[1:] if word in _FOR_A_SHELL or word.startswith("~/")]:
+            told = f"{odd[0]} is for a shell, and none reads this; write paths out, or call a script of yours"
+            raise BackendError(told, key="command")
+    named = isinstance(words, list) and all(isinstance(word, str) and "\0" not in word for word in words)
+    if not named or not words or not words[0]:
         raise BackendError("names no program; write text, or a list of words in quotes", key="command")
     if calling.placeholders(words[:1]):
         raise BackendError(f"the program itself is {words[0]}; write its name", key="command")

@@ -20,14 +20,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from caw import atomic
 from study.preparation.backends import BackendError, Clip, Cost, Task, Tell
-from study.preparation.backends.programs import calling
+from study.preparation.backends.programs import calling, named_files
 
 _PROGRAM = Path(calling.__file__).with_name("jukebox_continuation.py")
 _VERSION = 1  # raise it when the program makes other clips than before
 _DEFAULTS = {"prime": 8.0, "cue": 1.0, "levels": 3, "temperature": 0.98, "device": "auto", "timeout": 86400.0}
 _PLACES = ("weights", "python")
+_RATE = 44100  # Hz, of the published weights
 # s of a CPU core for a second of sound, by levels: 345, 1378 and 5512 codes at 0.3 s, which layers of the
 # published widths took with random weights
 _SECONDS_PER_SECOND = {1: 103.0, 2: 517.0, 3: 2170.0}
@@ -84,8 +84,8 @@ class JukeboxBackend:
         options = _DEFAULTS | task.options
         decisive = ("levels", "temperature", "prime" if task.cell.mode == "VAR" else "cue")
         weights = _weights(task.options, task.folder)
-        files = {file.name: file.stat().st_size for file in _weight_files(weights)}
-        files["config.json"] = atomic.sha256(weights / "config.json")
+        files = {file.name: named_files.digest(file) for file in _weight_files(weights)}
+        files["config.json"] = named_files.digest(weights / "config.json")
         return {key: options[key] for key in decisive} | {"weights": files, "version": _VERSION}
 
     def work(self, task: Task) -> str:
@@ -122,7 +122,7 @@ class JukeboxBackend:
             *map(calling.literal, (python, _PROGRAM)),
             *(f"--{key}={value}" for key, value in given.items()),
         ]
-        rate = json.loads((weights / "config.json").read_text()).get("sampling_rate", 44100)
+        rate = json.loads((weights / "config.json").read_text()).get("sampling_rate", _RATE)
         yield from calling.clips(task, words, timeout=options["timeout"], tell=tell, rate=rate)
 
 
@@ -154,6 +154,9 @@ def _weights(options: Mapping[str, Any], folder: Path) -> Path:
     kind = config.get("model_type") if isinstance(config, dict) else None
     if kind != "jukebox":
         raise BackendError(f"{weights} holds a model of type {kind!r}, not Jukebox; {_GET}", key="weights")
+    rate = config.get("sampling_rate", _RATE)
+    if not isinstance(rate, int) or rate < 1:
+        raise BackendError(f"{weights} names a sampling_rate of {rate!r}; {_GET}", key="weights")
     if not _weight_files(weights):
         raise BackendError(f"{weights} holds config.json but no weights; {_GET}", key="weights")
     return weights

@@ -189,6 +189,16 @@ def test_a_folder_that_a_program_removes_is_there_for_the_next_clip(study):
     assert (task.folder / "elsewhere/a.wav").exists()  # nothing beyond the folder for the call is removed
 
 
+def test_a_script_whose_interpreter_is_not_there(study):
+    task = study()
+    (task.folder / "run").write_text("#!/no/such/interpreter\n")
+    (task.folder / "run").chmod(0o755)
+    task.options["command"] = "./run {out}"
+    assert "mine could not be started (does its first line name an interpreter that is there?)" in refused(
+        task
+    )
+
+
 def test_too_few_files(study):
     task = study("sound(sys.argv[1] + '/a.wav', 2)", "{out} {n}", names=("a", "b", "c"))
     assert "mine left 1 sound files in {out}, 3 were asked for" in refused(task)
@@ -299,7 +309,12 @@ def test_progress_is_read_and_input_is_closed(study):
         ({"command": ""}, "command", "names no program"),
         ({"command": ["sh", 3]}, "command", "names no program"),
         ({"command": 'sh "{out}'}, "command", "cannot be split into words"),
+        ({"command": {"sh": "{out}"}}, "command", "names no program; write text, or a list"),
+        ({"command": True}, "command", "names no program; write text, or a list"),
         ({"command": "sh {clip}"}, "command", "add {out}"),
+        ({"command": "sh {out} {seed:05d}"}, "command", "{seed:05d} is no placeholder; write the name alone"),
+        ({"command": "sh {out} 2>&1 | tee log"}, "command", "2>&1 is for a shell, and none reads this"),
+        ({"command": "sh ~/make.sh {out}"}, "command", "~/make.sh is for a shell"),
         ({"command": "sh {out} {weights}"}, "command", "unknown placeholder {weights}"),
         ({"command": "{out}/x {out}"}, "command", "the program itself is"),
         (
@@ -323,5 +338,5 @@ def test_options_that_are_refused(study, options, key, told):
 
 
 def test_braces_of_its_own(study):
-    command = [sys.executable, "{{x}}", '{"a": 1}', "{out}"]
+    command = [sys.executable, "{{x}}", "{{seed:2}}", '{"a": 1}', "|", "{out}"]
     backends.get("command").validate({"command": command}, study().folder)

@@ -1,6 +1,7 @@
 """Jukebox's real code on a model of its form, tiny and random: that it is loaded, primed, sampled and cut."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -158,6 +159,55 @@ def test_options_decide_by_mode(task):
     assert sum(cost.seconds for cost in backend.costs(task(levels=1)).values()) < 1000
 
 
+def half_a_file(folder):
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def a_weight_less(folder):
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(folder / "model.safetensors")
+    weights.pop("priors.0.prior.fc_proj_out.weight")
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (half_a_file, r"damaged cannot be loaded \(SafetensorError: .*\); get its files again"),
+        (a_weight_less, "damaged lacks 1 of the model's weights, as priors.0.prior.fc_proj_out.weight; get"),
+    ],
+)
+def test_weights_that_are_not_whole(model, weights, tmp_path, damage, told):
+    folder = tmp_path / "damaged"
+    shutil.copytree(weights, folder)
+    damage(folder)
+    with pytest.raises(SystemExit, match=told):
+        jukebox_continuation._loaded(type(model), str(folder))
+
+
+def test_other_weights_of_the_same_size_make_other_clips(task, weights, tmp_path):
+    folder = tmp_path / "other"
+    shutil.copytree(weights, folder)
+    backend, asked = backends.get("jukebox"), task(weights=str(folder))
+    before = backend.recipe(asked)
+    assert backend.recipe(task()) == before
+    content = bytearray((folder / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(content)
+    assert backend.recipe(asked) != before
+
+
+def test_a_device_that_is_not_there(weights, clip, tmp_path, monkeypatch):
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.setenv(name, "1")  # the program sets them, and this process has more to do
+    words = {"weights": weights, "clip": clip, "out": tmp_path, "seconds": 1, "device": "cuda:77"}
+    told = r"cuda:77 cannot be used \(.*\); write device = 'cpu' or 'auto'"
+    with pytest.raises(SystemExit, match=told):
+        jukebox_continuation.main([f"--{key}={value}" for key, value in words.items()])
+
+
 def test_another_environment_that_lacks_transformers(task, tmp_path):
     bare = tmp_path / "bare python"
     bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "$@"\n')
@@ -174,6 +224,7 @@ def test_another_environment_that_lacks_transformers(task, tmp_path):
         ({"weights": "nowhere"}, "weights", "holds no readable config.json; on a machine with"),
         ({"weights": "other"}, "weights", "holds a model of type 'gpt2', not Jukebox; on a machine"),
         ({"weights": "empty"}, "weights", "holds config.json but no weights; on a machine"),
+        ({"weights": "slow"}, "weights", "names a sampling_rate of '44 kHz'; on a machine with"),
         ({"weights": 3}, "weights", "write the folder's path in quotes"),
         ({"levels": 4}, "levels", "levels is 4; write 1"),
         ({"levels": True}, "levels", "levels is True; write 1"),
@@ -188,7 +239,10 @@ def test_options_that_are_refused(tmp_path, options, key, told):
     for name, kind in (("whole", "jukebox"), ("other", "gpt2"), ("empty", "jukebox")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text(json.dumps({"model_type": kind}))
-    (tmp_path / "whole" / "model.safetensors").touch()
+    (tmp_path / "slow").mkdir()
+    (tmp_path / "slow/config.json").write_text('{"model_type": "jukebox", "sampling_rate": "44 kHz"}')
+    for name in ("whole", "slow"):
+        (tmp_path / name / "model.safetensors").touch()
     options = {name: value for name, value in ({"weights": "whole"} | options).items() if value is not None}
     with pytest.raises(BackendError) as fault:
         backends.get("jukebox").validate(options, tmp_path)

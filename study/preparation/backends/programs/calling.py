@@ -35,6 +35,12 @@ def placeholders(words: Sequence[str]) -> set[str]:
     return {found[1] for word in words for found in _PLACEHOLDER.finditer(word) if found[1]}
 
 
+def formatted(words: Sequence[str]) -> list[str]:
+    """What looks like a placeholder with a format, as {seed:05d}: it would reach the program as it stands."""
+    known = "|".join(PLACEHOLDERS)
+    return [found for word in words for found in re.findall(rf"(?<!{{){{(?:{known})[^\w}}][^}}]*}}", word)]
+
+
 def filled(words: Sequence[str], values: Mapping[str, object]) -> list[str]:
     """The words with their placeholders filled in. Each stays one word, whatever it then holds: there is no
     shell to take it apart."""
@@ -196,7 +202,7 @@ def _fault(ended: Mapping, timeout: float, name: str) -> str:
     if not ended:
         return "was ended from outside"
     if ended["ended"] == "unstarted":
-        return "could not be started"
+        return "could not be started (does its first line name an interpreter that is there?)"
     if ended["ended"] == "late":
         return f"took longer than {timeout:g} s (raise `timeout` of [backend.{name}])"
     if code is not None and code < 0:

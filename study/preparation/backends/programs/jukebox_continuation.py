@@ -45,12 +45,16 @@ def main(arguments: list[str] | None = None) -> None:
     transformers.utils.logging.disable_progress_bar()
     samples, rate = soundfile.read(asked.clip, dtype="float32", always_2d=True)
     torch.manual_seed(asked.seed)
-    model = JukeboxModel.from_pretrained(asked.weights, local_files_only=True).eval()
-    if rate != model.config.sampling_rate:
-        sys.exit(f"{asked.clip} has {rate} Hz; Jukebox takes {model.config.sampling_rate} Hz")
     device = asked.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        sys.exit(f"{device} cannot be used ({_first_line(error)}); write device = 'cpu' or 'auto'")
+    model = _loaded(JukeboxModel, asked.weights)
+    if rate != model.config.sampling_rate:
+        sys.exit(f"{asked.clip} has {rate} Hz; Jukebox takes {model.config.sampling_rate} Hz")
     made = 0
     while made < asked.n:
         count = min(_BATCH, asked.n - made)
@@ -74,6 +78,23 @@ def main(arguments: list[str] | None = None) -> None:
             made += 1
             path = Path(asked.out) / f"{made:05d}.wav"
             soundfile.write(path, clip.astype(np.float32), rate, subtype="FLOAT")
+
+
+def _loaded(kind, weights: str):
+    """The model from its folder. Leaves the program where the files hold less than all of it: transformers
+    would draw at random what is missing."""
+    name = Path(weights).name  # the last line is cut: let it hold the mend
+    try:
+        model, found = kind.from_pretrained(weights, local_files_only=True, output_loading_info=True)
+    except Exception as error:  # whatever the readers of three file formats raise
+        sys.exit(f"{name} cannot be loaded ({_first_line(error)}); get its files again")
+    if lacking := sorted(found["missing_keys"]) + sorted(map(str, found["mismatched_keys"])):
+        sys.exit(f"{name} lacks {len(lacking)} of the model's weights, as {lacking[0]}; get its files again")
+    return model.eval()
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:80]
 
 
 def _arguments() -> argparse.ArgumentParser:
