@@ -108,7 +108,8 @@ def _trend(part: pd.DataFrame, group: str, outcome: tuple[str, str, str], panel:
     aside = f"; epochs are not stated for {unstated} of {len(part)} clips" if unstated else ""
     if levels < MIN_LEVELS:
         note = (
-            f"{levels} of {len(sizes)} epoch counts rest on at least {MIN_ANSWERS_PER_LEVEL} answers; "
+            f"{levels} of {len(sizes)} epoch count{'s' * (len(sizes) != 1)} rest{'s' * (len(sizes) == 1)} "
+            f"on at least {MIN_ANSWERS_PER_LEVEL} answers; "
             f"a trend needs {MIN_LEVELS}{aside}"
         )
         return Result(**place, note=note)

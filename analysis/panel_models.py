@@ -237,7 +237,7 @@ def _dose(first: pd.DataFrame, panel: Panel) -> list[Result]:
         levels = part["epochs"].nunique()
         why_not = _few(panel, DOSE)
         if not why_not and levels < dose.MIN_LEVELS:
-            why_not = f"{levels} epoch counts; a trend needs {dose.MIN_LEVELS}"
+            why_not = f"{levels} epoch count{'s' * (levels != 1)}; a trend needs {dose.MIN_LEVELS}"
 
         def fit(part=part, place=place) -> list[Result]:
             doubled = np.log2(part["epochs"].astype(float))

@@ -188,6 +188,7 @@ def _page(
         one=panel.one,
         summary=wording.summary(frame, results),
         reach=wording.reach(panel),
+        counting=wording.counting(frame, results),
         unfinished=list(facts.unfinished),
         sets=_sets(frame, results, named, facts),
         tables=named,

@@ -87,7 +87,7 @@ def _liked(frame: pd.DataFrame, results: list[Result], panel: Panel) -> str:
     told = f"For musicality the machine-made clips got {f.number(machine.estimate, 1)} of 10 on average"
     if original and not original.refused:
         told += f" and the originals {f.number(original.estimate, 1)}{_compared(results, panel, original)}"
-    return f"{told}; {_inspired(results, panel)}{_best(frame, results)}."
+    return f"{told}; {_inspired(results, panel)}{_left_out(frame)}{_best(frame, results)}."
 
 
 def _compared(results: list[Result], panel: Panel, original: Result) -> str:
@@ -114,7 +114,34 @@ def _inspired(results: list[Result], panel: Panel) -> str:
             else (f"{f.few(yes.count)} of them {'was' if yes.count == 1 else 'were'} called inspiring")
         )
         return f"{plain}, {f.few(maybe.count)} of {yes.total} maybe"
-    return f"{f.percent(yes.estimate)} of the answers called one inspiring, {f.percent(maybe.estimate)} maybe"
+    return (
+        f"{f.percent(yes.estimate)} of the answers called a machine-made clip inspiring, "
+        f"{f.percent(maybe.estimate)} maybe"
+    )
+
+
+def _left_out(frame: pd.DataFrame) -> str:
+    """How many answers on machine-made clips are neither yes, maybe nor no."""
+    others = _others(frame[frame["truth"] == "fake"])
+    return f" ({f.few(others)} answer{'s' * (others != 1)} of other left out)" if others else ""
+
+
+def _others(frame: pd.DataFrame) -> int:
+    return int((frame.loc[~frame["repeat"], "inspiring"] == "other").sum())
+
+
+def counting(frame: pd.DataFrame, results: Iterable[Result]) -> str:
+    """What a reader needs who adds up the tables of groups, in a sentence or two; "" where all adds up."""
+    told = []
+    shares = [r for r in results if r.name == JUDGED_REAL and r.total and not r.refused]
+    if any(f.percent(r.estimate) != f.percent(r.count / r.total) for r in shares):
+        told.append(
+            "Shares judged real are means over clips, each of which counts alike however many judged it; "
+            "so they differ a little from the answers counted before them."
+        )
+    if others := _others(frame):
+        told.append(f"Of what inspires, other ({others} answer{'s' * (others != 1)}) is quoted, not counted.")
+    return " ".join(told)
 
 
 def _best(frame: pd.DataFrame, results: list[Result]) -> str:
@@ -130,9 +157,10 @@ def _best(frame: pd.DataFrame, results: list[Result]) -> str:
     top = max(r.estimate for r in rated)
     best = [r.group for r in rated if r.estimate == top]
     if len(best) > 3:
-        return f", and {len(best)} share the highest rating ({f.rating(top)})"
+        return f", and {len(best)} machine-made clips share the highest rating ({f.rating(top)})"
     return (
-        f", and the best liked {'was' if len(best) == 1 else 'were'} {' and '.join(best)} ({f.rating(top)})"
+        f", and the best liked machine-made clip{'s were' if len(best) > 1 else ' was'} "
+        f"{' and '.join(best)} ({f.rating(top)})"
     )
 
 

@@ -17,7 +17,7 @@ from analysis.verdicts import JUDGED_REAL
 
 KINDS = {"truth": "truth", "backends": "backend", "modes": "mode", "epochs": "epochs"}  # family -> its title
 ROW = 30  # px a group takes
-NAMES = 100  # px for the names of the groups
+NAMES = {True: (100, 170), False: (100, 130)}  # is it wide: bounds of the px for the names of the groups
 ASIDE = 80  # px for the text at the right
 INSPIRED = {"no": theme.VERMILION, "maybe": theme.YELLOW, "yes": theme.GREEN}
 POINTS = alt.Scale(domain=[-0.4, 10.4], nice=False)  # musicality
@@ -35,9 +35,9 @@ def fooling(results: Iterable[Result], *, width: int = WIDE) -> alt.TopLevelMixi
     originals = find(results, "truth", JUDGED_REAL, ORIGINALS)
     line = [] if originals is None or originals.refused else [_dashed(originals)]
     scale = alt.Scale(domain=[0, 1])
-    parts = []
+    parts, names = [], _names(table, width)
     for part, first, last in _parts(table):
-        base = alt.Chart(part).encode(y=_group(part))
+        base = alt.Chart(part).encode(y=_group(part, names))
         axis = alt.Axis(format="%", tickCount=5, title="judged real") if last else _silent()
         layers = [
             *line,
@@ -45,10 +45,10 @@ def fooling(results: Iterable[Result], *, width: int = WIDE) -> alt.TopLevelMixi
                 x=alt.X("low:Q", scale=scale, axis=axis), x2="high:Q"
             ),
             base.mark_point(filled=True, size=90, opacity=1, color=theme.BLUE).encode(x="value:Q"),
-            _aside(base, width),
+            _aside(base, width - names),
             *([_dashed_label(originals)] if line and first else []),
         ]
-        parts.append(_sized(layers, width, part))
+        parts.append(_sized(layers, width - names, part))
     return theme.finish(alt.vconcat(*parts, spacing=10), "Machine-made clips judged real", width)
 
 
@@ -67,9 +67,9 @@ def musicality(results: Iterable[Result], clips: pd.DataFrame, *, width: int = W
         "backend": fakes.assign(group=fakes["backend"]),
         "mode": fakes.assign(group=fakes["mode"]),
     }
-    parts = []
+    parts, names = [], _names(table, width)
     for part, _, last in _parts(table):
-        y = _group(part)
+        y = _group(part, names)
         axis = alt.Axis(values=EVEN, title="musicality (0-10)") if last else _silent(EVEN)
         x = alt.X("musicality:Q", scale=POINTS, axis=axis)
         means = alt.Chart(part).encode(y=y)
@@ -80,9 +80,9 @@ def musicality(results: Iterable[Result], clips: pd.DataFrame, *, width: int = W
             means.mark_tick(thickness=3, size=ROW - 6, color=theme.INK, orient="vertical").encode(
                 x=alt.X("value:Q", scale=POINTS)
             ),
-            _aside(means, width),
+            _aside(means, width - names),
         ]
-        parts.append(_sized(layers, width, part))
+        parts.append(_sized(layers, width - names, part))
     return theme.finish(alt.vconcat(*parts, spacing=10), "Musicality of the clips, and the mean", width)
 
 
@@ -102,9 +102,10 @@ def dose(
     levels = list(means["group"])
     dosed = doses.dosed(clips)  # as the results: clips that nobody rated have a say in the groups' names
     points = _laned(dosed.assign(group=doses.levels(dosed)).dropna(subset=["musicality"]))
+    several = doses.several(dosed)
     x = alt.X(
         "group:O",
-        title="epochs (optimiser steps per scale)",
+        title="epochs (as each backend counts them)" if several else "epochs (optimiser steps per scale)",
         scale=alt.Scale(domain=levels),
         axis=alt.Axis(labelAngle=0, ticks=False, labelPadding=6, labelExpr="split(datum.label, ' ')"),
     )
@@ -159,9 +160,9 @@ def inspiring(results: Iterable[Result], *, width: int = WIDE) -> alt.TopLevelMi
         labelExpr="format(abs(datum.value), '.0%')",
         title="share of answers, centred on maybe",
     )
-    parts = []
+    parts, names = [], _names(table, width)
     for part, _, last in _parts(table):
-        base = alt.Chart(part).encode(y=_group(part))
+        base = alt.Chart(part).encode(y=_group(part, names))
         layers = [
             base.mark_bar(height=ROW - 9, stroke="white", strokeWidth=1).encode(
                 x=alt.X("start:Q", scale=scale, axis=shown if last else _silent(values)),
@@ -170,7 +171,7 @@ def inspiring(results: Iterable[Result], *, width: int = WIDE) -> alt.TopLevelMi
             ),
             base.mark_text(fontSize=12, color="black").encode(x="middle:Q", text="text:N"),
         ]
-        parts.append(_sized(layers, width + ASIDE - 20, part))
+        parts.append(_sized(layers, width - names + ASIDE - 20, part))
     return theme.finish(alt.vconcat(*parts, spacing=10), "Does it inspire? Answers with their counts", width)
 
 
@@ -191,9 +192,13 @@ def _parts(table: pd.DataFrame) -> list[tuple[pd.DataFrame, bool, bool]]:
     return [(table[table["kind"] == kind], kind == kinds[0], kind == kinds[-1]) for kind in kinds]
 
 
-def _group(part: pd.DataFrame) -> alt.Y:
+def _names(table: pd.DataFrame, width: int) -> int:
+    return theme.room(table["group"], *NAMES[width > theme.NARROW])
+
+
+def _group(part: pd.DataFrame, names: int) -> alt.Y:
     axis = alt.Axis(
-        ticks=False, domain=False, labelLimit=NAMES - 10, labelPadding=10, minExtent=NAMES, maxExtent=NAMES
+        ticks=False, domain=False, labelLimit=names - 10, labelPadding=10, minExtent=names, maxExtent=names
     )
     return alt.Y("group:N", sort=list(dict.fromkeys(part["group"])), title=part["kind"].iloc[0], axis=axis)
 
@@ -205,12 +210,13 @@ def _silent(values: list | None = None) -> alt.Axis:
 
 
 def _sized(layers: list[alt.Chart], width: int, part: pd.DataFrame) -> alt.LayerChart:
+    """The rows of one kind. width: px of the whole chart without its names, as in `_aside`."""
     height = ROW * part["group"].nunique()
     return alt.layer(*layers).properties(width=_inner(width), height=height)
 
 
 def _inner(width: int) -> int:
-    return width - NAMES - ASIDE - 30
+    return width - ASIDE - 30
 
 
 def _aside(base: alt.Chart, width: int) -> alt.Chart:

@@ -16,7 +16,7 @@ PANELS = {LIKENESS: "Frechet distance, 0.13 s (log scale)", COPYING: "share of w
 TICKS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
 LEAST = 0.01  # of a distance, on its logarithmic axis
 ROW = 26  # px a group takes
-NAMES = 84  # px for the names of the groups
+NAMES = (84, 140)  # bounds of the px for the names of the groups
 LABEL = 0.2  # of the axis: the room that an anchor's name takes
 SHAPES = ["circle", "square", "triangle-up", "cross", "diamond"]
 
@@ -52,7 +52,7 @@ def verdicts(found: Measured, *, one: bool, width: int = WIDE) -> alt.TopLevelMi
 def groups(found: Measured, *, width: int = WIDE) -> alt.TopLevelMixin:
     """Likeness and copying of every machine-made clip by backend, mode and epochs, with the median (bar)."""
     table = measured.groups(found)
-    parts = []
+    parts, names = [], theme.room(table["group"], *NAMES)
     for name in PANELS:
         rows, kinds = [], list(dict.fromkeys(table["kind"]))
         named = width <= theme.NARROW or name == LIKENESS
@@ -60,7 +60,9 @@ def groups(found: Measured, *, width: int = WIDE) -> alt.TopLevelMixin:
             part = table[table["kind"] == kind].assign(x=lambda part, name=name: _shown(part[name], name))
             part = _laned(part.dropna(subset=["x"]))
             medians = part.groupby("group", sort=False)["x"].median().reset_index()
-            y = alt.Y("group:N", sort=list(dict.fromkeys(part["group"])), title=None, axis=_names(named))
+            y = alt.Y(
+                "group:N", sort=list(dict.fromkeys(part["group"])), title=None, axis=_names(named, names)
+            )
             x = _axis(found, name, silent=kind != kinds[-1])
             lane = alt.YOffset("lane:Q", scale=alt.Scale(domain=[-4, 4]))
             dots = alt.Chart(part).mark_circle(
@@ -74,7 +76,7 @@ def groups(found: Measured, *, width: int = WIDE) -> alt.TopLevelMixin:
                 dots.encode(x=x, y=y, yOffset=lane),
                 ticks.encode(x="x:Q", y=y),
             ]
-            size = {"width": _inner(width), "height": ROW * part["group"].nunique()}
+            size = {"width": _inner(width, names), "height": ROW * part["group"].nunique()}
             rows.append(alt.layer(*layers).properties(**size))
         parts.append(alt.vconcat(*rows, spacing=10))
     return theme.finish(_beside(parts, width), "Measured, by backend, mode and epochs", width)
@@ -86,9 +88,9 @@ def _beside(parts: list, width: int) -> alt.TopLevelMixin:
     return alt.vconcat(*parts, spacing=24)
 
 
-def _inner(width: int) -> int:
+def _inner(width: int, names: int = NAMES[0]) -> int:
     """Px for the axis of x in each of the two panels; beside each other they share the axis at the left."""
-    return (width - NAMES - 56) // 2 if width > theme.NARROW else width - NAMES - 40
+    return (width - names - 56) // 2 if width > theme.NARROW else width - names - 40
 
 
 def _shown(values: pd.Series, name: str) -> pd.Series:
@@ -109,11 +111,11 @@ def _axis(found: Measured, name: str, *, silent: bool = False) -> alt.X:
     )
 
 
-def _names(shown: bool) -> alt.Axis | None:
+def _names(shown: bool, names: int) -> alt.Axis | None:
     if not shown:
         return None
     return alt.Axis(
-        ticks=False, domain=False, labelLimit=NAMES - 10, labelPadding=10, minExtent=NAMES, maxExtent=NAMES
+        ticks=False, domain=False, labelLimit=names - 10, labelPadding=10, minExtent=names, maxExtent=names
     )
 
 

@@ -20,6 +20,7 @@ NAMED = 60  # listeners whose names still fit beside a heat map
 ISO = (0, 1, 2, 3)  # d' of the curves
 STEP = 20  # px a clip takes
 COLUMN = 12  # px that the name of a clip takes, on its side
+CLIP_NAMES = {True: (12, 150, 260), False: (11, 110, 180)}  # is it wide: size of the letters, bounds in px
 PERCENT = {"format": "%", "tickCount": 5}
 
 
@@ -34,8 +35,9 @@ def clips(results: Iterable[Result], clips: pd.DataFrame, *, width: int = WIDE) 
         [(clip.label, theme.KIND[clip.truth], r.estimate, r.low, r.high) for r, clip in found],
         columns=["clip", "kind", "rate", "low", "high"],
     ).sort_values("rate", ascending=False, kind="stable")
-    names = 150 if width == WIDE else 110
-    rows = alt.Axis(labelLimit=names - 8, minExtent=names, maxExtent=names, grid=True)
+    size, *bounds = CLIP_NAMES[width > theme.NARROW]
+    names = theme.room(table["clip"], *bounds, size=size)
+    rows = alt.Axis(labelLimit=names - 8, labelFontSize=size, minExtent=names, maxExtent=names, grid=True)
     base = alt.Chart(table).encode(
         y=alt.Y("clip:N", sort=list(table["clip"]), title=None, axis=rows),
         color=alt.Color("kind:N", scale=theme.KIND_COLOURS, title=None),
@@ -57,7 +59,8 @@ def modes(results: Iterable[Result], clips: pd.DataFrame, *, width: int = WIDE) 
     """
     results, parts = list(results), []
     kinds = dict(zip(clips["label"], clips["truth"].map(theme.KIND), strict=True))
-    names = 150 if width == WIDE else 110
+    _, *bounds = CLIP_NAMES[width > theme.NARROW]
+    names = theme.room(clips["label"], *bounds, size=11)
     for name, title in ((individuals.OF_LISTENER, "Listeners"), (individuals.OF_CLIP, "Clips")):
         found = [r for r in results if (r.family, r.name) == (individuals.MODES, name)]
         table = pd.DataFrame(
@@ -153,7 +156,8 @@ def verdicts(
     )
     few = len(listeners) <= NAMED
     told = (width - 110) / len(clips) >= COLUMN  # else names would run into each other
-    columns = alt.Axis(labels=told, labelAngle=-90, labelFontSize=11, ticks=False, labelLimit=120)
+    longest = theme.room(clips["label"], 120, 240, size=11)
+    columns = alt.Axis(labels=told, labelAngle=-90, labelFontSize=11, ticks=False, labelLimit=longest)
     parts = []
     for kind in theme.KIND.values():
         part = table[table["kind"] == kind]

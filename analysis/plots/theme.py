@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import altair as alt
@@ -14,6 +15,7 @@ BLUE, VERMILION, GREY, INK = "#0072B2", "#D55E00", "#8A8F98", "#24292F"
 WIDE, NARROW = 620, 320  # px: the page of a desktop or a paper, the page of a phone
 FONT = "Helvetica, Arial, Liberation Sans, sans-serif"  # alike in their metrics, one of them everywhere
 PNG_SCALE = 2
+LETTER = 0.52  # width of a usual letter, of its size
 
 # The words of the charts. Shapes and colours never share a word, or their legends would merge.
 KIND = {"fake": "machine-made", "real": "original"}
@@ -52,6 +54,15 @@ def finish(chart: alt.TopLevelMixin, title: str, width: int) -> alt.TopLevelMixi
     return chart.properties(
         title=alt.TitleParams(title, anchor="start", fontSize=size, offset=12), config=CONFIG
     )
+
+
+def room(names: Iterable[str], least: int, most: int, *, size: int = 12) -> int:
+    """Px for names of `size` px letters beside an axis: what the longest takes, within bounds.
+
+    Names are long: a clip's tells source, backend, mode, epochs and number, and what is cut off is what tells
+    it from its neighbours.
+    """
+    return round(min(max(LETTER * size * max(map(len, names), default=0) + 18, least), most))
 
 
 def heading(text: str) -> alt.TitleParams:

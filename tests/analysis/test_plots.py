@@ -6,8 +6,9 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from analysis import figures, individuals, plots, statistics, stimuli
+from analysis import figures, individuals, plots, responses, statistics, stimuli
 from analysis.plots import theme
+from tests.analysis import panels
 
 
 def rows(chart, *needed) -> list[dict]:
@@ -119,6 +120,18 @@ def test_text_is_legible_at_the_width_of_a_phone(panel, panel_results):
         sizes = [float(size) for size in re.findall(r'font-size="([\d.]+)px"', svg)]
         assert sizes
         assert min(sizes) >= 11, figure.name
+
+
+def test_long_names_are_not_cut_where_they_differ():
+    """The names of a study with several backends: source, backend, mode, epochs and number."""
+    table = panels.panel(listeners=3, caw=4, jukebox=2, originals=4)
+    table["backend"] = table["backend"].replace({"caw": "caw-standard"})
+    table["name"] = table["name"].str.replace("_", "-samplernn-").str.replace("-samplernn-0", "-1000-")
+    frame = responses.load(table)
+    assert frame["name"].str.len().max() >= 27
+    for figure in figures.everything(frame, statistics.evaluate(frame)):
+        for width in (plots.WIDE, plots.NARROW):
+            assert "\u2026" not in plots.render(figure.draw(width=width)), (figure.name, width)
 
 
 def test_names_of_clips_that_would_run_into_each_other_are_left_out(panel, panel_results):

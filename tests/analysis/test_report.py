@@ -11,6 +11,7 @@ import soundfile
 from analysis import figures, plots, report, responses, statistics, wording
 from analysis.report import ReportError, ReportFacts
 from analysis.stimuli import Panel
+from tests.analysis import panels
 
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>"\' & </table>{{ 7*7 }}'
 
@@ -185,6 +186,22 @@ def test_a_panel_is_spoken_of_as_a_panel(tmp_path, panel, quick):
     ):
         assert told in text
     assert "this listener only" not in text
+
+
+def test_what_does_not_add_up_is_explained():
+    """Some listeners have not finished, and other is an answer too: shares and counts part ways."""
+    frame = responses.load(panels.panel(listeners=4, caw=4, jukebox=2, originals=4))
+    plain = statistics.evaluate(frame)
+    assert wording.counting(frame, plain) == ""
+    assert "left out" not in wording.summary(frame, plain)[2]
+    short = frame.drop(frame.index[frame["listener"].eq("L04") & frame["set"].eq("UMG")])
+    fakes = short.index[short["truth"] == "fake"]
+    short.loc[fakes[:3], "inspiring"] = "other"
+    results = statistics.evaluate(short)
+    told = wording.counting(short, results)
+    assert "means over clips" in told
+    assert "other (3 answers) is quoted, not counted" in told
+    assert "(three answers of other left out)" in wording.summary(short, results)[2]
 
 
 def test_a_new_report_replaces_the_old_one(tmp_path, founding, quick):
