@@ -31,6 +31,7 @@ AT_ONCE = 8  # clips on a page
 FACTS = ("source", "mode", "epochs", "backend")  # by which the pool is filtered
 _LABELS = {"source": "Source", "mode": "Mode", "epochs": "Epochs", "backend": "Backend"}
 _FREE, _OUT = "The build chooses", "Leave out"
+_MEASURED = "Of the clip as listeners hear it, cut and at one rate; Compare measures the whole file."
 _SURE, _FAULTS = "pool-sure", "pool-faults"  # in the session state
 
 Row = Mapping[str, str]
@@ -195,6 +196,7 @@ def _clip(study: Served, row: Row, choice: Choice, measures: pd.DataFrame | None
             with st.expander("Measures"):
                 told = measures.map("{:.4g}".format, na_action="ignore").astype(object)
                 st.dataframe(told.fillna("-"), width="stretch")
+                st.html(f'<p class="small">{_MEASURED}</p>')
         if fault := st.session_state.get(_FAULTS, {}).pop(clip, None):
             st.error(fault)
 

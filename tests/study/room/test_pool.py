@@ -147,8 +147,11 @@ def test_measures_stand_beside_those_of_the_source(study):
         "anchors": {"swampgroove": {"halves": {"clicks": 0.5}, "noise": {}}},
     }
     study.folder.measures.write_text(json.dumps(record))
-    (table,) = opened().dataframe
+    page = opened()
+    (table,) = page.dataframe
     assert table.value.loc["clicks"].tolist()[:2] == ["0.25", "0.5"]
+    told = " ".join(one.proto.body for one in page.get("html"))
+    assert "as listeners hear it" in told, "the comparison's numbers are others, of the whole file"
 
 
 def test_a_large_pool_comes_in_pages(study):
