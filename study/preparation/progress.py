@@ -74,7 +74,7 @@ class BuildProgress:
         """A part is taken up. One that was begun before is begun anew."""
         self.drop(part)
         row = None
-        if self._bars is not None and len(self._parts) < _ROWS:
+        if self._bars is not None and sum(other.row is not None for other in self._parts.values()) < _ROWS:
             row = self._bars.add_task(text, total=1.0)
         self._parts[part] = _Part(cost, time.monotonic(), row=row)
         self._show()

@@ -40,3 +40,14 @@ def test_in_a_terminal_there_is_a_bar_that_goes_away():
     with bar.over(2.0), bar.step(2.0, "train"):
         bar.tell(0.5, "train")
     assert "50%" in text.getvalue() or "100%" in text.getvalue()
+
+
+def test_as_running_parts_end_others_show_their_bars():
+    bar = BuildProgress(Console(file=io.StringIO(), force_terminal=True, width=100))
+    with bar.over(100.0):
+        for part in range(20):
+            bar.begin(part, 1.0, f"part {part}")
+        for part in range(12):
+            bar.end(part, "")
+            bar.begin(20 + part, 1.0, f"part {20 + part}")
+        assert len(bar._bars.tasks) == 1 + progress._ROWS
