@@ -80,12 +80,16 @@ class Mosaic:
         return plan
 
     def joined(self, plan: list[Piece], count: int) -> tuple[np.ndarray, list[Join]]:
-        """The sound [channels, count] of a plan, and its joins."""
+        """The sound [channels, count] of a plan, and its joins. Raises: MosaicError where that is silence."""
         sound, joins = joining.assemble(self.samples, self.rate, plan, count)
         fade = min(round(joining.END_FADE * self.rate), count // 4)
         rise = np.linspace(0, 1, fade, endpoint=False, dtype=np.float32)
         sound[:, :fade] *= rise
         sound[:, count - fade :] *= rise[::-1]
+        if max(sound.max(), -sound.min()) < SILENT:
+            raise MosaicError(
+                "the clip is silent for so long that silence came out; cut it to where it sounds"
+            )
         return sound, joins
 
 

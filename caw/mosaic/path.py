@@ -16,9 +16,9 @@ AGAIN = 1.5  # what it costs to return to a unit that was just played; less with
 MEMORY = 0.75  # of the clip's units, until a unit may come again for nothing
 SAME_COURSE = 3.0  # what it costs to go on as the clip itself does, after a detour
 COURSES = 6  # runs back for which that holds
-ECHO, NEAR = 2.0, 0.4  # what it costs to go where the same comes as without the jump; nothing from NEAR on
+HEARD_ON = 4.0  # what it costs, by the longest run, that the clip is heard on as it is in spite of a jump
 SHORTEST_RUN = 2  # units
-SAME = 0.5  # what a double costs in a variation: less than another chord would
+DOUBLE = 0.6  # what it costs in a variation to be replaced by what sounds the same
 TASTE = 0.35  # deviation of what each candidate of a variation is liked by, drawn anew for each seed
 HARMONY, RHYTHM, TIMBRE = 2.0, 1.0, 0.5  # weights of what a variation keeps
 NO_JUMP = 1e3  # what it costs to call it a jump where the clip only goes on
@@ -39,7 +39,8 @@ def walk(pieces: Pieces, seconds: float, longest: int, rng: np.random.Generator)
     """Runs of at most `longest` units that last `seconds` or a little more.
 
     From where it stands, each pair of a run's length and a follower is drawn by its cost: how ill they fit,
-    what the next jump will cost, whether that place was just heard, whether it goes on as the clip itself.
+    what the next jump will cost, whether that place was just heard, whether it goes on as the clip itself,
+    and how long the clip is then heard as it is: in loops the same follows in many places.
     """
     lengths = np.diff(pieces.grid.bounds)
     last = pieces.units - 2  # the last unit has no successor to compare
@@ -49,6 +50,7 @@ def walk(pieces: Pieces, seconds: float, longest: int, rng: np.random.Generator)
     memory = max(1.0, MEMORY * pieces.units)
     at, played, runs, courses = _start(pieces, ahead, rng), 0.0, [], []
     count = 0
+    sounded = np.zeros(pieces.units, np.int16)  # for how many units all has been as the clip up to each unit
     while played < seconds:
         most = min(longest, last - at + 1)
         ends = at + np.arange(min(SHORTEST_RUN, most), most + 1)  # bounds at which a jump may be
@@ -56,12 +58,15 @@ def walk(pieces: Pieces, seconds: float, longest: int, rng: np.random.Generator)
         followers, costs = pieces.followers[ends - 1], pieces.costs[ends - 1]
         age = (count + units[:, None] - heard[followers]) / memory
         costs = costs + JOIN + AHEAD * ahead[followers] + AGAIN * np.maximum(0, 1 - age)
-        costs = costs + ECHO * np.maximum(0, 1 - pieces.echoes[ends - 1] / NEAR)
+        sounding = _sounding(pieces, sounded, at, most)
+        heard_on = _heard_on(pieces, sounding[units], followers)
+        costs = costs + HEARD_ON * np.maximum(0, heard_on / longest - 1)
         course = followers - (count + units)[:, None]
         costs = costs + SAME_COURSE * np.isin(course, [at - count, *courses[-COURSES:]])
         costs = np.where(followers <= last, costs, np.inf) / units[:, None]
         run, choice = _drawn(costs, rng)
         length = int(units[run])
+        sounded = sounding[length]
         courses.append(at - count)
         heard[at : at + length] = count + np.arange(length)
         runs.append(Run(at, length))
@@ -69,6 +74,22 @@ def walk(pieces: Pieces, seconds: float, longest: int, rng: np.random.Generator)
         count += length
         at = int(followers[run, choice])
     return runs
+
+
+def _sounding(pieces: Pieces, sounded: np.ndarray, at: int, most: int) -> np.ndarray:
+    """What `sounded` becomes, [most + 1, units], as up to `most` units from `at` on are played."""
+    rows = [sounded]
+    for unit in range(at, at + most):
+        before = np.append(0, rows[-1][:-1])
+        rows.append(np.where(pieces.alike[unit] > 0, before + 1, 0).astype(np.int16))
+    return np.array(rows)
+
+
+def _heard_on(pieces: Pieces, sounded: np.ndarray, followers: np.ndarray) -> np.ndarray:
+    """Units [ends, choices] that the clip would be heard for as it is, if each follower came after what has
+    `sounded` [ends, units]."""
+    coming = pieces.alike[followers][:, :, 1:]
+    return np.where(coming > 0, sounded[:, None, :-1] + coming, 0).max(axis=2, initial=0)
 
 
 def _start(pieces: Pieces, ahead: np.ndarray, rng: np.random.Generator) -> int:
@@ -88,8 +109,9 @@ def variation(pieces: Pieces, longest: int, rng: np.random.Generator) -> list[Ru
     """One unit for each unit of the clip, in runs of at most `longest`.
 
     The best sequence by Viterbi's algorithm: every unit is replaced by another one of the same place with
-    much the same pitch classes, onsets and length; joins cost what they cost in `walk`, and a draw of `rng`
-    decides between what is alike. States are a candidate and how long its run has been.
+    much the same pitch classes, onsets and length, rather not by its double; joins cost what they cost in
+    `walk`, and a draw of `rng` decides between what is alike. States are a candidate and how long its run has
+    been.
     """
     options, liked = _options(pieces, rng)
     units, choices = options.shape
@@ -101,6 +123,7 @@ def variation(pieces: Pieces, longest: int, rng: np.random.Generator) -> list[Ru
         flat = cost.min(axis=1)
         run_of = cost.argmin(axis=1)
         join = flat[:, None] + JOIN / 2 + _join_costs(pieces, before, here)
+        join += HEARD_ON * pieces.alike[np.minimum(before + 1, units - 1)][:, here] / longest
         join[before[:, None] + 1 == here] += NO_JUMP
         source = join.argmin(axis=0)
         new = np.full_like(cost, np.inf)
@@ -136,7 +159,7 @@ def _options(pieces: Pieces, rng: np.random.Generator) -> tuple[np.ndarray, np.n
     for first in range(0, pieces.units, pieces_module.AT_ONCE):
         here = np.arange(first, min(first + pieces_module.AT_ONCE, pieces.units))
         apart = pieces_module.distances([group[here] for group in groups], groups, measures)
-        apart += SAME * np.maximum(0, 1 - apart / NEAR)
+        apart += DOUBLE * (pieces.alike[here] > 0)
         ratio = np.abs(np.log(lengths / lengths[here][:, None])) / np.log1p(LENGTHS)
         apart += LENGTH_COST * ratio**2
         apart += pieces_module.OTHER_PLACE * (places[here][:, None] != places)

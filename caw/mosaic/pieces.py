@@ -18,6 +18,7 @@ EDGE = 0.06  # seconds of sound on which a join is judged, either side
 SLICES = 4  # of a unit, in which its onsets are compared
 OTHER_PLACE = 10.0  # what it costs to go to another place in the bar: for clips too short to choose
 CHOICES = 32  # followers kept of a unit
+SAME = 0.4  # distance of units that sound the same
 AT_ONCE = 256  # units whose distances to all others are held
 
 
@@ -31,7 +32,7 @@ class Pieces:
     rhythm: np.ndarray  # [units, SLICES], onsets
     followers: np.ndarray  # int [units, choices]: who may come at the bound after unit k, the best first
     costs: np.ndarray  # [units, choices]: how ill they fit; inf where there is none
-    echoes: np.ndarray  # [units, choices]: how far the next bar is from what the clip would have played
+    alike: np.ndarray  # uint8 [units, units]: how many units from k on sound as those from j on, to a limit
 
     @property
     def units(self) -> int:
@@ -39,16 +40,15 @@ class Pieces:
 
 
 def cut(frames: Frames, grid: Grid, ahead: int) -> Pieces:
-    """The pieces of a clip. ahead: units over which echoes are told."""
+    """The pieces of a clip. ahead: units (to 255) over which it is told how long two places sound alike."""
     rows = frames.row(grid.bounds)
     chroma, timbre, rhythm = _chroma(frames, rows), _means(frames.mel, rows), _rhythm(frames, rows)
     edges = _edges(frames, rows)
     groups = [chroma[1:], timbre[1:], rhythm[1:], edges[1:-1]]  # what comes after unit k, k < units - 1
     candidates = [chroma, timbre, rhythm, edges[:-1]]
     followers, costs = _followers(groups, candidates, grid)
-    sound = [chroma, timbre, rhythm]
-    echoes = _echoes(sound, followers, scales(sound, grid.places), ahead)
-    return Pieces(grid, chroma, timbre, rhythm, followers, costs, echoes)
+    alike = _alike([chroma, timbre], min(ahead, 255))
+    return Pieces(grid, chroma, timbre, rhythm, followers, costs, alike)
 
 
 def distances(groups: list[np.ndarray], others: list[np.ndarray], scales: np.ndarray) -> np.ndarray:
@@ -94,18 +94,20 @@ def _followers(groups, candidates, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     return followers, costs
 
 
-def _echoes(groups, followers: np.ndarray, measures: np.ndarray, ahead: int) -> np.ndarray:
-    """Mean distance over so many units of what a jump leads to from what would have come without it."""
-    sound = np.concatenate([g / s for g, s in zip(groups, measures, strict=True)], axis=1).astype(np.float32)
-    units, last = len(sound), len(sound) - 1
-    total = np.zeros(followers.shape)
+def _alike(groups: list[np.ndarray], ahead: int) -> np.ndarray:
+    """For every two units, how many from them on sound the same, at most `ahead`.
+
+    The scale is that of all units: in a loop those of one place are all the same.
+    """
+    units = len(groups[0])
+    measures = scales(groups, np.zeros(units))
+    count = np.zeros((units + 1, units + 1), np.uint8)
     for first in range(0, units, AT_ONCE):
-        here = np.arange(first, min(first + AT_ONCE, units))
-        for later in range(ahead):
-            mine = sound[np.minimum(here + 1 + later, last)][:, None]
-            theirs = sound[np.minimum(followers[here] + later, last)]
-            total[here] += np.sqrt(np.mean((mine - theirs) ** 2, axis=2) * sound.shape[1] / len(groups))
-    return total / ahead
+        here = slice(first, min(first + AT_ONCE, units))
+        count[here, :-1] = distances([group[here] for group in groups], groups, measures) < SAME
+    for unit in range(units - 1, -1, -1):
+        count[unit, :-1] *= np.minimum(count[unit + 1, 1:], ahead - 1) + 1
+    return count[:-1, :-1]
 
 
 def _means(values: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -66,6 +66,56 @@ def test_all_of_the_clip_is_used_not_a_loop_of_it(cut, runs):
     assert len(used) > 0.6 * cut.grid.units
 
 
+@pytest.fixture(scope="module")
+def loops():
+    """Four bars of 2 s, each three times in a row, to the sample."""
+    bars = band(120, 4, 8.0, offbeat=0.5)[0].reshape(4, -1)
+    return np.repeat(bars, 3, axis=0).ravel()
+
+
+def test_a_loop_is_not_heard_on_across_joins(loops):
+    """The longest stretch of the clip that is heard as it is, from whichever of the repeats it comes."""
+    cut = mosaic.cut(loops, RATE)
+    middles = cut.grid.bounds[:-1] + 0.125
+    sounds = [(int(middle / 6.0), place) for middle, place in zip(middles, cut.grid.places, strict=True)]
+    longest = []
+    for seed in range(6):
+        runs = path.walk(cut.pieces, 24.0, cut.longest, np.random.default_rng(seed))
+        heard = np.zeros(len(sounds) + 1, int)  # units up to each of the clip that the walk went along with
+        longest.append(0)
+        for unit in [unit for run in runs for unit in range(run.first, run.first + run.count)]:
+            alike = np.array([sound == sounds[unit] for sound in sounds])
+            heard[1:] = np.where(alike, heard[:-1] + 1, 0)
+            longest[-1] = max(longest[-1], heard.max())
+    assert np.median(longest) <= 10  # a bar has 8
+    assert max(longest) <= 16
+
+
+def test_a_variation_of_a_loop_is_not_the_loop_itself(loops):
+    cut, window = mosaic.cut(loops, RATE), 2000
+    for seed in range(3):
+        pairs = zip(loops.reshape(-1, window), cut.vary(seed=seed)[0].reshape(-1, window), strict=True)
+        same = [abs(np.corrcoef(a, b)[0, 1]) > 0.9 for a, b in pairs]
+        assert np.mean(same) < 0.3
+
+
+def test_how_long_places_sound_alike_is_told_to_a_limit(loops):
+    alike = mosaic.cut(loops, RATE, run=2, beats_per_bar=4, tempo=120).pieces.alike
+    assert alike.dtype == np.uint8
+    assert alike.max() == 4  # half beats in a run of 2 beats
+    assert (np.diag(alike)[:-3] == 4).all()
+    bar = 8
+    same, other = alike[2 : bar + 2, bar + 2 : 2 * bar + 2], alike[2 : bar + 2, 4 * bar + 2 : 5 * bar + 2]
+    assert np.diag(same).mean() > 3
+    assert np.diag(other).mean() < 1
+
+
+def test_silence_is_not_given_for_music(clip):
+    mostly = mosaic.cut(np.concatenate([clip[: 2 * RATE], np.zeros(30 * RATE, np.float32)]), RATE)
+    with pytest.raises(mosaic.MosaicError, match="silence came out; cut it to where it sounds"):
+        [mostly.generate(2.0, seed=seed) for seed in range(20)]
+
+
 def test_tempo_and_metre_stay(clip, cut):
     new = cut.generate(20.0, seed=4)[0]
     assert music.tempo_error(clip, new, RATE) < 1
