@@ -168,6 +168,18 @@ def imports(design: Design, folder: StudyFolder) -> list[Fake]:
     return found
 
 
+def doubtful_imports(fakes: list[Fake], found: dict[str, Passage]) -> list[str]:
+    """Notes on imported clips that are a source's own file, or the same file as another one."""
+    owners = {passage.sha256: f"the file of source {name}" for name, passage in found.items()}
+    notes = []
+    for fake in fakes:
+        sha256 = fake.cell.file_sha256
+        if sha256 in owners:
+            notes.append(f"imported {fake.name} is {owners[sha256]}: is it what {fake.cell.backend} made?")
+        owners.setdefault(sha256, f"the same file as {fake.name}")
+    return notes
+
+
 def said(error: ValueError, file: Path | None = None) -> tuple[str, str]:
     """What is wrong and its mend, from the one line of an error about `file`."""
     text = str(error).removeprefix(f"{file}: ")

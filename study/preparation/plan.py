@@ -53,6 +53,7 @@ def make(design: Design, folder: StudyFolder) -> Plan:
     material.check_backends(design, folder)
     grid = material.cells(design, passages)
     imports = material.imports(design, folder)
+    plan.notes += material.doubtful_imports(imports, passages)
     choices = curation.read(folder)
     _reach_picked(grid, choices)
     spare = _draw_sets(design, folder, plan, grid, imports, choices)
