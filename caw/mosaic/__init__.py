@@ -26,7 +26,7 @@ RUN_SECONDS = 2.0  # longest run where there are no bars
 USUAL_BAR = 4  # beats, where bars cannot be told
 STRUCK = 0.7  # onset from which a unit begins with an attack
 LEAD = 0.03  # seconds before the first attack
-SILENT = 1e-4  # full scale
+SILENT, LOUDEST = 1e-4, 1e4  # full scale is 1
 
 
 class MosaicError(ValueError):
@@ -120,8 +120,11 @@ def cut(
     if not np.isfinite(samples).all():
         raise MosaicError("the clip holds NaN or infinite samples; export it again")
     mono = samples.mean(axis=0)
-    if np.abs(mono).max() < SILENT:
+    peak = float(np.abs(mono).max())
+    if peak < SILENT:
         raise MosaicError("the clip is silent (in mono); give a clip with sound")
+    if peak > LOUDEST:
+        raise MosaicError(f"the clip reaches {peak:.3g}; export it with a full scale of 1")
     frames = features.analyse(mono, rate)
     found = beats.grid(frames, tempo=tempo, beats_per_bar=beats_per_bar)
     if run is not None:
