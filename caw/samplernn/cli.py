@@ -15,7 +15,7 @@ import typer
 
 from caw import audio, command_line
 from caw.cli_clips import Number, Out, Seed, Suffix, bar, check_cut, check_place, sources_of, write_clip
-from caw.samplernn.config import CELLS, TEMPERATURE
+from caw.samplernn.config import CELLS, Odds
 from caw.samplernn.config import settings as settings_of
 
 app = typer.Typer(
@@ -45,10 +45,13 @@ class Drawing:
     ] = None
     temperature: Annotated[
         float, typer.Option(help="Lower plays safe; 1 is as learned, above it dares more.")
-    ] = TEMPERATURE
+    ] = Odds.temperature
     top_p: Annotated[
         float, typer.Option("--top-p", help="Draw from the likeliest levels of so much probability.")
-    ] = 1.0
+    ] = Odds.top_p
+    eta: Annotated[
+        float, typer.Option(help="Draw no level that is less likely than this; 0 to draw from all.")
+    ] = Odds.eta
     suffix: Suffix = "wav"
 
     def model(self) -> Any:
@@ -60,9 +63,9 @@ class Drawing:
     def write(self, mode: str, draw: Callable[..., np.ndarray], rate: int) -> None:
         """Draw the clips, showing how far it got, and write them."""
         seeds = list(range(self.seed, self.seed + self.n))
-        how = {"epochs": self.epochs, "temperature": self.temperature, "top_p": self.top_p}
+        odds = Odds(temperature=self.temperature, top_p=self.top_p, eta=self.eta)
         with bar("draw") as show:
-            drawn = draw(seeds=seeds, told=show, **how)
+            drawn = draw(seeds=seeds, epochs=self.epochs, odds=odds, told=show)
         for samples, seed in zip(drawn, seeds, strict=True):
             write_clip(self.out / f"{mode}-{seed}.{self.suffix}", samples, rate)
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from caw.config import SettingsError
 
-TEMPERATURE = 0.9  # of drawing; at 1 the noise of the levels adds up (README.md)
 CELLS = ("gru", "lstm")
 QUANTISATIONS = ("mu-law", "linear")
 SHORTEST_CLIP = 2.0  # seconds that a training needs
@@ -30,6 +29,7 @@ class Settings:
     context: int = 8  # samples that the sample tier sees (published: the smallest frame)
     cell: str = "lstm"  # gru | lstm
     layers: int = 1  # recurrent layers of each tier
+    forget_bias: float = 1.0  # of an LSTM at first, so that it begins by remembering (Jozefowicz et al. 2015)
     dim: int = 128  # channels everywhere
     embedding: int = 64  # channels of a sample's level before the sample tier
     skip: bool = False  # a tier's input is added to its output
@@ -60,6 +60,7 @@ class Settings:
         _number(self, "learning_rate", 0, math.inf, "above 0")
         _number(self, "gradient_norm", 0, math.inf, "above 0")
         _number(self, "stretch", 0, 3600, "above 0, up to 3600 s")
+        _number(self, "forget_bias", -20, 20, "from above -20 to 20")
         for name, top in (("averaging", 1.0), ("held_out", 0.5)):
             value = getattr(self, name)
             if not (isinstance(value, int | float) and 0 <= value < top):
@@ -76,6 +77,32 @@ class Settings:
         _whole(self, "window", sizes[0])
         if self.window % sizes[0]:
             raise SettingsError(f"window is {self.window}; use a multiple of the largest frame, {sizes[0]}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Odds:
+    """How a sample's level is drawn from what the network expects (README.md says why so)."""
+
+    temperature: float = 0.9  # below 1 the likely becomes likelier; at 1 the noise of the levels adds up
+    top_p: float = 1.0  # the likeliest levels of so much probability (Holtzman et al. 2020); 1: all
+    eta: float = 0.0  # least odds of a level, or sqrt(eta) e^-entropy (Hewitt et al. 2022); 0: all levels
+
+    def __post_init__(self) -> None:
+        for name, low, high, told in (
+            ("temperature", 0.05, 5, "1 for as learned"),
+            ("top_p", 0.01, 1, "1 for all levels"),
+            ("eta", 0, 0.1, "0 for all levels"),
+        ):
+            value = getattr(self, name)
+            right = isinstance(value, int | float) and not isinstance(value, bool)
+            if not (right and low <= value <= high):
+                raise SettingsError(f"{name} is {value!r}; use a number from {low} to {high}, {told}")
+
+
+ODDS = Odds()
+
+
+EARLIER = {"forget_bias": 0.0}  # settings that older runs do not name, as they were then
 
 
 def settings(**changes: Any) -> Settings:

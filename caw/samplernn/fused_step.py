@@ -115,13 +115,15 @@ def _lstm(gates, hidden, cells):
 
 
 @njit(fastmath=_FAST)
-def _draw(logits, odds, uniform, temperature, top_p):
+def _draw(logits, odds, uniform, temperature, top_p, eta):
     """A level by its odds: the first at which their running sum passes the uniform number's share of it."""
     highest = logits[0]
     for j in range(LEVELS):
         highest = max(highest, logits[j])
     for j in range(LEVELS):
         odds[j] = _exp((logits[j] - highest) / temperature)
+    if eta > 0:
+        _cut_tail(logits, highest, temperature, odds, eta)
     if top_p < _ONE:
         _keep_likely(odds, top_p)
     total = np.float32(0.0)
@@ -136,6 +138,18 @@ def _draw(logits, odds, uniform, temperature, top_p):
             if sum_ > wanted:
                 break
     return last
+
+
+@njit(fastmath=_FAST)
+def _cut_tail(logits, highest, temperature, odds, eta):
+    """Eta sampling (Hewitt et al. 2022): none below eta, or below sqrt(eta) e^-entropy if that is less."""
+    total, spread = np.float32(0.0), np.float32(0.0)
+    for j in range(LEVELS):
+        total += odds[j]
+        spread += odds[j] * ((highest - logits[j]) / temperature)
+    cut = min(eta * total, np.sqrt(eta) * _exp(-spread / total))  # e^-entropy is e^(-spread / total) / total
+    for j in range(LEVELS):
+        odds[j] = odds[j] if odds[j] >= cut else np.float32(0.0)
 
 
 @njit(fastmath=_FAST)
@@ -158,7 +172,8 @@ def _keep_likely(odds, top_p):
 
 @njit(fastmath=_FAST, nogil=True)
 def walk(
-    pool, at, sizes, shape, values, hidden, cells, past, uniforms, forced, temperature, top_p, out, expected
+    pool, at, sizes, shape, values, hidden, cells, past, uniforms, forced,
+    temperature, top_p, eta, out, expected,
 ):  # fmt: skip
     """Hear or draw uniforms.shape[1] samples of every clip, a multiple of the largest frame.
 
@@ -249,7 +264,7 @@ def walk(
             if forced[b, t] >= 0:
                 levels[b, before + t] = forced[b, t]
             else:
-                levels[b, before + t] = _draw(logits[b], odds, uniforms[b, t], temperature, top_p)
+                levels[b, before + t] = _draw(logits[b], odds, uniforms[b, t], temperature, top_p, eta)
     for b in range(clips):
         for k in range(before):
             past[b, k] = levels[b, count + k]

@@ -15,7 +15,7 @@ import torch
 
 from caw.config import SettingsError
 from caw.runs import RunError, read_tensors
-from caw.samplernn.config import TEMPERATURE, Settings, settings
+from caw.samplernn.config import EARLIER, ODDS, Odds, Settings, settings
 from caw.samplernn.network import SampleRNN
 
 CONFIG = "config.json"
@@ -79,8 +79,7 @@ class Run:
         *,
         seeds: list[int],
         epochs: int | None = None,
-        temperature: float = TEMPERATURE,
-        top_p: float = 1.0,
+        odds: Odds = ODDS,
         told: Callable[[float], None] | None = None,
     ) -> np.ndarray:
         """UMG: new music, one clip per seed, float32 [seeds, n] at the level of the training clips.
@@ -94,8 +93,7 @@ class Run:
             _samples(seconds, self.rate),
             self.rate,
             seeds=seeds,
-            temperature=temperature,
-            top_p=top_p,
+            odds=odds,
             told=told,
         )
         return drawn * np.float32(self.config["peak"])
@@ -108,8 +106,7 @@ class Run:
         seconds: float | None = None,
         candidates: int = 16,
         epochs: int | None = None,
-        temperature: float = TEMPERATURE,
-        top_p: float = 1.0,
+        odds: Odds = ODDS,
         told: Callable[[float], None] | None = None,
     ) -> np.ndarray:
         """VAR: the first `seconds` of a training clip (None: all) followed, one variation per seed.
@@ -127,8 +124,7 @@ class Run:
             self.rate,
             seeds=seeds,
             candidates=candidates,
-            temperature=temperature,
-            top_p=top_p,
+            odds=odds,
             told=told,
         )
         return drawn * np.float32(self.config["peak"])
@@ -158,7 +154,7 @@ def load(folder: str | Path) -> Run:
         raise RunError(f"{folder} is no run folder: it has no {CONFIG}; make one with samplernn train")
     try:
         config = json.loads(file.read_text())
-        run = Run(folder, settings(**config["settings"]), config)
+        run = Run(folder, settings(**EARLIER | config["settings"]), config)
         run.rate, run.seconds, config["peak"]  # noqa: B018  they raise where the file is of another version
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise RunError(f"{file} is damaged ({error}); train the run again") from error

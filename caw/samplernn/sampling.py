@@ -11,7 +11,7 @@ import torch
 
 from caw.runs import RunError
 from caw.samplernn import quantisation
-from caw.samplernn.config import Settings
+from caw.samplernn.config import ODDS, Odds, Settings
 from caw.samplernn.network import SampleRNN
 
 WARM_UP = 1.0  # seconds that are drawn from the learnt start and thrown away
@@ -59,10 +59,8 @@ def weights_of(network: SampleRNN) -> Weights:
             biases = (bias + own_bias, torch.zeros_like(own_bias)) if lstm else (bias, own_bias)
             row += place(given.T, biases[0], own.T, biases[1])
         rows.append(row)
-    spread = network.gather.weight.view(dim, settings.context, settings.embedding)
-    table = torch.einsum("le,dke->kld", network.embedding.weight, spread)
     layers = (network.hidden, network.logits)
-    rows.append(place(table, *(part for layer in layers for part in (layer.weight.T, layer.bias))))
+    rows.append(place(network.table(), *(part for layer in layers for part in (layer.weight.T, layer.bias))))
     at = np.zeros((len(rows), max(map(len, rows))), np.int64)
     for index, row in enumerate(rows):
         at[index, : len(row)] = row
@@ -81,17 +79,17 @@ class Voices:
         self.cells = np.ascontiguousarray(states[:, -1])
         self.history = np.full((clips, settings.frame_sizes[0]), quantisation.SILENCE, np.uint8)
 
-    def draw(self, uniforms: np.ndarray, *, temperature: float = 1.0, top_p: float = 1.0) -> np.ndarray:
+    def draw(self, uniforms: np.ndarray, odds: Odds) -> np.ndarray:
         """The next levels of every clip, uint8 [clips, n]; uniforms: float32 [clips, n] from 0 to below 1."""
-        return self._walk(uniforms, np.full(uniforms.shape, -1, np.int16), temperature, top_p)[0]
+        return self._walk(uniforms, np.full(uniforms.shape, -1, np.int16), odds)[0]
 
     def hear(self, levels: np.ndarray) -> None:
         """Take levels, uint8 [clips, n], for what the clips sounded."""
-        self._walk(np.zeros(levels.shape, np.float32), levels.astype(np.int16), 1.0, 1.0)
+        self._walk(np.zeros(levels.shape, np.float32), levels.astype(np.int16))
 
     def logits(self, levels: np.ndarray) -> np.ndarray:
         """The same, and what the network expected of each sample: float32 [clips, n, 256]."""
-        return self._walk(np.zeros(levels.shape, np.float32), levels.astype(np.int16), 1.0, 1.0, told=True)[1]
+        return self._walk(np.zeros(levels.shape, np.float32), levels.astype(np.int16), told=True)[1]
 
     def take(self, chosen: np.ndarray) -> None:
         """Go on with these clips, by index; one may be chosen more than once."""
@@ -100,7 +98,7 @@ class Voices:
         self.history = np.ascontiguousarray(self.history[chosen])
 
     def _walk(
-        self, uniforms: np.ndarray, forced: np.ndarray, temperature: float, top_p: float, told: bool = False
+        self, uniforms: np.ndarray, forced: np.ndarray, odds: Odds = ODDS, told: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
         from caw.samplernn.fused_step import walk  # takes a second to load, and some to compile
 
@@ -109,14 +107,14 @@ class Voices:
         logits = np.empty((clips, count if told else 0, quantisation.LEVELS), np.float32)
         values = quantisation.frame_values()
         weights = self.weights
+        how = [np.float32(number) for number in (odds.temperature, odds.top_p, odds.eta)]
 
         def part(rows: slice) -> None:
             hidden, cells = (np.ascontiguousarray(a[:, :, rows]) for a in (self.hidden, self.cells))
             walk(
                 weights.pool, weights.at, weights.sizes, weights.shape, values, hidden, cells,
                 self.history[rows], np.ascontiguousarray(uniforms[rows], np.float32),
-                np.ascontiguousarray(forced[rows]), np.float32(temperature), np.float32(top_p),
-                out[rows], logits[rows],
+                np.ascontiguousarray(forced[rows]), *how, out[rows], logits[rows],
             )  # fmt: skip
             self.hidden[:, :, rows], self.cells[:, :, rows] = hidden, cells
 
@@ -143,16 +141,15 @@ def generate(
     rate: int,
     *,
     seeds: Sequence[int],
-    temperature: float = 1.0,
-    top_p: float = 1.0,
+    odds: Odds,
     told: Callable[[float], None] | None = None,
 ) -> np.ndarray:
     """Music from the learnt start, after WARM_UP: float32 [len(seeds), samples], from -1 to 1.
 
     Clip i depends on seeds[i] and on no other clip. told: hears the share that is done.
-    Raises: RunError for a seed, temperature or top_p that cannot be.
+    Raises: RunError for a seed that cannot be.
     """
-    check(seeds, temperature, top_p)
+    check(seeds)
     settings = network.settings
     drawn, dice = voices(network, len(seeds)), [np.random.default_rng(seed) for seed in seeds]
     frame = settings.frame_sizes[0]
@@ -160,22 +157,18 @@ def generate(
     pieces, whole = [], warm_up + samples
     for begin in range(0, whole, piece):
         uniforms = np.stack([one.random(piece, np.float32) for one in dice])
-        pieces.append(drawn.draw(uniforms, temperature=temperature, top_p=top_p))
+        pieces.append(drawn.draw(uniforms, odds))
         if told:
             told(min(1.0, (begin + piece) / whole))
     levels = np.concatenate(pieces, 1)[:, warm_up : warm_up + samples]
     return quantisation.decode(levels, settings.quantisation)
 
 
-def check(seeds: Sequence[int], temperature: float, top_p: float) -> None:
-    """Raises: RunError for a seed, temperature or top_p that cannot be."""
+def check(seeds: Sequence[int]) -> None:
+    """Raises: RunError for a seed that cannot be."""
     for seed in seeds:
         if not 0 <= seed < 2**63:
             raise RunError(f"seed is {seed!r}; use a whole number from 0 to 2^63 - 1")
-    if not (np.isfinite(temperature) and 0.05 <= temperature <= 5):
-        raise RunError(f"temperature is {temperature!r}; use a number from 0.05 to 5, 1 for as learned")
-    if not (np.isfinite(top_p) and 0.01 <= top_p <= 1):
-        raise RunError(f"top_p is {top_p!r}; use a number from 0.01 to 1, 1 for all levels")
 
 
 def _whole(samples: float, frame: int) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from caw.samplernn import quantisation, sampling
+from caw.samplernn.config import Odds
 from caw.samplernn.network import SampleRNN
 
 BLOCK = 0.032  # seconds between two choices
@@ -30,8 +31,7 @@ def vary(
     *,
     seeds: Sequence[int],
     candidates: int = 16,
-    temperature: float = 1.0,
-    top_p: float = 1.0,
+    odds: Odds,
     told: Callable[[float], None] | None = None,
 ) -> np.ndarray:
     """Variations of `clip`, float32 [n] as it was trained on: float32 [len(seeds), n], from -1 to 1.
@@ -39,7 +39,7 @@ def vary(
     candidates: drawn side by side for each; the more, the closer it is followed. Clip i depends on seeds[i]
     and on no other. Raises: RunError as `sampling.generate`.
     """
-    sampling.check(seeds, temperature, top_p)
+    sampling.check(seeds)
     settings, clips = network.settings, len(seeds)
     frame = settings.frame_sizes[0]
     block = max(1, round(BLOCK * rate / frame)) * frame
@@ -53,7 +53,7 @@ def vary(
     kept = max(1, candidates // KEPT)
     for index in range(blocks):
         uniforms = np.concatenate([one.random((candidates, block), np.float32) for one in dice])
-        new = drawn.draw(uniforms, temperature=temperature, top_p=top_p)
+        new = drawn.draw(uniforms, odds)
         sound = quantisation.decode(new, settings.quantisation)
         far = ear.distance(np.concatenate([last, sound], 1), index).reshape(clips, candidates)
         nearest = np.argsort(far, axis=1, kind="stable")[:, :kept]

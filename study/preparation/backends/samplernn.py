@@ -7,6 +7,7 @@ never taken for one it is not.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -24,12 +25,12 @@ _SECONDS_TO_COMPILE = 6.0
 _BYTES_PER_RUN, _BYTES_PER_COUNT = 11e6, 2e6
 _EPOCHS_PER_PART = 50  # of the training, so that epoch counts share all but the last of their parts
 _WAIT = 3.0  # seconds between two words while drawing
-_DRAWING = {"temperature": 0.9, "top_p": 1.0, "candidates": 16}
+_ODDS, _CANDIDATES = ("temperature", "top_p", "eta"), 16
 _TOGETHER = 32  # clips drawn at once: more gain no time and keep finished ones waiting
 
 
 class SampleRNNBackend:
-    """Options of [backend.samplernn]: temperature, top_p, candidates (VAR), device, and settings' fields."""
+    """Options of [backend.samplernn]: temperature, top_p, eta, candidates (VAR), device, settings' fields."""
 
     name = "samplernn"
     needs = "nothing else; a GPU makes training faster"
@@ -42,18 +43,18 @@ class SampleRNNBackend:
     def validate(self, options: Mapping[str, Any], folder: Path) -> None:
         run_claims.refuse_set_elsewhere(options)
         self._settings(options, seed=0)
-        for key, low, high in (("temperature", 0.05, 5), ("top_p", 0.01, 1), ("candidates", 1, 256)):
-            value = options.get(key, _DRAWING[key])
-            whole = key == "candidates"
-            right = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-            if not (right and low <= value <= high):
-                kind = "a whole number" if whole else "a number"
-                raise BackendError(f"{key} is {value!r}; use {kind} from {low} to {high}", key=key)
+        self._odds(options)
+        candidates = options.get("candidates", _CANDIDATES)
+        if isinstance(candidates, bool) or not isinstance(candidates, int) or not 1 <= candidates <= 256:
+            told = f"candidates is {candidates!r}; use a whole number from 1 to 256"
+            raise BackendError(told, key="candidates")
 
     def recipe(self, task: Task) -> dict[str, Any]:
-        drawn = {key: task.options.get(key, default) for key, default in _DRAWING.items()}
-        if task.cell.mode == "UMG":
-            del drawn["candidates"]
+        drawn = dataclasses.asdict(self._odds(task.options))
+        if not drawn["eta"]:  # as before there was one, so that clips made then stay
+            del drawn["eta"]
+        if task.cell.mode == "VAR":
+            drawn["candidates"] = task.options.get("candidates", _CANDIDATES)
         return self._trained_from(task) | drawn
 
     def work(self, task: Task) -> str:
@@ -67,13 +68,13 @@ class SampleRNNBackend:
         folder, wanted = self._folder(task), task.cell.epochs or 1
         drawn = task.seconds * _SECONDS_PER_SECOND[task.cell.mode]
         if task.cell.mode == "VAR":
-            drawn *= task.options.get("candidates", _DRAWING["candidates"]) / _DRAWING["candidates"]
+            drawn *= task.options.get("candidates", _CANDIDATES) / _CANDIDATES
         made = {name: Cost(drawn) for name in task.names} | {"compile": Cost(_SECONDS_TO_COMPILE)}
         kept = self._kept(folder)
         if wanted in kept:
             return made
-        passed = any(count > wanted for count in kept)  # without keeping it: trained from the start again
-        done = 0 if passed else max(kept, default=0)
+        reached = max([*kept, self._reached(folder)])
+        done = 0 if reached > wanted else reached  # passed without keeping it: trained from the start again
         parts = {f"run {folder.name}": Cost(0.0, _BYTES_PER_RUN)} if not kept else {}
         parts[f"weights {folder.name} {wanted}"] = Cost(0.0, _BYTES_PER_COUNT)
         pace = _SECONDS_PER_EPOCH * (task.options.get("dim", 128) / 128) ** 1.5
@@ -108,11 +109,11 @@ class SampleRNNBackend:
                 yield Clip(name, samples, run.rate, seed, folder.name)
 
     def _draw(self, task: Task, run: Any, seeds: list[int], told: Any) -> Any:
-        given = {"seeds": seeds, "epochs": task.cell.epochs, "told": told}
-        given |= {key: task.options.get(key, _DRAWING[key]) for key in ("temperature", "top_p")}
+        odds = self._odds(task.options)
+        given = {"seeds": seeds, "epochs": task.cell.epochs, "odds": odds, "told": told}
         if task.cell.mode == "UMG":
             return run.generate(task.seconds, **given)
-        return run.vary(**given, candidates=task.options.get("candidates", _DRAWING["candidates"]))
+        return run.vary(**given, candidates=task.options.get("candidates", _CANDIDATES))
 
     def _trained(self, task: Task, folder: Path, tell: Tell) -> Any:
         """The run of this task's source, with the weights of its epochs."""
@@ -129,9 +130,14 @@ class SampleRNNBackend:
         source = {"file": cell.file.name, "sha256": cell.file_sha256}
         source |= {"start": cell.start, "seconds": cell.seconds}
 
+        first = None  # the share that was done before, which `costs` leaves out
+
         def told(progress: Any) -> None:
+            nonlocal first
+            first = progress.fraction if first is None else first
             where = f"epoch {progress.epoch} of {progress.epochs}"
-            tell(progress.fraction, f"train {folder.name}: {where}")
+            done = (progress.fraction - first) / max(1e-9, 1 - first)
+            tell(done, f"train {folder.name}: {where}")
 
         return train(
             samples,
@@ -146,12 +152,23 @@ class SampleRNNBackend:
 
     @staticmethod
     def _trained_from(task: Task) -> dict[str, Any]:
-        return {key: value for key, value in task.options.items() if key != "device" and key not in _DRAWING}
+        drawing = ("device", "candidates", *_ODDS)
+        return {key: value for key, value in task.options.items() if key not in drawing}
+
+    @staticmethod
+    def _odds(options: Mapping[str, Any]) -> Any:
+        from caw.samplernn import config
+
+        try:
+            return config.Odds(**{key: options[key] for key in _ODDS if key in options})
+        except config.SettingsError as error:
+            raise run_claims.refused(error, options) from None
 
     def _settings(self, options: Mapping[str, Any], *, seed: int) -> Any:
         from caw.samplernn import config
 
-        changes = {key: value for key, value in options.items() if key not in _DRAWING}
+        drawing = ("candidates", *_ODDS)
+        changes = {key: value for key, value in options.items() if key not in drawing}
         try:
             return config.settings(**changes, seed=seed)
         except config.SettingsError as error:
@@ -159,6 +176,17 @@ class SampleRNNBackend:
 
     def _folder(self, task: Task) -> Path:
         return task.models / f"{task.cell.learner}-{task.cell.backend}"
+
+    @staticmethod
+    def _reached(folder: Path) -> int:
+        """Epochs behind a run's checkpoint: its losses hold a line for each."""
+        if not (folder / "checkpoint.pt").exists():
+            return 0
+        try:
+            with (folder / "losses.jsonl").open("rb") as losses:
+                return sum(1 for _ in losses)
+        except OSError:
+            return 0
 
     @staticmethod
     def _kept(folder: Path) -> list[int]:

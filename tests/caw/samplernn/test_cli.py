@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from caw import audio
-from caw.samplernn import cli
+from caw.samplernn import cli, runs
+from caw.samplernn.config import Odds
 from tests.caw.conftest import RATE, tune
 
 
@@ -46,6 +47,16 @@ def test_a_folder_is_learned_and_drawn_from(run, tmp_path):
     first, _ = audio.read(tmp_path / "new" / "umg-5.wav")
     code, _, _ = run("generate", out, "--out", tmp_path / "old", "--seconds", 0.3, "--seed", 5, "--epochs", 1)
     assert not np.array_equal(audio.read(tmp_path / "old" / "umg-5.wav")[0], first)
+
+
+def test_odds_are_drawn_by_as_asked(run, tmp_path, trained, monkeypatch):
+    heard = []
+    for name in ("generate", "vary"):
+        monkeypatch.setattr(runs.Run, name, lambda *_, odds, **how: heard.append(odds) or np.zeros((1, 9)))
+        given = ["--temperature", 0.9, "--top-p", 0.8, "--eta", 0.01]
+        assert run(name, trained.folder, "--out", tmp_path, *given)[0] == 0
+        assert run(name, trained.folder, "--out", tmp_path)[0] == 0
+    assert heard == 2 * [Odds(temperature=0.9, top_p=0.8, eta=0.01), Odds()]
 
 
 def test_a_users_mistake_is_one_line(run, tmp_path, trained):

@@ -1,7 +1,7 @@
 import pytest
 
 from caw.config import SettingsError
-from caw.samplernn.config import settings, to_json
+from caw.samplernn.config import Odds, settings, to_json
 
 
 def test_settings_survive_json():
@@ -29,3 +29,17 @@ def test_settings_survive_json():
 def test_a_wrong_setting_is_told_with_its_mend(changes, said):
     with pytest.raises(SettingsError, match=said):
         settings(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"temperature": 0.0}, "temperature is 0.0; use a number from 0.05 to 5, 1 for as learned"),
+        ({"top_p": 2.0}, "top_p is 2.0; use a number from 0.01 to 1, 1 for all levels"),
+        ({"eta": float("nan")}, "eta is nan; use a number from 0 to 0.1, 0 for all levels"),
+        ({"eta": True}, "eta is True; use a number"),
+    ],
+)
+def test_odds_that_cannot_be_are_told_with_their_mend(changes, said):
+    with pytest.raises(SettingsError, match=said):
+        Odds(**changes)

@@ -116,8 +116,10 @@ def test_costs_are_shared_by_epoch_counts(sample_study):
     (run / "epochs-000300.safetensors").touch()
     assert training(120) == pytest.approx(6 * ahead)  # passed without being kept: from the start again
     before = backend.recipe(umg[300])
-    hotter = replace(umg[300], options=umg[300].options | {"temperature": 1.2})
-    assert backend.recipe(hotter) != before
+    assert {"temperature": 0.9, "top_p": 1.0}.items() <= before.items()
+    assert "eta" not in before  # clips made before there was one stay
+    for changed in ({"temperature": 1.2}, {"eta": 0.001}):
+        assert backend.recipe(replace(umg[300], options=umg[300].options | changed)) != before
     assert backend.recipe(replace(umg[300], options=umg[300].options | {"device": "auto"})) == before
 
 
@@ -131,6 +133,7 @@ def test_costs_are_shared_by_epoch_counts(sample_study):
             "temperature = 0",
             "backend.samplernn.temperature = 0: temperature is 0; use a number from 0.05 to 5",
         ),
+        ("eta = 1", "backend.samplernn.eta = 1: eta is 1; use a number from 0 to 0.1"),
         ("candidates = 0", "candidates is 0; use a whole number from 1 to 256"),
     ],
 )
