@@ -34,11 +34,20 @@ def claim(folder: Path, recipe: Mapping[str, Any]) -> None:
     if not folder.exists():
         atomic.write(file, json.dumps(dict(recipe), indent=1, sort_keys=True) + "\n")
         return
-    found = json.loads(file.read_text()) if file.exists() else {}
+    found = _read(file)
     differing = sorted(key for key in {*recipe, *found} if recipe.get(key) != found.get(key))
     if differing:
         told = f"{folder}: was trained from something else ({', '.join(differing)} differ)"
         raise BackendError(f"{told}; move or delete the folder, or put study.toml back")
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """A recipe; {} where there is none, or none that can be read."""
+    try:
+        found = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def refuse_set_elsewhere(options: Mapping[str, Any]) -> None:
