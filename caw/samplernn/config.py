@@ -29,7 +29,6 @@ class Settings:
     context: int = 8  # samples that the sample tier sees (published: the smallest frame)
     cell: str = "lstm"  # gru | lstm
     layers: int = 1  # recurrent layers of each tier
-    forget_bias: float = 1.0  # of an LSTM at first, so that it begins by remembering (Jozefowicz et al. 2015)
     dim: int = 128  # channels everywhere
     embedding: int = 64  # channels of a sample's level before the sample tier
     skip: bool = False  # a tier's input is added to its output
@@ -60,7 +59,6 @@ class Settings:
         _number(self, "learning_rate", 0, math.inf, "above 0")
         _number(self, "gradient_norm", 0, math.inf, "above 0")
         _number(self, "stretch", 0, 3600, "above 0, up to 3600 s")
-        _number(self, "forget_bias", -20, 20, "from above -20 to 20")
         for name, top in (("averaging", 1.0), ("held_out", 0.5)):
             value = getattr(self, name)
             if not (isinstance(value, int | float) and 0 <= value < top):
@@ -100,9 +98,6 @@ class Odds:
 
 
 ODDS = Odds()
-
-
-EARLIER = {"forget_bias": 0.0}  # settings that older runs do not name, as they were then
 
 
 def settings(**changes: Any) -> Settings:

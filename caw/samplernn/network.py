@@ -36,8 +36,6 @@ class Tier(nn.Module):
                     nn.init.orthogonal_(gate)
             elif name.startswith("bias"):
                 nn.init.zeros_(weights)
-                if settings.cell == "lstm" and "_ih_" in name:
-                    weights.data[dim : 2 * dim] = settings.forget_bias
 
     def forward(
         self, values: torch.Tensor, steering: torch.Tensor | None, state: torch.Tensor

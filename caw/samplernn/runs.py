@@ -15,7 +15,7 @@ import torch
 
 from caw.config import SettingsError
 from caw.runs import RunError, read_tensors
-from caw.samplernn.config import EARLIER, ODDS, Odds, Settings, settings
+from caw.samplernn.config import ODDS, Odds, Settings, settings
 from caw.samplernn.network import SampleRNN
 
 CONFIG = "config.json"
@@ -154,7 +154,7 @@ def load(folder: str | Path) -> Run:
         raise RunError(f"{folder} is no run folder: it has no {CONFIG}; make one with samplernn train")
     try:
         config = json.loads(file.read_text())
-        run = Run(folder, settings(**EARLIER | config["settings"]), config)
+        run = Run(folder, settings(**config["settings"]), config)
         run.rate, run.seconds, config["peak"]  # noqa: B018  they raise where the file is of another version
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise RunError(f"{file} is damaged ({error}); train the run again") from error

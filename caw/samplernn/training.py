@@ -144,7 +144,7 @@ def _open_folder(out: Path, config: dict[str, Any], clips: list[np.ndarray], res
             raise RunError(f"{out} was trained on another clip; choose another folder")
         for name, value in to_json(old.settings).items():
             ours = config["settings"][name]
-            if name != "device" and name in old.config["settings"] and ours != value:
+            if name != "device" and ours != value:
                 told = f"{out} was begun with {name} {value!r}, not {ours!r}"
                 raise RunError(f"{told}; use the same settings or another folder")
         return

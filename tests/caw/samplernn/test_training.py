@@ -191,20 +191,6 @@ def test_a_folder_that_does_not_fit_is_refused(trained, clip, changes, said):
         train(given.pop("samples"), RATE, trained.folder, **given)
 
 
-def test_a_run_of_before_a_setting_was_there_goes_on_as_it_was_begun(clip, tmp_path):
-    run = train(clip, RATE, tmp_path / "run", settings=tiny(forget_bias=0.0), epochs=2)
-    config = json.loads((run.folder / runs.CONFIG).read_text())
-    del config["settings"]["forget_bias"]
-    (run.folder / runs.CONFIG).write_text(json.dumps(config))
-    (run.folder / runs.snapshot_file(2)).unlink()
-    (run.folder / runs.CHECKPOINT).unlink()
-    again = train(clip, RATE, run.folder, settings=tiny(), epochs=2, resume=True)
-    assert again.settings.forget_bias == 0
-    new = train(clip, RATE, tmp_path / "new", settings=tiny(), epochs=2)
-    earlier, now = (weights(one, 2)["tiers.0.recurrent.bias_ih_l0"][16:32].mean() for one in (again, new))
-    assert earlier < 0.5 < now
-
-
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
