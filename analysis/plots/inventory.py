@@ -12,6 +12,7 @@ from analysis.plots.theme import WIDE
 
 STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)  # seconds a bar may span
 BARS = 24  # at most, about
+FEW = 5  # files up to which each has its tick: left to itself the axis counts halves of so few
 COLOURS = {"training": theme.BLUE, "testing": theme.ORANGE, "validation": theme.GREEN, "-": theme.GREY}
 
 
@@ -24,13 +25,15 @@ def durations(files: pd.DataFrame, *, width: int = WIDE) -> alt.TopLevelMixin:
     unit, by = ("minutes", 60) if step >= 60 else ("seconds", 1)
     shown = table.assign(low=table["low"] / by, high=table["high"] / by)
     ends = alt.Scale(domain=[float(shown["low"].min()), float(shown["high"].max())], nice=False)
+    most = int(table["above"].max())
+    whole = {"values": list(range(most + 1))} if most <= FEW else {"tickMinStep": 1}
     bars = (
         alt.Chart(shown)
         .mark_bar(stroke="white", strokeWidth=0.5)
         .encode(
             x=alt.X("low:Q", scale=ends, axis=alt.Axis(title=f"length ({unit})", grid=False, tickCount=8)),
             x2="high:Q",
-            y=alt.Y("below:Q", axis=alt.Axis(title="files", tickMinStep=1, format="d")),
+            y=alt.Y("below:Q", axis=alt.Axis(title="files", format="d", **whole)),
             y2="above:Q",
             color=alt.Color("split:N", scale=scale, legend=legend),
         )

@@ -25,6 +25,7 @@ TITLE = "Overview"
 QUIET_AFTER = dt.timedelta(hours=24)  # an unfinished listener not seen for so long may have dropped out
 EVERY = 5  # s between two drawings
 _MOST_BARS = 36
+_FEW = 5  # answers up to which each has its tick: left to itself the axis counts halves of so few
 _STEPS = (  # width of a bar, how its moment is told
     (dt.timedelta(minutes=5), "%H:%M"),
     (dt.timedelta(minutes=15), "%H:%M"),
@@ -147,13 +148,14 @@ def timeline(moments: Sequence[dt.datetime]) -> alt.Chart:
     bars["answers"] = [counts.get(bar, 0) for bar in bars["bar"]]
     bars["from"] = [f"{first + bar * width:{form}}" for bar in bars["bar"]]
     bars["order"] = bars["bar"]
-    flat = alt.Axis(labelAngle=0, labelOverlap=True)
+    flat, most = alt.Axis(labelAngle=0, labelOverlap=True), int(bars["answers"].max())
+    whole = {"values": list(range(most + 1))} if most <= _FEW else {"tickMinStep": 1}
     return (
         alt.Chart(bars, height=180)
         .mark_bar(color=theme.LIGHT["primaryColor"], cornerRadiusEnd=2)
         .encode(
             x=alt.X("from:O", sort=alt.SortField("order"), title=None, axis=flat),
-            y=alt.Y("answers:Q", title="answers", axis=alt.Axis(tickMinStep=1)),
+            y=alt.Y("answers:Q", title="answers", axis=alt.Axis(**whole)),
             tooltip=["from:O", "answers:Q"],
         )
     )

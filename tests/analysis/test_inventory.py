@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import soundfile
 from analysis import inventory, inventory_page, recording_names
 from analysis.inventory import InventoryError
 from analysis.plots import inventory as plots
+from analysis.plots import render
 
 RATE = 16000
 
@@ -229,3 +231,14 @@ def test_folders_without_audio_are_refused(tmp_path):
         inventory.take(tmp_path / "x")
     with pytest.raises(InventoryError, match="give at least 1"):
         inventory.take(tmp_path, workers=0)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 40])
+def test_files_are_counted_in_whole_numbers(count):
+    import pandas as pd
+
+    files = pd.DataFrame([{"seconds": 3.04 + number / 1000, "split": "-"} for number in range(count)])
+    svg = render(plots.durations(files))
+    axis = svg[svg.index("Y-axis titled 'files'") :]
+    ticks = re.findall(r">(\d+)</text>", axis[: axis.index("role-axis-title")])
+    assert len(ticks) == len(set(ticks)) > 1

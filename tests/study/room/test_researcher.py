@@ -170,6 +170,8 @@ def test_the_timeline_counts_every_answer_in_a_few_bars(length, bars):
     assert sum(row["answers"] for row in rows) == 3
     assert len({row["from"] for row in rows}) == bars, "no two bars share a name"
     assert chart["mark"]["type"] == "bar"
+    most = max(row["answers"] for row in rows)
+    assert chart["encoding"]["y"]["axis"]["values"] == list(range(most + 1)), "no halves of an answer"
 
 
 def test_times_are_medians_in_plain_words(serving):
