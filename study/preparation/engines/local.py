@@ -179,13 +179,21 @@ def _crew(workers: int, threads: int) -> Iterator[list[_Worker]]:
 
 @contextlib.contextmanager
 def _unheard() -> Iterator[None]:
-    """Ctrl-C is heard after this block."""
+    """Ctrl-C is heard after this block, and by a process that is started in it not before it says so."""
     resource_tracker.ensure_running()  # otherwise started with the first worker, and would lift the block
-    heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    missed: list[int] = []
+    handler, ours = signal.getsignal(signal.SIGINT), threading.current_thread() is threading.main_thread()
+    if ours:  # the only thread to hear of it, whichever the system tells
+        signal.signal(signal.SIGINT, lambda number, _: missed.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which the process inherits
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, heard)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if ours:
+            signal.signal(signal.SIGINT, handler or signal.SIG_DFL)
+    if missed:
+        signal.raise_signal(signal.SIGINT)
 
 
 def _started(threads: int) -> _Worker:

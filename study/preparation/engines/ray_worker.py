@@ -81,7 +81,7 @@ def samples_digest(event: Made) -> str:
 def versions() -> dict[str, str]:
     """What has to be the same on every machine for a clip not to depend on where it was made."""
     found = {"Python": ".".join(python_version().split(".")[:2])}
-    for name in ("eureka-study", "torch"):
+    for name in ("eureka-study", "torch", "numpy", "scipy", "numba"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -198,8 +199,11 @@ def test_a_crew_that_is_interrupted_while_it_starts_ends(processes, monkeypatch)
         return started(threads)
 
     monkeypatch.setattr(local, "_started", interrupting)
+    other = threading.Event()  # a thread that hears of the interruption, as the progress view has one
+    threading.Thread(target=other.wait, daemon=True).start()
     with pytest.raises(KeyboardInterrupt), local._crew(3, 1):
         pytest.fail("it was not interrupted")
+    other.set()
     assert len(processes) == 2
     assert all(map(ended, processes))
 

@@ -19,7 +19,7 @@ from study.preparation.engines import Crew, Ended, EngineError, Failed, Job, Los
 from study.preparation.engines import ray as ray_engine
 from study.preparation.engines.ray import RayEngine
 from study.preparation.engines.ray_cluster import Claim
-from study.preparation.engines.ray_worker import Sealed, difference, own_folder, samples_digest
+from study.preparation.engines.ray_worker import Sealed, difference, own_folder, samples_digest, versions
 from study.preparation.engines.run_files import FilesDamaged
 from study.preparation.engines.work import perform
 from tests.benchmarks import ray_nodes
@@ -275,6 +275,12 @@ def test_differences_are_told_in_words():
     assert difference(ours, {"Python": "3.12"}) == (
         "Python is 3.12 there and 3.11 here, torch is not installed there and 2.11.0 here"
     )
+
+
+def test_what_clips_depend_on_has_to_be_the_same_everywhere():
+    """Another numpy may draw other numbers from the same seed."""
+    assert versions().keys() == {"Python", "eureka-study", "torch", "numpy", "scipy", "numba"}
+    assert "not installed" not in versions().values()
 
 
 def test_damaged_clips_are_not_taken():
