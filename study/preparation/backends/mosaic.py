@@ -11,7 +11,7 @@ from caw import audio
 from study.preparation.backends import BackendError, Clip, Cost, Task, Tell, seed_for
 
 _OPTIONS = ("run", "beats_per_bar", "tempo")
-_SECONDS_TO_START, _SHARE_OF_CLIP, _SHARE_OF_OUTPUT = 1.0, 0.02, 0.01  # s; s per s of sound: of one core
+_SECONDS_TO_START, _SHARE_OF_CLIP, _SHARE_OF_OUTPUT = 0.2, 0.015, 0.005  # s; s per s of sound: of one core
 
 
 class MosaicBackend:
