@@ -167,7 +167,8 @@ def is_fixed(folder: StudyFolder, wanted: str, store: Any) -> bool:
 
 def _answered(folder: StudyFolder) -> BuildError:
     told = f"{folder.path}: listeners have answered, and study.toml or its files are not what was built"
-    return BuildError(f"{told}; put them back as they were, or make a new study folder")
+    mend = "put them back as they were, or make a new study folder; after an upgrade, serve the study as it is"
+    return BuildError(f"{told}; {mend}")
 
 
 def recipes_of(todo: Plan) -> dict[str, str]:
