@@ -167,7 +167,7 @@ def is_fixed(folder: StudyFolder, wanted: str, store: Any) -> bool:
 
 def _answered(folder: StudyFolder) -> BuildError:
     told = f"{folder.path}: listeners have answered, and study.toml or its files are not what was built"
-    mend = "put them back as they were, or make a new study folder; after an upgrade, serve the study as it is"
+    mend = "put them back as they were, or make a new study folder; after an upgrade serve it as it is"
     return BuildError(f"{told}; {mend}")
 
 
