@@ -21,7 +21,8 @@ def answers(engine: sa.Engine, *, practice: bool = False, pilot: bool = False) -
     came first, from 1), repetition (1 for a hidden repeat), the answer's fields, plays, seconds_heard (each
     second of the clip once), seconds_played (replays included, but for one that Next cut off), first_play_at
     and answered_at (UTC), response_seconds (from the clip's end, when the questions opened, to the final
-    answer; away time counts), app_version, design_digest. Practice clips only when asked for: set "practice", set_position 0.
+    answer; away time counts), app_version, design_digest. Practice clips only when asked for:
+    set "practice", set_position 0.
 
     A study of two passes has one row for both: the columns above tell of the first pass, with the verdict;
     position, set_position and what follows the fields stand once more with "rating_" in front, for the
