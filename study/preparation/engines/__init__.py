@@ -11,7 +11,7 @@ from typing import Protocol
 
 from study.preparation.backends import Clip, Task
 
-ATTEMPTS = 3  # at a job whose worker is lost; on this machine at each of its tasks
+ATTEMPTS = 3  # at a task whose worker is lost; on a cluster those that bring nothing new
 
 
 class EngineError(ValueError):
@@ -106,9 +106,9 @@ class Engine(Protocol):
     def run(self, jobs: Sequence[Job], say: Say) -> None:
         """Do all jobs, telling of each by `say`, which is called in this thread alone.
 
-        One failing task stops no other; a job whose worker is lost is tried ATTEMPTS times, only for the
-        clips that were not told of yet. When this call is left, also by an exception of `say` or Ctrl-C, no
-        worker is left running. Raises: EngineError.
+        One failing task stops no other; a job whose worker is lost is taken up again, for the clips that
+        were not told of yet, and a task that lost ATTEMPTS workers has failed. When this call is left, also by
+        an exception of `say` or Ctrl-C, no worker is left running. Raises: EngineError.
         """
 
 

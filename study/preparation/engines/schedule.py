@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from study.preparation import backends
 from study.preparation.engines import Crew, Job
 
-# threads that a backend's work gains from; where none stands here, or a program's own, one
+# threads that a backend's work gains from: one where none stands here. A program's are its own affair, and
+# samplernn's steps take as long with two
 _MOST_THREADS = {"caw": 4}  # its scales train side by side
 _GAIN = 0.92  # two threads do 2 ** .92 = 1.9 times what one does (tests/benchmarks/engine_speed)
 _TO_START = 12.0  # s that more than one process must save: each loads torch for 4, and costs are rough
