@@ -107,8 +107,8 @@ class Engine(Protocol):
         """Do all jobs, telling of each by `say`, which is called in this thread alone.
 
         One failing task stops no other; a job whose worker is lost is taken up again, for the clips that
-        were not told of yet, and a task that lost ATTEMPTS workers has failed. When this call is left, also by
-        an exception of `say` or Ctrl-C, no worker is left running. Raises: EngineError.
+        were not told of yet, and a task that lost ATTEMPTS workers has failed. When this call is left, also
+        by an exception of `say` or Ctrl-C, no worker is left running. Raises: EngineError.
         """
 
 
