@@ -3,7 +3,7 @@
 A process of its own (this file, run by path; standard library only), so that a build that is killed with -9
 still ends what it started: the supervisor sees that its parent is gone. On Linux it also adopts what the
 program leaves behind, so that no child escapes by starting a session of its own; elsewhere it reaches the
-program's process group.
+program's process group. A program that kills this very process gets away with such children.
 
 supervisor.py PARENT LOG w|a SECONDS WORD... ; it prints one JSON object per line: {"share": 0..1} where the
 program says how far it is (a line as 0.42 or 42%), at last {"ended", "code", "last"}.
