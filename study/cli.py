@@ -220,8 +220,8 @@ def audit(
     console = Console(highlight=False)
     if folder is not None:
         study = StudyFolder(folder)
-        print(audit_command.FOREWORD)
         found = audit_command.of_study(study, sets=sets or (), alpha=alpha)
+        print(audit_command.FOREWORD)
     else:
         found = audit_command.of_folders(real, fake, alpha=alpha, out=out)
     audit_command.show(found, console)
