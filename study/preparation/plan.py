@@ -66,7 +66,7 @@ def make(design: Design, folder: StudyFolder) -> Plan:
         table = design.backends.get(cell.backend, {})
         task = _task(design, folder, cell, names, material.backend_options(table))
         file = backends.file_of(cell.backend, table)
-        if cell.training > 1 and not backends.get(file).keeps(task):
+        if cell.training > 1 and not backends.get(file).work(task):
             raise _untrained(design, cell)
         plan.tasks.append((file, task))
     plan.remarks = {entry.name: entry.remark for entry in design.imported}

@@ -124,13 +124,13 @@ class CommandBackend:
                 yield clip
 
     def _models(self, task: Task) -> str:
-        """The folder for {models}, one for each recipe and passage, shared by modes; "" for none."""
+        """The folder for {models}, one a recipe, passage and training, shared by modes; "" for none."""
         if "models" not in calling.placeholders(_words(task.options)):
             return ""
         cell = task.cell
         facts = [self.recipe(task), cell.file_sha256, cell.start, cell.seconds, cell.epochs, task.seed]
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
-        parts = [cell.source, cell.backend, None if cell.epochs is None else str(cell.epochs), digest]
+        parts = [cell.learner, cell.backend, None if cell.epochs is None else str(cell.epochs), digest]
         return "-".join(part for part in parts if part)
 
 

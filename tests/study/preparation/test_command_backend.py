@@ -119,10 +119,11 @@ def test_a_folder_for_trainings_lasts_and_is_shared_by_modes_alone(study):
     """
     words = "{out} {models} {epochs}"
     levels = []
-    for cell in ({"epochs": 5}, {"epochs": 5, "mode": "VAR"}, {"epochs": 6}, {"epochs": 5, "start": 2.0}):
+    others = {"epochs": 6}, {"epochs": 5, "start": 2.0}, {"epochs": 5, "training": 2}
+    for cell in ({"epochs": 5}, {"epochs": 5, "mode": "VAR"}, *others):
         [clip] = made(study(code, words, cell=cell))
         levels.append(round(float(clip.samples.max()) * 32768))
-    assert levels == [1000, 2000, 1000, 1000]
+    assert levels == [1000, 2000, 1000, 1000, 1000]
     task, backend = study(code, words, cell={"epochs": 5}), backends.get("command")
     assert backend.work(task).startswith("riff-mine-5-")
     assert backend.keeps(task) == (backend.work(task), "riff-mine-UMG-5.log")

@@ -4,7 +4,9 @@ import sys
 
 import pytest
 
+from study.preparation import backends
 from tests.study.preparation.test_command_backend import WRITE
+from tests.study.preparation.test_plan import planned, refused
 
 STUDY = {"sets": "[set.UMG]\nfakes = 3\noriginals = 2\n", "listening": "[listening]\npractice = 0\n"}
 
@@ -37,6 +39,19 @@ def test_a_study_with_a_program(new_study, clip, run):
     assert code == 2
     assert "exit code 1: out of ideas; see" in err
     assert "Traceback" not in err
+
+
+def test_each_training_of_a_program_has_a_folder_of_its_own(new_study, clip):
+    made = table(sys.executable, "{out}", "{models}")
+    folder = new_study(
+        source=source(clip, "mymodel", 'modes = ["UMG"]\ntrainings = 2'), backend=made, **STUDY
+    )
+    tasks = [task for file, task in planned(folder).tasks if file == "command"]
+    one, two = (backends.get("command").work(task) for task in tasks)
+    assert one.startswith("riff-mymodel-")
+    assert two.startswith("riff-t2-mymodel-")
+    folder.toml.write_text(folder.toml.read_text().replace("{models}", "{n}"))
+    assert "the backend mymodel trains no model here" in refused(folder)
 
 
 def test_a_shipped_backend_under_another_name(new_study, clip, run):
