@@ -48,8 +48,8 @@ def _quota(root: Path) -> float:
     quotas = [float("inf")]
     for group in _groups("cpu", root):
         quota, _, period = _text(group / "cpu.max").partition(" ")
-        if quota.isdecimal() and float(period) > 0:  # else "max"
-            quotas.append(int(quota) / float(period))
+        if quota.isdecimal() and period.isdecimal() and int(period):  # else "max"
+            quotas.append(int(quota) / int(period))
         quota, period = _number(group / "cpu.cfs_quota_us"), _number(group / "cpu.cfs_period_us", 0.0)
         if quota > 0 and period > 0:  # else -1
             quotas.append(quota / period)
@@ -64,7 +64,7 @@ def _groups(kind: str, root: Path) -> Iterator[Path]:
     """
     mounts = root / "sys/fs/cgroup"
     for line in _text(root / "proc/self/cgroup").splitlines():
-        number, controllers, path = line.split(":", 2)
+        number, controllers, path = [*line.split(":", 2), "", ""][:3]
         if number == "0":
             places = [mounts, mounts / "unified"]
         elif kind in controllers.split(","):

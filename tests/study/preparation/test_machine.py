@@ -45,6 +45,9 @@ def eight_cores(monkeypatch):
         (VERSION_1, {}, 8),
         ("", {"cpu.max": "200000 100000"}, 8),
         ("0::/", {"cpu.max": "unheard of"}, 8),
+        ("0::/", {"cpu.max": "200000"}, 8),
+        ("0::/", {"cpu.max": "200000 often"}, 8),
+        ("no groups\n0::/", {"cpu.max": "200000 100000"}, 2),
     ],
 )
 def test_cores_are_those_that_the_quota_pays_for(tmp_path, groups, files, cores):
