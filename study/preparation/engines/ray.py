@@ -233,17 +233,17 @@ class _Shift:
                 self._leave(entry)
                 if not entry.ended:
                     self._lose(entry.of, "its worker stopped")
-            except FilesDamaged as error:
-                self._leave(entry)
-                self._lose(entry.of, str(error))
-            except self.ray.exceptions.RayTaskError as error:
+            except self.ray.exceptions.RayTaskError as error:  # also one of its cause's kind
                 self._leave(entry)
                 cause = error.cause
                 told = f"{type(cause).__name__} on its node: {' '.join(str(cause).split())}"
-                if isinstance(cause, OSError):  # as no room there: another may have some
+                if isinstance(cause, OSError | FilesDamaged):  # as no room there: another may have some
                     self._lose(entry.of, told)
                 else:
                     self._fail(entry.of, told)
+            except FilesDamaged as error:
+                self._leave(entry)
+                self._lose(entry.of, str(error))
             except self.ray.exceptions.RayError as error:
                 self._leave(entry)
                 if not entry.ended:

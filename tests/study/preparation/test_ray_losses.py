@@ -12,6 +12,7 @@ from study.preparation.engines import ray as ray_engine
 from study.preparation.engines.ray import RayEngine
 from study.preparation.engines.ray_cluster import Claim
 from study.preparation.engines.ray_worker import Sealed, samples_digest
+from study.preparation.engines.run_files import FilesDamaged
 
 pytest.importorskip("ray")
 
@@ -119,6 +120,17 @@ def test_a_node_without_room_costs_no_cell(clip, tmp_path, at_once):
     events = shift_of(ray, Job(0, (imported_task(clip, tmp_path / "models"),)))
     assert [type(event) for event in events] == [Lost, Started, Made, Ended]
     assert "OSError on its node: [Errno 28] No space left on device" in events[0].why
+
+
+def test_what_arrives_damaged_at_a_node_is_told_in_one_line(clip, tmp_path, at_once):
+    fault = FilesDamaged("riff.flac: arrived with other bytes than were sent")
+    raised = ClusterInMind.exceptions.RayTaskError("serve", "Traceback\nof many lines", fault)
+    ray = ClusterInMind(
+        iter([raised.as_instanceof_cause()]), iter([Started(0, 0), made("brought", 0), Ended(0)])
+    )
+    events = shift_of(ray, Job(0, (imported_task(clip, tmp_path / "models"),)))
+    assert [type(event) for event in events] == [Lost, Started, Made, Ended]
+    assert events[0].why == f"FilesDamaged on its node: {fault}"
 
 
 def test_a_worker_whose_clips_arrive_damaged_is_not_left_at_work(clip, tmp_path, at_once):
