@@ -175,7 +175,7 @@ def _contents(words: Sequence[str], folder: Path) -> dict[str, str]:
             if (index == 0 and not whole.is_relative_to(folder.resolve())) or _is_built(whole, folder):
                 continue
             content = named_files.digest(path)
-        except (OSError, ValueError):  # no name that a file can bear, or none of ours to read
+        except (OSError, ValueError, RuntimeError):  # no name for a file, not ours to read, links in a ring
             continue
         if content:
             found[name] = content

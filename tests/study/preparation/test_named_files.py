@@ -76,7 +76,9 @@ def test_a_model_beside_the_study_counts_by_either_path(recipe, tmp_path):
 def test_what_the_build_writes_and_what_is_no_file_does_not_count(recipe, monkeypatch):
     (recipe.folder / "models/run").mkdir(parents=True)
     (recipe.folder / "pool").mkdir()
+    (recipe.folder / "ring").symlink_to("ring")
     words = (
+        "ring",
         ".",
         "..",
         "/",
