@@ -120,7 +120,7 @@ class Backend(Protocol):
         """All that decides how the clips sound besides cell, seed and seconds. JSON values only."""
 
     def work(self, task: Task) -> str:
-        """What the task shares with others, as a training; "" for nothing.
+        """What the task shares with others, as a training; "" for nothing, which refuses several `trainings`.
 
         Tasks that share work are done one after the other by one worker, in the order of their epochs.
         """
