@@ -84,7 +84,8 @@ class RayEngine:
             _Shift(ray, say, claim, workers, scratch, [_Waiting(job) for job in jobs]).work()
 
     def _claim(self, ray: ModuleType, threads: int) -> Claim:
-        return claim_of(ray, threads, self.gpus, BYTES_PER_WORKER)
+        memory = BYTES_PER_WORKER if self.address is not None else 0.0  # here `workers` says what is right
+        return claim_of(ray, threads, self.gpus, memory)
 
 
 def _threads(workers: int | None) -> int:

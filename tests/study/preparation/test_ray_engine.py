@@ -137,8 +137,11 @@ def test_without_an_address_ray_is_started_here_for_nobody_else(clip, tmp_path, 
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setenv("TMPDIR", str(tmp_path))  # too long a name for Ray's sockets
     monkeypatch.setattr(tempfile, "tempdir", None)
-    events, listened = [], set()
+    events, listened, claims = [], set(), []
     before = listening(descendants(os.getpid()))
+    monkeypatch.setattr(
+        ray_engine, "claim_of", lambda *asked: claims.append(asked) or ray_cluster.claim_of(*asked)
+    )
 
     def say(event):
         events.append(event)
@@ -146,6 +149,7 @@ def test_without_an_address_ray_is_started_here_for_nobody_else(clip, tmp_path, 
 
     RayEngine().run([Job(0, (imported_task(clip, tmp_path / "models"),))], say)
     assert len(samples(events)) == 1
+    assert [memory for *_, memory in claims] == [0]  # the number of workers minds it
     assert len(listened) > 4
     assert {host for host, _ in listened if not host.endswith("0100007F")} == set()  # 127.0.0.1
     assert listening(descendants(os.getpid())) <= before
