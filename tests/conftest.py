@@ -1,6 +1,7 @@
 """What every floor's tests share."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # test processes share the cores; libraries read this as they load
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background job; some tests interrupt
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parent.parent
 
