@@ -164,7 +164,6 @@ def test_control_c_ends_the_command_within_seconds(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-m", "caw.cli", *command], cwd=tmp_path, text=True, stderr=subprocess.PIPE,
         env={**os.environ, "OMP_NUM_THREADS": "2", "PYTHONPATH": str(Path.cwd())},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job ignores it
     )  # fmt: skip
     deadline = time.monotonic() + 60
     while not (tmp_path / "run" / runs.LOSSES).exists() and time.monotonic() < deadline:
