@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from caw import audio
-from study.preparation import run_claims
+from study.preparation import run_claims, training_progress
 from study.preparation.backends import Clip, Cost, Task, Tell, seed_for
 
 # of one core, measured for 25 s at 16 kHz; `paper` works on the whole clip in every step, the others on crops
@@ -110,15 +110,6 @@ class CawBackend:
         source |= {"start": cell.start, "seconds": cell.seconds}
         settings = self._settings(task.options, epochs=cell.epochs, seed=task.training_seed)
 
-        first = None  # the share that was done before, which `costs` leaves out
-
-        def told(progress) -> None:
-            nonlocal first
-            first = progress.fraction if first is None else first
-            where = f"epoch {progress.epoch} of {progress.epochs}"
-            done = (progress.fraction - first) / max(1e-9, 1 - first)
-            tell(done, f"train {folder.name}: {where}")
-
         return train(
             samples,
             rate,
@@ -127,7 +118,7 @@ class CawBackend:
             source=source,
             resume=True,  # also begins anew where nothing is to resume
             trunk=self._trunk(task) if settings.shares_steps else None,
-            progress=told,
+            progress=training_progress.telling(tell, folder.name),
         )
 
     def _settings(self, options: Mapping[str, Any], *, epochs: int | None, seed: int):

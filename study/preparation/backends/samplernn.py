@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from caw import audio
-from study.preparation import run_claims
+from study.preparation import run_claims, training_progress
 from study.preparation.backends import BackendError, Clip, Cost, Task, Tell, seed_for
 
 # of one core, for the default network
@@ -26,6 +26,7 @@ _BYTES_PER_RUN, _BYTES_PER_COUNT = 11e6, 2e6
 _EPOCHS_PER_PART = 50  # of the training, so that epoch counts share all but the last of their parts
 _WAIT = 3.0  # seconds between two words while drawing
 _ODDS, _CANDIDATES = ("temperature", "top_p", "eta"), 16
+_DRAWING = ("candidates", *_ODDS)  # options that training knows nothing of
 _TOGETHER = 32  # clips drawn at once: more gain no time and keep finished ones waiting
 
 
@@ -130,15 +131,6 @@ class SampleRNNBackend:
         source = {"file": cell.file.name, "sha256": cell.file_sha256}
         source |= {"start": cell.start, "seconds": cell.seconds}
 
-        first = None  # the share that was done before, which `costs` leaves out
-
-        def told(progress: Any) -> None:
-            nonlocal first
-            first = progress.fraction if first is None else first
-            where = f"epoch {progress.epoch} of {progress.epochs}"
-            done = (progress.fraction - first) / max(1e-9, 1 - first)
-            tell(done, f"train {folder.name}: {where}")
-
         return train(
             samples,
             rate,
@@ -147,13 +139,12 @@ class SampleRNNBackend:
             epochs=cell.epochs,
             source=[source],
             resume=True,  # also begins anew where nothing is to resume
-            progress=told,
+            progress=training_progress.telling(tell, folder.name),
         )
 
     @staticmethod
     def _trained_from(task: Task) -> dict[str, Any]:
-        drawing = ("device", "candidates", *_ODDS)
-        return {key: value for key, value in task.options.items() if key not in drawing}
+        return {key: value for key, value in task.options.items() if key not in ("device", *_DRAWING)}
 
     @staticmethod
     def _odds(options: Mapping[str, Any]) -> Any:
@@ -167,8 +158,7 @@ class SampleRNNBackend:
     def _settings(self, options: Mapping[str, Any], *, seed: int) -> Any:
         from caw.samplernn import config
 
-        drawing = ("candidates", *_ODDS)
-        changes = {key: value for key, value in options.items() if key not in drawing}
+        changes = {key: value for key, value in options.items() if key not in _DRAWING}
         try:
             return config.settings(**changes, seed=seed)
         except config.SettingsError as error:
