@@ -68,7 +68,7 @@ def test_a_balanced_linear_fit_is_the_analysis_of_variance():
     assert fit("linear", d).of("truth") == pytest.approx(means[0.5] - means[-0.5])
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 10_000), model=st.sampled_from(["linear", "probit", "ordinal-logit"]))
 def test_order_and_names_of_rows_make_no_difference(seed, model):
     d = pd.DataFrame(study(seed, 8, 6, 5), columns=COLUMNS)
@@ -81,7 +81,7 @@ def test_order_and_names_of_rows_make_no_difference(seed, model):
     np.testing.assert_allclose(one.se, other.se, rtol=1e-3)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 10_000))
 def test_a_linear_fit_moves_with_the_scale(seed):
     d = pd.DataFrame(study(seed, 8, 6, 5), columns=COLUMNS)

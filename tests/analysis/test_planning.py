@@ -95,7 +95,7 @@ few = {"studies": 1000}
 sizes = st.integers(2, 60)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     listeners=st.lists(sizes, min_size=2, max_size=4, unique=True),
     clips=st.integers(12, 40),
@@ -112,7 +112,7 @@ def test_more_listeners_never_cost_power(listeners, clips, effect, seed):
     assert (np.diff(powers) >= -ERRORS * math.sqrt(2) * np.maximum(errors[1:], errors[:-1])).all()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(clips=st.integers(16, 60), listeners=sizes, effect=st.floats(0, 3), seed=st.integers(0, 1000))
 def test_more_originals_up_to_half_never_cost_power(clips, listeners, effect, seed):
     originals = sorted({4, clips // 3, clips // 2})
@@ -123,7 +123,7 @@ def test_more_originals_up_to_half_never_cost_power(clips, listeners, effect, se
         assert (np.diff(powers) >= -ERRORS * math.sqrt(2) * np.maximum(errors[1:], errors[:-1])).all()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     effects=st.lists(st.floats(0, 4), min_size=2, max_size=4),
     verdicts=st.booleans(),

@@ -135,7 +135,6 @@ def test_alpha_is_one_where_all_agree(values, listeners, ordinal):
 DOSED = st.lists(st.tuples(st.integers(1, 3), st.integers(0, 10)), min_size=4, max_size=7)
 
 
-@settings(deadline=None)
 @given(DOSED, COUNT)
 def test_jonckheere_counts_order_alone(pairs, seed):
     levels, values = (np.array(column, dtype=float) for column in zip(*pairs, strict=True))
@@ -194,7 +193,7 @@ def test_page_agrees_with_scipy_where_there_are_no_ties():
         assert found.p == pytest.approx(min(1, 2 * one_sided))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.sampled_from("abc"), RATING), min_size=1, max_size=20))
 def test_manski_bounds_hold_whatever_the_missing_ratings_were(pairs):
     frame = pd.DataFrame(

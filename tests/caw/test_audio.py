@@ -276,7 +276,7 @@ def test_levels():
     assert audio.peak_db(np.zeros(5)) == audio.peak_db(np.zeros(0)) == -math.inf
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(count=st.integers(50, 3000), to_rate=st.integers(300, 50000), channels=st.integers(1, 3))
 def test_resampled_length_is_the_rounded_one(count, to_rate, channels):
     samples = np.ones((channels, count), np.float32)

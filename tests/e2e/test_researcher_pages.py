@@ -6,14 +6,14 @@ import pytest
 from driving import READY, Server, Traffic, Visit, browser
 from scripted_listener import answer_all
 from test_accessibility import Checked
-from tiny_study import TITLE, make_tiny_study
+from tiny_study import EPOCHS, TITLE, make_tiny_study
 
 from study import password
 from study.room.store import Store
 
 pytestmark = pytest.mark.e2e
 PASSWORD = "four plain words here"
-SECRETS = (b"jukebox", b"swampgroove", b"3517")
+SECRETS = (b"jukebox", b"swampgroove", str(EPOCHS).encode())
 
 
 def test_the_researchers_way(tmp_path, chromium, port):

@@ -7,6 +7,7 @@ import json
 import pytest
 from pool_study import IDA, ORIGINAL, REMARK, UMG_FAKE, VAR_FAKE, clips_of, make_pool, opened, said
 from scripted_listener import brought, finished, logged
+from tiny_study import EPOCHS
 
 from caw import atomic
 from study.preparation import curation
@@ -43,7 +44,7 @@ def test_every_clip_is_there_with_its_player_and_its_comparison(study):
     assert clips_of(page) == [UMG_FAKE, VAR_FAKE, ORIGINAL, "S7_VAR_0_swampgroove"]
     told = said(page)
     assert f'<audio controls preload="none" src="/researcher/pool/sound/{UMG_FAKE}.wav"' in told
-    assert "UMG, 3517 epochs, jukebox, swampgroove" in told
+    assert f"UMG, {EPOCHS} epochs, jukebox, swampgroove" in told
     assert told.count(">Compare</a>") == 2, "an original is compared with nothing"
     assert "Picked for UMG: 0 of 1 fakes, for VAR: 0 of 1 fakes; 0 left out" in told
     assert logged(study) == [("Ida", "pool opened", "nobody is invited yet")]

@@ -9,7 +9,7 @@ import sys
 import pytest
 from scripted_listener import brought, finished, logged
 from streamlit.testing.v1 import AppTest
-from tiny_study import TITLE
+from tiny_study import EPOCHS, TITLE
 
 from study.room import (
     login,
@@ -23,7 +23,7 @@ from study.room import (
 
 IDA = sessions.Session("Ida", "0" * 16, 2**40)
 PAGES = ("overview", "listeners", "data", "results")
-SECRETS = ("jukebox", "swampgroove", "3517", "UMG", "VAR", "epochs:")
+SECRETS = ("jukebox", "swampgroove", str(EPOCHS), "UMG", "VAR", "epochs:")
 NOW = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
 
 
