@@ -46,7 +46,7 @@ class Server:
                 cwd=self.folder,
             )
 
-    def wait(self, seconds: float = 60) -> float:
+    def wait(self, seconds: float = 120) -> float:
         began = time.monotonic()
         while time.monotonic() - began < seconds:
             if self.answers():
@@ -58,7 +58,7 @@ class Server:
 
     def answers(self) -> bool:
         with contextlib.suppress(OSError):
-            urllib.request.urlopen(f"{self.base}/_stcore/health", timeout=1).read()
+            urllib.request.urlopen(f"{self.base}/_stcore/health", timeout=10).read()
             return True
         return False
 
@@ -134,7 +134,7 @@ def database(*, postgres: bool, running: list | None = None) -> Iterator[str | N
         yield own.url(home, "study")
 
 
-def until(true: Callable[[], bool], seconds: float = 60) -> None:
+def until(true: Callable[[], bool], seconds: float = 120) -> None:
     """Waits until something is so. Raises TimeoutError."""
     deadline = time.monotonic() + seconds
     while not true():

@@ -85,7 +85,7 @@ class SocketListener:
     async def run(self) -> None:
         """Takes the study to its end, through lost connections. Raises Stuck."""
         await asyncio.sleep(self.dice.uniform(0, 1.5 * self.think))
-        async with httpx.AsyncClient(base_url=self.base, timeout=20) as self.http:
+        async with httpx.AsyncClient(base_url=self.base, timeout=60) as self.http:
             while True:
                 try:
                     await self.enter()
@@ -112,7 +112,7 @@ class SocketListener:
             subprotocols=known,
             additional_headers=headers,
             max_size=None,
-            open_timeout=20,
+            open_timeout=60,
             ping_interval=None,
         )
 

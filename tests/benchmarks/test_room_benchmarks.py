@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-
 import numpy as np
 import pytest
 import sqlalchemy as sa
@@ -12,16 +10,7 @@ from study.room.schema import answer, revision
 from tests.benchmarks import kills, promises, two_processes
 from tests.benchmarks.served_study import study_with
 from tests.benchmarks.traffic_correlation import ALPHA, correlations
-
-
-def free_port(count: int = 1) -> int:
-    """A port with as many free ones in a row."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        if port + count < 60_000:
-            return port
+from tests.free_ports import free_port
 
 
 def clips(seed: int, **planted: float) -> list[dict[str, float]]:

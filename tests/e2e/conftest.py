@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.free_ports import free_port
 
 sys.path.append(str(Path(__file__).parents[1] / "study" / "room"))  # for tiny_study
 
@@ -24,6 +25,4 @@ def chromium() -> str:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_port()

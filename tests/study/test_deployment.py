@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from study.room.address import known_host, parsed
+from tests.free_ports import free_port
 
 ROOT = Path(__file__).parents[2]
 DEPLOYMENT = ROOT / "study" / "deployment"
@@ -67,9 +67,7 @@ def test_the_server_starts_and_answers_without_the_model(tmp_path):
     from tiny_study import make_tiny_study
 
     study = make_tiny_study(tmp_path / "study")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     log = (tmp_path / "log").open("wb")
     code = WITHOUT + "from study.cli import main\nmain()"
     server = subprocess.Popen(
@@ -80,10 +78,10 @@ def test_the_server_starts_and_answers_without_the_model(tmp_path):
         cwd=tmp_path,
     )
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while True:
             try:
-                health = urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2)
+                health = urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=10)
                 break
             except OSError:
                 assert server.poll() is None, (tmp_path / "log").read_text()

@@ -7,6 +7,7 @@ import http.client
 import time
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
 
 from study.folder import StudyFolder
@@ -32,7 +33,7 @@ class Target:
         self, method: str, path: str, *, body: bytes | None = None, **headers: str
     ) -> tuple[int, dict[str, str], bytes]:
         """One request with the path exactly as given. Returns status, headers and body."""
-        line = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
+        line = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=90)
         try:
             line.putrequest(method, path, skip_host="Host" in headers, skip_accept_encoding=True)
             for name, value in headers.items():
@@ -51,8 +52,8 @@ class Target:
         return self.store.show(person.id, 0).play_key
 
     def log(self, until: str = "") -> str:
-        """What the log says since the last look; waits a moment for `until` to stand there."""
-        deadline = time.monotonic() + 5
+        """What the log says since the last look; waits for `until` to stand there."""
+        deadline = time.monotonic() + 60
         while until not in (text := self.server.log.read_text())[self.read :] and time.monotonic() < deadline:
             time.sleep(0.05)
         fresh, self.read = text[self.read :], len(text)
@@ -65,6 +66,7 @@ class Target:
             subprotocols=known,
             additional_headers={"Cookie": cookie, "Origin": self.server.base},
             max_size=None,
+            open_timeout=60,
             **settings,
         )
 
@@ -75,13 +77,22 @@ def page_of(target: Target, cookie: str, **settings) -> bytes:
         return told_by(line)
 
 
+def _ends_a_run(told: ForwardMsg) -> bool:
+    """Other than where it was cut short for another one."""
+    early = ForwardMsg.FINISHED_EARLY_FOR_RERUN
+    return told.WhichOneof("type") == "script_finished" and told.script_finished != early
+
+
 def told_by(line: ClientConnection, message: BackMsg | None = None) -> bytes:
     if message is None:
         message = BackMsg()
         message.rerun_script.query_string = ""
     line.send(message.SerializeToString())
-    told = b""
+    told, runs = b"", message.WhichOneof("type") == "rerun_script"
     with contextlib.suppress(TimeoutError):
         while True:
-            told += line.recv(timeout=3 if not told else 0.7)
+            frame = line.recv(timeout=90 if runs else 2)  # what causes no run may well be left unanswered
+            told += frame
+            if runs and _ends_a_run(ForwardMsg.FromString(frame)):
+                break
     return told

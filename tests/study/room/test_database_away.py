@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 
 import httpx
 import postgres
@@ -13,17 +12,18 @@ from websockets.exceptions import InvalidStatus
 
 from tests.benchmarks.served_study import Server, database, study_with, until
 from tests.benchmarks.socket_listener import LOST, Notes, SocketListener
+from tests.free_ports import free_port
 
 
 @pytest.mark.skipif(postgres.find("initdb") is None, reason="no PostgreSQL server on this machine")
 def test_pages_clips_and_sockets_wait_for_the_database(tmp_path):
     running = []
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     with database(postgres=True, running=running) as url:
         folder, (token,), url = study_with(tmp_path / "study", 1, url)
-        with Server(folder, port, url) as server, httpx.Client(base_url=server.base) as browser:
+        with (
+            Server(folder, free_port(), url) as server,
+            httpx.Client(base_url=server.base, timeout=60) as browser,
+        ):
             assert browser.get("/", params={"p": token}).status_code == 303
             running[0].kill()
             for ask in ("/", "/clip/abc", f"/?p={token}"):
@@ -38,7 +38,7 @@ def test_pages_clips_and_sockets_wait_for_the_database(tmp_path):
             running[0].start()
             until(lambda: postgres.answers(str(running[0].home)))
             assert browser.get("/").status_code == 200
-            asyncio.run(asyncio.wait_for(listener.run(), 60))
+            asyncio.run(asyncio.wait_for(listener.run(), 240))
             log = server.log.read_text()
     assert notes.finished == {token}
     assert "refused: 503 GET '/' from 127.0.0.1" in log
@@ -50,12 +50,9 @@ def test_a_page_that_could_not_save_tries_again_by_itself(tmp_path):
     if postgres.find("initdb") is None:
         pytest.skip("no PostgreSQL server on this machine")
     running = []
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     with database(postgres=True, running=running) as url:
         folder, (token,), url = study_with(tmp_path / "study", 1, url)
-        with Server(folder, port, url) as server:
+        with Server(folder, free_port(), url) as server:
             told, components = asyncio.run(_interrupted(server, token, running[0]))
     assert any("Not saved" in text for text in told)
     assert components["run-again"]["again"] > 0
@@ -64,7 +61,7 @@ def test_a_page_that_could_not_save_tries_again_by_itself(tmp_path):
 
 async def _interrupted(server: Server, token: str, cluster: postgres.Cluster):
     listener = SocketListener(server.base, token, Notes(), think=0.05, seed=1)
-    async with httpx.AsyncClient(base_url=server.base) as listener.http:
+    async with httpx.AsyncClient(base_url=server.base, timeout=60) as listener.http:
         await listener.enter()
         async with await listener.dial() as line:
             await listener.send(line)

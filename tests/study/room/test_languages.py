@@ -102,7 +102,7 @@ def _walk(tmp_path, serve, monkeypatch, code, passes) -> set[tuple[str, str]]:
     seen: set[tuple[str, str]] = set()
 
     def look(name: str | None = None) -> AppTest:
-        page = AppTest.from_file(str(PAGES), default_timeout=20).run()
+        page = AppTest.from_file(str(PAGES), default_timeout=120).run()
         assert not page.exception
         assert not page.error
         step = study.store.find(token).step
@@ -141,7 +141,7 @@ def _walk(tmp_path, serve, monkeypatch, code, passes) -> set[tuple[str, str]]:
     study.store.close_study("Ida")
     look()
     monkeypatch.setattr(listener, "token", lambda: None)
-    page = AppTest.from_file(str(PAGES), default_timeout=20).run()
+    page = AppTest.from_file(str(PAGES), default_timeout=120).run()
     seen.update(("stranger", text) for text in _texts(page))
     return seen
 

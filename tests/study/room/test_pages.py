@@ -19,7 +19,7 @@ def ann(serving, monkeypatch):
     """Ann's browser, before it has opened anything."""
     token = serving.store.invite("Ann")
     monkeypatch.setattr(listener, "token", lambda: token)
-    return AppTest.from_file(str(PAGES), default_timeout=20)
+    return AppTest.from_file(str(PAGES), default_timeout=120)
 
 
 def _press(page: AppTest, key: str, press: str = "1") -> AppTest:
@@ -81,7 +81,7 @@ def _answer(page: AppTest, serving, verdict: str = "real") -> AppTest:
 
 def test_a_stranger_is_asked_for_the_personal_link(serving, monkeypatch):
     monkeypatch.setattr(listener, "token", lambda: None)
-    page = AppTest.from_file(str(PAGES), default_timeout=20).run()
+    page = AppTest.from_file(str(PAGES), default_timeout=120).run()
     assert _title(page) == "Please open your personal link"
 
 
@@ -110,7 +110,7 @@ def test_the_base_rate_is_told_only_where_the_design_says_so(tmp_path, serve, mo
     study = serve(make_tiny_study(tmp_path / "silent", listening="tell_base_rate = false"))
     token = study.store.invite("Ann")
     monkeypatch.setattr(listener, "token", lambda: token)
-    page = AppTest.from_file(str(PAGES), default_timeout=20).run()
+    page = AppTest.from_file(str(PAGES), default_timeout=120).run()
     assert "is real" not in _said(page)
     assert "4 short clips" in _said(page)
 
@@ -160,7 +160,7 @@ def test_each_choice_is_saved_when_made_and_comes_back_after_a_reload(ann, servi
     assert fields["musicality"] == 0
     assert fields["comment"] == "odd <b>snare</b>"
     assert "Saved" in _said(ann)
-    again = AppTest.from_file(str(PAGES), default_timeout=20).run()
+    again = AppTest.from_file(str(PAGES), default_timeout=120).run()
     assert again.segmented_control(key=f"difficulty-{slot}").value == "difficult"
     assert again.segmented_control(key=f"musicality-{slot}").value == 0
     assert not again.segmented_control(key=f"verdict-{slot}").disabled
@@ -246,7 +246,7 @@ def test_from_practice_to_thank_you(ann, serving):
 
 def test_a_second_tab_takes_over_and_the_first_one_says_so(ann, serving):
     _to_practice(ann, serving)
-    second = AppTest.from_file(str(PAGES), default_timeout=20).run()
+    second = AppTest.from_file(str(PAGES), default_timeout=120).run()
     ann.run()
     assert "another tab" in _said(ann)
     assert not ann.segmented_control
@@ -264,7 +264,7 @@ def test_the_debrief_waits_for_the_unblinding(tmp_path, serve, monkeypatch):
     study = serve(make_tiny_study(tmp_path / "told", listening="debrief = true"))
     token = study.store.invite("Ann")
     monkeypatch.setattr(listener, "token", lambda: token)
-    page = _to_practice(AppTest.from_file(str(PAGES), default_timeout=20), study)
+    page = _to_practice(AppTest.from_file(str(PAGES), default_timeout=120), study)
     _answer(page, study)
     for part in (1, 2):
         _press(page, f"begin-{part}")

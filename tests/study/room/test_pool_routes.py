@@ -124,7 +124,7 @@ def test_nothing_a_listener_can_reach_tells_of_the_pool(study, monkeypatch):
         heard.append(f"{answer.status_code} {answer.headers}".encode() + answer.content)
 
     def look() -> None:
-        page = AppTest.from_file(str(server.PAGES), default_timeout=60).run()
+        page = AppTest.from_file(str(server.PAGES), default_timeout=120).run()
         assert not page.exception
         heard.append(page._tree.__repr__().encode())
         heard.append("".join(one.proto.body for one in page.get("html")).encode())

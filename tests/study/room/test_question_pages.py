@@ -21,7 +21,7 @@ class Ann:
         self.store = study.store
         self.token = study.store.invite("Ann")
         monkeypatch.setattr(listener, "token", lambda: self.token)
-        self.page = AppTest.from_file(str(PAGES), default_timeout=20).run()
+        self.page = AppTest.from_file(str(PAGES), default_timeout=120).run()
         study.store.consent(self.person.id, "v")
         study.store.sound_check(self.person.id, "headphones")
         self.page.run()
@@ -144,7 +144,7 @@ def test_keeping_is_saved_at_once_and_comes_back(ann):
     assert "take kept clips home" in ann.said()
     ann.page.toggle[0].set_value(True).run()
     assert ann.draft.fields["kept"] is True
-    again = AppTest.from_file(str(PAGES), default_timeout=20).run()
+    again = AppTest.from_file(str(PAGES), default_timeout=120).run()
     assert again.toggle[0].value is True
     again.toggle[0].set_value(False).run()
     assert ann.draft.fields["kept"] is False

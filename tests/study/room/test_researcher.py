@@ -40,7 +40,7 @@ def _open(name: str) -> AppTest:
 
         importlib.import_module(f"study.room.researcher_{name}").page()
 
-    return AppTest.from_function(script, kwargs={"name": name}, default_timeout=30).run()
+    return AppTest.from_function(script, kwargs={"name": name}, default_timeout=120).run()
 
 
 def said(page: AppTest) -> str:
@@ -308,7 +308,7 @@ def test_what_stands_before_the_unblinding(given, told):
 def _unblind(page: AppTest, why: str, typed: str = TITLE) -> AppTest:
     page.text_input(key="why").input(why)
     page.text_input(key="typed").input(typed)
-    return page.button[0].click().run(timeout=180)
+    return page.button[0].click().run(timeout=280)
 
 
 def test_the_results_stay_sealed_until_the_form_is_whole(desk, serving, monkeypatch):

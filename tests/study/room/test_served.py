@@ -11,6 +11,7 @@ from study.room.address import AddressError
 from study.room.oidc import OidcError
 from study.room.served import served
 from study.room.store import Store, StoreError
+from tests.free_ports import free_port
 
 PASSWORD_HASH = password.hashed("four plain words here")
 
@@ -188,7 +189,7 @@ def test_the_database_address_may_come_from_the_environment(tiny_study, tmp_path
     assert (tmp_path / "other.sqlite").exists()
 
 
-def test_streamlit_run_without_an_address_says_one_line_and_serves_nothing(tiny_study, port):
+def test_streamlit_run_without_an_address_says_one_line_and_serves_nothing(tiny_study):
     """Other than `study serve` it would listen everywhere; with an address of this machine it may."""
     import os
     import subprocess
@@ -199,7 +200,7 @@ def test_streamlit_run_without_an_address_says_one_line_and_serves_nothing(tiny_
     command = [sys.executable, "-m", "streamlit", "run", str(root / "streamlit_app.py")]
     environment = os.environ | {"EUREKA_STUDY": str(tiny_study.path), "PYTHONPATH": str(root)}
     told = subprocess.run(
-        [*command, f"--server.port={port}", "--server.headless=true"],
+        [*command, f"--server.port={free_port()}", "--server.headless=true"],
         env=environment,
         cwd=tiny_study.path,
         capture_output=True,
@@ -211,12 +212,3 @@ def test_streamlit_run_without_an_address_says_one_line_and_serves_nothing(tiny_
     assert line.startswith("streamlit: no host is set, which means all addresses")
     assert "127.0.0.1" in line
     assert "Traceback" not in told.stderr + told.stdout
-
-
-@pytest.fixture
-def port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

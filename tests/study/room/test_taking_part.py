@@ -202,7 +202,7 @@ def test_closing_waits_for_an_answer_that_is_being_saved(store):
             closing = pool.submit(store.close_study, "Ida")
             with pytest.raises(TimeoutError):
                 closing.result(timeout=0.5)
-        assert closing.result(timeout=20) == store.closed_at()
+        assert closing.result(timeout=120) == store.closed_at()
 
 
 # places filled again
