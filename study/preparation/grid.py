@@ -29,7 +29,8 @@ class Part:
 
     backend: str  # the file
     task: Task
-    cost: Cost
+    costs: Mapping[str, Cost]  # by its parts, as Backend.costs
+    cost: Cost  # of those parts that no cell before it has
 
 
 def parts_of(tasks: Iterable[tuple[str, Task]]) -> list[Part]:
@@ -41,7 +42,7 @@ def parts_of(tasks: Iterable[tuple[str, Task]]) -> list[Part]:
         own = [cost for name, cost in costs.items() if name not in counted]
         counted |= set(costs)
         whole = Cost(sum(cost.seconds for cost in own), sum(cost.disk for cost in own))
-        found.append(Part(backend, task, whole))
+        found.append(Part(backend, task, costs, whole))
     return found
 
 
@@ -57,7 +58,7 @@ def jobs_of(parts: Sequence[Part]) -> list[Job]:
     ordered = [sorted(group, key=lambda part: part.task.cell.epochs or 0) for group in groups.values()]
     ordered.sort(key=lambda group: -sum(part.cost.seconds for part in group))
     return [
-        Job(number, tuple((part.backend, part.task) for part in group))
+        Job(number, tuple((part.backend, part.task) for part in group), tuple(part.costs for part in group))
         for number, group in enumerate(ordered)
     ]
 

@@ -13,6 +13,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -87,7 +88,7 @@ class Task:
         return seed_for(self.seed, "train", self.cell.source, *again)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # a large grid holds some hundred thousand
 class Cost:
     """What a part of a task takes, for plans and progress: measured on CPUs, right within a factor of two."""
 
@@ -148,7 +149,13 @@ class Backend(Protocol):
 
 def names() -> list[str]:
     """Every backend there is, by its file's name."""
-    return sorted(found.name for found in pkgutil.iter_modules(__path__) if not found.ispkg)
+    return list(_names_in(tuple(__path__)))
+
+
+@lru_cache
+def _names_in(folders: tuple[str, ...]) -> tuple[str, ...]:
+    """Looked up once: a plan asks for each of its cells, several times."""
+    return tuple(sorted(found.name for found in pkgutil.iter_modules(folders) if not found.ispkg))
 
 
 def file_of(name: str, options: Mapping[str, Any] | None = None) -> str:

@@ -5,11 +5,11 @@ An engine is given jobs and tells what becomes of them as events. It knows nothi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from study.preparation.backends import Clip, Task
+from study.preparation.backends import Clip, Cost, Task
 
 ATTEMPTS = 3  # at a task whose worker is lost; on a cluster those that bring nothing new
 
@@ -24,6 +24,7 @@ class Job:
 
     number: int
     tasks: tuple[tuple[str, Task], ...]  # (the backend's file, what it shall make)
+    costs: tuple[Mapping[str, Cost], ...] = ()  # of each task, as Backend.costs when the build was planned
 
     @property
     def name(self) -> str:
@@ -138,4 +139,4 @@ def without(job: Job, made: frozenset[str] | set[str], failed: set[int]) -> tupl
         if names and place not in failed:
             left.append((backend, replace(task, names=names)))
             places.append(place)
-    return replace(job, tasks=tuple(left)), places
+    return replace(job, tasks=tuple(left), costs=()), places  # planned is what all of it took

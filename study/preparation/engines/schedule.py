@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from study.preparation import backends
 from study.preparation.engines import Crew, Job
 
 # threads that a backend's work gains from: one where none stands here. A program's are its own affair, and
@@ -32,12 +31,12 @@ class Load:
 
 
 def loads(jobs: Sequence[Job]) -> list[Load]:
-    """Of each job: parts that its tasks share count once."""
+    """Of each job, by its `costs`: parts that its tasks share count once."""
     parts = []
     for job in jobs:
         own: dict[str, float] = {}
-        for backend, task in job.tasks:
-            for name, cost in backends.get(backend).costs(task).items():
+        for _, costs in zip(job.tasks, job.costs, strict=True):
+            for name, cost in costs.items():
                 own.setdefault(name, cost.seconds)  # an interrupted run's are less than of those after it
         parts.append(own)
     times = Counter(name for job in parts for name in job)

@@ -5,9 +5,8 @@ import pytest
 from caw import atomic
 from study.preparation import backends
 from study.preparation.backends import Cell, Task
-from study.preparation.engines import Job
 from study.preparation.engines.schedule import loads
-from study.preparation.grid import parts_of
+from study.preparation.grid import jobs_of, parts_of
 from tests.study.preparation.test_local_engine import TINY
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -48,10 +47,9 @@ def test_epochs_behind_a_checkpoint_are_not_done_again(clip, tmp_path, monkeypat
     interrupted(task, 90)  # steps of its three scales
     left = training(task)
     assert whole / 5 < left < whole / 2
-    assert sum(part.cost.seconds for part in parts_of([("caw", task), ("caw", longer)])) == pytest.approx(
-        left + after + 4.0
-    )
-    (load,) = loads([Job(0, (("caw", task), ("caw", longer)))])
+    parts = parts_of([("caw", task), ("caw", longer)])
+    assert sum(part.cost.seconds for part in parts) == pytest.approx(left + after + 4.0)
+    (load,) = loads(jobs_of(parts))
     assert load.seconds == pytest.approx(left + after + 4.0)
     again = interrupted(task, 3)
     assert max(again) < 0.2  # of what was left, not of all

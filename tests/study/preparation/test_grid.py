@@ -11,6 +11,7 @@ from study import design
 from study.preparation import backends, build, plan
 from study.preparation.backends import Cell, Clip, Cost, Task
 from study.preparation.engines import Crew, EngineError, Job, choose, without
+from study.preparation.engines.local import LocalEngine
 from study.preparation.forecast import forecast
 from study.preparation.grid import CellsFailed, jobs_of, parts_of
 from study.preparation.progress import BuildProgress
@@ -192,6 +193,16 @@ def test_a_forecast_counts_what_is_due_and_writes_nothing(new_study):
     assert found.disk > 2e6
     built(folder)
     assert (forecast(folder).rows, forecast(folder).cells_done) == ([], 4)
+
+
+@pytest.mark.parametrize("plans", [lambda folder: LocalEngine().crew(forecast(folder).jobs), built])
+def test_each_task_is_asked_once_what_it_takes(new_study, tiny, monkeypatch, plans):
+    asked, costs = [], type(tiny).costs
+    monkeypatch.setattr(type(tiny), "costs", lambda self, task: asked.append(task) or costs(self, task))
+    plans(new_study())
+    assert sorted(task.cell.name for task in asked) == sorted(
+        f"riff-tiny-{mode}-{epochs}" for mode in ("UMG", "VAR") for epochs in (100, 200)
+    )
 
 
 def test_a_forecast_knows_that_answers_fix_the_sets(new_study, answer):

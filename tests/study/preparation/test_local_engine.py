@@ -15,6 +15,7 @@ from caw import atomic, audio
 from study.preparation.backends import Cell, Task
 from study.preparation.engines import Crew, Ended, Failed, Job, Lost, Made, Started, Told, local
 from study.preparation.engines.local import LocalEngine
+from study.preparation.grid import jobs_of, parts_of
 
 TINY = {"device": "cpu", "rate": 4000, "scales": [1000, 4000], "channels": 4, "layers": 2, "bands": 40}
 TINY |= {"score_channels": 4, "score_layers": 2, "score_crop": 1.0, "score_draw_steps": 1, "finer_layers": 2}
@@ -229,6 +230,11 @@ def test_a_job_whose_worker_is_lost_after_its_last_word_has_ended(clip, processe
     assert [type(event) for event in events if not isinstance(event, Told)] == [Started, Made, Ended]
 
 
+def planned(jobs: list[Job]) -> list[Job]:
+    """With what they take."""
+    return jobs_of(parts_of(task for job in jobs for task in job.tasks))
+
+
 @pytest.fixture
 def eight_cores(monkeypatch):
     monkeypatch.setattr(local, "cores", lambda: 8)
@@ -240,6 +246,7 @@ def test_as_many_workers_as_pay(clip, tmp_path, eight_cores):
     short = [imported(number, clip, f"a{number}") for number in range(6)]
     long = [trained(number, clip, tmp_path / "models", 1000) for number in range(3)]
     many = [imported(number, clip, *(f"b{number}-{clips}" for clips in range(20))) for number in range(30)]
+    short, long, many = map(planned, (short, long, many))
     plan = LocalEngine().crew
     assert [plan(jobs).workers for jobs in (short, long, [*long, *short], many)] == [1, 3, 3, 4]
     assert (plan(long).threads, plan(many).threads, plan(short).threads) == (2, 2, 8)

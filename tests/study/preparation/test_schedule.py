@@ -2,6 +2,7 @@
 
 import pytest
 
+from study.preparation import backends
 from study.preparation.backends import Cell, Task
 from study.preparation.engines import Crew, Job
 from study.preparation.engines.schedule import Load, best_crew, loads, wall
@@ -10,7 +11,8 @@ from study.preparation.engines.schedule import Load, best_crew, loads, wall
 def job(number, clip, models, *epochs, backend="caw"):
     cells = [Cell(f"riff{number}", clip, 0.0, 8.0, "UMG", count, backend) for count in epochs]
     tasks = [Task(cell, [f"{cell.name}-1"], 8.0, 7, models) for cell in cells]
-    return Job(number, tuple((backend, task) for task in tasks))
+    costs = tuple(map(backends.get(backend).costs, tasks))
+    return Job(number, tuple((backend, task) for task in tasks), costs)
 
 
 def test_what_tasks_share_counts_once_and_what_jobs_share_once_for_each_worker(clip, tmp_path):
