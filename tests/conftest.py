@@ -13,6 +13,7 @@ import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # test processes share the cores; libraries read this as they load
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("RAY_worker_niceness", "0")  # 15 by Ray: its workers would wait for all other tests
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background job; some tests interrupt
     signal.signal(signal.SIGINT, signal.default_int_handler)
