@@ -77,7 +77,7 @@ def test_killed_and_resumed_ends_with_the_same_weights(which, threads, request, 
         arguments = (clip, tmp_path / "run", whole.settings, threads, where, count)
         process = processes.Process(target=dying, args=arguments)
         process.start()
-        process.join(60)
+        process.join(240)
         assert process.exitcode == -signal.SIGKILL
         with pytest.raises(runs.RunError, match="--resume"):
             runs.load(tmp_path / "run").generate(1.0)

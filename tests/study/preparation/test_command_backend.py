@@ -37,7 +37,7 @@ def study(tmp_path, clip):
     def make(code: str = "", words: str = "{out}", names=("riff-mine-UMG-1",), cell=(), **options):
         script = folder / "make.py"
         script.write_text(WRITE + textwrap.dedent(code))
-        options = {"command": [sys.executable, "make.py", *words.split()], "timeout": 20} | options
+        options = {"command": [sys.executable, "make.py", *words.split()], "timeout": 200} | options
         facts = {"source": "riff", "file": clip, "start": 1.0, "seconds": 2.0, "mode": "UMG"}
         facts |= {"epochs": None, "backend": "mine", "file_sha256": "0"} | dict(cell)
         return Task(Cell(**facts), list(names), 1.2, 7, folder / "models", options, folder)
@@ -66,7 +66,7 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def wait_until(true, seconds: float = 10.0) -> bool:
+def wait_until(true, seconds: float = 60.0) -> bool:
     until = time.monotonic() + seconds
     while not true() and time.monotonic() < until:
         time.sleep(0.05)
@@ -206,9 +206,10 @@ def test_too_few_files(study):
 
 HANGS = """
 import subprocess
-others = "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); os.setsid(); time.sleep(99)"
-child = subprocess.Popen([sys.executable, "-c", others])
-time.sleep(0.5)  # until it is deaf, and in a session of its own
+others = "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); os.setsid();"
+others += "os.write(1, b'deaf, and in a session of its own'); time.sleep(999)"
+child = subprocess.Popen([sys.executable, "-c", others], stdout=subprocess.PIPE)
+child.stdout.read(1)
 with open("pids.tmp", "w") as file:
     file.write(f"{os.getpid()} {child.pid}")
 os.rename("pids.tmp", "pids")
@@ -216,19 +217,21 @@ os.rename("pids.tmp", "pids")
 
 
 def test_a_program_that_hangs_is_ended_with_its_children(study):
-    task = study(HANGS + "time.sleep(99)", timeout=1.5)
     started = time.monotonic()
-    assert "mine took longer than 1.5 s (raise `timeout` of [backend.mine])" in refused(task)
-    assert time.monotonic() - started < 8
+    for seconds in (2, 10, 50):  # as many as it takes this machine to start it
+        task = study(HANGS + "time.sleep(999)", timeout=seconds)
+        said = f"mine took longer than {seconds} s (raise `timeout` of [backend.mine])"
+        assert said in refused(task)
+        if (task.folder / "pids").exists():
+            break
+    assert time.monotonic() - started < 200
     pids = [int(pid) for pid in (task.folder / "pids").read_text().split()]
     assert not any(is_running(pid) for pid in pids)
 
 
 def test_children_do_not_outlive_a_program_that_is_done(study):
     task = study(HANGS + "sound(sys.argv[1] + '/a.wav', 2)")
-    started = time.monotonic()
     assert len(made(task)) == 1
-    assert time.monotonic() - started < 8
     assert not any(is_running(int(pid)) for pid in (task.folder / "pids").read_text().split())
 
 
@@ -246,7 +249,7 @@ list(backends.get("command").make(task, lambda share, text: None))
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_build_leaves_nothing_running(study, clip, how):
-    task = study(HANGS + "time.sleep(99)")
+    task = study(HANGS + "time.sleep(999)")
     words = [sys.executable, "-c", BUILD, str(task.folder), str(clip), "make.py"]
     building = subprocess.Popen(words, stderr=subprocess.DEVNULL)
     try:
@@ -295,7 +298,8 @@ def test_progress_is_read_and_input_is_closed(study):
     )
     told = []
     list(backends.get("command").make(task, lambda share, text: told.append((share, text))))
-    assert told[0] == (0.0, "mine: 0 s")
+    assert told[0][0] == 0.0
+    assert re.fullmatch(r"mine: \d+ s", told[0][1])
     assert {share for share, _ in told} <= {0.0, 0.25, 0.5}
     assert len(told) >= 2
 

@@ -65,7 +65,7 @@ def passage():
 def task(tmp_path, clip, weights):
     def make(mode="VAR", names=("a", "b"), **options) -> Task:
         cell = Cell("riff", clip, 1.0, 4.0, mode, None, "jukebox", "0")
-        options = {"weights": str(weights), "device": "cpu", "timeout": 120} | options
+        options = {"weights": str(weights), "device": "cpu", "timeout": 250} | options
         return Task(cell, list(names), 1.2, 7, tmp_path / "models", options, tmp_path)
 
     return make

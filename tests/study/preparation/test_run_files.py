@@ -83,7 +83,7 @@ def test_a_snapshot_is_of_one_moment(folders):
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        seen, ends = set(), time.monotonic() + 20
+        seen, ends = set(), time.monotonic() + 120
         while len(seen) < 20 and time.monotonic() < ends:
             bring(outbox, depot)
             if (there / "checkpoint.pt").exists():
