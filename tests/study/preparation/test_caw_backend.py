@@ -1,7 +1,6 @@
 import os
 import shutil
 import signal
-import time
 
 import pytest
 
@@ -14,7 +13,7 @@ from study.preparation.build import build
 from study.preparation.grid import CellsFailed, Grid
 from study.preparation.pool import Pool
 from study.preparation.progress import BuildProgress
-from tests.study.preparation.conftest import pool_digest
+from tests.study.preparation.conftest import die_at, pool_digest
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 TINY = '[backend.caw]\ndevice = "cpu"\nrate = 4000\nscales = [1000, 4000]\nchannels = 4\nlayers = 2\n'
@@ -101,22 +100,19 @@ def test_runs_are_kept_and_only_lost_clips_made_again(caw_study):
 
 @pytest.mark.filterwarnings("ignore:This process")
 def test_a_training_that_was_killed_goes_on(caw_study):
-    from caw import runs  # loads torch before the fork, so that the child need not
+    from caw import flow_trainer, runs  # loads torch before the fork, so that the child need not
 
     whole, killed = caw_study("whole"), caw_study("killed")
     build(whole)
     child = os.fork()
     if child == 0:
         try:
+            die_at(flow_trainer.FlowTrainer, "step", 4)
             build(killed)
         finally:
             os._exit(0)
-    for _ in range(300):
-        if (killed.models / "riff-2" / runs.CONFIG).exists():
-            break
-        time.sleep(0.02)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    assert (killed.models / "riff-2" / runs.CONFIG).exists()
     assert not killed.sets.exists()
     build(killed)
     assert pool_digest(killed) == pool_digest(whole)

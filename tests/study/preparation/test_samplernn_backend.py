@@ -1,7 +1,6 @@
 import os
 import shutil
 import signal
-import time
 from dataclasses import replace
 
 import pytest
@@ -12,7 +11,7 @@ from study.design import DesignError
 from study.folder import StudyFolder
 from study.preparation import backends, plan
 from study.preparation.build import build
-from tests.study.preparation.conftest import pool_digest
+from tests.study.preparation.conftest import die_at, pool_digest
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 TINY = '[backend.samplernn]\ndevice = "cpu"\nrate = 2000\ndim = 8\nembedding = 4\nstreams = 2\nwindow = 64\n'
@@ -38,7 +37,7 @@ def tasks(folder: StudyFolder) -> list[backends.Task]:
 
 @pytest.mark.filterwarnings("ignore:This process")
 def test_all_counts_and_modes_of_a_source_share_one_run(sample_study):
-    from caw.samplernn import runs  # loads torch before the fork, so that the child need not
+    from caw.samplernn import runs, training  # loads torch before the fork, so that the child need not
 
     folder, killed = sample_study(), sample_study("killed")
     todo = tasks(folder)
@@ -55,15 +54,12 @@ def test_all_counts_and_modes_of_a_source_share_one_run(sample_study):
     child = os.fork()
     if child == 0:
         try:
+            die_at(training._Training, "_step", 6)
             build(killed)
         finally:
             os._exit(0)
-    for _ in range(500):
-        if (killed.models / "riff-samplernn" / runs.snapshot_file(4)).exists():
-            break
-        time.sleep(0.02)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    assert (killed.models / "riff-samplernn" / runs.snapshot_file(4)).exists()
     assert not killed.sets.exists()
     build(killed)
     assert pool_digest(killed) == pool_digest(folder)
