@@ -156,18 +156,16 @@ class CawBackend:
         return epochs if epochs <= task.cell.epochs else 0
 
     def _reached(self, folder: Path) -> int:
-        """Epochs behind an unfinished run's checkpoint: its losses hold a line for each of every scale."""
+        """Epochs behind the checkpoint of a run that is there and not complete."""
         if not folder.exists():
             return 0
         from caw import runs
 
         try:
             scales = len(runs.load(folder).rates)
-            with (folder / runs.LOSSES).open("rb") as losses:
-                lines = sum(1 for _ in losses)
-        except (runs.RunError, OSError):
+        except runs.RunError:
             return 0
-        return lines // scales if (folder / runs.CHECKPOINT).exists() else 0
+        return training_progress.epochs_behind(folder, scales=scales)
 
     def _is_complete(self, folder: Path) -> bool:
         if not folder.exists():

@@ -74,7 +74,7 @@ class SampleRNNBackend:
         kept = self._kept(folder)
         if wanted in kept:
             return made
-        reached = max([*kept, self._reached(folder)])
+        reached = max([*kept, training_progress.epochs_behind(folder)])
         done = 0 if reached > wanted else reached  # passed without keeping it: trained from the start again
         parts = {f"run {folder.name}": Cost(0.0, _BYTES_PER_RUN)} if not kept else {}
         parts[f"weights {folder.name} {wanted}"] = Cost(0.0, _BYTES_PER_COUNT)
@@ -166,17 +166,6 @@ class SampleRNNBackend:
 
     def _folder(self, task: Task) -> Path:
         return task.models / f"{task.cell.learner}-{task.cell.backend}"
-
-    @staticmethod
-    def _reached(folder: Path) -> int:
-        """Epochs behind a run's checkpoint: its losses hold a line for each."""
-        if not (folder / "checkpoint.pt").exists():
-            return 0
-        try:
-            with (folder / "losses.jsonl").open("rb") as losses:
-                return sum(1 for _ in losses)
-        except OSError:
-            return 0
 
     @staticmethod
     def _kept(folder: Path) -> list[int]:
