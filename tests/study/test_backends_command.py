@@ -17,8 +17,20 @@ def test_every_backend_stands_in_the_list(run):
     for name in ("caw", "command", "imported", "jukebox"):
         assert f" {name} " in out
     assert "jukebox: " in out  # weights are not named, or transformers is lacking
-    assert "command: there is no `command`; write it" in out
     assert "caw: " not in out
+    assert "not yet" not in out  # what nobody has set up is not at fault
+
+
+def test_a_program_is_set_up_by_the_lines_that_the_list_shows(new_study, run, tmp_path):
+    said = run("backends")[1].partition("command: to set up a program of yours, write into study.toml\n")[2]
+    shown = "".join(line[4:] + "\n" for line in said.splitlines() if line.startswith("    "))
+    shown = shown.replace("mymodel --in", f"{sys.executable} --in").replace("riff.wav", str(tmp_path))
+    folder = new_study(source=shown)
+    out = run("backends", folder.path)[1]
+    rows = {row[0]: row[-1] for line in out.splitlines() if len(row := line.strip("│ ").split("│")) > 4}
+    rows = {name.strip(): here.strip() for name, here in rows.items()}
+    assert (rows["command"], rows["mymodel"], rows["caw"]) == ("as mymodel", "ready", "ready")
+    assert "command: " not in out
 
 
 def test_what_a_study_sets(new_study, run):
@@ -36,6 +48,8 @@ command = "no-such-program {{out}}"
     code, out, _ = run("backends", new_study(backend=tables).path)
     assert code == 0
     assert "cow: there is no backend 'cow'" in out
+    assert "as caw-standard" not in out
+    assert "│ as mine" in out  # gone is no program that is ready
     assert "gone: command = 'no-such-program {out}': no-such-program: there is no such program" in out
     assert "mine: " not in out
     assert "caw-standard: " not in out

@@ -42,7 +42,15 @@ class CommandBackend:
     makes, where the command does not hold {mode}; UMG if not said), expect (s for a clip, for plans)."""
 
     name = "command"
-    needs = 'a program, as [backend.NAME] command = "... {clip} ... {out}"'
+    needs = "a program of yours, which study.toml names"
+    example = """\
+[backend.mymodel]
+command = "mymodel --in {clip} --out {out} --n {n} --seconds {seconds} --seed {seed}"
+
+[[source]]
+file = "riff.wav"
+backend = "mymodel"
+"""
 
     def __init__(self, options: Mapping[str, Any] | None = None):
         options = options or {}
