@@ -15,10 +15,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from caw import environment
 from study.preparation.engines import ray_cluster
 
 _STORE = 80_000_000  # bytes of each node's object store, about the least that Ray takes
-_ENDS_WITHIN = 20.0  # s
+_ENDS_WITHIN = 60.0  # s
+_PATIENT = {  # where a worker takes minutes to start, as on a busy machine of two cores
+    "RAY_worker_register_timeout_seconds": "600",
+    "RAY_health_check_timeout_ms": "60000",
+    "RAY_prestart_worker_first_driver": "0",  # jobs have variables of their own: they need other workers
+    "RAY_enable_worker_prestart": "0",
+}
 
 
 class Nodes:
@@ -61,38 +68,34 @@ class Nodes:
 def running(*cpus: int) -> Iterator[Nodes]:
     """A cluster of nodes of so many CPUs, the head first."""
     home = tempfile.mkdtemp(prefix="ray-nodes-", dir="/tmp")  # sockets may have 107 characters
-    before = os.environ.get("RAY_TMPDIR")
-    os.environ["RAY_TMPDIR"] = home
-    ray_cluster.library(alone=True)
-    from ray.cluster_utils import Cluster
+    with environment.variables({"RAY_TMPDIR": home} | _PATIENT):
+        ray_cluster.library(alone=True)
+        from ray.cluster_utils import Cluster
 
-    facts = {"object_store_memory": _STORE, "include_dashboard": False}
-    cluster = nodes = None
-    try:
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": cpus[0], **facts})
-        nodes = Nodes(cluster, home)
-        for number in cpus[1:]:
-            cluster.add_node(num_cpus=number, **facts)
-        yield nodes
-    finally:
-        if cluster:
-            cluster.shutdown()
-        if nodes:
-            _wait_for_the_end(nodes)
-        if before is None:
-            del os.environ["RAY_TMPDIR"]
-        else:
-            os.environ["RAY_TMPDIR"] = before
-        shutil.rmtree(home, ignore_errors=True)
+        facts = {"object_store_memory": _STORE, "include_dashboard": False}
+        cluster = nodes = None
+        try:
+            cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": cpus[0], **facts})
+            nodes = Nodes(cluster, home)
+            for number in cpus[1:]:
+                cluster.add_node(num_cpus=number, **facts)
+            yield nodes
+        finally:
+            if cluster:
+                cluster.shutdown()
+            if nodes:
+                _wait_for_the_end(nodes)
+            shutil.rmtree(home, ignore_errors=True)
 
 
 def _wait_for_the_end(nodes: Nodes) -> None:
-    ends = time.monotonic() + _ENDS_WITHIN
-    while (left := nodes.processes()) and time.monotonic() < ends:
-        time.sleep(0.2)
-    for process in left:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
+    for last in (False, True):
+        ends = time.monotonic() + _ENDS_WITHIN
+        while (left := nodes.processes()) and time.monotonic() < ends:
+            time.sleep(0.2)
+        for process in left if not last else ():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
 
 
 def _title(process: int) -> str:

@@ -7,6 +7,8 @@ import socket
 import sys
 import tempfile
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -26,6 +28,7 @@ from tests.benchmarks import ray_nodes
 from tests.benchmarks.ray_kill import timeless
 
 pytest.importorskip("ray")
+pytestmark = pytest.mark.timeout(1200)  # Ray starts processes of its own by the dozen
 
 TINY = {"device": "cpu", "rate": 4000, "scales": [1000, 4000], "channels": 4, "layers": 2, "bands": 40}
 TINY |= {"score_channels": 4, "score_layers": 2, "score_crop": 1.0, "score_draw_steps": 1, "batch": 1}
@@ -127,7 +130,7 @@ def test_leaving_ends_the_workers(cluster, clip, tmp_path):
 
     with pytest.raises(Enough):
         RayEngine(address=cluster.address).run([Job(0, (imported_task(clip, tmp_path / "models"),))], say)
-    assert cluster.workers() == []
+    assert comes(lambda: cluster.workers() == [])
     assert [path.name for path in tmp_path.rglob(".*.tmp")] == []
 
 
@@ -152,8 +155,16 @@ def test_without_an_address_ray_is_started_here_for_nobody_else(clip, tmp_path, 
     assert [memory for *_, memory in claims] == [0]  # the number of workers minds it
     assert len(listened) > 4
     assert {host for host, _ in listened if not host.endswith("0100007F")} == set()  # 127.0.0.1
-    assert listening(descendants(os.getpid())) <= before
+    assert comes(lambda: listening(descendants(os.getpid())) <= before)
     assert list(Path("/tmp").glob(f"eureka-ray-{os.getpid()}-*")) == []
+
+
+def comes(true: Callable[[], bool], seconds: float = 60.0) -> bool:
+    """Whether something is so at last: a process takes its time to end."""
+    ends = time.monotonic() + seconds
+    while not true() and time.monotonic() < ends:
+        time.sleep(0.1)
+    return true()
 
 
 def descendants(process: int) -> set[int]:
