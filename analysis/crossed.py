@@ -2,7 +2,8 @@
 
 Z spreads random effects over answers, L scales them, W weighs the answers. Listeners' blocks of M are k x k
 each, so that they are eliminated first, and a matrix of the stimuli's size is left: a model of hundreds of
-listeners costs what its answers cost. Equations are of Bates, Maechler, Bolker and Walker 2015, "Fitting
+listeners costs what its answers cost. Where stimuli are nested in groups, the groups' effects are columns
+beside the stimuli's. Equations are of Bates, Maechler, Bolker and Walker 2015, "Fitting
 linear mixed-effects models using lme4", J. Stat. Softw. 67(1).
 """
 
@@ -27,9 +28,19 @@ Density = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray, np.nd
 
 
 class Crossed:
-    """The random effects' side of a model: who answered about what, and the sums over their answers."""
+    """The random effects' side of a model: who answered about what, and the sums over their answers.
 
-    def __init__(self, listener: np.ndarray, stimulus: np.ndarray, slope: np.ndarray | None) -> None:
+    listener, stimulus: [n], numbered from 0. slope: [n] or None. nests: of each kind of group that stimuli
+    are nested in, its number per answer [n], -1 for a stimulus in none.
+    """
+
+    def __init__(
+        self,
+        listener: np.ndarray,
+        stimulus: np.ndarray,
+        slope: np.ndarray | None,
+        nests: Sequence[np.ndarray] = (),
+    ) -> None:
         self.i, self.j = listener, stimulus
         self.listeners, self.stimuli = listener.max() + 1, stimulus.max() + 1
         columns = [np.ones(len(listener))] + ([] if slope is None else [slope])
@@ -37,29 +48,46 @@ class Crossed:
         self.k = self.z.shape[1]
         self.cell = listener * self.stimuli + stimulus
         self.lower = np.tril_indices(self.k)
+        first = np.unique(stimulus, return_index=True)[1]
+        self.nests = [numbers[first] for numbers in nests]  # [J] each
+        self.spread = None  # [J, C]: which columns a stimulus takes part in; its own alone where None
+        self.kind = np.zeros(self.stimuli, int)  # of each column: 0 a stimulus, 1 a group of the first kind
+        for kind, groups in enumerate(self.nests, 1):
+            members = (groups[:, None] == np.arange(groups.max() + 1)).astype(float)
+            before = np.eye(self.stimuli) if self.spread is None else self.spread
+            self.spread = np.hstack([before, members])
+            self.kind = np.append(self.kind, np.full(members.shape[1], kind))
+
+    @property
+    def columns(self) -> int:
+        """C: stimuli, and the groups they are nested in."""
+        return len(self.kind)
 
     @property
     def start(self) -> np.ndarray:
-        return np.array([0.5] if self.k == 1 else [0.5, 0.0, 0.5]).tolist() + [0.5]
+        return np.array([0.5] if self.k == 1 else [0.5, 0.0, 0.5]).tolist() + [0.5] * (1 + len(self.nests))
 
     @property
     def bounds(self) -> list[tuple[float, float]]:
         positive, free = (0.0, LARGEST), (-LARGEST, LARGEST)
-        return [positive, positive] if self.k == 1 else [positive, free, positive, positive]
+        mine = [positive] if self.k == 1 else [positive, free, positive]
+        return mine + [positive] * (1 + len(self.nests))
 
-    def factors(self, theta: Sequence[float]) -> tuple[np.ndarray, float]:
-        """T [k, k] and s."""
+    def factors(self, theta: Sequence[float]) -> tuple[np.ndarray, float | np.ndarray]:
+        """T [k, k] and s: one for all stimuli, or [C] where they are nested."""
         t = np.zeros((self.k, self.k))
-        t[self.lower] = theta[:-1]
-        return t, float(theta[-1])
+        scales = 1 + len(self.nests)
+        t[self.lower] = theta[:-scales]
+        return t, float(theta[-1]) if self.spread is None else np.asarray(theta[-scales:])[self.kind]
 
     def sums(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Z' values: [n] -> of listeners [I, k], of stimuli [J]."""
+        """Z' values: [n] -> of listeners [I, k], of stimuli and their groups [C]."""
         mine = [np.bincount(self.i, self.z[:, a] * values, self.listeners) for a in range(self.k)]
-        return np.stack(mine, 1), np.bincount(self.j, values, self.stimuli)
+        theirs = np.bincount(self.j, values, self.stimuli)
+        return np.stack(mine, 1), theirs if self.spread is None else theirs @ self.spread
 
     def products(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Z' W Z: of listeners [I, k, k], of stimuli [J], between them [I, k, J]."""
+        """Z' W Z: of listeners [I, k, k], of stimuli [J] (nested: [C, C]), between them [I, k, C]."""
         own = np.empty((self.listeners, self.k, self.k))
         between = np.empty((self.listeners, self.k, self.stimuli))
         for a in range(self.k):
@@ -68,12 +96,16 @@ class Crossed:
             between[:, a] = cells.reshape(self.listeners, self.stimuli)
             for b in range(a + 1):
                 own[:, a, b] = own[:, b, a] = np.bincount(self.i, weighted * self.z[:, b], self.listeners)
-        return own, np.bincount(self.j, weights, self.stimuli), between
+        single = np.bincount(self.j, weights, self.stimuli)
+        if self.spread is None:
+            return own, single, between
+        return own, self.spread.T @ (single[:, None] * self.spread), between @ self.spread
 
     def effects(self, theta: Sequence[float], u: np.ndarray, v: np.ndarray) -> np.ndarray:
         """Z L (u, v): [n]."""
         t, s = self.factors(theta)
-        return np.sum(self.z * (u @ t.T)[self.i], 1) + s * v[self.j]
+        theirs = s * v[self.j] if self.spread is None else (self.spread @ (s * v))[self.j]
+        return np.sum(self.z * (u @ t.T)[self.i], 1) + theirs
 
 
 def _forward(root: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -84,19 +116,25 @@ def _forward(root: np.ndarray, right: np.ndarray) -> np.ndarray:
 class System:
     """M for given weights and relative factors, factorised."""
 
-    def __init__(self, products: tuple[np.ndarray, np.ndarray, np.ndarray], t: np.ndarray, s: float) -> None:
+    def __init__(
+        self, products: tuple[np.ndarray, np.ndarray, np.ndarray], t: np.ndarray, s: float | np.ndarray
+    ) -> None:
         own, single, between = products
         block = np.einsum("ba,ibc,cd->iad", t, own, t) + np.eye(len(t))
         self.root = np.linalg.cholesky(block)
         self.across = _forward(self.root, s * (t.T @ between))
         flat = self.across.reshape(-1, len(single))
-        rest = np.diag(1 + s**2 * single) - flat.T @ flat
+        if single.ndim == 1:
+            theirs = np.diag(1 + s**2 * single)
+        else:
+            theirs = np.eye(len(single)) + s[:, None] * single * s
+        rest = theirs - flat.T @ flat
         self.rest = scipy.linalg.cholesky(rest, lower=True)
         blocks = np.diagonal(self.root, axis1=1, axis2=2)
         self.log_determinant = 2 * (np.log(blocks).sum() + np.log(np.diag(self.rest)).sum())
 
     def solve(self, mine: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """M^-1 (mine [I, k, c], theirs [J, c])."""
+        """M^-1 (mine [I, k, c], theirs [C, c])."""
         ahead = _forward(self.root, mine)
         left = theirs - np.tensordot(self.across, ahead, ((0, 1), (0, 1)))
         v = scipy.linalg.cho_solve((self.rest, True), left)
@@ -112,7 +150,7 @@ class Linear:
         self.products = crossed.products(np.ones(self.n))
         columns = [crossed.sums(column) for column in (*x.T, y)]
         self.mine = np.stack([mine for mine, _ in columns], 2)  # [I, k, p + 1]
-        self.theirs = np.stack([theirs for _, theirs in columns], 1)  # [J, p + 1]
+        self.theirs = np.stack([theirs for _, theirs in columns], 1)  # [C, p + 1]
         both = np.column_stack([x, y])
         self.plain = both.T @ both
 
@@ -120,7 +158,7 @@ class Linear:
         """log|M| + log|RX' RX|, beta, penalised weighted sum of squares, (RX' RX)^-1."""
         t, s = self.crossed.factors(theta)
         system = System(self.products, t, s)
-        mine, theirs = np.einsum("ba,ibc->iac", t, self.mine), s * self.theirs
+        mine, theirs = np.einsum("ba,ibc->iac", t, self.mine), np.reshape(s, (-1, 1)) * self.theirs
         u, v = system.solve(mine, theirs)
         left = self.plain - np.einsum("iac,iad->cd", mine, u) - theirs.T @ v
         root = scipy.linalg.cho_factor(left[:-1, :-1], lower=True)
@@ -162,7 +200,7 @@ class Laplace:
     def __init__(self, crossed: Crossed) -> None:
         self.crossed = crossed
         self.u = np.zeros((crossed.listeners, crossed.k))
-        self.v = np.zeros(crossed.stimuli)
+        self.v = np.zeros(crossed.columns)
 
     def deviance(self, theta: np.ndarray, offset: np.ndarray, density: Density) -> float:
         """theta: relative factors; offset: what the fixed effects give, [n]."""

@@ -8,19 +8,20 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis import permutation, stimuli
+from analysis import permutation, stimuli, trainings
 from analysis.results import CHECK, Result
 from analysis.stimuli import Panel
 
 FAMILY = "epochs"
 TREND = "trend over epochs"  # followed by the outcome
 WITHIN = "trend within sources"  # followed by the outcome
+WITHIN_TRAININGS = "trend within trainings"  # in its place where cells have several trainings
 MIN_BLOCKS = 2
 MIN_LEVELS = 3
 MIN_ANSWERS_PER_LEVEL = 2
 OUTCOMES = (("musicality", "musicality", "rated"), ("fooling", "judged_real", "answers"))
 UNSTATED = "not stated"
-PAGE = "Page's test on clip means, permutation within sources, two-sided"
+PAGE = "Page's test on clip means, permutation within {}, two-sided"
 METHOD = "Jonckheere-Terpstra on clip means, permutation of clips, two-sided"
 
 
@@ -44,41 +45,50 @@ def records(frame: pd.DataFrame, panel: Panel) -> list[Result]:
             for outcome, *_ in OUTCOMES
         ]
     found = []
-    sources = _sources(frame)
     for (backend, mode), part in clips.groupby(["backend", "mode"], sort=True):
+        blocks = _blocks(frame[(frame["backend"] == backend) & (frame["mode"] == mode)])
         for outcome in OUTCOMES:
             found.append(_trend(part, f"{backend} {mode}", outcome, panel))
         for outcome in OUTCOMES:
-            found.append(_within(part, sources, f"{backend} {mode}", outcome, panel))
+            found.append(_within(part, blocks, f"{backend} {mode}", outcome, panel))
     return found
 
 
-def _sources(frame: pd.DataFrame) -> pd.Series:
-    """What each clip was made from, by set and name; empty where the table does not say."""
+def _blocks(frame: pd.DataFrame) -> pd.Series:
+    """What each clip was made from, by set and name; empty where the table does not say.
+
+    Its training where cells have several of them that go through epoch counts, else its source.
+    """
+    if trainings.repeated(frame):
+        told = frame.assign(training=trainings.labels(frame)).dropna(subset=["training"])
+        if (told.groupby("training")["epochs"].nunique() > 1).any():
+            return told.groupby(["set", "name"])["training"].first()
     if "source" not in frame:
-        return pd.Series(dtype=object)
+        return pd.Series(dtype=object, name="source")
     return frame.dropna(subset=["source"]).groupby(["set", "name"])["source"].first()
 
 
 def _within(
-    part: pd.DataFrame, sources: pd.Series, group: str, outcome: tuple[str, str, str], panel: Panel
+    part: pd.DataFrame, made_from: pd.Series, group: str, outcome: tuple[str, str, str], panel: Panel
 ) -> Result:
-    """Page's test with sources as blocks: only those with a clip of every epoch count.
+    """Page's test with sources or trainings as blocks: only those with a clip of every epoch count.
 
     Listeners are no blocks: they heard the same clips, and those may differ in more than their epochs.
     """
     name, column, _ = outcome
-    place = {"family": FAMILY, "name": f"{WITHIN}: {name}{CHECK}", "group": group, "unit": panel.unit}
-    place["method"] = PAGE
-    if sources.empty:
+    test_name = WITHIN_TRAININGS if made_from.name == "training" else WITHIN
+    kind = test_name.rpartition(" ")[2]
+    place = {"family": FAMILY, "name": f"{test_name}: {name}{CHECK}", "group": group, "unit": panel.unit}
+    place["method"] = method = PAGE.format(kind)
+    if made_from.empty:
         return Result(**place, note="the table does not say what the clips were made from")
-    made_from = sources.reindex(pd.MultiIndex.from_frame(part[["set", "name"]])).to_numpy()
-    stated = part.assign(source=made_from).dropna(subset=["source", "epochs", column])
-    table = stated.pivot_table(index="source", columns="epochs", values=column, aggfunc="mean")
+    block = made_from.reindex(pd.MultiIndex.from_frame(part[["set", "name"]])).to_numpy()
+    stated = part.assign(block=block).dropna(subset=["block", "epochs", column])
+    table = stated.pivot_table(index="block", columns="epochs", values=column, aggfunc="mean")
     blocks = table.dropna()
     if table.shape[1] < MIN_LEVELS or len(blocks) < MIN_BLOCKS:
         note = (
-            f"{len(blocks)} of {len(table)} sources have a clip of every epoch count ({table.shape[1]}); "
+            f"{len(blocks)} of {len(table)} {kind} have a clip of every epoch count ({table.shape[1]}); "
             f"the test needs {MIN_BLOCKS} complete ones and {MIN_LEVELS} epoch counts"
         )
         return Result(**place, note=note)
@@ -86,9 +96,10 @@ def _within(
     if test.smallest_p >= 0.05:
         least = f"smallest attainable p {test.smallest_p:.2g}"
         return Result(**place, note=f"no order of these values could reach p < .05 ({least})")
-    rho = [stats.spearmanr(blocks.columns.astype(float), row).statistic for row in blocks.to_numpy(float)]
-    place["method"] = f"estimate: mean of Spearman's rho; p: {PAGE} (L = {test.statistic:g})"
-    rho = float(np.nan_to_num(rho).mean())
+    columns, rows = blocks.columns.astype(float), blocks.to_numpy(float)
+    rho = [stats.spearmanr(columns, row).statistic if np.ptp(row) else 0.0 for row in rows]
+    place["method"] = f"estimate: mean of Spearman's rho; p: {method} (L = {test.statistic:g})"
+    rho = float(np.mean(rho))
     return Result(**place, estimate=rho, p=test.p, n=blocks.size, note=panel.reach)
 
 

@@ -1,8 +1,10 @@
 """Mixed models with crossed listeners and stimuli: linear, binary and ordinal answers.
 
-All three have random effects of listeners (an intercept and, where asked for, a slope) and of stimuli (an
-intercept), and no other. Written with spherical random effects u ~ N(0, I) and relative factors T (listeners,
-lower triangular) and s (stimuli), as in Bates, Maechler, Bolker and Walker 2015, "Fitting linear
+All three have random effects of listeners (an intercept and, where asked for, a slope), of stimuli (an
+intercept) and, where stimuli are nested in groups as clips are in the trainings that made them, of those
+(an intercept for each kind of group), and no other. Written with spherical random effects u ~ N(0, I) and
+relative factors T (listeners, lower triangular) and s (stimuli, and each kind of group), as in Bates,
+Maechler, Bolker and Walker 2015, "Fitting linear
 mixed-effects models using lme4", J. Stat. Softw. 67(1).
 
 `linear` is fitted by REML; its degrees of freedom are Satterthwaite's (Kuznetsova, Brockhoff and Christensen
@@ -12,7 +14,8 @@ tests compare all of them with R's lme4, lmerTest and ordinal.
 
 Wald statistics of `binary` and `ordinal` are referred to t where an effect lies between stimuli, as truth
 does: z takes the stimuli's variance as known, and with few stimuli it rejects too often (simulated in
-tests/benchmarks/type_one_error.py). Degrees of freedom are the stimuli less the effects between them
+tests/benchmarks/type_one_error.py). Degrees of freedom are the stimuli less the effects between them, or
+the groups (with the stimuli in none) less the effects between those, whichever an effect lies between
 ("between-within": Li and Redden 2015, "Comparing denominator degrees of freedom approximations for the
 generalized linear mixed model", BMC Med. Res. Methodol. 15:38).
 """
@@ -20,10 +23,11 @@ generalized linear mixed model", BMC Med. Res. Methodol. 15:38).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import scipy.special
 import scipy.stats
 
@@ -42,7 +46,8 @@ class Fit:
     listener_sd: of the intercept and, where there is one, of the slope; listener_correlation: of the two.
     df: Satterthwaite's; of `binary` and `ordinal` models those between stimuli, and infinite (Wald's z) for
     effects that vary within a stimulus. deviance: REML criterion or -2 log likelihood.
-    thresholds: of an ordinal model. singular: a random effect's variance is estimated as 0.
+    thresholds: of an ordinal model. singular: the variance of listeners, their slopes or stimuli is estimated
+    as 0. nest_sd: of each kind of group that stimuli are nested in; nests: how many groups there are of each.
     """
 
     names: tuple[str, ...]
@@ -59,6 +64,8 @@ class Fit:
     listeners: int
     stimuli: int
     thresholds: np.ndarray | None = None
+    nest_sd: tuple[float, ...] = ()
+    nests: tuple[int, ...] = ()
 
     def p(self, name: str) -> float:
         """Two-sided p of a fixed effect against 0."""
@@ -86,16 +93,17 @@ class Fit:
         return float(self.estimate[self.names.index(name)])
 
 
-def linear(y, fixed: dict[str, Sequence[float]], listener, stimulus, *, slope=None) -> Fit:
+def linear(y, fixed: dict[str, Sequence[float]], listener, stimulus, *, slope=None, nests=()) -> Fit:
     """y = fixed + listener + stimulus + error, by REML.
 
     y: [n]. fixed: the columns of the fixed effects by name, [n] each (an intercept is a column of ones).
     listener, stimulus: [n], any labels. slope: [n], a column whose effect differs between listeners.
+    nests: of each kind of group that stimuli are nested in, labels [n], None for a stimulus in none.
 
-    Raises: MixedModelError for fewer than two listeners or stimuli, and for fixed effects that depend on
-    each other or leave no answer over.
+    Raises: MixedModelError for fewer than two listeners or stimuli, or groups of a kind, for a stimulus in
+    two groups of a kind, and for fixed effects that depend on each other or leave no answer over.
     """
-    y, x, crossed = _taken(y, fixed, listener, stimulus, slope)
+    y, x, crossed = _taken(y, fixed, listener, stimulus, slope, nests)
     n, p = x.shape
     if np.ptp(y) == 0:
         raise MixedModelError("all answers are the same")
@@ -115,13 +123,15 @@ def linear(y, fixed: dict[str, Sequence[float]], listener, stimulus, *, slope=No
     return _fit(fixed, crossed, theta, beta, se, df, sigma, criterion, None, residual=True)
 
 
-def binary(y, fixed: dict[str, Sequence[float]], listener, stimulus, *, link="probit", slope=None) -> Fit:
+def binary(
+    y, fixed: dict[str, Sequence[float]], listener, stimulus, *, link="probit", slope=None, nests=()
+) -> Fit:
     """P(y = 1) = link^-1(fixed + listener + stimulus), by Laplace's approximation.
 
     y: [n] of 0 and 1; link: "probit" or "logit"; the rest as for `linear`. Raises: MixedModelError also where
     all answers are the same.
     """
-    y, x, crossed = _taken(y, fixed, listener, stimulus, slope)
+    y, x, crossed = _taken(y, fixed, listener, stimulus, slope, nests)
     if not np.isin(y, (0, 1)).all() or len(set(y)) < 2:
         raise MixedModelError("the answers must be 0 and 1, and both must occur")
     density = _PROBIT_OR_LOGIT[link]
@@ -141,13 +151,13 @@ def binary(y, fixed: dict[str, Sequence[float]], listener, stimulus, *, link="pr
     return _fit(fixed, crossed, best[:count], best[count:], se, df, 1.0, deviance(best), None)
 
 
-def ordinal(y, fixed: dict[str, Sequence[float]], listener, stimulus, *, link="logit") -> Fit:
+def ordinal(y, fixed: dict[str, Sequence[float]], listener, stimulus, *, link="logit", nests=()) -> Fit:
     """P(y <= k) = link^-1(threshold k - fixed - listener - stimulus), by Laplace's approximation.
 
     y: [n] of ordered levels; those that occur count. fixed holds no intercept: the thresholds are it. Raises:
     MixedModelError as `linear`, and for fewer than three levels.
     """
-    y, x, crossed = _taken(y, fixed, listener, stimulus, None)
+    y, x, crossed = _taken(y, fixed, listener, stimulus, None, nests)
     levels, y = np.unique(y, return_inverse=True)
     if len(levels) < 3:
         raise MixedModelError(f"{len(levels)} levels were used; ordered answers need three")
@@ -235,13 +245,29 @@ def _plain_binary(y: np.ndarray, x: np.ndarray, density) -> np.ndarray:
 
 
 def _between_stimuli(x: np.ndarray, crossed: Crossed) -> np.ndarray:
-    """Degrees of freedom of columns [n, p] between stimuli; infinite for those that vary within one."""
-    first = x[np.unique(crossed.j, return_index=True)[1]]
-    between = np.abs(x - first[crossed.j]).max(axis=0) < 1e-9
-    return np.where(between, max(1.0, crossed.stimuli - between.sum()), np.inf)
+    """Degrees of freedom of columns [n, p] between stimuli; infinite for those that vary within one.
+
+    Where stimuli are nested, those of the widest kind of group that a column is constant within; stimuli in
+    no group are their own.
+    """
+    found = np.full(x.shape[1], np.inf)
+    for unit in _units(crossed):
+        first = x[np.unique(unit, return_index=True)[1]]
+        between = np.abs(x - first[unit]).max(axis=0) < 1e-9
+        found = np.where(between, max(1.0, len(first) - between.sum()), found)
+    return found
 
 
-def _taken(y, fixed, listener, stimulus, slope):
+def _units(crossed: Crossed) -> Iterator[np.ndarray]:
+    """The unit of each answer [n], numbered from 0: its stimulus, then its group of each kind, wider ones
+    later."""
+    yield crossed.j
+    for groups in sorted(crossed.nests, key=lambda groups: -groups.max()):
+        alone = groups.max() + 1 + np.arange(crossed.stimuli)
+        yield np.unique(np.where(groups < 0, alone, groups)[crossed.j], return_inverse=True)[1]
+
+
+def _taken(y, fixed, listener, stimulus, slope, nests):
     y = np.asarray(y, float)
     x = np.column_stack([np.asarray(column, float) for column in fixed.values()])
     i, j = (np.unique(np.asarray(labels), return_inverse=True)[1] for labels in (listener, stimulus))
@@ -251,16 +277,29 @@ def _taken(y, fixed, listener, stimulus, slope):
         raise MixedModelError("crossed random effects need at least two listeners and two stimuli")
     if np.linalg.matrix_rank(x) < x.shape[1]:
         raise MixedModelError(f"the fixed effects {', '.join(fixed)} depend on each other; leave one out")
-    return y, x, Crossed(i, j, None if slope is None else np.asarray(slope, float))
+    nests = [_numbered(labels, j) for labels in nests]
+    return y, x, Crossed(i, j, None if slope is None else np.asarray(slope, float), nests)
+
+
+def _numbered(labels, j: np.ndarray) -> np.ndarray:
+    """Labels [n] as numbers from 0, -1 for None."""
+    numbers = pd.factorize(np.asarray(labels, dtype=object), sort=True)[0]
+    if numbers.max() < 1:
+        raise MixedModelError("stimuli nested in groups need at least two groups")
+    if (numbers != numbers[np.unique(j, return_index=True)[1]][j]).any():
+        raise MixedModelError("a stimulus is in two groups of one kind; give every stimulus one")
+    return numbers
 
 
 def _fit(fixed, crossed, theta, beta, se, df, scale, deviance, thresholds, *, residual=False) -> Fit:
-    t, s = crossed.factors(theta)
+    t, _ = crossed.factors(theta)
     spread = t @ t.T * scale**2
     sds = np.sqrt(np.diag(spread))
     correlation = None
     if crossed.k == 2:
         correlation = float(spread[0, 1] / (sds[0] * sds[1])) if sds.min() > 0 else math.nan
+    nests = len(crossed.nests)
+    s, within = float(theta[-1 - nests]), np.abs(theta[len(theta) - nests :])
     relative = np.append(np.diag(t), s)
     return Fit(
         names=tuple(fixed),
@@ -277,4 +316,6 @@ def _fit(fixed, crossed, theta, beta, se, df, scale, deviance, thresholds, *, re
         listeners=int(crossed.listeners),
         stimuli=int(crossed.stimuli),
         thresholds=thresholds,
+        nest_sd=tuple(float(scale * own) for own in within),
+        nests=tuple(int(groups.max()) + 1 for groups in crossed.nests),
     )

@@ -17,6 +17,7 @@ SCALES = {  # what the estimate of a mixed model counts
     panel_models.ORDINAL: "log odds",
     panel_models.ICC_CLIPS: "share of variance",
     panel_models.ICC_LISTENERS: "share of variance",
+    **dict.fromkeys(panel_models.ICC_NESTS.values(), "share of variance"),
     panel_models.DOSE: "points",
     panel_models.LEARNING: "log odds",
     panel_models.SPEED: "log seconds",

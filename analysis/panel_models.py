@@ -6,16 +6,17 @@ tests; those on clip means are their check.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
-from analysis import dose, mixed, quality
+from analysis import dose, mixed, quality, trainings
 from analysis.results import CHECK, MACHINE, ORIGINALS, Result
 from analysis.stimuli import Panel
+from analysis.trainings import Nests
 
 MIXED, ORDER, EQUIVALENCE = "mixed models", "order", "equivalence"
 DETECTION = "hierarchical d'"
@@ -24,6 +25,7 @@ MUSICALITY = "musicality, difference"
 ORDINAL = "musicality as ordered answers" + CHECK
 ICC_CLIPS = "intraclass correlation of clips"
 ICC_LISTENERS = "intraclass correlation of listeners"
+ICC_NESTS = {kind: f"intraclass correlation of {kind}" for kind in ("trainings", "models")}
 DOSE = "musicality per doubling of epochs"
 LEARNING = "learning, log odds per ten clips"
 SPEED = "log response time per ten clips"
@@ -34,10 +36,15 @@ CLIPS_PER_GROUP = 4  # simulated type-I error at 24 listeners and 16 + 4 clips: 
 MIN_ORIGINALS_EQUIVALENCE = 10
 NO_SLOPES = "listeners' slopes left out, as their variance or correlation could not be estimated"
 SINGULAR = "a random effect's variance is estimated as 0"
-LMM = "LMM by REML, listeners and clips random, Satterthwaite df"
+RANDOM = "listeners and clips random"
+LMM = f"LMM by REML, {RANDOM}, Satterthwaite df"
 SLOPES = ", slopes of listeners"
-GLMM = "{} GLMM by Laplace's approximation, listeners and clips random, Wald {}"
-CLMM = "cumulative logit mixed model by Laplace's approximation, listeners and clips random, Wald t on clips"
+GLMM = f"{{}} GLMM by Laplace's approximation, {RANDOM}, Wald {{}}"
+CLMM = f"cumulative logit mixed model by Laplace's approximation, {RANDOM}, Wald t on clips"
+
+
+NONE = 1e-3  # a standard deviation, points of musicality or of an answer's noise
+ALONE = Nests()
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,14 @@ class _Place:
 
     def refused(self, note: str, panel: Panel) -> Result:
         return Result(self.family, self.name, self.group, unit=_unit(panel), method=self.method, note=note)
+
+    def nesting(self, kinds: Sequence[str]) -> _Place:
+        """The same for a model in which clips are nested in such groups."""
+        if not kinds:
+            return self
+        *others, last = "listeners", "clips", *kinds
+        method = self.method.replace(RANDOM, f"{', '.join(others)} and {last} random")
+        return replace(self, method=method)
 
 
 def records(first: pd.DataFrame, panel: Panel, *, bound: float | None = None) -> list[Result]:
@@ -89,11 +104,21 @@ def _fitted(place: _Place, panel: Panel, why_not: str, fit: Callable[[], list[Re
         return [place.refused(f"not fitted: {error}", panel)]
 
 
-def _result(place: _Place, found: mixed.Fit, term: str, panel: Panel, *, note="", sign=1.0, p=True) -> Result:
+def _result(
+    place: _Place,
+    found: mixed.Fit,
+    term: str,
+    panel: Panel,
+    *,
+    note="",
+    sign=1.0,
+    p=True,
+    nests: Nests = ALONE,
+) -> Result:
     """One fixed effect; sign -1 turns it round."""
     ends = sorted(sign * end for end in found.interval(term))
-    about = f"{found.listeners} listeners, {found.stimuli} clips, {found.observations} answers"
-    remarks = [about, SINGULAR if found.singular else "", note]
+    place = place.nesting(nests.kinds)
+    remarks = [_about(found, nests), SINGULAR if found.singular else "", note, nests.left_out]
     return Result(
         place.family,
         place.name,
@@ -107,6 +132,14 @@ def _result(place: _Place, found: mixed.Fit, term: str, panel: Panel, *, note=""
         method=place.method,
         note="; ".join(remark for remark in remarks if remark),
     )
+
+
+def _about(found: mixed.Fit, nests: Nests) -> str:
+    """What a model was fitted to."""
+    groups = "".join(f"{n} {kind}, " for n, kind in zip(found.nests, nests.kinds, strict=True))
+    none = [f"variance of {kind}" for kind, sd in zip(nests.kinds, found.nest_sd, strict=True) if sd < NONE]
+    told = f"{found.listeners} listeners, {found.stimuli} clips, {groups}{found.observations} answers"
+    return f"{told}; {' and '.join(none)} estimated as 0" if none else told
 
 
 def _sides(frame: pd.DataFrame) -> dict[str, np.ndarray]:
@@ -137,14 +170,17 @@ def _detection(first: pd.DataFrame, panel: Panel) -> list[Result]:
 
     def fit() -> list[Result]:
         says, sides, note = (first["verdict"] == "fake").astype(int), _sides(first), ""
-        found = mixed.binary(says, sides, *_who(first), slope=sides["truth"])
+        nests = trainings.nests(first, sides["truth"])
+        found = mixed.binary(says, sides, *_who(first), slope=sides["truth"], nests=nests.groups)
         if found.singular:
-            found = mixed.binary(says, sides, *_who(first))
+            found = mixed.binary(says, sides, *_who(first), nests=nests.groups)
             note = NO_SLOPES
         bias = _Place(MIXED, CRITERION, method)
         return [
-            _result(place, found, "truth", panel, note=note),
-            _result(bias, found, "1", panel, sign=-1.0, note=note, p=False),  # no hypothesis says c = 0
+            _result(place, found, "truth", panel, note=note, nests=nests),
+            _result(
+                bias, found, "1", panel, sign=-1.0, note=note, p=False, nests=nests
+            ),  # no hypothesis says c = 0
         ]
 
     return _fitted(place, panel, why_not, fit)
@@ -165,23 +201,27 @@ def _by_group(first: pd.DataFrame, panel: Panel) -> list[Result]:
         why_not = _few(panel, MUSICALITY) or _lacking(part, labels[chosen], (one, other))
 
         def fit(part=part, side=side, place=place) -> list[Result]:
-            model, note = _sloped(part, {"1": np.ones(len(part)), "group": side}, "group")
-            return [_result(place, model, "group", panel, note=note)]
+            nests = trainings.nests(part, side)
+            model, note = _sloped(part, {"1": np.ones(len(part)), "group": side}, "group", nests)
+            return [_result(place, model, "group", panel, note=note, nests=nests)]
 
         found += _fitted(place, panel, why_not, fit)
     return found
 
 
-def _sloped(frame: pd.DataFrame, fixed: dict[str, np.ndarray], term: str) -> tuple[mixed.Fit, str]:
+def _sloped(
+    frame: pd.DataFrame, fixed: dict[str, np.ndarray], term: str, nests: Nests
+) -> tuple[mixed.Fit, str]:
     """The linear model of musicality with listeners' slopes of `term`, or without them and why.
 
     Without them it takes listeners to differ in level alone. Where they differ in the difference as well, it
     rejects too often: analysis/README.md.
     """
-    model = mixed.linear(frame["musicality"], fixed, *_who(frame), slope=fixed[term])
+    answers, who = frame["musicality"], _who(frame)
+    model = mixed.linear(answers, fixed, *who, slope=fixed[term], nests=nests.groups)
     if not model.singular:
         return model, ""
-    return mixed.linear(frame["musicality"], fixed, *_who(frame)), NO_SLOPES
+    return mixed.linear(answers, fixed, *who, nests=nests.groups), NO_SLOPES
 
 
 def _ordinal(first: pd.DataFrame, panel: Panel) -> list[Result]:
@@ -191,8 +231,9 @@ def _ordinal(first: pd.DataFrame, panel: Panel) -> list[Result]:
 
     def fit() -> list[Result]:
         side = {"truth": _sides(rated)["truth"]}
-        model = mixed.ordinal(rated["musicality"], side, *_who(rated))
-        return [_result(place, model, "truth", panel, note="log odds of a higher rating")]
+        nests = trainings.nests(rated, side["truth"])
+        model = mixed.ordinal(rated["musicality"], side, *_who(rated), nests=nests.groups)
+        return [_result(place, model, "truth", panel, note="log odds of a higher rating", nests=nests)]
 
     return _fitted(place, panel, why_not, fit)
 
@@ -206,11 +247,16 @@ def _agreement(first: pd.DataFrame, panel: Panel) -> list[Result]:
         why_not = "fewer than two rated clips"
 
     def fit() -> list[Result]:
-        model = mixed.linear(rated["musicality"], {"1": np.ones(len(rated))}, *_who(rated))
+        nests, ones = trainings.nests(rated), {"1": np.ones(len(rated))}
+        model = mixed.linear(rated["musicality"], ones, *_who(rated), nests=nests.groups)
         parts = {ICC_CLIPS: model.stimulus_sd**2, ICC_LISTENERS: float(model.listener_sd[0]) ** 2}
+        parts |= {ICC_NESTS[kind]: sd**2 for kind, sd in zip(nests.kinds, model.nest_sd, strict=True)}
         whole = sum(parts.values()) + model.residual_sd**2
         note = "share of a rating's variance that is the clip's; 1 would be full agreement"
         notes = {ICC_CLIPS: note, ICC_LISTENERS: "share that is the listener's own level"}
+        for kind in nests.kinds:
+            notes[ICC_CLIPS] = "share that is the clip's own"
+            notes[ICC_NESTS[kind]] = f"share that clips have from their {kind[:-1]}"
         return [
             Result(
                 MIXED,
@@ -242,7 +288,9 @@ def _dose(first: pd.DataFrame, panel: Panel) -> list[Result]:
         def fit(part=part, place=place) -> list[Result]:
             doubled = np.log2(part["epochs"].astype(float))
             columns = {"1": np.ones(len(part)), "log2": doubled - doubled.mean()}
-            return [_result(place, mixed.linear(part["musicality"], columns, *_who(part)), "log2", panel)]
+            nests = trainings.nests(part, columns["log2"])
+            model = mixed.linear(part["musicality"], columns, *_who(part), nests=nests.groups)
+            return [_result(place, model, "log2", panel, nests=nests)]
 
         found += _fitted(place, panel, why_not, fit)
     return found
@@ -307,14 +355,16 @@ def _equivalence(first: pd.DataFrame, panel: Panel, bound: float | None) -> Resu
         return place.refused("no equivalence bound was set before the data", panel)
 
     def fit() -> list[Result]:
-        found, _ = _sloped(rated, _sides(rated), "truth")
+        sides = _sides(rated)
+        nests = trainings.nests(rated, sides["truth"])
+        found, _ = _sloped(rated, sides, "truth", nests)
         low, high = found.interval("truth", 0.9)
         p = max(found.p_above("truth", -bound), found.p_below("truth", bound))
         held = "inside" if -bound < low and high < bound else "not inside"
         note = f"the interval is {held} the bound of {bound:g} points that was set before the data"
+        note += f"; {nests.left_out}" * bool(nests.left_out)
+        method = place.nesting(nests.kinds).method
         values = {"estimate": found.of("truth"), "low": low, "high": high, "p": p, "n": found.stimuli}
-        return [
-            Result(EQUIVALENCE, SIMILAR, group, unit=_unit(panel), method=place.method, note=note, **values)
-        ]
+        return [Result(EQUIVALENCE, SIMILAR, group, unit=_unit(panel), method=method, note=note, **values)]
 
     return _fitted(place, panel, _few(panel, MUSICALITY), fit)[0]

@@ -189,6 +189,7 @@ def _page(
         summary=wording.summary(frame, results),
         reach=wording.reach(panel),
         counting=wording.counting(frame, results),
+        trained=wording.trained(frame),
         unfinished=list(facts.unfinished),
         sets=_sets(frame, results, named, facts),
         tables=named,

@@ -42,6 +42,7 @@ OPTIONAL = (
     "set_position",
     "repetition",
     "source",
+    "run",
     "inspiring_text",
     "comment",
     "remark",
@@ -272,8 +273,8 @@ def _check_truth(frame: pd.DataFrame) -> None:
 
 
 def _check_one_description(frame: pd.DataFrame) -> None:
-    """A clip of a set has one truth, backend, mode, epoch count and id, whoever heard it."""
-    described = [*DESCRIPTION, *(["stimulus_id"] if "stimulus_id" in frame else [])]
+    """A clip of a set has one truth, backend, mode, epoch count, id and run, whoever heard it."""
+    described = [*DESCRIPTION, *(column for column in ("stimulus_id", "run") if column in frame)]
     first: dict[tuple, tuple[int, tuple]] = {}
     facts = frame[described].astype(object).where(frame[described].notna(), None)
     told_of = facts.itertuples(index=False, name=None)

@@ -22,12 +22,15 @@ from analysis import (
     quality,
     ratings,
     stimuli,
+    trainings,
     verdicts,
 )
 from analysis.results import ALL, MACHINE, ORIGINALS, Result, find, groups, holm, to_frame, to_json
 from analysis.stimuli import Panel
 
 TRUTH, BACKENDS, MODES, EPOCHS, SETS = "truth", "backends", "modes", dose.FAMILY, "sets"
+TRAININGS = "trainings"
+ALIKE = "takes clips of one training as independent"
 
 
 def evaluate(frame: pd.DataFrame, *, bound: float | None = None) -> list[Result]:
@@ -38,8 +41,8 @@ def evaluate(frame: pd.DataFrame, *, bound: float | None = None) -> list[Result]
 
     Families: data quality, detection, confidence, truth, backends, modes, epochs, sets, ratings, missing
     answers, agreement, mixed models (of truth; of backends, modes and epochs), conditional modes, order,
-    equivalence, clips; with several listeners also listeners. Hidden repeats count only for their own
-    consistency.
+    equivalence, clips; with several listeners also listeners, with several trainings of a cell also
+    trainings. Hidden repeats count only for their own consistency.
     """
     first = frame[~frame["repeat"]].reset_index(drop=True)
     panel = Panel.of(first)
@@ -54,7 +57,24 @@ def evaluate(frame: pd.DataFrame, *, bound: float | None = None) -> list[Result]
     ]
     if not panel.one:
         found += individuals.per_listener(first)
+    if trainings.repeated(first):
+        found = [_warned(result, panel) for result in found]
     return holm([*found, *individuals.per_clip(stimuli.by_stimulus(first), panel)])
+
+
+def _warned(result: Result, panel: Panel) -> Result:
+    """What rests on clips as the unit says that it does not know their trainings."""
+    inferred = result.p is not None or result.low is not None
+    if not inferred or result.unit != panel.unit or result.family in (TRAININGS, ratings.MISSING):
+        return result
+    if ALIKE in result.note or result.name.startswith(dose.WITHIN_TRAININGS) or _modelled(result):
+        return result
+    return replace(result, note="; ".join(filter(None, (result.note, ALIKE))))
+
+
+def _modelled(result: Result) -> bool:
+    families = panel_models.MIXED, panel_models.ORDER, panel_models.EQUIVALENCE
+    return result.family.startswith(families)
 
 
 def _groups(first: pd.DataFrame, panel: Panel) -> list[Result]:
@@ -71,6 +91,9 @@ def _groups(first: pd.DataFrame, panel: Panel) -> list[Result]:
         found += _compare(fakes, family, column, panel)
     dosed = dose.dosed(first)
     found += _describe(dosed, EPOCHS, dose.levels(dosed), panel)
+    if trainings.repeated(first):
+        told = trainings.labels(first)
+        found += _describe(first[told.notna()], TRAININGS, told.dropna(), panel)
     return found + _describe(first, SETS, first["set"] + " " + truth, panel)
 
 

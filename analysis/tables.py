@@ -20,16 +20,17 @@ from analysis import (
     quality,
     ratings,
     stimuli,
+    trainings,
     verdicts,
 )
 from analysis import formats as f
 from analysis.results import CHECK, Result, find, groups, of_family
-from analysis.statistics import BACKENDS, EPOCHS, MODES, SETS, TRUTH
+from analysis.statistics import BACKENDS, EPOCHS, MODES, SETS, TRAININGS, TRUTH
 from analysis.stimuli import Panel
 
 NUMBER = re.compile(r"|\N{EM DASH}|[<>]?[-\N{MINUS SIGN}]?\d*\.?\d+%?( to [-\N{MINUS SIGN}]?\d*\.?\d+%?)?")
 LEVEL_WORDS = {"dont_know": "don't know"}
-NEVER_TESTED = (individuals.CLIPS, individuals.LISTENERS, quality.FAMILY, ratings.MISSING, SETS)
+NEVER_TESTED = (individuals.CLIPS, individuals.LISTENERS, quality.FAMILY, ratings.MISSING, SETS, TRAININGS)
 OWN_TABLE = (individuals.MODES, confidence.FAMILY)  # described, and shown apart
 DESCRIPTIVE = (
     verdicts.JUDGED_REAL,
@@ -211,7 +212,8 @@ def _group_line(key: str, row: dict) -> dict[str, str]:
 
 
 def _singular(family: str) -> str:
-    return {TRUTH: "truth", BACKENDS: "backend", MODES: "mode", EPOCHS: "epochs", SETS: "set"}[family]
+    names = {TRUTH: "truth", BACKENDS: "backend", MODES: "mode", EPOCHS: "epochs", SETS: "set"}
+    return (names | {TRAININGS: "training"})[family]
 
 
 def statistics(results: Iterable[Result]) -> Table:
@@ -342,6 +344,8 @@ def everything(frame: pd.DataFrame, results: Iterable[Result]) -> list[Table]:
         by_group(results, BACKENDS, "By backend"),
         by_group(results, SETS, "By set"),
     ]
+    if trainings.repeated(frame):
+        grouped.append(by_group(results, TRAININGS, "By training"))
     rest = [
         statistics(results),
         not_computed(results),

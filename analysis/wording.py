@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import discrimination, individuals, panel_models, ratings, stimuli
+from analysis import discrimination, individuals, panel_models, ratings, stimuli, trainings
 from analysis import formats as f
 from analysis.results import MACHINE, ORIGINALS, Result, find
 from analysis.statistics import SETS, TRUTH
@@ -192,6 +192,35 @@ def reach(panel: Panel) -> str:
     )
 
 
+def trained(frame: pd.DataFrame) -> str:
+    """What the analysis knows of the trainings that clips come from, and how it errs; "" where none is told.
+
+    A training is one random draw of a model, so clips of one training are alike in more than their kind.
+    """
+    if not trainings.shared(frame):
+        return ""
+    if not trainings.repeated(frame):
+        return (
+            "Each model was trained once, and several clips come of one training. What these share cannot be "
+            "told from their source and is not modelled: intervals speak of more clips of these trainings, "
+            "and are too narrow for training anew. Several trainings of a source (trainings in study.toml) "
+            "would show it."
+        )
+    told = trainings.labels(frame.drop_duplicates(["set", "name"])).dropna()
+    told = f"{len(told)} clips come of {told.nunique()} trainings, so they are not independent."
+    if Panel.of(frame).one:
+        return (
+            f"{told} With one listener no model knows them: tests and intervals take clips of one training "
+            "as independent, so where trainings differ intervals are too narrow and p too small."
+        )
+    return (
+        f"{told} Mixed models that name trainings (and models: trainings at one epoch count) as random speak "
+        f"of trainings like these; {trainings.FEWEST} or more of them are needed, and what is left out is "
+        "said beside the result. Tests and intervals over clip means take clips of one training as "
+        "independent: where trainings differ, what lies between them has too narrow an interval."
+    )
+
+
 def subtitle(frame: pd.DataFrame) -> str:
     """What was judged, by how many, in one line."""
     clips, panel = stimuli.by_stimulus(frame), Panel.of(frame)
@@ -214,7 +243,8 @@ def methods(frame: pd.DataFrame, settings: Mapping[str, Any] | None = None) -> l
     not hold is not claimed.
     """
     settings = settings or {}
-    return [_design(frame, settings), _measures(settings), _analysis(Panel.of(frame))]
+    about = [_design(frame, settings), _measures(settings), _analysis(Panel.of(frame)), trained(frame)]
+    return [paragraph for paragraph in about if paragraph]
 
 
 def _design(frame: pd.DataFrame, settings: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ from study.folder import PRACTICE, StudyFolder
 from study.preparation import blinding, curation, measuring
 from study.preparation.material import ORIGINAL
 
-_TRUTH = ("name", "truth", "backend", "mode", "epochs", "source")
+_TRUTH = ("name", "truth", "backend", "mode", "epochs", "source", "run")
 
 
 class ReportingError(ValueError):

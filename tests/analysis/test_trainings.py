@@ -1,0 +1,183 @@
+"""Clips that come of one training: who tells it, what is modelled, and what stays as it was."""
+
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import dose, mixed, panel_models, responses, statistics, tables, trainings, wording
+from analysis.results import find
+from analysis.stimuli import Panel
+from tests.analysis import panels
+
+ROWS = [  # backend, mode, epochs, source, run, the training that the run is of
+    ("caw", "UMG", 500, "riff", "riff-500", "riff"),
+    ("caw", "VAR", 1000, "riff", "riff-1000", "riff"),
+    ("caw", "UMG", 1000, "riff", "riff-t2-1000", "riff-t2"),
+    ("caw", "UMG", 1000, "riff-t2-x", "riff-t2-x-1000", "riff-t2-x"),
+    ("small", "UMG", 100, "riff", "riff-small-100", "riff-small"),
+    ("small", "UMG", 100, "riff", "riff-t2-small-100", "riff-t2-small"),
+    ("samplernn", "UMG", 500, "bass", "bass-samplernn", "bass-samplernn"),
+    ("samplernn", "UMG", 1000, "bass", "bass-samplernn", "bass-samplernn"),
+    ("samplernn", "VAR", 1000, "bass", "bass-t2-samplernn", "bass-t2-samplernn"),
+    ("rnn-100", "UMG", 100, "bass", "bass-rnn-100", "bass-rnn-100"),
+    ("rnn-100", "UMG", 200, "bass", "bass-rnn-100", "bass-rnn-100"),
+    ("mine", "UMG", None, "riff", "riff-mine-0a1b2c3d", "riff-mine-0a1b2c3d"),
+    ("mine", "UMG", 200, "riff", "riff-mine-200-4e5f6a7b", "riff-mine-200-4e5f6a7b"),
+    ("mosaic", "UMG", None, "riff", None, None),
+    ("original", "UMG", None, "riff", None, None),
+]
+
+
+def rows(made=ROWS) -> pd.DataFrame:
+    frame = pd.DataFrame(made, columns=["backend", "mode", "epochs", "source", "run", "training"])
+    frame["truth"] = np.where(frame["backend"] == "original", "real", "fake")
+    frame["epochs"] = frame["epochs"].astype("Int64")
+    return frame.assign(set="one", name=[f"clip {i}" for i in range(len(frame))])
+
+
+def study(*, count: int = 6, epochs: tuple[int, ...] = (100, 400, 1600), listeners: int = 8, seed: int = 3):
+    """A panel's answers to caw clips of `count` trainings of a source at each epoch count, and originals."""
+    dice, made = np.random.default_rng(seed), []
+    for training in range(1, count + 1):
+        level, again = dice.normal(), f"-t{training}" * (training > 1)
+        for n in epochs:
+            for number in (1, 2):
+                run, quality = f"riff{again}-{n}", level + dice.normal(0, 0.5)
+                made.append((f"riff-UMG-{n}{again}-{number}", "fake", "caw", n, run, quality))
+    made += [(f"original {i}", "real", "original", None, None, 1 + dice.normal()) for i in range(5)]
+    frame = pd.DataFrame(made, columns=["name", "truth", "backend", "epochs", "run", "quality"])
+    frame = frame.assign(set="UMG", mode="UMG", source="riff", difficulty=None, inspiring="maybe")
+    parts = []
+    for who in range(listeners):
+        points = 5 + dice.normal() + frame["quality"] + dice.normal(0, 1.2, len(frame))
+        part = frame.assign(listener=f"L{who}", musicality=np.clip(np.rint(points), 0, 10))
+        part["verdict"] = np.where(points + dice.normal(0, 1, len(frame)) > 5.5, "real", "fake")
+        parts.append(part.assign(position=dice.permutation(len(frame)) + 1))
+    whole = pd.concat(parts, ignore_index=True).drop(columns="quality")
+    return responses.load(whole.assign(epochs=whole["epochs"].astype("Int64")))
+
+
+@pytest.fixture(scope="module")
+def several():
+    return study()
+
+
+@pytest.fixture(scope="module")
+def several_results(several):
+    return statistics.evaluate(several)
+
+
+def test_a_training_is_the_run_without_its_epochs():
+    frame = rows()
+    assert trainings.labels(frame).tolist() == [row[-1] for row in ROWS]
+    told = trainings.models(frame)
+    assert told[0] == "riff at 500"
+    assert told[11] == "riff-mine-0a1b2c3d"
+    assert told[13] is None
+
+
+def test_runs_of_two_systems_that_come_to_one_name_are_two_trainings():
+    made = [
+        ("caw", "UMG", 100, "riff-samplernn", "riff-samplernn-100", ""),
+        ("samplernn", "UMG", 100, "riff", "riff-samplernn", ""),
+    ]
+    assert trainings.labels(rows(made)).tolist() == [
+        "riff-samplernn (caw, riff-samplernn)",
+        "riff-samplernn (samplernn, riff)",
+    ]
+
+
+def test_without_runs_or_sources_nothing_is_told():
+    frame = rows().drop(columns="run")
+    assert trainings.labels(frame).isna().all()
+    assert not trainings.repeated(frame)
+    assert not trainings.shared(frame)
+    assert trainings.labels(rows().drop(columns="source"))[2] == "riff-t2"
+
+
+def test_only_clips_that_differ_in_nothing_else_make_trainings_repeated():
+    assert trainings.repeated(rows())
+    once = rows([row for row in ROWS if "-t2" not in (row[4] or "") or row[3] == "riff-t2-x"])
+    assert not trainings.repeated(once)  # two sources, two modes, two epoch counts: one training each
+
+
+def test_one_training_per_cell_keeps_every_result():
+    """Whatever runs the table names: results are those of the table without them, to the last bit."""
+    plain = panels.panel(effect=1.0, listeners=8, caw=8, originals=4).assign(source="riff")
+    runs = [
+        None if b != "caw" else f"riff-{e}" for b, e in zip(plain["backend"], plain["epochs"], strict=True)
+    ]
+    named = responses.load(plain.assign(run=runs))
+    assert trainings.shared(named)
+    before, after = statistics.evaluate(responses.load(plain)), statistics.evaluate(named)
+    assert str([asdict(r) for r in after]) == str([asdict(r) for r in before])
+    assert [t.name for t in tables.everything(named, after)] == [
+        t.name for t in tables.everything(named, before)
+    ]
+    assert "trained once" in wording.trained(named)
+    assert wording.trained(responses.load(plain)) == ""
+
+
+def test_models_name_trainings_as_random_and_how_many(several_results):
+    truth = find(several_results, panel_models.MIXED, panel_models.MUSICALITY, "machine-made - originals")
+    assert "listeners, clips, trainings and models random" in truth.method
+    assert "6 trainings, 18 models" in truth.note
+    share = find(several_results, panel_models.MIXED, panel_models.ICC_NESTS["trainings"])
+    assert 0.05 < share.estimate < 0.8
+    for name in (panel_models.DETECTION, panel_models.ORDINAL):
+        found = [r for r in several_results if r.family == panel_models.MIXED and r.name == name]
+        assert "6 trainings" in found[0].note
+
+
+def test_the_epochs_model_is_that_of_mixed(several, several_results):
+    found = find(several_results, f"{panel_models.MIXED}, {dose.FAMILY}", panel_models.DOSE, "caw UMG")
+    part = several[several["truth"] == "fake"]
+    doubled = np.log2(part["epochs"].astype(float))
+    fixed = {"1": np.ones(len(part)), "log2": doubled - doubled.mean()}
+    nests = [trainings.labels(part), trainings.models(part)]
+    fit = mixed.linear(part["musicality"], fixed, part["listener"], part["name"], nests=nests)
+    assert found.estimate == pytest.approx(fit.of("log2"))
+    assert found.p == pytest.approx(fit.p("log2"))
+
+
+def test_tests_on_clips_say_what_they_take_as_independent(several_results):
+    rests = [r for r in several_results if statistics.ALIKE in r.note]
+    assert {"detection", "truth", "epochs"} <= {r.family for r in rests}
+    assert not any(r.family.startswith(panel_models.MIXED) for r in rests)
+    within = find(several_results, dose.FAMILY, f"{dose.WITHIN_TRAININGS}: musicality (check)", "caw UMG")
+    assert within.n == 18  # 6 trainings as blocks of 3 epoch counts
+    assert statistics.ALIKE not in within.note
+
+
+def test_a_table_by_training_has_the_columns_of_the_others(several, several_results):
+    whole = {table.name: table for table in tables.everything(several, several_results)}
+    one, other = whole["by_training"], whole["by_epochs"]
+    assert list(one.frame)[1:] == list(other.frame)[1:]
+    assert list(one.frame["training"]) == ["riff", *(f"riff-t{n}" for n in range(2, 7))]
+    assert one.frame["of"].sum() == (several["truth"] == "fake").sum()
+
+
+def test_few_trainings_are_not_modelled_and_it_is_said():
+    few = study(count=3, epochs=(400,))
+    results = statistics.evaluate(few)
+    found = find(results, panel_models.MIXED, panel_models.MUSICALITY, "machine-made - originals")
+    assert "trainings random" not in found.method
+    assert "3 trainings, fewer than 5" in found.note
+    assert "too narrow" in found.note
+    assert "3 trainings" in wording.trained(few)
+
+
+def test_one_listener_is_told_that_no_model_knows_the_trainings():
+    one = study(listeners=1)
+    assert Panel.of(one).one
+    assert "no model knows them" in wording.trained(one)
+    assert any(statistics.ALIKE in r.note for r in statistics.evaluate(one))
+
+
+def test_a_clip_comes_of_one_run():
+    made = study(listeners=2).drop(columns="repeat")
+    made.loc[0, "run"] = "another"
+    with pytest.raises(responses.ResponsesError, match="run"):
+        responses.load(made)
