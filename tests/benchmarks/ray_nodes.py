@@ -21,6 +21,7 @@ from study.preparation.engines import ray_cluster
 _STORE = 80_000_000  # bytes of each node's object store, about the least that Ray takes
 _ENDS_WITHIN = 60.0  # s
 _PATIENT = {  # where a worker takes minutes to start, as on a busy machine of two cores
+    "RAY_worker_niceness": "0",  # beside other tests 15, the default, leaves them a thirtieth of a core
     "RAY_worker_register_timeout_seconds": "600",
     "RAY_health_check_timeout_ms": "60000",
     "RAY_prestart_worker_first_driver": "0",  # jobs have variables of their own: they need other workers

@@ -138,6 +138,7 @@ def test_leaving_ends_the_workers(cluster, clip, tmp_path):
 def test_without_an_address_ray_is_started_here_for_nobody_else(clip, tmp_path, monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # as in ray_nodes
     monkeypatch.setenv("TMPDIR", str(tmp_path))  # too long a name for Ray's sockets
     monkeypatch.setattr(tempfile, "tempdir", None)
     events, listened, claims = [], set(), []
