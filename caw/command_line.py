@@ -9,7 +9,9 @@ import warnings
 
 import typer
 
-INTERRUPTED = 130
+from caw import interrupt
+
+INTERRUPTED = interrupt.CODE
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -22,7 +24,9 @@ def run(app: typer.Typer, name: str, *, goes_on: str) -> None:
     """
     warnings.showwarning = lambda message, *_, **__: _say(name, f"warning: {message}")
     try:
-        code = app(standalone_mode=False)  # typer gives 130 for Ctrl-C
+        with interrupt.raised():
+            code = app(standalone_mode=False)  # typer gives 130 for Ctrl-C
+            sys.stdout.flush()
     except KeyboardInterrupt:
         code = INTERRUPTED
     except Exception as error:

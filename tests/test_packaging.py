@@ -50,12 +50,16 @@ def test_the_unpacked_wheel_finds_its_app_and_data(wheel, tmp_path):
     assert all(path.is_file() and path.is_relative_to(tmp_path) for path in found)
 
 
-def test_both_commands_are_installed(wheel):
+def test_all_commands_are_installed(wheel):
     archive = zipfile.ZipFile(wheel)
     entry = next(name for name in archive.namelist() if name.endswith("entry_points.txt"))
-    assert {"caw = caw.cli:main", "study = study.cli:main"} <= set(archive.read(entry).decode().splitlines())
-    for command in ("caw/cli.py", "study/cli.py"):
-        assert re.search(r"^(def main\(|main =)", archive.read(command).decode(), re.MULTILINE)
+    begins = {"caw": "caw", "samplernn": "caw.samplernn", "study": "study"}
+    wanted = {f"{command} = {package}.__main__:main" for command, package in begins.items()}
+    assert wanted <= set(archive.read(entry).decode().splitlines())
+    for package in begins.values():
+        for module in ("__main__", "cli"):
+            code = archive.read(f"{package.replace('.', '/')}/{module}.py").decode()
+            assert re.search(r"^def main\(", code, re.MULTILINE)
 
 
 def test_every_dependency_is_pinned_and_nothing_names_a_place():

@@ -1,0 +1,15 @@
+"""Where the command `samplernn` begins: also `python -m caw.samplernn`."""
+
+from caw import interrupt
+
+
+def main() -> None:
+    """Load the command, which takes a moment, and run it."""
+    interrupt.ends_at_once()
+    from caw.samplernn.cli import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()
