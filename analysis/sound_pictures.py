@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import fft, signal
 
-from caw import yardstick
+from caw import mel_scale, yardstick
 
 COLUMNS = 900  # of a picture at most; a screen shows no more
 SPECTRUM_WINDOW = 0.25  # seconds
@@ -65,8 +65,7 @@ def mel_spectrogram(x: np.ndarray | yardstick.Clip, rate: int) -> Grid:
     """Level in dB in mel bands over time, as `yardstick.log_mel`, at the clip's own level; rows in Hz."""
     levels = yardstick.log_mel(x, rate)
     samples = yardstick.validated(x, rate, "x")
-    top = 2595 * np.log10(1 + rate / 2 / 700)
-    centres = 700 * (10 ** (np.linspace(0, top, len(levels) + 2)[1:-1] / 2595) - 1)
+    centres = mel_scale.even(0, rate / 2, len(levels) + 2)[1:-1]
     shown = pooled(levels, np.mean) + 20 * np.log10(yardstick.rms(samples))
     return Grid(shown, centres, samples.size / rate)
 

@@ -16,7 +16,7 @@ import torch
 from scipy import ndimage, signal
 from torch import Tensor, nn
 
-from caw import audio
+from caw import audio, mel_scale
 from caw.excitation import Excitation
 
 WINDOW = 0.032  # seconds, of the spectra
@@ -91,8 +91,7 @@ class Bands:
     @property
     def edges(self) -> np.ndarray:
         """Hz where the told bands begin, peak and end [BANDS + 2], even on the mel scale."""
-        low, high = (2595 * np.log10(1 + f / 700) for f in (TOLD * self.low_rate / 2, self.rate / 2))
-        return 700 * (10 ** (np.linspace(low, high, BANDS + 2) / 2595) - 1)
+        return mel_scale.even(TOLD * self.low_rate / 2, self.rate / 2, BANDS + 2)
 
     def spectra(self, samples: np.ndarray) -> np.ndarray:
         """[n] -> [bins, frames]; white noise of variance 1 has a power of 1."""
@@ -115,11 +114,7 @@ class Bands:
 
     def loudness(self, spectra: np.ndarray) -> np.ndarray:
         """Log power of the told bands [BANDS, frames]."""
-        edges = self.edges
-        rise = (self.frequencies - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
-        fall = (edges[2:, None] - self.frequencies) / (edges[2:] - edges[1:-1])[:, None]
-        filters = np.clip(np.minimum(rise, fall), 0, None)
-        filters /= np.maximum(filters.sum(axis=1, keepdims=True), 1e-9)
+        filters = mel_scale.triangles(self.edges, self.frequencies)
         return _log(filters @ np.abs(spectra) ** 2)
 
     def loud(self, spectra: np.ndarray) -> float:

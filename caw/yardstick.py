@@ -7,8 +7,8 @@ loudness never counts. Distances are 0 for a clip against itself and have no upp
 wins every distance and loses `copying`; noise wins `copying` and loses every distance.
 
 Log-mel spectrograms have 64 ms Hann windows every 16 ms and 64 triangular bands from 0 Hz to half the rate,
-evenly spaced on the mel scale 2595 log10(1 + f / 700) (fewer bands below 4 kHz, where the bins are few). A
-band holds the mean power of its bins in dB, and 0 dB is white noise of the same RMS level; anything under
+evenly spaced on the mel scale (`caw.mel_scale`; fewer bands below 4 kHz, where the bins are few). A band
+holds the mean power of its bins in dB, and 0 dB is white noise of the same RMS level; anything under
 -50 dB (faint hiss between loud tones) fades into the floor.
 """
 
@@ -18,7 +18,7 @@ from itertools import permutations
 import numpy as np
 from scipy import fft, linalg, signal
 
-from caw import audio
+from caw import audio, mel_scale
 
 WINDOW, HOP = 0.064, 0.016  # seconds, of the spectrograms
 BANDS = 64
@@ -214,11 +214,7 @@ def _mel_bands(size: int, rate: float) -> np.ndarray:
     """Triangular filters [bands, size // 2 + 1], each summing to 1."""
     bins = np.linspace(0, rate / 2, size // 2 + 1)
     bands = min(BANDS, bins.size // 2)
-    top = 2595 * np.log10(1 + rate / 2 / 700)
-    edges = 700 * (10 ** (np.linspace(0, top, bands + 2) / 2595) - 1)
-    low, middle, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-    filters = np.maximum(0, np.minimum((bins - low) / (middle - low), (high - bins) / (high - middle)))
-    return (filters / filters.sum(axis=1, keepdims=True)).astype(np.float32)
+    return mel_scale.triangles(mel_scale.even(0, rate / 2, bands + 2), bins).astype(np.float32)
 
 
 def patches(spectrogram: np.ndarray, rate: float, seconds: float) -> np.ndarray:

@@ -17,6 +17,7 @@ from analysis import sound_pictures
 from analysis.comparison import Comparison, Sound
 from analysis.plots import raster, theme
 from analysis.sound_pictures import Grid
+from caw import mel_scale
 
 WIDTH, HEIGHT = 330, 120  # px of a picture within its axes
 NAMES = 44  # px for the numbers at the left, the same for all, so that pictures stand under each other
@@ -59,16 +60,17 @@ def mel(sound: Sound, found: Comparison, *, width: int = WIDTH) -> alt.TopLevelM
     """Mel spectrogram: level in dB by colour, the same colours for all clips."""
     top = max(float(one.mel.values.max()) for one in found.sounds)
     rows = sound.mel.rows
-    mels = _mel(rows)
+    mels = mel_scale.mel(rows)
     step = mels[1] - mels[0]
     ticks = [tick for tick in MEL_TICKS if tick <= rows[-1]]
+    names = [f"{tick}" if tick < 1000 else f"{tick // 1000}k" for tick in ticks]
     return _image(
         sound.mel,
         found,
         width,
         levels=(top - DYNAMIC, top),
         edges=(float(mels[0] - step / 2), float(mels[-1] + step / 2)),
-        ticks={float(_mel(tick)): f"{tick}" if tick < 1000 else f"{tick // 1000}k" for tick in ticks},
+        ticks=dict(zip(map(float, mel_scale.mel(ticks)), names, strict=True)),
         title="frequency (Hz)",
     )
 
@@ -233,10 +235,6 @@ def _line(table: pd.DataFrame, column: str, low: float, colour: str, width: floa
 
 def _colour(sound: Sound) -> str:
     return theme.BLUE if sound.original else theme.VERMILION
-
-
-def _mel(hz):
-    return 2595 * np.log10(1 + np.asarray(hz) / 700)
 
 
 def _short(text: str, most: int) -> str:

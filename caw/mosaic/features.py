@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage, signal
 
-from caw import audio
+from caw import audio, mel_scale
 
 HOP = 0.005  # seconds between frames
 WINDOW = 0.023  # seconds: short, so that onsets are placed well
@@ -77,9 +77,8 @@ def _spectra(samples, rate, size: int, hop: float, count: int, weights, *, power
 
 
 def _bands(size: int, rate: int) -> np.ndarray:
-    """Triangles [bins, BANDS] from LOWEST to half the rate, even on the mel scale 2595 lg(1 + f / 700)."""
-    low, high = (2595 * np.log10(1 + hz / 700) for hz in (LOWEST, rate / 2))
-    edges = 700 * (10 ** (np.linspace(low, high, BANDS + 2) / 2595) - 1)
+    """Triangles [bins, BANDS] from LOWEST to half the rate, even on the mel scale, each summing to 1."""
+    edges = mel_scale.even(LOWEST, rate / 2, BANDS + 2)
     # a triangle narrower than two bins would hold none
     width = np.maximum(np.diff(edges), rate / size)
     middle, bins = edges[1:-1], np.fft.rfftfreq(size, 1 / rate)[:, None]
