@@ -30,7 +30,7 @@ def store(path, samples, rate=RATE, **kinds):
 def one_line(error) -> str:
     message = str(error.value)
     assert "\n" not in message
-    assert len(message) < 250
+    assert len(message.rpartition("/")[2]) < 200  # however long a path leads there
     assert "; " in message, "what is wrong, then the mend"
     return message
 
@@ -212,8 +212,9 @@ def test_warns_of_long_silence_only(tmp_path, samples, warns):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         audio.read(path)
-    assert [type(w.message) for w in caught] == [audio.AudioWarning] * warns
-    assert all("long silence" in str(w.message) for w in caught)
+    ours = [w for w in caught if issubclass(w.category, audio.AudioWarning)]
+    assert len(ours) == warns
+    assert all("long silence" in str(w.message) for w in ours)
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac"])

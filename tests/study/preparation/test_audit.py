@@ -2,7 +2,6 @@ import json
 import os
 import re
 import stat
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -153,11 +152,14 @@ def in_place(order: str, sets, monkeypatch) -> dict[str, list[Heard]]:
     """The real clips put first in one of the orders."""
     reals_first = {name: sorted(clips, key=lambda heard: not heard.real) for name, clips in sets.items()}
     if order == "order of writing":
+        last = 0
         for heard in everyone(reals_first):
-            heard.file.chmod(0o600)
-            heard.file.chmod(0o644)
-            even_out_times(heard.file)
-            time.sleep(0.005)  # the file system's clock ticks in steps
+            before = heard.file.stat().st_ctime_ns
+            while heard.file.stat().st_ctime_ns <= max(before, last):  # its clock ticks in steps
+                heard.file.chmod(0o600)
+                heard.file.chmod(0o644)
+                even_out_times(heard.file)
+            last = heard.file.stat().st_ctime_ns
     elif order == "order in the folder":
         listed = [heard.file for heard in everyone(reals_first)]
         monkeypatch.setattr(
