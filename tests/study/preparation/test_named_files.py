@@ -117,10 +117,25 @@ def test_a_file_is_read_once_while_it_stays_as_it_is(tmp_path, monkeypatch):
     reads = []
     monkeypatch.setattr(named_files.atomic, "sha256", lambda file: reads.append(file) or "digest")
     file = tmp_path / "weights"
-    for content in (b"1", b"2"):
+    for content in (b"1", b"of another size"):
         file.write_bytes(content)
         assert [named_files.digest(file) for _ in range(3)] == ["digest"] * 3
-    assert len(reads) == 2
+    assert len(reads) == 6  # it may be written again within one tick of the clock
+    monkeypatch.setattr(named_files, "_SETTLED", -1e9)
+    for content in (b"1", b"of another size"):
+        file.write_bytes(content)
+        assert [named_files.digest(file) for _ in range(3)] == ["digest"] * 3
+    assert len(reads) == 8
+
+
+def test_a_file_that_is_written_twice_at_one_moment_is_read_twice(tmp_path, monkeypatch):
+    monkeypatch.setattr(named_files, "_SETTLED", 1e9)
+    file, digests = tmp_path / "weights", set()
+    for content in (b"1", b"2"):
+        file.write_bytes(content)
+        os.utime(file, ns=(10**18, 10**18))
+        digests.add(named_files.digest(file))
+    assert len(digests) == 2
 
 
 MAKES = """

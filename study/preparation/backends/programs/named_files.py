@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
@@ -19,6 +20,7 @@ from caw import atomic
 _WHOLE = 20_000_000  # bytes up to which all of a file is read
 _BLOCKS, _BLOCK = 64, 65536  # of a larger one; bytes of each
 _MOST_FILES = 1000  # in a folder: more are a disk or a collection, and would be read at every look
+_SETTLED = 2.0  # s after which another write shows in a file's times: as coarse as any file system's clock is
 _BY_THE_WAY = "__pycache__"  # what running a program leaves behind, as are files whose names begin with a dot
 
 
@@ -53,6 +55,8 @@ def _files_in(folder: Path) -> Iterator[str]:
 
 def _of_file(file: Path) -> str:
     facts = file.stat()
+    if time.time() - max(facts.st_mtime, facts.st_ctime) < _SETTLED:
+        return _read.__wrapped__(file, facts.st_size)
     return _read(file, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
 
 
