@@ -23,6 +23,7 @@ BOUNDS = "musicality, bounds of the mean"
 BOUNDS_DIFFERENCE = "musicality, bounds of the difference"
 LOWEST, HIGHEST = 0.0, 10.0
 LEVELS = ("yes", "maybe", "no")
+OTHER = f"{INSPIRING} other"  # counted apart: no degree of inspiring
 
 
 def describe(frame: pd.DataFrame, clips: pd.DataFrame, family: str, group: str, panel: Panel) -> list[Result]:
@@ -98,8 +99,23 @@ def _inspiring(frame, clips, family, group, panel: Panel) -> list[Result]:
         ]
     )
     place = {"family": family, "group": group, "unit": panel.unit, "total": asked}
+    apart = [
+        Result(
+            family,
+            OTHER,
+            group,
+            estimate=other / len(answers),
+            n=len(clips),
+            unit="answer",
+            method="share of all answers",
+            note="quoted, not counted among yes, maybe and no",
+            count=other,
+            total=len(answers),
+        )
+    ]
+    apart = apart if other else []
     if not asked:
-        return [Result(**place, name=INSPIRED, note=note or "nobody was asked")]
+        return [Result(**place, name=INSPIRED, note=note or "nobody was asked"), *apart]
     shares = clips["inspired"].dropna()
     if panel.one:
         limits = detection.goodman(counts.values())
@@ -137,6 +153,7 @@ def _inspiring(frame, clips, family, group, panel: Panel) -> list[Result]:
         return [
             *found,
             Result(**place, estimate=inspired / asked, low=low, high=high, method=WILSON, note=note),
+            *apart,
         ]
     interval = stimuli.mean_interval(shares, bounds=(0.0, 1.0)) if len(shares) >= MIN_CLIPS else None
     low, high = interval or (None, None)
@@ -144,6 +161,7 @@ def _inspiring(frame, clips, family, group, panel: Panel) -> list[Result]:
     return [
         *found,
         Result(**place, estimate=float(shares.mean()), low=low, high=high, method=method, note=note),
+        *apart,
     ]
 
 

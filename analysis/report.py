@@ -228,7 +228,8 @@ def _sets(
                 row["words"], row["pins"] = _moments(row["pinned"])
             row["sound"] = _sound(facts.stimuli, clip.get("stimulus_id"), row["clip"])
         told = wording.set_line(results, name)
-        sets.append({"name": name, "table": table, "clips": rows, "told": told})
+        said = tables.inspiring_said(frame)
+        sets.append({"name": name, "table": table, "clips": rows, "told": told, "said": said})
     return sets
 
 

@@ -40,7 +40,9 @@ DESCRIPTIVE = (
     ratings.INSPIRED,
     ratings.KEPT,
     *(f"{ratings.INSPIRING} {level}" for level in ratings.LEVELS),
+    ratings.OTHER,
 )
+UNSAID = "not said"
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,9 @@ def clips(frame: pd.DataFrame, results: Iterable[Result], group: str) -> Table:
     part = frame[frame["set"] == group]
     remarks = part.groupby("name")["remark"].first() if "remark" in part else {}
     pinned = {name: _pinned(rows) for name, rows in part.groupby("name")} if "comment" in part else {}
-    counts = part[~part["repeat"]].groupby("name")["inspiring"].value_counts().to_dict()
+    said = inspiring_said(frame)
+    answered = part.loc[~part["repeat"], ["name"]].assign(said=part["inspiring"].fillna(UNSAID))
+    counts = answered.groupby("name")["said"].value_counts().to_dict()
     shown = stimuli.by_stimulus(frame)  # of all sets: labels are made unique over all of them
     for clip in shown[shown["set"] == group].itertuples():
         real, mean = found[verdicts.JUDGED_REAL, clip.label], found[ratings.MEAN, clip.label]
@@ -133,7 +137,7 @@ def clips(frame: pd.DataFrame, results: Iterable[Result], group: str) -> Table:
                 "listeners": real.n,
                 "musicality": mean.estimate,
                 "rated by": mean.n,
-                **{f"inspiring {level}": counts.get((clip.name, level), 0) for level in ratings.LEVELS},
+                **{f"inspiring {answer}": counts.get((clip.name, answer), 0) for answer in said},
                 "pinned": pinned.get(clip.name) or None,
                 "remark": remarks.get(clip.name),
             }
@@ -143,6 +147,16 @@ def clips(frame: pd.DataFrame, results: Iterable[Result], group: str) -> Table:
     table = table.drop(columns=unsaid)
     written = {"judged real": f.percent, "low": f.percent, "high": f.percent, "musicality": f.rating}
     return Table(f"clips_{group}", f"Set {group}, clip by clip", table, written)
+
+
+def inspiring_said(frame: pd.DataFrame) -> list[str]:
+    """What was answered to "inspiring", so that the counts of a row add up to its answers.
+
+    Always yes, maybe and no; other, and that nothing was said, only where it occurs.
+    """
+    first = frame.loc[~frame["repeat"], "inspiring"]
+    other = ["other"] if (first == "other").any() else []
+    return [*ratings.LEVELS, *other, *([UNSAID] if first.isna().any() else [])]
 
 
 def _pinned(rows: pd.DataFrame) -> str:
@@ -165,7 +179,13 @@ def by_group(results: Iterable[Result], family: str, title: str) -> Table:
             find(results, family, n, group) for n in (ratings.MEAN, ratings.SD, ratings.MEDIAN)
         )
         kept = find(results, family, ratings.KEPT, group)
-        inspired = [find(results, family, f"{ratings.INSPIRING} {level}", group) for level in ratings.LEVELS]
+        inspired = {
+            level: find(results, family, f"{ratings.INSPIRING} {level}", group) for level in ratings.LEVELS
+        }
+        counts = {level: found and found.count for level, found in inspired.items()}
+        other = find(results, family, ratings.OTHER, group)
+        counts["other"] = other.count if other else 0
+        counts[UNSAID] = real.total - sum(filter(None, counts.values()))
         rows.append(
             {
                 _singular(family): group,
@@ -181,14 +201,14 @@ def by_group(results: Iterable[Result], family: str, title: str) -> Table:
                 "SD": sd and sd.estimate,
                 "median": median and median.estimate,
                 "rated clips": mean.n,
-                **{
-                    level: found and found.count
-                    for level, found in zip(ratings.LEVELS, inspired, strict=True)
-                },
+                **counts,
                 "kept": kept and kept.count,
                 "kept of": kept and kept.total,
             }
         )
+    for answer in ("other", UNSAID):  # a column only where it occurs
+        if not any(row[answer] for row in rows):
+            rows = [{key: value for key, value in row.items() if key != answer} for row in rows]
     table = pd.DataFrame(rows, columns=None if rows else [_singular(family)])
     shown = pd.DataFrame([_group_line(_singular(family), row) for row in rows])
     return Table(f"by_{_singular(family)}", title, table, shown=shown)
@@ -196,6 +216,7 @@ def by_group(results: Iterable[Result], family: str, title: str) -> Table:
 
 def _group_line(key: str, row: dict) -> dict[str, str]:
     """One group as a reader sees it."""
+    said = [answer for answer in (*ratings.LEVELS, "other", UNSAID) if answer in row]
     return {
         key: row[key],
         "clips": str(row["clips"]),
@@ -206,7 +227,7 @@ def _group_line(key: str, row: dict) -> dict[str, str]:
         "SD": f.number(row["SD"]),
         "median": f.number(row["median"], 1),
         "clips rated": str(row["rated clips"]),
-        "inspiring yes / maybe / no": " / ".join(f.whole(row[level]) for level in ratings.LEVELS),
+        f"inspiring {' / '.join(said)}": " / ".join(f.whole(row[answer]) for answer in said),
         "kept": "" if row["kept"] is None else f"{row['kept']}/{row['kept of']}",
     }
 

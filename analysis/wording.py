@@ -140,7 +140,9 @@ def counting(frame: pd.DataFrame, results: Iterable[Result]) -> str:
             "so they differ a little from the answers counted before them."
         )
     if others := _others(frame):
-        told.append(f"Of what inspires, other ({others} answer{'s' * (others != 1)}) is quoted, not counted.")
+        told.append(
+            f"Of what inspires, other ({f.plural(others, 'answer')}) is in no share: it is quoted instead."
+        )
     return " ".join(told)
 
 

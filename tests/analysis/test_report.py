@@ -200,7 +200,7 @@ def test_what_does_not_add_up_is_explained():
     results = statistics.evaluate(short)
     told = wording.counting(short, results)
     assert "means over clips" in told
-    assert "other (3 answers) is quoted, not counted" in told
+    assert "other (3 answers) is in no share" in told
     assert "(three answers of other left out)" in wording.summary(short, results)[2]
 
 

@@ -6,7 +6,7 @@ import io
 import pandas as pd
 import pytest
 
-from analysis import formats, table_files, tables
+from analysis import formats, statistics, table_files, tables
 from analysis.tables import Table
 
 
@@ -106,3 +106,28 @@ def test_a_set_cannot_name_a_file_outside_the_folder(tmp_path):
 )
 def test_numbers_are_written_for_readers(written, expected):
     assert written == expected
+
+
+def test_what_inspires_adds_up_to_the_answers_of_each_row(panel):
+    """Whatever the protocol allows: yes, maybe, no, other, and nothing said (a first pass alone)."""
+    said = panel["inspiring"].copy()
+    said[::5] = "other"
+    said[::7] = None
+    frame = panel.assign(inspiring=said)
+    frame = frame[frame["listener"] < "L04"]
+    results = statistics.evaluate(frame)
+    answers = ["yes", "maybe", "no", "other", "not said"]
+    for table in tables.everything(frame, results):
+        if table.name.startswith("clips_"):
+            counted = table.frame[[f"inspiring {answer}" for answer in answers]].sum(axis=1)
+            assert (counted == table.frame["listeners"]).all()
+        elif table.name.startswith("by_"):
+            assert (table.frame[answers].sum(axis=1) == table.frame["of"]).all()
+            assert "inspiring yes / maybe / no / other / not said" in table.text()
+
+
+def test_other_and_unsaid_have_a_place_only_where_they_occur(panel, panel_results):
+    whole = {table.name: table for table in tables.everything(panel, panel_results)}
+    assert "inspiring yes / maybe / no" in whole["by_mode"].text()
+    assert not {"other", "not said"} & set(whole["by_mode"].frame)
+    assert "inspiring other" not in whole["clips_UMG"].frame
