@@ -68,7 +68,7 @@ def grid(frames: Frames, *, tempo: float | None = None, beats_per_bar: int | Non
     if unclear or len(frames) < LEAST_BEATS * period:
         bounds = onset_bounds(frames)
         return Grid("onsets", bounds, np.zeros(len(bounds) - 1, int), None, 1, None, clarity)
-    beats = _snapped(track(frames.onsets, period), frames.onsets)
+    beats = placed(track(frames.onsets, period), frames.onsets)
     per_beat = 2 if period * HOP >= 2 * SHORTEST_UNIT else 1
     bounds = _filled(beats, period * HOP, per_beat, len(frames) * HOP)
     rows = frames.row(bounds)
@@ -131,7 +131,7 @@ def track(onsets: np.ndarray, period: float) -> np.ndarray:
     return np.array(beats[::-1]) * HOP
 
 
-def _snapped(beats: np.ndarray, onsets: np.ndarray) -> np.ndarray:
+def placed(beats: np.ndarray, onsets: np.ndarray) -> np.ndarray:
     """Beats moved to the strongest onset within SNAP, where there is one, to a fraction of a frame."""
     reach, moved = round(SNAP / HOP), beats.copy()
     for index, beat in enumerate(np.rint(beats / HOP).astype(int)):

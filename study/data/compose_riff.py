@@ -67,18 +67,19 @@ GROOVE = (
 class Score:
     """Notes of all parts with the small inaccuracies of hands, drawn from one fixed seed."""
 
-    def __init__(self, seed: int = 7):
+    def __init__(self, seed: int = 7, parts: dict[str, tuple[int, int, int, int]] = PARTS):
+        self.parts = parts
         self.events: list[tuple[int, int, bytes]] = []  # tick, order within the tick, MIDI message
         self.metres: list[tuple[int, int]] = []  # step, eighths in the bar
         self._chance = random.Random(seed)
-        for channel, program, volume, _ in PARTS.values():
+        for channel, program, volume, _ in parts.values():
             self._add(0, 0, bytes([0xC0 | channel, program]))
             self._add(0, 0, bytes([0xB0 | channel, 7, volume]))
             self._add(0, 0, bytes([0xB0 | channel, 91, 24]))  # a little of the room
 
     def play(self, part: str, step: float, length: float, notes, velocity: int) -> None:
         """Strike notes together at a step (in sixteenths from the beginning), held for length steps."""
-        channel, _, _, loose = PARTS[part]
+        channel, _, _, loose = self.parts[part]
         onset = step * STEP + self._chance.gauss(0, loose)
         force = velocity + self._chance.gauss(0, 5)
         for place, note in enumerate(notes):
@@ -90,7 +91,7 @@ class Score:
     def bend(self, part: str, step: float, cents: float) -> None:
         """Bend a part's pitch from this step on; the synthesiser's range is two semitones."""
         value = 8192 + round(8191 * cents / 200)
-        self._add(round(step * STEP), 0, bytes([0xE0 | PARTS[part][0], value & 127, value >> 7]))
+        self._add(round(step * STEP), 0, bytes([0xE0 | self.parts[part][0], value & 127, value >> 7]))
 
     def midi(self) -> bytes:
         """A standard MIDI file, format 0 (one track)."""
