@@ -42,7 +42,7 @@ def mosaic(
     if vary and seconds is not None:
         raise mosaics.MosaicError("--vary keeps the passage's length; leave --seconds out, or --vary")
     check_place(out, suffix)
-    mosaics.check_options(run=run, beats_per_bar=beats_per_bar, tempo=tempo)
+    mosaics.check_options(run=run, beats_per_bar=beats_per_bar, tempo=tempo, seconds=seconds)
     samples, rate = audio.read(clip, start=start, seconds=length, mono=False)
     pieces = mosaics.cut(samples, rate, run=run, beats_per_bar=beats_per_bar, tempo=tempo)
     typer.echo(pieces.grid.told(), err=True)

@@ -22,6 +22,7 @@ LONGEST_CLIP = 1200.0  # seconds
 SECONDS = (0.5, 3600.0)  # of output
 TEMPO = (30.0, 300.0)  # beats per minute that may be named
 BEATS_PER_BAR = (2, 16)
+RUN = (1, 256)  # beats that may be named: what a variation weighs up grows with it, for each beat of the clip
 RUN_SECONDS = 2.0  # longest run where there are no bars
 USUAL_BAR = 4  # beats, where bars cannot be told
 STRUCK = 0.7  # onset from which a unit begins with an attack
@@ -66,8 +67,7 @@ class Mosaic:
             runs = path.variation(self.pieces, self.longest, rng)
             at = bounds[np.cumsum([0, *(run.count for run in runs)])]
         else:
-            if not SECONDS[0] <= seconds <= SECONDS[1]:
-                raise MosaicError(f"seconds is {seconds!r}; use {SECONDS[0]:g} to {SECONDS[1]:g}")
+            check_options(seconds=seconds)
             runs = path.walk(self.pieces, seconds, self.longest, rng)
             lengths = [bounds[run.first + run.count] - bounds[run.first] for run in runs]
             at = np.cumsum([min(round(LEAD * self.rate), bounds[runs[0].first]), *lengths])
@@ -146,10 +146,12 @@ def vary(samples: np.ndarray, rate: int, *, seed: int = 0, **options) -> np.ndar
     return cut(samples, rate, **options).vary(seed=seed).reshape(np.shape(samples))
 
 
-def check_options(*, run=None, beats_per_bar=None, tempo=None) -> None:
-    """Raises: MosaicError for an option out of range."""
-    if run is not None and not (isinstance(run, int) and not isinstance(run, bool) and run >= 1):
-        raise MosaicError(f"run is {run!r}; use a whole number of beats, 1 or more")
+def check_options(*, run=None, beats_per_bar=None, tempo=None, seconds=None) -> None:
+    """Raises: MosaicError for an option out of range, as of `cut` or, the seconds of new music, `generate`."""
+    low, high = RUN
+    whole = isinstance(run, int) and not isinstance(run, bool)
+    if run is not None and not (whole and low <= run <= high):
+        raise MosaicError(f"run is {run!r}; use a whole number of beats from {low} to {high}")
     low, high = BEATS_PER_BAR
     if beats_per_bar is not None and not (isinstance(beats_per_bar, int) and low <= beats_per_bar <= high):
         raise MosaicError(f"beats_per_bar is {beats_per_bar!r}; use a whole number from {low} to {high}")
@@ -157,3 +159,6 @@ def check_options(*, run=None, beats_per_bar=None, tempo=None) -> None:
     known = isinstance(tempo, int | float) and not isinstance(tempo, bool)
     if tempo is not None and not (known and low <= tempo <= high):
         raise MosaicError(f"tempo is {tempo!r}; use {low:g} to {high:g} beats a minute")
+    low, high = SECONDS
+    if seconds is not None and not low <= seconds <= high:
+        raise MosaicError(f"seconds is {seconds!r}; use {low:g} to {high:g}")

@@ -246,6 +246,8 @@ def test_ten_minutes_take_seconds_and_little_memory(cut):
         ({"samples": np.ones((2, 2, 4 * RATE))}, "shape"),
         ({"run": 0}, "run is 0; use a whole number"),
         ({"run": 1.5}, "run is 1.5"),
+        ({"run": 257}, "run is 257; use a whole number of beats from 1 to 256"),
+        ({"seconds": np.nan}, "seconds is nan; use 0.5 to 3600"),
         ({"beats_per_bar": 40}, "beats_per_bar is 40; use a whole number from 2 to 16"),
         ({"tempo": 5}, "tempo is 5; use 30 to 300"),
         ({"seconds": 0.1}, "seconds is 0.1; use 0.5 to 3600"),
@@ -281,7 +283,8 @@ def test_the_command_writes_new_music_and_variations(clip, tmp_path):
     [
         (["--length", 1], "give at least 2 s"),
         (["--vary", "--seconds", 5], "leave --seconds out"),
-        (["--run", 0], "run is 0"),
+        (["--run", 10**9], "run is 1000000000; use a whole number of beats from 1 to 256"),
+        (["--seconds", "inf"], "seconds is inf; use 0.5 to 3600"),
         (["--format", "mp3"], "use wav or flac"),
         (["--start", 30], "nothing is left"),
     ],
