@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 import warnings
+from typing import Any
 
 import typer
 
@@ -45,7 +47,7 @@ def _explain(name: str, error: Exception, goes_on: str) -> int:
         print(error.format_message())
         return 2
     if hasattr(error, "format_message"):  # a fault in the command line itself
-        _say(name, f"{error.format_message().rstrip('.')}; see {name} --help")
+        _say(name, f"{_fault(error)}; see {name} --help")
         return 2
     if isinstance(error, BrokenPipeError):  # the reader of our output has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -59,6 +61,28 @@ def _explain(name: str, error: Exception, goes_on: str) -> int:
         _say(name, str(error))
         return getattr(error, "exit_code", 2)
     raise error
+
+
+def _fault(error: Any) -> str:
+    """What is wrong with the command line, with the value and its range where one is out of it."""
+    parameter, why = getattr(error, "param", None), getattr(error.__cause__, "errors", None)
+    if parameter is None or why is None:
+        return error.format_message().rstrip(".")
+    fault = why(include_url=False)[0]
+    named = max(parameter.opts, key=len)
+    text = str(fault["input"])
+    value = text if re.fullmatch(r"\S{1,40}", text) else repr(text if len(text) <= 40 else f"{text[:40]}...")
+    kind = "a whole number" if fault["type"].startswith("int_") else "a number"
+    low, high = getattr(parameter, "min", None), getattr(parameter, "max", None)
+    if fault["type"].startswith(("int_", "float_", "greater_", "less_", "finite_")):
+        return f"{named} is {value}; use {kind}{_within(low, high)}"
+    return f"{named} is {value}: {fault['msg']}"
+
+
+def _within(low: float | None, high: float | None) -> str:
+    if low is None:
+        return "" if high is None else f" of {high} or less"
+    return f" of {low} or more" if high is None else f" from {low} to {high}"
 
 
 def _say(name: str, message: str) -> None:

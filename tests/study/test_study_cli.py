@@ -68,7 +68,7 @@ def test_init_writes_a_study(run, tmp_path, clip):
         (["report", "--from", "none.csv", "--out", "x"], "none.csv"),
         (["init", "new", "none.wav"], "none.wav: no such file; check the name"),
         (["demo", "--clip", "none.wav", "--no-serve"], "none.wav: no such file; check the name"),
-        (["serve", "x", "--port", "0"], "Invalid value for '--port'"),
+        (["serve", "x", "--port", "0"], "--port is 0; use a number from 1 to 65535"),
     ],
 )
 def test_every_mistake_is_one_line(run, tmp_path, monkeypatch, arguments, said):
