@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -101,8 +102,12 @@ def show(found: Forecast, engine: Engine, console: Console) -> None:
     console.print(f"{cells} cells, {clips} clips and {found.originals} originals {jobs}{done}.")
     if found.jobs:
         crew = engine.crew(found.jobs)
+        if crew.note:
+            console.print(f"note: {crew.note}", markup=False, soft_wrap=True)
         who = f"{crew.workers} worker{'s' * (crew.workers != 1)}"
         each = f"{who} with {crew.threads} core{'s' * (crew.threads != 1)} each"
+        if crew.cores < math.inf:
+            each = f"{who} with {crew.cores} core{'s' * (crew.cores != 1)} in all"
         told = f"About {spoken(found.wall(crew))} on {each}, right within a factor of two; no GPU assumed."
         console.print(told, soft_wrap=True)
     room = "" if found.disk < found.free else ": too little"

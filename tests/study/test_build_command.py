@@ -1,5 +1,8 @@
 """`study build` on the command line."""
 
+import contextlib
+from types import SimpleNamespace
+
 import pytest
 
 from study.preparation.engines import local
@@ -20,16 +23,71 @@ def test_a_dry_run_says_what_would_be_made_and_makes_nothing(run, new_study, mon
     assert sorted(folder.path.rglob("*")) == before
 
 
-def test_a_dry_run_of_a_cluster_takes_the_number_of_workers_that_is_said(run, new_study, monkeypatch):
+def test_more_workers_than_cores_take_turns(run, new_study, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    monkeypatch.setattr(local, "cores", lambda: 1)
+    monkeypatch.setattr(local, "free_memory", lambda: 1e12)
+    folder = new_study()
+    assert (
+        "About 11 s on 1 worker with 1 core in all"
+        in run("build", folder.path, "--dry-run", "--workers", 1)[1]
+    )
+    assert (
+        "About 11 s on 2 workers with 1 core in all"
+        in run("build", folder.path, "--dry-run", "--workers", 2)[1]
+    )
+
+
+def test_more_workers_than_memory_can_start_are_refused(run, new_study, monkeypatch):
+    monkeypatch.setattr(local, "free_memory", lambda: 0.5e9)
+    for dry in (["--dry-run"], []):
+        code, _, err = run("build", new_study(f"study{len(dry)}").path, *dry, "--workers", 10**9)
+        told = "study: --workers 1000000000, but this machine has memory for 1 at once; ask for fewer"
+        assert (code, err) == (2, f"{told}, or leave it out\n")
+
+
+@pytest.fixture
+def of_a_cluster(new_study, monkeypatch):
+    """Arguments of a dry run on a cluster of 127.0.0.1:1, one core for each job."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    arguments = ["build", new_study().path, "--dry-run", "--engine", "ray", "--address", "127.0.0.1:1"]
-    assert "on 2 workers with 1 core each" in run(*arguments, "--workers", 50)[1]
+    return ["build", new_study().path, "--dry-run", "--engine", "ray", "--address", "127.0.0.1:1"]
 
 
-def test_a_dry_run_asks_the_cluster_and_says_so_where_there_is_none(run, new_study, monkeypatch):
+@pytest.mark.parametrize(
+    ("cpus", "asked", "said"),
+    [
+        ([1, 0], [], "on 1 worker with 1 core each"),
+        ([1, 0], ["--workers", 50], "on 1 worker with 1 core each"),
+        ([4, 4], ["--workers", 1], "on 1 worker with 1 core each"),
+        ([4, 4], ["--workers", 50], "on 2 workers with 1 core each"),  # there are no more jobs
+    ],
+)
+def test_a_dry_run_asks_the_nodes_for_their_room(run, of_a_cluster, monkeypatch, cpus, asked, said):
+    from study.preparation.engines import ray
+
+    there = [
+        {"Alive": True, "NodeID": f"{number}", "Resources": {"CPU": count, "memory": 8e9}}
+        for number, count in enumerate(cpus)
+    ]
+    cluster = SimpleNamespace(nodes=lambda: there)
+    monkeypatch.setattr(ray, "joined", lambda address: contextlib.nullcontext((cluster, None)))
+    code, out, _ = run(*of_a_cluster, *asked)
+    assert code == 0
+    assert said in out
+    short = "note: --workers 50, but the cluster has room for 1 job at once"
+    assert (short in out) == (cpus == [1, 0] and bool(asked))
+
+
+def test_a_cluster_that_is_not_there_yet_is_planned_with_the_workers_that_are_said(
+    run, of_a_cluster, monkeypatch
+):
     pytest.importorskip("ray")
     from study.preparation.engines import ray_cluster
 
     monkeypatch.setattr(ray_cluster, "ANSWERS_WITHIN", 0.2)
-    code, _, err = run("build", new_study().path, "--dry-run", "--engine", "ray", "--address", "127.0.0.1:1")
+    code, _, err = run(*of_a_cluster)
     assert (code, err.startswith("study: no cluster answers at 127.0.0.1:1")) == (2, True)
+    code, out, _ = run(*of_a_cluster, "--workers", 50)
+    assert (code, "on 2 workers with 1 core each" in out) == (0, True)
+    assert "note: no cluster answers at 127.0.0.1:1 (Connection refused); start one" in out
+    assert "mend --address; the plan takes --workers 50 for its room" in out

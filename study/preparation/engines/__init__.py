@@ -5,6 +5,7 @@ An engine is given jobs and tells what becomes of them as events. It knows nothi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -96,6 +97,8 @@ class Crew:
 
     workers: int
     threads: int  # of each
+    cores: float = math.inf  # that all of them have between them, where that is fewer than their threads
+    note: str = ""  # why it is not what was asked for
 
 
 class Engine(Protocol):

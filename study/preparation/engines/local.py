@@ -8,6 +8,7 @@ them. A worker that is killed, as by the system when memory is short, costs its 
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
 import signal
@@ -21,13 +22,26 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from caw import environment
-from study.preparation.engines import ATTEMPTS, Crew, Ended, Event, Failed, Job, Lost, Made, Say, without
+from study.preparation.engines import (
+    ATTEMPTS,
+    Crew,
+    Ended,
+    EngineError,
+    Event,
+    Failed,
+    Job,
+    Lost,
+    Made,
+    Say,
+    without,
+)
 from study.preparation.engines.machine import are_rationed, cores, free_memory
 from study.preparation.engines.schedule import best_crew, loads
 from study.preparation.engines.work import perform
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 BYTES_PER_WORKER = 1.5e9  # a training of the model's preset `fast` takes 1.1
+_BYTES_TO_START = 0.3e9  # with torch, and nothing done yet
 _PATIENCE = 20.0  # s that a worker has to write its last checkpoint
 
 
@@ -49,10 +63,19 @@ class LocalEngine:
         self.workers = workers
 
     def crew(self, jobs: Sequence[Job]) -> Crew:
-        """As Engine.crew: as asked, else who is soonest done; no more workers than there are jobs."""
+        """As Engine.crew: as asked, else who is soonest done; no more workers than there are jobs.
+
+        Raises: EngineError for more workers than can even start.
+        """
         if self.workers:
             workers = max(1, min(self.workers, len(jobs)))
-            return Crew(workers, threads_each(workers))
+            if workers > 1 and (most := free_memory() / _BYTES_TO_START) < workers:
+                told = (
+                    f"--workers {self.workers}, but this machine has memory for {max(1, int(most))} at once"
+                )
+                raise EngineError(f"{told}; ask for fewer, or leave it out")
+            threads, there = threads_each(workers), cores()
+            return Crew(workers, threads, there if workers * threads > there else math.inf)
         return best_crew(loads(jobs), fitting_workers(len(jobs)), threads_each)
 
     def run(self, jobs: Sequence[Job], say: Say) -> None:

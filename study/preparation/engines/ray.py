@@ -33,7 +33,15 @@ from study.preparation.engines import (
 )
 from study.preparation.engines.local import BYTES_PER_WORKER, THREADS, fitting_workers, threads_each
 from study.preparation.engines.machine import cores
-from study.preparation.engines.ray_cluster import Claim, claim_of, joined, nodes, place_of, require_same
+from study.preparation.engines.ray_cluster import (
+    Claim,
+    Unanswered,
+    claim_of,
+    joined,
+    nodes,
+    place_of,
+    require_same,
+)
 from study.preparation.engines.ray_worker import Errand, Refused, Sealed, serve, versions
 from study.preparation.engines.run_files import Depot, FilesDamaged, Piece, Snapshot, contents
 
@@ -63,15 +71,22 @@ class RayEngine:
             place_of(self.address)  # refused before anything is made
 
     def crew(self, jobs: Sequence[Job]) -> Crew:
-        """As Engine.crew. A cluster is asked how much room it has, unless the number of workers is given."""
+        """As Engine.crew. A cluster is asked for its room; where none answers, `workers` stand for it."""
         if self.address is None:
             threads = _threads(workers := min(self.workers or fitting_workers(len(jobs)), max(1, len(jobs))))
             return Crew(min(workers, max(1, cores() // threads)), threads)
-        workers, threads = self.workers, _threads(None)
-        if workers is None:
+        threads, note = _threads(None), ""
+        try:
             with joined(self.address) as (ray, _):
-                workers = sum(nodes(ray, self._claim(ray, threads)).values())
-        return Crew(max(1, min(workers, len(jobs))), threads)
+                room = sum(nodes(ray, self._claim(ray, threads)).values())
+            if self.workers and room < min(self.workers, len(jobs)):
+                jobs_at_once = f"{room} job{'s' * (room != 1)} at once"
+                note = f"--workers {self.workers}, but the cluster has room for {jobs_at_once}"
+        except Unanswered as error:
+            if self.workers is None:
+                raise
+            room, note = self.workers, f"{error}; the plan takes --workers {self.workers} for its room"
+        return Crew(max(1, min(self.workers or room, room, len(jobs))), threads, note=note)
 
     def run(self, jobs: Sequence[Job], say: Say) -> None:
         """As Engine.run."""

@@ -34,6 +34,10 @@ _INIT_FAILS = (RuntimeError, OSError, ValueError)  # what ray.init documents, an
 _SAME = "install the same on all machines (the same commit, with -c constraints.txt)"
 
 
+class Unanswered(EngineError):
+    """No cluster is there."""
+
+
 def library(*, alone: bool) -> ModuleType:
     """Ray itself. alone: for a cluster of this machine, which then listens to no other.
 
@@ -192,20 +196,20 @@ def _connect(ray: ModuleType, address: str) -> None:
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except _INIT_FAILS as error:
-        raise EngineError(_reason(address, str(error))) from None
+        raise _reason(address, str(error)) from None
 
 
-def _reason(address: str, said: str) -> str:
+def _reason(address: str, said: str) -> EngineError:
     """Why a cluster cannot be joined, in one line."""
     line = " ".join(said.split())
     if "ersion mismatch" in said:
-        return f"the cluster at {address} has other versions ({line}); {_SAME}"
+        return EngineError(f"the cluster at {address} has other versions ({line}); {_SAME}")
     if "Could not find any running Ray instance" in said:
-        return (
-            "--address auto: no cluster runs on this machine; start one with `ray start`, or give HOST:PORT"
-        )
+        told = "--address auto: no cluster runs on this machine"
+        return Unanswered(f"{told}; start one with `ray start`, or give HOST:PORT")
     told = f"the cluster at {address} cannot be joined ({line[:200]})"
-    return f"{told}; make this machine a node of it: ray start --address={address} --num-cpus=0"
+    mend = f"make this machine a node of it: ray start --address={address} --num-cpus=0"
+    return EngineError(f"{told}; {mend}")
 
 
 def _reach(host: str, port: int) -> None:
@@ -224,7 +228,7 @@ def _reach(host: str, port: int) -> None:
         except OSError as error:
             if time.monotonic() + 1 > ends or not isinstance(error, ConnectionRefusedError):
                 told = f"no cluster answers at {host}:{port} ({error.strerror or error})"
-                raise EngineError(f"{told}; start one with `ray start --head`, or mend --address") from None
+                raise Unanswered(f"{told}; start one with `ray start --head`, or mend --address") from None
             time.sleep(1.0)
     if frame.startswith(b"HTTP"):
         told = f"what listens at {host}:{port} is no Ray cluster"

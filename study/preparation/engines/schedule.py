@@ -54,11 +54,13 @@ def wall(work: Sequence[Load], crew: Crew) -> float:
     """Seconds until all is done; the next job goes to the worker that is free first."""
     free = [(0.0, number) for number in range(max(1, min(crew.workers, len(work))))]
     ready: list[set[str]] = [set() for _ in free]
+    share = crew.cores / len(free)
     for load in work:
         end, number = heapq.heappop(free)
         once = sum(seconds for name, seconds in load.once.items() if name not in ready[number])
         ready[number] |= load.once.keys()
-        pace = min(crew.threads, load.threads) ** _GAIN
+        cores = min(crew.threads, load.threads, share)
+        pace = cores**_GAIN if cores > 1 else cores
         heapq.heappush(free, (end + (load.own + once) / pace, number))
     return max(end for end, _ in free)
 

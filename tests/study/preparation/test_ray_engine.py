@@ -282,7 +282,9 @@ def test_a_ray_that_does_not_start_here_is_one_line(monkeypatch):
 def test_a_cluster_is_asked_how_many_jobs_it_has_room_for(cluster, clip):
     jobs = [Job(number, (imported_task(clip, clip.parent),)) for number in range(3)]
     assert RayEngine(address=cluster.address).crew(jobs) == Crew(2, 1)
-    assert RayEngine(address=cluster.address, workers=50).crew(jobs * 20) == Crew(50, 1)
+    assert RayEngine(address=cluster.address, workers=1).crew(jobs) == Crew(1, 1)
+    more = RayEngine(address=cluster.address, workers=50).crew(jobs * 20)
+    assert (more.workers, more.note) == (2, "--workers 50, but the cluster has room for 2 jobs at once")
 
 
 def test_differences_are_told_in_words():
