@@ -12,6 +12,7 @@ import typer
 
 from caw import audio, cli_mosaic, cli_tasks, command_line, measuring
 from caw.cli_clips import (
+    MOST_EPOCHS,
     Count,
     Number,
     Out,
@@ -183,10 +184,13 @@ def _counts(epochs: str | None) -> list[int | None]:
     """The counts of --epochs, ascending; [None] for the preset's own."""
     if epochs is None:
         return [None]
-    if not re.fullmatch(r"-?\d+(,\d+)*", epochs):
+    if not re.fullmatch(r"-?\d{1,99}(,\d{1,99})*", epochs):
         told = "use a whole number of 1 or more, or several with commas between them, as 100,500,1000"
         raise SettingsError(f"--epochs is {epochs!r}; {told}")
-    return sorted({int(count) for count in epochs.split(",")})
+    counts = sorted({int(count) for count in epochs.split(",")})
+    if counts[-1] > MOST_EPOCHS:
+        raise SettingsError(f"--epochs is {epochs}; use at most {MOST_EPOCHS}")
+    return counts
 
 
 def _load(folder: Path):

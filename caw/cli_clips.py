@@ -21,6 +21,8 @@ Count = Annotated[int, typer.Option("--n", min=1, max=1000, help="How many clips
 Suffix = Annotated[str, typer.Option("--format", help="wav or flac, 24 bit.")]
 Number = Annotated[int, typer.Option("--clip", min=1, help="Which training clip, counted from 1.")]
 
+MOST_EPOCHS = 10_000_000  # as a study's: years, and a slip of the finger
+
 Show = Callable[..., None]
 
 

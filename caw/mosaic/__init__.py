@@ -147,7 +147,7 @@ def vary(samples: np.ndarray, rate: int, *, seed: int = 0, **options) -> np.ndar
 
 
 def check_options(*, run=None, beats_per_bar=None, tempo=None, seconds=None) -> None:
-    """Raises: MosaicError for an option out of range, as of `cut` or, the seconds of new music, `generate`."""
+    """Raises: MosaicError for an option of `cut` out of range, and for `seconds` of new music that are."""
     low, high = RUN
     whole = isinstance(run, int) and not isinstance(run, bool)
     if run is not None and not (whole and low <= run <= high):

@@ -14,7 +14,18 @@ import numpy as np
 import typer
 
 from caw import audio, command_line
-from caw.cli_clips import Number, Out, Seed, Suffix, bar, check_cut, check_place, sources_of, write_clip
+from caw.cli_clips import (
+    MOST_EPOCHS,
+    Number,
+    Out,
+    Seed,
+    Suffix,
+    bar,
+    check_cut,
+    check_place,
+    sources_of,
+    write_clip,
+)
 from caw.samplernn.config import CELLS, Odds
 from caw.samplernn.config import settings as settings_of
 
@@ -41,7 +52,9 @@ class Drawing:
     seed: Seed = 0
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, help="Draw from the weights of this epoch; the last kept if not given."),
+        typer.Option(
+            min=1, max=MOST_EPOCHS, help="Draw from the weights of this epoch; the last kept if not given."
+        ),
     ] = None
     temperature: Annotated[
         float, typer.Option(help="Lower plays safe; 1 is as learned, above it dares more.")
@@ -100,10 +113,15 @@ def train(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="Run folder to make.", show_default=False)],
-    epochs: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 2000,
+    epochs: Annotated[int, typer.Option(min=1, max=MOST_EPOCHS, help="Optimiser steps.")] = 2000,
     snapshots: Annotated[
         list[int] | None,
-        typer.Option("--snapshot", min=1, help="Keep the weights of this epoch too; may be given often."),
+        typer.Option(
+            "--snapshot",
+            min=1,
+            max=MOST_EPOCHS,
+            help="Keep the weights of this epoch too; may be given often.",
+        ),
     ] = None,
     start: Annotated[float, typer.Option(min=0, help="Where the passage begins, in seconds.")] = 0.0,
     seconds: Annotated[
