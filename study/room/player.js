@@ -45,6 +45,7 @@ class Player {
     this.spans = (this.before.spans || []).map((span) => [span[0], span[1]]);
     this.unlocked = Boolean(this.before.unlocked);
     this.from = null; // where the stretch that sounds now began
+    this.rest = 0; // where sound will begin, or go on, after this pause or jump
     this.last = 0; // the newest position seen while it sounded
     this.tries = 0;
     this.trouble = "";
@@ -58,7 +59,7 @@ class Player {
     this.update(data, setState);
     this.listen();
     this.audio.src = data.src;
-    if (this.spans.length) this.wave.load(data);
+    if (this.spans.length) this.load();
     this.paint();
   }
 
@@ -97,19 +98,19 @@ class Player {
     this.undo.push(() => this.others.close());
     this.on(audio, "play", () => {
       this.others.postMessage("play");
-      this.wave.load(this.data);
+      this.load();
       if (audio.currentTime < 0.3 || audio.ended) this.plays += 1;
       this.report("play");
       this.frame();
     });
     this.on(audio, "playing", () => this.open());
     this.on(audio, "timeupdate", () => this.advance());
-    this.on(audio, "seeking", () => this.close());
+    this.on(audio, "seeking", () => this.halt());
     this.on(audio, "seeked", () => audio.paused || this.open());
-    this.on(audio, "waiting", () => this.close());
+    this.on(audio, "waiting", () => this.halt());
     this.on(audio, "pause", () => {
       this.advance();
-      this.close();
+      this.halt();
       if (!audio.ended) this.tell("pause");
     });
     this.on(audio, "ended", () => {
@@ -179,10 +180,17 @@ class Player {
     });
   }
 
+  // The picture, drawn as soon as it is there: nothing else may happen for long.
+  load() {
+    this.wave.load(this.data).then(() => this.gone || this.paint());
+  }
+
   // A stretch opens where sound starts, grows with the position, and closes at a pause or a jump.
   open() {
     if (this.from !== null) return;
-    this.from = this.audio.currentTime;
+    const at = this.audio.currentTime;
+    const late = this.rest === null ? 0 : at - this.rest; // a busy machine tells of sound after it has started
+    this.from = late > 0 && late < 1.5 ? this.rest : at;
     this.last = this.from;
     this.frame();
   }
@@ -204,6 +212,12 @@ class Player {
       this.spans = merged([...this.spans, [this.from, this.last]]);
     }
     this.from = null;
+    this.rest = null;
+  }
+
+  halt() {
+    this.close();
+    this.rest = this.audio.currentTime;
   }
 
   heard() {
