@@ -116,7 +116,7 @@ def _kill(victim: str, server: Server, running: list[Any]) -> None:
         running[0].start()
         return
     server.kill()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while True:  # it refuses to start while PostgreSQL recovers, and whoever watches over it starts it again
         try:
             server.start()
