@@ -10,13 +10,17 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, WebSocket, expect, sync_playwright
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 READY = "[data-testid=stApp][data-test-connection-state=CONNECTED][data-test-script-state=notRunning]"
+PATIENCE = 90.0  # s to wait for whatever comes at once on a machine that has nothing else to do
+expect.set_options(timeout=1000 * PATIENCE)
 _ARGS = [
     "--disable-gpu",
     "--disable-quic",
@@ -49,9 +53,9 @@ class Server:
                 env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
                 cwd=self.folder,
             )
-        while time.monotonic() - began < 60:
+        while time.monotonic() - began < PATIENCE:
             with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"{self.base}/_stcore/health", timeout=1).read()
+                urllib.request.urlopen(f"{self.base}/_stcore/health", timeout=10).read()
                 return time.monotonic() - began
             if self.process.poll() is not None:
                 break
@@ -85,6 +89,7 @@ def browser(executable: str, **settings: Any) -> Iterator[BrowserContext]:
             args=_ARGS,
             **settings,
         )
+        context.set_default_timeout(1000 * PATIENCE)
         try:
             yield context
         finally:
@@ -133,17 +138,44 @@ class Visit:
 
     def __init__(self, page: Page) -> None:
         self.page = page
+        self.runs_asked = self.runs_begun = self.runs_done = 0  # of its script, over its present socket
+        page.on("websocket", self._socket)
+
+    def _socket(self, socket: WebSocket) -> None:
+        self.runs_asked = self.runs_begun = self.runs_done = 0
+        socket.on("framesent", self._sent)
+        socket.on("framereceived", self._received)
+
+    def _sent(self, payload: str | bytes) -> None:
+        if isinstance(payload, bytes):
+            self.runs_asked += BackMsg.FromString(payload).WhichOneof("type") == "rerun_script"
+
+    def _received(self, payload: str | bytes) -> None:
+        told = ForwardMsg.FromString(payload) if isinstance(payload, bytes) else ForwardMsg()
+        kind = told.WhichOneof("type")
+        if kind == "new_session":
+            self.runs_begun = self.runs_asked
+        elif kind == "script_finished" and told.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
+            self.runs_done = self.runs_begun
+
+    def comes(self, true: Callable[[], bool]) -> bool:
+        """Whether something is so at last; meanwhile the page goes on."""
+        deadline = time.monotonic() + PATIENCE
+        while not true() and time.monotonic() < deadline:
+            self.page.wait_for_timeout(50)
+        return true()
 
     def open(self, address: str) -> Visit:
         self.page.goto(address)
         return self.settle()
 
     def settle(self) -> Visit:
-        """Waits until the page has run and stays at rest."""
-        self.page.wait_for_selector(READY, timeout=40_000)
+        """Waits until the page has run as often as it asked for, and stays at rest."""
+        self.page.wait_for_selector(READY)
         self.page.wait_for_timeout(120)
-        self.page.wait_for_selector("h1", timeout=40_000)  # of a fresh page: READY holds before its first run
-        self.page.wait_for_selector(READY, timeout=40_000)
+        self.page.wait_for_selector("h1")  # of a fresh page: READY holds before its first run
+        assert self.comes(lambda: self.runs_done == self.runs_asked), (self.runs_asked, self.runs_done)
+        self.page.wait_for_selector(READY)
         return self
 
     @property
@@ -152,7 +184,7 @@ class Visit:
 
     def at(self, title: str) -> Visit:
         """Fails unless the page comes to have this title: on a busy machine a click takes its time."""
-        expect(self.page.locator("h1")).to_have_text(title, timeout=20_000)
+        expect(self.page.locator("h1")).to_have_text(title)
         return self.settle()
 
     def press(self, label: str) -> Visit:
@@ -177,7 +209,7 @@ class Visit:
         return self
 
     def until_heard(self) -> Visit:
-        self.page.get_by_text("Heard.").wait_for(timeout=20_000)
+        self.page.get_by_text("Heard.").wait_for()
         return self.settle()
 
     def reach(self, name: str) -> Visit:
