@@ -13,7 +13,9 @@ and a seed of its own, which follows from its name.
 Clips are made again when the command has changed, or a file or folder that one of its words names (all of a
 word, or what follows its last "="), from the study's folder on or by its whole path: scripts, weights,
 settings. The program itself counts where it lies in the study's folder, as others belong to the system. See
-`programs/named_files.py` for what of a folder counts.
+`programs/named_files.py` for what of a folder counts. What the program itself writes there, as a cache beside
+its weights, has to be told apart from a change of yours: `writes = ["weights/cache"]` names such files and
+folders, which then count for nothing. Until they are named, a cell fails in which one of them changes.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import hashlib
 import json
 import math
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,7 @@ from study.folder import StudyFolder
 from study.preparation.backends import BackendError, Clip, Cost, Task, Tell
 from study.preparation.backends.programs import calling, named_files
 
-_OPTIONS = ("command", "timeout", "modes", "expect")
+_OPTIONS = ("command", "timeout", "modes", "expect", "writes")
 _TIMEOUT = 3600.0  # s
 _EXPECT = 60.0  # s for a clip, where nothing is said
 _FOR_A_SHELL = {"|", "||", "&", "&&", ";", "<", ">", ">>", "2>", "2>&1"}
@@ -39,7 +41,8 @@ _FOR_A_SHELL = {"|", "||", "&", "&&", ";", "<", ">", ">>", "2>", "2>&1"}
 
 class CommandBackend:
     """Options of [backend.NAME]: command (text or a list of words), timeout (s for each call), modes (what it
-    makes, where the command does not hold {mode}; UMG if not said), expect (s for a clip, for plans)."""
+    makes, where the command does not hold {mode}; UMG if not said), expect (s for a clip, for plans), writes
+    (files and folders, of those that the command names, which the program changes itself)."""
 
     name = "command"
     needs = "a program of yours, which study.toml names"
@@ -98,10 +101,14 @@ backend = "mymodel"
         modes = options.get("modes", ["UMG"])
         if not _are_modes(modes):
             raise BackendError(f'modes is {modes!r}; write ["UMG"], ["VAR"] or both', key="modes")
+        writes = options.get("writes", [])
+        if not (isinstance(writes, list) and all(isinstance(one, str) and one.strip("\0") for one in writes)):
+            told = f'writes is {writes!r}; write a list of paths, as ["weights/cache"]'
+            raise BackendError(told, key="writes")
 
     def recipe(self, task: Task) -> dict[str, Any]:
         words = _words(task.options)
-        return {"command": words, "files": _contents(words, task.folder)}
+        return {"command": words, "files": _contents(words, task, named_files.digest)}
 
     def work(self, task: Task) -> str:
         return self._models(task)
@@ -118,17 +125,14 @@ backend = "mymodel"
         its command names is not what it was: its clips would never count as made."""
         self.validate(task.options, task.folder)
         words = _words(task.options)
-        named = _contents(words, task.folder)
+        before = _each_file(words, task)
         command = [calling.literal(calling.find_program(words[0], task.folder)), *words[1:]]
         timeout = float(task.options.get("timeout", _TIMEOUT))
         made = calling.clips(task, command, timeout=timeout, tell=tell, models=self._models(task))
         with closing(made):
             for clip in made:
-                if changed := sorted(set(named.items()) ^ set(_contents(words, task.folder).items())):
-                    told = f"{changed[0][0]} changed while {task.cell.backend} ran, whose command names it"
-                    raise BackendError(
-                        f"{told}; build again, and let it write to {{out}} or {{models}} alone"
-                    )
+                if changed := sorted(set(before.items()) ^ set(_each_file(words, task).items())):
+                    raise _changed(task.cell.backend, *changed[0][0])
                 yield clip
 
     def _models(self, task: Task) -> str:
@@ -170,9 +174,10 @@ def _are_modes(modes: object) -> bool:
     return isinstance(modes, list) and bool(modes) and all(mode in ("UMG", "VAR") for mode in modes)
 
 
-def _contents(words: Sequence[str], folder: Path) -> dict[str, str]:
-    """Digests of the files and folders that the words name, by their names there."""
-    found = {}
+def _contents(words: Sequence[str], task: Task, of: Callable[..., Any]) -> dict[str, Any]:
+    """What `of`, as named_files.digest, says of the files and folders that the words name, by their names."""
+    found, folder = {}, task.folder
+    without = [folder / Path(name).expanduser() for name in task.options.get("writes", ())]
     for index, word in enumerate(words):
         name = word.rpartition("=")[2]
         if not name or calling.placeholders([name]):
@@ -182,12 +187,26 @@ def _contents(words: Sequence[str], folder: Path) -> dict[str, str]:
             whole = path.resolve()
             if (index == 0 and not whole.is_relative_to(folder.resolve())) or _is_built(whole, folder):
                 continue
-            content = named_files.digest(path)
+            content = of(path, without)
         except (OSError, ValueError, RuntimeError):  # no name for a file, not ours to read, links in a ring
             continue
         if content:
             found[name] = content
     return found
+
+
+def _each_file(words: Sequence[str], task: Task) -> dict[tuple[str, str], str]:
+    """Digests of all files that count, by the name in the words and their own in the folder of that name."""
+    named = _contents(words, task, named_files.digests)
+    return {(name, file): digest for name, each in named.items() for file, digest in each.items()}
+
+
+def _changed(backend: str, named: str, file: str) -> BackendError:
+    """Of a file that changed while the program ran: its clips would never count as made."""
+    path = f"{named.rstrip('/')}/{file}" if file else named
+    told = f"{path} changed while {backend} ran, whose command names {named}"
+    mend = f"where the program itself writes it, add writes = [{json.dumps(path)}] to [backend.{backend}]"
+    return BackendError(f"{told}; {mend}, else build again")
 
 
 def _is_built(path: Path, folder: Path) -> bool:

@@ -329,6 +329,12 @@ def test_progress_is_read_and_input_is_closed(study):
         ({"command": "sh {out}", "timeout": True}, "timeout", "write seconds above 0"),
         ({"command": "sh {out}", "modes": "UMG"}, "modes", 'write ["UMG"]'),
         ({"command": "sh {out}", "time": 3}, "time", "unknown option 'time'"),
+        (
+            {"command": "sh {out}", "writes": "net/log"},
+            "writes",
+            'write a list of paths, as ["weights/cache"]',
+        ),
+        ({"command": "sh {out}", "writes": ["net", ""]}, "writes", "write a list of paths"),
     ],
 )
 def test_options_that_are_refused(study, options, key, told):

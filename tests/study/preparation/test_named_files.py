@@ -61,6 +61,27 @@ def test_what_of_a_folder_counts(recipe, change, counts):
     assert (recipe("net") != before) == counts
 
 
+@pytest.mark.parametrize(
+    ("writes", "changed", "counts"),
+    [
+        (["net/layers"], "net/layers/first", False),
+        (["net/layers"], "net/layers/new", False),
+        (["net/layers"], "net/config.json", True),
+        (["net/layers/first"], "net/layers/first", False),
+        (["net/layers/first"], "net/layers/new", True),
+        (["./net/../net/layers/"], "net/layers/first", False),
+        (["gone", "net"], "net/config.json", False),
+        (["net"], "make.py", True),
+        (["make.py"], "make.py", False),
+        (["gone"], "net/layers/first", True),
+    ],
+)
+def test_what_the_program_itself_writes_counts_for_nothing(recipe, writes, changed, counts):
+    before = recipe("make.py", "net", writes=writes)
+    (recipe.folder / changed).write_bytes(b"otherwise")
+    assert (recipe("make.py", "net", writes=writes) != before) == counts
+
+
 def test_a_model_beside_the_study_counts_by_either_path(recipe, tmp_path):
     elsewhere = tmp_path / "elsewhere {1}"
     elsewhere.mkdir()
@@ -164,6 +185,14 @@ def test_a_changed_folder_remakes_its_clips_and_one_that_changes_by_itself_is_to
     (folder.path / "make.py").write_text(MAKES + 'Path(sys.argv[2], "log").open("a").write("ran")\n')
     code, _, err = run("build", folder.path, "--pool-only")
     assert code == 2
-    told = "net changed while mine ran, whose command names it; build again, and let it write to {out}"
-    assert told in err.replace("\n", " ")
+    told = "net/log changed while mine ran, whose command names net; where the program itself writes it, add "
+    assert told + 'writes = ["net/log"] to [backend.mine], else build again' in err.replace("\n", " ")
     assert not list(folder.path.glob(".*"))
+    toml = folder.toml.read_text()
+    folder.toml.write_text(toml.replace("[backend.mine]\n", '[backend.mine]\nwrites = ["net/log"]\n'))
+    assert build.build(folder, pool_only=True).clips_made == 2  # the failed one, and its cell's other
+    assert build.build(folder, pool_only=True).clips_made == 0
+    (net / "log").unlink()
+    assert build.build(folder, pool_only=True).clips_made == 0
+    (net / "weights").write_bytes(b"better still")
+    assert build.build(folder, pool_only=True).clips_made == 2

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -24,33 +24,52 @@ _SETTLED = 2.0  # s after which another write shows in a file's times: as coarse
 _BY_THE_WAY = "__pycache__"  # what running a program leaves behind, as are files whose names begin with a dot
 
 
-def digest(path: Path) -> str | None:
+def digest(path: Path, without: Collection[Path] = ()) -> str | None:
     """Of a file's or a folder's content; None for what is neither, and for a folder of too many files.
 
     Of a folder count its files' names in it and their contents, but for what programs leave by the way.
+    without: files and folders that do not count either, be it `path` itself or what is in it.
     Raises: OSError for what may not be read.
     """
-    if path.is_file():
-        return _of_file(path)
-    if not path.is_dir():
+    each = digests(path, without)
+    if each is None:
         return None
-    names = list(islice(_files_in(path), _MOST_FILES + 1))
-    if len(names) > _MOST_FILES:
-        return None
+    if "" in each:
+        return each[""]
     all_of_it = hashlib.sha256()
-    for name in names:
-        all_of_it.update(f"{name}\0{_of_file(path / name)}\n".encode(errors="surrogateescape"))
+    for name, content in each.items():
+        all_of_it.update(f"{name}\0{content}\n".encode(errors="surrogateescape"))
     return all_of_it.hexdigest()
 
 
-def _files_in(folder: Path) -> Iterator[str]:
+def digests(path: Path, without: Collection[Path] = ()) -> dict[str, str] | None:
+    """As `digest`, of each file that counts: by its path in the folder, or "" for a file that is `path`."""
+    left_out = [place.resolve() for place in without]
+    if _is_in(path, left_out):
+        return None
+    if path.is_file():
+        return {"": _of_file(path)}
+    if not path.is_dir():
+        return None
+    names = list(islice(_files_in(path, left_out), _MOST_FILES + 1))
+    if len(names) > _MOST_FILES:
+        return None
+    return {name: _of_file(path / name) for name in names}
+
+
+def _files_in(folder: Path, left_out: Collection[Path]) -> Iterator[str]:
     """The files that count, by their paths in the folder, always in the same order."""
     for place, below, files in os.walk(folder):
         below[:] = sorted(name for name in below if name != _BY_THE_WAY and not name.startswith("."))
+        below[:] = [name for name in below if not _is_in(Path(place, name), left_out)]
         for name in sorted(files):
             file = Path(place, name)
-            if not name.startswith(".") and file.is_file():
+            if not name.startswith(".") and file.is_file() and not _is_in(file, left_out):
                 yield file.relative_to(folder).as_posix()
+
+
+def _is_in(path: Path, places: Collection[Path]) -> bool:
+    return bool(places) and any(path.resolve().is_relative_to(place) for place in places)
 
 
 def _of_file(file: Path) -> str:
