@@ -1,6 +1,7 @@
 """The report of a listening study: one page that needs nothing else, with its tables and plots as files.
 
-The page holds plots as inline SVG, sound as data and no script; every text in it is escaped. A report folder
+The page holds plots as inline SVG, sound as data and one script of ours, the only one that may run in it (it
+plays pinned moments and opens every part for paper); every text in it is escaped. A report folder
 is built beside its place and then put there in one step, so there is never half a report.
 """
 
@@ -28,6 +29,7 @@ from analysis import (
     model_tables,
     pins,
     plots,
+    report_script,
     responses,
     statistics,
     stimuli,
@@ -181,6 +183,8 @@ def _page(
         lstrip_blocks=True,
     )
     environment.globals |= {"numeric": tables.numeric, "most_rows": MOST_ROWS}
+    sets = _sets(frame, results, named, facts)
+    players = {(part["name"], clip["clip"]): clip["player"] for part in sets for clip in part["clips"]}
     return environment.get_template("report.html.j2").render(
         css=Markup((templates / "report.css").read_text(encoding="utf-8")),
         title=facts.title or TITLE,
@@ -191,7 +195,10 @@ def _page(
         counting=wording.counting(frame, results),
         trained=wording.trained(frame),
         unfinished=list(facts.unfinished),
-        sets=_sets(frame, results, named, facts),
+        inspired=wording.inspired(results),
+        script=Markup(report_script.source()),
+        allowed=Markup(report_script.allowed()),
+        sets=sets,
         tables=named,
         figures=pictures,
         models=_statistics([r for r in results if model_tables.modelled(r)], panel),
@@ -202,7 +209,7 @@ def _page(
         provenance=_provenance(facts),
         measured=measured.line(found) if found else "",
         measurable=facts.measures is not None,
-        said_of_clips=[] if panel.one else _said(named["comments"].frame),
+        said_of_clips=[] if panel.one else _said(named["comments"].frame, players),
     )
 
 
@@ -212,7 +219,7 @@ def _sets(
     """The clip tables: one dict per set, with a dict per clip for the page."""
     first = frame[~frame["repeat"]]
     heard = first.drop_duplicates(["set", "name"]).set_index(["set", "name"])
-    sets = []
+    sets, count = [], 0
     for name in dict.fromkeys(frame["set"]):
         table = named[f"clips_{name}"]
         rows = table.cells().to_dict("records")
@@ -227,6 +234,8 @@ def _sets(
             if "pinned" in row:
                 row["words"], row["pins"] = _moments(row["pinned"])
             row["sound"] = _sound(facts.stimuli, clip.get("stimulus_id"), row["clip"])
+            count += 1
+            row["player"] = f"sound-{count}" if row["sound"] else ""
         told = wording.set_line(results, name)
         said = tables.inspiring_said(frame)
         sets.append({"name": name, "table": table, "clips": rows, "told": told, "said": said})
@@ -240,14 +249,16 @@ def _moments(pinned: str) -> tuple[list[str], list[pins.Pin]]:
     return ([f"{len(found)} pinned, {more} of them below:"] if more > 0 else []), found[:MOST_PINS]
 
 
-def _said(comments: pd.DataFrame) -> list[dict[str, Any]]:
-    """What was written of each clip: its set, its name, and per comment words, pins and listener."""
+def _said(comments: pd.DataFrame, players: Mapping[tuple[str, str], str]) -> list[dict[str, Any]]:
+    """What was written of each clip: its set, its name, and per comment words, pins, listener and player."""
     found = []
     for (group, clip), rows in comments.groupby(["set", "clip"], sort=False):
         said = []
         for listener, comment in zip(rows["listener"], rows["words"], strict=True):
             words, pinned = pins.split(comment)
-            said.append({"words": [words] if words else [], "pins": pinned, "listener": listener})
+            words = [words] if words else []
+            player = players.get((group, clip), "")
+            said.append({"words": words, "pins": pinned, "listener": listener, "player": player})
         found.append({"set": group, "name": clip, "said": said})
     return found
 

@@ -13,7 +13,7 @@ import pandas as pd
 from analysis import discrimination, individuals, panel_models, ratings, stimuli, trainings
 from analysis import formats as f
 from analysis.results import MACHINE, ORIGINALS, Result, find
-from analysis.statistics import SETS, TRUTH
+from analysis.statistics import BACKENDS, EPOCHS, MODES, SETS, TRUTH
 from analysis.stimuli import Panel
 from analysis.verdicts import JUDGED_REAL
 
@@ -25,6 +25,36 @@ def summary(frame: pd.DataFrame, results: Iterable[Result]) -> list[str]:
     """Three sentences for the songwriter and the supervisor: taken for real? told apart? any good?"""
     results, panel = list(results), Panel.of(frame)
     return [_taken(results, panel), _told_apart(results, panel), _liked(frame, results, panel)]
+
+
+def inspired(results: Iterable[Result]) -> dict[str, Any] | None:
+    """Do machine-made clips inspire? told: a sentence, beside: one on originals; by: per kind of group, how
+    many answers are yes or maybe.
+
+    None where nobody was asked. Described, not tested.
+    """
+    results = list(results)
+    counts = _inspiring_counts(results, MACHINE)
+    if counts is None:
+        return None
+    of = _inspiring_counts(results, ORIGINALS)
+    beside = f"Originals: {_said(of)}." if of else ""
+    by = []
+    for family, kind in ((BACKENDS, "backend"), (MODES, "mode"), (EPOCHS, "epochs")):
+        found = [r for r in results if (r.family, r.name) == (family, ratings.INSPIRED) and r.total]
+        if len(found) > 1:
+            by.append((kind, [{"name": r.group, "count": r.count, "total": r.total} for r in found]))
+    return {"told": f"{_said(counts).capitalize()}.", "beside": beside, "by": by}
+
+
+def _inspiring_counts(results: list[Result], group: str) -> dict[str, int] | None:
+    found = {level: find(results, TRUTH, f"{ratings.INSPIRING} {level}", group) for level in ratings.LEVELS}
+    return None if None in found.values() else {level: r.count for level, r in found.items()}
+
+
+def _said(counts: dict[str, int]) -> str:
+    first, *rest = (f"{level} in {count}" for level, count in counts.items())
+    return ", ".join([f"{first} of {sum(counts.values())} answers", *rest])
 
 
 def _taken(results: list[Result], panel: Panel) -> str:

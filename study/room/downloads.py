@@ -25,7 +25,9 @@ from study.spreadsheet import as_csv, as_parquet
 EXPORTED = "exported"
 REPORT = "/researcher/report"
 _PARQUET = "application/vnd.apache.parquet"
-_REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; media-src 'self' data:"
+_REPORT_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; media-src 'self' data:; script-src "
+)
 
 Rows = list[dict[str, Any]]
 
@@ -109,8 +111,10 @@ def _report(request: Request) -> Response:
     if here is None or not inside or not unsealed(study):
         return Response(status_code=404)
     headers = {"cache-control": "no-store"}
-    if file.suffix == ".html":  # listeners' words stand in it: whatever they are, no script runs
-        headers["content-security-policy"] = _REPORT_POLICY
+    if file.suffix == ".html":  # listeners' words stand in it: whatever they are, only our script runs
+        from analysis import report_script
+
+        headers["content-security-policy"] = _REPORT_POLICY + report_script.allowed()
         return FileResponse(file, headers=headers)
     return FileResponse(file, headers=headers, filename=_plain(file.name))
 

@@ -1,5 +1,7 @@
 """The report: one page that needs nothing else, harmless whatever listeners wrote, and never half there."""
 
+import base64
+import hashlib
 import json
 import re
 from html.parser import HTMLParser
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from analysis import figures, plots, report, responses, statistics, wording
+from analysis import figures, plots, report, report_script, responses, statistics, wording
 from analysis.report import ReportError, ReportFacts
 from analysis.stimuli import Panel
 from tests.analysis import panels
@@ -90,9 +92,10 @@ def test_all_files_are_there(written, founding, founding_results):
     assert len(records) == len(founding_results)
 
 
-def test_the_page_needs_nothing_else_and_runs_nothing(written):
-    page = Page(written.read_text(encoding="utf-8"))
-    assert "script" not in {tag for tag, _ in page.tags}
+def test_the_page_needs_nothing_else_and_runs_nothing_but_its_own_script(written):
+    source = written.read_text(encoding="utf-8")
+    page = Page(source)
+    assert re.findall(r"<script[^>]*>(.*?)</script>", source, re.S) == [report_script.source()]
     sources = [value for _, attrs in page.tags for name, value in attrs.items() if name in ("src", "href")]
     assert all(source.startswith(("#", "data:")) for source in sources)
     assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
@@ -100,9 +103,50 @@ def test_the_page_needs_nothing_else_and_runs_nothing(written):
         attrs["content"] for _, attrs in page.tags if attrs.get("http-equiv") == "Content-Security-Policy"
     ]
     assert policy[0].startswith("default-src 'none'")
-    css = re.search(r"<style>(.*?)</style>", written.read_text(encoding="utf-8"), re.S)[1]
+    digest = hashlib.sha256(report_script.source().encode()).digest()
+    assert policy[0].endswith(f"script-src 'sha256-{base64.b64encode(digest).decode()}'")
+    css = re.search(r"<style>(.*?)</style>", source, re.S)[1]
     assert "url(" not in css
     assert "@import" not in css
+
+
+def test_contents_lead_to_every_section_and_the_answer_comes_first(written):
+    page = Page(written.read_text(encoding="utf-8"))
+    sections = [attrs["id"] for tag, attrs in page.tags if tag == "section"]
+    links = [attrs["href"] for tag, attrs in page.tags if tag == "a"]
+    assert links == [f"#{name}" for name in sections]
+    assert sections[0] == "short"
+    assert page.text.index("Do the machine-made clips inspire?") < page.text.index(
+        "one of the 16 machine-made"
+    )
+    assert "Yes in 0 of 16 answers, maybe in 10, no in 6." in page.text
+
+
+def test_long_parts_are_folded_and_open_on_paper(written):
+    source = written.read_text(encoding="utf-8")
+    folded = "".join(re.findall(r"<details>.*?</details>", source, re.S))
+    assert folded.count("<summary>") == source.count("<details>")
+    for long in ("S7_V_2</th>", "rank sum", "Newcombe, R. G. (1998)", "a trend needs 3"):
+        assert long in folded
+        assert long not in re.sub(r"<details>.*?</details>", "", source, flags=re.S)
+    assert "details::details-content { display: block" in source.partition("@media print")[2]
+    assert "beforeprint" in report_script.source()
+
+
+def test_a_pin_leads_to_its_clip_where_the_report_has_its_sound(tmp_path, sound, quick):
+    frame = responses.load(panels.panel(listeners=3, caw=4, jukebox=0, originals=2))
+    heard, silent = frame["name"].unique()[:2]
+    frame["comment"] = frame["comment"].astype(object)
+    for name in (heard, silent):
+        frame.loc[frame["name"] == name, "comment"] = "[0:07] the snare [1:02] its end"
+    page = report.write(frame, tmp_path / "report", facts=ReportFacts(stimuli={heard: sound}))
+    tags = Page(page.read_text(encoding="utf-8")).tags
+    player = [attrs["id"] for tag, attrs in tags if tag == "audio"]
+    pins = [attrs for tag, attrs in tags if attrs.get("class") == "pin"]
+    linked = [pin for pin in pins if "href" in pin]
+    assert {pin["href"] for pin in linked} == {f"#{player[0]}"}
+    assert {pin["data-seconds"] for pin in linked} == {"7", "62"}
+    assert len(pins) == 2 * len(linked)  # those of the clip without sound are words alone
 
 
 def test_the_page_says_the_founding_figures_and_what_was_not_computed(written):
@@ -135,7 +179,8 @@ def test_hostile_words_are_shown_and_not_obeyed(hostile):
     source = hostile.read_text(encoding="utf-8")
     page = Page(source)
     tags = {tag for tag, _ in page.tags}
-    assert not tags & {"script", "img", "iframe", "object"}
+    assert not tags & {"img", "iframe", "object"}
+    assert [tag for tag, _ in page.tags].count("script") == 1
     assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
     assert '<script>alert("x")</script>' in page.text  # as text, for all to read
     assert "{{ 7*7 }}" in page.text

@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 from tiny_study import EPOCHS
 
+from analysis import report_script
 from study.room import downloads, sessions
 from study.room.gate import Gate
 
@@ -85,7 +86,9 @@ def test_the_report_is_closed_until_this_builds_key_was_opened(client, serving):
     serving.store.log_unblinding("Ida", "why", serving.store.build().key_sha256)
     answer = client.get("/researcher/report/index.html")
     assert answer.text == "<p>truth</p>"
-    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'")
+    assert policy.endswith(f"script-src {report_script.allowed()}")  # the report's own, and no other
     for path in ("../private/key.csv", "%2e%2e/private/key.csv", "..%2fstudy.toml", "out.html", "", "x"):
         assert client.get(f"/researcher/report/{path}").status_code in (303, 404)
     client.cookies.clear()
