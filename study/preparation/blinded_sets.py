@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from analysis import loudness
 from caw import atomic, audio
 from study.design import Design
 from study.folder import PRACTICE, StudyFolder
@@ -142,7 +143,7 @@ def _write(
     for done, (_, clip) in enumerate(clips):
         progress.tell(0.5 * done / len(clips), f"measure {clip}")
         samples = shaped(clip)  # cut again when written: a large study would not fit into memory
-        measured[clip] = stimuli.loudness(samples, form.rate), stimuli.true_peak(samples)
+        measured[clip] = loudness.integrated(samples, form.rate), loudness.true_peak(samples)
     factors, target, highest = stimuli.gains(measured, form.loudness)
     if target < form.loudness - 0.005:
         told = f"loudness lowered for ALL clips from {form.loudness:g} to {target:.1f} LUFS"

@@ -13,11 +13,10 @@ import numpy as np
 import soundfile
 from scipy import signal
 
-from study.preparation.stimuli import loudness, true_peak
+from analysis import loudness
 
 _FLOOR_DB = -80.0  # offsets under it are below what any loudspeaker moves by
 _SILENT_DB = -60.0  # dBFS; leading and trailing sound below it counts as silence
-_SHORTEST_LOUDNESS = 0.4  # s, a block of ITU-R BS.1770
 _FRAME = 0.02  # s
 _CLIFF_DB = 18.0  # a fall so deep within a whole tone's width is a filter's, not an instrument's
 _LOWEST_EDGE = 1000.0  # Hz; below it, single notes make cliffs of their own
@@ -39,7 +38,7 @@ def measure_content(file: Path) -> dict[str, float]:
     zeros_before, zeros_after = _ends(np.any(samples != 0, axis=1))
     share = np.cumsum(power) / max(power.sum(), 1e-30)
     return {
-        "loudness": _loudness(mono, rate),
+        "loudness": max(-200.0, loudness.integrated(mono, rate)),
         "offset": _decibels(abs(mono.mean()), _FLOOR_DB),
         "leading silence": before / rate,
         "trailing silence": after / rate,
@@ -49,7 +48,7 @@ def measure_content(file: Path) -> dict[str, float]:
         "noise floor": noise_floor(mono, rate, edge),
         "clipped samples": float(clipped(mono)),
         "unused bits": float(unused_bits(file, bits)),
-        "true peak": true_peak(mono) if peak > 0 else -200.0,
+        "true peak": loudness.true_peak(mono) if peak > 0 else -200.0,
         "crest factor": _decibels(peak) - _decibels(rms),
         "roll-off": float(frequencies[np.searchsorted(share, 0.99)]),
         "spectral slope": _slope(frequencies, power, rate),
@@ -130,12 +129,6 @@ def _ends(there: np.ndarray) -> tuple[int, int]:
     """How many samples lie before the first and behind the last that is there."""
     found = np.flatnonzero(there)
     return (int(found[0]), int(len(there) - 1 - found[-1])) if found.size else (len(there), len(there))
-
-
-def _loudness(samples: np.ndarray, rate: int) -> float:
-    if len(samples) < _SHORTEST_LOUDNESS * rate:
-        samples = np.resize(samples, round(_SHORTEST_LOUDNESS * rate) + 1)  # repeated: loudness is the same
-    return max(-200.0, loudness(samples, rate))
 
 
 def _slope(frequencies: np.ndarray, power: np.ndarray, rate: int) -> float:

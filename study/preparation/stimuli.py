@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyloudnorm
 import soundfile
 from scipy import signal
 
+from analysis import loudness
 from caw import audio
 from study.design import Stimuli
 
@@ -25,7 +25,6 @@ _MARGIN = 0.05  # dB kept below the highest true peak for dither and rounding
 _BAND_SHARE = 0.45  # of the lowest rate: above it, resamplers differ and old material is empty
 _TRANSITION = 0.06  # width of the low-pass's slope as a share of its edge
 _STOPBAND = 90.0  # dB
-_OVERSAMPLING = 4  # ITU-R BS.1770-5, annex 2
 _FULL_SCALE = 2**15
 
 
@@ -103,19 +102,6 @@ def low_pass(samples: np.ndarray, rate: int, bandwidth: float) -> np.ndarray:
     return signal.fftconvolve(padded, kernel, mode="same")[taps : taps + len(samples)]
 
 
-def loudness(samples: np.ndarray, rate: int) -> float:
-    """Integrated loudness of mono [n] in LUFS (ITU-R BS.1770-5); at least 0.4 s; -inf for silence."""
-    with np.errstate(divide="ignore"):
-        return float(pyloudnorm.Meter(rate).integrated_loudness(np.asarray(samples, np.float64)))
-
-
-def true_peak(samples: np.ndarray) -> float:
-    """Highest level between and on the samples of [n], in dBTP, by fourfold oversampling."""
-    peak = np.abs(signal.resample_poly(np.asarray(samples, np.float64), _OVERSAMPLING, 1)).max()
-    peak = max(peak, np.abs(samples).max())
-    return float(20 * np.log10(peak)) if peak > 0 else -np.inf
-
-
 def gains(measured: Mapping[str, tuple[float, float]], wanted: float) -> tuple[dict[str, float], float, str]:
     """The factor for each clip that gives all of them one loudness.
 
@@ -156,8 +142,8 @@ def check_levels(files: Sequence[Path]) -> Levels:
     loud, peaks = [], []
     for file in files:
         samples, rate = soundfile.read(file)
-        loud.append(loudness(samples, rate))
-        peaks.append(true_peak(samples))
+        loud.append(loudness.integrated(samples, rate))
+        peaks.append(loudness.true_peak(samples))
     levels = Levels(max(loud), min(loud), max(peaks))
     if levels.spread > WIDEST_SPREAD:
         told = f"loudness spreads by {levels.spread:.2f} LU after quantising"

@@ -6,10 +6,11 @@ import pytest
 import soundfile
 from rich.console import Console
 
+from analysis import loudness
 from caw import atomic, audio
 from study.design import DesignError
 from study.folder import StudyFolder
-from study.preparation import blinded_sets, blinding, build, file_properties, stimuli
+from study.preparation import blinded_sets, blinding, build, file_properties
 from study.preparation.audit import LeakError
 from study.preparation.build import BuildError
 from study.preparation.grid import CellsFailed
@@ -73,7 +74,7 @@ def test_every_stimulus_has_one_form_and_loudness(new_study):
     assert formats[0]["samples"] == 16000
     assert (formats[0]["container"], formats[0]["bit depth"]) == ("WAV", "PCM_16")
     assert formats[0]["chunks"] == ""
-    loud = [stimuli.loudness(*audio.read(file)) for file in files]
+    loud = [loudness.integrated(*audio.read(file)) for file in files]
     assert np.ptp(loud) <= 0.5
     assert np.mean(loud) == pytest.approx(-26.0, abs=0.1)
 
@@ -239,7 +240,7 @@ def test_lowering_all_for_one_peak_is_said_loudly(new_study):
     _, said = built(folder)
     assert "loudness lowered for ALL clips from -12 to -" in said
     levels = [
-        stimuli.true_peak(audio.read(folder.stimulus(r["set"], r["stimulus_id"]))[0]) for r in key_of(folder)
+        loudness.true_peak(audio.read(folder.stimulus(r["set"], r["stimulus_id"]))[0]) for r in key_of(folder)
     ]
     assert -1.2 < max(levels) <= -1.0
 

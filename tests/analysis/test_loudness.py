@@ -1,0 +1,46 @@
+"""How loud sound is, in one place: against the recommendation, and however long or short it is."""
+
+import numpy as np
+import pytest
+from scipy import signal
+
+from analysis import loudness
+
+RATE = 16000
+
+
+def tone(frequency: float, seconds: float, phase: float = 0.0) -> np.ndarray:
+    return np.sin(2 * np.pi * frequency * np.arange(round(seconds * RATE)) / RATE + phase)
+
+
+def test_true_peak_finds_what_lies_between_the_samples_of_any_channel():
+    between = tone(4000, 1, np.pi / 4)
+    assert loudness.true_peak(between) == pytest.approx(0.0, abs=0.2)
+    assert loudness.true_peak(np.stack([0.1 * between, between])) == loudness.true_peak(between)
+
+
+def test_true_peak_of_stimuli_is_to_the_bit_what_studies_were_levelled_by():
+    """Another oversampling would move the gain of clips that listeners have heard."""
+    sound = np.random.default_rng(0).standard_normal(3 * RATE).astype(np.float32)
+    before = np.abs(signal.resample_poly(sound.astype(np.float64), 4, 1)).max()
+    assert loudness.true_peak(sound) == float(20 * np.log10(max(before, np.abs(sound).max())))
+
+
+def test_true_peak_piece_by_piece_is_that_of_the_whole(monkeypatch):
+    sound = np.random.default_rng(1).standard_normal(10_000).astype(np.float32)
+    whole = loudness.true_peak(sound)
+    for piece in (64, 1000, 9_999):
+        monkeypatch.setattr(loudness, "_PIECE", piece)
+        assert loudness.true_peak(sound) == pytest.approx(whole, abs=1e-9)
+
+
+def test_silence_has_neither():
+    assert loudness.true_peak(np.zeros(100)) == -np.inf
+    assert loudness.integrated(np.zeros(RATE), RATE) == -np.inf
+
+
+def test_a_clip_shorter_than_a_block_is_as_loud_as_its_repetition():
+    short = 0.1 * tone(1000, 0.1)
+    assert loudness.integrated(short, RATE) == pytest.approx(
+        loudness.integrated(0.1 * tone(1000, 2), RATE), abs=0.1
+    )
