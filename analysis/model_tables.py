@@ -9,7 +9,7 @@ import pandas as pd
 from analysis import confidence, panel_models
 from analysis import formats as f
 from analysis.results import CHECK, Result
-from analysis.tables import Table, inferential
+from analysis.tables import Table, inference, inferential
 
 SCALES = {  # what the estimate of a mixed model counts
     panel_models.CRITERION: "in units of d\N{PRIME}",
@@ -34,11 +34,6 @@ QUESTIONS = {  # the families as headings
 }
 
 
-def level(result: Result) -> str:
-    """What follows an interval that is not of 95 %."""
-    return " (90%)" if "90 % interval" in result.method and result.low is not None else ""
-
-
 def modelled(result: Result) -> bool:
     """True for what a mixed model says."""
     family = result.family
@@ -48,25 +43,14 @@ def modelled(result: Result) -> bool:
 def models(results: Iterable[Result]) -> Table:
     """What the crossed mixed models say, one effect a row; empty with one listener."""
     rows = [r for r in inferential(results) if modelled(r)]
-    table = pd.DataFrame(
-        {
-            "effect": [r.name.removesuffix(CHECK) for r in rows],
-            "of": ["" if r.group == "all" else r.group for r in rows],
-            "estimate": [r.estimate for r in rows],
-            "counted in": [SCALES.get(r.name, "") for r in rows],
-            "low": [r.low for r in rows],
-            "high": [r.high for r in rows],
-            "p": [r.p for r in rows],
-            "p (Holm)": [r.p_holm for r in rows],
-            "model": [r.method for r in rows],
-            "fitted to": [r.note for r in rows],
-        }
-    )
-    written = {"p": f.p_value, "p (Holm)": f.p_value, "estimate": f.number}
-    shown = Table("", "", table, written).cells()
-    shown["low"] = [f.interval(r.low, r.high) + level(r) for r in rows]
-    shown = shown.drop(columns="high").rename(columns={"low": "95% interval"})
-    return Table("mixed_models", "Mixed models", table, written, shown=shown)
+    about = {
+        "effect": [r.name.removesuffix(CHECK) for r in rows],
+        "of": ["" if r.group == "all" else r.group for r in rows],
+        "counted in": [SCALES.get(r.name, "") for r in rows],
+        "model": [r.method for r in rows],
+        "fitted to": [r.note for r in rows],
+    }
+    return inference("mixed_models", "Mixed models", rows, about, before=("effect", "of"))
 
 
 def certainty(results: Iterable[Result]) -> Table:

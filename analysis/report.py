@@ -288,7 +288,7 @@ def _statistics(results: list[Result], panel: Panel) -> list[dict[str, Any]]:
                     "name": r.name if r.group == "all" else f"{r.name}: {r.group}",
                     "estimate": f.number(r.estimate),
                     "scale": model_tables.SCALES.get(r.name, "") if model_tables.modelled(r) else "",
-                    "interval": f.interval(r.low, r.high) + model_tables.level(r),
+                    "interval": f.interval(r.low, r.high) + tables.level(r),
                     "p": f.p_value(r.p) if r.p is not None else "",
                     "p_holm": f.p_value(r.p_holm) if r.p_holm is not None else "",
                     "n": f.whole(r.n),

@@ -28,7 +28,8 @@ from analysis.results import CHECK, Result, find, groups, of_family
 from analysis.statistics import BACKENDS, EPOCHS, MODES, SETS, TRAININGS, TRUTH
 from analysis.stimuli import Panel
 
-NUMBER = re.compile(r"|\N{EM DASH}|[<>]?[-\N{MINUS SIGN}]?\d*\.?\d+%?( to [-\N{MINUS SIGN}]?\d*\.?\d+%?)?")
+_PLAIN = rf"[-{f.MINUS}]?\d*\.?\d+%?"
+NUMBER = re.compile(rf"|{f.NONE}|[<>]?{_PLAIN}( to {_PLAIN})?( \(\d+%\))?")
 LEVEL_WORDS = {"dont_know": "don't know"}
 NEVER_TESTED = (individuals.CLIPS, individuals.LISTENERS, quality.FAMILY, ratings.MISSING, SETS, TRAININGS)
 OWN_TABLE = (individuals.MODES, confidence.FAMILY)  # described, and shown apart
@@ -240,27 +241,45 @@ def _singular(family: str) -> str:
 def statistics(results: Iterable[Result]) -> Table:
     """Every estimate with inference, test and agreement that was computed."""
     rows = inferential(results)
-    table = pd.DataFrame(
-        {
-            "question": [r.family for r in rows],
-            "result": [r.name for r in rows],
-            "of": [r.group for r in rows],
-            "estimate": [r.estimate for r in rows],
-            "low": [r.low for r in rows],
-            "high": [r.high for r in rows],
-            "p": [r.p for r in rows],
-            "p (Holm)": [r.p_holm for r in rows],
-            "n": [r.n for r in rows],
-            "unit": [r.unit for r in rows],
-            "method": [r.method for r in rows],
-            "note": [r.note for r in rows],
-        }
-    )
-    written = {"p": f.p_value, "p (Holm)": f.p_value, "n": f.whole}
-    shown = Table("", "", table, written | {"estimate": f.number}).cells()
-    shown["low"] = [f.interval(r.low, r.high) for r in rows]
+    about = {
+        "question": [r.family for r in rows],
+        "result": [r.name for r in rows],
+        "of": [r.group for r in rows],
+        "n": [r.n for r in rows],
+        "unit": [r.unit for r in rows],
+        "method": [r.method for r in rows],
+        "note": [r.note for r in rows],
+    }
+    return inference("statistics", "Statistics", rows, about, before=("question", "result", "of"))
+
+
+def inference(
+    name: str, title: str, rows: list[Result], about: dict[str, list], *, before: tuple[str, ...]
+) -> Table:
+    """Estimates with their intervals and p, a row each: how every table of them is laid out.
+
+    about: the other columns; those named `before` stand before the numbers, a unit after the estimate.
+    """
+    numbers = {
+        "estimate": [r.estimate for r in rows],
+        **{name: about[name] for name in ("counted in",) if name in about},
+        "low": [r.low for r in rows],
+        "high": [r.high for r in rows],
+        "p": [r.p for r in rows],
+        "p (Holm)": [r.p_holm for r in rows],
+    }
+    after = [column for column in about if column not in (*before, *numbers)]
+    table = pd.DataFrame(about | numbers)[[*before, *numbers, *after]]
+    written = {"estimate": f.number, "p": f.p_value, "p (Holm)": f.p_value, "n": f.whole}
+    shown = Table("", "", table, written).cells()
+    shown["low"] = [f.interval(r.low, r.high) + level(r) for r in rows]
     shown = shown.drop(columns="high").rename(columns={"low": "95% interval"})
-    return Table("statistics", "Statistics", table, shown=shown)
+    return Table(name, title, table, shown=shown)
+
+
+def level(result: Result) -> str:
+    """What follows an interval that is not of 95 %."""
+    return " (90%)" if "90 % interval" in result.method and result.low is not None else ""
 
 
 def inferential(results: Iterable[Result]) -> list[Result]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-FEWEST = 5  # trainings (or models) whose variance a mixed model is asked for: simulated in tests/benchmarks
+FEWEST = 3  # trainings (or models) whose variance a mixed model is asked for: simulated in tests/benchmarks
 _MADE = ["run", "backend", "source", "epochs"]
 _CELL = ["source", "backend", "mode", "epochs"]  # clips of one training of a cell differ in their seed alone
 

@@ -6,8 +6,9 @@ import io
 import pandas as pd
 import pytest
 
-from analysis import formats, statistics, table_files, tables
+from analysis import formats, model_tables, responses, statistics, table_files, tables
 from analysis.tables import Table
+from tests.analysis import panels
 
 
 def test_one_listeners_clip_table_has_answers_beside_truth(founding):
@@ -131,3 +132,19 @@ def test_other_and_unsaid_have_a_place_only_where_they_occur(panel, panel_result
     assert "inspiring yes / maybe / no" in whole["by_mode"].text()
     assert not {"other", "not said"} & set(whole["by_mode"].frame)
     assert "inspiring other" not in whole["clips_UMG"].frame
+
+
+def test_both_tables_of_estimates_say_the_same_numbers():
+    """And an interval that is not of 95 % says so in both."""
+    frame = responses.load(panels.panel(effect=1.2, originals=10, listeners=8, caw=6))
+    results = statistics.evaluate(frame, bound=2.0)
+    whole, models = tables.statistics(results), model_tables.models(results)
+    chosen = [model_tables.modelled(r) for r in tables.inferential(results)]
+    columns = ["estimate", "low", "high", "p", "p (Holm)"]
+    pd.testing.assert_frame_equal(
+        whole.frame.loc[chosen, columns].reset_index(drop=True), models.frame[columns]
+    )
+    for table in (whole, models):
+        marked = [cell for cell in table.text()["95% interval"] if cell.endswith("(90%)")]
+        assert len(marked) == 1
+        assert "95% interval" in tables.numeric(table.text())

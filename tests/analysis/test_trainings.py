@@ -160,13 +160,13 @@ def test_a_table_by_training_has_the_columns_of_the_others(several, several_resu
 
 
 def test_few_trainings_are_not_modelled_and_it_is_said():
-    few = study(count=3, epochs=(400,))
+    few = study(count=2, epochs=(400,))
     results = statistics.evaluate(few)
     found = find(results, panel_models.MIXED, panel_models.MUSICALITY, "machine-made - originals")
     assert "trainings random" not in found.method
-    assert "3 trainings, fewer than 5" in found.note
+    assert "2 trainings, fewer than 3" in found.note
     assert "too narrow" in found.note
-    assert "3 trainings" in wording.trained(few)
+    assert "2 trainings" in wording.trained(few)
 
 
 def test_one_listener_is_told_that_no_model_knows_the_trainings():
