@@ -4,7 +4,7 @@ import re
 import pytest
 
 import analysis.report
-from analysis import responses
+from analysis import responses, trainings
 from study import reporting, spreadsheet
 from study.preparation import blinding
 from study.preparation.blinding import BlindingError
@@ -56,6 +56,23 @@ def test_answers_and_key_join_into_the_frame_of_the_analysis(study, answer):
     assert frame.loc[frame["truth"] == "real", "epochs"].isna().all()
     assert set(frame.loc[frame["truth"] == "fake", "epochs"]) == {100, 200}
     assert set(frame.loc[frame["name"] == "riff-original-UMG-1", "remark"]) == {"the chorus"}
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_the_key_tells_the_analysis_what_was_trained_twice(new_study, clip, answer, times):
+    table = f'[[source]]\nfile = "{clip}"\nbackend = "tiny"\nepochs = [100, 200]\nclips = 2\n'
+    table += f"trainings = {times}\n"
+    folder = new_study("twice", source=table)
+    build(folder)
+    answer(folder, "Ada")
+    store = Store.for_folder(folder)
+    key = blinding.read_key(folder, store.build().key_sha256)
+    frame = responses.load(reporting.joined(store.answers(), key))
+    store.close()
+    told = trainings.labels(frame)
+    assert set(told.dropna()) == {"riff", "riff-t2"} if times == 2 else {"riff"}
+    assert trainings.repeated(frame) == (times == 2)
+    assert told[frame["truth"] == "real"].isna().all()
 
 
 def test_an_answer_without_a_row_in_the_key_is_told(study, answer):
