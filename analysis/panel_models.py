@@ -65,7 +65,7 @@ class _Place:
             return self
         *others, last = "listeners", "clips", *kinds
         method = self.method.replace(RANDOM, f"{', '.join(others)} and {last} random")
-        return replace(self, method=method)
+        return replace(self, method=method.replace("t on clips", f"t on {kinds[0]}"))
 
 
 def records(first: pd.DataFrame, panel: Panel, *, bound: float | None = None) -> list[Result]:

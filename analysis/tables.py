@@ -28,8 +28,8 @@ from analysis.results import CHECK, Result, find, groups, of_family
 from analysis.statistics import BACKENDS, EPOCHS, MODES, SETS, TRAININGS, TRUTH
 from analysis.stimuli import Panel
 
-_PLAIN = rf"[-{f.MINUS}]?\d*\.?\d+%?"
-NUMBER = re.compile(rf"|{f.NONE}|[<>]?{_PLAIN}( to {_PLAIN})?( \(\d+%\))?")
+_PLAIN = rf"[<>]?[-{f.MINUS}]?\d*\.?\d+%?"
+NUMBER = re.compile(rf"|{f.NONE}|{_PLAIN}( to {_PLAIN})?( \(\d+%\))?")
 LEVEL_WORDS = {"dont_know": "don't know"}
 NEVER_TESTED = (individuals.CLIPS, individuals.LISTENERS, quality.FAMILY, ratings.MISSING, SETS, TRAININGS)
 OWN_TABLE = (individuals.MODES, confidence.FAMILY)  # described, and shown apart

@@ -92,7 +92,11 @@ def png(svg: str) -> bytes:
 
 
 def inline(svg: str, prefix: str) -> str:
-    """The drawing as an element to stand inside a page, its ids prefixed: two drawings share none."""
-    element = re.sub(r'\bid="', f'id="{prefix}-', svg)
+    """The drawing as an element to stand inside a page, its ids prefixed: two drawings share none.
+
+    What it says of single marks to screen readers is left out: the page names the picture as a whole.
+    """
+    element = re.sub(r' (?:aria-[a-z]+="[^"]*"|role="graphics-[a-z]+")', "", svg)
+    element = re.sub(r'\bid="', f'id="{prefix}-', element)
     element = element.replace("url(#", f"url(#{prefix}-")
     return element.replace('href="#', f'href="#{prefix}-')

@@ -166,3 +166,12 @@ def test_two_drawings_on_one_page_share_no_id():
     assert plots.inline(drawing, "a") == (
         '<svg><clipPath id="a-clip0"/><g clip-path="url(#a-clip0)"/><use xlink:href="#a-clip0"/></svg>'
     )
+
+
+def test_a_drawing_inside_a_page_leaves_its_name_to_the_page(founding_results):
+    svg = plots.render(plots.fooling(founding_results))
+    placed = plots.inline(svg, "one")
+    assert "aria-" in svg
+    assert "aria-" not in placed
+    assert 'role="graphics' not in placed
+    assert re.sub(r"<[^>]*>", "", placed) == re.sub(r"<[^>]*>", "", svg)  # the words in it stay

@@ -129,6 +129,7 @@ def test_models_name_trainings_as_random_and_how_many(several_results):
     for name in (panel_models.DETECTION, panel_models.ORDINAL):
         found = [r for r in several_results if r.family == panel_models.MIXED and r.name == name]
         assert "6 trainings" in found[0].note
+        assert "t on trainings" in found[0].method
 
 
 def test_the_epochs_model_is_that_of_mixed(several, several_results):
