@@ -130,6 +130,8 @@ def _inspiring(results: list[Result]) -> Figure:
         answers = ", ".join(f"{r.count} {level}" for r, level in zip(found, ratings.LEVELS, strict=True))
         rows.append(f"{group}: {answers}")
     caption = "Bars are centred on the middle of maybe, so what leans to the right inspires more."
+    if any(r.name == ratings.OTHER for r in results):
+        caption += " Answers of other are in the tables alone."
     return Figure("inspiring", caption, "Answers. " + "; ".join(rows), partial(plots.inspiring, results))
 
 

@@ -39,6 +39,8 @@ def inspired(results: Iterable[Result]) -> dict[str, Any] | None:
         return None
     of = _inspiring_counts(results, ORIGINALS)
     beside = f"Originals: {_said(of)}." if of else ""
+    if other := find(results, TRUTH, ratings.OTHER, MACHINE):
+        beside = f"{f.plural(other.count, 'more answer')} of other, in words of their own. {beside}".strip()
     by = []
     for family, kind in ((BACKENDS, "backend"), (MODES, "mode"), (EPOCHS, "epochs")):
         found = [r for r in results if (r.family, r.name) == (family, ratings.INSPIRED) and r.total]

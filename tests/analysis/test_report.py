@@ -246,6 +246,9 @@ def test_what_does_not_add_up_is_explained():
     told = wording.counting(short, results)
     assert "means over clips" in told
     assert "other (3 answers) is in no share" in told
+    said = wording.inspired(results)
+    assert said["beside"].startswith("3 more answers of other")
+    assert said["by"][0][0] == "backend"
     assert "(three answers of other left out)" in wording.summary(short, results)[2]
 
 
