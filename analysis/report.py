@@ -26,6 +26,7 @@ from markupsafe import Markup
 from analysis import (
     figures,
     measured,
+    methods,
     model_tables,
     pins,
     plots,
@@ -173,7 +174,7 @@ def _page(
     found: Measured | None,
 ) -> str:
     panel, named = Panel.of(frame), {table.name: table for table in parts}
-    methods = wording.methods(frame, facts.settings)
+    told = methods.paragraphs(frame, facts.settings)
     templates = resources.files("analysis") / "templates"
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: (templates / name).read_text(encoding="utf-8")),
@@ -204,8 +205,8 @@ def _page(
         models=_statistics([r for r in results if model_tables.modelled(r)], panel),
         statistics=_statistics([r for r in results if not model_tables.modelled(r)], panel),
         final_forms=_final_forms(facts.final_forms),
-        methods=methods,
-        references=wording.references(methods),
+        methods=told,
+        references=methods.references(told),
         provenance=_provenance(facts),
         measured=measured.line(found) if found else "",
         measurable=facts.measures is not None,

@@ -154,7 +154,7 @@ def test_names_in_measures_are_harmless(founding, tmp_path):
     frame["name"] = HOSTILE + frame["name"]
     record = record_of(frame, sources=(HOSTILE,))
     page = Page(report.write(frame, tmp_path / "r", facts=ReportFacts(measures=record)).read_text())
-    assert "script" not in {tag for tag, _ in page.tags}
+    assert [tag for tag, _ in page.tags].count("script") == 1  # the report's own
     assert not any("onerror" in attributes for _, attributes in page.tags)
 
 
