@@ -83,6 +83,10 @@ def basis(plan: Plan) -> list[str]:
             f"{s.skill:g} (their d') and {s.guise:g} (clips), in units of d'; the analysis of "
             "variance of answers as 0 and 1, a cautious stand-in for the probit mixed model."
         )
+    found.append(
+        "Clips are taken as independent. Those of one trained model are alike: with few trainings the power "
+        "is less, and several trainings of a source (trainings in study.toml) help more than clips of one."
+    )
     counts = " and ".join(f"{plan.studies_of(outcome)} of {outcome}" for outcome in outcomes(plan))
     return [*found, f"Simulated studies behind every number: {counts}; seed {plan.seed}."]
 
