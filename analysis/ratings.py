@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis import detection, permutation, stimuli
+from analysis import detection, permutation, stimuli, trainings
 from analysis.results import CHECK, MACHINE, ORIGINALS, Result, number
 from analysis.stimuli import MIN_CLIPS, Panel
 from analysis.verdicts import ON_MEANS, WILSON
@@ -16,6 +16,7 @@ MEAN = "musicality, mean"
 SD = "musicality, SD"
 MEDIAN = "musicality, median"
 DIFFERENCE = "musicality, difference"
+OF_TRAININGS = "musicality, difference of trainings" + CHECK
 INSPIRED = "inspiring, yes or maybe"
 INSPIRING = "inspiring"  # followed by the level: "inspiring yes"
 KEPT = "kept"  # share of answers with "Keep this one"
@@ -219,6 +220,34 @@ def compare(clips: pd.DataFrame, family: str, labels: tuple[str, str], panel: Pa
         ),
         check,
     ]
+
+
+def compare_trainings(frame: pd.DataFrame, family: str, labels: tuple[str, str], panel: Panel) -> Result:
+    """Musicality of one backend's trainings against another's: a mean each, so that clips may be alike.
+
+    frame: answers to machine-made clips. A clip of no training counts by itself. With one listener this is
+    the only test that knows the trainings.
+    """
+    rated = frame.dropna(subset=["musicality"])
+    clip = rated["set"] + "/" + rated["name"]
+    rated = rated.assign(clip=clip, training=trainings.labels(rated).fillna(clip))
+    means = rated.groupby(["backend", "training", "clip"])["musicality"].mean().groupby(level=[0, 1]).mean()
+    one, two = (means[means.index.get_level_values(0) == label].to_numpy() for label in labels)
+    unit = "training, this listener only" if panel.one else f"training, mean over {panel.listeners} listeners"
+    place = {"family": family, "name": OF_TRAININGS, "group": " - ".join(labels), "unit": unit}
+    place["method"] = "exact permutation of the trainings' rank sum; Hodges-Lehmann shift"
+    counts = f"{len(one)} ({labels[0]}) and {len(two)} ({labels[1]})"
+    if not len(one) or not len(two) or (least := permutation.smallest_rank_p(one, two)) >= 0.05:
+        told = (
+            "one group was not rated"
+            if not len(one) or not len(two)
+            else f"smallest attainable p {least:.2g}"
+        )
+        return Result(**place, note=f"{counts} trainings cannot reach p < .05 ({told})")
+    shift = permutation.hodges_lehmann(one, two)
+    low, high = number(shift.low), number(shift.high)
+    place["note"] = f"{counts} trainings, clips of none by themselves"
+    return Result(**place, estimate=shift.estimate, low=low, high=high, p=shift.p, n=len(one) + len(two))
 
 
 def missing(frame: pd.DataFrame, panel: Panel) -> list[Result]:

@@ -123,9 +123,11 @@ def _compare(fakes: pd.DataFrame, family: str, column: str, panel: Panel) -> lis
     found = []
     for pair in combinations(labels, 2):
         mixed = _mixture(clips, pair, "backend" if column == "mode" else "mode")
+        known = family == BACKENDS and trainings.repeated(fakes)
         for result in (
             verdicts.compare(clips, family, pair, panel),
             *ratings.compare(clips, family, pair, panel),
+            *([ratings.compare_trainings(fakes, family, pair, panel)] if known else []),
         ):
             found.append(result if result.refused else replace(result, note=result.note + mixed))
     return found

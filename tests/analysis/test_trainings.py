@@ -6,7 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import dose, mixed, panel_models, responses, statistics, tables, trainings, wording
+from analysis import (
+    dose,
+    mixed,
+    panel_models,
+    ratings,
+    responses,
+    statistics,
+    tables,
+    trainings,
+    wording,
+)
 from analysis.results import find
 from analysis.stimuli import Panel
 from tests.analysis import panels
@@ -182,3 +192,21 @@ def test_a_clip_comes_of_one_run():
     made.loc[0, "run"] = "another"
     with pytest.raises(responses.ResponsesError, match="run"):
         responses.load(made)
+
+
+@pytest.mark.parametrize("count", [3, 4])
+def test_trainings_of_two_backends_are_compared_by_their_means(count):
+    """Four against four trainings is the least that can reach p < .05; that holds with one listener."""
+    better, worse = study(count=count, listeners=1), study(count=count, listeners=1, seed=5)
+    worse = worse[worse["truth"] == "fake"].assign(
+        backend="small", run=worse["run"].str.replace("riff", "riff-small"), name="small " + worse["name"]
+    )
+    better["musicality"], worse["musicality"] = 8.0 + np.arange(len(better)) % 3, 1.0
+    whole = pd.concat([better, worse], ignore_index=True).drop(columns="repeat")
+    results = statistics.evaluate(responses.load(whole))
+    found = find(results, "backends", ratings.OF_TRAININGS, "caw - small")
+    assert found.refused == (count == 3)
+    if count == 4:
+        assert found.p == pytest.approx(2 / 70)
+        assert found.n == 8
+        assert found.estimate == pytest.approx(8.0)
