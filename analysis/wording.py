@@ -245,8 +245,8 @@ def trained(frame: pd.DataFrame) -> str:
     if Panel.of(frame).one:
         return (
             f"{told} With one listener no model knows them: tests and intervals take clips of one training "
-            "as independent, so where trainings differ intervals are too narrow and p too small. Only backends "
-            "are compared by the means of their trainings, too."
+            "as independent, so where trainings differ intervals are too narrow and p too small. Only "
+            "backends are compared by the means of their trainings, too."
         )
     return (
         f"{told} Mixed models that name trainings (and models: trainings at one epoch count) as random speak "
