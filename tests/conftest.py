@@ -16,6 +16,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # test processes share the cores; libra
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("RAY_worker_niceness", "0")  # 15 by Ray: its workers would wait for all other tests
 
+for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "GITHUB_ACTIONS", "PY_COLORS"):
+    os.environ.pop(name, None)  # rich and typer would take what tests read for a terminal
+os.environ["COLUMNS"] = "80"
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background job; some tests interrupt
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
