@@ -1,6 +1,7 @@
 """Beats and bars: `caw.mosaic.beats` against librosa on music whose beats are known (`beat_scores`).
 
     python -m tests.benchmarks.beats CLIPS            # tables in Markdown, on standard output
+    python -m tests.benchmarks.beats CLIPS --tempi    # tempo alone
     python -m tests.benchmarks.beats CLIPS --times    # seconds of CPU in fresh processes
 
 Every piece is rendered at three tempi, once, into the folder CLIPS (`beat_scores` says by what). Beats are
@@ -22,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from caw import audio
+from caw.measures import music
 from caw.mosaic import beats, features
 from caw.mosaic.features import HOP, Frames
 from study.data import compose_riff
@@ -70,11 +72,12 @@ print(first - began, now() - first)
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clips", type=Path, help="where the pieces are rendered to, once")
+    parser.add_argument("--tempi", action="store_true", help="judge tempo alone")
     parser.add_argument("--times", action="store_true", help="measure time alone")
     options = parser.parse_args(arguments)
     options.clips.mkdir(parents=True, exist_ok=True)
-    if options.times:
-        print(times(options.clips))
+    if options.times or options.tempi:
+        print(times(options.clips) if options.times else tempo_table(options.clips))
         return 0
     found, tempi = {}, {}
     for name, speed, samples, rate, true_beats, true_bars in clips(options.clips):
@@ -216,6 +219,41 @@ def by_piece(found: dict[str, list[dict]], tempi: dict[str, list[float]]) -> str
         speeds = " to ".join(f"{tempo:.0f}" for tempo in sorted({min(tempi[name]), max(tempi[name])}))
         lines.append(f"| {name} | {speeds} | {' | '.join(f'{value:.2f}' for value in values)} |")
     return "\n".join(lines)
+
+
+def tempo_table(folder: Path) -> str:
+    """Shares of clips whose tempo is within 4 %, at the annotated metric level and at any usual one.
+
+    Accuracies 1 and 2 of Gouyon et al. 2006; means over the pieces, each the mean of its tempi.
+    """
+    import librosa
+
+    systems = {
+        "caw.measures.music.tempo": music.tempo,
+        "caw.mosaic.beats.beat_period": lambda x, rate: _mosaic_tempo(features.analyse(x, rate)),
+        "librosa.feature.tempo": lambda x, rate: librosa.feature.tempo(y=x, sr=rate)[0],
+    }
+    right: dict[str, dict[str, list]] = {system: {} for system in systems}
+    for name, _, samples, rate, true_beats, _ in clips(folder):
+        low = audio.resample(samples, rate, RATE)
+        true = 60 / float(np.median(np.diff(true_beats)))
+        for system, tempo in systems.items():
+            right[system].setdefault(name, []).append(tempo_right(tempo(low, RATE), true))
+    lines = ["| | tempo right | or at another metric level |", "|---|---|---|"]
+    for system, found in right.items():
+        first, second = np.mean([np.mean(each, axis=0) for each in found.values()], axis=0)
+        lines.append(f"| {system} | {first:.2f} | {second:.2f} |")
+    return "\n".join(lines)
+
+
+def tempo_right(told: float, true: float) -> tuple[bool, bool]:
+    """Whether a tempo is within 4 %, and whether it or a half, a third, twice or three times it is."""
+    off = [abs(told / true / level - 1) for level in (1.0, *music.METRIC_LEVELS)]
+    return off[0] < 0.04, min(off) < 0.04
+
+
+def _mosaic_tempo(frames: Frames) -> float:
+    return 60 / (beats.beat_period(frames.onsets)[0] * HOP)
 
 
 def times(folder: Path) -> str:

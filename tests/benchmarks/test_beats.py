@@ -74,6 +74,13 @@ def test_beats_and_bars_are_judged():
     assert beats.bar_scores(true[::4], bars_of(None)) == [0, 0]
 
 
+@pytest.mark.parametrize(
+    ("told", "right"), [(123, (True, True)), (126, (False, False)), (61, (False, True)), (358, (False, True))]
+)
+def test_a_tempo_is_right_within_4_percent_at_its_metric_level_or_another(told, right):
+    assert beats.tempo_right(told, 120) == right
+
+
 def test_the_table_says_how_far_each_is_from_ours():
     near = {beats.OURS: [1, 1, 1, 6, 1, 1], beats.DEFAULT: [0.5, 0.5, 0.75, 40, np.nan, np.nan]}
     found = {"a": [near], "b": [near, near]}
