@@ -12,6 +12,7 @@ from caw.config import SettingsError
 CELLS = ("gru", "lstm")
 QUANTISATIONS = ("mu-law", "linear")
 SHORTEST_CLIP = 2.0  # seconds that a training needs
+LARGEST_SEED = 2**53 - 1  # as caw's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +44,12 @@ class Settings:
     held_out: float = 0.0  # share of each clip's end that is not learned but scored
 
     def __post_init__(self) -> None:
-        for name in ("dim", "embedding", "layers", "context", "streams"):
-            _whole(self, name, 1)
-        _whole(self, "seed", 0)
-        _whole(self, "rate", 500)
+        for name, most in (("dim", 4096), ("embedding", 4096), ("layers", 16)):
+            _whole(self, name, 1, most)
+        for name in ("context", "streams"):
+            _whole(self, name, 1, 4096)
+        _whole(self, "seed", 0, LARGEST_SEED)
+        _whole(self, "rate", 500, 768_000)
         _one_of(self, "device", ("auto", "cpu", "cuda"))
         _one_of(self, "cell", CELLS)
         _one_of(self, "quantisation", QUANTISATIONS)
@@ -72,7 +75,7 @@ class Settings:
             raise SettingsError(f"frame_sizes is {sizes!r}; use multiples of the next, such as 8, 2")
         if self.context > sizes[0]:
             raise SettingsError(f"context is {self.context}; use at most the largest frame, {sizes[0]}")
-        _whole(self, "window", sizes[0])
+        _whole(self, "window", sizes[0], 10_000_000)
         if self.window % sizes[0]:
             raise SettingsError(f"window is {self.window}; use a multiple of the largest frame, {sizes[0]}")
 
@@ -119,10 +122,10 @@ def to_json(chosen: Settings) -> dict[str, Any]:
     return dataclasses.asdict(chosen)
 
 
-def _whole(chosen: Settings, name: str, low: int) -> None:
+def _whole(chosen: Settings, name: str, low: int, most: int) -> None:
     value = getattr(chosen, name)
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise SettingsError(f"{name} is {value!r}; use a whole number of {low} or more")
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= most:
+        raise SettingsError(f"{name} is {value!r}; use a whole number from {low} to {most}")
 
 
 def _number(chosen: Settings, name: str, above: float, most: float, told: str) -> None:

@@ -14,7 +14,10 @@ def test_settings_survive_json():
     [
         ({"dimm": 4}, "samplernn has no setting 'dimm'; it has averaging"),
         ({"dim": 12}, "dim is 12; use a multiple of 8"),
-        ({"dim": "big"}, "dim is 'big'; use a whole number of 1 or more"),
+        ({"dim": "big"}, "dim is 'big'; use a whole number from 1 to 4096"),
+        ({"dim": 10**9}, "dim is 1000000000; use a whole number from 1 to 4096"),
+        ({"seed": 10**26}, f"seed is {10**26}; use a whole number from 0 to 9007199254740991"),
+        ({"window": 10**9}, "window is 1000000000; use a whole number from 8 to 10000000"),
         ({"cell": "rnn"}, "cell is 'rnn'; use gru or lstm"),
         ({"frame_sizes": (2, 8)}, r"frame_sizes is \(2, 8\); use multiples of the next, such as 8, 2"),
         ({"frame_sizes": 8}, "frame_sizes is 8; use whole numbers such as 8, 2"),
