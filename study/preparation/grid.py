@@ -127,16 +127,21 @@ class Grid:
         self._tell_state()
 
     def require_whole(self, folder: object) -> None:
-        """Raises: CellsFailed naming what failed and why."""
-        if not self.failures:
-            return
-        first, why = next(iter(self.failures.items()))
-        cell = self._name(*first)
+        """Names what failed and why, at the end of all that was told. Raises: CellsFailed."""
         again = f"then `study build {folder}` makes only what is missing"
+        cells: dict[str, list[str]] = {}  # by why they failed
+        for key, why in self.failures.items():
+            cells.setdefault(why, []).append(self._name(*key))
+        if not cells:
+            return
+        first, (cell, *_) = next(iter(cells.items()))
         if len(self.failures) == 1:
-            raise CellsFailed(f"{cell}: {why}; {again}")
-        cells = f"{len(self.failures)} of {len(self.parts)} cells failed"
-        raise CellsFailed(f"{cells} (the reasons stand above; the first: {cell}: {why}); {again}")
+            raise CellsFailed(f"{cell}: {first}; {again}")
+        self.progress.note("What failed:")
+        for why, names in cells.items():
+            self.progress.note(f"  {', '.join(names)}: {why}")
+        told = f"{len(self.failures)} of {len(self.parts)} cells failed, so no sets were drawn"
+        raise CellsFailed(f"{told} (all are named above; the first: {cell}: {first}); {again}")
 
     def _at(self, job: int, place: int) -> None:
         """A job is at this task: those before it are done."""

@@ -30,13 +30,13 @@ def todo_of(folder):
     return plan.make(design.load(folder.path), folder).tasks
 
 
-def fail_for(monkeypatch, tiny, fault: Exception, *, mode: str, epochs: int):
-    """The test backend fails at one cell, after its first clip."""
+def fail_for(monkeypatch, tiny, fault: Exception, *, mode: str, epochs: int | None = None):
+    """The test backend fails at one cell, or at all of a mode, after its first clip."""
     make = type(tiny).make
 
     def failing(self, task, tell):
         made = make(self, task, tell)
-        if (task.cell.mode, task.cell.epochs) != (mode, epochs):
+        if task.cell.mode != mode or task.cell.epochs != (epochs or task.cell.epochs):
             yield from made
             return
         yield next(made)
@@ -83,8 +83,18 @@ def test_a_failing_cell_stops_no_other_and_is_made_when_it_is_mended(new_study, 
 def test_several_failures_are_counted(new_study, tiny, monkeypatch):
     monkeypatch.setattr(type(tiny), "make", lambda self, task, tell: iter(()))
     said = built(new_study())
-    assert "error: 4 of 4 cells failed (the reasons stand above; the first: riff-tiny-UMG-100: " in said
+    assert "error: 4 of 4 cells failed, so no sets were drawn (all are named above; the first: riff-" in said
     assert said.count("failed: ") == 4
+    end = said[said.index("What failed:") :]
+    for mode, epochs in (("UMG", 100), ("VAR", 100), ("UMG", 200), ("VAR", 200)):
+        cell = f"riff-tiny-{mode}-{epochs}"
+        assert f"  {cell}: backend tiny made no {cell}-1, {cell}-2; mend it" in end
+
+
+def test_cells_that_failed_alike_stand_in_one_line(new_study, tiny, monkeypatch):
+    fail_for(monkeypatch, tiny, ValueError("odd; choose another"), mode="UMG")
+    end = built(new_study()).partition("What failed:")[2]
+    assert "  riff-tiny-UMG-100, riff-tiny-UMG-200: odd; choose another\n" in end
 
 
 def test_imported_clips_of_one_system_fail_each_for_itself(new_study, clip):
