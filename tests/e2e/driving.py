@@ -97,6 +97,18 @@ def browser(executable: str, **settings: Any) -> Iterator[BrowserContext]:
             shutil.rmtree(profile, ignore_errors=True)
 
 
+def until(page: Page, condition: str) -> None:
+    """Waits until a JavaScript expression is true in the page.
+
+    It is asked for again and again from outside: `page.wait_for_function` evaluates it inside the page
+    from the second time on, which a page with a policy of its own (`script-src`) forbids.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while not page.evaluate(condition):
+        assert time.monotonic() < deadline, condition
+        page.wait_for_timeout(50)
+
+
 class Traffic:
     """All that the browser gets and sends: addresses, headers, bodies, socket frames."""
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 from axe_playwright_python.sync_playwright import Axe
-from driving import browser
+from driving import browser, until
 from playwright.sync_api import BrowserContext, Page
 
 from analysis import report, responses
@@ -26,10 +26,10 @@ TALLEST = {"phone": 12_000, "desktop": 9_000}  # px of the page as it opens
 def written(tmp_path_factory):
     """The report of a panel with sound, and moments pinned by two listeners."""
     folder = tmp_path_factory.mktemp("report")
-    soundfile.write(folder / "clip.wav", np.zeros(6 * 8000, dtype="float32"), 8000)
+    soundfile.write(folder / "clip.flac", np.zeros(600 * 8000, dtype="int16"), 8000)  # longer than any test
     frame = responses.load(panels.panel(listeners=6, caw=6, jukebox=2, originals=4))
     frame.loc[frame["listener"] == "L02", "comment"] = "Nice. [0:02] the snare [0:05] its end"
-    sounds = {name: folder / "clip.wav" for name in frame["name"]}
+    sounds = {name: folder / "clip.flac" for name in frame["name"]}
     return report.write(frame, folder / "report", facts=ReportFacts(stimuli=sounds))
 
 
@@ -52,7 +52,7 @@ def test_the_page_is_short_and_its_contents_stay_in_sight(context, written, size
     assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[size]["width"]
     assert page.evaluate("document.documentElement.scrollHeight") < TALLEST[size]
     page.locator("nav a[href='#statistics']").click()
-    page.wait_for_function("Math.abs(document.querySelector('nav').getBoundingClientRect().top) < 1")
+    until(page, "Math.abs(document.querySelector('nav').getBoundingClientRect().top) < 1")
     head = page.locator("#statistics h2").bounding_box()
     assert page.locator("nav").bounding_box()["height"] < head["y"] < SIZES[size]["height"] / 2
 
@@ -67,10 +67,10 @@ def test_a_pin_plays_its_clip_from_there_and_stops_the_other(context, written):
         "[...document.querySelectorAll('audio')].filter((sound) => !sound.paused).map((sound) => sound.id)"
     )
     first.click()
-    page.wait_for_function(f"{playing}.length === 1 && {playing}[0] === '{first.get_attribute('href')[1:]}'")
+    until(page, f"{playing}.length === 1 && {playing}[0] === '{first.get_attribute('href')[1:]}'")
     other.press("Enter")
     target = other.get_attribute("href")[1:]
-    page.wait_for_function(f"{playing}.length === 1 && {playing}[0] === '{target}'")
+    until(page, f"{playing}.length === 1 && {playing}[0] === '{target}'")
     assert other.get_attribute("data-seconds") == "5"
     assert page.evaluate(f"document.getElementById('{target}').currentTime") >= 5
     assert page.evaluate(f"document.getElementById('{target}').closest('details').open")
