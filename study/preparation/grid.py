@@ -128,12 +128,12 @@ class Grid:
 
     def require_whole(self, folder: object) -> None:
         """Names what failed and why, at the end of all that was told. Raises: CellsFailed."""
+        if not self.failures:
+            return
         again = f"then `study build {folder}` makes only what is missing"
         cells: dict[str, list[str]] = {}  # by why they failed
         for key, why in self.failures.items():
             cells.setdefault(why, []).append(self._name(*key))
-        if not cells:
-            return
         first, (cell, *_) = next(iter(cells.items()))
         if len(self.failures) == 1:
             raise CellsFailed(f"{cell}: {first}; {again}")
@@ -186,6 +186,7 @@ class Grid:
         backend, task = self.jobs[job].tasks[place]
         if (lacking := self._due[job, place]) and (job, place) not in self.failures:
             self._fail(job, place, f"backend {task.cell.backend} made no {', '.join(lacking)}; mend it")
+        self._tell_state()
         self.progress.end(job, "" if (job, place) in self.failures else _told(backend, task.names))
 
     def _finish(self, job: int) -> None:
@@ -208,9 +209,9 @@ class Grid:
 
     def _tell_state(self) -> None:
         done = len(self._done - self.failures.keys())
-        told = [f"{done} of {len(self.parts)} cells done", f"{len(self._begun)} running"]
-        if self.failures:
-            told.append(f"{len(self.failures)} failed")
+        told = [f"{done} of {len(self.parts)} cells done"]
+        told += [f"{len(self._begun)} running"] if self._begun else []
+        told += [f"{len(self.failures)} failed"] if self.failures else []
         self.progress.state(", ".join(told))
 
 

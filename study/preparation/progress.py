@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 
 _ROWS = 8  # bars of running parts at once; a cluster runs more
 _WIDTH = 24  # of a bar, in letters
+_SILENCE = 300.0  # s after which a log is told how far the build is, although no part has ended
 
 
 @dataclass
@@ -28,13 +29,14 @@ class BuildProgress:
     """Progress over a whole build, whose parts have costs in the same (any) unit and may overlap.
 
     The time left follows from the time that the finished share took. In a terminal there is a bar for the
-    whole and one for each running part; otherwise a line is printed when a part ends, and nothing between.
+    whole and one for each running part; otherwise a line is printed when a part ends, and every 5 minutes
+    where none does.
     """
 
     def __init__(self, console: Console | None = None):
         self.console = console or Console(highlight=False)
         self.total, self.finished = 1.0, 0.0
-        self._since = time.monotonic()
+        self._since = self._spoke = time.monotonic()
         self._parts: dict[Hashable, _Part] = {}
         self._bars: Progress | None = None
         self._whole = None
@@ -44,7 +46,8 @@ class BuildProgress:
     @contextmanager
     def over(self, total: float) -> Iterator[BuildProgress]:
         """The clock runs and the bars show inside this block. total: the sum of the costs of all parts."""
-        self.total, self.finished, self._since = max(total, 1e-9), 0.0, time.monotonic()
+        self.total, self.finished = max(total, 1e-9), 0.0
+        self._since = self._spoke = time.monotonic()
         self._said = ""
         self._parts.clear()
         if not self.console.is_terminal:
@@ -96,7 +99,8 @@ class BuildProgress:
         self._show()
         if self._bars is None and running.cost > 0 and text:
             took = spoken(time.monotonic() - running.began)
-            self._line(f"{self.share:4.0%}  {text}: {took}{self._left(', ')}")
+            told = ", ".join(filter(None, (self._said, self._left())))
+            self._line(f"{self.share:4.0%}  {text}: {took}{told and '; '}{told}")
 
     def drop(self, part: Hashable) -> _Part | None:
         """A part runs no more, and is not done."""
@@ -106,7 +110,7 @@ class BuildProgress:
         return running
 
     def state(self, text: str) -> None:
-        """What is said beside the bar of the whole, as "3 of 12 cells done"."""
+        """What is said of the whole, as "3 of 12 cells done": beside its bar, or in the lines."""
         self._said = text
         self._show()
 
@@ -128,18 +132,21 @@ class BuildProgress:
         return min(1.0, (self.finished + running) / self.total)
 
     def _line(self, text: str) -> None:
+        self._spoke = time.monotonic()
         (self._bars.console if self._bars else self.console).print(text, markup=False, soft_wrap=True)
 
     def _show(self) -> None:
+        told = ", ".join(filter(None, (self._said, self._left())))
         if self._bars is not None:
-            told = ", ".join(filter(None, (self._said, self._left(""))))
             self._bars.update(self._whole, completed=self.share, description=told)
+        elif told and time.monotonic() - self._spoke >= _SILENCE:
+            self._line(f"{self.share:4.0%}  {told}")
 
-    def _left(self, before: str) -> str:
+    def _left(self) -> str:
         done, elapsed = self.share, time.monotonic() - self._since
         if done >= 1.0 or done <= 0.005 or elapsed < 2.0:
             return ""
-        return f"{before}{spoken(elapsed * (1 - done) / done)} left"
+        return f"{spoken(elapsed * (1 - done) / done)} left"
 
 
 def spoken(seconds: float) -> str:

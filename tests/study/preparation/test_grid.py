@@ -118,7 +118,7 @@ def test_a_failed_cell_is_no_done_one_while_its_job_goes_on(new_study, tiny, mon
     fail_for(monkeypatch, tiny, ValueError("odd; choose another"), mode="UMG", epochs=100)
     built(new_study())
     assert not [text for text in said if text.startswith("-")]
-    assert said[-1] == "3 of 4 cells done, 0 running, 1 failed"
+    assert said[-1] == "3 of 4 cells done, 1 failed"
 
 
 def test_a_backend_that_fails_before_its_first_clip_fails_its_cell_alone(new_study, tiny, monkeypatch):

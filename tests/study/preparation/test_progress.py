@@ -28,9 +28,29 @@ def test_without_a_terminal_each_step_is_one_line_with_the_time_left(monkeypatch
         with bar.step(5.0, "make clips"):
             clock[0] = 90.0
     assert text.getvalue().splitlines() == [
-        " 50%  train riff: 60 s, 60 s left",
+        " 50%  train riff: 60 s; 60 s left",
         "a note that is longer than forty characters stays on one line",
         "100%  make clips: 30 s",
+    ]
+
+
+def test_a_log_is_told_how_far_the_grid_is_also_while_no_part_ends(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    text = io.StringIO()
+    bar = BuildProgress(Console(file=text))
+    with bar.over(10.0):
+        bar.state("0 of 2 cells done, 1 running")
+        bar.begin("first", 5.0, "train riff")
+        for clock[0], share in ((200.0, 0.1), (299.0, 0.2), (300.0, 0.3), (400.0, 0.4), (600.0, 0.5)):
+            bar.tell(share, "train riff", "first")
+        clock[0] = 800.0
+        bar.state("1 of 2 cells done")
+        bar.end("first", "train riff")
+    assert text.getvalue().splitlines() == [
+        " 15%  0 of 2 cells done, 1 running, 28 min left",
+        " 25%  0 of 2 cells done, 1 running, 30 min left",
+        " 50%  train riff: 13 min; 1 of 2 cells done, 13 min left",
     ]
 
 
