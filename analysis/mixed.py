@@ -47,7 +47,8 @@ class Fit:
     df: Satterthwaite's; of `binary` and `ordinal` models those between stimuli, and infinite (Wald's z) for
     effects that vary within a stimulus. deviance: REML criterion or -2 log likelihood.
     thresholds: of an ordinal model. singular: the variance of listeners, their slopes or stimuli is estimated
-    as 0. nest_sd: of each kind of group that stimuli are nested in; nests: how many groups there are of each.
+    as 0; singular_listeners: that of listeners or their slopes, or their correlation as 1 or -1. nest_sd: of
+    each kind of group that stimuli are nested in; nests: how many groups there are of each.
     """
 
     names: tuple[str, ...]
@@ -60,6 +61,7 @@ class Fit:
     residual_sd: float | None
     deviance: float
     singular: bool
+    singular_listeners: bool
     observations: int
     listeners: int
     stimuli: int
@@ -101,7 +103,8 @@ def linear(y, fixed: dict[str, Sequence[float]], listener, stimulus, *, slope=No
     nests: of each kind of group that stimuli are nested in, labels [n], None for a stimulus in none.
 
     Raises: MixedModelError for fewer than two listeners or stimuli, or groups of a kind, for a stimulus in
-    two groups of a kind, and for fixed effects that depend on each other or leave no answer over.
+    two groups of a kind, and for fixed effects that depend on each other, leave no answer over, or explain
+    every answer.
     """
     y, x, crossed = _taken(y, fixed, listener, stimulus, slope, nests)
     n, p = x.shape
@@ -110,6 +113,9 @@ def linear(y, fixed: dict[str, Sequence[float]], listener, stimulus, *, slope=No
     if n <= p + 2:
         raise MixedModelError(f"{n} answers cannot carry {p} fixed effects and two random ones")
     shift = y.mean() if np.ptp(x, axis=0).min() == 0 else 0.0  # the intercept takes it up again
+    rest = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
+    if np.abs(rest).max() < 1e-9 * np.abs(y).max():
+        raise MixedModelError(f"{' and '.join(fixed)} explain every answer: no spread is left to test by")
     system = Linear(y - shift, x, crossed)
     bounds = crossed.bounds
     theta, _ = minimum(lambda theta: system.criterion(theta), crossed.start, bounds)
@@ -300,7 +306,7 @@ def _fit(fixed, crossed, theta, beta, se, df, scale, deviance, thresholds, *, re
         correlation = float(spread[0, 1] / (sds[0] * sds[1])) if sds.min() > 0 else math.nan
     nests = len(crossed.nests)
     s, within = float(theta[-1 - nests]), np.abs(theta[len(theta) - nests :])
-    relative = np.append(np.diag(t), s)
+    without = np.diag(t).min() < SINGULAR
     return Fit(
         names=tuple(fixed),
         estimate=beta,
@@ -311,7 +317,8 @@ def _fit(fixed, crossed, theta, beta, se, df, scale, deviance, thresholds, *, re
         stimulus_sd=abs(s) * scale,
         residual_sd=scale if residual else None,
         deviance=deviance,
-        singular=bool(np.min(relative) < SINGULAR),
+        singular=bool(without or s < SINGULAR),
+        singular_listeners=bool(without),
         observations=len(crossed.i),
         listeners=int(crossed.listeners),
         stimuli=int(crossed.stimuli),

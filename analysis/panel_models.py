@@ -172,7 +172,7 @@ def _detection(first: pd.DataFrame, panel: Panel) -> list[Result]:
         says, sides, note = (first["verdict"] == "fake").astype(int), _sides(first), ""
         nests = trainings.nests(first, sides["truth"])
         found = mixed.binary(says, sides, *_who(first), slope=sides["truth"], nests=nests.groups)
-        if found.singular:
+        if found.singular_listeners:
             found = mixed.binary(says, sides, *_who(first), nests=nests.groups)
             note = NO_SLOPES
         bias = _Place(MIXED, CRITERION, method)
@@ -219,7 +219,7 @@ def _sloped(
     """
     answers, who = frame["musicality"], _who(frame)
     model = mixed.linear(answers, fixed, *who, slope=fixed[term], nests=nests.groups)
-    if not model.singular:
+    if not model.singular_listeners:
         return model, ""
     return mixed.linear(answers, fixed, *who, nests=nests.groups), NO_SLOPES
 
@@ -357,12 +357,12 @@ def _equivalence(first: pd.DataFrame, panel: Panel, bound: float | None) -> Resu
     def fit() -> list[Result]:
         sides = _sides(rated)
         nests = trainings.nests(rated, sides["truth"])
-        found, _ = _sloped(rated, sides, "truth", nests)
+        found, without = _sloped(rated, sides, "truth", nests)
         low, high = found.interval("truth", 0.9)
         p = max(found.p_above("truth", -bound), found.p_below("truth", bound))
         held = "inside" if -bound < low and high < bound else "not inside"
-        note = f"the interval is {held} the bound of {bound:g} points that was set before the data"
-        note += f"; {nests.left_out}" * bool(nests.left_out)
+        told = f"the interval is {held} the bound of {bound:g} points that was set before the data"
+        note = "; ".join(filter(None, (told, without, nests.left_out)))
         method = place.nesting(nests.kinds).method
         values = {"estimate": found.of("truth"), "low": low, "high": high, "p": p, "n": found.stimuli}
         return [Result(EQUIVALENCE, SIMILAR, group, unit=_unit(panel), method=method, note=note, **values)]

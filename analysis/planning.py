@@ -168,7 +168,7 @@ def fitted(plan: Plan, outcome: str, listeners: int, clips: int, originals: int,
             ratings = difference * side + rng.normal(0, s.listener, listeners)[listener]
             ratings += rng.normal(0, s.clip, clips)[clip] + rng.normal(0, s.answer, len(clip))
             model = mixed.linear(ratings, fixed, listener, clip, slope=side)
-            if model.singular:
+            if model.singular_listeners:
                 model = mixed.linear(ratings, fixed, listener, clip)
         else:
             d_prime = plan.d_prime + rng.normal(0, s.skill, listeners)[listener]
@@ -176,7 +176,7 @@ def fitted(plan: Plan, outcome: str, listeners: int, clips: int, originals: int,
             seems += rng.normal(0, s.guise, clips)[clip] + rng.normal(0, 1, len(clip))
             says = (seems > 0).astype(float)
             model = mixed.binary(says, fixed, listener, clip, slope=side)
-            if model.singular:
+            if model.singular_listeners:
                 model = mixed.binary(says, fixed, listener, clip)
         found.append(model.p("truth") < LEVEL)
     share = float(np.mean(found))

@@ -210,3 +210,24 @@ def test_trainings_of_two_backends_are_compared_by_their_means(count):
         assert found.p == pytest.approx(2 / 70)
         assert found.n == 8
         assert found.estimate == pytest.approx(8.0)
+
+
+def test_listeners_slopes_stay_where_clips_of_one_training_are_alike():
+    """No variance of clips is left beside that of trainings, which says nothing of listeners' slopes."""
+    dice, rows = np.random.default_rng(1), []
+    side = {"caw": 0.5, "small": -0.5}
+    quality = {(b, t): dice.normal(0, 0.7) for b in side for t in range(5)}
+    for who in range(12):
+        level, slope = dice.normal(), dice.normal()
+        for (b, t), own in quality.items():
+            for clip in range(2):
+                points = 5 + level + own + slope * side[b] + dice.normal(0, 0.5)
+                rows.append((f"L{who}", f"{b} {t} {clip}", b, f"riff-{b}-t{t}", np.clip(points, 0, 10)))
+    frame = pd.DataFrame(rows, columns=["listener", "name", "backend", "run", "musicality"]).assign(
+        set="one", truth="fake", mode="UMG", source="riff", epochs=None, difficulty=None,
+        verdict="fake", inspiring="no", position=1,
+    )  # fmt: skip
+    found = panel_models.records(frame, Panel(12))
+    caw = find(found, f"{panel_models.MIXED}, backends", panel_models.MUSICALITY, "caw - small")
+    assert panel_models.SINGULAR in caw.note
+    assert panel_models.NO_SLOPES not in caw.note

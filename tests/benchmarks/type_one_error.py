@@ -76,15 +76,15 @@ def p_values(design: tuple[int, int, int], seed: Iterable[int], *, slow: bool = 
         level = mixed.linear(rated.ravel(), fixed, listener, clip)
         sloped = mixed.linear(rated.ravel(), fixed, listener, clip, slope=side)
         found[LMM + name] = level.p("truth")
-        found[LMM_SLOPES + name] = (level if sloped.singular else sloped).p("truth")
+        found[LMM_SLOPES + name] = (level if sloped.singular_listeners else sloped).p("truth")
     if slow:
         model = mixed.ordinal(ratings.ravel(), {"truth": side}, listener, clip)
         found |= _both(ORDINAL, model)
         plain = mixed.binary(says.ravel(), fixed, listener, clip)
         found |= _both(PLAIN, plain)
         sloped = mixed.binary(says.ravel(), fixed, listener, clip, slope=side)
-        found |= _both(SLOPES, plain if sloped.singular else sloped)  # as the report does
-        found["singular"] = float(sloped.singular)
+        found |= _both(SLOPES, plain if sloped.singular_listeners else sloped)  # as the report does
+        found["singular"] = float(sloped.singular_listeners)
     return found
 
 
