@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,11 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 READY = "[data-testid=stApp][data-test-connection-state=CONNECTED][data-test-script-state=notRunning]"
 PATIENCE = 90.0  # s to wait for whatever comes at once on a machine that has nothing else to do
+_AFTER_A_PRESS = 120  # ms of the page's own time within which it asks for the run that a press or key wants
+_FOCUS = (
+    "let at = document.activeElement;while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;"
+)
+_OPEN = "[...document.querySelectorAll('[class*=st-key-ask-] [role=radio]')].some((one) => !one.disabled)"
 expect.set_options(timeout=1000 * PATIENCE)
 _ARGS = [
     "--disable-gpu",
@@ -97,15 +103,15 @@ def browser(executable: str, **settings: Any) -> Iterator[BrowserContext]:
             shutil.rmtree(profile, ignore_errors=True)
 
 
-def until(page: Page, condition: str) -> None:
-    """Waits until a JavaScript expression is true in the page.
+def until(page: Page, condition: str, given: Any = None) -> None:
+    """Waits until a JavaScript expression, or a function of what is given, is true in the page.
 
     It is asked for again and again from outside: `page.wait_for_function` evaluates it inside the page
     from the second time on, which a page with a policy of its own (`script-src`) forbids.
     """
     deadline = time.monotonic() + PATIENCE
-    while not page.evaluate(condition):
-        assert time.monotonic() < deadline, condition
+    while not page.evaluate(condition, given):
+        assert time.monotonic() < deadline, f"{condition} of {given}"
         page.wait_for_timeout(50)
 
 
@@ -173,9 +179,11 @@ class Visit:
     def comes(self, true: Callable[[], bool]) -> bool:
         """Whether something is so at last; meanwhile the page goes on."""
         deadline = time.monotonic() + PATIENCE
-        while not true() and time.monotonic() < deadline:
+        while not true():
+            if time.monotonic() > deadline:
+                return False
             self.page.wait_for_timeout(50)
-        return true()
+        return True
 
     def open(self, address: str) -> Visit:
         self.page.goto(address)
@@ -183,12 +191,17 @@ class Visit:
 
     def settle(self) -> Visit:
         """Waits until the page has run as often as it asked for, and stays at rest."""
-        self.page.wait_for_selector(READY)
-        self.page.wait_for_timeout(120)
         self.page.wait_for_selector("h1")  # of a fresh page: READY holds before its first run
-        assert self.comes(lambda: self.runs_done == self.runs_asked), (self.runs_asked, self.runs_done)
-        self.page.wait_for_selector(READY)
+        assert self.comes(self._rests), (self.runs_asked, self.runs_done)
         return self
+
+    def _rests(self) -> bool:
+        self.page.wait_for_selector(READY)
+        asked = self.runs_asked
+        # The page's own clock: a page too busy to send what a press asks for is too busy for this as well.
+        self.page.evaluate(f"new Promise((done) => setTimeout(done, {_AFTER_A_PRESS}))")
+        self.page.wait_for_selector(READY)
+        return 0 < asked == self.runs_asked == self.runs_done
 
     @property
     def title(self) -> str:
@@ -205,7 +218,9 @@ class Visit:
 
     def choose(self, *labels: str) -> Visit:
         for label in labels:
-            self.page.get_by_role("radio", name=label, exact=True).click()
+            choice = self.page.get_by_role("radio", name=label, exact=True)
+            choice.click()
+            expect(choice).to_be_checked()
             self.settle()
         return self
 
@@ -216,27 +231,48 @@ class Visit:
         self.page.get_by_label(label).fill(text)
         return self
 
+    def loaded(self) -> Visit:
+        """Waits until the player knows how long its clip is; before, neither jumps nor loops do anything."""
+        expect(self.page.locator(".time")).not_to_have_text(re.compile("/ 0:00$"))
+        return self
+
     def play(self, label: str = "Play the clip") -> Visit:
         self.page.get_by_role("button", name=label).click()
         return self
 
     def until_heard(self) -> Visit:
-        self.page.get_by_text("Heard.").wait_for()
+        """Waits until the clip, or all but its last moment, was heard, and its questions are open."""
+        self.page.get_by_text(re.compile(r"^(Heard|Geh\u00f6rt)\.")).wait_for()
+        until(self.page, _OPEN)
         return self.settle()
+
+    def until_ended(self) -> Visit:
+        """Waits until the clip is at its end and silent: its questions open a moment before."""
+        expect(self.page.locator(".seek")).to_have_value("1000")
+        expect(self.page.locator(".play")).not_to_have_class(re.compile(r"\bon\b"))
+        return self
 
     def reach(self, name: str) -> Visit:
         """Walks on by Tab until the focus is on what is called so: by its text, label or description."""
-        for _ in range(60):
-            self.page.keyboard.press("Tab")
-            if self.focused() == name:
-                return self
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:  # more than once round: what it looks for may open a moment later
+            for _ in range(60):
+                self.page.keyboard.press("Tab")
+                if self.focused() == name:
+                    until(self.page, f"() => {{ {_FOCUS} return at?.ariaDisabled !== 'true'; }}")
+                    return self
+            self.page.wait_for_timeout(50)
         raise AssertionError(f"{name} cannot be reached by Tab; the focus is on {self.focused()!r}")
+
+    def at_player(self) -> Visit:
+        """Each clip begins with the focus on its player; from then on it hears the keys."""
+        assert self.comes(lambda: self.focused() == "Play the clip"), self.focused()
+        return self.loaded()
 
     def focused(self) -> str:
         """What the focus is on, in the words that a listener would use; "" for the page itself."""
         return self.page.evaluate(
-            "() => { let at = document.activeElement;"
-            "while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;"
+            f"() => {{ {_FOCUS}"
             "return (at?.ariaLabel || at?.labels?.[0]?.innerText || at?.innerText || '').trim(); }"
         )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from driving import Server, Visit, browser
+from playwright.sync_api import expect
 from tiny_study import make_tiny_study
 
 from study import room
@@ -15,10 +16,11 @@ from study.room.store import Store
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]  # a busy machine takes minutes
 WAVE = Path(room.__file__).with_name("player_wave.js")
 
-# Heights of the picture's columns that are drawn in the colour of what was heard, from left to right, of ten.
-SHAPE = """() => {
-  const canvas = [...document.querySelectorAll('*')].map(one => one.shadowRoot?.querySelector('canvas.wave'))
-    .find(Boolean);
+# The player's position in seconds, and how tall its picture is in each tenth, from left to right, of one.
+PICTURE = """() => {
+  const root = [...document.querySelectorAll('*')].map(one => one.shadowRoot)
+    .find(one => one?.querySelector('canvas.wave'));
+  const canvas = root.querySelector('canvas.wave');
   const pen = canvas.getContext('2d');
   const heights = [];
   for (let tenth = 0; tenth < 10; tenth += 1) {
@@ -32,7 +34,17 @@ SHAPE = """() => {
     }
     heights.push(rows / height);
   }
-  return heights;
+  return [root.querySelector('.seek').value * 4.0 / 1000, heights];
+}"""
+
+# Pauses the player at two seconds from within, as looks from outside may come any time later.
+PAUSE_IN_THE_MIDDLE = """() => {
+  let paused = false;
+  document.addEventListener('study:position', () => {
+    if (paused || document.body.dataset.position < '0:02') return;
+    paused = true;
+    document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'k', bubbles: true}));
+  });
 }"""
 
 
@@ -49,7 +61,7 @@ def visit(tmp_path, chromium, port):
         visit = Visit(context.pages[0])
         visit.store, visit.person, visit.asked = store, person, []
         visit.page.on("request", lambda request: visit.asked.append(request.url))
-        yield visit.open(personal_link(server.base, token))
+        yield visit.open(personal_link(server.base, token)).at_player()
 
 
 def test_the_picture_tells_loud_stretches_apart(chromium):
@@ -67,34 +79,32 @@ def test_the_picture_tells_loud_stretches_apart(chromium):
     assert max(heights) < 1
 
 
-def _position(visit: Visit) -> float:
-    return float(visit.page.get_by_label("Position in the clip").input_value()) * 4.0 / 1000
+def _picture(visit: Visit) -> tuple[float, list[float]]:
+    return visit.page.evaluate(PICTURE)
 
 
 def test_the_picture_shows_what_was_heard_and_nothing_before(visit):
-    visit.page.locator("canvas.wave").wait_for()
-    flat = visit.page.evaluate(SHAPE)
-    assert max(flat) < 0.12, "one flat line before the first play"
+    assert max(_picture(visit)[1]) < 0.12, "one flat line before the first play"
     assert visit.comes(lambda: any("/clip/" in url for url in visit.asked))
     fetched = {url for url in visit.asked if "/clip/" in url}
     assert len(fetched) == 1, "the next clip is not asked for yet"
+    visit.page.evaluate(PAUSE_IN_THE_MIDDLE)
     visit.play()
-    assert visit.comes(lambda: _position(visit) > 1.2)
-    visit.keys("k")
-    half = visit.page.evaluate(SHAPE)
-    at = _position(visit)
-    assert 1.2 < at < 3.9
-    heard = [height for tenth, height in enumerate(half) if (tenth + 1) * 0.4 < at - 0.1]
-    unheard = [height for tenth, height in enumerate(half) if tenth * 0.4 > at + 0.1]
-    assert min(heard) > 0.15
-    assert max(unheard) < 0.12
+    assert visit.comes(lambda: _picture(visit)[0] >= 1.9)
+    expect(visit.page.get_by_role("button", name="Play the clip")).to_be_visible()  # it is silent
+
+    def half_is_drawn() -> bool:
+        at, heights = _picture(visit)
+        heard = [height for tenth, height in enumerate(heights) if (tenth + 1) * 0.4 < at - 0.1]
+        unheard = [height for tenth, height in enumerate(heights) if tenth * 0.4 > at + 0.1]
+        return 1.9 <= at < 3.9 and min(heard) > 0.15 and max(unheard) < 0.12
+
+    assert visit.comes(half_is_drawn), _picture(visit)
     visit.keys("k").until_heard()
-    assert min(visit.page.evaluate(SHAPE)[1:9]) > 0.15
+    assert visit.comes(lambda: min(_picture(visit)[1][1:9]) > 0.15)
     visit.page.reload()
-    visit.settle()
-    visit.page.locator("canvas.wave").wait_for()
-    stays = lambda: min(visit.page.evaluate(SHAPE)[1:9]) > 0.15  # noqa: E731
-    assert visit.comes(stays), "what was heard stays visible"
+    visit.settle().at_player()
+    assert visit.comes(lambda: min(_picture(visit)[1][1:9]) > 0.15), "what was heard stays visible"
 
 
 def test_a_loop_repeats_its_passage_and_opens_nothing(visit):
@@ -108,7 +118,7 @@ def test_a_loop_repeats_its_passage_and_opens_nothing(visit):
 
     def comes_round() -> bool:
         """Twice, so that more was played than the clip is long."""
-        places.append(_position(visit))
+        places.append(_picture(visit)[0])
         return sum(later < before for before, later in zip(places, places[1:], strict=False)) >= 2
 
     assert visit.comes(comes_round)
@@ -116,14 +126,13 @@ def test_a_loop_repeats_its_passage_and_opens_nothing(visit):
     assert not visit.is_open(), "half a clip, however often, is not the clip"
     visit.page.get_by_role("button", name="End the loop").click()
     visit.until_heard()
-    visit.settle()
-    shown = visit.store.show(visit.person.id, 0).listening
-    assert shown.seconds_heard == pytest.approx(4.0, abs=0.3)
-    assert shown.seconds_played > 4.5, "what was played again counts as played, not as heard"
+    shown = lambda: visit.store.show(visit.person.id, 0).listening  # noqa: E731
+    assert visit.comes(lambda: shown().seconds_heard == pytest.approx(4.0, abs=0.3))
+    assert shown().seconds_played > 4.5, "what was played again counts as played, not as heard"
 
 
 def test_a_comment_is_pinned_where_the_cursor_is(visit):
-    visit.play().until_heard()
+    visit.play().until_heard().until_ended()
     visit.keys("ArrowLeft")
     box = visit.page.get_by_label("Anything you want")
     box.fill("before after")

@@ -53,6 +53,7 @@ def test_the_page_is_short_and_its_contents_stay_in_sight(context, written, size
     assert page.evaluate("document.documentElement.scrollHeight") < TALLEST[size]
     page.locator("nav a[href='#statistics']").click()
     until(page, "Math.abs(document.querySelector('nav').getBoundingClientRect().top) < 1")
+    until(page, "document.fonts.status === 'loaded'")
     head = page.locator("#statistics h2").bounding_box()
     assert page.locator("nav").bounding_box()["height"] < head["y"] < SIZES[size]["height"] / 2
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from driving import READY, Server, Traffic, Visit, browser
+from driving import Server, Traffic, Visit, browser
 from scripted_listener import answer_all
 from test_accessibility import Checked
 from tiny_study import EPOCHS, TITLE, make_tiny_study
@@ -42,19 +42,20 @@ def test_the_researchers_way(tmp_path, chromium, port):
         page.get_by_label("Your name").fill("Ida")
         page.get_by_label("Password").fill(PASSWORD)
         page.keyboard.press("Enter")
-        page.wait_for_selector(READY)
+        visit.at("Overview")
         page.locator("canvas").first.wait_for()
         checked.look("overview")
         for name in ("Listeners", "Data", "Results"):
             page.get_by_role("link", name=name, exact=True).click()
             page.get_by_role("heading", name=name, exact=True).wait_for()
-            checked.look(name)
             visit.settle()
+            checked.look(name)
         with page.expect_download() as taken:
             page.evaluate("location.href = '/researcher/answers.csv'")
         assert taken.value.suggested_filename == "study-answers.csv"
 
         page.get_by_role("link", name="Listeners", exact=True).click()
+        visit.at("Listeners")
         page.get_by_label("Names, one a line").fill("Bo\nCy")
         page.get_by_label("Names, one a line").press("Control+Enter")
         page.get_by_text("2 listeners invited").wait_for()
@@ -64,6 +65,7 @@ def test_the_researchers_way(tmp_path, chromium, port):
         assert not [secret for secret in SECRETS if secret in heard], "truth before the unblinding"
 
         page.get_by_role("link", name="Results", exact=True).click()
+        visit.at("Results")
         page.get_by_label("Why").fill("All are done")
         page.get_by_label("Type the title").fill(TITLE)
         page.locator("label").filter(has_text="although listeners have not finished").click()

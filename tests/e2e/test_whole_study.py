@@ -8,7 +8,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from driving import Server, Traffic, Visit, browser
+from driving import Server, Traffic, Visit, browser, until
+from playwright.sync_api import expect
 from tiny_study import make_tiny_study
 
 from study import room
@@ -58,9 +59,9 @@ def test_a_whole_study_with_a_killed_server_loses_and_leaks_nothing(study, chrom
         kept = {"verdict": "fake", "musicality": 7, "comment": "typed while the server was away"}
         assert visit.comes(lambda: kept.items() <= store.show(store.find(ann).id, 1).fields.items())
         visit.settle().press("Next")
-        owed = visit.page.locator(".owed").inner_text()
-        assert owed == "Still to answer: how easy it was to tell and whether it is inspiring."
-        visit.page.wait_for_function("document.activeElement.closest('.st-key-ask-difficulty') !== null")
+        owed = "Still to answer: how easy it was to tell and whether it is inspiring."
+        expect(visit.page.locator(".owed")).to_have_text(owed)
+        until(visit.page, "document.activeElement.closest('.st-key-ask-difficulty') !== null")
         visit.choose("Difficult", "Other").write("If other", "for a <script>dance</script>")
         said = {"difficulty": "difficult", "inspiring_text": "for a <script>dance</script>"}
         assert visit.comes(lambda: said.items() <= store.show(store.find(ann).id, 1).fields.items())
@@ -69,6 +70,8 @@ def test_a_whole_study_with_a_killed_server_loses_and_leaks_nothing(study, chrom
         # Clip 2: a reload, and the Back button, lead to the same place with everything kept.
         visit.at("Part 1 of 2 \u2013 Clip 2 of 2")
         visit.play().until_heard().choose("Real", "0")
+        kept = {"verdict": "real", "musicality": 0}
+        assert visit.comes(lambda: kept.items() <= store.show(store.find(ann).id, 2).fields.items())
         traffic.drain()
         visit.page.reload()
         visit.settle()
@@ -126,6 +129,7 @@ def test_on_a_phone(study, chromium, port):
         visit.play().until_heard()
         page = visit.page
         assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 360, "nothing sticks out"
+        until(page, "document.fonts.status === 'loaded'")
         scale = [page.get_by_role("radio", name=str(step), exact=True).bounding_box() for step in range(11)]
         assert len({round(box["y"]) for box in scale}) == 1, "eleven steps in one row"
         assert all(box["height"] >= 44 and box["width"] >= 24 for box in scale)
@@ -159,14 +163,12 @@ def test_on_a_phone(study, chromium, port):
 
 def _seeking_opens_nothing(visit: Visit) -> None:
     """Jumping to 85 % and letting the clip end is not hearing it."""
-    seek = visit.page.get_by_label("Position in the clip")
-    seek.evaluate(
+    visit.loaded()
+    visit.page.get_by_label("Position in the clip").evaluate(
         "bar => { bar.value = 850; bar.dispatchEvent(new Event('input', {bubbles: true}));"
         "bar.dispatchEvent(new Event('change', {bubbles: true})); }"
     )
-    visit.play()
-    visit.page.wait_for_timeout(900)
-    visit.settle()
+    visit.play().until_ended().settle()
     assert not visit.is_open()
     visit.page.get_by_role("button", name="Play from the start").click()
     visit.until_heard()
@@ -179,6 +181,7 @@ def _nothing_moves_when_the_fake_is_called(visit: Visit) -> None:
         visit.page.get_by_role("radio" if name != names[-1] else "button", name=name, exact=True)
         for name in names
     ]
+    until(visit.page, "document.fonts.status === 'loaded'")
     before = [one.bounding_box() for one in find]
     visit.choose("Fake", "Easy", "Other")
     assert [one.bounding_box() for one in find] == before
@@ -186,32 +189,10 @@ def _nothing_moves_when_the_fake_is_called(visit: Visit) -> None:
 
 def _answer_by_keyboard(visit: Visit) -> None:
     """Space plays; Tab walks from question to question, arrows and Space choose, Enter leads on."""
-    keys = visit.page.keyboard
-    focus = "document.activeElement.shadowRoot?.activeElement?.className.startsWith('play')"
-    visit.page.wait_for_function(focus)
-    keys.press("Space")
-    visit.until_heard()
-
-    def reach(name: str) -> None:
-        for _ in range(40):
-            keys.press("Tab")
-            here = visit.page.evaluate(
-                "() => { let at = document.activeElement; while (at?.shadowRoot?.activeElement)"
-                "at = at.shadowRoot.activeElement; return at?.innerText || at?.id || ''; }"
-            )
-            if here.strip() == name:
-                return
-        raise AssertionError(f"{name} cannot be reached by Tab")
-
+    visit.at_player().keys("Space").until_heard()
     for first, moves in (("Real", 1), ("Easy", 0), ("0", 5), ("Yes", 0)):
-        reach(first)
-        for _ in range(moves):
-            keys.press("ArrowRight")
-        keys.press("Space")
-        visit.settle()
-    reach("Next")
-    keys.press("Enter")
-    visit.settle()
+        visit.reach(first).keys(*["ArrowRight"] * moves, "Space")
+    visit.reach("Next").keys("Enter")
 
 
 def _secrets(study) -> dict[str, re.Pattern[bytes]]:
