@@ -21,6 +21,7 @@ from caw.cli_clips import (
     bar,
     check_cut,
     check_place,
+    check_rate,
     sources_of,
     write_clip,
 )
@@ -80,6 +81,7 @@ def train(
     wanted = [named_preset(preset, epochs=n, seed=seed, device=device, rate=rate) for n in counts]
     check_cut(clips, start, seconds)
     lowest = min(audio.inspect(clip).rate for clip in clips)
+    check_rate(rate, lowest)
     passages = [_passage(clip, lowest, start, seconds, stereo) for clip in clips]
     sources = sources_of(clips, start, seconds)
     from caw.training import train as train_run  # takes seconds to load

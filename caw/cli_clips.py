@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,16 @@ def check_cut(files: Sequence[Path], start: float, seconds: float | None) -> Non
     if len(files) > 1 and (start or seconds is not None):
         raise audio.AudioError(
             "--start and --seconds cut one clip; cut the files first, or train on one of them"
+        )
+
+
+def check_rate(asked: int | None, lowest: int) -> None:
+    """Warns where --rate asks for more Hz than the clips' own lowest, at which they are then learned."""
+    if asked is not None and asked > lowest:
+        warnings.warn(
+            f"--rate is {asked}, more than the clip has: it is learned at its own {lowest} Hz",
+            audio.AudioWarning,
+            stacklevel=2,
         )
 
 

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from caw import audio, denoising, inpainting
+from caw import audio
 
 KEPT = ("PCM_16", "PCM_24")  # what can be written as it was read
 
@@ -45,6 +45,8 @@ def inpaint(
     ] = 0,
 ) -> None:
     """Fill holes from the rest of the clip; not one sample outside them changes."""
+    from caw import inpainting  # takes a second to load, as what the others import
+
     holes = [_stretch("--hole", text) for text in hole]
     if out.exists() and not out.is_dir():
         raise audio.AudioError(f"--out {out} is a file: name a folder")
@@ -104,6 +106,8 @@ def denoise(
     ] = None,
 ) -> None:
     """Lower a recording's steady noise; length, rate and level stay."""
+    from caw import denoising
+
     audio.require_writable(out)
     passage = None if noise is None else _stretch("--noise", noise)
     samples, rate = audio.read(clip, mono=False)

@@ -13,6 +13,7 @@ PAPER_SCALES = (
 
 SCHEDULES = ("root", "cosine")
 SHORTEST_CLIP = 2.0  # seconds that a training needs
+LARGEST_SEED = 2**53 - 1  # each scale draws with seeds of its own, up to 1000 times as large
 SHORTEST_CROP = 0.1  # seconds: a few frames of the score
 
 
@@ -48,6 +49,8 @@ class Settings:
     def __post_init__(self) -> None:
         _at_least(self, "epochs", 1)
         _at_least(self, "seed", 0)
+        if self.seed > LARGEST_SEED:
+            raise SettingsError(f"seed is {self.seed}; use a whole number from 0 to {LARGEST_SEED}")
         if self.rate is not None:
             _at_least(self, "rate", 500)
         if self.device not in ("auto", "cpu", "cuda"):

@@ -27,7 +27,6 @@ from caw.pyramid import scale_rates
 from caw.trainers import Trainer, costs, independent, trainers_for
 
 LOWEST_RATE = 500  # Hz; below it the first scale has nothing to work on
-LARGEST_SEED = 2**53 - 1  # each scale draws with seeds of its own, up to 1000 times as large
 DEFAULT_RATE = 16000  # Hz
 CHECKPOINT_SECONDS = 20.0  # between checkpoints: what a kill costs at most
 PEAK = 0.98  # of the normalised clip
@@ -69,8 +68,6 @@ def train(
     Errors: `runs.RunError` for a clip that cannot be trained on or a folder that does not fit.
     """
     out = Path(out)
-    if settings.seed > LARGEST_SEED:
-        raise runs.RunError(f"seed is {settings.seed}; use a whole number from 0 to {LARGEST_SEED}")
     runs.choose_device(settings.device)  # refused before there is a folder
     if trunk and not settings.shares_steps:
         told = f"trainings of preset {settings.preset} by this schedule share no steps"

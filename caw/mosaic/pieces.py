@@ -133,7 +133,7 @@ def _rhythm(frames: Frames, rows: np.ndarray) -> np.ndarray:
 
 
 def _edges(frames: Frames, rows: np.ndarray) -> np.ndarray:
-    """What sounds just before each bound [units + 1, bands + 12]."""
+    """What sounds just before each bound, dB [units + 1, bands]."""
     back = round(EDGE / HOP)
     starts = np.maximum(rows - back - 1, 0)
     total = np.concatenate([np.zeros((1, frames.mel.shape[1])), np.cumsum(frames.mel, axis=0, dtype=float)])

@@ -23,6 +23,7 @@ from caw.cli_clips import (
     bar,
     check_cut,
     check_place,
+    check_rate,
     sources_of,
     write_clip,
 )
@@ -146,6 +147,7 @@ def train(
     files = _sound_files(clips)
     check_cut(files, start, seconds)
     lowest = min(audio.inspect(file).rate for file in files)
+    check_rate(rate, lowest)
     passages = [audio.read(file, rate=lowest, start=start, seconds=seconds)[0] for file in files]
     sources = sources_of(files, start, seconds)
     from caw.samplernn.training import train as train_run  # takes seconds to load

@@ -7,12 +7,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from caw.config import SettingsError
+from caw.config import LARGEST_SEED, SettingsError
 
 CELLS = ("gru", "lstm")
 QUANTISATIONS = ("mu-law", "linear")
-SHORTEST_CLIP = 2.0  # seconds that a training needs
-LARGEST_SEED = 2**53 - 1  # as caw's
 
 
 @dataclass(frozen=True, kw_only=True)

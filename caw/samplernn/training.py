@@ -21,9 +21,10 @@ import torch
 
 from caw import atomic
 from caw.audio import resample
+from caw.config import SHORTEST_CLIP
 from caw.runs import RunError, choose_device, versions, write_json, write_tensors
 from caw.samplernn import runs
-from caw.samplernn.config import SHORTEST_CLIP, Settings, to_json
+from caw.samplernn.config import Settings, to_json
 from caw.samplernn.network import SampleRNN
 from caw.samplernn.quantisation import encode
 from caw.samplernn.streams import Streams, scored_pieces, split

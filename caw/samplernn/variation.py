@@ -57,10 +57,7 @@ def vary(
         sound = quantisation.decode(new, settings.quantisation)
         far = ear.distance(np.concatenate([last, sound], 1), index).reshape(clips, candidates)
         nearest = np.argsort(far, axis=1, kind="stable")[:, :kept]
-        levels[index], parents[index] = (
-            new.reshape(clips, candidates, block),
-            np.resize(nearest[0], candidates),
-        )
+        levels[index] = new.reshape(clips, candidates, block)
         for one in range(clips):
             parents[index, one] = np.resize(nearest[one], candidates)
         chosen = (parents[index] + np.arange(clips)[:, None] * candidates).ravel()

@@ -250,3 +250,19 @@ def test_a_full_disk_is_told_with_how_to_go_on(capsys, monkeypatch):
         "caw: run/clips.safetensors: No space left on device; "
         "free some space and run the command again; a training goes on with --resume\n"
     )
+
+
+def test_a_rate_above_the_clips_own_is_told(tmp_path):
+    audio.write(tmp_path / "short.wav", tune(1.0), RATE)  # refused, but for that not to be trained
+    for rate, told in ((RATE + 1, True), (RATE, False)):
+        done = caw("train", tmp_path / "short.wav", "--out", tmp_path / "run", "--rate", rate)
+        said = f"caw: warning: --rate is {rate}, more than the clip has: it is learned at its own {RATE} Hz"
+        assert done.returncode == 2
+        assert (said in done.stderr) == told
+
+
+def test_help_waits_for_nothing_heavy():
+    code = "import sys, caw.cli\n"
+    code += "sys.exit(' '.join({'torch', 'numba', 'librosa', 'scipy'} & set(sys.modules)) or 0)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (told.returncode, told.stderr) == (0, "")
