@@ -9,6 +9,7 @@
 
 const players = new WeakMap();
 const TOLERANCE = 0.25; // s that may be missing at the very end; at most a tenth of the clip
+const SLACK = 1.5; // s that a position may be ahead of the clock; what is further ahead was jumped to
 const RETRIES = 8;
 
 const round = (seconds) => Math.round(seconds * 100) / 100;
@@ -47,6 +48,7 @@ class Player {
     this.from = null; // where the stretch that sounds now began
     this.rest = 0; // where sound will begin, or go on, after this pause or jump
     this.last = 0; // the newest position seen while it sounded
+    this.seen = performance.now(); // when that was, or when the pause or jump was, in ms
     this.tries = 0;
     this.trouble = "";
     this.undo = [];
@@ -189,21 +191,31 @@ class Player {
   open() {
     if (this.from !== null) return;
     const at = this.audio.currentTime;
-    const late = this.rest === null ? 0 : at - this.rest; // a busy machine tells of sound after it has started
-    this.from = late > 0 && late < 1.5 ? this.rest : at;
-    this.last = this.from;
+    // a busy machine tells of sound after it has started
+    this.from = this.rest !== null && this.sounded(this.rest, at) ? this.rest : at;
+    this.last = at;
+    this.seen = performance.now();
     this.frame();
   }
 
   advance() {
     const at = this.audio.currentTime;
-    if (this.from !== null && at > this.last && at - this.last < 1.5) this.last = at;
+    if (this.from !== null && this.sounded(this.last, at)) {
+      this.last = at;
+      this.seen = performance.now();
+    }
     this.check();
     if (this.loop.on && at >= this.loop.to && !this.audio.paused) {
       this.close();
       this.audio.currentTime = this.loop.from;
     }
     this.paint();
+  }
+
+  // Whether sound can have got from one position to the other since it was last looked at, however long that
+  // was: it goes on while the page stands still.
+  sounded(from, to) {
+    return to > from && to - from < SLACK + (performance.now() - this.seen) / 1000;
   }
 
   close() {
@@ -218,6 +230,7 @@ class Player {
   halt() {
     this.close();
     this.rest = this.audio.currentTime;
+    this.seen = performance.now();
   }
 
   heard() {
