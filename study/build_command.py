@@ -42,7 +42,7 @@ def build(
         typer.Option(help="GPUs for each job, as 1 or 0.25; with --engine ray.", min=0, show_default=False),
     ] = None,
 ) -> None:
-    """Make all that is missing: train, generate, import, level, blind, seal, audit."""
+    """Make all that is missing, and only that. Train, generate, import, level, blind, seal, audit."""
     from study.preparation import engines
 
     study = StudyFolder(folder)
@@ -105,7 +105,7 @@ def show(found: Forecast, engine: Engine, console: Console) -> None:
         if crew.note:
             console.print(f"note: {crew.note}", markup=False, soft_wrap=True)
         who = f"{crew.workers} worker{'s' * (crew.workers != 1)}"
-        each = f"{who} with {crew.threads} core{'s' * (crew.threads != 1)} each"
+        each = f"{who} with {crew.threads} core{'s' * (crew.threads != 1)}{' each' * (crew.workers > 1)}"
         if crew.cores < math.inf:
             each = f"{who} with {crew.cores} core{'s' * (crew.cores != 1)} in all"
         told = f"About {spoken(found.wall(crew))} on {each}, right within a factor of two; no GPU assumed."

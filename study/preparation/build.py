@@ -205,6 +205,7 @@ def _bring(original: Original, pool: Pool, recipes: dict[str, str], progress: Bu
     with progress.step(_SECONDS_PER_FILE, f"cut {original.name}"):
         passage = original.passage
         samples, rate = audio.read(passage.file, start=original.start, seconds=original.seconds)
+        backends.require_planned(passage.file, passage.sha256)
         row = pool.add(
             original.name,
             samples,
@@ -221,7 +222,8 @@ def _bring(original: Original, pool: Pool, recipes: dict[str, str], progress: Bu
 
 def _sweep(folder: StudyFolder) -> None:
     """Remove what a killed build left half-written."""
-    for place in (folder.path, folder.pool, folder.private, folder.audit, folder.models):
+    runs = (entry for entry in folder.models.glob("*") if entry.is_dir())
+    for place in (folder.path, folder.pool, folder.private, folder.audit, folder.models, *runs):
         for left_over in place.glob(f".*{atomic.TEMPORARY}"):
             left_over.unlink(missing_ok=True)
     for left_over in folder.path.glob(f".*{calling.WORK}"):  # of a cell that may not come again

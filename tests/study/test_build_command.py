@@ -17,7 +17,7 @@ def test_a_dry_run_says_what_would_be_made_and_makes_nothing(run, new_study, mon
     code, out, _ = run("build", folder.path, "--dry-run")
     assert code == 0
     assert "4 cells, 8 clips and 4 originals in 2 jobs." in out
-    assert "About 11 s on 1 worker with 8 cores each, right within a factor of two; no GPU assumed." in out
+    assert "About 11 s on 1 worker with 8 cores, right within a factor of two; no GPU assumed." in out
     assert "Nothing was made." in out
     assert "on 2 workers with 4 cores each" in run("build", folder.path, "--dry-run", "--workers", 2)[1]
     assert sorted(folder.path.rglob("*")) == before
@@ -56,10 +56,10 @@ def of_a_cluster(new_study, monkeypatch):
 @pytest.mark.parametrize(
     ("cpus", "asked", "said"),
     [
-        ([1, 0], [], "on 1 worker with 1 core each"),
-        ([1, 0], ["--workers", 50], "on 1 worker with 1 core each"),
-        ([4, 4], ["--workers", 1], "on 1 worker with 1 core each"),
-        ([4, 4], ["--workers", 50], "on 2 workers with 1 core each"),  # there are no more jobs
+        ([1, 0], [], "on 1 worker with 1 core,"),
+        ([1, 0], ["--workers", 50], "on 1 worker with 1 core,"),
+        ([4, 4], ["--workers", 1], "on 1 worker with 1 core,"),
+        ([4, 4], ["--workers", 50], "on 2 workers with 1 core each,"),  # there are no more jobs
     ],
 )
 def test_a_dry_run_asks_the_nodes_for_their_room(run, of_a_cluster, monkeypatch, cpus, asked, said):

@@ -19,6 +19,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from caw import atomic
+
 
 class BackendError(ValueError):
     """A backend cannot be used. `key` names the option at fault, where one is."""
@@ -190,6 +192,16 @@ def get(name: str, options: Mapping[str, Any] | None = None) -> Backend:
     backend = importlib.import_module(f"{__name__}.{file_of(name, options)}").BACKEND
     configured = getattr(backend, "configured", None)
     return configured(options) if options and configured else backend
+
+
+def require_planned(file: Path, sha256: str) -> None:
+    """Sees that a sound file is still the one that the build was planned with.
+
+    sha256: of its bytes then; "" where nobody took it.
+    Raises: BackendError for one that was changed meanwhile; OSError for one that is gone.
+    """
+    if sha256 and atomic.sha256(file) != sha256:
+        raise BackendError(f"{file}: was changed while the build ran; build again, with the file you want")
 
 
 def seed_for(seed: int, *parts: str | int) -> int:

@@ -46,8 +46,11 @@ def _attempt(number: int, place: int, backend: str, task: Task, say: Say) -> Fai
                 warnings.simplefilter("always", audio.AudioWarning)
                 warnings.showwarning = warned
                 if clips is None:
+                    backends.require_planned(task.cell.file, task.cell.file_sha256)
                     clips = iter(backends.get(backend).make(task, words.tell))
                 clip = next(clips, None)
+                if clip is not None:
+                    backends.require_planned(task.cell.file, task.cell.file_sha256)
         except ValueError as error:
             return Failed(number, place, " ".join(str(error).split()))
         except OSError as error:

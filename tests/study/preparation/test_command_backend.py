@@ -189,6 +189,19 @@ def test_a_folder_that_a_program_removes_is_there_for_the_next_clip(study):
     assert (task.folder / "elsewhere/a.wav").exists()  # nothing beyond the folder for the call is removed
 
 
+@pytest.mark.parametrize("harm", ["open(clip, 'wb').write(b'x')", "os.remove(clip)", "os.truncate(clip, 9)"])
+def test_each_call_hears_the_whole_passage_whatever_the_one_before_did_to_it(study, harm):
+    code = f"""
+    out, clip = sys.argv[1:]
+    with wave.open(clip) as file:
+        frames = file.getnframes()
+    {harm}
+    sound(out + "/a.wav", frames / 16000)
+    """
+    first, second = made(study(code, "{out} {clip}", names=("a", "b")))
+    assert len(first.samples) == len(second.samples)
+
+
 def test_a_script_whose_interpreter_is_not_there(study):
     task = study()
     (task.folder / "run").write_text("#!/no/such/interpreter\n")

@@ -105,12 +105,15 @@ def clips(
         passage = own / "passage.wav"
         samples, rate = audio.read(cell.file, start=cell.start, seconds=cell.seconds, rate=rate)
         audio.write(passage, audio.within_full_scale(samples, cell.file.name), rate)
+        content = passage.read_bytes()
         kept = task.models.absolute() / models
         if models:
             kept.mkdir(parents=True, exist_ok=True)
         for index, batch in enumerate(batches):
             out = own / f"out-{index}"
             out.mkdir(parents=True, exist_ok=True)
+            passage.unlink(missing_ok=True)
+            passage.write_bytes(content)  # the program may have changed it: no call follows from another
             seed = seed_for(task.seed, batch[0])
             values = {"clip": passage, "out": out, "n": len(batch), "seed": seed, "rate": rate}
             values |= {"seconds": math.ceil(task.seconds * 1000 - 1e-6) / 1000, "mode": cell.mode}
