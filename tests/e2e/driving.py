@@ -83,16 +83,18 @@ class Server:
 
 
 @contextlib.contextmanager
-def browser(executable: str, **settings: Any) -> Iterator[BrowserContext]:
+def browser(executable: str, *args: str, **settings: Any) -> Iterator[BrowserContext]:
     """A fresh Chromium without sandbox (tests may run as root) that knows nothing from before."""
-    profile = tempfile.mkdtemp(prefix="study-e2e-")
+    short = "/tmp" if Path("/tmp").is_dir() else None  # its sockets may have 107 characters
+    profile = tempfile.mkdtemp(prefix="study-e2e-", dir=short)
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
             profile,
             executable_path=executable,
             headless=True,
             chromium_sandbox=False,
-            args=_ARGS,
+            args=[*_ARGS, *args],
+            env=os.environ | ({"TMPDIR": short} if short else {}),
             **settings,
         )
         context.set_default_timeout(1000 * PATIENCE)

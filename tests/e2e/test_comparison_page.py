@@ -5,11 +5,10 @@ Clips play at a sixteenth of their speed, so that none ends before a slow machin
 
 import numpy as np
 import pytest
-from driving import until
+from driving import browser, until
 
 from analysis import comparison, comparison_page
 
-playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]  # a busy machine takes minutes
 
 
@@ -19,12 +18,9 @@ def test_the_player_and_its_cursor(chromium, tmp_path):
     page_file = tmp_path / "index.html"
     found = comparison.of_arrays(arrays, rate, ["Original", "CAW"])
     page_file.write_text(comparison_page.html(found), encoding="utf-8")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=chromium, args=["--autoplay-policy=no-user-gesture-required"]
-        )
-        page, said = browser.new_page(viewport={"width": 360, "height": 700}), []
-        page.set_default_timeout(90_000)
+    size = {"width": 360, "height": 700}
+    with browser(chromium, "--autoplay-policy=no-user-gesture-required", viewport=size) as context:
+        page, said = context.new_page(), []
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.goto(page_file.as_uri())
@@ -46,7 +42,6 @@ def test_the_player_and_its_cursor(chromium, tmp_path):
         until(page, f"{at} === '0.05'")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert said == []
-        browser.close()
 
 
 def _state(page) -> list[bool]:

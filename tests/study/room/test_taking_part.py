@@ -170,8 +170,15 @@ def test_an_unblinded_study_stays_closed(store):
 
 
 @both
-def test_no_answer_slips_in_while_the_study_closes(store):
+def test_no_answer_slips_in_while_the_study_closes(store, monkeypatch):
     """What is acknowledged is there when close_study has returned, and nothing comes after."""
+    plain = store.save
+
+    def unhurried(*asked, **given):  # SQLite gives a lock to who asks at the right moment, which has to come
+        time.sleep(0.1)
+        return plain(*asked, **given)
+
+    monkeypatch.setattr(store, "save", unhurried)
     names = [f"L{number}" for number in range(8)]
     many = {"UMG": [f"{letter}{digit}aaaaaa" for letter in "abcdef" for digit in range(2, 8)]}
     for name in names:
