@@ -34,7 +34,7 @@ class State:
 def listing(
     folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", show_default=False)] = None,
 ) -> None:
-    """List the systems that make clips and what they need; with a study's folder, as study.toml sets them."""
+    """List the systems that make clips and what they need. With a study's folder, as study.toml sets them."""
     tables: Mapping[str, dict[str, Any]] = {}
     place = Path()
     if folder is not None:

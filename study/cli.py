@@ -40,7 +40,7 @@ def init(
     clips: Annotated[list[Path] | None, typer.Argument(metavar="[CLIP]...", show_default=False)] = None,
     title: Annotated[str, typer.Option(help="The study's title; the folder's name by default.")] = "",
 ) -> None:
-    """Make a study folder with a commented study.toml, and the clips copied into it."""
+    """Make a study folder: clips copied in, a commented study.toml."""
     from study.preparation import new_study
 
     study = StudyFolder(folder)
@@ -54,7 +54,7 @@ app.command()(build_command.build)
 
 @app.command()
 def pool(folder: DIR) -> None:
-    """List the clips of the pool (this tells real from fake) with picks, ratings and remarks."""
+    """List the clips of the pool (this tells real from fake). With picks, ratings and remarks."""
     from study import curation_commands
 
     table, told = curation_commands.pool(StudyFolder(folder))
@@ -75,7 +75,7 @@ def pick(
         str | None, typer.Option(help='Your words for the report; "" takes them back.', show_default=False)
     ] = None,
 ) -> None:
-    """Pick a clip of the pool into a set, leave it out, rate it or note a remark, before listeners answer."""
+    """Pick a clip into a set or out of all, rate it, note a remark. Before listeners answer."""
     from study import curation_commands
 
     told = curation_commands.pick(
@@ -86,7 +86,7 @@ def pick(
 
 @app.command()
 def curate(folder: DIR, port: PORT = _PORT) -> None:
-    """Hear and pick the clips of the pool in the browser, on this machine alone; no listener gets in."""
+    """Hear and pick the clips of the pool in the browser. On this machine alone; no listener gets in."""
     from study.room.server import curate as run
 
     run(StudyFolder(folder).require().path, port=port)
@@ -113,7 +113,7 @@ def password(
     folder: DIR,
     stdin: Annotated[bool, typer.Option("--stdin", help="Read it from standard input.")] = False,
 ) -> None:
-    """Set the password of the researcher's pages: its hash is written into study.toml."""
+    """Set the password of the researcher's pages. Its hash is written into study.toml."""
     from study import password as passwords
 
     study = StudyFolder(folder).require()
@@ -130,7 +130,7 @@ def invite(
         bool, typer.Option("--pilot", help="To try the study: their answers never count.")
     ] = False,
 ) -> None:
-    """Print a personal link for each listener; the same name gets the same link again."""
+    """Print a personal link for each listener. The same name gets the same link again."""
     from study.room.links import personal_link
 
     with _store(folder) as store:
@@ -141,7 +141,7 @@ def invite(
 
 @app.command()
 def revoke(folder: DIR, name: NAME) -> None:
-    """Withdraw a listener's link: it opens nothing more; what was answered stays."""
+    """Withdraw a listener's link: it opens nothing more. What was answered stays."""
     with _store(folder) as store:
         changed = store.revoke(name)
         if changed:
@@ -161,7 +161,7 @@ def restore(folder: DIR, name: NAME) -> None:
 
 @app.command()
 def close(folder: DIR) -> None:
-    """Close the study: nobody can answer any more, and who has finished keeps the last page."""
+    """Close the study: nobody can answer any more. Who has finished keeps the last page."""
     with _store(folder) as store:
         since = store.close_study(account())
     print(f"The study is closed since {since:%Y-%m-%d %H:%M} UTC. Open it again: study reopen {folder}")
@@ -180,7 +180,7 @@ def backup(
     folder: DIR,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A new SQLite file.", show_default=False)],
 ) -> None:
-    """Copy all answers into one file, also while the study is served; the sets and the key are not in it."""
+    """Copy all answers into one file, also while listeners answer. The sets and the key are not in it."""
     with _store(folder) as store:
         store.backup(file)
     print(f"{file} holds all that was saved; to use it: STUDY_DATABASE_URL=sqlite:///{file.resolve()}")
@@ -207,7 +207,7 @@ def audit(
     ] = None,
     alpha: Annotated[float, typer.Option(help="False alarms per audit.", min=0.0001, max=0.5)] = 0.05,
 ) -> None:
-    """Look for what gives truth away besides the music; exit 1 on a leak, with its mend."""
+    """Look for what gives truth away besides the music. Exit 1 on a leak, with its mend."""
     from study.preparation import audit_command
 
     if (folder is None) == (real is None and fake is None) or (real is None) != (fake is None):
@@ -267,7 +267,7 @@ def report(
     who: Annotated[str, typer.Option(help="Who unblinds, for the log.", show_default=False)] = "",
     reason: Annotated[str, typer.Option(help="Why, for the log.")] = "study report",
 ) -> None:
-    """Unblind a finished study (this is logged) and write its report: tables, plots, one HTML page."""
+    """Unblind a finished study (this is logged), write its report. Tables, plots, one HTML page."""
     from study import reporting
 
     if (folder is None) == (table is None):
@@ -290,7 +290,7 @@ def demo(
     port: PORT = _PORT,
     no_serve: Annotated[bool, typer.Option("--no-serve", help="Build and invite only.")] = False,
 ) -> None:
-    """Build a whole study from one clip, invite a listener and open it; a second run reuses all."""
+    """Build a study from one clip, invite a listener, open it. A second run reuses all."""
     from study import demo as example
     from study.room.links import personal_link, researcher_key, researcher_link
     from study.room.store import Store

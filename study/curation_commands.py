@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rich import box
 from rich.table import Table
 
 from caw import atomic
@@ -69,15 +70,35 @@ def pool(folder: StudyFolder) -> tuple[Table, str]:
             store.log_event(account(), LISTED, f"{len(rows)} clips, at the command line")
     finally:
         store.close()
-    table = Table(title=f"{len(rows)} clips", title_justify="left")
-    for column in ("clip", "mode", "epochs", "backend", "source", "pick", "rate", "remark"):
-        table.add_column(column, overflow="fold", justify="right" if column in ("epochs", "rate") else "left")
-    for row in sorted(rows, key=lambda row: (row["backend"] == ORIGINAL, row["name"])):
-        choice = choices.get(row["name"], curation.Choice())
-        rate = "" if choice.rating is None else str(choice.rating)
-        facts = [row[name] for name in ("name", "mode", "epochs", "backend", "source")]
-        table.add_row(*facts, choice.pick, rate, remark_of(choice, row))
+    table = Table(title=f"{len(rows)} clips", title_justify="left", box=box.SIMPLE, pad_edge=False)
+    listed = [
+        _cells(row, choices.get(row["name"], curation.Choice()))
+        for row in sorted(rows, key=lambda row: (row["backend"] == ORIGINAL, row["name"]))
+    ]
+    for column in listed[0]:
+        if any(cells[column] for cells in listed):
+            longest = max(len(cells[column]) for cells in listed)
+            whole = column in ("clip", "mode", "epochs", "backend")  # `study pick` wants the name of a clip
+            right = column in ("epochs", "rate")
+            table.add_column(
+                column,
+                overflow="fold",
+                min_width=longest if whole else min(longest, 12),
+                justify="right" if right else "left",
+            )
+    for cells in listed:
+        table.add_row(*(cells[str(column.header)] for column in table.columns))
     return table, tally(settings, choices)
+
+
+def _cells(row: Mapping[str, str], choice: curation.Choice) -> dict[str, str]:
+    """What `study pool` says of a clip, by column."""
+    facts = {column: row[column] for column in ("mode", "epochs", "backend", "source")}
+    if row["name"].startswith(row["source"]):  # it is told already, and the table fits 80 letters
+        facts["source"] = ""
+    rate = "" if choice.rating is None else str(choice.rating)
+    said = {"pick": choice.pick, "rate": rate, "remark": remark_of(choice, row)}
+    return {"clip": row["name"]} | facts | said
 
 
 def remark_of(choice: curation.Choice, row: Mapping[str, str]) -> str:

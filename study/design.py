@@ -334,7 +334,7 @@ def parse(tables: dict[str, Any], file: Path = Path(FILE_NAME), text: str = "") 
     try:
         design = Design.model_validate(tables)
     except ValidationError as error:
-        raise translated(error.errors()[0], file, text, _known_keys) from None
+        raise translated(error.errors(), file, text, _known_keys) from None
     design._file, design._text = file, text
     _check_names(design)
     return design

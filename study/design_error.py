@@ -30,8 +30,17 @@ class Wrong(ValueError):
         self.what, self.mend = what, mend
 
 
-def translated(fault: dict, file: Path, text: str, known_keys: Callable[[KeyPath], list[str]]) -> DesignError:
-    """A fault that pydantic found, in our words. `known_keys`: what the table at a path may hold."""
+def translated(
+    faults: list[dict], file: Path, text: str, known_keys: Callable[[KeyPath], list[str]]
+) -> DesignError:
+    """The first fault that pydantic found, in our words. `known_keys`: what the table at a path may hold.
+
+    Where a key is missing and its table has an unknown one, that is named: most likely a slip of the first.
+    """
+    fault = faults[0]
+    if fault["type"] == "missing":
+        unknown = (other for other in faults if other["type"] == "extra_forbidden")
+        fault = next((other for other in unknown if other["loc"][:-1] == fault["loc"][:-1]), fault)
     path = tuple(part for part in fault["loc"] if part not in ("function-before", "function-after"))
     value, kind, context = fault["input"], fault["type"], fault.get("ctx", {})
     what, mend = fault["msg"][0].lower() + fault["msg"][1:], "see the comments that `study init` writes"
@@ -46,6 +55,8 @@ def translated(fault: dict, file: Path, text: str, known_keys: Callable[[KeyPath
         what, mend = context["error"].what, context["error"].mend
     elif kind in _MENDS:
         what, mend = f"is {_kind_of(value)}", _MENDS[kind]
+        if kind == "tuple_type" and isinstance(value, dict):
+            mend = f"write [[{dotted(path)}]], in two brackets"
     elif "literal" in kind:
         what, mend = "is not one of the choices", f"write one of {context['expected']}"
     elif kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):

@@ -24,7 +24,7 @@ def compare(
         float | None, typer.Option(help="Length of ORIGINAL's passage; all of it if not given.")
     ] = None,
 ) -> None:
-    """Lay a clip and those made from it side by side: pictures on the same axes, players, measures."""
+    """Lay a clip and those made from it side by side. Pictures on the same axes, players, measures."""
     from analysis import comparison
 
     comparison.page(original, generated, label or None, out=out, start=start, seconds=seconds)
@@ -36,7 +36,7 @@ def inventory(
     out: OUT,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores if not given.")] = None,
 ) -> None:
-    """List every audio file of a folder: split, song, length, format, level, silence, tempo."""
+    """List every audio file of a folder. Split, song, length, format, level, silence, tempo."""
     from analysis import inventory as taking
     from analysis import inventory_page
 

@@ -19,6 +19,7 @@ from study.design import Set, Stimuli
 from study.folder import FolderError, StudyFolder
 
 EPOCHS = (1500, 3000)
+PASSAGE = design.LONGEST_DEFAULT_PASSAGE
 _CONTROL_CLIPS = 2  # per mode
 _CONTROL_SAYS = """\
 # The control that a learned model has to beat: the clip's own pieces in another order, in time and in tune.
@@ -58,8 +59,8 @@ def create(
         if length < SHORTEST_CLIP:
             told = f"{clip}: is {length:.2f} s long"
             raise audio.AudioError(f"{told}; give a clip of at least {SHORTEST_CLIP:g} s")
-        audio.read(clip)  # all that could be wrong with it is said now, and not at build
-    seconds, notes = stimulus_seconds(lengths), []
+        audio.read(clip, seconds=min(length, PASSAGE))  # what is wrong is said now, and not at build
+    seconds, notes = stimulus_seconds(lengths), _beginnings(clips, lengths)
     if seconds < Stimuli().seconds:
         shortest = clips[lengths.index(min(lengths))]
         told = f"stimuli last {seconds:g} s instead of {Stimuli().seconds:g} s"
@@ -88,9 +89,18 @@ def create(
 def stimulus_seconds(lengths: Sequence[float]) -> float:
     """How long stimuli can last, so that two of them, trimmed, fit side by side into each clip's passage."""
     form = Stimuli()
-    passage = min([*lengths, design.LONGEST_DEFAULT_PASSAGE])
+    passage = min([*lengths, PASSAGE])
     fitting = math.floor(10 * (passage / 2 - 2 * form.trim)) / 10
     return max(0.5, min(form.seconds, fitting))
+
+
+def _beginnings(clips: Sequence[Path], lengths: Sequence[float]) -> list[str]:
+    """A line where clips are longer than what models learn from unless told otherwise."""
+    longer = [clip.name for clip, length in zip(clips, lengths, strict=True) if length > PASSAGE]
+    if not longer:
+        return []
+    told = f"models learn from the first {PASSAGE:g} s of {', '.join(dict.fromkeys(longer))}"
+    return [f"{told}; `start` and `seconds` of [[source]] in study.toml choose another passage"]
 
 
 def template() -> Template:

@@ -66,6 +66,13 @@ def test_names_come_from_files_and_are_made_plain(tmp_path):
         ('[listening]\norder = "any"\n', 8, "listening.order", "'counterbalanced' or 'fixed'"),
         ('[questions]\nverdict = ""\n', 8, "questions.verdict", "is empty"),
         ('[[imported]]\nfile = "j.wav"\nmode = "VAR"\n', 7, "imported[1].backend", "is missing"),
+        (
+            '[[imported]]\nfile = "j.wav"\nmode = "VAR"\nbakend = "j"\n',
+            10,
+            "imported[1].bakend",
+            "did you mean",
+        ),
+        ('[imported]\nfile = "j.wav"\n', 7, "imported", "write [[imported]], in two brackets"),
         ("x = \n", 7, "TOML", "nvalid value"),
         ("x = 1\nx = 2\n", 8, "TOML", "overwrite"),
     ],

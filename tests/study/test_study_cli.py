@@ -38,6 +38,13 @@ def test_the_way_of_a_study(run, new_study, answer, tmp_path, clip):
     assert "1 listeners have not finished (Ben)" in refused(run("report", folder.path))
 
 
+def test_the_list_of_commands_cuts_no_line_short(run):
+    code, out, _ = run("--help")
+    lines = out.partition("Commands:")[2].split("\n")
+    assert (code, [line for line in lines if line.endswith("...")]) == (0, [])
+    assert len([line for line in lines if line.endswith(".")]) == len(cli.app.registered_commands)
+
+
 def test_init_writes_a_study(run, tmp_path, clip):
     code, out, _ = run("init", tmp_path / "s", clip, "--title", "Ours")
     assert code == 0

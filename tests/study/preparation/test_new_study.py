@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 
@@ -59,6 +61,16 @@ def test_stimuli_shrink_so_that_two_originals_fit(length, seconds):
 def test_shrinking_is_said(tmp_path, clip):
     (note,) = new_study.create(StudyFolder(tmp_path / "study"), [clip])
     assert note.startswith("stimuli last 3.6 s instead of 10 s: riff.wav has 8.0 s")
+
+
+def test_of_a_whole_song_the_passage_is_named_and_nothing_else_is_judged(tmp_path):
+    song = 0.1 * np.sin(np.arange(40 * 8000) / 5).astype(np.float32)
+    song[27 * 8000 : 35 * 8000] = 0  # a long silence that no model hears
+    audio.write(tmp_path / "song.wav", song, 8000)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (note,) = new_study.create(StudyFolder(tmp_path / "study"), [tmp_path / "song.wav"])
+    assert note.startswith("models learn from the first 25 s of song.wav; `start` and `seconds`")
 
 
 def test_bad_clips_leave_nothing_behind(tmp_path, clip):
