@@ -27,7 +27,7 @@ from caw.cli_clips import (
     sources_of,
     write_clip,
 )
-from caw.samplernn.config import CELLS, Odds
+from caw.samplernn.config import CANDIDATES, CELLS, MOST_CANDIDATES, Odds
 from caw.samplernn.config import settings as settings_of
 
 app = typer.Typer(
@@ -183,8 +183,9 @@ def vary(
     drawing: Drawing,
     clip: Number = 1,
     candidates: Annotated[
-        int, typer.Option(min=1, max=256, help="Drawn side by side; more follow the clip closer.")
-    ] = 16,
+        int,
+        typer.Option(min=1, max=MOST_CANDIDATES, help="Drawn side by side; more follow the clip closer."),
+    ] = CANDIDATES,
 ) -> None:
     """Variations (VAR): new waveforms that follow a training clip."""
     model = drawing.model()

@@ -11,6 +11,7 @@ from caw.config import LARGEST_SEED, SettingsError
 
 CELLS = ("gru", "lstm")
 QUANTISATIONS = ("mu-law", "linear")
+CANDIDATES, MOST_CANDIDATES = 16, 256  # drawn side by side for a variation: if nobody says, and at most
 
 
 @dataclass(frozen=True, kw_only=True)

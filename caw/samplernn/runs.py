@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +14,8 @@ import torch
 
 from caw.config import SettingsError
 from caw.runs import RunError, read_tensors
-from caw.samplernn.config import ODDS, Odds, Settings, settings
+from caw.samplernn import kept_weights
+from caw.samplernn.config import CANDIDATES, ODDS, Odds, Settings, settings
 from caw.samplernn.network import SampleRNN
 
 CONFIG = "config.json"
@@ -24,11 +24,6 @@ LOSSES = "losses.jsonl"
 CHECKPOINT = "checkpoint.pt"  # stays, so that a run can go on to more epochs
 RETURN = "return.pt"  # beside it, while the training comes by a count that it once passed
 LONGEST = 3600.0  # seconds that are drawn at once
-
-
-def snapshot_file(epochs: int) -> str:
-    """Name of the weights after so many epochs in the run folder."""
-    return f"epochs-{epochs:06d}.safetensors"
 
 
 @dataclass(frozen=True)
@@ -52,8 +47,7 @@ class Run:
     @property
     def epochs(self) -> list[int]:
         """The counts that weights are kept of, ascending."""
-        names = (re.fullmatch(r"epochs-(\d+)\.safetensors", path.name) for path in self.folder.iterdir())
-        return sorted(int(name[1]) for name in names if name)
+        return kept_weights.counts(self.folder)
 
     def network(self, epochs: int | None = None) -> SampleRNN:
         """The network after so many epochs (None: the last kept), on the CPU. RunError: not kept."""
@@ -64,7 +58,7 @@ class Run:
         if epochs not in counts:
             told = f"{self.folder} keeps no weights of epoch {epochs}"
             raise RunError(f"{told}; choose one of {', '.join(map(str, counts))}, or train on")
-        path = self.folder / snapshot_file(epochs)
+        path = self.folder / kept_weights.file_name(epochs)
         network = SampleRNN(self.settings)
         try:
             network.load_state_dict(read_tensors(path))
@@ -104,7 +98,7 @@ class Run:
         seeds: list[int],
         clip: int = 0,
         seconds: float | None = None,
-        candidates: int = 16,
+        candidates: int = CANDIDATES,
         epochs: int | None = None,
         odds: Odds = ODDS,
         told: Callable[[float], None] | None = None,

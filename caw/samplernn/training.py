@@ -23,7 +23,7 @@ from caw import atomic
 from caw.audio import resample
 from caw.config import SHORTEST_CLIP
 from caw.runs import RunError, choose_device, versions, write_json, write_tensors
-from caw.samplernn import runs
+from caw.samplernn import kept_weights, runs
 from caw.samplernn.config import Settings, to_json
 from caw.samplernn.network import SampleRNN
 from caw.samplernn.quantisation import encode
@@ -239,7 +239,7 @@ class _Training:
         if self.epoch <= len(lines):
             lines[self.epoch - 1] = json.dumps(json.loads(lines[self.epoch - 1]) | record)
             self._write_losses(lines)
-        write_tensors(self.folder / runs.snapshot_file(self.epoch), self.averaged)
+        write_tensors(self.folder / kept_weights.file_name(self.epoch), self.averaged)
 
     def _scores(self) -> dict[str, float]:
         """Bits per sample of the averaged weights, on pieces of what is learned and of what is held out."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from caw.samplernn import quantisation, sampling
-from caw.samplernn.config import Odds
+from caw.samplernn.config import CANDIDATES, Odds
 from caw.samplernn.network import SampleRNN
 
 BLOCK = 0.032  # seconds between two choices
@@ -30,7 +30,7 @@ def vary(
     rate: int,
     *,
     seeds: Sequence[int],
-    candidates: int = 16,
+    candidates: int = CANDIDATES,
     odds: Odds,
     told: Callable[[float], None] | None = None,
 ) -> np.ndarray:

@@ -8,13 +8,14 @@ never taken for one it is not.
 from __future__ import annotations
 
 import dataclasses
-import re
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from caw import audio
+from caw.samplernn import kept_weights
+from caw.samplernn.config import CANDIDATES, MOST_CANDIDATES
 from study.preparation import run_claims, training_progress
 from study.preparation.backends import BackendError, Clip, Cost, Task, Tell, seed_for
 
@@ -25,7 +26,7 @@ _SECONDS_TO_COMPILE = 6.0
 _BYTES_PER_RUN, _BYTES_PER_COUNT = 11e6, 2e6
 _EPOCHS_PER_PART = 50  # of the training, so that epoch counts share all but the last of their parts
 _WAIT = 3.0  # seconds between two words while drawing
-_ODDS, _CANDIDATES = ("temperature", "top_p", "eta"), 16
+_ODDS = ("temperature", "top_p", "eta")
 _DRAWING = ("candidates", *_ODDS)  # options that training knows nothing of
 _TOGETHER = 32  # clips drawn at once: more gain no time and keep finished ones waiting
 
@@ -45,9 +46,13 @@ class SampleRNNBackend:
         run_claims.refuse_set_elsewhere(options)
         self._settings(options, seed=0)
         self._odds(options)
-        candidates = options.get("candidates", _CANDIDATES)
-        if isinstance(candidates, bool) or not isinstance(candidates, int) or not 1 <= candidates <= 256:
-            told = f"candidates is {candidates!r}; use a whole number from 1 to 256"
+        candidates = options.get("candidates", CANDIDATES)
+        if (
+            isinstance(candidates, bool)
+            or not isinstance(candidates, int)
+            or not 1 <= candidates <= MOST_CANDIDATES
+        ):
+            told = f"candidates is {candidates!r}; use a whole number from 1 to {MOST_CANDIDATES}"
             raise BackendError(told, key="candidates")
 
     def recipe(self, task: Task) -> dict[str, Any]:
@@ -55,7 +60,7 @@ class SampleRNNBackend:
         if not drawn["eta"]:  # as before there was one, so that clips made then stay
             del drawn["eta"]
         if task.cell.mode == "VAR":
-            drawn["candidates"] = task.options.get("candidates", _CANDIDATES)
+            drawn["candidates"] = task.options.get("candidates", CANDIDATES)
         return self._trained_from(task) | drawn
 
     def work(self, task: Task) -> str:
@@ -69,9 +74,9 @@ class SampleRNNBackend:
         folder, wanted = self._folder(task), task.cell.epochs or 1
         drawn = task.seconds * _SECONDS_PER_SECOND[task.cell.mode]
         if task.cell.mode == "VAR":
-            drawn *= task.options.get("candidates", _CANDIDATES) / _CANDIDATES
+            drawn *= task.options.get("candidates", CANDIDATES) / CANDIDATES
         made = {name: Cost(drawn) for name in task.names} | {"compile": Cost(_SECONDS_TO_COMPILE)}
-        kept = self._kept(folder)
+        kept = kept_weights.counts(folder)
         if wanted in kept:
             return made
         reached = max([*kept, training_progress.epochs_behind(folder)])
@@ -114,7 +119,7 @@ class SampleRNNBackend:
         given = {"seeds": seeds, "epochs": task.cell.epochs, "odds": odds, "told": told}
         if task.cell.mode == "UMG":
             return run.generate(task.seconds, **given)
-        return run.vary(**given, candidates=task.options.get("candidates", _CANDIDATES))
+        return run.vary(**given, candidates=task.options.get("candidates", CANDIDATES))
 
     def _trained(self, task: Task, folder: Path, tell: Tell) -> Any:
         """The run of this task's source, with the weights of its epochs."""
@@ -122,7 +127,7 @@ class SampleRNNBackend:
 
         run_claims.claim(folder, self._trained_from(task) | run_claims.learned(task))
         cell = task.cell
-        if cell.epochs in self._kept(folder):
+        if cell.epochs in kept_weights.counts(folder):
             return runs.load(folder)
         from caw.samplernn.training import train
 
@@ -166,12 +171,6 @@ class SampleRNNBackend:
 
     def _folder(self, task: Task) -> Path:
         return task.models / f"{task.cell.learner}-{task.cell.backend}"
-
-    @staticmethod
-    def _kept(folder: Path) -> list[int]:
-        """The epoch counts whose weights lie in a run folder; as caw.samplernn.runs, without its torch."""
-        names = (re.fullmatch(r"epochs-(\d+)\.safetensors", path.name) for path in folder.glob("epochs-*"))
-        return [int(name[1]) for name in names if name]
 
 
 BACKEND = SampleRNNBackend()

@@ -10,14 +10,14 @@ import torch
 from safetensors.torch import load_file
 
 from caw.runs import RunError
-from caw.samplernn import runs, training
+from caw.samplernn import kept_weights, runs, training
 from caw.samplernn.training import train
 from tests.caw.conftest import RATE, tune
 from tests.caw.samplernn.conftest import tiny
 
 
 def weights(run, epochs: int) -> dict[str, torch.Tensor]:
-    return load_file(run.folder / runs.snapshot_file(epochs))
+    return load_file(run.folder / kept_weights.file_name(epochs))
 
 
 def same(a, b) -> bool:
@@ -67,7 +67,7 @@ def test_a_way_back_that_was_killed_goes_on(trained, clip, tmp_path, monkeypatch
     folder = tmp_path / "run"
     shutil.copytree(trained.folder, folder)
     for count in (8, 16):
-        (folder / runs.snapshot_file(count)).unlink()
+        (folder / kept_weights.file_name(count)).unlink()
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
 
     def at(epochs: int):
@@ -90,7 +90,7 @@ def test_a_count_at_which_an_interrupted_run_stands_is_kept_as_well(trained, cli
     def at(epochs: int):
         return train(clip, RATE, tmp_path / "run", settings=trained.settings, epochs=epochs, resume=True)
 
-    (at(8).folder / runs.snapshot_file(8)).unlink()  # its checkpoint may stand at any count
+    (at(8).folder / kept_weights.file_name(8)).unlink()  # its checkpoint may stand at any count
     run = at(8)
     assert same(weights(run, 8), weights(trained, 8))
     assert run.scores()[8] == trained.scores()[8]
