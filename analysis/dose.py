@@ -152,9 +152,9 @@ def levels(table: pd.DataFrame) -> pd.Series:
 
 
 def in_order(label: str) -> tuple:
-    """Sorts groups: by backend where it is named, then epoch counts by size, then words."""
+    """Sorts groups: by backend where it is named, then epoch counts by size, then words (t2, t10)."""
     parts = re.fullmatch(rf"(?:(.*) )?(\d+|{UNSTATED})", label)
     if not parts:
-        return ("", 2, 0, label)
+        return ("", 2, 0, [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", label)])
     counted = parts[2].isdecimal()
-    return (parts[1] or "", 0 if counted else 1, int(parts[2]) if counted else 0, "")
+    return (parts[1] or "", 0 if counted else 1, int(parts[2]) if counted else 0, [])

@@ -36,7 +36,7 @@ ROWS = [  # backend, mode, epochs, source, run, the training that the run is of
     ("mine", "UMG", None, "riff", "riff-mine-0a1b2c3d", "riff-mine-0a1b2c3d"),
     ("mine", "UMG", 200, "riff", "riff-mine-200-4e5f6a7b", "riff-mine-200-4e5f6a7b"),
     ("mosaic", "UMG", None, "riff", None, None),
-    ("original", "UMG", None, "riff", None, None),
+    ("original", "UMG", None, "riff", "riff-500", None),  # whatever a table names, nobody trained it
 ]
 
 
@@ -178,6 +178,29 @@ def test_few_trainings_are_not_modelled_and_it_is_said():
     assert "2 trainings, fewer than 3" in found.note
     assert "too narrow" in found.note
     assert "2 trainings" in wording.trained(few)
+
+
+@pytest.mark.parametrize(("count", "modelled"), [(2, ()), (3, ("trainings",))])
+def test_three_trainings_are_the_fewest_that_are_modelled(count, modelled):
+    frame = study(count=count, epochs=(400,), listeners=2)
+    found = trainings.nests(frame, np.where(frame["truth"] == "fake", 0.5, -0.5))
+    assert found.kinds == modelled
+    assert bool(found.left_out) != bool(modelled)
+
+
+def test_few_trainings_are_no_fault_of_an_effect_within_them():
+    """Where each goes through all epoch counts, its level is in none of the differences between these."""
+    frame = study(count=2, listeners=2)
+    fakes = frame[frame["truth"] == "fake"]
+    within = trainings.nests(fakes, np.log2(fakes["epochs"].astype(float)))
+    assert (within.kinds, within.left_out) == (("models",), "")
+    assert "2 trainings" in trainings.nests(fakes, np.ones(len(fakes))).left_out
+
+
+def test_groups_are_listed_as_they_are_counted():
+    given = ["riff-t10", "riff-t2", "caw 1000", "riff", "caw 200", "caw not stated"]
+    told = ["riff", "riff-t2", "riff-t10", "caw 200", "caw 1000", "caw not stated"]
+    assert sorted(given, key=dose.in_order) == told
 
 
 def test_one_listener_is_told_that_no_model_knows_the_trainings():
