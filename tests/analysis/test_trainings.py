@@ -197,6 +197,13 @@ def test_few_trainings_are_no_fault_of_an_effect_within_them():
     assert "2 trainings" in trainings.nests(fakes, np.ones(len(fakes))).left_out
 
 
+def test_a_training_of_one_clip_each_is_that_clip():
+    """The two variances could not be told apart; what is of one kind with another is not modelled twice."""
+    frame = study(count=5, epochs=(400,), listeners=2)
+    assert trainings.nests(frame[frame["name"].str.endswith("-1")]) == trainings.Nests()
+    assert trainings.nests(frame).kinds == ("trainings",)  # and no models, as each has one
+
+
 def test_groups_are_listed_as_they_are_counted():
     given = ["riff-t10", "riff-t2", "caw 1000", "riff", "caw 200", "caw not stated"]
     told = ["riff", "riff-t2", "riff-t10", "caw 200", "caw 1000", "caw not stated"]
