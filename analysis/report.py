@@ -287,11 +287,8 @@ def _statistics(results: list[Result], panel: Panel) -> list[dict[str, Any]]:
             "rows": [
                 {
                     "name": r.name if r.group == "all" else f"{r.name}: {r.group}",
-                    "estimate": f.number(r.estimate),
+                    "numbers": tables.in_numbers(r),
                     "scale": model_tables.SCALES.get(r.name, "") if model_tables.modelled(r) else "",
-                    "interval": f.interval(r.low, r.high) + tables.level(r),
-                    "p": f.p_value(r.p) if r.p is not None else "",
-                    "p_holm": f.p_value(r.p_holm) if r.p_holm is not None else "",
                     "n": f.whole(r.n),
                     "method": r.method.replace(", listeners and clips random", ""),  # said above
                     "note": "; ".join(_own_notes(r, panel)),

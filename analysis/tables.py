@@ -44,6 +44,7 @@ DESCRIPTIVE = (
     ratings.OTHER,
 )
 UNSAID = "not said"
+INTERVAL = "95% interval"
 
 
 @dataclass(frozen=True)
@@ -222,7 +223,7 @@ def _group_line(key: str, row: dict) -> dict[str, str]:
         key: row[key],
         "clips": str(row["clips"]),
         "judged real": f"{row['count']}/{row['of']} ({f.percent(row['judged real'])})",
-        "95% interval": f.interval(row["low"], row["high"], f.percent),
+        INTERVAL: f.interval(row["low"], row["high"], f.percent),
         "musicality, mean": f.number(row["musicality mean"]),
         "mean, 95% interval": f.interval(row["mean low"], row["mean high"]),
         "SD": f.number(row["SD"]),
@@ -270,16 +271,22 @@ def inference(
     }
     after = [column for column in about if column not in (*before, *numbers)]
     table = pd.DataFrame(about | numbers)[[*before, *numbers, *after]]
-    written = {"estimate": f.number, "p": f.p_value, "p (Holm)": f.p_value, "n": f.whole}
-    shown = Table("", "", table, written).cells()
-    shown["low"] = [f.interval(r.low, r.high) + level(r) for r in rows]
-    shown = shown.drop(columns="high").rename(columns={"low": "95% interval"})
+    shown = Table("", "", table, {"n": f.whole}).cells()
+    for column, written in pd.DataFrame([in_numbers(r) for r in rows]).items():
+        shown["low" if column == INTERVAL else column] = written
+    shown = shown.drop(columns="high").rename(columns={"low": INTERVAL})
     return Table(name, title, table, shown=shown)
 
 
-def level(result: Result) -> str:
-    """What follows an interval that is not of 95 %."""
-    return " (90%)" if "90 % interval" in result.method and result.low is not None else ""
+def in_numbers(result: Result) -> dict[str, str]:
+    """A result's estimate, interval and p as a reader sees them, by column; "" for what it has none of."""
+    other = " (90%)" if "90 % interval" in result.method and result.low is not None else ""
+    return {
+        "estimate": "" if result.estimate is None else f.number(result.estimate),
+        INTERVAL: f.interval(result.low, result.high) + other,
+        "p": "" if result.p is None else f.p_value(result.p),
+        "p (Holm)": "" if result.p_holm is None else f.p_value(result.p_holm),
+    }
 
 
 def inferential(results: Iterable[Result]) -> list[Result]:
@@ -386,11 +393,6 @@ def everything(frame: pd.DataFrame, results: Iterable[Result]) -> list[Table]:
     ]
     if trainings.repeated(frame):
         grouped.append(by_group(results, TRAININGS, "By training"))
-    rest = [
-        statistics(results),
-        not_computed(results),
-        missing(results),
-        data_quality(results),
-        comments(frame),
-    ]
+    rest = [statistics(results), not_computed(results), missing(results), data_quality(results)]
+    rest.append(comments(frame))
     return [*per_set, *grouped, *rest, *([] if panel.one else [listeners(results)])]
