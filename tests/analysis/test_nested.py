@@ -71,6 +71,7 @@ def test_degrees_of_freedom_of_verdicts_are_those_of_the_trainings(data):
     """Truth lies between 8 trainings and 6 originals, less intercept and truth; epochs lie within trainings:
     between 32 clips, or between 16 models where these are random, too."""
     assert fit("probit truth", data).df[1] == 8 + 6 - 2
+    assert fit("probit truth, models", data).df[1] == 8 + 6 - 2  # of the widest kind, not of 16 models
     assert fit("ordinal epochs", data).df[0] == 32 - 2
     assert fit("ordinal epochs, models", data).df[0] == 16 - 2
 
