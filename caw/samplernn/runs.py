@@ -127,7 +127,10 @@ class Run:
         """Epoch -> bits per sample of what is learned (train) and of what is held out, where scored."""
         path, found = self.folder / LOSSES, {}
         for line in path.read_text().splitlines() if path.exists() else []:
-            record = json.loads(line)
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError:  # a kill cut the last line short; a resumed training writes it anew
+                break
             named = {name: record[name] for name in ("train", "held_out") if name in record}
             if named:
                 found[record["epoch"]] = named

@@ -207,3 +207,11 @@ def test_a_damaged_folder_is_told(trained, tmp_path, name, content, said):
     (folder / name).unlink() if content is None else (folder / name).write_bytes(content)
     with pytest.raises(RunError, match=said):
         runs.load(folder).network()
+
+
+def test_a_line_that_a_kill_cut_short_takes_no_scores_away(trained, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(trained.folder, folder)
+    with (folder / runs.LOSSES).open("a") as losses:
+        losses.write('{"epoch": 25, "bi')
+    assert runs.load(folder).scores() == trained.scores()
