@@ -261,3 +261,17 @@ def test_listeners_slopes_stay_where_clips_of_one_training_are_alike():
     caw = find(found, f"{panel_models.MIXED}, backends", panel_models.MUSICALITY, "caw - small")
     assert panel_models.SINGULAR in caw.note
     assert panel_models.NO_SLOPES not in caw.note
+
+
+def test_a_training_counts_by_the_mean_of_its_clips_and_a_clip_of_none_by_itself():
+    heard = [
+        ("caw", f"riff-t{t}-100", f"{t}-{clip}", who, points)
+        for t in range(4)
+        for clip, raters, points in ((1, "abc", 6.0), (2, "a", 2.0))
+        for who in raters
+    ]
+    heard += [("mosaic", None, f"mosaic-{clip}", who, 1.0) for clip in range(4) for who in "abc"]
+    frame = pd.DataFrame(heard, columns=["backend", "run", "name", "listener", "musicality"])
+    frame = frame.assign(set="one", truth="fake", mode="UMG", source="riff", epochs=None)
+    found = ratings.compare_trainings(frame, "backends", ("caw", "mosaic"), Panel(3))
+    assert (found.estimate, found.n) == (3.0, 8)  # of 4 and 1 point; answers would have given 5
