@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
+import signal
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,6 +52,12 @@ def build(
 
     study = StudyFolder(folder)
     chosen = engines.choose(engine, workers=workers, address=address, gpus_per_task=gpus_per_task)
+    with _ending_in_order():
+        _do(study, chosen, dry_run=dry_run, pool_only=pool_only)
+
+
+def _do(study: StudyFolder, chosen: Engine, *, dry_run: bool, pool_only: bool) -> None:
+    folder = study.path
     if dry_run:
         from study.preparation.forecast import forecast
 
@@ -60,6 +71,39 @@ def build(
     else:
         make_all(study, chosen)
         print(f"Built. Next: study invite {folder} NAME..., then study serve {folder}")
+
+
+@contextlib.contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """SIGTERM and SIGHUP, as of a batch system or a terminal that is closed, are heard like Ctrl-C: trainings
+    write their last checkpoint, workers and programs end. The exit code is 128 and the signal's number, as
+    shells give it. A signal that is ignored, as by nohup, stays so."""
+    came: list[int] = []
+    shown = [stream for stream in (1, 2) if os.isatty(stream)]
+
+    def heard(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_IGN)  # once is enough
+        came.append(number)
+        if number == signal.SIGHUP:  # a closed terminal takes no more words
+            for stream in shown:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+        raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    taken = [number for number, handler in before.items() if handler is signal.SIG_DFL]
+    try:
+        for number in taken:
+            signal.signal(number, heard)
+        yield
+    except BaseException:  # also what a library made of it on its way
+        if not came:
+            raise
+        name = signal.Signals(came[0]).name
+        print(f"study: ended by {name}; the same command goes on where it stopped", file=sys.stderr)
+        raise typer.Exit(128 + came[0]) from None
+    finally:
+        for number in taken:
+            signal.signal(number, before[number])
 
 
 def make_all(study: StudyFolder, engine: Engine | None = None) -> None:

@@ -1,6 +1,8 @@
 """`study build` on the command line."""
 
 import contextlib
+import os
+import signal
 from types import SimpleNamespace
 
 import pytest
@@ -91,3 +93,38 @@ def test_a_cluster_that_is_not_there_yet_is_planned_with_the_workers_that_are_sa
     assert (code, "on 2 workers with 1 core each" in out) == (0, True)
     assert "note: no cluster answers at 127.0.0.1:1 (Connection refused); start one" in out
     assert "mend --address; the plan takes --workers 50 for its room" in out
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_who_asks_a_build_to_end_is_heard_like_ctrl_c(run, new_study, tiny, monkeypatch, name, code):
+    folder, make, tidied = new_study(), type(tiny).make, []
+
+    def asked(self, task, tell):
+        try:
+            os.kill(os.getpid(), signal.Signals[name])
+            yield from make(self, task, tell)
+        except KeyboardInterrupt:
+            tidied.append(task.cell.name)
+            raise
+
+    monkeypatch.setattr(type(tiny), "make", asked)
+    before = signal.getsignal(signal.Signals[name])
+    ended, _, err = run("build", folder.path, "--pool-only", "--workers", 1)
+    assert (ended, err) == (code, f"study: ended by {name}; the same command goes on where it stopped\n")
+    assert len(tidied) == 1
+    assert signal.getsignal(signal.Signals[name]) is before
+
+
+def test_a_signal_that_is_ignored_stays_so(run, new_study, tiny, monkeypatch):
+    make = type(tiny).make
+
+    def asked(self, task, tell):
+        os.kill(os.getpid(), signal.SIGHUP)
+        yield from make(self, task, tell)
+
+    monkeypatch.setattr(type(tiny), "make", asked)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        assert run("build", new_study().path, "--pool-only", "--workers", 1)[0] == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -42,6 +42,7 @@ from study.preparation.engines.work import perform
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 BYTES_PER_WORKER = 1.5e9  # a training of the model's preset `fast` takes 1.1
 _BYTES_TO_START = 0.3e9  # with torch, and nothing done yet
+_ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # to end
 _PATIENCE = 20.0  # s that a worker has to write its last checkpoint
 
 
@@ -202,21 +203,24 @@ def _crew(workers: int, threads: int) -> Iterator[list[_Worker]]:
 
 @contextlib.contextmanager
 def _unheard() -> Iterator[None]:
-    """Ctrl-C is heard after this block, and by a process that is started in it not before it says so."""
+    """Ctrl-C and its like are heard after this block, and by a process that is started in it not before it
+    says so."""
     resource_tracker.ensure_running()  # otherwise started with the first worker, and would lift the block
     missed: list[int] = []
-    handler, ours = signal.getsignal(signal.SIGINT), threading.current_thread() is threading.main_thread()
-    if ours:  # the only thread to hear of it, whichever the system tells
-        signal.signal(signal.SIGINT, lambda number, _: missed.append(number))
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which the process inherits
+    ours = threading.current_thread() is threading.main_thread()
+    heard = {number: signal.getsignal(number) for number in _ASKING if ours}
+    heard = {number: handler for number, handler in heard.items() if callable(handler)}
+    for number in heard:  # this is the only thread to hear of it, whichever the system tells
+        signal.signal(number, lambda number, _: missed.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ASKING)  # which the process inherits
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        if ours:
-            signal.signal(signal.SIGINT, handler or signal.SIG_DFL)
+        for number, handler in heard.items():
+            signal.signal(number, handler)
     if missed:
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(missed[0])
 
 
 def _started(threads: int) -> _Worker:
@@ -231,12 +235,14 @@ def _started(threads: int) -> _Worker:
 
 
 def _serve(pipe: Connection) -> None:
-    """A worker's life. Ctrl-C is the builder's business, who then asks the workers to end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    """A worker's life. Ctrl-C and a closed terminal are the builder's business, who then asks the workers to
+    end."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_builder, daemon=True).start()
     try:
         signal.signal(signal.SIGTERM, _interrupted)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ASKING)
         while True:
             job, places = pipe.recv()
             perform(job, pipe.send, places)

@@ -8,8 +8,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import socket
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -84,10 +86,13 @@ def joined(address: str | None) -> Iterator[tuple[ModuleType, str | None]]:
     with contextlib.ExitStack() as held:
         folder = held.enter_context(own_folder("eureka-ray", _short_place())) if address is None else None
         held.callback(ray.shutdown)
+        heard = signal.getsignal(signal.SIGTERM)
         if folder:
             _start(ray, str(folder))
         else:
             _connect(ray, address)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, heard or signal.SIG_DFL)  # Ray takes it for itself
         _silence(ray)
         yield ray, str(folder) if folder else None
 

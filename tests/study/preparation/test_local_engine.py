@@ -23,7 +23,7 @@ TINY |= {"draw_steps": 2, "finer_draw_steps": 1, "crop": 1.0, "finer_crop": 0.5,
 
 
 def imported(number: int, file: Path, *names: str) -> Job:
-    cell = Cell(file.stem, file, 0.0, 8.0, "UMG", None, "elsewhere", file.name)
+    cell = Cell(file.stem, file, 0.0, 8.0, "UMG", None, "elsewhere")
     return Job(number, (("imported", Task(cell, names, 1.0, 7, file.parent / "models")),))
 
 
