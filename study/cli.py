@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,7 +47,7 @@ def init(
     study = StudyFolder(folder)
     for note in new_study.create(study, clips or [], title=title):
         print(f"note: {note}")
-    print(f"{study.toml} is written. Look through it, then: study build {folder}")
+    print(f"{study.toml} is written. Look through it, then: study build {shlex.quote(str(folder))}")
 
 
 app.command()(build_command.build)

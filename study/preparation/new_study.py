@@ -54,7 +54,8 @@ def create(
         raise FolderError(f"{folder.toml}: there is a study already; choose another folder or edit that file")
     if folder.path.exists() and not folder.path.is_dir():
         raise FolderError(f"{folder.path}: is a file; choose another name for the folder")
-    lengths = [audio.inspect(clip).seconds for clip in clips]
+    infos = [audio.inspect(clip) for clip in clips]
+    lengths = [info.seconds for info in infos]
     for clip, length in zip(clips, lengths, strict=True):
         if length < SHORTEST_CLIP:
             told = f"{clip}: is {length:.2f} s long"
@@ -65,6 +66,7 @@ def create(
         shortest = clips[lengths.index(min(lengths))]
         told = f"stimuli last {seconds:g} s instead of {Stimuli().seconds:g} s"
         notes.append(f"{told}: {shortest.name} has {min(lengths):.1f} s, and two originals shall fit into it")
+    notes += _narrow(infos)
     wanted = Set()
     per_cell = math.ceil(wanted.fakes / max(1, len(set(clips)) * len(epochs)))
     targets = _targets(clips)
@@ -101,6 +103,18 @@ def _beginnings(clips: Sequence[Path], lengths: Sequence[float]) -> list[str]:
         return []
     told = f"models learn from the first {PASSAGE:g} s of {', '.join(dict.fromkeys(longer))}"
     return [f"{told}; `start` and `seconds` of [[source]] in study.toml choose another passage"]
+
+
+def _narrow(infos: Sequence[audio.AudioInfo]) -> list[str]:
+    """A line where a clip's rate takes the treble from all clips of the study."""
+    poorest = min(infos, key=lambda info: info.rate, default=None)
+    if poorest is None or poorest.rate >= Stimuli().rate:
+        return []
+    from study.preparation import stimuli
+
+    band = stimuli.common_bandwidth(Stimuli(), {poorest.path.name: poorest.rate})
+    told = f"no clip of the study goes above {band:g} Hz: {poorest.path.name} has a rate of {poorest.rate} Hz"
+    return [f"{told}; give a recording of {Stimuli().rate} Hz or more if there is one"]
 
 
 def template() -> Template:

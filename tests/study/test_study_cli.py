@@ -51,6 +51,7 @@ def test_init_writes_a_study(run, tmp_path, clip):
     assert "Look through it, then: study build" in out
     assert "Ours" in (tmp_path / "s" / "study.toml").read_text()
     assert "there is a study already" in refused(run("init", tmp_path / "s", clip))
+    assert run("init", tmp_path / "our songs")[1].endswith(f"study build '{tmp_path / 'our songs'}'\n")
 
 
 @pytest.mark.parametrize(

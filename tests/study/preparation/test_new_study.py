@@ -69,7 +69,8 @@ def test_of_a_whole_song_the_passage_is_named_and_nothing_else_is_judged(tmp_pat
     audio.write(tmp_path / "song.wav", song, 8000)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        (note,) = new_study.create(StudyFolder(tmp_path / "study"), [tmp_path / "song.wav"])
+        note, narrow = new_study.create(StudyFolder(tmp_path / "study"), [tmp_path / "song.wav"])
+    assert narrow.startswith("no clip of the study goes above 3600 Hz: song.wav has a rate of 8000 Hz; give")
     assert note.startswith("models learn from the first 25 s of song.wav; `start` and `seconds`")
 
 
