@@ -79,6 +79,21 @@ def test_the_picture_tells_loud_stretches_apart(chromium):
     assert max(heights) < 1
 
 
+def test_a_play_counts_although_the_page_hears_of_it_late(visit):
+    visit.page.evaluate(
+        """() => {
+          const root = [...document.querySelectorAll('*')].map(one => one.shadowRoot)
+            .find(one => one?.querySelector('.play'));
+          root.querySelector('.play').click();
+          for (const ends = performance.now() + 900; performance.now() < ends;);
+        }"""
+    )
+    visit.until_heard()
+    heard = lambda: visit.store.show(visit.person.id, 0).listening  # noqa: E731
+    assert visit.comes(lambda: heard().seconds_heard == pytest.approx(4.0, abs=0.3))
+    assert heard().plays == 1
+
+
 def _picture(visit: Visit) -> tuple[float, list[float]]:
     return visit.page.evaluate(PICTURE)
 
