@@ -126,6 +126,7 @@ def test_one_training_per_cell_keeps_every_result():
     assert [t.name for t in tables.everything(named, after)] == [
         t.name for t in tables.everything(named, before)
     ]
+    assert not any(statistics.ALIKE in r.note for r in after)
     assert "trained once" in wording.trained(named)
     assert wording.trained(responses.load(plain)) == ""
 
@@ -153,9 +154,10 @@ def test_the_epochs_model_is_that_of_mixed(several, several_results):
     assert found.p == pytest.approx(fit.p("log2"))
 
 
-def test_tests_on_clips_say_what_they_take_as_independent(several_results):
+def test_tests_on_clips_say_what_they_take_as_independent(several, several_results):
     rests = [r for r in several_results if statistics.ALIKE in r.note]
     assert {"detection", "truth", "epochs"} <= {r.family for r in rests}
+    assert {r.unit for r in rests} == {Panel.of(several).unit}  # no listener's rates, no clip's mode
     assert not any(r.family.startswith(panel_models.MIXED) for r in rests)
     within = find(several_results, dose.FAMILY, f"{dose.WITHIN_TRAININGS}: musicality (check)", "caw UMG")
     assert within.n == 18  # 6 trainings as blocks of 3 epoch counts
@@ -202,6 +204,15 @@ def test_a_training_of_one_clip_each_is_that_clip():
     frame = study(count=5, epochs=(400,), listeners=2)
     assert trainings.nests(frame[frame["name"].str.endswith("-1")]) == trainings.Nests()
     assert trainings.nests(frame).kinds == ("trainings",)  # and no models, as each has one
+
+
+def test_trainings_of_one_epoch_count_each_are_no_blocks_of_a_trend():
+    frame = study(count=2, listeners=2)
+    apart = frame.assign(run=frame["run"].str.replace("-", "x"))  # a name that tells no count
+    for given, name in ((frame, dose.WITHIN_TRAININGS), (apart, dose.WITHIN)):
+        assert trainings.repeated(given)
+        told = [r.name for r in dose.records(given, Panel(2)) if r.name.startswith("trend within")]
+        assert set(told) == {f"{name}: {outcome} (check)" for outcome in ("musicality", "fooling")}
 
 
 def test_groups_are_listed_as_they_are_counted():
@@ -260,6 +271,7 @@ def test_listeners_slopes_stay_where_clips_of_one_training_are_alike():
     found = panel_models.records(frame, Panel(12))
     caw = find(found, f"{panel_models.MIXED}, backends", panel_models.MUSICALITY, "caw - small")
     assert panel_models.SINGULAR in caw.note
+    assert "variance of trainings" not in caw.note
     assert panel_models.NO_SLOPES not in caw.note
 
 
