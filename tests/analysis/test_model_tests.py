@@ -46,3 +46,11 @@ def test_listeners_slopes_are_in_the_model_where_listeners_differ_in_them():
     assert panel_models.NO_SLOPES in level.note
     assert panel_models.NO_SLOPES not in differing.note
     assert differing.high - differing.low > 1.1 * (level.high - level.low)
+
+
+def test_equivalence_says_as_the_difference_does_that_slopes_are_left_out():
+    first = responses.load(panel(listeners=4, seed=4, missing=0.0, caw=8, jukebox=0, originals=10))
+    found = panel_models.records(first, Panel.of(first), bound=2.0)
+    names = (panel_models.MUSICALITY, panel_models.SIMILAR)
+    told = {r.name: panel_models.NO_SLOPES in r.note for r in found if r.name in names}
+    assert told == dict.fromkeys(names, True)
