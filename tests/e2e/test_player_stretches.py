@@ -30,6 +30,12 @@ COUNT = """moves => {
 }"""
 
 
+@pytest.fixture(scope="module")
+def page(chromium):
+    with browser(chromium) as context:
+        yield context.pages[0]
+
+
 @pytest.mark.parametrize(
     ("moves", "heard"),
     [
@@ -51,7 +57,6 @@ COUNT = """moves => {
     ],
     ids=["a page that stands still", "a jump", "told late", "a pause", "a jump in a pause"],
 )
-def test_what_sounded_counts_and_what_was_jumped_over_does_not(chromium, moves, heard):
+def test_what_sounded_counts_and_what_was_jumped_over_does_not(page, moves, heard):
     code = PLAYER.read_text().replace("export default function", "const mount = function")
-    with browser(chromium) as context:
-        assert context.pages[0].evaluate(COUNT % code, moves) == heard
+    assert page.evaluate(COUNT % code, moves) == heard
