@@ -46,3 +46,10 @@ def test_a_clip_shorter_than_a_block_is_as_loud_as_its_repetition():
     assert loudness.integrated(short, RATE) == pytest.approx(
         loudness.integrated(0.1 * tone(1000, 2), RATE), abs=0.1
     )
+
+
+def test_the_silent_share_is_told_in_frames_against_the_sounds_own_peak():
+    half = np.concatenate([0.01 * tone(440, 1), np.zeros(RATE)])
+    assert loudness.silent_share(half, RATE) == 0.5
+    assert loudness.silent_share(np.stack([half, half[::-1]]), RATE) == 0.0
+    assert loudness.silent_share(np.zeros(RATE), RATE) == 1.0
