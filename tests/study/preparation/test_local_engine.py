@@ -68,7 +68,7 @@ def test_jobs_are_shared_out_and_a_bad_one_stops_no_other(clip, tmp_path, proces
 def test_a_killed_worker_costs_nothing_that_was_finished(clip, tmp_path, processes, monkeypatch):
     """The job is taken up by another worker, and its clips are those of a build without the kill."""
     whole, killed = [], []
-    LocalEngine(1).run([trained(0, clip, tmp_path / "whole", 4)], whole.append)
+    LocalEngine(1).run([trained(0, clip, tmp_path / "whole", 30)], whole.append)
     assert not processes
 
     def hear(event):
@@ -77,7 +77,7 @@ def test_a_killed_worker_costs_nothing_that_was_finished(clip, tmp_path, process
             os.kill(processes[0].pid, signal.SIGKILL)
 
     with local._crew(1, 1) as crew:
-        local._Shift(crew, [trained(0, clip, tmp_path / "killed", 4)], hear).work()
+        local._Shift(crew, [trained(0, clip, tmp_path / "killed", 30)], hear).work()
     assert [event.why for event in killed if isinstance(event, Lost)] == ["its worker ended with SIGKILL"]
     once, again = [
         [event.clip.samples for event in events if isinstance(event, Made)] for events in (whole, killed)

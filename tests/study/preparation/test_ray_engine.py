@@ -22,7 +22,7 @@ from study.preparation.engines import ray as ray_engine
 from study.preparation.engines.ray import RayEngine
 from study.preparation.engines.ray_cluster import Claim
 from study.preparation.engines.ray_worker import Sealed, difference, own_folder, samples_digest, versions
-from study.preparation.engines.run_files import FilesDamaged
+from study.preparation.engines.run_files import Depot, FilesDamaged
 from study.preparation.engines.work import perform
 from tests.benchmarks import ray_nodes
 from tests.benchmarks.ray_kill import timeless
@@ -33,6 +33,7 @@ pytestmark = pytest.mark.timeout(1200)  # Ray starts processes of its own by the
 TINY = {"device": "cpu", "rate": 4000, "scales": [1000, 4000], "channels": 4, "layers": 2, "bands": 40}
 TINY |= {"score_channels": 4, "score_layers": 2, "score_crop": 1.0, "score_draw_steps": 1, "batch": 1}
 TINY |= {"finer_layers": 2, "draw_steps": 2, "finer_draw_steps": 1, "crop": 1.0, "finer_crop": 0.5}
+EPOCHS = 150  # seconds on any machine, so that a kill after the first scale comes before the last
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def one_thread():
 
 
 def caw_task(clip, models):
-    cell = Cell("riff", clip, 0.0, 2.0, "UMG", 60, "caw", atomic.sha256(clip))
+    cell = Cell("riff", clip, 0.0, 2.0, "UMG", EPOCHS, "caw", atomic.sha256(clip))
     return "caw", Task(cell, ("one", "two"), 1.0, 7, models, TINY, models.parent)
 
 
@@ -72,20 +73,24 @@ def samples(events) -> dict[str, bytes]:
     return {event.clip.name: event.clip.samples.tobytes() for event in events if isinstance(event, Made)}
 
 
-def test_a_worker_is_killed_in_mid_training_and_no_byte_differs(cluster, clip, tmp_path, one_thread):
+def test_a_worker_is_killed_in_mid_training_and_no_byte_differs(
+    cluster, clip, tmp_path, one_thread, monkeypatch
+):
     alone, there = tmp_path / "alone", tmp_path / "there"
     expected, events, checkpoints = [], [], []
     perform(Job(0, (caw_task(clip, alone),)), expected.append)
 
-    def say(event):
-        events.append(event)
-        checkpoint = there / "riff-60" / "checkpoint.pt"
-        if not checkpoints and checkpoint.exists():
-            checkpoints.append(torch_epochs(checkpoint))
-            cluster.kill_worker()
+    class Watched(Depot):
+        def take(self, sent):
+            came_on, checkpoint = super().take(sent), there / f"riff-{EPOCHS}" / "checkpoint.pt"
+            if not checkpoints and checkpoint.exists():
+                cluster.kill_worker()
+                checkpoints.append(torch_epochs(checkpoint))
+            return came_on
 
-    RayEngine(address=cluster.address).run([Job(0, (caw_task(clip, there),))], say)
-    assert 0 < sum(checkpoints[0]) < 60 * len(checkpoints[0])  # it came back before the kill, half-trained
+    monkeypatch.setattr(ray_engine, "Depot", Watched)
+    RayEngine(address=cluster.address).run([Job(0, (caw_task(clip, there),))], events.append)
+    assert 0 < sum(checkpoints[0]) < EPOCHS * len(checkpoints[0])  # it came before the kill, half-trained
     assert [event.why for event in events if isinstance(event, Lost)] == ["its worker was killed or crashed"]
     assert isinstance(events[-1], Ended)
     assert samples(events) == samples(expected)
