@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -25,20 +26,24 @@ COLUMNS = (
     "remark",
     "recipe",  # digest of all that decides how the clip sounds
 )
+_NEEDED = {"name", "sha256", "backend"}  # columns without which a table is none
 _CEILING = 0.999
 _BETWEEN_SAVES = 20.0  # times what writing the table takes: 30,000 rows take a quarter of a second
 
 
 class PoolError(ValueError):
-    """A clip in the pool is not the one its row describes."""
+    """A clip in the pool is not the one its row describes, or its table cannot be read."""
 
 
 class Pool:
-    """pool/ and pool/pool.csv. A clip counts as there when its row, its recipe and its bytes agree."""
+    """pool/ and pool/pool.csv. A clip counts as there when its row, its recipe and its bytes agree.
+
+    Raises: PoolError for a table that cannot be read.
+    """
 
     def __init__(self, folder: StudyFolder):
         self.folder = folder
-        self.rows = {row["name"]: row for row in atomic.read_csv(folder.pool_table)}
+        self.rows = {row["name"]: row for row in _read(folder.pool_table)}
         self._unsaved, self._saved, self._took = False, 0.0, 0.0
 
     def has(self, name: str, recipe: str) -> bool:
@@ -103,3 +108,16 @@ class Pool:
     def read(self, name: str) -> tuple[np.ndarray, int]:
         """Samples float32 [n] and rate in Hz."""
         return audio.read(self.path(name))
+
+
+def _read(table: Path) -> list[dict[str, str]]:
+    """The rows of a pool's table. Raises: PoolError, OSError."""
+    try:
+        rows = atomic.read_csv(table)
+    except (UnicodeError, csv.Error) as error:
+        fault = f"is no table ({error})"
+    else:
+        if not rows or rows[0].keys() >= _NEEDED:
+            return [{column: row.get(column) or "" for column in COLUMNS} for row in rows]
+        fault = "does not begin with the names of its columns"
+    raise PoolError(f"{table}: {fault}; put it back, or delete it to have its clips made again")

@@ -69,3 +69,33 @@ def test_a_table_that_is_slow_to_write_is_written_less_often_and_whole_in_the_en
     pool.add("c", tone, 16000)
     pool.save()
     assert names() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda table: table.write_bytes(b"\xff\xfe" + table.read_bytes()),
+        lambda table: table.write_text(table.read_text().partition("\n")[2]),
+        lambda table: table.write_text("a,b\n1,2\n"),
+        lambda table: table.write_text(table.read_text() + "x" * 200_000 + "\n"),
+    ],
+    ids=["no text", "no header", "another table", "a field without end"],
+)
+def test_a_table_that_cannot_be_read_is_refused_with_its_name(tmp_path, damage):
+    pool = Pool(StudyFolder(tmp_path))
+    pool.add("a", sound(), 8000, backend="caw", recipe="r1")
+    pool.add("b", sound(), 8000, backend="caw", recipe="r2")
+    damage(pool.folder.pool_table)
+    with pytest.raises(PoolError, match=r"pool.csv: .*; put it back, or delete it to have its clips made"):
+        Pool(pool.folder)
+
+
+def test_columns_that_somebody_added_do_not_keep_the_table_from_being_written(tmp_path):
+    pool = Pool(StudyFolder(tmp_path))
+    pool.add("a", sound(), 8000, backend="caw", recipe="r1")
+    table = pool.folder.pool_table
+    table.write_text(table.read_text().replace("\n", ",mine,more\n"))
+    pool = Pool(pool.folder)
+    assert pool.has("a", "r1")
+    pool.add("b", sound(), 8000, backend="caw", recipe="r2")
+    assert tuple(atomic.read_csv(table)[1]) == COLUMNS
