@@ -21,7 +21,8 @@ import torch
 from caw import atomic, runs
 from caw import trunk as trunks
 from caw.audio import resample
-from caw.config import SHORTEST_CLIP, AdversarialSettings, Settings, from_json, to_json
+from caw.config import AdversarialSettings, Settings, from_json, to_json
+from caw.learned_clips import checked, levelled
 from caw.parallel import Job, Step, divided, steps
 from caw.pyramid import scale_rates
 from caw.trainers import Trainer, costs, independent, trainers_for
@@ -29,7 +30,6 @@ from caw.trainers import Trainer, costs, independent, trainers_for
 LOWEST_RATE = 500  # Hz; below it the first scale has nothing to work on
 DEFAULT_RATE = 16000  # Hz
 CHECKPOINT_SECONDS = 20.0  # between checkpoints: what a kill costs at most
-PEAK = 0.98  # of the normalised clip
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _prepare(given: list[np.ndarray], rate: int, settings: Settings) -> tuple[li
     """The clips [channels, n] at the run's rate with a joint peak of 0.98, that rate, and the factor back."""
     if not given:
         raise runs.RunError("no clip was given; give one or more")
-    clips = [_checked(samples, rate) for samples in given]
+    clips = [_with_channels(samples, rate) for samples in given]
     channels = {len(c) for c in clips}
     if len(channels) > 1:
         told = " and ".join(str(n) for n in sorted(channels))
@@ -117,27 +117,18 @@ def _prepare(given: list[np.ndarray], rate: int, settings: Settings) -> tuple[li
     clip_rate = min(settings.rate or DEFAULT_RATE, rate)
     if clip_rate != rate:
         clips = [resample(c, rate, clip_rate) for c in clips]
-    peaks = [float(np.abs(c).max()) for c in clips]
-    if min(peaks) < 1e-4:
-        raise runs.RunError(f"the clip is silent (peak {min(peaks):.1e}); choose another passage")
-    peak = max(peaks) / PEAK
-    return [np.ascontiguousarray(c / np.float32(peak)) for c in clips], clip_rate, peak
+    clips, peak = levelled(clips)
+    return clips, clip_rate, peak
 
 
-def _checked(samples: np.ndarray, rate: int) -> np.ndarray:
-    samples = np.asarray(samples, dtype=np.float32)
-    if samples.ndim == 1:
-        samples = samples[None]
+def _with_channels(samples: np.ndarray, rate: int) -> np.ndarray:
+    """A clip as float32 [channels, n]. Raises: RunError for one that cannot be trained on."""
+    samples = np.atleast_2d(samples)
     if samples.ndim != 2 or len(samples) > 2:
         raise runs.RunError(f"samples have shape {samples.shape}; give [n], [1, n] or [2, n]")
-    if not np.isfinite(samples).all():
-        raise runs.RunError("the clip holds NaN or infinite samples; export it again")
     if rate < LOWEST_RATE:
         raise runs.RunError(f"the clip has {rate} Hz; give one of {LOWEST_RATE} Hz or more")
-    seconds = samples.shape[-1] / rate
-    if seconds < SHORTEST_CLIP:
-        raise runs.RunError(f"the clip is {seconds:.2f} s long; give {SHORTEST_CLIP:g} s or more")
-    return samples
+    return checked(samples, rate)
 
 
 def _open_folder(

@@ -21,18 +21,18 @@ import torch
 
 from caw import atomic
 from caw.audio import resample
-from caw.config import SHORTEST_CLIP
+from caw.learned_clips import checked, levelled
 from caw.runs import RunError, choose_device, versions, write_json, write_tensors
 from caw.samplernn import kept_weights, runs
 from caw.samplernn.config import Settings, to_json
 from caw.samplernn.network import SampleRNN
 from caw.samplernn.quantisation import encode
 from caw.samplernn.streams import Streams, scored_pieces, split
+from caw.threads import limited
 
 CHECKPOINT_SECONDS = 20.0  # between checkpoints: what a kill costs at most
 TOLD_SECONDS = 1.0  # between two words of progress
 SCORED_EVERY = 100  # epochs between two scores in losses.jsonl; snapshots are always scored
-PEAK = 0.98  # of the normalised clips together
 
 
 @dataclass(frozen=True)
@@ -112,27 +112,20 @@ def _prepared(given: list[np.ndarray], rate: int, settings: Settings) -> tuple[l
     if not given:
         raise RunError("no clip was given; give one or more")
     own = min(settings.rate, rate)
-    clips = [resample(_checked(samples, rate), rate, own) for samples in given]
-    peaks = [float(np.abs(clip).max()) for clip in clips]
-    if min(peaks) < 1e-4:
-        raise RunError(f"the clip is silent (peak {min(peaks):.1e}); choose another passage")
+    clips = [resample(_mono(samples, rate), rate, own) for samples in given]
+    clips, peak = levelled(clips)
     for clip in clips:
         if len(clip) * (1 - settings.held_out) < 2 * settings.window:
             told = f"window is {settings.window} samples, too long for a clip of {len(clip)} samples"
             raise RunError(f"{told}; use a shorter window or a longer clip")
-    peak = max(peaks) / PEAK
-    return [np.ascontiguousarray(clip / np.float32(peak)) for clip in clips], own, peak
+    return clips, own, peak
 
 
-def _checked(samples: np.ndarray, rate: int) -> np.ndarray:
-    samples = np.asarray(samples, dtype=np.float32)
-    if samples.ndim != 1:
-        raise RunError(f"samples have shape {samples.shape}; give mono, [n]")
-    if not np.isfinite(samples).all():
-        raise RunError("the clip holds NaN or infinite samples; export it again")
-    if len(samples) / rate < SHORTEST_CLIP:
-        raise RunError(f"the clip is {len(samples) / rate:.2f} s long; give {SHORTEST_CLIP:g} s or more")
-    return samples
+def _mono(samples: np.ndarray, rate: int) -> np.ndarray:
+    """A clip as float32 [n]. Raises: RunError for one that cannot be trained on."""
+    if np.ndim(samples) != 1:
+        raise RunError(f"samples have shape {np.shape(samples)}; give mono, [n]")
+    return checked(samples, rate)
 
 
 def _open_folder(out: Path, config: dict[str, Any], clips: list[np.ndarray], resume: bool) -> None:
@@ -193,7 +186,7 @@ class _Training:
         """Train up to the last of `snapshots`, leaving weights at each. epochs: those of which is told."""
         began = saved = told = time.monotonic()
         before, first, last = self.elapsed, self.epoch, snapshots[-1]
-        with _denormals_are_zero():
+        with limited(torch.get_num_threads()):  # as many as before, but denormal numbers are zero
             if self.epoch == snapshots[0]:  # as a checkpoint may
                 self._keep(self._scores())
             while self.epoch < last:
@@ -292,13 +285,3 @@ class _Training:
         except (KeyError, RuntimeError, ValueError) as error:
             told = f"{self.checkpoint} was written by another version"
             raise RunError(f"{told}; delete {self.folder} to train again") from error
-
-
-class _denormals_are_zero:
-    """Numbers too small to matter cost many times as much; inside this block they are 0."""
-
-    def __enter__(self) -> None:
-        torch.set_flush_denormal(True)
-
-    def __exit__(self, *_: object) -> None:
-        torch.set_flush_denormal(False)
