@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import BrowserContext, Page, WebSocket, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, Request, Response, WebSocket, expect, sync_playwright
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
@@ -124,9 +124,12 @@ class Traffic:
         self.told: list[tuple[str, bytes]] = []
         self.addresses: list[str] = []
         self.frames = 0
-        self._responses: list = []
+        self._responses: list[Response] = []
+        self._ended: set[Request] = set()
         context.on("request", lambda request: self.addresses.append(request.url))
         context.on("response", lambda response: self._responses.append(response))
+        for end in ("requestfinished", "requestfailed"):
+            context.on(end, lambda request: self._ended.add(request))
         context.on("page", self._page)
         for page in context.pages:
             self._page(page)
@@ -143,14 +146,18 @@ class Traffic:
         self.told.append((f"frame {way}", payload if isinstance(payload, bytes) else payload.encode()))
 
     def drain(self) -> None:
-        """Takes in what came since the last time; bodies are gone once the page has moved on."""
-        for response in self._responses:
+        """Takes in what came since the last time; bodies are gone once the page has moved on.
+
+        What has not ended yet waits for the next time: Playwright would wait for its end without end.
+        """
+        ready = [response for response in self._responses if response.request in self._ended]
+        self._responses = [response for response in self._responses if response not in ready]
+        for response in ready:
             with contextlib.suppress(Exception):  # a request that was cut off has neither headers nor body
                 headers = f"{response.url} {response.request.all_headers()} {response.all_headers()}"
                 self.told.append((response.url, headers.encode()))
                 if "/static/" not in response.url:
                     self.told.append((response.url, response.body()))
-        self._responses.clear()
 
 
 class Visit:
