@@ -85,6 +85,7 @@ def test_a_table_that_cannot_be_read_is_refused_with_its_name(tmp_path, damage):
     pool = Pool(StudyFolder(tmp_path))
     pool.add("a", sound(), 8000, backend="caw", recipe="r1")
     pool.add("b", sound(), 8000, backend="caw", recipe="r2")
+    pool.save()
     damage(pool.folder.pool_table)
     with pytest.raises(PoolError, match=r"pool.csv: .*; put it back, or delete it to have its clips made"):
         Pool(pool.folder)
