@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from caw import audio
+from caw.cli_clips import bar
 
 KEPT = ("PCM_16", "PCM_24")  # what can be written as it was read
 
@@ -84,8 +82,12 @@ def extend(
     samples, low_rate = audio.read(low, mono=False)
     material, rate = _material(run)
     extension.validate(material, rate, low_rate)
-    with _Bar("learning the upper band") as show:
-        learnt = extension.learn(material, rate, low_rate, seed=seed, progress=show)
+    with bar("learning the upper band") as show:
+
+        def told(step: int, steps: int, loss: float) -> None:
+            show(step / steps, note=f"loss {loss:.3f}")
+
+        learnt = extension.learn(material, rate, low_rate, seed=seed, progress=told)
     extended = np.stack([learnt.apply(channel, seed=seed) for channel in samples])
     audio.write(out, audio.within_full_scale(extended, out.name), rate, subtype=_subtype(low))
     typer.echo(f"{low_rate} to {rate} Hz: {out}")
@@ -142,24 +144,3 @@ def _material(path: Path) -> tuple[np.ndarray, int]:
     clips = runs.read_tensors(run.folder / runs.CLIPS)
     mono = [np.atleast_2d(clips[name].numpy()).mean(axis=0) for name in sorted(clips)]
     return np.concatenate(mono), run.rate
-
-
-class _Bar:
-    """A bar with the loss and the remaining time; silent when stderr is no terminal."""
-
-    def __init__(self, name: str) -> None:
-        columns = (BarColumn(), TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[loss]}"))
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self.bar = Progress(
-            TextColumn("{task.description}"), *columns, console=console, disable=not sys.stderr.isatty()
-        )
-        self.task = self.bar.add_task(name, total=None, loss="")
-
-    def __enter__(self):
-        self.bar.start()
-        return lambda step, steps, loss: self.bar.update(
-            self.task, completed=step, total=steps, loss=f"loss {loss:.3f}"
-        )
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.stop()
