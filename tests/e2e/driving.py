@@ -218,8 +218,8 @@ class Visit:
 
     def at(self, title: str) -> Visit:
         """Fails unless the page comes to have this title: on a busy machine a click takes its time."""
-        heading = self.page.locator("h1")  # of two pages for a moment, as one gives way to the other
-        assert self.comes(lambda: [text.strip() for text in heading.all_inner_texts()] == [title]), title
+        # A list, as for a moment there may be the headings of two pages: the one gives way to the other.
+        expect(self.page.locator("h1")).to_have_text([title])
         return self.settle()
 
     def press(self, label: str) -> Visit:
