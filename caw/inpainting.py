@@ -259,7 +259,7 @@ def _assembled(
     mono = clip.mean(axis=0)
     lead_in = _aligned(mono, known, start - fade, start, round(filling.lead_in * hop), reach)
     lead_out = _aligned(mono, known, end, end + fade, round(filling.lead_out * hop), reach)
-    first, last = (_piece(clip, known, start, end, lag) for lag in (lead_in, lead_out))
+    first, last = (_piece(clip, start, end, lag) for lag in (lead_in, lead_out))
     fade = max(1, min(fade, length // 3))
     join = int(np.clip(round(filling.join * hop) - start, fade, length - fade))
     rise = np.zeros(length)
@@ -334,7 +334,7 @@ def _aligned(mono: np.ndarray, known: np.ndarray, first: int, last: int, lag: in
     return low - first + int(np.argmax(fit / np.sqrt(energy + 1e-9)))
 
 
-def _piece(clip: np.ndarray, known: np.ndarray, start: int, end: int, lag: int) -> np.ndarray:
+def _piece(clip: np.ndarray, start: int, end: int, lag: int) -> np.ndarray:
     """Samples [start, end) moved by `lag`; zeros outside the clip."""
     at = np.arange(start, end) + lag
     fits = (at >= 0) & (at < clip.shape[1])

@@ -153,6 +153,17 @@ def unit(x):
     return x / np.linalg.norm(x, axis=1, keepdims=True)
 
 
+def test_a_fade_is_long_only_where_nothing_is_struck_on_either_side():
+    cut = mosaic.cut(band(120, 4, SECONDS, offbeat=0.0)[0], RATE)
+    struck = cut.pieces.rhythm[:, 0] >= mosaic.STRUCK
+    unit = {int(at): k for k, at in enumerate(np.rint(cut.grid.bounds * RATE))}
+    plan = cut.plan(20.0, seed=1)
+    for before, piece in zip(plan, plan[1:], strict=False):
+        went_on = min(unit[before.stop], cut.grid.units - 1)
+        assert piece.soft == (not struck[went_on] and not struck[unit[piece.start]])
+    assert {piece.soft for piece in plan} == {True, False}
+
+
 def test_joins_neither_click_nor_dip(clip, cut):
     new, joins = cut.joined(cut.plan(60.0, seed=2), 60 * RATE)
     assert len(joins) > 20
