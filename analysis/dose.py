@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -47,8 +48,11 @@ def records(frame: pd.DataFrame, panel: Panel) -> list[Result]:
     found = []
     for (backend, mode), part in clips.groupby(["backend", "mode"], sort=True):
         blocks = _blocks(frame[(frame["backend"] == backend) & (frame["mode"] == mode)])
+        apart = sources_apart(frame[(frame["backend"] == backend) & (frame["mode"] == mode)])
         for outcome in OUTCOMES:
-            found.append(_trend(part, f"{backend} {mode}", outcome, panel))
+            result = _trend(part, f"{backend} {mode}", outcome, panel)
+            told = "; ".join(words for words in (result.note, apart) if words)
+            found.append(result if result.refused else replace(result, note=told))
         for outcome in OUTCOMES:
             found.append(_within(part, blocks, f"{backend} {mode}", outcome, panel))
     return found
@@ -137,6 +141,21 @@ def dosed(table: pd.DataFrame) -> pd.DataFrame:
     """The machine-made rows (answers or clips) of backends of which any epoch count is stated."""
     fakes = table[table["truth"] == "fake"]
     return fakes[fakes["backend"].isin(fakes.loc[fakes["epochs"].notna(), "backend"])]
+
+
+def sources_apart(table: pd.DataFrame) -> str:
+    """A warning where not every source has clips of every epoch count: a trend may then be of the sources.
+
+    table: answers of one backend and mode. Empty where each has, and where the table names no sources.
+    """
+    if "source" not in table:
+        return ""
+    stated = table.dropna(subset=["epochs", "source"])
+    made_from = stated.groupby("epochs")["source"].agg(lambda names: tuple(sorted(set(names))))
+    if made_from.nunique() < 2:
+        return ""
+    told = "; ".join(f"{int(epochs)}: {', '.join(names)}" for epochs, names in made_from.items())
+    return f"epoch counts are of different sources ({told}), so the trend may be theirs"
 
 
 def several(table: pd.DataFrame) -> bool:

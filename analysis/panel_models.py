@@ -290,7 +290,8 @@ def _dose(first: pd.DataFrame, panel: Panel) -> list[Result]:
             columns = {"1": np.ones(len(part)), "log2": doubled - doubled.mean()}
             nests = trainings.nests(part, columns["log2"])
             model = mixed.linear(part["musicality"], columns, *_who(part), nests=nests.groups)
-            return [_result(place, model, "log2", panel, nests=nests)]
+            apart = dose.sources_apart(part)
+            return [_result(place, model, "log2", panel, note=apart, nests=nests)]
 
         found += _fitted(place, panel, why_not, fit)
     return found

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import dose, responses, statistics
+from analysis import dose, panel_models, responses, statistics
 from analysis.results import CHECK, find
 from analysis.stimuli import Panel
 from tests.analysis import panels
@@ -61,6 +61,22 @@ def test_page_says_why_not(frame, change, why):
 def test_page_is_no_test_of_its_own_for_holm(frame):
     results = statistics.evaluate(responses.load(frame))
     assert find(results, dose.FAMILY, WITHIN, "caw UMG").p_holm is None
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_trend_says_that_its_epoch_counts_are_of_different_sources(frame, apart):
+    """Or it would be read as what training does, where it may be what the songs are."""
+    if apart:
+        frame = frame[~((frame["source"] == "song 0") & (frame["epochs"] == 100))]
+    results = statistics.evaluate(responses.load(frame))
+    told = "epoch counts are of different sources (100: song 1, song 2; "
+    for family, name in (
+        (dose.FAMILY, f"{dose.TREND}: musicality"),
+        (f"{panel_models.MIXED}, {dose.FAMILY}", panel_models.DOSE),
+    ):
+        found = find(results, family, name, "caw UMG")
+        assert found.estimate is not None
+        assert (told in found.note) == apart
 
 
 def test_counts_of_several_backends_are_never_one_group():
