@@ -346,7 +346,7 @@ def _check_names(design: Design) -> None:
     for index, source in enumerate(design.sources):
         here, first = ("source", index, "name"), seen.setdefault(source.name, source)
         if (first.file, first.start, first.seconds) != (source.file, source.start, source.seconds):
-            mend = "give one of them another `name`"
+            mend = "give both the same `file`, `start` and `seconds`, or one another `name`"
             raise design.error(here, source.name, "names two different passages", mend)
         if source.backend in (other.backend for other in design.sources[:index] if other.name == source.name):
             mend = "join the two tables or give one another `name`"

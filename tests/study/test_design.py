@@ -50,7 +50,12 @@ def test_names_come_from_files_and_are_made_plain(tmp_path):
         ("seconds = 0\n", 7, "source[1].seconds", "above 0"),
         ('name = "a/../b"\n', 7, "source[1].name", "no plain name"),
         (SOURCE, 7, "source[2].name", "stands twice"),
-        ('[[source]]\nfile = "b/a.ogg"\n', 7, "source[2].name", "two different passages"),
+        (
+            '[[source]]\nfile = "b/a.ogg"\n',
+            7,
+            "source[2].name",
+            "passages; give both the same `file`, `start`",
+        ),
         ("[set.UMG]\nfakes = 1\nimported = 2\n", 7, "set.UMG", "2 imported clips among 1 fakes"),
         ("[set.UMG]\nfakes = 0\noriginals = 0\n", 7, "set.UMG", "holds no clip"),
         ("[set.other]\n", 7, "set.other", "which mode"),
