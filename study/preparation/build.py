@@ -118,7 +118,8 @@ def _build(
                             raise _answered(folder)
                         blinded_sets.replace(folder, settings, sets, pool, wanted)
         finally:
-            pool.save()
+            if folder.toml.is_file():  # else it was moved meanwhile
+                pool.save()
     if pool_only:
         return Built(made, None, {}, [])
     built = _registered(folder, settings, store, made, audit)

@@ -102,7 +102,9 @@ class Grid:
         return sum(part.cost.seconds for part in self.parts)
 
     def hear(self, event: Event) -> None:
-        """Take note of an event. Raises: OSError when the disk is full."""
+        """Take note. Raises: OSError when the disk is full; FolderError when the study is gone."""
+        if isinstance(event, Made | Failed):
+            self.pool.folder.require()  # one that was moved is not to be begun again at its old place
         if isinstance(event, Started):
             self._at(event.job, event.place)
         elif isinstance(event, Told):

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 _ROWS = 8  # bars of running parts at once; a cluster runs more
-_WIDTH = 24  # of a bar, in letters
+_WIDTH, _NARROWEST = 24, 4  # of a bar, in letters: words that say how far it is come first
+_BESIDE = 15  # letters of share and time, and between the columns
 _SILENCE = 300.0  # s after which a log is told how far the build is, although no part has ended
 
 
@@ -39,6 +40,7 @@ class BuildProgress:
         self._since = self._spoke = time.monotonic()
         self._parts: dict[Hashable, _Part] = {}
         self._bars: Progress | None = None
+        self._bar = BarColumn(bar_width=_WIDTH)
         self._whole = None
         self._said = ""
         self._warned: set[str] = set()
@@ -53,8 +55,9 @@ class BuildProgress:
         if not self.console.is_terminal:
             yield self
             return
+        self._bar = BarColumn(bar_width=_WIDTH)
         columns = (
-            BarColumn(bar_width=_WIDTH),
+            self._bar,
             TaskProgressColumn(),
             TimeElapsedColumn(),
             TextColumn("{task.description}"),
@@ -138,6 +141,8 @@ class BuildProgress:
     def _show(self) -> None:
         told = ", ".join(filter(None, (self._said, self._left())))
         if self._bars is not None:
+            room = self.console.width - _BESIDE - len(told)
+            self._bar.bar_width = max(_NARROWEST, min(self._bar.bar_width, room))
             self._bars.update(self._whole, completed=self.share, description=told)
         elif told and time.monotonic() - self._spoke >= _SILENCE:
             self._line(f"{self.share:4.0%}  {told}")

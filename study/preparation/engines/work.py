@@ -75,14 +75,15 @@ def _logged(task: Task, error: Exception) -> str:
 
 
 class _Words:
-    """Passes on what a backend tells, not too often."""
+    """Passes on what a backend tells, not too often; what is new, as drawing after training, at once: it may
+    be the last word for long."""
 
     def __init__(self, number: int, place: int, say: Say):
         self.number, self.place, self.say = number, place, say
-        self.last = 0.0
+        self.last, self.what = 0.0, ""
 
     def tell(self, share: float, text: str) -> None:
-        now = time.monotonic()
-        if now - self.last >= _BETWEEN_WORDS:
-            self.last = now
+        now, what = time.monotonic(), text.partition(":")[0]
+        if what != self.what or now - self.last >= _BETWEEN_WORDS:
+            self.last, self.what = now, what
             self.say(Told(self.number, self.place, share, text))

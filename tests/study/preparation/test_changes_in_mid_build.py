@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from study.folder import FolderError, StudyFolder
 from study.preparation.grid import CellsFailed
 from tests.study.preparation.test_build import built, check_whole
 
@@ -75,3 +76,24 @@ def test_what_a_killed_training_was_writing_is_swept_from_its_run(folder):
     built(folder)
     check_whole(folder)
     assert (run / "kept").exists()
+
+
+def test_a_study_that_is_moved_in_mid_build_is_not_begun_again_at_its_old_place(folder, tiny, monkeypatch):
+    make, moved = type(tiny).make, folder.path.with_name("moved")
+
+    def made(self, task, tell):
+        for clip in make(self, task, tell):
+            if folder.path.exists():
+                folder.path.rename(moved)
+                task.cell.file.parent.mkdir()
+                shutil.copy(moved / "riff.wav", task.cell.file)  # else the cell fails before
+            yield clip
+
+    monkeypatch.setattr(type(tiny), "make", made)
+    with pytest.raises(FolderError, match=r"study: holds no study.toml"):
+        built(folder)
+    assert not folder.pool.exists()
+    monkeypatch.setattr(type(tiny), "make", make)
+    study = StudyFolder(moved)
+    built(study)
+    check_whole(study)

@@ -71,3 +71,21 @@ def test_as_running_parts_end_others_show_their_bars():
             bar.end(part, "")
             bar.begin(20 + part, 1.0, f"part {20 + part}")
         assert len(bar._bars.tasks) == 1 + progress._ROWS
+
+
+@pytest.mark.parametrize(
+    "state",
+    ["1 of 4 cells done", "9 of 24 cells done, 2 running, 1 failed", "990 of 999 cells done, 3 failed"],
+)
+def test_eighty_columns_show_all_that_is_said_of_the_whole(monkeypatch, state):
+    clock = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    text = io.StringIO()
+    bar = BuildProgress(Console(file=text, force_terminal=True, width=80))
+    with bar.over(10.0):
+        bar.begin("first", 5.0, "train riff")
+        clock[0] = 780.0
+        bar.tell(0.2, "train riff", "first")
+        bar.state(state)
+        bar._bars.refresh()
+    assert f"{state}, 1 h 57 min left" in text.getvalue()
