@@ -164,8 +164,9 @@ def restore(folder: DIR, name: NAME) -> None:
 def close(folder: DIR) -> None:
     """Close the study: nobody can answer any more. Who has finished keeps the last page."""
     with _store(folder) as store:
-        since = store.close_study(account())
-    print(f"The study is closed since {since:%Y-%m-%d %H:%M} UTC. Open it again: study reopen {folder}")
+        since, unblinded = store.close_study(account()), bool(store.unblindings())
+    again = "It is unblinded and stays closed." if unblinded else f"Open it again: study reopen {folder}"
+    print(f"The study is closed since {since:%Y-%m-%d %H:%M} UTC. {again}")
 
 
 @app.command()

@@ -55,6 +55,14 @@ def test_withdrawing_closing_and_their_way_back(run, study, answer):
     store.close()
 
 
+def test_no_way_back_is_named_once_the_key_was_opened(run, study):
+    store = opened(study)
+    store.log_unblinding("Ida", "all have finished", store.build().key_sha256)
+    store.close()
+    assert run("close", study.path)[1].endswith("UTC. It is unblinded and stays closed.\n")
+    assert "it stays closed" in refused(run("reopen", study.path))
+
+
 def test_pilots_are_exported_apart_and_hold_up_no_report(run, study, answer, tmp_path):
     assert run("invite", study.path, "Pia", "--pilot")[0] == 0
     out = tmp_path / "answers.csv"
