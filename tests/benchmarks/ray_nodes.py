@@ -76,10 +76,11 @@ def running(*cpus: int) -> Iterator[Nodes]:
         facts = {"object_store_memory": _STORE, "include_dashboard": False}
         cluster = nodes = None
         try:
-            cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": cpus[0], **facts})
-            nodes = Nodes(cluster, home)
-            for number in cpus[1:]:
-                cluster.add_node(num_cpus=number, **facts)
+            with ray_cluster.patient():
+                cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": cpus[0], **facts})
+                nodes = Nodes(cluster, home)
+                for number in cpus[1:]:
+                    cluster.add_node(num_cpus=number, **facts)
             yield nodes
         finally:
             if cluster:

@@ -1,5 +1,6 @@
 """What a training is worth that was killed, interrupted or failed half-way, with one worker and with two."""
 
+import itertools
 import json
 import multiprocessing
 import os
@@ -41,18 +42,17 @@ def processes():
 
 def dying(clip, folder, settings, threads, where, count):
     """Train until this process is killed at the `count`th moment of the kind `where`."""
-    left = count
+    calls = itertools.count(1)  # of all threads: no two get the same number
 
     def kill_at(owner, name, *, after, wanted=lambda *_: True):
         plain = getattr(owner, name)
 
         def counted(*arguments):
-            nonlocal left
-            left -= wanted(*arguments)
-            if not after and left == 0:
+            ours = wanted(*arguments) and next(calls) == count
+            if ours and not after:
                 os.kill(os.getpid(), signal.SIGKILL)
             result = plain(*arguments)
-            if left == 0:
+            if ours:
                 os.kill(os.getpid(), signal.SIGKILL)
             return result
 

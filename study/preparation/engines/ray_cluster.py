@@ -17,12 +17,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from study.preparation.engines import EngineError
 from study.preparation.engines.machine import cores
 from study.preparation.engines.ray_worker import code, difference, own_folder, versions
 
 ANSWERS_WITHIN = 10.0  # s, for a cluster that is asked for
+_STARTS_WITHIN = 180.0  # s, for a node of this machine to be there
 _LOOKS_WITHIN = 120.0  # s, for a node to start a worker and say what it has installed
 _STORE = 500_000_000  # bytes for what is on its way, on this machine; what does not fit goes to the disk
 _LONGEST_PLACE = (
@@ -178,18 +180,46 @@ def require_same(ray: ModuleType, among: list[str]) -> None:
             raise EngineError(f"node {name} is not as this machine: {told}; {_SAME}")
 
 
+@contextlib.contextmanager
+def patient() -> Iterator[None]:
+    """Nodes that are started inside have longer to be there than Ray's 30 s: other work may slow them.
+
+    Raises: TimeoutError in place of the node.
+    """
+    from ray._private import services
+
+    plain = services.get_node
+
+    def get_node(*asked: Any) -> Any:
+        ends = time.monotonic() + _STARTS_WITHIN
+        while True:
+            try:
+                return plain(*asked)
+            except RuntimeError as error:
+                if time.monotonic() > ends:
+                    raise TimeoutError(f"no node within {_STARTS_WITHIN:.0f} s: {error}") from None
+                time.sleep(0.5)
+
+    services.get_node = get_node
+    try:
+        yield
+    finally:
+        services.get_node = plain
+
+
 def _start(ray: ModuleType, folder: str) -> None:
     """A cluster of this machine, in a folder for its sockets and logs. Raises: EngineError."""
     try:
-        ray.init(
-            address="local",
-            num_cpus=cores(),
-            include_dashboard=False,
-            object_store_memory=_STORE,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            _temp_dir=folder,
-        )
+        with patient():
+            ray.init(
+                address="local",
+                num_cpus=cores(),
+                include_dashboard=False,
+                object_store_memory=_STORE,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                _temp_dir=folder,
+            )
     except _INIT_FAILS as error:
         told = f"Ray cannot be started on this machine ({' '.join(str(error).split())[:200]})"
         raise EngineError(f"{told}; use --engine local, which needs no more than this one") from None

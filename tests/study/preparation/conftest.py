@@ -1,6 +1,7 @@
 """What the tests of the trained backends share."""
 
 import hashlib
+import itertools
 import os
 import signal
 from collections.abc import Iterator
@@ -30,11 +31,10 @@ def pool_digest(folder: StudyFolder) -> str:
 
 def die_at(owner: type, name: str, count: int) -> None:
     """Have this process, a forked one, killed as a method of a class is called for the `count`th time."""
-    plain, left = getattr(owner, name), [count]
+    plain, calls = getattr(owner, name), itertools.count(1)  # of all threads: no two get the same number
 
     def counted(*arguments, **options):
-        left[0] -= 1
-        if left[0] == 0:
+        if next(calls) == count:
             os.kill(os.getpid(), signal.SIGKILL)
         return plain(*arguments, **options)
 

@@ -41,6 +41,28 @@ def test_tasks_claim_memory_and_leave_no_node_out():
     assert (claim, sorted(ray_cluster.nodes(ray, claim).values())) == (Claim(1, 0.0, 1.2e9), [0, 1, 5])
 
 
+def test_a_node_that_is_slow_to_start_is_waited_for(monkeypatch):
+    from ray._private import services
+
+    answers = [RuntimeError("Deadline Exceeded"), RuntimeError("not there yet"), {"node": "a"}]
+
+    def get_node(*_):
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(services, "get_node", get_node)
+    monkeypatch.setattr(ray_cluster.time, "sleep", lambda _: None)
+    with ray_cluster.patient():
+        assert services.get_node("127.0.0.1:6379", "a") == {"node": "a"}
+    assert services.get_node is get_node
+    answers.append(RuntimeError("it never comes"))
+    monkeypatch.setattr(ray_cluster, "_STARTS_WITHIN", -1.0)
+    with ray_cluster.patient(), pytest.raises(TimeoutError, match="it never comes"):
+        services.get_node("127.0.0.1:6379", "a")
+
+
 class ClusterInMind:
     """A cluster whose workers say what is written here, one stream after the other."""
 
