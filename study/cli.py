@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -310,8 +311,9 @@ def demo(
     print("\nThe study is ready. Open in a browser, once it is served:")
     print(f"  to take it, as the songwriter:        {personal_link(base, token)}")
     print(f"  to watch it, as the researcher:       {researcher_link(base, researcher_key(study))}")
-    print(f"  to invite more:                       study invite {folder} NAME...")
-    print(f"  when it is answered, for the report:  study report {folder}\n", flush=True)
+    called = "study" if shutil.which("study") else sys.argv[0]  # `make demo` runs it from .venv/bin
+    print(f"  to invite more:                       {called} invite {folder} NAME...")
+    print(f"  when it is answered, for the report:  {called} report {folder}\n", flush=True)
     if not no_serve:
         from study.room.server import serve as run
 

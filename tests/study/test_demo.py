@@ -1,10 +1,14 @@
+import shutil
+import sys
+
 import numpy as np
 import pytest
 
 from caw import audio
-from study import demo, design
+from study import build_command, cli, demo, design
 from study.folder import FolderError, StudyFolder
 from study.preparation import plan
+from study.room.store import Store
 
 
 def test_the_demo_has_the_case_studys_shape(tmp_path):
@@ -55,3 +59,27 @@ def test_a_second_run_reuses_the_folder_and_never_mixes_clips(tmp_path, clip):
         FolderError, match="holds the study of another clip than other.wav; choose another folder"
     ):
         demo.prepare(folder, tmp_path / "other.wav")
+
+
+def test_a_second_time_names_the_clip_once(tmp_path):
+    folder = StudyFolder(tmp_path / "demo")
+    demo.prepare(folder, None)
+    assert demo.prepare(folder, None) == [
+        f"{folder.path} holds the study of riff already; what it lacks is built"
+    ]
+
+
+@pytest.mark.parametrize("found", [None, "/somewhere/study"])
+def test_the_commands_it_names_can_be_typed(capfd, new_study, monkeypatch, found):
+    """`make demo` starts it from .venv/bin, where no terminal looks."""
+    folder = new_study()
+    monkeypatch.delenv("STUDY_DATABASE_URL", raising=False)
+    monkeypatch.setattr(demo, "prepare", lambda *_: [])
+    monkeypatch.setattr(build_command, "make_all", lambda *_: None)
+    monkeypatch.setattr(Store, "invite", lambda *_: "token")
+    monkeypatch.setattr(shutil, "which", lambda _: found)
+    monkeypatch.setattr(sys, "argv", [".venv/bin/study", "demo", "--dir", str(folder.path), "--no-serve"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    called = "study" if found else ".venv/bin/study"
+    assert f" {called} invite {folder.path} NAME..." in capfd.readouterr().out
