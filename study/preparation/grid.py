@@ -152,8 +152,10 @@ class Grid:
         if job in self._begun:
             self._close(job, self._begun[job])
         self._begun[job] = place
-        cost, names = self._cost[job, place].seconds, self._due[job, place]
-        self.progress.begin(job, cost, _told(self.jobs[job].tasks[place][0], names))
+        tasks, names = self.jobs[job].tasks, self._due[job, place]
+        behind = sum(self._cost[job, after].seconds for after in range(place + 1, len(tasks)))
+        cost = self._cost[job, place].seconds
+        self.progress.begin(job, cost, _told(tasks[place][0], names), behind)
 
     def _take(self, event: Made) -> None:
         key, clip = (event.job, event.place), event.clip

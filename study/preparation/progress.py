@@ -22,6 +22,7 @@ class _Part:
 
     cost: float
     began: float
+    behind: float = 0.0  # cost of what the same worker has to do after it
     share: float = 0.0
     row: TaskID | None = None
 
@@ -29,7 +30,8 @@ class _Part:
 class BuildProgress:
     """Progress over a whole build, whose parts have costs in the same (any) unit and may overlap.
 
-    The time left follows from the time that the finished share took. In a terminal there is a bar for the
+    The time left follows from the time that the finished share took, or that of the longest chain of parts
+    from the pace of one worker, as in the end others have nothing to do. In a terminal there is a bar for the
     whole and one for each running part; otherwise a line is printed when a part ends, and every 5 minutes
     where none does.
     """
@@ -37,7 +39,8 @@ class BuildProgress:
     def __init__(self, console: Console | None = None):
         self.console = console or Console(highlight=False)
         self.total, self.finished = 1.0, 0.0
-        self._since = self._spoke = time.monotonic()
+        self._since = self._spoke = self._looked = time.monotonic()
+        self._worked = 0.0  # s of all workers together
         self._parts: dict[Hashable, _Part] = {}
         self._bars: Progress | None = None
         self._bar = BarColumn(bar_width=_WIDTH)
@@ -49,8 +52,8 @@ class BuildProgress:
     def over(self, total: float) -> Iterator[BuildProgress]:
         """The clock runs and the bars show inside this block. total: the sum of the costs of all parts."""
         self.total, self.finished = max(total, 1e-9), 0.0
-        self._since = self._spoke = time.monotonic()
-        self._said = ""
+        self._since = self._spoke = self._looked = time.monotonic()
+        self._worked, self._said = 0.0, ""
         self._parts.clear()
         if not self.console.is_terminal:
             yield self
@@ -76,13 +79,16 @@ class BuildProgress:
         yield
         self.end(None, text)
 
-    def begin(self, part: Hashable, cost: float, text: str) -> None:
-        """A part is taken up. One that was begun before is begun anew."""
+    def begin(self, part: Hashable, cost: float, text: str, behind: float = 0.0) -> None:
+        """A part is taken up. One that was begun before is begun anew.
+
+        behind: the cost of what the same worker has to do after it.
+        """
         self.drop(part)
         row = None
         if self._bars is not None and sum(other.row is not None for other in self._parts.values()) < _ROWS:
             row = self._bars.add_task(text, total=1.0)
-        self._parts[part] = _Part(cost, time.monotonic(), row=row)
+        self._parts[part] = _Part(cost, time.monotonic(), behind, row=row)
         self._show()
 
     def tell(self, share: float, text: str, part: Hashable = None) -> None:
@@ -102,11 +108,12 @@ class BuildProgress:
         self._show()
         if self._bars is None and running.cost > 0 and text:
             took = spoken(time.monotonic() - running.began)
-            told = ", ".join(filter(None, (self._said, self._left())))
+            told = ", ".join(filter(None, (self._said, self._left(running.behind))))
             self._line(f"{self.share:4.0%}  {text}: {took}{told and '; '}{told}")
 
     def drop(self, part: Hashable) -> _Part | None:
         """A part runs no more, and is not done."""
+        self._count()
         running = self._parts.pop(part, None)
         if running and running.row is not None and self._bars is not None:
             self._bars.remove_task(running.row)
@@ -147,11 +154,21 @@ class BuildProgress:
         elif told and time.monotonic() - self._spoke >= _SILENCE:
             self._line(f"{self.share:4.0%}  {told}")
 
-    def _left(self) -> str:
+    def _count(self) -> None:
+        """Add up how long workers have worked."""
+        now = time.monotonic()
+        self._worked += (now - self._looked) * len(self._parts)
+        self._looked = now
+
+    def _left(self, next_up: float = 0.0) -> str:
+        """In words. next_up: the cost of what a worker that has just ended a part goes on to."""
         done, elapsed = self.share, time.monotonic() - self._since
         if done >= 1.0 or done <= 0.005 or elapsed < 2.0:
             return ""
-        return f"{spoken(elapsed * (1 - done) / done)} left"
+        self._count()
+        chains = [(1 - min(1.0, part.share)) * part.cost + part.behind for part in self._parts.values()]
+        longest = max([next_up, *chains]) * self._worked / (done * self.total)
+        return f"{spoken(max(elapsed * (1 - done) / done, longest))} left"
 
 
 def spoken(seconds: float) -> str:

@@ -89,3 +89,22 @@ def test_eighty_columns_show_all_that_is_said_of_the_whole(monkeypatch, state):
         bar.state(state)
         bar._bars.refresh()
     assert f"{state}, 1 h 57 min left" in text.getvalue()
+
+
+def test_the_time_left_is_that_of_the_longest_chain_when_other_workers_have_nothing_to_do(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    text = io.StringIO()
+    bar = BuildProgress(Console(file=text))
+    with bar.over(80.0):  # 40 for each of two workers, one of which has two parts in a row
+        bar.begin("short", 20.0, "train riff")
+        bar.begin("long", 20.0, "train rag", behind=40.0)
+        clock[0] = 10.0  # each does 2 a second
+        bar.tell(1.0, "train riff", "short")
+        bar.end("short", "train riff")
+        bar.end("long", "train rag")
+        bar.begin("long", 40.0, "train rag")
+        clock[0] = 20.0
+        bar.tell(0.5, "train rag", "long")
+        bar.note(bar._left())
+    assert text.getvalue().splitlines()[1:] == [" 50%  train rag: 10 s; 20 s left", "10 s left"]
