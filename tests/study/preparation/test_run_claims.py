@@ -1,7 +1,10 @@
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from study.preparation import run_claims
-from study.preparation.backends import BackendError
+from study.preparation.backends import BackendError, Cell, Task
 
 RECIPE = {"preset": "fast", "seed": 7}
 
@@ -27,3 +30,12 @@ def test_a_run_whose_recipe_cannot_be_read_is_not_taken(tmp_path, content):
         BackendError, match=r"riff-100: was trained from something else \(preset, seed differ\)"
     ):
         run_claims.claim(folder, RECIPE)
+
+
+def test_what_was_learned_names_a_training_from_the_second_on():
+    """The first says what it said before there were several: runs from then stay bound."""
+    cell = Cell("riff", Path("riff.flac"), 1.0, 20.0, "UMG", 100, "caw", "ab12")
+    first = Task(cell, ["riff-UMG-100-1"], 10.0, 7, Path("models"))
+    said = {"sha256": "ab12", "start": 1.0, "seconds": 20.0, "seed": 7}
+    assert run_claims.learned(first) == said
+    assert run_claims.learned(replace(first, cell=replace(cell, training=2))) == said | {"training": 2}
