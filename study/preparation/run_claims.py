@@ -29,12 +29,17 @@ def learned(task: Task) -> dict[str, Any]:
 
 
 def claim(folder: Path, recipe: Mapping[str, Any]) -> None:
-    """Bind a run folder to a recipe. Raises: BackendError for one that is there and bound to another."""
+    """Bind a run folder to a recipe.
+
+    Raises: BackendError for one that is there and bound to another, or to none that can be read.
+    """
     file = recipe_file(folder)
     if not folder.exists():
         atomic.write(file, json.dumps(dict(recipe), indent=1, sort_keys=True) + "\n")
         return
-    found = _read(file)
+    if not (found := _read(file)):
+        told = f"{folder}: {file.name}, which says what it was trained from, is missing or damaged"
+        raise BackendError(f"{told}; put it back, or delete the folder to have it trained again")
     differing = sorted(key for key in {*recipe, *found} if recipe.get(key) != found.get(key))
     if differing:
         told = f"{folder}: was trained from something else ({', '.join(differing)} differ)"

@@ -26,9 +26,8 @@ def test_a_run_whose_recipe_cannot_be_read_is_not_taken(tmp_path, content):
     if content is not None:
         file = run_claims.recipe_file(folder)
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(
-        BackendError, match=r"riff-100: was trained from something else \(preset, seed differ\)"
-    ):
+    told = r"riff-100: riff-100.recipe.json, .*, is missing or damaged; put it back, or delete the folder"
+    with pytest.raises(BackendError, match=told):
         run_claims.claim(folder, RECIPE)
 
 
