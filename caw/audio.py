@@ -248,7 +248,8 @@ def _require_sound(path, samples: np.ndarray) -> None:
 
 def _not_finite(samples: np.ndarray) -> str:
     bad = ~np.isfinite(samples)
-    return f"{bad.sum()} samples are NaN or infinite, the first at sample {np.nonzero(bad)[-1].min()}"
+    told = "1 sample is" if bad.sum() == 1 else f"{bad.sum()} samples are"
+    return f"{told} NaN or infinite, the first at sample {np.nonzero(bad)[-1].min()}"
 
 
 def _warn_of_clipping(path, samples: np.ndarray, full_scale: float) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +28,13 @@ _COUNTS = (
 
 class SettingsError(ValueError):
     """A setting is unknown, of the wrong kind, or out of range."""
+
+
+def unknown(owner: str, key: str, known: Collection[str]) -> SettingsError:
+    """The error of a setting that `owner` has not, with the known one that it most likely is a slip of."""
+    near = difflib.get_close_matches(key, known, n=1)
+    mend = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(known))}"
+    return SettingsError(f"{owner} has no setting {key!r}; {mend}")
 
 
 def _at_least(settings: Settings, name: str, low: int) -> None:
@@ -179,7 +188,7 @@ def preset(name: str = "fast", **changes: Any) -> Settings:
     known = {field.name for field in dataclasses.fields(base)} - {"preset"}
     for key in changes:
         if key not in known:
-            raise SettingsError(f"preset {name} has no setting {key!r}; it has {', '.join(sorted(known))}")
+            raise unknown(f"preset {name}", key, known)
     return dataclasses.replace(base, **{k: v for k, v in changes.items() if v is not None})
 
 

@@ -27,6 +27,7 @@ def lines(folder: StudyFolder) -> Iterator[str | Table]:
     store = Store.for_folder(folder)
     try:
         build, people, closed = store.build(), store.listeners(), store.closed_at()
+        unblinded = bool(store.unblindings())
     finally:
         store.close()
     if build is None:
@@ -37,7 +38,7 @@ def lines(folder: StudyFolder) -> Iterator[str | Table]:
     if build.design_digest != settings.digest():
         yield f"study.toml has changed since; run `study build {folder.path}`"
     if closed is not None:
-        mend = f"`study reopen {folder.path}` opens it"
+        mend = "it is unblinded and stays closed" if unblinded else f"`study reopen {folder.path}` opens it"
         yield f"closed on {closed:%Y-%m-%d %H:%M} UTC: nobody can answer; {mend}"
     if not people:
         yield f"listeners: none; invite with `study invite {folder.path} NAME...`"

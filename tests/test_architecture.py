@@ -28,7 +28,15 @@ NO_TORCH |= {
 }
 NO_TORCH |= {
     Path("caw/samplernn") / name
-    for name in ("__init__.py", "config.py", "cli.py", "fused_step.py", "quantisation.py", "streams.py")
+    for name in (
+        "__init__.py",
+        "config.py",
+        "cli.py",
+        "fused_step.py",
+        "kept_weights.py",
+        "quantisation.py",
+        "streams.py",
+    )
 }
 NO_TORCH |= {Path("caw/yardstick.py")} | {path for path in PATHS if path.parts[:2] == ("caw", "measures")}
 NO_TORCH |= {Path("caw/cli_mosaic.py"), Path("caw/cli_clips.py")} | {

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from caw.config import LARGEST_SEED, SettingsError
+from caw.config import LARGEST_SEED, SettingsError, unknown
 
 CELLS = ("gru", "lstm")
 QUANTISATIONS = ("mu-law", "linear")
@@ -107,7 +107,7 @@ def settings(**changes: Any) -> Settings:
     known = {field.name for field in dataclasses.fields(Settings)}
     for key in changes:
         if key not in known:
-            raise SettingsError(f"samplernn has no setting {key!r}; it has {', '.join(sorted(known))}")
+            raise unknown("samplernn", key, known)
     given = {key: value for key, value in changes.items() if value is not None}
     if isinstance(given.get("frame_sizes"), list):
         given["frame_sizes"] = tuple(given["frame_sizes"])

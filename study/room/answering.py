@@ -30,6 +30,7 @@ from study.room.schema import (
     revision,
     shared,
     trial,
+    unblinding,
 )
 
 CLOSED_AT = "closed_at"  # the row of `about`; absent while the study is open
@@ -217,6 +218,11 @@ def closed_at(connection: sa.Connection) -> dt.datetime | None:
     """When the study was closed; None while it is open."""
     moment = connection.execute(sa.select(about.c.value).where(about.c.name == CLOSED_AT)).scalar()
     return dt.datetime.fromisoformat(moment) if moment else None
+
+
+def unblinded_at(connection: sa.Connection) -> dt.datetime | None:
+    """When the key was opened first; None while it is sealed. A closed study stays closed from then on."""
+    return connection.execute(sa.select(sa.func.min(unblinding.c.at))).scalar()
 
 
 def put_final(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from study.room.answering import StoreError, closed_at
+from study.room.answering import StoreError, closed_at, unblinded_at
 from study.room.builds import assign, newest, random_letters
 from study.room.protocol import Page, Slot, State, Step, next_step
 from study.room.schema import answer, listener, now, reading, trial
@@ -124,7 +124,10 @@ def invite(connection: sa.Connection, name: str, *, pilot: bool) -> str:
             raise StoreError(f"{name} was invited as {kind}, and stays so; choose another name")
         return known["token"]
     if closed_at(connection) is not None:
-        raise StoreError(f"the study is closed, so {name} is not invited; open it with `study reopen` first")
+        told = f"the study is closed, so {name} is not invited"
+        if unblinded_at(connection) is not None:
+            raise StoreError(f"{told}; it is unblinded and stays closed, so make a new study folder")
+        raise StoreError(f"{told}; open it with `study reopen` first")
     current = newest(connection)
     if current is None:
         raise StoreError("no blinded sets yet; run `study build` on this folder first")

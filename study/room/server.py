@@ -141,7 +141,10 @@ def addresses(study: Served, base: str) -> str:
     closed = study.store.closed_at()
     if closed:
         told = f"The study was closed on {closed:%Y-%m-%d %H:%M} UTC: no listener can answer"
-        lines += ["", f"  {told}; `study reopen {study.folder.path}` opens it."]
+        mend = f"`study reopen {study.folder.path}` opens it"
+        if study.store.unblindings():
+            mend = "it is unblinded and stays closed"
+        lines += ["", f"  {told}; {mend}."]
     lines += ["", *_links("listener", listeners, base)]
     if not listeners:
         lines.append(f"  no listener yet; `study invite {study.folder.path} NAME` makes a personal link")

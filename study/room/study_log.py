@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from study.room.answering import CLOSED_AT, StoreError, closed_at
+from study.room.answering import CLOSED_AT, StoreError, closed_at, unblinded_at
 from study.room.builds import newest
 from study.room.schema import about, alone, now, reading, study_event, unblinding
 
@@ -33,12 +33,9 @@ def reopen(engine: sa.Engine, who: str) -> bool:
         alone(connection)
         if closed_at(connection) is None:
             return False
-        opened = connection.execute(sa.select(sa.func.min(unblinding.c.at))).scalar()
-        if opened is not None:
-            raise StoreError(
-                f"the study was unblinded on {opened:%Y-%m-%d %H:%M} UTC, so it stays closed; "
-                "make a new study folder for further answers"
-            )
+        if opened := unblinded_at(connection):
+            told = f"the study was unblinded on {opened:%Y-%m-%d %H:%M} UTC, so it stays closed"
+            raise StoreError(f"{told}; make a new study folder for further answers")
         connection.execute(about.delete().where(about.c.name == CLOSED_AT))
         log(connection, who, "reopened")
         return True

@@ -12,7 +12,8 @@ def test_settings_survive_json():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"dimm": 4}, "samplernn has no setting 'dimm'; it has averaging"),
+        ({"dimm": 4}, r"samplernn has no setting 'dimm'; did you mean 'dim'\?"),
+        ({"colour": 4}, "samplernn has no setting 'colour'; it has averaging"),
         ({"dim": 12}, "dim is 12; use a multiple of 8"),
         ({"dim": "big"}, "dim is 'big'; use a whole number from 1 to 4096"),
         ({"dim": 10**9}, "dim is 1000000000; use a whole number from 1 to 4096"),
