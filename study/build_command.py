@@ -90,7 +90,7 @@ def _ending_in_order() -> Iterator[None]:
         raise KeyboardInterrupt
 
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    taken = [number for number, handler in before.items() if handler is signal.SIG_DFL]
+    taken = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
     try:
         for number in taken:
             signal.signal(number, heard)

@@ -108,11 +108,16 @@ def test_who_asks_a_build_to_end_is_heard_like_ctrl_c(run, new_study, tiny, monk
             raise
 
     monkeypatch.setattr(type(tiny), "make", asked)
-    before = signal.getsignal(signal.Signals[name])
-    ended, _, err = run("build", folder.path, "--pool-only", "--workers", 1)
+    unheard = []  # a signal that the build does not take ends no process of tests
+    before = signal.signal(signal.Signals[name], lambda *_: unheard.append(name))
+    try:
+        ended, _, err = run("build", folder.path, "--pool-only", "--workers", 1)
+        signal.raise_signal(signal.Signals[name])
+    finally:
+        signal.signal(signal.Signals[name], before)
     assert (ended, err) == (code, f"study: ended by {name}; the same command goes on where it stopped\n")
     assert len(tidied) == 1
-    assert signal.getsignal(signal.Signals[name]) is before
+    assert unheard == [name], "heard by the build alone, and afterwards as before"
 
 
 def test_a_signal_that_is_ignored_stays_so(run, new_study, tiny, monkeypatch):
