@@ -17,6 +17,7 @@ SD = "musicality, SD"
 MEDIAN = "musicality, median"
 DIFFERENCE = "musicality, difference"
 OF_TRAININGS = "musicality, difference of trainings" + CHECK
+_UNITS = "units are trainings, and clips of none by themselves"
 INSPIRED = "inspiring, yes or maybe"
 INSPIRING = "inspiring"  # followed by the level: "inspiring yes"
 KEPT = "kept"  # share of answers with "Keep this one"
@@ -243,10 +244,10 @@ def compare_trainings(frame: pd.DataFrame, family: str, labels: tuple[str, str],
             if not len(one) or not len(two)
             else f"smallest attainable p {least:.2g}"
         )
-        return Result(**place, note=f"{counts} trainings cannot reach p < .05 ({told})")
+        return Result(**place, note=f"{counts} cannot reach p < .05 ({told}); {_UNITS}")
     shift = permutation.hodges_lehmann(one, two)
     low, high = number(shift.low), number(shift.high)
-    place["note"] = f"{counts} trainings, clips of none by themselves"
+    place["note"] = f"{counts}; {_UNITS}"
     return Result(**place, estimate=shift.estimate, low=low, high=high, p=shift.p, n=len(one) + len(two))
 
 
