@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from study.room.answering import StoreError, closed_at, unblinded_at
 from study.room.builds import assign, newest, random_letters
 from study.room.protocol import Page, Slot, State, Step, next_step
-from study.room.schema import answer, listener, now, reading, trial
+from study.room.schema import answer, clock, listener, reading, trial
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def invite(connection: sa.Connection, name: str, *, pilot: bool) -> str:
     number, token = _next_number(connection, pilot), random_letters()
     result = connection.execute(
         listener.insert().values(
-            name=name, number=number, token=token, invited_at=now(), part_begun=0, pilot=pilot
+            name=name, number=number, token=token, invited_at=clock(connection), part_begun=0, pilot=pilot
         )
     )
     assign(connection, current, result.inserted_primary_key[0], number)
@@ -145,7 +145,8 @@ def revoke(connection: sa.Connection, name: str) -> bool:
     """See store.Store.revoke."""
     row = _named(connection, name)
     if row["revoked_at"] is None:
-        connection.execute(listener.update().where(listener.c.id == row["id"]).values(revoked_at=now()))
+        me = listener.c.id == row["id"]
+        connection.execute(listener.update().where(me).values(revoked_at=clock(connection)))
     return row["revoked_at"] is None
 
 
