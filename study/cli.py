@@ -186,7 +186,23 @@ def backup(
     """Copy all answers into one file, also while listeners answer. The sets and the key are not in it."""
     with _store(folder) as store:
         store.backup(file)
-    print(f"{file} holds all that was saved; to use it: STUDY_DATABASE_URL=sqlite:///{file.resolve()}")
+    print(f"{file} holds all that was saved; to put it back: study restore-backup {folder} {file}")
+
+
+@app.command("restore-backup")
+def restore_backup(
+    folder: DIR,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Made by `study backup`.", show_default=False)],
+) -> None:
+    """Put a backup in the place of the study's database. Stop the server first; nothing is lost."""
+    from study.room import backup as backups
+
+    aside = backups.restore(StudyFolder(folder).require(), file, account())
+    with _store(folder) as store:
+        people, answers = len(store.listeners()), len(store.answers())
+    print(f"{file} is the study's database again: {people} listeners, {answers} answers.")
+    if aside is not None:
+        print(f"What it replaced is kept in {aside}")
 
 
 app.command("backends")(backends_command.listing)

@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+import struct
 import sys
 import threading
 from collections.abc import Iterator
@@ -27,6 +28,10 @@ _OPENING = threading.RLock()
 
 class DatabaseFileError(sqlite3.OperationalError):
     """The file, or the log beside it, is not the one that belongs here. The message says what to do."""
+
+
+class DatabaseInUse(DatabaseFileError):
+    """Another process has the file open."""
 
 
 class DatabaseFile:
@@ -166,12 +171,22 @@ def require_own_log(path: Path) -> None:
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether a file and the log beside it make a sound database. Changes nothing."""
+    """Whether a file and the log beside it make one sound database. Changes nothing.
+
+    The first page holds how many pages there are, and so does every transaction in the log; SQLite does not
+    compare them.
+    """
     with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as raw:
         try:
             raw.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
-            return raw.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
-        except sqlite3.OperationalError:  # busy, or a folder that cannot be written: opening it says which
+            before = raw.execute("PRAGMA page_count").fetchone()[0]
+            if raw.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
+                return False
+            index = path.with_name(f"{path.name}-shm").read_bytes()[:24]
+            frames, pages = struct.unpack("=II", index[16:24])  # of SQLite's WAL-index format
+            after = raw.execute("PRAGMA page_count").fetchone()[0]
+            return not frames or before <= pages <= after  # others may be writing
+        except (sqlite3.OperationalError, OSError, struct.error):  # busy, or closed to us: opening tells
             return True
         except sqlite3.DatabaseError:
             return False
@@ -181,7 +196,7 @@ def _is_whole(path: Path) -> bool:
 def alone(path: Path) -> Iterator[sqlite3.Connection]:
     """The only connection to a file, whose log is dealt with and which stays locked until the end.
 
-    Raises DatabaseFileError where another process has it open.
+    Raises DatabaseInUse where another process has it open.
     """
     require_unused(path)
     with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=1)) as raw:
@@ -199,7 +214,7 @@ def alone(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def require_unused(path: Path) -> None:
-    """Raises DatabaseFileError where a process has the file open, or had as it was taken away."""
+    """Raises DatabaseInUse where a process has the file open, or had as it was taken away."""
     if DatabaseFile.at(path).connections:
         raise _in_use(path)
     with contextlib.suppress(FileNotFoundError), path.with_name(f"{path.name}-shm").open("r+b") as index:
@@ -246,5 +261,5 @@ def _identity(path: Path) -> tuple[tuple[int, int] | None, ...]:
     return tuple(found)
 
 
-def _in_use(path: Path) -> DatabaseFileError:
-    return DatabaseFileError(f"{path} is in use by another process; stop `study serve` and try again")
+def _in_use(path: Path) -> DatabaseInUse:
+    return DatabaseInUse(f"{path} is in use by another process; stop `study serve` and try again")

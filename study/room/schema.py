@@ -287,11 +287,12 @@ study_event = sa.Table(
 )
 
 
-def connect(url: str) -> sa.Engine:
+def connect(url: str, *, copy_old: bool = True) -> sa.Engine:
     """Opens the database, creates what it lacks and brings older tables up to date.
 
     SQLite runs with a write-ahead log and a flush to disk at every commit, and each writing transaction
     takes the write lock when it begins: deferred ones fail with "database is locked" under several writers.
+    copy_old: whether an SQLite file of an older version is copied before it is changed.
 
     Raises sqlalchemy.exc.SQLAlchemyError where the database cannot be opened, migrating.UnknownSchemaError
     where a newer version of this program wrote it.
@@ -300,7 +301,7 @@ def connect(url: str) -> sa.Engine:
 
     engine = _sqlite(url) if url.startswith("sqlite") else _server(url)
     try:
-        migrating.bring_up(engine)
+        migrating.bring_up(engine, copy_old=copy_old)
     except BaseException:
         engine.dispose()
         raise
@@ -345,15 +346,28 @@ def _sqlite(url: str) -> sa.Engine:
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
         how = connection.get_execution_options().get("begin", "BEGIN IMMEDIATE")
-        raw = connection.connection.dbapi_connection
-        if how != "BEGIN" and isinstance(raw, database_file.Connection) and raw.file is not None:
-            try:
-                raw.file.report(raw)
-            except database_file.DatabaseFileError as error:
-                raise sa.exc.OperationalError(how, None, error) from error
+        if how != "BEGIN":
+            _require_file(connection)
         connection.exec_driver_sql(how)
 
     return engine
+
+
+def require(engine: sa.Engine) -> None:
+    """Raises DBAPIError where the database does not answer, or its file was moved, deleted or replaced."""
+    with engine.connect() as connection:
+        connection = connection.execution_options(begin="BEGIN")
+        _require_file(connection)
+        connection.execute(sa.select(about.c.name).limit(1)).all()
+
+
+def _require_file(connection: sa.Connection) -> None:
+    raw = connection.connection.dbapi_connection
+    if isinstance(raw, database_file.Connection) and raw.file is not None:
+        try:
+            raw.file.report(raw)
+        except database_file.DatabaseFileError as error:
+            raise sa.exc.OperationalError("", None, error) from error
 
 
 def _server(url: str) -> sa.Engine:

@@ -17,7 +17,17 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from study.folder import StudyFolder
-from study.room import answering, builds, database_record, export, listeners, play_log, schema, study_log
+from study.room import (
+    answering,
+    builds,
+    database_file,
+    database_record,
+    export,
+    listeners,
+    play_log,
+    schema,
+    study_log,
+)
 from study.room import backup as backups
 from study.room.answering import Draft, Listening, Saved, StoreError
 from study.room.builds import Build, has_answers, newest
@@ -86,6 +96,10 @@ class Store:
 
     def close(self) -> None:
         self.engine.dispose()
+
+    def require(self) -> None:
+        """Raises SQLAlchemy's DBAPIError where the database does not answer, or its file was taken away."""
+        schema.require(self.engine)
 
     # the build
 

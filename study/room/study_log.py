@@ -19,12 +19,17 @@ def close(engine: sa.Engine, who: str) -> dt.datetime:
     """See store.Store.close_study."""
     with engine.begin() as connection:
         alone(connection)
-        since = closed_at(connection)
-        if since is None:
-            since = clock(connection)
-            connection.execute(about.insert().values(name=CLOSED_AT, value=since.isoformat()))
-            log(connection, who, "closed")
-        return since
+        return close_in(connection, who)
+
+
+def close_in(connection: sa.Connection, who: str) -> dt.datetime:
+    """Closes the study within the caller's transaction, which is `alone`. Returns since when it is closed."""
+    since = closed_at(connection)
+    if since is None:
+        since = clock(connection)
+        connection.execute(about.insert().values(name=CLOSED_AT, value=since.isoformat()))
+        log(connection, who, "closed")
+    return since
 
 
 def reopen(engine: sa.Engine, who: str) -> bool:
