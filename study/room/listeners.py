@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from study.room.answering import StoreError, closed_at, unblinded_at
 from study.room.builds import assign, newest, random_letters
 from study.room.protocol import Page, Slot, State, Step, next_step
-from study.room.schema import answer, clock, listener, reading, trial
+from study.room.schema import answer, clock, elapsed, listener, reading, trial
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Progress:
     """How far one listener is. Counts leave practice out; times are UTC.
 
     begun_at is when the first clip that counts was shown that has an answer; seconds_active the sum of the
-    times from a clip's end to its final answer, practice left out.
+    times from a clip's end to its final answer, practice left out, where those could be measured.
     """
 
     id: int
@@ -229,9 +229,8 @@ def _times(connection: sa.Connection) -> tuple[dict[int, dt.datetime], dict[int,
     active: dict[int, float] = {}
     for row in rows:
         first[row.listener_id] = min(row.shown_at, first.get(row.listener_id, row.shown_at))
-        if row.answered_at is not None:
-            seconds = (row.answered_at - (row.unlocked_at or row.shown_at)).total_seconds()
-            active[row.listener_id] = active.get(row.listener_id, 0.0) + seconds
+        seconds = elapsed(row.unlocked_at or row.shown_at, row.answered_at)
+        active[row.listener_id] = active.get(row.listener_id, 0.0) + (seconds or 0.0)
     return first, active
 
 

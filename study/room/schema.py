@@ -80,6 +80,17 @@ def in_order(moment: dt.datetime, *earlier: dt.datetime | None) -> dt.datetime:
     return moment if moment >= latest else latest + TICK
 
 
+def elapsed(
+    start: dt.datetime | None, end: dt.datetime | None, latest: dt.datetime = UNREADABLE - TICK
+) -> float | None:
+    """Seconds between two stamps; None where they are no measurement: a stamp that is missing or later than
+    `latest`, an end before its start, or one that `in_order` has put after it.
+    """
+    if start is None or end is None or max(start, end) > latest or end < start:
+        return None
+    return None if dt.timedelta(0) < end - start < MOST_TICKS else (end - start).total_seconds()
+
+
 def _one_of(column: str, values: tuple[str, ...]) -> sa.CheckConstraint:
     listed = ", ".join(f"'{value}'" for value in values)
     return sa.CheckConstraint(f"{column} IS NULL OR {column} IN ({listed})", name=f"{column}_known")

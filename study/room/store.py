@@ -17,17 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from study.folder import StudyFolder
-from study.room import (
-    answering,
-    builds,
-    database_file,
-    database_record,
-    export,
-    listeners,
-    play_log,
-    schema,
-    study_log,
-)
+from study.room import answering, builds, database_record, export, listeners, play_log, schema, study_log
 from study.room import backup as backups
 from study.room.answering import Draft, Listening, Saved, StoreError
 from study.room.builds import Build, has_answers, newest
@@ -65,14 +55,13 @@ class Store:
         try:
             shown = sa.make_url(url).render_as_string(hide_password=True)
             self.engine = schema.connect(url)
-        except DatabaseFileError as error:
-            raise StoreError(str(error)) from error
         except UnknownSchemaError as error:
             raise StoreError(f"the database {shown} {error}; use the version that wrote it") from error
-        except (SQLAlchemyError, ImportError) as error:
-            if isinstance(getattr(error, "orig", None), DatabaseFileError):
-                raise StoreError(str(error.orig)) from error
-            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        except (DatabaseFileError, SQLAlchemyError, ImportError) as error:
+            cause = getattr(error, "orig", None) or error
+            if isinstance(cause, DatabaseFileError):
+                raise StoreError(str(cause)) from error
+            reason = str(cause).splitlines()[0]
             mend = "check the study's folder, its disk's room, or STUDY_DATABASE_URL"
             if isinstance(error, ImportError):
                 mend = "install its driver: pip install 'eureka-study[postgres]'"
@@ -98,7 +87,6 @@ class Store:
         self.engine.dispose()
 
     def require(self) -> None:
-        """Raises SQLAlchemy's DBAPIError where the database does not answer, or its file was taken away."""
         schema.require(self.engine)
 
     # the build
