@@ -59,6 +59,7 @@ OPTIONAL = (
     "rating_seconds_heard",
     "rating_seconds_played",
     "rating_response_seconds",
+    "left_empty",  # the columns whose value could not be, and was left out
 )
 WHOLE = {  # smallest and largest values
     "position": (1, None),

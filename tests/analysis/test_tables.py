@@ -6,7 +6,7 @@ import io
 import pandas as pd
 import pytest
 
-from analysis import formats, model_tables, responses, statistics, table_files, tables
+from analysis import formats, model_tables, quality, responses, statistics, table_files, tables, wording
 from analysis.tables import Table
 from tests.analysis import panels
 
@@ -148,3 +148,21 @@ def test_both_tables_of_estimates_say_the_same_numbers():
         marked = [cell for cell in table.text()["95% interval"] if cell.endswith("(90%)")]
         assert len(marked) == 1
         assert "95% interval" in tables.numeric(table.text())
+
+
+def test_values_that_were_left_empty_are_counted_and_named():
+    frame = responses.founding().drop(columns="repeat")
+    assert not [one for one in quality.records(responses.load(frame)) if one.name == quality.ODD]
+    frame["left_empty"] = [None] * 17 + ["musicality", "response_seconds", "musicality response_seconds"]
+    results = quality.records(responses.load(frame))
+    (odd,) = [one for one in results if one.name == quality.ODD]
+    assert (odd.estimate, odd.count, odd.total) == (3, 3, 20)
+    assert odd.note == "musicality of 2, response seconds of 2"
+    text = wording.left_empty(results)
+    assert text.startswith("3 answers have a value that cannot be")
+    assert odd.note in text
+    assert odd.note in set(tables.data_quality(results).frame["note"])
+    frame["left_empty"] = None
+    results = quality.records(responses.load(frame))
+    assert [one.count for one in results if one.name == quality.ODD] == [0]
+    assert wording.left_empty(results) == ""
