@@ -98,25 +98,33 @@ def test_the_final_answer_is_what_the_page_showed_at_next(study, chromium, passi
         finally:
             second.__exit__()
     one, two = store.answers()
-    assert one | {
-        "verdict": "fake",
-        "difficulty": "difficult",
-        "confidence": 4,
-        "musicality": 5,
-        "inspiring": "other",
-        "inspiring_text": "for a march",
-        "comment": "second thoughts",
-        "kept": True,
-    } == one
-    assert two | {
-        "verdict": "real",
-        "difficulty": None,
-        "confidence": 3,
-        "musicality": 0,
-        "inspiring": "no",
-        "inspiring_text": None,
-        "kept": False,
-    } == two
+    assert (
+        one
+        | {
+            "verdict": "fake",
+            "difficulty": "difficult",
+            "confidence": 4,
+            "musicality": 5,
+            "inspiring": "other",
+            "inspiring_text": "for a march",
+            "comment": "second thoughts",
+            "kept": True,
+        }
+        == one
+    )
+    assert (
+        two
+        | {
+            "verdict": "real",
+            "difficulty": None,
+            "confidence": 3,
+            "musicality": 0,
+            "inspiring": "no",
+            "inspiring_text": None,
+            "kept": False,
+        }
+        == two
+    )
 
 
 def pick(visit: Visit, *, stalled: bool = False, **choices: str) -> None:

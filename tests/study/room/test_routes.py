@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import wave
 
 import numpy as np
@@ -15,7 +16,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from tiny_study import TITLE, make_tiny_study
 
 from study.folder import FolderError
-from study.room import schema
+from study.room import links, routes, schema
 from study.room.answering import Listening
 from study.room.gate import SOCKET, Gate
 from study.room.links import researcher_key
@@ -70,7 +71,8 @@ def _play_key(study, name):
 
 def test_a_personal_link_becomes_a_cookie_and_leaves_the_address(client, people):
     answer = _enter(client, people["Ann"])
-    assert answer.headers["location"] == "/"
+    assert answer.headers["location"] == f"/?me={links.mark(people['Ann'])}"
+    assert people["Ann"] not in answer.headers["location"]
     cookie = answer.headers["set-cookie"]
     assert people["Ann"] in cookie
     assert {"HttpOnly", "SameSite=lax", "Path=/"} <= set(cookie.split("; "))
@@ -136,6 +138,105 @@ def test_an_empty_researchers_key_lets_nobody_in(serving):
 def test_two_studies_on_one_machine_keep_their_cookies_apart(serving, tmp_path, serve):
     other = serve(make_tiny_study(tmp_path / "other"))
     assert other.listener_cookie != serving.listener_cookie
+
+
+# links as they come out of mails and messengers
+
+
+@pytest.mark.parametrize(
+    "mailed",
+    [
+        "/?p={token}.",
+        "/?p={token},",
+        "/?p={token}%20",
+        "/?p=%20{token}",
+        "/?p=+{token}++",
+        "/?p={token}%0D%0A",
+        "/?p={token}%3E",
+        "/?p=%3C{token}%3E",
+        "/?p={token})",
+        "/?p={token}%22",
+        "/?p={token}%E2%80%9C",
+        "/?p={token}%C2%A0",
+        "/?p=%E2%80%8B{token}",
+        "/?p={token}/",
+        "/?p={token}==",
+        "/?p=3D{token}",
+        "/?p={token}%3C/a%3E",
+        "/?p={token}.%20Thanks",
+        "/?p={token}&utm_source=mail",
+        "/?utm_source=mail&amp;p={token}",
+        "/?p={split}",
+        "/?P={upper}",
+        "/?p%3D{token}",
+        "/%3Fp={token}",
+        "/%3fp%3D{token}",
+        "//?p={token}",
+        "/%20?p={token}",
+        "/index.html?p={token}",
+    ],
+)
+def test_a_link_is_taken_as_meant(client, people, mailed):
+    token = people["Ann"]
+    split = f"{token[:9]}=%0D%0A{token[9:]}"
+    answer = client.get(HERE + mailed.format(token=token, upper=token.upper(), split=split))
+    assert answer.status_code == 303
+    assert answer.headers["location"] == f"/?me={links.mark(token)}"
+    assert f"={token};" in answer.headers["set-cookie"], "the cookie holds the link as it was made"
+
+
+@pytest.mark.parametrize("other", ["/?p={token}x", "/?p={short}", "/?p=.", "/?p=%00", "/?q={token}&p=x"])
+def test_another_link_is_not(client, people, other):
+    answer = client.get(other.format(token=people["Ann"], short=people["Ann"][:-1]))
+    assert (answer.status_code, "not valid" in answer.text) == (404, True)
+    assert "set-cookie" not in answer.headers
+
+
+def test_an_encoded_link_stays_out_of_the_log(client, people, capfd):
+    assert client.get(f"/%3Fp={people['Ann'][:-1]}").status_code == 404
+    assert "refused: 404 GET '/' from" in capfd.readouterr().err
+
+
+# several links in one browser
+
+
+def test_two_links_in_one_browser_keep_to_their_tabs(client, serving, people):
+    ann, bo = (_enter(client, people[name]).headers["location"] for name in ("Ann", "Bo"))
+    assert ann != bo
+    for tab in (ann, bo):
+        assert client.get(tab).status_code == 200, "a reload of either tab"
+    for name in ("Ann", "Bo"):
+        assert client.get(f"/clip/{_play_key(serving, name)}").status_code == 200
+    bare = client.get("/")
+    assert (bare.status_code, "Several personal links" in bare.text) == (403, True)
+    forged = client.get("/?me=00000000")
+    assert (forged.status_code, "Everybody who takes part" in forged.text) == (403, True)
+
+
+def test_a_browser_remembers_the_last_few_links(client, serving, people):
+    _enter(client, people["Ann"])
+    others = [serving.store.invite(f"Listener {number}") for number in range(links.MOST)]
+    for token in others:
+        _enter(client, token)
+    cookie = client.cookies[serving.listener_cookie]
+    assert links.remembered(cookie) == others[::-1]
+    assert client.get(f"/?me={links.mark(people['Ann'])}").status_code == 403
+    assert client.get(f"/?me={links.mark(others[0])}").status_code == 200
+
+
+def test_a_link_that_was_opened_before_tabs_were_bound_still_leads_in(client, serving, people):
+    client.cookies.set(serving.listener_cookie, people["Ann"])
+    page = client.get("/")
+    assert page.status_code == 200
+    assert links.mark(people["Ann"]) in page.text, "and the page binds its tab"
+
+
+def test_pages_are_not_to_be_translated_and_name_their_language(tmp_path, serve):
+    german, client = serve(make_tiny_study(tmp_path / "german", language="de")), _client()
+    _enter(client, german.store.invite("Ann"))
+    page = client.get("/").text
+    assert '<html lang="de" translate="no" class="notranslate">' in page
+    assert '<meta name="google" content="notranslate">' in page
 
 
 # clips
@@ -313,6 +414,32 @@ def test_the_socket_is_for_invited_people_and_names_no_file(client, serving, peo
 
 
 # the tone
+
+
+def test_the_tone_is_served_in_ranges(client, people):
+    whole = client.get("/tone.wav")
+    assert whole.headers["accept-ranges"] == "bytes"
+    first = client.get("/tone.wav", headers={"range": "bytes=0-1"})
+    assert (first.status_code, first.content) == (206, whole.content[:2])
+    assert first.headers["content-range"] == f"bytes 0-1/{len(whole.content)}"
+    again = {"range": "bytes=100-", "if-range": whole.headers["etag"]}
+    assert client.get("/tone.wav", headers=again).content == whole.content[100:]
+    assert client.get("/tone.wav", headers={"range": "bytes=999999999-"}).status_code == 416
+
+
+def test_whatever_plays_sound_answers_to_head_as_well(client, serving, people):
+    _enter(client, people["Ann"])
+    for address in ("/tone.wav", f"/clip/{_play_key(serving, 'Ann')}"):
+        whole, head = client.get(address), client.head(address)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-length"] == str(len(whole.content))
+        assert client.head(address, headers={"range": "bytes=0-1"}).status_code == 206
+
+
+def test_the_tone_comes_back_where_temporary_files_are_tidied_up(client, serving):
+    whole = client.get("/tone.wav").content
+    shutil.rmtree(routes._tone_folder(serving.design.stimuli.loudness).name)
+    assert client.get("/tone.wav").content == whole
 
 
 def test_the_tone_comes_from_the_left_the_right_and_both_sides(client, people):
