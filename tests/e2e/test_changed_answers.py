@@ -136,3 +136,52 @@ def pick(visit: Visit, *, stalled: bool = False, **choices: str) -> None:
         expect(choice).to_be_checked()
         if not stalled:
             visit.settle()
+
+
+def test_the_last_questions_keep_what_the_page_showed(study, chromium):
+    store = Store.for_folder(study)
+    token = brought_to_the_clips(store)
+    while store.find(token).step.page is not Page.FINAL:
+        answer(store, token)
+    server = Server(study.path, free_port())
+    with server, StallingLine(server.port) as line, browser(chromium) as context:
+        visit = Visit(context.pages[0]).open(personal_link(line.base, token)).at("Last questions")
+        visit.write("Can clips like these", "The fills.").write("What should the model", "Longer clips.")
+        saved = {1: "The fills.", 3: "Longer clips."}
+        assert visit.comes(lambda: saved.items() <= store.final_texts(1).items())
+        visit.settle()
+        line.stall()
+        visit.write("Can clips like these", "The fills, and the hats.").write("What should the model", "")
+        # As a screen reader or a script presses: the box that is typed into is not left before.
+        button = visit.page.get_by_role("button", name="Send and finish", exact=True)
+        button.evaluate("button => button.click()")
+        held = visit.page.locator("[class*=st-key-ask-final]")
+        assert held.evaluate_all("boxes => boxes.map((box) => box.inert)") == [True] * 3
+        killed(line, server, server)
+        visit.at("Thank you")
+    assert [form["text"] for form in store.final_forms()] == ["The fills, and the hats.", "", ""]
+
+
+def test_a_page_that_comes_back_does_not_undo_what_another_tab_saved(study, chromium):
+    """Both pages lose their sessions; only the one that was used last goes on."""
+    store = Store.for_folder(study)
+    token = brought_to_the_clips(store)
+    server = Server(study.path, free_port())
+    with server, browser(chromium) as context:
+        older = Visit(context.pages[0]).open(personal_link(server.base, token))
+        older.play().until_heard().choose("Real", "7", "Yes")
+        newer = Visit(context.new_page()).open(personal_link(server.base, token))
+        pick(newer, verdict="Fake", difficulty="Easy", musicality="3", confidence="4")
+        now = {"verdict": "fake", "musicality": 3, "inspiring": "yes"}
+        assert newer.comes(lambda: now.items() <= store.show(1, 1).fields.items())
+        revision = store.show(1, 1).revision
+        server.kill()
+        server.start()
+        older.page.get_by_text("goes on in another tab").wait_for()
+        newer.settle()
+        assert newer.chosen() == ["Fake", "Easy", "4", "3", "Yes"]
+        assert store.show(1, 1).revision == revision
+        older.press("Continue here").at("Part 1 of 2 \u2013 Clip 1 of 2")
+        assert older.comes(lambda: older.chosen() == ["Fake", "Easy", "4", "3", "Yes"])
+        older.press("Next")
+    assert [row["musicality"] for row in store.answers()] == [3]
