@@ -6,17 +6,29 @@
 const ANSWERS = '[class*="st-key-ask-"], .st-key-keep';
 let presses = 0;
 
+// A choice that was changed is not saved before the page has run, however long the line takes: till then the
+// mark "Saved" is out of sight.
+const unsaved = (target) => target.closest?.(ANSWERS) && (document.body.dataset.unsaved = "");
+new MutationObserver((changes) => changes.forEach((change) => unsaved(change.target))).observe(document.body, {
+  subtree: true,
+  attributeFilter: ["aria-checked"],
+});
+document.addEventListener("change", (event) => unsaved(event.target), true);
+
 export default function ({ data, parentElement: root, setStateValue }) {
   const button = root.querySelector("button");
   button.textContent = data.label;
   button.setAttribute("aria-disabled", data.disabled ? "true" : "false");
   hold(false); // the page has run: `data.run` is new each time
+  button.removeAttribute("aria-busy");
+  delete document.body.dataset.unsaved;
   button.onclick = () => {
     if (data.disabled) return;
     document.dispatchEvent(new Event("study:press"));
     presses += 1;
     setStateValue("press", `${Date.now().toString(36)}-${presses}-${Math.random().toString(36).slice(2, 8)}`);
     hold(true);
+    button.setAttribute("aria-busy", "true");
   };
   // What stands beneath says itself to screen readers; Streamlit sets up that place a moment later.
   setTimeout(() => document.querySelector(".st-key-mark")?.setAttribute("aria-live", "polite"), 300);

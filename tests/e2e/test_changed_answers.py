@@ -81,7 +81,9 @@ def test_the_final_answer_is_what_the_page_showed_at_next(study, chromium, passi
 
             line.stall()
             visit.write("If other", "for a march").write("Anything you want", "second thoughts")
+            expect(visit.page.locator(".st-key-mark .saved")).to_be_visible()
             pick(visit, difficulty="Difficult", confidence="4", musicality="5", stalled=True)
+            expect(visit.page.locator(".st-key-mark .saved")).not_to_be_visible()
             visit.page.get_by_text("Keep this one").click()
             visit.page.get_by_role("button", name="Next", exact=True).click()
             passing(line, first, second)
