@@ -10,7 +10,6 @@ from functools import lru_cache
 from html import escape
 from importlib.resources import files
 from pathlib import Path
-from urllib.parse import parse_qs
 
 import streamlit
 from sqlalchemy.exc import DBAPIError
@@ -21,7 +20,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
-from study.room import address, login, oidc, routes, take_home, wording
+from study.room import address, links, login, oidc, routes, take_home, wording
 from study.room.refusals import Refusals, Sockets, shorten_streamlits_log
 from study.room.served import Served, served
 
@@ -96,7 +95,7 @@ class Gate:
             answer = PlainTextResponse("This address is not the study's.", 400)
         elif served().curating and (path == "/" or path.startswith((*_OPEN_FOLDERS, take_home.ADDRESS))):
             answer = PlainTextResponse("No listener gets in here: only the pool is open.", 404)
-        elif path == "/" or path.startswith(login.HOME):
+        elif path == "/" or path.startswith(login.HOME) or (_leads_nowhere(path) and "p" in _query(scope)):
             try:
                 answer = await run_in_threadpool(_admit, connection, path)
             except DBAPIError:
@@ -105,7 +104,7 @@ class Gate:
             pass  # they see to their own guards
         elif path in _OIDC:
             answer = None if served().design.researcher.oidc_emails else Response(status_code=404)
-        elif path not in _OPEN and not path.startswith(_OPEN_FOLDERS) and path not in _browser_files():
+        elif _leads_nowhere(path):
             answer = Response(status_code=404)
 
         async def guarded(message: Message) -> None:
@@ -135,7 +134,8 @@ class Gate:
                 await _away()(scope, receive, guarded)
 
     def _refuse(self, connection: HTTPConnection, what: str) -> None:
-        self.refusals.tell(what, connection.scope["path"], login.source(served(), connection))
+        path = connection.scope["path"].partition("?")[0]  # an encoded question mark may lead to a secret
+        self.refusals.tell(what, path, login.source(served(), connection))
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = HTTPConnection(scope)
@@ -183,6 +183,14 @@ def _browser_files() -> frozenset[str]:
     return frozenset("/" + file.relative_to(folder).as_posix() for file in found if file.is_file())
 
 
+def _leads_nowhere(path: str) -> bool:
+    return path not in _OPEN and not path.startswith(_OPEN_FOLDERS) and path not in _browser_files()
+
+
+def _query(scope: Scope) -> dict[str, str]:
+    return links.query(scope["path"], scope["query_string"])
+
+
 def _away() -> Response:
     """Said while the database is away; a browser asks again by itself."""
     told = "The study's database does not answer just now. This page tries again by itself."
@@ -214,17 +222,20 @@ def _admit(connection: HTTPConnection, path: str) -> Response | None:
     None lets the request through.
     """
     study = served()
-    query = parse_qs(connection.scope["query_string"].decode("latin-1"))
+    query = _query(connection.scope)
     if path.startswith(login.HOME):
         if login.session(study, connection) is not None:
             return RedirectResponse(login.HOME, status_code=303) if "key" in query else None
-        return login.door(study, connection, query.get("key", [None])[0])
+        key = query.get("key")
+        if key is not None:
+            key = next(filter(study.is_key, links.as_meant(key)), key)
+        return login.door(study, connection, key)
     if "p" in query:
-        if study.store.find(query["p"][0]) is None:
-            return _told(study, 404, "wrong")
-        return _in(study, connection, query["p"][0])
-    if not _is_listener(study, connection):
-        return _told(study, 403, "link")
+        token = next(filter(study.store.find, links.as_meant(query["p"])), None)
+        return _told(study, 404, "wrong") if token is None else _in(study, connection, token)
+    cookie, mark = connection.cookies.get(study.listener_cookie), query.get(links.MARK)
+    if study.store.find(links.chosen(cookie, mark)) is None:
+        return _told(study, 403, links.refusal(cookie, mark))
     return None
 
 
@@ -241,21 +252,20 @@ def _from_here(connection: HTTPConnection) -> bool:
 
 def _visitor(study: Served, connection: HTTPConnection) -> str | None:
     """Who opens a socket: a listener's secret, a researcher's session, or None for a stranger."""
-    if _is_listener(study, connection):
-        return connection.cookies[study.listener_cookie]
+    tokens = links.remembered(connection.cookies.get(study.listener_cookie))
+    token = None if study.curating else next(filter(study.store.find, tokens), None)
+    if token is not None:
+        return token
     session = login.session(study, connection)
     return None if session is None else session.id
 
 
-def _is_listener(study: Served, connection: HTTPConnection) -> bool:
-    return not study.curating and study.store.find(connection.cookies.get(study.listener_cookie)) is not None
-
-
 def _in(study: Served, connection: HTTPConnection, token: str) -> Response:
-    answer = RedirectResponse("/", status_code=303)
+    """In, by an address that binds the tab to this link: another one may be opened in the same browser."""
+    answer = RedirectResponse(f"/?{links.MARK}={links.mark(token)}", status_code=303)
     answer.set_cookie(
         study.listener_cookie,
-        token,
+        links.remember(connection.cookies.get(study.listener_cookie), token),
         max_age=COOKIE_SECONDS,
         path="/",
         httponly=True,

@@ -46,7 +46,7 @@ def browser(address: str = "127.0.0.1", base: str = HERE) -> TestClient:
     """A browser at the gate; behind it, a page that only a researcher sees."""
     inside = [Route("/researcher-data", lambda _: PlainTextResponse("inside"))]
     app = Starlette(
-        routes=[*ROUTES, *login.ROUTES, *inside], middleware=[Middleware(Gate, script="/pages.py")]
+        routes=[*inside, *ROUTES, *login.ROUTES], middleware=[Middleware(Gate, script="/pages.py")]
     )
     return TestClient(app, follow_redirects=False, base_url=base, client=(address, 50_000))
 
@@ -71,6 +71,13 @@ def test_without_a_password_the_secret_link_opens_the_pages_on_this_machine(serv
     assert {"HttpOnly", "SameSite=strict", "Max-Age=43200"} <= set(answer.headers["set-cookie"].split("; "))
     assert client.get("/researcher-data").text == "inside"
     assert "secret link" in events(serving, sessions.ENTERED)[0]["who"]
+    for page in ("/researcher", "/researcher-listeners"):
+        assert '<html lang="en" translate="no" class="notranslate">' in client.get(page).text
+
+
+def test_a_mailed_secret_link_is_taken_as_meant(serving):
+    answer = browser().get(f"/researcher?key=%3C{serving.researcher_key.upper()}%3E.")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/researcher")
 
 
 @pytest.mark.parametrize(
