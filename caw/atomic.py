@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
-import io
 import os
-from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 TEMPORARY = ".tmp"  # what an interrupted write may leave behind ends so, and starts with a dot
 
@@ -36,25 +32,6 @@ def write(path: Path, content: bytes | str, *, mode: int = 0o644) -> None:
     finally:
         with contextlib.suppress(OSError):  # a place that holds no files holds no rest of one
             temporary.unlink()
-
-
-def write_csv(
-    path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]], *, mode: int = 0o644
-) -> None:
-    """Write rows as UTF-8 CSV with "\\n" line ends; None becomes an empty cell."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: "" if value is None else value for name, value in row.items()} for row in rows)
-    write(path, text.getvalue(), mode=mode)
-
-
-def read_csv(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file as text; [] when there is no such file."""
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def sha256(path: Path) -> str:

@@ -47,7 +47,7 @@ def are_current(folder: StudyFolder, wanted: str, pool: Pool | None = None) -> b
             return False
         if pool and any(pool.rows[name]["sha256"] != sha256 for name, sha256 in record["clips"].items()):
             return False
-        rows = atomic.read_csv(folder.key)
+        rows = blinding.rows(folder)
         return all(
             atomic.sha256(folder.stimulus(row["set"], row["stimulus_id"])) == row["sha256"] for row in rows
         )
@@ -58,7 +58,7 @@ def are_current(folder: StudyFolder, wanted: str, pool: Pool | None = None) -> b
 def ids_in_key(folder: StudyFolder) -> dict[str, list[str]]:
     """Set -> ids, as they stand in the key; practice included."""
     ids: dict[str, list[str]] = {}
-    for row in atomic.read_csv(folder.key):
+    for row in blinding.rows(folder):
         ids.setdefault(row["set"], []).append(row["stimulus_id"])
     return ids
 

@@ -17,7 +17,7 @@ from typing import Any
 from caw import atomic, audio, yardstick
 from study.design import Design
 from study.folder import PRACTICE, StudyFolder
-from study.preparation import stimuli
+from study.preparation import blinding, stimuli
 from study.preparation.material import Passage
 from study.preparation.progress import BuildProgress
 
@@ -43,7 +43,7 @@ def measure(
     known = read(folder)
     old = {(clip["set"], clip["name"], clip["recipe"]): clip for clip in known.get("clips", [])}
     clips, due = [], []
-    for row in atomic.read_csv(folder.key):
+    for row in blinding.rows(folder):
         if row["set"] == PRACTICE or row["truth"] != "fake":
             continue
         passage = passages.get(row["source"])

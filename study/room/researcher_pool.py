@@ -17,9 +17,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from caw import atomic
 from study.curation_commands import remark_of, tally
-from study.preparation import curation
+from study.preparation import curation, pool
 from study.preparation.curation import FREE, INTO, LONGEST_REMARK, OUT, RATED, REMARKED, Choice
 from study.preparation.material import ORIGINAL
 from study.room import pool_sounds, researcher
@@ -43,7 +42,7 @@ def page() -> None:
 
 def _draw(here: Session) -> None:
     study = served()
-    rows = _in_order(atomic.read_csv(study.folder.pool_table))
+    rows = _in_order(pool.rows(study.folder))
     if not rows:
         st.write(f"The pool is empty. `study build {study.folder.path.name} --pool-only` makes its clips.")
         return

@@ -30,13 +30,6 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch)
     assert (tmp_path / "table").read_text() == "old"
 
 
-def test_csv_comes_back_as_it_went(tmp_path):
-    rows = [{"a": 'x,"y"\nz', "b": None}, {"a": "ü", "b": 3}]
-    atomic.write_csv(tmp_path / "t.csv", ("a", "b"), rows)
-    assert atomic.read_csv(tmp_path / "t.csv") == [{"a": 'x,"y"\nz', "b": ""}, {"a": "ü", "b": "3"}]
-    assert atomic.read_csv(tmp_path / "none.csv") == []
-
-
 def test_a_place_below_a_file_is_named_as_it_was_given(tmp_path):
     (tmp_path / "song.wav").write_bytes(b"")
     with pytest.raises(OSError, match="Not a directory|File exists") as refused:
