@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 from pathlib import Path
+from typing import Any
 
+LARGEST_JSON = 256_000_000  # bytes
 TEMPORARY = ".tmp"  # what an interrupted write may leave behind ends so, and starts with a dot
 
 
@@ -32,6 +35,29 @@ def write(path: Path, content: bytes | str, *, mode: int = 0o644) -> None:
     finally:
         with contextlib.suppress(OSError):  # a place that holds no files holds no rest of one
             temporary.unlink()
+
+
+class DamagedError(ValueError):
+    """A file does not hold what was written into it."""
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file, which no flaw of the file ends with any other error than these.
+
+    Raises: DamagedError, naming the file, for one that is cut short, overwritten or no object; OSError.
+    """
+    with path.open("rb") as file:
+        content = file.read(LARGEST_JSON + 1)
+    try:
+        if len(content) > LARGEST_JSON:
+            raise ValueError(f"more than {LARGEST_JSON // 1_000_000} MB")
+        found = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        reason = "too many brackets in each other" if isinstance(error, RecursionError) else error
+        raise DamagedError(f"{path} is damaged ({reason})") from None
+    if not isinstance(found, dict):
+        raise DamagedError(f"{path} is damaged (it holds no JSON object)")
+    return found
 
 
 def sha256(path: Path) -> str:
