@@ -33,7 +33,7 @@ _SIGN = r"=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"  # with the ful
 # A cell begins where the text does and, in a program that takes other separators, after each of these.
 _FIRST, _LATER = rf"(?={_BEFORE}[{_SIGN}\t\r\n])", rf"(?={_BEFORE}[{_SIGN}])"
 _AFTER = r"(?<=[;\t\r\n])"
-_HARMLESS = r"(?![-+](?:\d+\.?\d*(?:[eE][-+]?\d+)?)?\Z)"  # a cell that is a number, or a sign alone
+_HARMLESS = r"(?!-(?:\d+\.?\d*(?:[eE][-+]?\d+)?)?\Z)"  # a cell that is a negative number, or a dash alone
 _UNGUARDED = re.compile(rf"^{_FIRST}{_HARMLESS}|{_AFTER}{_LATER}")
 _GUARDED = re.compile(rf"^'{_FIRST}|{_AFTER}'{_LATER}")
 _MAY_BEGIN_CELLS = re.compile(r"[;\t\r\n]")
