@@ -128,7 +128,12 @@ class Run:
         for line in path.read_text().splitlines() if path.exists() else []:
             try:
                 record = json.loads(line)
-            except json.JSONDecodeError:  # a kill cut the last line short; a resumed training writes it anew
+                if not (isinstance(record, dict) and isinstance(record.get("epoch"), int)):
+                    break
+            except (
+                ValueError,
+                RecursionError,
+            ):  # a kill cut the last line short; training writes it anew
                 break
             named = {name: record[name] for name in ("train", "held_out") if name in record}
             if named:

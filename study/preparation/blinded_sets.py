@@ -42,7 +42,7 @@ def are_current(folder: StudyFolder, wanted: str, pool: Pool | None = None) -> b
     pool: where given, the clips must also be the very ones that the sets were made from.
     """
     try:
-        record = json.loads(folder.build_record.read_text())
+        record = atomic.read_json(folder.build_record)
         if record["recipe"] != wanted or record["key_sha256"] != blinding.seal(folder):
             return False
         if pool and any(pool.rows[name]["sha256"] != sha256 for name, sha256 in record["clips"].items()):
@@ -51,7 +51,7 @@ def are_current(folder: StudyFolder, wanted: str, pool: Pool | None = None) -> b
         return all(
             atomic.sha256(folder.stimulus(row["set"], row["stimulus_id"])) == row["sha256"] for row in rows
         )
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, AttributeError):  # a damaged record: they are made again
         return False
 
 

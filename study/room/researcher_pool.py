@@ -6,7 +6,6 @@ or which answer belongs to a clip. Looking is logged, and asked for while listen
 
 from __future__ import annotations
 
-import json
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -148,10 +147,9 @@ def _page_of(rows: list[Row]) -> list[Row]:
 def _measures(study: Served) -> dict[str, pd.DataFrame]:
     """Clip -> its measures beside those of its source's second half and of white noise, where taken."""
     tables: dict[str, pd.DataFrame] = {}
-    try:
-        record = json.loads(study.folder.measures.read_text("utf-8"))
-    except (OSError, ValueError):  # not measured yet
-        return tables
+    from study.preparation import measuring  # loads signal processing, which listeners' pages do without
+
+    record = measuring.read(study.folder)
     for clip in record.get("clips", []):
         if taken := clip.get("measures"):
             anchors = record.get("anchors", {}).get(clip["source"], {})
