@@ -141,6 +141,7 @@ def read(path: Path, known: Sequence[str] = ()) -> Table:
     (top, header), *body = filled
     try:
         _check_whole_rows(filled, separator)
+        _check_first_row(filled, known)
         _check_last_row(text, lines, len(header))
         header = headings([unguarded(cell) for cell in header], known)
         width = max(len(cells) for _, cells in filled)
@@ -232,12 +233,23 @@ def _parsed(text: str, separator: str) -> list[list[str]]:
 
 
 def _check_whole_rows(filled: list[tuple[int, list[str]]], separator: str) -> None:
-    for number, cells in filled:
-        if len(filled[0][1]) > 1 and not any(map(_content, cells[1:])) and cells[0].count(separator) > 1:
+    one_column = len(filled[0][1]) == 1 and filled[0][1][0].count(separator) < 2
+    for number, cells in [] if one_column else filled:
+        if not any(map(_content, cells[1:])) and cells[0].count(separator) > 1:
             name = _SEPARATORS.get(separator, repr(separator))
             message = f"the whole row stands in its first cell ({cells[0][:40]!r}), as a spreadsheet saves it"
             fix = f"import the table with {name} between cells (Data, From Text/CSV) and save it again"
             raise TableError(f"{message} that takes other separators; {fix}", row=number)
+
+
+def _check_first_row(filled: list[tuple[int, list[str]]], known: Sequence[str]) -> None:
+    """The header comes first: a row of names further below stands under a title."""
+    wanted = {_key(name) for name in known}
+    counts = [len(wanted & set(map(_key, cells))) for _, cells in filled[:20]]
+    if not counts[0] and max(counts) > 1:
+        top, below = filled[0][0], filled[counts.index(max(counts))][0]
+        message = f"is not the header, which stands in row {below}"
+        raise TableError(f"{message}; delete the rows above row {below}", row=top)
 
 
 def _check_last_row(text: str, lines: list[list[str]], width: int) -> None:

@@ -69,6 +69,7 @@ def decoded(content: bytes) -> str:
     text = _unicode(content)
     if text is None:
         text = _one_reading(content)
+    text = text.removesuffix("\x1a")  # which ended files of DOS
     if "\0" in text:
         row = len(re.findall(r"\r\n|\r|\n", text[: text.index("\0")])) + 1
         message = "holds NUL characters, which no table does: the file is damaged, or no text"

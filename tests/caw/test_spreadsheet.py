@@ -135,6 +135,7 @@ TAKEN = [{"set": "UMG", "name": "S1", "comment": "fine", "epochs": "2000"}]
         PLAIN.encode("utf-16-be"),
         PLAIN.encode("utf-32"),
         PLAIN.rstrip("\n"),
+        PLAIN + "\x1a",
         '"' + PLAIN.replace(",", '","').replace("\n", '"\n"').removesuffix('"'),
     ],
 )
@@ -209,13 +210,16 @@ def workbook(*names: str) -> bytes:
         ("set,,name\nA,note,b\n", "row 2: column B has no name in row 1 and holds 'note'"),
         ("set,Name,name \nA,b,c\n", "row 1: the header names 'name' twice, in columns B and C"),
         (PLAIN + "A,b", "row 3: ends early, with 2 of 4 cells, as a file does that was cut off"),
-        ('"set,name"\n"A,b"\n'.replace(",", ",,"), ""),
+        ('"set,name,epochs"\n"A,b,1"\n', "row 1: the whole row stands in its first cell"),
+        (
+            "Results of 2022\n" + PLAIN,
+            "row 1: is not the header, which stands in row 2; delete the rows above",
+        ),
         ('set,name,comment,epochs\n"A,b,""c"",1"\n', "row 2: the whole row stands in its first cell"),
     ],
 )
 def test_what_cannot_be_taken_is_refused_in_one_line_with_place_and_fix(file, content, message):
-    if message:
-        assert message in refused(file, content)
+    assert message in refused(file, content)
 
 
 def test_a_folder_a_missing_file_and_an_endless_one_are_refused(tmp_path):
