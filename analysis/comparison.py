@@ -21,7 +21,7 @@ import pandas as pd
 from analysis import formats as f
 from analysis import loudness, sound_pictures
 from analysis.sound_pictures import Grid
-from caw import atomic, audio, measures, yardstick
+from caw import atomic, audio, measures, spreadsheet, yardstick
 from caw.measures import catalogue, display
 
 PAGE, PICTURE, RECORDS, TABLE = "index.html", "comparison", "comparison.json", "measures.csv"
@@ -261,9 +261,7 @@ def _write(found: Comparison, text: str, out: Path) -> Path:
     from analysis.plots import comparison as plots
 
     svg, png = plots.sheet_files(found)
-    table = found.table()
-    rows = table.astype(object).where(table.notna(), None).to_dict("records")
-    atomic.write_csv(out / TABLE, list(table), [row | {"clip": _harmless(row["clip"])} for row in rows])
+    atomic.write(out / TABLE, spreadsheet.frame_as_csv(found.table()))
     atomic.write(out / RECORDS, json.dumps(found.records(), allow_nan=False, indent=1) + "\n")
     atomic.write(out / f"{PICTURE}.svg", svg)
     atomic.write(out / f"{PICTURE}.png", png)
@@ -332,10 +330,3 @@ def _record(sound: Sound) -> dict[str, Any]:
         "spectrum_peak": round(float(spectrum["frequency"][spectrum["level"].idxmax()]), 1),
         "spectrum": {name: [round(value, 2) for value in spectrum[name].tolist()] for name in spectrum},
     }
-
-
-def _harmless(text: str) -> str:
-    """A label that a spreadsheet would run as a formula, with an apostrophe in front."""
-    from analysis.table_files import FORMULA
-
-    return f"'{text}" if text.startswith(FORMULA) else text

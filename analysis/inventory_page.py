@@ -14,12 +14,10 @@ import vl_convert
 from markupsafe import Markup
 
 from analysis import formats as f
-from analysis import table_files
 from analysis.inventory import VOCALS, Inventory, InventoryError
 from analysis.plots import inventory as plots
 from analysis.plots import theme
-from analysis.tables import Table
-from caw import atomic
+from caw import atomic, spreadsheet
 
 PAGE, FILES, SPLITS, SONGS, PICTURE = "index.html", "inventory.csv", "splits.csv", "songs.csv", "durations"
 
@@ -36,7 +34,7 @@ def write(found: Inventory, out: Path) -> Path:
     text = html(found, wide, narrow)
     tables = {FILES: found.frame(), SPLITS: found.totals("split"), SONGS: found.totals("song")}
     for name, frame in tables.items():
-        atomic.write(out / name, table_files.to_csv(Table(Path(name).stem, name, frame)))
+        atomic.write(out / name, spreadsheet.frame_as_csv(frame))
     if wide:
         atomic.write(out / f"{PICTURE}.svg", wide)
         atomic.write(out / f"{PICTURE}.png", vl_convert.svg_to_png(wide, scale=theme.PNG_SCALE))

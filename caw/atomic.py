@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
-import io
+import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+LARGEST_JSON = 256_000_000  # bytes
 TEMPORARY = ".tmp"  # what an interrupted write may leave behind ends so, and starts with a dot
 
 
@@ -38,23 +37,27 @@ def write(path: Path, content: bytes | str, *, mode: int = 0o644) -> None:
             temporary.unlink()
 
 
-def write_csv(
-    path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]], *, mode: int = 0o644
-) -> None:
-    """Write rows as UTF-8 CSV with "\\n" line ends; None becomes an empty cell."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: "" if value is None else value for name, value in row.items()} for row in rows)
-    write(path, text.getvalue(), mode=mode)
+class DamagedError(ValueError):
+    """A file does not hold what was written into it."""
 
 
-def read_csv(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file as text; [] when there is no such file."""
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file, which no flaw of the file ends with any other error than these.
+
+    Raises: DamagedError, naming the file, for one that is cut short, overwritten or no object; OSError.
+    """
+    with path.open("rb") as file:
+        content = file.read(LARGEST_JSON + 1)
+    try:
+        if len(content) > LARGEST_JSON:
+            raise ValueError(f"more than {LARGEST_JSON // 1_000_000} MB")
+        found = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        reason = "too many brackets in each other" if isinstance(error, RecursionError) else error
+        raise DamagedError(f"{path} is damaged ({reason})") from None
+    if not isinstance(found, dict):
+        raise DamagedError(f"{path} is damaged (it holds no JSON object)")
+    return found
 
 
 def sha256(path: Path) -> str:

@@ -141,6 +141,6 @@ def _material(path: Path) -> tuple[np.ndarray, int]:
     from caw import runs
 
     run = runs.load(path)
-    clips = runs.read_tensors(run.folder / runs.CLIPS)
+    clips = run.learned_clips()
     mono = [np.atleast_2d(clips[name].numpy()).mean(axis=0) for name in sorted(clips)]
     return np.concatenate(mono), run.rate

@@ -14,12 +14,12 @@ from typing import Any
 
 import pandas as pd
 
-from caw import atomic
-from study import design, spreadsheet
+from caw import atomic, spreadsheet
+from study import design
 from study.account import account
 from study.design import Design
 from study.folder import PRACTICE, StudyFolder
-from study.preparation import blinding, curation, measuring
+from study.preparation import blinding, curation, measuring, pool
 from study.preparation.material import ORIGINAL
 
 _TRUTH = ("name", "truth", "backend", "mode", "epochs", "source", "run")
@@ -126,7 +126,7 @@ def remarks(folder: StudyFolder, settings: Design) -> dict[str, str]:
 
     Raises: CurationError.
     """
-    noted = {row["name"]: row.get("remark", "") for row in atomic.read_csv(folder.pool_table)}
+    noted = {row["name"]: row.get("remark", "") for row in pool.rows(folder)}
     noted |= {entry.name: entry.remark for entry in settings.imported if entry.remark}
     for clip, choice in curation.read(folder).items():
         kept = choice if choice.remark is not None else replace(choice, remark=noted.get(clip))
@@ -140,10 +140,10 @@ def provenance(folder: StudyFolder, key: Sequence[Mapping[str, str]]) -> list[di
     """
     choices = curation.read(folder)
     curated = any(choice.pick for choice in choices.values())
-    pool = {row["name"]: row for row in atomic.read_csv(folder.pool_table)}
+    made_of = {row["name"]: row for row in pool.rows(folder)}
     rows = []
     for row in key:
-        made = pool.get(row["name"], {})
+        made = made_of.get(row["name"], {})
         more = {name: made.get(name, "") for name in ("made_at", "start", "gain_db")}
         picked = choices.get(row["name"], curation.Choice()).set_name == row["set"]
         how = {"chosen": "" if row["truth"] == "real" else "picked" if picked else "drawn"} if curated else {}
@@ -170,7 +170,7 @@ def export(folder: StudyFolder, out: Path, *, pilot: bool = False) -> int:
     if out.suffix.lower() == ".parquet":
         atomic.write(out, spreadsheet.as_parquet(answers))
     else:
-        atomic.write(out, spreadsheet.as_csv(list(answers[0]), answers))
+        spreadsheet.write(out, list(answers[0]), answers)
     return len(answers)
 
 

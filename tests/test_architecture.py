@@ -21,6 +21,8 @@ NO_TORCH = {
         "config.py",
         "environment.py",
         "measuring.py",
+        "spreadsheet.py",
+        "table_text.py",
     )
 }
 NO_TORCH |= {

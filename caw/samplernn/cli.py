@@ -197,7 +197,10 @@ def vary(
 @app.command()
 def info(run: Run) -> None:
     """What a run was trained on and how far it got."""
+    from caw.runs import check
+
     model = _load(run)
+    whole = check(model.folder, model.config)
     facts = []
     for number, clip in enumerate(model.config["clips"], 1):
         label = "clip" if len(model.config["clips"]) == 1 else f"clip {number}"
@@ -217,6 +220,7 @@ def info(run: Run) -> None:
         if epoch in scores:
             told = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in scores[epoch].items())
             facts.append((f"  at {epoch}", f"bits per sample: {told}"))
+    facts.append(("files", "as written" if whole else "not checked: an older version noted no sha256"))
     facts.append(("versions", ", ".join(f"{k} {v}" for k, v in model.config["versions"].items())))
     for name, value in facts:
         typer.echo(f"{name:<12} {value}")

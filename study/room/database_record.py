@@ -69,14 +69,12 @@ def _write(folder: StudyFolder, mark: str) -> None:
 
 def _read(folder: StudyFolder) -> dict[str, str] | None:
     try:
-        content = json.loads(folder.database_record.read_text("utf-8"))
+        return atomic.read_json(folder.database_record)
     except FileNotFoundError:
         return None
     except (OSError, ValueError):
-        content = None
-    if not isinstance(content, dict):
-        raise StoreError(f"{folder.database_record} cannot be read; restore it, or delete it to begin anew")
-    return content
+        message = f"{folder.database_record} cannot be read; restore it, or delete it to begin anew"
+        raise StoreError(message) from None
 
 
 def _lost(folder: StudyFolder) -> StoreError:

@@ -8,6 +8,7 @@ import pytest
 
 from analysis import formats, model_tables, quality, responses, statistics, table_files, tables, wording
 from analysis.tables import Table
+from caw import spreadsheet
 from tests.analysis import panels
 
 
@@ -58,7 +59,7 @@ def hostile() -> Table:
 
 
 def test_csv_runs_nothing_and_keeps_numbers(hostile):
-    rows = list(csv.reader(io.StringIO(table_files.to_csv(hostile))))
+    rows = list(csv.reader(io.StringIO(spreadsheet.frame_as_csv(hostile.frame))))
     assert [row[0][0] for row in rows[1:6]] == ["'"] * 5
     assert rows[6][0] == 'say "no", then\nleave'
     assert [row[1] for row in rows[1:]] == ["-1.5", "2", "", "0.25", "1e-09", "3", "-4", "5"]
