@@ -28,6 +28,10 @@ _AU_BYTES = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}  # per sample, by 
 _AIFF_PLAIN = (b"NONE", b"sowt", b"twos", b"raw ", b"in24", b"in32", b"fl32", b"FL32", b"fl64", b"FL64")
 
 
+class AudioError(ValueError):
+    """A sound file or array that cannot be used; the message is one line with the value and the mend."""
+
+
 class Damaged(ValueError):
     """A header that contradicts itself; the message says how."""
 
@@ -248,7 +252,13 @@ def _wave64(file: BinaryIO, place: int, size: int) -> Body:
         elif name == b"data":
             stated = None if length in (0, 24) and place + 24 < size or length >= 1 << 62 else length - 24
             there = size - place - 24
-            return Body(stated, there if stated is None else min(there, stated), frame, rate)
+            if stated is None:
+                return Body(None, there, frame, rate)
+            end = min(size, place + 24 + stated)
+            file.seek(end + -stated % 8 + 16)
+            after = int.from_bytes(file.read(8), "little")
+            behind = 0 if 24 <= after <= size - end or size - end < 8 else size - end
+            return Body(stated, min(there, stated), frame, rate, behind)
         if length < 24:
             break
         place += length + -length % 8
@@ -286,12 +296,27 @@ def _caf(file: BinaryIO, place: int, size: int) -> Body:
             frame = packet if frames == 1 else 0
         elif name == b"data":
             there = max(0, size - start - 4)
-            stated = None if length == -1 else length - 4
-            return Body(stated, there if stated is None else min(there, stated), frame, rate)
+            if length == -1:
+                return Body(None, there, frame, rate)
+            behind = _caf_behind(file, start + length, size)
+            return Body(length - 4, min(there, length - 4), frame, rate, behind)
         if length < 0:
             break
         place = start + length
     raise Damaged("no part of it is marked as its sound")
+
+
+def _caf_behind(file: BinaryIO, place: int, size: int) -> int:
+    """Bytes from `place` on that are no chunks. Raises: Damaged for a chunk that is broken off."""
+    while place + 12 <= size:
+        file.seek(place)
+        name, length = struct.unpack(">4sq", file.read(12))
+        if length < 0 or not all(32 <= letter < 127 for letter in name):
+            return size - place
+        place += 12 + length
+        if place > size:
+            raise Damaged("its last part is broken off")
+    return 0
 
 
 def _bounded(
@@ -343,44 +368,3 @@ def _is_piped(length: int) -> bool:
 
 def _is_tag(rest: bytes) -> bool:
     return rest.startswith(_TAGS)
-
-
-_MAGIC = (  # what may bear the name of a sound file; offset, bytes, what it is
-    (0, b"PK\x03\x04", "a zip archive; unpack it"),
-    (0, b"Rar!", "a RAR archive; unpack it"),
-    (0, b"7z\xbc\xaf", "a 7z archive; unpack it"),
-    (0, b"\x1f\x8b", "a gzip archive; unpack it"),
-    (0, b"%PDF", "a PDF document"),
-    (0, b"\x89PNG", "a picture (PNG)"),
-    (0, b"\xff\xd8\xff", "a picture (JPEG)"),
-    (0, b"GIF8", "a picture (GIF)"),
-    (8, b"WEBP", "a picture (WebP)"),
-    (0, b"MThd", "MIDI, notes without sound; render it in a DAW"),
-    (0, b"\x00\x05\x16\x07", "what a Mac keeps about a file (AppleDouble); give the one without ._"),
-    (0, b"SQLite format", "a database"),
-    (0, b"version https://git-lfs", "a pointer of Git LFS; fetch the file with `git lfs pull`"),
-    (0, b"#EXTM3U", "a playlist; give the files that it names"),
-    (0, b"\x7fELF", "a program"),
-    (0, b"MZ", "a program"),
-    (0, b"bplist", "a property list of Apple's"),
-    (0, b"DSD ", "DSD sound; convert it to WAV or FLAC"),
-)
-
-
-def what_else(head: bytes) -> str:
-    """What a file that is no sound is, with what to do, by its first bytes; "" where they do not say."""
-    for offset, magic, kind in _MAGIC:
-        if head[offset : offset + len(magic)] == magic:
-            return kind
-    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:64].lower()
-    if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
-        return "a web page (HTML); download the file itself"
-    if start.startswith(b"<?xml"):
-        return "XML text"
-    if head and not head.strip(b"\0"):
-        return "nothing but zero bytes; get the file again"
-    try:
-        text = head[:512].decode("utf-8", "ignore")
-    except ValueError:
-        return ""
-    return "text" if text and len(text) > 0.9 * min(512, len(head)) and text.isprintable() else ""

@@ -20,32 +20,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
 
-from caw import containers
+from caw import containers, ffmpeg, file_kinds
+from caw.containers import AudioError
 
 READABLE = "WAV, FLAC, OGG, AIFF, MP3, M4A or another common kind of sound"
 SLOWEST, FASTEST = 1000, 1_536_000  # Hz; a header that states another rate is damaged
 _AGAIN = "get or export the file again"
 _MPEG = 1152  # samples in a frame of MP3
 _BLOCK = 1 << 16  # frames decoded at a time
-_PADDING = 8192  # samples that an encoder may add at the end of a file to fill its last packets
-_EDGES = 4  # packets that an edit list leaves out for an encoder's priming and padding
-_SLACK = 0.1  # s by which a container may round its length
-_GUESSED = ("aac", "ac3", "amr", "dts", "eac3", "flac", "mp3", "wav")  # FFmpeg guesses, or it is counted here
-_FORMATS = (  # that FFmpeg may open: none that names other files or hosts, as playlists do
-    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,eac3,flac,flv,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpc,"
-    "mpc8,mpeg,mpegts,ogg,rm,tak,tta,voc,w64,wav,wv"
-)
-_NAMES = {"mov": "MP4", "matroska": "Matroska", "asf": "ASF", "aac": "ADTS"}
-_CODINGS = {"mp3float": "MPEG_LAYER_III", "mp2float": "MPEG_LAYER_II"}  # as libsndfile names them
-
-
-class AudioError(ValueError):
-    """A sound file or array that cannot be used; the message is one line with the value and the mend."""
+_STRAY = 16  # bytes between packets that nobody needs to know of
 
 
 @dataclass(frozen=True)
@@ -69,7 +56,7 @@ class Survey:
     def read(self, first: int, count: int) -> np.ndarray:
         """`count` frames from `first` on: float32 [count, channels]. Raises: AudioError."""
         if self.by_ffmpeg:
-            samples = _piece(_Track(self.path).blocks(), first, count, self.channels)
+            samples = _piece(ffmpeg.Track(self.path).blocks(), first, count, self.channels)
         else:
             with _libsndfile(self.path) as file:
                 try:
@@ -135,7 +122,7 @@ def _surveyed(path: Path, size: int, *_stamp: int) -> Survey:
     except (soundfile.LibsndfileError, TypeError):  # TypeError: soundfile wants more to be told for .raw
         held = None
     if held is None:
-        held = _by_ffmpeg(path, body, head)
+        held = _by_ffmpeg(path, body, head, ffmpeg.Track(path, start, knows_start=frames is not None))
     if not SLOWEST <= held.rate <= FASTEST:
         raise _damaged(path, f"its header states a rate of {held.rate} Hz")
     return Survey(**(vars(held) | {"remarks": (*remarks, *held.remarks)}))
@@ -152,13 +139,13 @@ def _by_libsndfile(
     """What libsndfile reads of the file; None where it does not read it right."""
     frames, rate = file.frames, file.samplerate
     if flac is not None:
-        counted = _Packets(path)
+        counted = ffmpeg.Packets(path)
         if flac and counted.frames < flac:
             raise _cut_short(path, counted.frames / rate, flac / rate)
         if counted.frames != frames:
             return None
     elif file.format == "MP3" and body is None:
-        counted = _Packets(path)
+        counted = ffmpeg.Packets(path)
         if mpeg_frames and counted.number < mpeg_frames:
             length = counted.seconds * mpeg_frames / max(1, counted.number)
             raise _cut_short(path, counted.seconds, length)
@@ -200,12 +187,11 @@ def _libsndfile(path: Path) -> Iterator[soundfile.SoundFile]:
         yield file
 
 
-def _by_ffmpeg(path: Path, body: containers.Body | None, head: bytes) -> Survey:
+def _by_ffmpeg(path: Path, body: containers.Body | None, head: bytes, track: ffmpeg.Track) -> Survey:
     """What FFmpeg reads of the file, decoded to its end. Raises: AudioError."""
-    track = _Track(path)
     try:
         count = sum(len(block) for block in track.blocks())
-    except _NoTrack as error:
+    except ffmpeg.NoTrack as error:
         if error.coding:
             raise AudioError(f"{path}: {error.coding}; convert it to WAV or FLAC") from None
         raise _no_sound(path, head) from None
@@ -222,154 +208,16 @@ def _by_ffmpeg(path: Path, body: containers.Body | None, head: bytes) -> Survey:
         if track.ends_broken and track.broken == 1:
             told = "its last packet is broken off, so that its end may be missing"
         remarks.append(f"{told}; {length:.2f} s were read, {_AGAIN} if there is more")
+    if track.skipped > _STRAY:
+        remarks.append(f"{track.skipped} bytes before or between its sound are none, and were left out")
     if track.left_out:
         told = f"its edit list, as of a trim in a phone or player, leaves out {track.left_out:.0%} of it"
         remarks.append(f"{told}; save it as another file to get all of it")
-    if track.stated is not None and length - track.stated > _PADDING / track.rate + _SLACK:
+    if track.stated is not None and length - track.stated > ffmpeg.PADDING / track.rate + track.slack:
         remarks.append(f"states {track.stated:.2f} s and holds {length:.2f} s; all of it was read")
     return Survey(
         path, track.rate, track.channels, count, track.subtype, track.format, tuple(remarks), by_ffmpeg=True
     )
-
-
-class _NoTrack(Exception):
-    """A file without sound that FFmpeg could decode. coding: what it holds instead; "" where not known."""
-
-    def __init__(self, coding: str = ""):
-        super().__init__(coding)
-        self.coding = coding
-
-
-class _Track:
-    """The first sound track of a file, decoded by FFmpeg from its beginning to its end."""
-
-    def __init__(self, path: Path):
-        self.path = path
-        self._error = _library(path).error.FFmpegError
-        self.begins: int | None = None  # byte of the first packet of an MP3
-        self.left_out = 0.0  # share of the packets that an edit list leaves out
-        self.rate = self.channels = self.packets = self.broken = 0
-        self.stated: float | None = None  # s
-        self.format = self._coding = ""
-        self._lossless, self._bits_used, self._bits = False, 0, 0
-        self.slack = _SLACK
-        self.ends_broken = False
-        self._limit: int | None = None  # samples without an encoder's padding, where they are stated
-
-    def blocks(self) -> Iterator[np.ndarray]:
-        """float32 [n, channels], block after block, without an encoder's priming and padding."""
-        limit, count, held = None, 0, []
-        for block in self._all_blocks():
-            if count == 0:
-                limit = self._limit
-            count += len(block)
-            if limit is None or count <= limit:
-                yield block
-                continue
-            held.append(block)
-            if count - limit > _PADDING:  # more than padding: its statement is wrong
-                yield from held
-                limit, held = None, []
-        if held:
-            rest = np.concatenate(held)
-            yield rest[: len(rest) - (count - limit)]
-
-    def _all_blocks(self) -> Iterator[np.ndarray]:
-        with _opened(self.path) as container:
-            stream = self._choose(container)
-            for packet in self._packets(container, stream):
-                for frame in self._frames(packet):
-                    if not self.rate:
-                        self._describe(container, stream, frame)
-                    own = (frame.sample_rate, len(frame.layout.channels))
-                    if own != (self.rate, self.channels):
-                        told = f"changes from {self.rate} Hz ({self.channels} channels) to {own[0]} Hz ({own[1]})"
-                        raise AudioError(f"{self.path}: {told}; cut it there into two files")
-                    yield self._floats(frame)
-            if stream.frames - self.packets > _EDGES and "mp4" in container.format.name:
-                self.left_out = 1 - self.packets / stream.frames
-
-    def _packets(self, container: Any, stream: Any) -> Iterator[Any]:
-        packets = container.demux(stream)
-        while True:
-            try:
-                packet = next(packets, None)
-            except self._error:
-                self.broken, self.ends_broken = self.broken + 1, True
-                return
-            if packet is None:
-                return
-            if not self.packets and "mp3" in container.format.name:
-                self.begins = packet.pos
-            self.packets += packet.size > 0
-            yield packet
-
-    def _frames(self, packet: Any) -> list[Any]:
-        """What a packet decodes to; one that cannot be decoded, or is a part of one, is counted."""
-        try:
-            frames = packet.decode()
-        except self._error:
-            frames, broken = [], True
-        else:
-            broken = packet.is_corrupt or any(frame.is_corrupt for frame in frames)
-            broken |= 0 < packet.size < containers.mpeg_frame_bytes(bytes(packet)[:4])
-        if packet.size:
-            self.broken, self.ends_broken = self.broken + broken, broken
-        return frames
-
-    def _choose(self, container: Any) -> Any:
-        tracks = [stream for stream in container.streams if stream.type == "audio"]
-        if not tracks:
-            kinds = {stream.type for stream in container.streams}
-            if "video" in kinds and "mp3" not in container.format.name:
-                raise _NoTrack("is a video or picture without sound")
-            raise _NoTrack
-        for stream in tracks:
-            if stream.codec_context is not None:
-                return stream
-        raise _NoTrack("its sound is in a coding that cannot be read")
-
-    def _floats(self, frame: Any) -> np.ndarray:
-        """A frame's samples as libsndfile gives them: float32 [n, channels], full scale 1."""
-        samples = frame.to_ndarray()
-        samples = samples.T if frame.format.is_planar else samples.reshape(-1, self.channels)
-        if samples.dtype == np.uint8:
-            return (samples.astype(np.float32) - 128) / 128
-        if samples.dtype.kind == "i":
-            self._bits = 8 * samples.dtype.itemsize
-            self._bits_used |= int(np.bitwise_or.reduce(samples, axis=None))
-            return (samples / 2.0 ** (self._bits - 1)).astype(np.float32)
-        return samples.astype(np.float32)
-
-    @property
-    def subtype(self) -> str:
-        """PCM_16 or PCM_24 of whole numbers without loss, however wide the decoder gives them."""
-        if not (self._lossless and self._bits):
-            return self._coding
-        spare = (self._bits_used & -self._bits_used).bit_length() - 1 if self._bits_used else 0
-        return f"PCM_{self._bits - spare // 8 * 8}"
-
-    def _describe(self, container: Any, stream: Any, frame: Any) -> None:
-        self.rate, self.channels = frame.sample_rate, len(frame.layout.channels)
-        if not self.rate:
-            raise _damaged(self.path, "it states no sampling rate")
-        codec, kind = stream.codec_context, container.format.name.split(",")[0]
-        plain = codec.name.startswith("pcm_")
-        self._lossless = plain or codec.name == "wavpack" or codec.codec.lossless and not codec.codec.lossy
-        self.format = codec.name.upper() if self._lossless and not plain else _NAMES.get(kind, kind.upper())
-        self._coding = _CODINGS.get(codec.name, codec.name.upper())
-        if kind in _GUESSED:
-            return
-        if stream.duration is not None:
-            self.stated = float(stream.duration * stream.time_base)
-        elif container.duration is not None and len(container.streams) == 1:
-            self.stated = container.duration / 1e6
-        if kind == "mov" and self.stated is not None:
-            self._limit, self.slack = round(self.stated * self.rate), 1.5 / self.rate
-            if fields := container.metadata.get("iTunSMPB", "").split()[:4]:
-                with_end = int(fields[3], 16) if len(fields) == 4 else 0
-                self._limit = with_end or self._limit
-                self.stated = self._limit / self.rate
 
 
 def _piece(blocks: Iterator[np.ndarray], first: int, count: int, channels: int) -> np.ndarray:
@@ -384,43 +232,6 @@ def _piece(blocks: Iterator[np.ndarray], first: int, count: int, channels: int) 
     return piece[:filled]
 
 
-class _Packets:
-    """How many packets of sound a file holds, and how long they last, without decoding them."""
-
-    def __init__(self, path: Path):
-        self.number, self.frames, self.seconds = 0, 0, 0.0
-        av = _library(path)
-        try:
-            with _opened(path) as container:
-                for packet in container.demux(audio=0):
-                    self.number += packet.size > 0
-                    self.frames += packet.duration or 0  # FLAC counts in samples
-                    self.seconds += float((packet.duration or 0) * packet.time_base)
-        except (av.error.FFmpegError, _NoTrack, IndexError):
-            return
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """The file in FFmpeg, by its bytes alone: a name would be taken for a protocol, as in "http:x.wav"."""
-    av = _library(path)
-    with path.open("rb") as file:
-        try:
-            container = av.open(file, options={"format_whitelist": _FORMATS}, metadata_errors="replace")
-        except (av.error.FFmpegError, ValueError):
-            raise _NoTrack from None
-        with container:
-            yield container
-
-
-def _library(path: Path) -> Any:
-    try:
-        import av  # here, as FFmpeg takes a while to load and most commands never need it
-    except ImportError:
-        raise AudioError(f"{path}: is read by PyAV, which is not installed; pip install av") from None
-    return av
-
-
 def _cut_short(path: Path, there: float, stated: float) -> AudioError:
     return AudioError(f"{path}: is cut short ({there:.2f} s of {stated:.2f} s); {_AGAIN}")
 
@@ -430,7 +241,7 @@ def _damaged(path: Path, how: str) -> AudioError:
 
 
 def _no_sound(path: Path, head: bytes) -> AudioError:
-    kind = containers.what_else(head)
+    kind = file_kinds.what_else(head)
     if kind:
         what, _, mend = kind.partition("; ")
         return AudioError(f"{path}: is not sound but {what}; {mend or f'give {READABLE}'}")
