@@ -1,4 +1,4 @@
-"""Sound that libsndfile cannot open, decoded by FFmpeg through PyAV: M4A, WMA, the sound of videos and others."""
+"""Sound that libsndfile cannot read, decoded by FFmpeg (PyAV): M4A, WMA, MP3 without a length, videos."""
 
 from __future__ import annotations
 

@@ -36,8 +36,12 @@ def what_else(head: bytes) -> str:
         return "XML text"
     if head and not head.strip(b"\0"):
         return "nothing but zero bytes; get the file again"
-    try:
-        text = head[:512].decode("utf-8", "ignore")
-    except ValueError:
-        return ""
-    return "text" if text and len(text) > 0.9 * min(512, len(head)) and text.isprintable() else ""
+    text = " ".join(head[:512].decode("utf-8", "ignore").split())
+    return "text" if len(text) > 0.8 * min(512, len(head)) and text.isprintable() else ""
+
+
+def is_sound(head: bytes) -> bool:
+    """Whether the first 12 bytes or more are those of a kind of sound file that says so."""
+    riff = head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and head[8:12] == b"WAVE"
+    form = head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC")
+    return riff or form or head[:4] in (b"fLaC", b"OggS", b"caff", b".snd") or head[4:11] == b"ftypM4A"

@@ -28,6 +28,12 @@ from caw import containers, ffmpeg, file_kinds
 from caw.containers import AudioError
 
 READABLE = "WAV, FLAC, OGG, AIFF, MP3, M4A or another common kind of sound"
+SUFFIXES = (  # of files that hold sound, videos with a sound track included
+    *(".wav", ".wave", ".bwf", ".rf64", ".w64", ".flac", ".aif", ".aiff", ".aifc", ".caf", ".au", ".snd"),
+    *(".ogg", ".oga", ".opus", ".mp3", ".mp2", ".m4a", ".m4b", ".m4p", ".aac", ".alac", ".wma", ".ac3"),
+    *(".ape", ".wv", ".tta", ".tak", ".amr", ".dts", ".mka"),
+    *(".mp4", ".m4v", ".mov", ".3gp", ".webm", ".mkv", ".avi", ".wmv", ".mpg", ".mpeg"),
+)
 SLOWEST, FASTEST = 1000, 1_536_000  # Hz; a header that states another rate is damaged
 _AGAIN = "get or export the file again"
 _MPEG = 1152  # samples in a frame of MP3
@@ -85,6 +91,33 @@ def survey(path: Path) -> Survey:
         raise AudioError(f"{path}: no such file; check the name") from None
     except OSError as error:
         raise AudioError(f"{path}: cannot be read ({error.strerror}); check the file's rights") from None
+
+
+def holds_sound(file: Path) -> bool:
+    """Whether a file's suffix is one of sound, or its first bytes are; hidden files, as ._ of a Mac, are not.
+
+    That it can be read is another matter: `survey` says so.
+    """
+    if file.name.startswith("."):
+        return False
+    if file.suffix.lower() in SUFFIXES:
+        return True
+    try:
+        if not stat.S_ISREG(os.stat(file).st_mode):
+            return False
+        with file.open("rb") as content:
+            return file_kinds.is_sound(content.read(16))
+    except OSError:
+        return False
+
+
+def in_folder(folder: Path) -> tuple[list[Path], list[Path]]:
+    """(files with sound, other files) of a folder, by name, without hidden ones. Raises: OSError."""
+    shown = sorted(
+        entry for entry in folder.iterdir() if not entry.name.startswith(".") and not entry.is_dir()
+    )
+    sounds = [file for file in shown if holds_sound(file)]
+    return sounds, [file for file in shown if file not in set(sounds)]
 
 
 @lru_cache(maxsize=1024)

@@ -41,10 +41,10 @@ def test_every_key_is_explained(tmp_path):
 
 def test_clips_are_copied_and_never_mixed_up(tmp_path, clip):
     other = tmp_path / "other" / clip.name
-    audio.write(other, 0.1 * np.ones(3 * 8000, np.float32), 8000)
+    audio.write(other, 0.1 * np.tile([1, -1], 3 * 4000).astype(np.float32), 8000)
     folder = StudyFolder(tmp_path / "study")
     third = tmp_path / "other" / "riff.flac"
-    audio.write(third, 0.2 * np.ones(3 * 8000, np.float32), 8000)
+    audio.write(third, 0.2 * np.tile([1, -1], 3 * 4000).astype(np.float32), 8000)
     new_study.create(folder, [clip, other, clip, third])
     names = [source.file for source in design.load(folder.path).sources]
     assert names == ["sources/riff.wav", "sources/riff-2.wav", "sources/riff-3.flac"]
