@@ -13,16 +13,11 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 _PIPED = ((0x7F000000, 0x7F000010), (0x7FFFF000, 0x80000010), (0xFFFFF000, 0xFFFFFFFF))  # 32-bit sizes
 _TAGS = (b"TAG", b"APETAGEX", b"LYRICSBEGIN", b"3DI", b"ID3")  # that programs put behind anything
-_MPEG1_BITS = {  # kbit/s by layer
-    2: (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
-    3: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
-}
-_MPEG2_BITS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _AU_BYTES = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}  # per sample, by encoding
 _AIFF_PLAIN = (b"NONE", b"sowt", b"twos", b"raw ", b"in24", b"in32", b"fl32", b"FL32", b"fl64", b"FL64")
@@ -42,7 +37,7 @@ class Body:
 
     stated: None where the header does not say. there: what lies in the file. frame: bytes of one sample of
     all channels, 0 where they vary. rate: frames per second. behind: bytes after the sound that are no part
-    of the container.
+    of the container. true_size: what would stand in the header of a file that does not state its length.
     """
 
     stated: int | None
@@ -50,6 +45,7 @@ class Body:
     frame: int
     rate: float
     behind: int = 0
+    true_size: tuple[int, bytes] | None = None  # (place, bytes) of the size, had the writer known it
 
     @property
     def missing(self) -> int:
@@ -108,20 +104,6 @@ def mpeg_frames(file: BinaryIO, start: int) -> int | None:
     return struct.unpack(">I", head[place + 14 : place + 18])[0] if 0 < place < len(head) - 18 else None
 
 
-def mpeg_frame_bytes(header: bytes) -> int:
-    """Length of an MPEG audio frame of layer II or III by its first four bytes; 0 where they are none."""
-    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
-        return 0
-    version, layer = header[1] >> 3 & 3, 4 - (header[1] >> 1 & 3)
-    rates = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}.get(version)
-    bits, rate = header[2] >> 4, header[2] >> 2 & 3
-    if rates is None or rate == 3 or layer not in (2, 3) or bits in (0, 15):
-        return 0
-    kilobits = _MPEG1_BITS[layer][bits] if version == 3 else _MPEG2_BITS[bits]
-    per_byte = 72 if version != 3 and layer == 3 else 144
-    return per_byte * 1000 * kilobits // rates[rate] + (header[2] >> 1 & 1)
-
-
 def flac_samples(file: BinaryIO, start: int) -> int:
     """The number of samples that a FLAC's STREAMINFO states; 0 stands for unknown."""
     file.seek(start + 21)
@@ -130,10 +112,14 @@ def flac_samples(file: BinaryIO, start: int) -> int:
 
 @dataclass(frozen=True)
 class OggPages:
-    """links: streams one after another (1 for a plain file). whole: whether the last one ends as it must."""
+    """links: streams one after another (1 for a plain file). whole: whether the last one ends as it must.
+
+    forms: (channels, rate) of its streams; the rate is 0 where the coding has but one.
+    """
 
     links: int
     whole: bool
+    forms: frozenset[tuple[int, int]] = frozenset()
 
 
 def ogg_pages(file: BinaryIO, start: int, size: int) -> OggPages:
@@ -141,7 +127,7 @@ def ogg_pages(file: BinaryIO, start: int, size: int) -> OggPages:
 
     Decoders leave out a page whose checksum is wrong without a word. Raises: Damaged.
     """
-    place, links, opened, ended, numbers = start, 0, False, False, {}
+    place, links, opened, ended, numbers, forms = start, 0, False, False, {}, set()
     while place < size:
         file.seek(place)
         head = file.read(27)
@@ -161,9 +147,22 @@ def ogg_pages(file: BinaryIO, start: int, size: int) -> OggPages:
             raise Damaged(f"pages are missing before byte {place}")
         numbers[serial] = number
         links += first and not opened
+        if first and content[:7] == b"\x01vorbis":
+            forms.add((content[11], int.from_bytes(content[12:16], "little")))
+        elif first and content[:8] == b"OpusHead":
+            forms.add((content[9], 0))
         opened, ended = first, bool(head[5] & 4)
         place += 27 + len(table) + len(content)
-    return OggPages(links, ended)
+    return OggPages(links, ended, frozenset(forms))
+
+
+def asf_bytes(file: BinaryIO) -> int:
+    """The size of the whole file as an ASF (WMA) header states it; 0 where there is none."""
+    file.seek(0)
+    head = file.read(8192)
+    place = head.find(bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")) + 40
+    known = head.startswith(bytes.fromhex("3026b2758e66cf11")) and place > 40
+    return int.from_bytes(head[place : place + 8], "little") if known else 0
 
 
 def _ogg_checksum(page: bytes) -> int:
@@ -173,19 +172,22 @@ def _ogg_checksum(page: bytes) -> int:
 
 
 def _wave(file: BinaryIO, place: int, size: int, order: str) -> Body:
-    frame, rate, large = 0, 0.0, None
+    frame, rate, large, ds64 = 0, 0.0, None, 0
     for name, start, length in _chunks(file, place, size, order):
         if name == b"ds64":
-            file.seek(start + 8)
+            ds64 = start + 8
+            file.seek(ds64)
             large = int.from_bytes(file.read(8), "little")
         elif name == b"fmt ":
             frame, rate = _wave_format(file, start, order)
         elif name == b"data":
+            at, form = start - 4, f"{order}I"
             if length == 0xFFFFFFFF and large is not None:
-                length = large if 0 < large < 1 << 62 else None
+                length, at, form = (large if 0 < large < 1 << 62 else None), ds64, "<Q"
             elif _is_piped(length) or (length == 0 and not _all_chunks(file, start, size, order)):
                 length = None
-            return _bounded(file, start, size, length, frame, rate, order)
+            found = _bounded(file, start, size, length, frame, rate, order)
+            return _sized(found, at, form)
     raise Damaged("no part of it is marked as its sound")
 
 
@@ -235,7 +237,9 @@ def _aiff(file: BinaryIO, place: int, size: int) -> Body:
         raise Damaged(f"its sound is said to begin {skipped - 8} bytes after its place")
     piped = _is_piped(length) or (length == 0 and not _all_chunks(file, start, size, ">"))
     whole = _bounded(file, start + skipped, size, None if piped else length - skipped, frame, rate, ">")
-    if piped or not frame or not frames:
+    if piped:
+        return _sized(whole, start - 4, ">I", more=skipped)
+    if not frame or not frames:
         return whole
     stated = max(whole.stated or 0, frames * frame)  # two places say how much there is: neither is trusted
     behind = max(whole.behind, (whole.stated or 0) - frames * frame)
@@ -253,7 +257,7 @@ def _wave64(file: BinaryIO, place: int, size: int) -> Body:
             stated = None if length in (0, 24) and place + 24 < size or length >= 1 << 62 else length - 24
             there = size - place - 24
             if stated is None:
-                return Body(None, there, frame, rate)
+                return _sized(Body(None, there, frame, rate), place + 16, "<Q", more=24)
             end = min(size, place + 24 + stated)
             file.seek(end + -stated % 8 + 16)
             after = int.from_bytes(file.read(8), "little")
@@ -280,7 +284,8 @@ def _au(file: BinaryIO, start: int, size: int) -> Body:
     stated = None if _is_piped(length) or (length == 0 and there) else length
     behind = 0 if stated is None else max(0, there - stated)
     frame = channels * _AU_BYTES.get(encoding, 0)
-    return Body(stated, min(there, length) if stated is not None else there, frame, float(rate), behind)
+    found = Body(stated, min(there, length) if stated is not None else there, frame, float(rate), behind)
+    return _sized(found, start + 8, f"{order}I")
 
 
 def _caf(file: BinaryIO, place: int, size: int) -> Body:
@@ -297,7 +302,7 @@ def _caf(file: BinaryIO, place: int, size: int) -> Body:
         elif name == b"data":
             there = max(0, size - start - 4)
             if length == -1:
-                return Body(None, there, frame, rate)
+                return _sized(Body(None, there, frame, rate), start - 8, ">q", more=4)
             behind = _caf_behind(file, start + length, size)
             return Body(length - 4, min(there, length - 4), frame, rate, behind)
         if length < 0:
@@ -337,6 +342,14 @@ def _bounded(
     left = file.read(1 << 16)
     behind = size - end if left.strip(b"\0") and not _is_tag(left) and not _is_tag(rest) else 0
     return Body(stated, stated, frame, rate, behind)
+
+
+def _sized(found: Body, place: int, form: str, more: int = 0) -> Body:
+    """The body with its true size, where its header states none and has room for it."""
+    size = found.there + more
+    if found.stated is not None or size >= 1 << 8 * struct.calcsize(form):
+        return found
+    return replace(found, true_size=(place, struct.pack(form, size)))
 
 
 def _chunks(file: BinaryIO, place: int, size: int, order: str) -> Iterator[tuple[bytes, int, int]]:

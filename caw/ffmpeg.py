@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from caw import containers
 from caw.containers import AudioError
 
 PADDING = 8192  # samples that an encoder may add at the end of a file to fill its last packets
@@ -23,6 +22,12 @@ _FORMATS = (  # that FFmpeg may open: none that names other files or hosts, as p
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,eac3,flac,flv,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpc,"
     "mpc8,mpeg,mpegts,ogg,rm,tak,tta,voc,w64,wav,wv"
 )
+
+_MPEG1_BITS = {  # kbit/s by layer
+    2: (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    3: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+}
+_MPEG2_BITS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 
 
 class NoTrack(Exception):
@@ -111,7 +116,7 @@ class Track:
             frames, broken = [], True
         else:
             broken = packet.is_corrupt or any(frame.is_corrupt for frame in frames)
-            broken |= 0 < packet.size < containers.mpeg_frame_bytes(bytes(packet)[:4])
+            broken |= 0 < packet.size < _mpeg_frame_bytes(bytes(packet)[:4])
         if packet.size:
             self.broken, self.ends_broken = self.broken + broken, broken
         return frames
@@ -207,3 +212,17 @@ def _library(path: Path) -> Any:
     except ImportError:
         raise AudioError(f"{path}: is read by PyAV, which is not installed; pip install av") from None
     return av
+
+
+def _mpeg_frame_bytes(header: bytes) -> int:
+    """Length of an MPEG audio frame of layer II or III by its first four bytes; 0 where they are none."""
+    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
+        return 0
+    version, layer = header[1] >> 3 & 3, 4 - (header[1] >> 1 & 3)
+    rates = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}.get(version)
+    bits, rate = header[2] >> 4, header[2] >> 2 & 3
+    if rates is None or rate == 3 or layer not in (2, 3) or bits in (0, 15):
+        return 0
+    kilobits = _MPEG1_BITS[layer][bits] if version == 3 else _MPEG2_BITS[bits]
+    per_byte = 72 if version != 3 and layer == 3 else 144
+    return per_byte * 1000 * kilobits // rates[rate] + (header[2] >> 1 & 1)

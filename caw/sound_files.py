@@ -13,13 +13,15 @@ A file that lacks what it states is refused; one that does not state its length 
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -58,18 +60,19 @@ class Survey:
     format: str
     remarks: tuple[str, ...] = ()
     by_ffmpeg: bool = False
+    true_size: tuple[int, bytes] | None = None  # that libsndfile must see in the header to read all of it
 
     def read(self, first: int, count: int) -> np.ndarray:
         """`count` frames from `first` on: float32 [count, channels]. Raises: AudioError."""
         if self.by_ffmpeg:
             samples = _piece(ffmpeg.Track(self.path).blocks(), first, count, self.channels)
         else:
-            with _libsndfile(self.path) as file:
-                try:
+            try:
+                with _libsndfile(self.path, self.true_size) as file:
                     file.seek(first)
                     samples = file.read(count, dtype="float32", always_2d=True)
-                except soundfile.LibsndfileError:
-                    raise _damaged(self.path, "a part of it cannot be decoded") from None
+            except soundfile.LibsndfileError:
+                raise _damaged(self.path, "a part of it cannot be decoded") from None
         if len(samples) < count:
             raise _cut_short(self.path, (first + len(samples)) / self.rate, self.frames / self.rate)
         return samples
@@ -133,6 +136,7 @@ def _surveyed(path: Path, size: int, *_stamp: int) -> Survey:
             pages = containers.ogg_pages(file, start, size) if head[:4] == b"OggS" else None
         except containers.Damaged as error:
             raise _damaged(path, str(error)) from None
+        asf = containers.asf_bytes(file)
         frames = containers.mpeg_frames(file, start)
         flac = containers.flac_samples(file, start) if head[:4] == b"fLaC" else None
     if body and body.missing:
@@ -141,6 +145,11 @@ def _surveyed(path: Path, size: int, *_stamp: int) -> Survey:
             told = f"{body.missing} of {body.stated} bytes of sound are missing"
             raise AudioError(f"{path}: is cut short ({told}); {_AGAIN}")
         raise _cut_short(path, there, stated)
+    if pages and len(pages.forms) > 1:
+        told = " and ".join(f"{channels} channels at {rate} Hz" for channels, rate in sorted(pages.forms))
+        raise AudioError(f"{path}: holds streams of {told}; cut it there into files of one form")
+    if asf > size:
+        raise AudioError(f"{path}: is cut short ({size} of {asf} bytes); {_AGAIN}")
     if pages and not pages.whole:
         raise AudioError(f"{path}: is cut short (the last page of its stream is missing); {_AGAIN}")
     remarks = []
@@ -150,10 +159,13 @@ def _surveyed(path: Path, size: int, *_stamp: int) -> Survey:
         told += f" (as much as {lasting:.2f} s)" if lasting else ""
         remarks.append(f"{told} and were left out; listen whether it ends too early")
     try:
-        with soundfile.SoundFile(os.fsencode(path)) as opened:
+        with _libsndfile(path) as opened:
             held = _by_libsndfile(path, opened, body, pages, frames, flac)
-    except (soundfile.LibsndfileError, TypeError):  # TypeError: soundfile wants more to be told for .raw
+    except (soundfile.LibsndfileError, TypeError):
         held = None
+        if body is not None and body.frame and body.true_size:
+            with suppress(soundfile.LibsndfileError):
+                held = _with_true_size(path, body, body.there // body.frame)
     if held is None:
         held = _by_ffmpeg(path, body, head, ffmpeg.Track(path, start, knows_start=frames is not None))
     if not SLOWEST <= held.rate <= FASTEST:
@@ -192,11 +204,39 @@ def _by_libsndfile(
         if counted < frames:
             raise _cut_short(path, counted / rate, frames / rate)
     elif body is not None and body.frame:
-        if frames != body.there // body.frame:
-            return None
+        counted = body.there // body.frame
+        if frames != counted:
+            return _with_true_size(path, body, counted)
     else:
         frames = _decoded(path, file)
     return Survey(path, rate, file.channels, frames, file.subtype, file.format)
+
+
+def _with_true_size(path: Path, body: containers.Body, counted: int) -> Survey | None:
+    """As `_by_libsndfile`, of a file that does not state its length in a way that libsndfile knows."""
+    if body.true_size is None:
+        return None
+    with _libsndfile(path, body.true_size) as file:
+        if file.frames != counted:
+            return None
+        kind = (file.samplerate, file.channels, counted, file.subtype, file.format)
+    return Survey(path, *kind, true_size=body.true_size)
+
+
+class _Sized(io.FileIO):
+    """A file in whose header a size stands that its writer did not know."""
+
+    def __init__(self, path: Path, place: int, size: bytes):
+        super().__init__(path)
+        self._place, self._size = place, size
+
+    def readinto(self, buffer) -> int:
+        first = self.tell()
+        count = super().readinto(buffer)
+        for offset, byte in enumerate(self._size, start=self._place - first):
+            if 0 <= offset < count:
+                buffer[offset : offset + 1] = bytes([byte])
+        return count
 
 
 def _decoded(path: Path, file: soundfile.SoundFile) -> int:
@@ -211,13 +251,14 @@ def _decoded(path: Path, file: soundfile.SoundFile) -> int:
 
 
 @contextmanager
-def _libsndfile(path: Path) -> Iterator[soundfile.SoundFile]:
-    try:
-        file = soundfile.SoundFile(os.fsencode(path))
-    except soundfile.LibsndfileError:
-        raise _damaged(path, "it was changed while it was read") from None
-    with file:
-        yield file
+def _libsndfile(path: Path, true_size: tuple[int, bytes] | None = None) -> Iterator[soundfile.SoundFile]:
+    """The file in libsndfile. Raises: LibsndfileError, TypeError (soundfile wants to be told more of .raw)."""
+    with ExitStack() as opened:
+        if true_size:
+            place: Any = opened.enter_context(_Sized(path, *true_size))
+        else:
+            place = os.fsencode(path)
+        yield opened.enter_context(soundfile.SoundFile(place))
 
 
 def _by_ffmpeg(path: Path, body: containers.Body | None, head: bytes, track: ffmpeg.Track) -> Survey:
@@ -227,7 +268,7 @@ def _by_ffmpeg(path: Path, body: containers.Body | None, head: bytes, track: ffm
     except ffmpeg.NoTrack as error:
         if error.coding:
             raise AudioError(f"{path}: {error.coding}; convert it to WAV or FLAC") from None
-        raise _no_sound(path, head) from None
+        raise (_no_sound(path, head) if body is None else _damaged(path, "no decoder opens it")) from None
     if count == 0:
         raise _no_sound(path, head)
     length = count / track.rate
