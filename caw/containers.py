@@ -295,9 +295,13 @@ def _caf(file: BinaryIO, place: int, size: int) -> Body:
         name, length = struct.unpack(">4sq", file.read(12))
         start = place + 12
         if name == b"desc":
-            rate, _, _, packet, frames, channels, _ = struct.unpack(">d4s5I", file.read(32).ljust(32, b"\0"))
+            rate, coding, _, packet, frames, channels, _ = struct.unpack(
+                ">d4s5I", file.read(32).ljust(32, b"\0")
+            )
             if channels == 0 or not 1 <= rate < 1e9:
                 raise Damaged(f"its header states {channels} channels at {rate:g} Hz")
+            if coding == b"lpcm" and frames != 1:
+                raise Damaged(f"its header states {frames} samples in one packet of {packet} bytes")
             frame = packet if frames == 1 else 0
         elif name == b"data":
             there = max(0, size - start - 4)

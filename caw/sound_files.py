@@ -252,7 +252,7 @@ def _decoded(path: Path, file: soundfile.SoundFile) -> int:
 
 @contextmanager
 def _libsndfile(path: Path, true_size: tuple[int, bytes] | None = None) -> Iterator[soundfile.SoundFile]:
-    """The file in libsndfile. Raises: LibsndfileError, TypeError (soundfile wants to be told more of .raw)."""
+    """The file in libsndfile. Raises: LibsndfileError, TypeError (.raw, of which it must be told more)."""
     with ExitStack() as opened:
         if true_size:
             place: Any = opened.enter_context(_Sized(path, *true_size))
