@@ -279,3 +279,21 @@ def test_two_sources_whose_clips_or_runs_would_bear_one_name(new_study, clip, fi
     message = refused(folder)
     assert f'source[2].name = "{second[0]}": ' in message
     assert f"{said}; give the source another `name`" in message
+
+
+def test_names_that_differ_by_case_alone_are_refused_until_both_are_there(new_study, clip):
+    sources = "".join(
+        f'[[source]]\nfile = "{clip}"\nname = "{name}"\nepochs = [100]\nclips = 8\nbackend = "tiny"\n'
+        for name in ("riff", "Riff")
+    )
+    folder = new_study(source=sources)
+    assert "differs from 'riff' by case alone; give one of them another name" in refused(folder)
+    folder.pool.mkdir()
+    for name in ("riff", "Riff"):
+        (folder.pool / f"{name}-umg-1.wav").touch()
+    planned(folder)  # built on a disk that tells them apart
+
+
+def test_sets_that_differ_by_case_alone_are_refused(new_study):
+    folder = new_study(sets='[set.UMG]\nfakes = 2\n[set.umg]\nmode = "UMG"\nfakes = 2\n')
+    assert "differs from 'UMG' by case alone; give one of them another name" in refused(folder)
