@@ -1,7 +1,7 @@
 """A study that the code of November 2026 built and served opens, goes on, reports and is built on today.
 
-`tests/data/study_2026_11.tar.xz` holds it: two sources, caw at two epoch counts and mosaic, in the middle of its
-answers. Ada, Bo and a pilot have finished, Cy is at the last clip of the first part, Dee has not come
+`tests/data/study_2026_11.tar.xz` holds it: two sources, caw at two epoch counts and mosaic, in the middle of
+its answers. Ada, Bo and a pilot have finished, Cy is at the last clip of the first part, Dee has not come
 yet, Eve's link is withdrawn. Nothing of it may ever be made anew: that it is old is what it is for.
 """
 
