@@ -162,7 +162,7 @@ def test_practice_asks_for_more_clips_where_none_is_left(new_study):
 
 
 def test_the_default_passage_is_25_seconds_at_most(new_study, tmp_path):
-    audio.write(tmp_path / "long.wav", 0.1 * np.ones(27 * 8000, np.float32), 8000)
+    audio.write(tmp_path / "long.wav", 0.1 * np.resize([1, -1], 27 * 8000).astype(np.float32), 8000)
     source = '[[source]]\nfile = "../long.wav"\nepochs = [1]\nclips = 8\nbackend = "tiny"\n'
     made = planned(new_study(source=source))
     assert {task.cell.seconds for _, task in made.tasks} == {25.0}
@@ -221,7 +221,7 @@ def test_imports_that_could_be_mixed_up(new_study, clip, table, said):
 
 
 def test_an_import_that_is_too_short(new_study, tmp_path):
-    audio.write(tmp_path / "j.wav", 0.1 * np.ones(8000, np.float32), 8000)
+    audio.write(tmp_path / "j.wav", 0.1 * np.resize([1, -1], 8000).astype(np.float32), 8000)
     more = '[[imported]]\nfile = "../j.wav"\nbackend = "jukebox"\nmode = "VAR"\n'
     assert "is 1.00 s long, a stimulus takes 1.2 s with its trim; import a longer clip" in refused(
         new_study(more=more)
