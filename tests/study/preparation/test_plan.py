@@ -191,7 +191,7 @@ def test_sources_that_cannot_be_used(new_study, clip, change, said):
     [
         (None, "no such file; check the name"),
         (b"", "is empty (0 bytes)"),
-        (b"not sound" * 100, "is not sound that can be read"),
+        (b"not sound" * 100, "is not sound but text"),
     ],
 )
 @pytest.mark.parametrize("table", ["source", "imported"])
