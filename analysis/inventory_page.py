@@ -17,7 +17,7 @@ from analysis import formats as f
 from analysis.inventory import VOCALS, Inventory, InventoryError
 from analysis.plots import inventory as plots
 from analysis.plots import theme
-from caw import atomic, spreadsheet
+from caw import atomic, file_names, spreadsheet
 
 PAGE, FILES, SPLITS, SONGS, PICTURE = "index.html", "inventory.csv", "splits.csv", "songs.csv", "durations"
 
@@ -62,7 +62,7 @@ def html(found: Inventory, wide: str = "", narrow: str = "") -> str:
         css=Markup(style),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        title=found.folder.resolve().name or str(found.folder),
+        title=file_names.shown(found.folder.resolve().name or found.folder),
         summary=summary(found),
         wide=Markup(theme.inline(wide, "wide")) if wide else "",
         narrow=Markup(theme.inline(narrow, "narrow")) if narrow else "",
@@ -87,6 +87,9 @@ def summary(found: Inventory) -> str:
         told += f" {f.plural(shared, 'song')} {'lies' if shared == 1 else 'lie'} in more than one split."
     if found.unreadable:
         told += f" {f.plural(len(found.unreadable), 'more file')} could not be read."
+    if found.left_out:
+        kinds = [f"{count} {kind or 'without a suffix'}" for kind, count in found.left_out.items()]
+        told += f" Left out as no sound: {', '.join(kinds)}."
     if found.hidden:
         told += f" {found.hidden} hidden {'entry was' if found.hidden == 1 else 'entries were'} left out."
     return told

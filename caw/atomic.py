@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 LARGEST_JSON = 256_000_000  # bytes
+_LONG_NAME = 200  # bytes
 TEMPORARY = ".tmp"  # what an interrupted write may leave behind ends so, and starts with a dot
 
 
@@ -19,8 +20,9 @@ def write(path: Path, content: bytes | str, *, mode: int = 0o644) -> None:
     mode: the file's permissions from its first byte on, whatever the umask.
     Raises: OSError naming `path`; nothing is left behind then.
     """
-    content = content.encode() if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
+    if isinstance(content, str):  # a file's name that is no UTF-8, somewhere in it, must not end the work
+        content = content.encode(errors="backslashreplace")
+    temporary = path.with_name(f".{_short(path.name)}.{os.getpid()}{TEMPORARY}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
@@ -35,6 +37,13 @@ def write(path: Path, content: bytes | str, *, mode: int = 0o644) -> None:
     finally:
         with contextlib.suppress(OSError):  # a place that holds no files holds no rest of one
             temporary.unlink()
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for more within the 255 bytes of a file's name."""
+    if len(os.fsencode(name)) <= _LONG_NAME:
+        return name
+    return f"{name[:40]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}"
 
 
 class DamagedError(ValueError):

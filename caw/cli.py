@@ -46,7 +46,7 @@ def train(
         list[Path],
         typer.Argument(
             metavar="CLIP",
-            help="WAV, FLAC, OGG, AIFF or MP3; several, such as songs of one band, are learned together.",
+            help="WAV, FLAC, OGG, AIFF, MP3 or M4A; several, as songs of one band, are learned together.",
             show_default=False,
         ),
     ],

@@ -15,7 +15,7 @@ from caw.cli_clips import bar
 KEPT = ("PCM_16", "PCM_24")  # what can be written as it was read
 
 Clip = Annotated[
-    Path, typer.Argument(metavar="CLIP", help="WAV, FLAC, OGG, AIFF or MP3.", show_default=False)
+    Path, typer.Argument(metavar="CLIP", help="WAV, FLAC, OGG, AIFF, MP3 or M4A.", show_default=False)
 ]
 OutFile = Annotated[Path, typer.Option("--out", help="File to write (.wav or .flac).", show_default=False)]
 

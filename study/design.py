@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from caw import file_names
 from study import languages, toml_text
 from study import password as passwords
 from study.design_error import DesignError, KeyPath, Wrong, dotted, translated
@@ -384,10 +385,5 @@ def _worded(language: str) -> dict[str, Any]:
 def _named_by_file(table: Any) -> Any:
     """Fill in `name` from the file's stem, made plain."""
     if isinstance(table, dict) and "name" not in table and isinstance(table.get("file"), str):
-        return table | {"name": plain_stem(table["file"])}
+        return table | {"name": file_names.plain(Path(table["file"]).stem)}
     return table
-
-
-def plain_stem(file: Path | str) -> str:
-    """The name that a clip gets from its file: the stem with other characters than A-Za-z0-9_.- made "-"."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(file).stem).strip("-_.")[:64] or "clip"

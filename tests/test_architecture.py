@@ -19,8 +19,13 @@ NO_TORCH = {
         "audio.py",
         "command_line.py",
         "config.py",
+        "containers.py",
         "environment.py",
+        "ffmpeg.py",
+        "file_kinds.py",
+        "file_names.py",
         "measuring.py",
+        "sound_files.py",
         "spreadsheet.py",
         "table_text.py",
     )
