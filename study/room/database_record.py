@@ -51,6 +51,41 @@ def note(folder: StudyFolder, engine: sa.Engine) -> None:
         _write(folder, mark)
 
 
+def identity(engine: sa.Engine) -> tuple[int, int] | None:
+    """Which file an SQLite database is just now; None for other databases and where there is no file."""
+    if engine.dialect.name != "sqlite" or engine.url.database in (None, "", ":memory:"):
+        return None
+    try:
+        now_there = os.stat(engine.url.database)
+    except OSError:
+        return None
+    return now_there.st_dev, now_there.st_ino
+
+
+def check(engine: sa.Engine, opened: tuple[int, int] | None) -> None:
+    """Asks the database for one row, and whether it can be written; a health check, so it changes nothing.
+
+    opened: its identity when it was opened. Raises StoreError, or SQLAlchemyError where it does not answer.
+    """
+    if opened is not None:
+        here = identity(engine)
+        if here is None:
+            raise StoreError("The database file is gone.")
+        if here != opened:
+            raise StoreError("The database file is not the one that this server opened.")
+    with reading(engine) as connection:
+        _mark(connection)
+        if connection.dialect.name == "sqlite":
+            file = engine.url.database or ""
+            writable = opened is None or (
+                os.access(file, os.W_OK) and os.access(os.path.dirname(file) or ".", os.W_OK)
+            )
+        else:
+            writable = connection.exec_driver_sql("SHOW transaction_read_only").scalar() == "off"
+    if not writable:
+        raise StoreError("The database can only be read, so no answer can be saved.")
+
+
 def _mark(connection: sa.Connection) -> str:
     return connection.execute(sa.select(about.c.value).where(about.c.name == "database")).scalar_one()
 

@@ -21,16 +21,16 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
-from study.room import address, login, oidc, routes, take_home, wording
-from study.room.refusals import Refusals, Sockets, shorten_streamlits_log
+from study.room import address, connections, health, login, oidc, routes, take_home, wording
+from study.room.refusals import Pace, Sockets, refusals
 from study.room.served import Served, served
 
 COOKIE_SECONDS = 180 * 24 * 3600
 SOCKET = "/_stcore/stream"
 BODY_SECONDS = 5.0  # in which a request's body must be there: ours are a few hundred bytes
 MOST_SOCKETS = 12  # of one visitor at once: a tab has one, and a lost one is noticed within a minute
+PACE = 100, 50.0  # messages of one socket: at once, and per second after them; faster ones wait
 _OPEN = (
-    "/_stcore/health",
     "/_stcore/host-config",
     routes.TONE,
     routes.ICON,
@@ -39,7 +39,7 @@ _OPEN = (
     "/favicon.png",
 )
 _OPEN_FOLDERS = (f"{routes.CLIP}/", f"{routes.HEARD}/")
-_PROBES = ("/_stcore/health", "/_stcore/host-config")  # Streamlit's page asks beneath its own path, too
+_PROBES = (health.ADDRESS, "/_stcore/host-config")  # Streamlit's page asks beneath its own path, too
 _LOGIN = (login.LOGIN, login.LOGOUT)
 _OIDC = (oidc.LOGIN, oidc.CALLBACK)
 _HEADERS = {
@@ -77,8 +77,7 @@ class Gate:
         self.app = app
         self.script = script.encode()
         self.blank = b"/" + b"-" * (len(self.script) - 1)  # as long, so the message around it stays valid
-        self.refusals, self.sockets = Refusals(), Sockets(MOST_SOCKETS)
-        shorten_streamlits_log()
+        self.sockets, self.health = Sockets(MOST_SOCKETS), health.Health(lambda: served().store.check())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -86,6 +85,7 @@ class Gate:
         elif scope["type"] == "http":
             await self._http(scope, receive, send)
         else:
+            connections.bound(receive)
             await self.app(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,6 +94,12 @@ class Gate:
         answer, began = None, False
         if not _meant_for_us(connection):
             answer = PlainTextResponse("This address is not the study's.", 400)
+        elif {"content-length", "transfer-encoding"} <= set(
+            connection.headers
+        ):  # a proxy may see another end
+            answer = PlainTextResponse("This request has two lengths.", 400, {"connection": "close"})
+        elif path == health.ADDRESS:
+            answer = await self.health.refusal()
         elif served().curating and (path == "/" or path.startswith((*_OPEN_FOLDERS, take_home.ADDRESS))):
             answer = PlainTextResponse("No listener gets in here: only the pool is open.", 404)
         elif path == "/" or path.startswith(login.HOME):
@@ -135,7 +141,7 @@ class Gate:
                 await _away()(scope, receive, guarded)
 
     def _refuse(self, connection: HTTPConnection, what: str) -> None:
-        self.refusals.tell(what, connection.scope["path"], login.source(served(), connection))
+        refusals.tell(what, connection.scope["path"], login.source(served(), connection))
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = HTTPConnection(scope)
@@ -161,7 +167,10 @@ class Gate:
                 message = {**message, "bytes": data.replace(self.script, self.blank)}
             await send(message)
 
+        pace = Pace(*PACE)
+
         async def binary() -> Message:
+            await asyncio.sleep(pace.delay())
             message = await receive()
             if message.get("text") is None:
                 return message

@@ -62,6 +62,7 @@ class Store:
             if isinstance(error, ImportError):
                 mend = "install its driver: pip install 'eureka-study[postgres]'"
             raise StoreError(f"cannot open the database {shown}: {reason}; {mend}") from error
+        self._opened = database_record.identity(self.engine)
 
     @classmethod
     def for_folder(cls, folder: StudyFolder) -> Store:
@@ -81,6 +82,10 @@ class Store:
 
     def close(self) -> None:
         self.engine.dispose()
+
+    def check(self) -> None:
+        """Raises StoreError or SQLAlchemyError where no answer could be saved just now. Cheap: one read."""
+        database_record.check(self.engine, self._opened)
 
     # the build
 
