@@ -20,16 +20,19 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from study.room import address
+from study.room.refusals import EACH as WRITTEN
 from study.room.refusals import refusals, repeats, shorten_library_logs
 
 TOTAL, EACH = "STUDY_CONNECTIONS", "STUDY_CONNECTIONS_EACH"  # the environment variables that set the bounds
+LINES = "STUDY_LOG_LINES"  # and how many refusals of one kind the log names in a minute, before it counts
 MOST, MOST_EACH = 2000, 500  # thirty listeners behind one address have at most 210: six each and a socket
 BACKLOG = 128  # connections taken at once, before any bound can look at them
 HEAD, BODY, READER, CLOSING = "request head", "request body", "reader", "end"  # what the other end owes us
 SECONDS = {HEAD: 10.0, BODY: 15.0, READER: 60.0, CLOSING: 30.0}
 _WANTED = 8192  # file descriptors, where the system allows so many
 _RESERVED = 400  # of them, for the database, files and what is just being taken
-_LATE = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+_END = b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+_LATE, _UNREADABLE = b"HTTP/1.1 408 Request Timeout" + _END, b"HTTP/1.1 400 Bad Request" + _END
 
 
 class ConnectionsError(ValueError):
@@ -149,7 +152,7 @@ class Connection(_Bounded, H11Protocol):
             return READER
         if self.conn.their_state is h11.SEND_BODY and not self.flow.read_paused:
             return BODY
-        return HEAD if self.conn.their_state is h11.IDLE else None
+        return HEAD if self.cycle is None or self.cycle.response_complete else None
 
     def begun(self) -> bool:
         return self.owed() != HEAD or bool(self.conn.trailing_data[0])
@@ -164,6 +167,12 @@ class Connection(_Bounded, H11Protocol):
 
 class PageSocket(_Bounded, WebSocketsSansIOProtocol):
     """The socket of one page. Whether the other end is still there, uvicorn's pings find out."""
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self.handshake_initiated and not self.transport.is_closing():  # a head that it cannot read
+            self.transport.write(_UNREADABLE)
+            self.transport.close()
 
     def owed(self) -> str | None:
         if self.transport.is_closing():
@@ -196,6 +205,7 @@ def set_numbers(*, proxied: bool) -> None:
     ConnectionsError.
     """
     most, each = _number(TOTAL, MOST), _number(EACH, MOST_EACH)
+    refusals.each = _number(LINES, WRITTEN, least=1)
     room = _descriptors()
     bounds.most = min(most, room - min(_RESERVED, room // 2))
     bounds.each = min(each, bounds.most)
@@ -211,12 +221,12 @@ async def watch() -> None:
         repeats.flush()
 
 
-def _number(name: str, usual: int) -> int:
+def _number(name: str, usual: int, least: int = 10) -> int:
     given = os.environ.get(name, "").strip()
     if not given:
         return usual
-    if not given.isascii() or not given.isdigit() or not 10 <= int(given) <= 1_000_000:
-        raise ConnectionsError(f"{name}={given!r}: is no number of connections; write 10 or more, as {usual}")
+    if not given.isascii() or not given.isdigit() or not least <= int(given[:9]) <= 1_000_000:
+        raise ConnectionsError(f"{name}={given!r}: cannot be; write a number of {least} or more, as {usual}")
     return int(given)
 
 

@@ -65,7 +65,8 @@ def identity(engine: sa.Engine) -> tuple[int, int] | None:
 def check(engine: sa.Engine, opened: tuple[int, int] | None) -> None:
     """Asks the database for one row, and whether it can be written; a health check, so it changes nothing.
 
-    opened: its identity when it was opened. Raises StoreError, or SQLAlchemyError where it does not answer.
+    opened: its identity when it was opened. Raises StoreError, whose words anybody may read so that they name
+    no path, or SQLAlchemyError where it does not answer.
     """
     if opened is not None:
         here = identity(engine)

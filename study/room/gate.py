@@ -118,7 +118,7 @@ class Gate:
             nonlocal began
             if message["type"] == "http.response.start":
                 began = True
-                if message["status"] >= 400 and not path.endswith(_PROBES):
+                if message["status"] >= 400 and not (message["status"] == 404 and path.endswith(_PROBES)):
                     self._refuse(connection, f"{message['status']} {scope['method']}")
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():

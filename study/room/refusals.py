@@ -15,7 +15,8 @@ from collections import Counter
 from collections.abc import Callable
 
 SECONDS = 60.0
-EACH, ALL = 3, 60  # lines written whole within SECONDS: of one kind from one address, and of all
+EACH = 3  # lines of one kind from one address that are written whole within SECONDS
+ALL = 20  # times as many of all kinds together
 _KINDS = 1000  # that are counted apart within SECONDS; beyond them all are one
 _LONGEST = 100  # characters of an address
 
@@ -28,6 +29,7 @@ class Counted:
     ) -> None:
         self.write = write or _to_stderr
         self.clock = clock
+        self.each = EACH
         self._lock = threading.Lock()
         self._since = clock()
         self._lines = 0
@@ -41,7 +43,7 @@ class Counted:
             if kind not in self._seen and len(self._seen) >= _KINDS:
                 kind = "other kinds"
             self._seen[kind] += 1
-            if self._seen[kind] <= EACH and self._lines < ALL:
+            if self._seen[kind] <= self.each and self._lines < ALL * self.each:
                 self._lines += 1
                 return True
             self._hidden[kind] += 1

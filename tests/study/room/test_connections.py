@@ -258,10 +258,12 @@ def test_the_numbers_come_from_the_environment_and_fit_the_descriptors(monkeypat
     assert (fresh.most, fresh.each) == (300, 40)
 
 
-@pytest.mark.parametrize("wrong", ["many", "0", "-5", "1e3", "\u0663\u0663\u0663", "99999999"])
+@pytest.mark.parametrize("wrong", ["many", "0", "-5", "1e3", "\u0663\u0663\u0663", "99999999", "9" * 9999])
 def test_a_number_that_is_none_is_named(monkeypatch, wrong):
     monkeypatch.setenv("STUDY_CONNECTIONS_EACH", wrong)
-    with pytest.raises(ConnectionsError, match="STUDY_CONNECTIONS_EACH=.*write 10 or more, as 500"):
+    with pytest.raises(
+        ConnectionsError, match="STUDY_CONNECTIONS_EACH=.*write a number of 10 or more, as 500"
+    ):
         connections.set_numbers(proxied=False)
 
 

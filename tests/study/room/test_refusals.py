@@ -40,12 +40,12 @@ def test_kinds_and_addresses_without_number_fill_neither_disk_nor_memory(monkeyp
     refusals = Refusals(lines.append, clock=lambda: now[0])
     for at in range(10_000):
         refusals.tell(f"{at} GET", "/x", f"10.0.{at % 250}.{at // 250}")
-    assert len(lines) == ALL
+    assert len(lines) == ALL * EACH
     assert len(refusals._seen) == 201
     now[0] += SECONDS + 1
     refusals.flush()
-    hidden = [int(line.split()[1]) for line in lines[ALL:]]
-    assert sum(hidden) == 10_000 - ALL
+    hidden = [int(line.split()[1]) for line in lines[ALL * EACH :]]
+    assert sum(hidden) == 10_000 - ALL * EACH
     assert len(hidden) == EACH + 1
 
 
