@@ -75,7 +75,7 @@ def check(engine: sa.Engine, opened: tuple[int, int] | None) -> None:
         if here != opened:
             raise StoreError("The database file is not the one that this server opened.")
     with reading(engine) as connection:
-        _mark(connection)
+        connection.execute(sa.select(about.c.name).limit(1)).all()
         if connection.dialect.name == "sqlite":
             file = engine.url.database or ""
             writable = opened is None or (

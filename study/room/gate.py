@@ -29,6 +29,7 @@ COOKIE_SECONDS = 180 * 24 * 3600
 SOCKET = "/_stcore/stream"
 BODY_SECONDS = 5.0  # in which a request's body must be there: ours are a few hundred bytes
 MOST_SOCKETS = 12  # of one visitor at once: a tab has one, and a lost one is noticed within a minute
+MOST_HEADERS, MOST_HEAD_BYTES = 100, 16_384
 PACE = 100, 50.0  # messages of one socket: at once, and per second after them; faster ones wait
 _OPEN = (
     "/_stcore/host-config",
@@ -77,6 +78,7 @@ class Gate:
         self.app = app
         self.script = script.encode()
         self.blank = b"/" + b"-" * (len(self.script) - 1)  # as long, so the message around it stays valid
+        self.refusals = refusals
         self.sockets, self.health = Sockets(MOST_SOCKETS), health.Health(lambda: served().store.check())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -141,11 +143,16 @@ class Gate:
                 await _away()(scope, receive, guarded)
 
     def _refuse(self, connection: HTTPConnection, what: str) -> None:
-        refusals.tell(what, connection.scope["path"], login.source(served(), connection))
+        self.refusals.tell(what, connection.scope["path"], login.source(served(), connection))
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = HTTPConnection(scope)
-        admitted = scope["path"] == SOCKET and _meant_for_us(connection) and _from_here(connection)
+        admitted = (
+            scope["path"] == SOCKET
+            and not _too_large(scope)
+            and _meant_for_us(connection)
+            and _from_here(connection)
+        )
         try:
             visitor = await run_in_threadpool(_visitor, served(), connection) if admitted else None
         except DBAPIError:
@@ -235,6 +242,13 @@ def _admit(connection: HTTPConnection, path: str) -> Response | None:
     if not _is_listener(study, connection):
         return _told(study, 403, "link")
     return None
+
+
+def _too_large(scope: Scope) -> bool:
+    """Whether a request's head is larger than any browser's with our cookies."""
+    headers = scope["headers"]
+    size = len(scope["raw_path"]) + len(scope["query_string"]) + sum(len(a) + len(b) for a, b in headers)
+    return len(headers) > MOST_HEADERS or size > MOST_HEAD_BYTES
 
 
 def _meant_for_us(connection: HTTPConnection) -> bool:
