@@ -94,12 +94,13 @@ class Gate:
         connection = HTTPConnection(scope)
         path = scope["path"]
         answer, began = None, False
-        if not _meant_for_us(connection):
-            answer = PlainTextResponse("This address is not the study's.", 400)
-        elif {"content-length", "transfer-encoding"} <= set(
-            connection.headers
-        ):  # a proxy may see another end
+        if _too_large(scope):
+            answer = PlainTextResponse("This request's head is too large.", 431, {"connection": "close"})
+        elif {"content-length", "transfer-encoding"} <= set(connection.headers):
+            # a proxy may see its end elsewhere
             answer = PlainTextResponse("This request has two lengths.", 400, {"connection": "close"})
+        elif not _meant_for_us(connection):
+            answer = PlainTextResponse("This address is not the study's.", 400)
         elif path == health.ADDRESS:
             answer = await self.health.refusal()
         elif served().curating and (path == "/" or path.startswith((*_OPEN_FOLDERS, take_home.ADDRESS))):
