@@ -70,6 +70,18 @@ def test_odd_and_endless_heads_are_refused(target, head):
     assert _raw(target, head).startswith((b"HTTP/1.1 400", b"HTTP/1.1 403", b"HTTP/1.1 431"))
 
 
+def test_half_sent_requests_are_ended_by_the_whole_server(target):
+    """Streamlit starts it, so that the bounds of study.room.connections hold is not plain."""
+    assert _raw(target, "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n").startswith(b"HTTP/1.1 408")
+    assert "refused: a request head that took over 10 s from 127.0.0.1" in target.log("request head")
+
+
+def test_a_forged_forwarded_address_is_not_even_logged(target):
+    headers = {"X-Forwarded-For": "198.51.100.7", "Forwarded": "for=198.51.100.7"}
+    assert target.ask("GET", "/nowhere", **headers)[0] == 404
+    assert "refused: 404 GET '/nowhere' from 127.0.0.1" in target.log("nowhere")
+
+
 def test_many_cookies_and_http_1_0_and_pipelines_of_a_listener_are_served(target):
     cookie = "; ".join([f"other{at}=x" for at in range(300)] + [target.cookies["Ann"]])
     one = f"GET / HTTP/1.0\r\nHost: 127.0.0.1\r\nCookie: {cookie}\r\n\r\n"
