@@ -5,23 +5,24 @@ seconds, and soon one a minute. So an address has some 1,450 guesses a day at ea
 the right password waits a minute at most, whatever other addresses do. A browser that has logged in before is
 counted alone, by a signed cookie: guesses from its own address do not hold it up either.
 
-Hashing a guess takes a quarter of a second of a core, so one is hashed at a time, apart from those of known
-browsers. Once the right password was given, this process knows it by a digest under a key that never leaves
-its memory; from then on a guess, right or wrong, costs microseconds, and no flood can keep the right one out.
+Hashing a guess takes a quarter of a second of a core, so one is hashed at a time: those of known browsers
+first, then those of the addresses that have guessed least. Once the right password was given, this process
+knows it by a digest under a key that never leaves its memory; from then on a guess, right or wrong, costs
+microseconds, and no flood can keep the right one out.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import heapq
 import hmac
+import itertools
 import math
 import secrets
 import time
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable
-from functools import cached_property
-
-from anyio import CapacityLimiter, to_thread
 
 from study import password
 
@@ -29,7 +30,7 @@ AT_ONCE = 5  # wrong guesses before the first wait
 LONGEST = 60.0  # seconds between two guesses, at most
 FORGOTTEN = 900.0  # seconds without a guess, after which an address begins anew
 _ADDRESSES = 50_000  # that are remembered
-_WAITING = 100  # guesses that are hashed or wait for it; more are sent away without being looked at
+_WAITING = 100  # guesses that wait to be hashed; more are sent away without being looked at
 _LOGGED, _HOUR = 100, 3600.0  # failures an hour that go into the study's log
 
 
@@ -60,6 +61,10 @@ class Guesses:
             self._made.popitem(last=False)
         return 0
 
+    def made(self, source: str) -> int:
+        """The guesses of an address so far."""
+        return self._made.get(source, (0, 0.0))[0]
+
     def take_back(self, source: str) -> None:
         """The last guess was not looked at."""
         count, last = self._made.get(source, (0, 0.0))
@@ -84,29 +89,55 @@ class PasswordCheck:
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
-        self._waiting: Counter[bool] = Counter()  # of known browsers and of strangers
         self._right: dict[str, bytes] = {}  # kept hash -> digest of its password
+        self._hashing = False
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []  # a heap: rank, arrival, turn
+        self._arrivals = itertools.count()
 
-    async def fits(self, guess: str, kept: str, *, known: bool) -> bool:
+    async def fits(self, guess: str, kept: str, *, rank: int) -> bool:
         """Whether this is the password whose hash is `kept`; takes as long whether it is or not.
 
-        known: it comes from a browser that has logged in before. Raises: BusyError.
+        rank: the guesses of its address so far, 0 for a known browser; the lowest is hashed first. Raises:
+        BusyError.
         """
         guess = guess[: password.LONGEST]
         digest = hmac.new(self._key, guess.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
-        if kept in self._right:
-            return hmac.compare_digest(digest, self._right[kept])
-        if self._waiting[known] >= _WAITING:
-            raise BusyError
-        self._waiting[known] += 1
-        try:
-            fits = await to_thread.run_sync(password.fits, guess, kept, limiter=self._lanes[known])
-        finally:
-            self._waiting[known] -= 1
-        if fits:
-            self._right[kept] = digest
-        return fits
+        if kept not in self._right:
+            await self._turn(rank)
+            try:
+                if kept not in self._right:
+                    fits = await asyncio.to_thread(password.fits, guess, kept)
+                    if fits:
+                        self._right[kept] = digest
+                    return fits
+            finally:
+                self._next()
+        return hmac.compare_digest(digest, self._right[kept])
 
-    @cached_property  # when first needed, as they belong to a running event loop
-    def _lanes(self) -> dict[bool, CapacityLimiter]:
-        return {known: CapacityLimiter(1) for known in (True, False)}
+    async def _turn(self, rank: int) -> None:
+        if not self._hashing:
+            self._hashing = True
+            return
+        if len(self._waiting) >= _WAITING:
+            worst = max(self._waiting)
+            if worst[0] <= rank:
+                raise BusyError
+            self._waiting.remove(worst)
+            heapq.heapify(self._waiting)
+            worst[2].set_exception(BusyError())
+        mine = (rank, next(self._arrivals), asyncio.get_running_loop().create_future())
+        heapq.heappush(self._waiting, mine)
+        try:
+            await mine[2]
+        except asyncio.CancelledError:
+            if mine in self._waiting:
+                self._waiting.remove(mine)
+                heapq.heapify(self._waiting)
+            elif not mine[2].cancelled():  # it had its turn already
+                self._next()
+            raise
+
+    def _next(self) -> None:
+        self._hashing = bool(self._waiting)
+        if self._waiting:
+            heapq.heappop(self._waiting)[2].set_result(None)

@@ -48,9 +48,9 @@ async def log_in(request: Request) -> Response:
         told = f"Too many wrong passwords. Please wait {wait} second{'s' if wait > 1 else ''} and try again."
         return page(study, told, status=429, wait=wait)
     try:
-        fits = await _passwords.fits(
-            fields.get("password", ""), study.design.researcher.password, known=known is not None
-        )
+        rank = 0 if known else _guesses.made(counted)
+        kept = study.design.researcher.password
+        fits = await _passwords.fits(fields.get("password", ""), kept, rank=rank)
     except BusyError:
         _guesses.take_back(counted)
         return page(study, "Too many try to log in just now. Please try again.", status=503, wait=5)

@@ -57,45 +57,82 @@ def test_so_many_addresses_are_remembered_and_no_more(monkeypatch):
     assert len(counted._made) == 10
 
 
-def test_one_guess_is_hashed_at_a_time_and_too_many_are_sent_away(monkeypatch):
-    """While the lane of strangers is full, a known browser is let in, and from then on everybody at once."""
-    together, most, gate = [0], [0], threading.Event()
+@pytest.fixture
+def hashing(monkeypatch):
+    """What is hashed, in its order; nothing goes on before `go` is set. The right password is "right"."""
+    order, go, together = [], threading.Event(), [0]
 
     def slow(guess: str, _kept: str) -> bool:
         together[0] += 1
-        most[0] = max(most[0], together[0])
-        if guess != "right":
-            gate.wait(60)
+        assert together[0] == 1, "one at a time"
+        order.append(guess)
+        go.wait(60)
         together[0] -= 1
         return guess == "right"
 
-    async def flood() -> tuple[list, bool, bool]:
+    monkeypatch.setattr(password, "fits", slow)
+    return order, go
+
+
+def _flood(go: threading.Event, guesses_and_ranks: list[tuple[str, int]]) -> list:
+    async def all_at_once() -> list:
         check = PasswordCheck()
         tasks = [
-            asyncio.create_task(check.fits(f"wrong {at}", "hash", known=False))
-            for at in range(guesses._WAITING + 10)
+            asyncio.create_task(check.fits(guess, "hash", rank=rank)) for guess, rank in guesses_and_ranks
         ]
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        assert all(isinstance(one.exception(), BusyError) for one in done)
-        known = await check.fits("right", "hash", known=True)
-        stranger = await check.fits("right", "hash", known=False)
-        gate.set()
-        return await asyncio.gather(*tasks, return_exceptions=True), known, stranger
+        await asyncio.sleep(0)
+        go.set()
+        return await asyncio.gather(*tasks, return_exceptions=True)
 
-    monkeypatch.setattr(password, "fits", slow)
-    told, known, stranger = asyncio.run(flood())
-    assert known
-    assert stranger
-    assert sum(isinstance(one, BusyError) for one in told) == 10
-    assert told.count(False) == guesses._WAITING
-    assert most[0] == 2, "one of strangers, one of known browsers"
+    return asyncio.run(all_at_once())
+
+
+def test_known_browsers_come_first_and_then_those_who_have_guessed_least(hashing):
+    order, go = hashing
+    flood = [("first", 9), ("often", 7), ("once", 1), ("twice", 2), ("again", 1), ("known", 0)]
+    assert _flood(go, flood) == [False] * 6
+    assert order == ["first", "known", "once", "again", "twice", "often"]
+
+
+def test_after_the_right_one_no_other_is_hashed(hashing):
+    order, go = hashing
+    assert _flood(go, [("wrong", 5), ("right", 1), ("x", 2), ("right", 3)]) == [False, True, False, True]
+    assert order == ["wrong", "right"]
+
+
+def test_too_many_are_sent_away_and_first_those_who_have_guessed_most(hashing):
+    order, go = hashing
+    many = [("first", 9)] + [(f"wrong {at}", 5) for at in range(guesses._WAITING)]
+    told = _flood(go, [*many, ("one more", 5), ("right", 1)])
+    assert isinstance(told[-2], BusyError)
+    assert isinstance(told[-3], BusyError), "the last of the others made room"
+    assert told[-1] is True
+    assert told[1:-3] == [False] * (guesses._WAITING - 1)
+    assert order == ["first", "right"]
+
+
+def test_who_hangs_up_while_waiting_holds_up_nobody(hashing):
+    _, go = hashing
+
+    async def hang_up() -> list:
+        check = PasswordCheck()
+        tasks = [asyncio.create_task(check.fits(f"wrong {at}", "hash", rank=at)) for at in range(4)]
+        await asyncio.sleep(0)
+        tasks[1].cancel()
+        tasks[3].cancel()
+        go.set()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    told = asyncio.run(asyncio.wait_for(hang_up(), 60))
+    assert [told[0], told[2]] == [False, False]
+    assert all(isinstance(told[at], asyncio.CancelledError) for at in (1, 3))
 
 
 def test_once_the_right_one_was_given_no_guess_is_hashed(monkeypatch):
     kept = password.hashed("four plain words here")
 
     async def ask(check: PasswordCheck, guess: str) -> bool:
-        return await check.fits(guess, kept, known=False)
+        return await check.fits(guess, kept, rank=1)
 
     async def all_of_it() -> list[bool]:
         check = PasswordCheck()
