@@ -131,7 +131,7 @@ class _Bounded:
 
     def owed(self) -> str | None:
         """What the other end has yet to send or to take; None where it is our turn."""
-        raise NotImplementedError
+        return CLOSING if self.transport.is_closing() else None
 
     def begun(self) -> bool:
         """Whether the other end is in the midst of something."""

@@ -6,9 +6,9 @@ the right password waits a minute at most, whatever other addresses do. A browse
 counted alone, by a signed cookie: guesses from its own address do not hold it up either.
 
 Hashing a guess takes a quarter of a second of a core, so one is hashed at a time: those of known browsers
-first, then those of the addresses that have guessed least. Once the right password was given, this process
-knows it by a digest under a key that never leaves its memory; from then on a guess, right or wrong, costs
-microseconds, and no flood can keep the right one out.
+first, then those of the addresses that have guessed least, and of them the newest. Once the right password
+was given, this process knows it by a digest under a key that never leaves its memory; from then on a guess,
+right or wrong, costs microseconds, and no flood can keep the right one out.
 """
 
 from __future__ import annotations
@@ -91,7 +91,9 @@ class PasswordCheck:
         self._key = secrets.token_bytes(32)
         self._right: dict[str, bytes] = {}  # kept hash -> digest of its password
         self._hashing = False
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []  # a heap: rank, arrival, turn
+        self._waiting: list[
+            tuple[int, int, asyncio.Future[None]]
+        ] = []  # a heap: rank, the newest first, turn
         self._arrivals = itertools.count()
 
     async def fits(self, guess: str, kept: str, *, rank: int) -> bool:
@@ -120,12 +122,12 @@ class PasswordCheck:
             return
         if len(self._waiting) >= _WAITING:
             worst = max(self._waiting)
-            if worst[0] <= rank:
+            if worst[0] < rank:
                 raise BusyError
             self._waiting.remove(worst)
             heapq.heapify(self._waiting)
             worst[2].set_exception(BusyError())
-        mine = (rank, next(self._arrivals), asyncio.get_running_loop().create_future())
+        mine = (rank, -next(self._arrivals), asyncio.get_running_loop().create_future())
         heapq.heappush(self._waiting, mine)
         try:
             await mine[2]
