@@ -20,16 +20,17 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
-from study.room import address, links, login, oidc, routes, take_home, wording
-from study.room.refusals import Refusals, Sockets, shorten_streamlits_log
+from study.room import address, connections, health, links, login, oidc, routes, take_home, wording
+from study.room.refusals import Pace, Sockets, refusals
 from study.room.served import Served, served
 
 COOKIE_SECONDS = 180 * 24 * 3600
 SOCKET = "/_stcore/stream"
 BODY_SECONDS = 5.0  # in which a request's body must be there: ours are a few hundred bytes
 MOST_SOCKETS = 12  # of one visitor at once: a tab has one, and a lost one is noticed within a minute
+MOST_HEADERS, MOST_HEAD_BYTES = 100, 16_384
+PACE = 100, 50.0  # messages of one socket: at once, and per second after them; faster ones wait
 _OPEN = (
-    "/_stcore/health",
     "/_stcore/host-config",
     routes.TONE,
     routes.ICON,
@@ -38,7 +39,7 @@ _OPEN = (
     "/favicon.png",
 )
 _OPEN_FOLDERS = (f"{routes.CLIP}/", f"{routes.HEARD}/")
-_PROBES = ("/_stcore/health", "/_stcore/host-config")  # Streamlit's page asks beneath its own path, too
+_PROBES = (health.ADDRESS, "/_stcore/host-config")  # Streamlit's page asks beneath its own path, too
 _LOGIN = (login.LOGIN, login.LOGOUT)
 _OIDC = (oidc.LOGIN, oidc.CALLBACK)
 _HEADERS = {
@@ -76,8 +77,8 @@ class Gate:
         self.app = app
         self.script = script.encode()
         self.blank = b"/" + b"-" * (len(self.script) - 1)  # as long, so the message around it stays valid
-        self.refusals, self.sockets = Refusals(), Sockets(MOST_SOCKETS)
-        shorten_streamlits_log()
+        self.refusals = refusals
+        self.sockets, self.health = Sockets(MOST_SOCKETS), health.Health(lambda: served().store.check())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -85,14 +86,22 @@ class Gate:
         elif scope["type"] == "http":
             await self._http(scope, receive, send)
         else:
+            connections.bound(receive)
             await self.app(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = HTTPConnection(scope)
         path = scope["path"]
         answer, began = None, False
-        if not _meant_for_us(connection):
+        if _too_large(scope):
+            answer = PlainTextResponse("This request's head is too large.", 431, {"connection": "close"})
+        elif {"content-length", "transfer-encoding"} <= set(connection.headers):
+            # a proxy may see its end elsewhere
+            answer = PlainTextResponse("This request has two lengths.", 400, {"connection": "close"})
+        elif not _meant_for_us(connection):
             answer = PlainTextResponse("This address is not the study's.", 400)
+        elif path == health.ADDRESS:
+            answer = await self.health.refusal()
         elif served().curating and (path == "/" or path.startswith((*_OPEN_FOLDERS, take_home.ADDRESS))):
             answer = PlainTextResponse("No listener gets in here: only the pool is open.", 404)
         elif path == "/" or path.startswith(login.HOME) or (_leads_nowhere(path) and "p" in _query(scope)):
@@ -111,7 +120,7 @@ class Gate:
             nonlocal began
             if message["type"] == "http.response.start":
                 began = True
-                if message["status"] >= 400 and not path.endswith(_PROBES):
+                if message["status"] >= 400 and not (message["status"] == 404 and path.endswith(_PROBES)):
                     self._refuse(connection, f"{message['status']} {scope['method']}")
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
@@ -139,7 +148,12 @@ class Gate:
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = HTTPConnection(scope)
-        admitted = scope["path"] == SOCKET and _meant_for_us(connection) and _from_here(connection)
+        admitted = (
+            scope["path"] == SOCKET
+            and not _too_large(scope)
+            and _meant_for_us(connection)
+            and _from_here(connection)
+        )
         try:
             visitor = await run_in_threadpool(_visitor, served(), connection) if admitted else None
         except DBAPIError:
@@ -161,7 +175,10 @@ class Gate:
                 message = {**message, "bytes": data.replace(self.script, self.blank)}
             await send(message)
 
+        pace = Pace(*PACE)
+
         async def binary() -> Message:
+            await asyncio.sleep(pace.delay())
             message = await receive()
             if message.get("text") is None:
                 return message
@@ -237,6 +254,13 @@ def _admit(connection: HTTPConnection, path: str) -> Response | None:
     if study.store.find(links.chosen(cookie, mark)) is None:
         return _told(study, 403, links.refusal(cookie, mark))
     return None
+
+
+def _too_large(scope: Scope) -> bool:
+    """Whether a request's head is larger than any browser's with our cookies."""
+    headers = scope["headers"]
+    size = len(scope["raw_path"]) + len(scope["query_string"]) + sum(len(a) + len(b) for a, b in headers)
+    return len(headers) > MOST_HEADERS or size > MOST_HEAD_BYTES
 
 
 def _meant_for_us(connection: HTTPConnection) -> bool:

@@ -364,12 +364,26 @@ def _sqlite(url: str) -> sa.Engine:
     return engine
 
 
-def require(engine: sa.Engine) -> None:
-    """Raises DBAPIError where the database does not answer, or its file was moved, deleted or replaced."""
+def require(engine: sa.Engine) -> bool:
+    """Asks the database for one row. Returns whether it can be written as well, without writing anything.
+
+    Raises DBAPIError where the database does not answer, or its file was moved, deleted or replaced.
+    """
     with engine.connect() as connection:
         connection = connection.execution_options(begin="BEGIN")
         _require_file(connection)
         connection.execute(sa.select(about.c.name).limit(1)).all()
+        if connection.dialect.name != "sqlite":
+            return connection.exec_driver_sql("SHOW transaction_read_only").scalar() == "off"
+    file = Path(engine.url.database or "")
+    return not file.is_file() or (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK))
+
+
+def file_is_gone(engine: sa.Engine, error: sa.exc.DBAPIError) -> bool:
+    """Whether `error` came of an SQLite file that is no longer the one that was opened."""
+    if isinstance(error.orig, database_file.DatabaseFileError):
+        return True
+    return engine.dialect.name == "sqlite" and not Path(engine.url.database or "").is_file()
 
 
 def _require_file(connection: sa.Connection) -> None:

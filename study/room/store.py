@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from study.folder import StudyFolder
 from study.room import answering, builds, database_record, export, listeners, play_log, schema, study_log
@@ -86,8 +86,19 @@ class Store:
     def close(self) -> None:
         self.engine.dispose()
 
-    def require(self) -> None:
-        schema.require(self.engine)
+    def check(self) -> None:
+        """Raises StoreError or SQLAlchemyError where no answer could be saved just now. Cheap: one read.
+
+        The words of a StoreError are for anybody to read, so they name no path.
+        """
+        try:
+            writable = schema.require(self.engine)
+        except DBAPIError as error:
+            if schema.file_is_gone(self.engine, error):
+                raise StoreError("The database file was moved, deleted or replaced.") from error
+            raise
+        if not writable:
+            raise StoreError("The database can only be read, so no answer can be saved.")
 
     # the build
 
