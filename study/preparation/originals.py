@@ -100,7 +100,7 @@ def choose(
     for set_name in counts:
         if by_hand := len(made.sets[set_name]):
             made.notes.append(f"{set_name}: {by_hand} of {counts[set_name]} originals are picked by hand")
-        near = _near(found, reach[set_name], fakes.get(set_name, ()))
+        near = _near(design, found, reach[set_name], fakes.get(set_name, ()))
         dice = np.random.default_rng(seed_for(_seed(design, set_name), ORIGINAL, set_name))
         order = dice.permutation(len(found))
         taken = Counter(
@@ -157,7 +157,7 @@ def _room(found: Sequence[Song]) -> str:
     (song,) = found
     if song.all_learnt:
         return f"{song.file}, all of which models learn from, has room for {count}"
-    seconds = sum(last - first for first, last in song.stretches)
+    seconds = sum(last - first for ground in song.grounds for first, last in ground.stretches)
     return f"{song.file} has {seconds:.1f} s that no model learns from, room for {count}"
 
 
@@ -190,9 +190,15 @@ def _makes(source: Source, cell: CellFilter) -> bool:
     )
 
 
-def _near(found: Sequence[Song], reach: set[int], fakes: Collection[str]) -> set[int]:
-    """Of the songs within reach those that the set's fakes come from; all where there are none."""
-    return {number for number in reach if found[number].sources & set(fakes)} or reach
+def _near(design: Design, found: Sequence[Song], reach: set[int], fakes: Collection[str]) -> set[int]:
+    """Of the songs within reach those that the set's fakes come from, and those that no model learns from;
+    all where there is none of the first kind."""
+    home = {number for number in reach if found[number].sources & set(fakes)}
+    return (
+        home | {number for number in reach if found[number].sources - recordings.learners(design)}
+        if home
+        else reach
+    )
 
 
 def _short(
@@ -264,8 +270,9 @@ def _strangers(set_name: str, found: Sequence[Song], near: set[int], chosen: Seq
 
 def _repetitions(song: Song, chosen: Sequence[Original]) -> list[str]:
     """Notes on originals that share sound with each other or with what models learn from."""
-    notes = []
-    if chosen and (shared := longest_overlap([one.start for one in chosen], chosen[0].seconds)):
+    notes, files = [], {one.passage.file for one in chosen}
+    starts = [[one.start for one in chosen if one.passage.file == file] for file in files]
+    if shared := max((longest_overlap(begun, chosen[0].seconds) for begun in starts), default=0.0):
         notes.append(f"originals from {song.file} share up to {shared:.1f} s, as stimuli.accept allows")
     if chosen and song.all_learnt:
         notes.append(f"originals from {song.file} lie in what models learn from, as it holds nothing else")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from study.design import LONGEST_DEFAULT_PASSAGE, Design
+from study.preparation import same_sound
 from study.preparation.backends import seed_for
 from study.preparation.excerpts import Stretch, rest, side_by_side, spread, without
 from study.preparation.material import ORIGINAL, Passage, clip_seconds
@@ -33,11 +34,26 @@ class Original:
 
 
 @dataclass(frozen=True)
+class Ground:
+    """A sound file, as far as no other file before it holds the same sound."""
+
+    passage: Passage  # its first source's
+    whole: tuple[Stretch, ...]  # without silence
+    stretches: tuple[Stretch, ...]  # where originals may lie
+
+
+@dataclass(frozen=True)
+class _File:
+    passages: tuple[Passage, ...]
+    offset: float  # s; where it begins in the recording's first file
+
+
+@dataclass(frozen=True)
 class Song:
     """A recording, of which the sources are passages."""
 
     passages: tuple[Passage, ...]
-    stretches: tuple[Stretch, ...]  # where originals may lie
+    grounds: tuple[Ground, ...]  # its files
     all_learnt: bool  # whether these are passages that models learn from, as there is nothing else
     places: tuple[Original, ...]  # in the order in which they are taken
 
@@ -51,36 +67,56 @@ class Song:
 
 
 def songs(design: Design, passages: Mapping[str, Passage]) -> list[Song]:
-    """Every recording with its places, in the design's order. Files with the same bytes are one recording."""
+    """Every recording with its places, in the design's order. Files with the same sound are one recording.
+
+    Raises: AudioError for a file that cannot be read.
+    """
     files: dict[str, list[Passage]] = {}
     for passage in passages.values():
         files.setdefault(passage.sha256, []).append(passage)
-    return [_song(design, tuple(group)) for group in files.values()]
+    groups: list[list[_File]] = []
+    for group in files.values():
+        first = group[0]
+        for known in groups:
+            away = same_sound.offset(known[0].passages[0].file, first.file)
+            if away is not None:
+                known.append(_File(tuple(group), away))
+                break
+        else:
+            groups.append([_File(tuple(group), 0.0)])
+    return [_song(design, group) for group in groups]
 
 
 def with_learnt(design: Design, song: Song) -> Song:
     """The song with further places in what models learn from."""
     if song.all_learnt:
         return song
-    learnt = without(_whole(design, song.passages), song.stretches)
-    return replace(song, places=song.places + _placed(design, song.passages, learnt, LEARNT))
+    learnt = [
+        one
+        for ground in song.grounds
+        for one in _placed(design, ground.passage, without(ground.whole, ground.stretches), LEARNT)
+    ]
+    return replace(song, places=(*song.places, *learnt))
 
 
 def crowded(design: Design, song: Song, count: int) -> Song:
     """The song with `count` places evenly over the whole of it, where fewer fit side by side."""
     if count <= len(song.places):
         return song
-    whole = _whole(design, song.passages)
-    starts = spread((min(whole)[0], max(end for _, end in whole)), clip_seconds(design), count)
+    if not any(ground.whole for ground in song.grounds):
+        return song
+    ground = max(song.grounds, key=lambda ground: sum(last - first for first, last in ground.whole))
+    starts = spread((min(ground.whole)[0], max(end for _, end in ground.whole)), clip_seconds(design), count)
     distinct = dict.fromkeys(starts)
-    return replace(song, places=tuple(_original(design, song.passages[0], at, CROWDED) for at in distinct))
+    return replace(song, places=tuple(_original(design, ground.passage, at, CROWDED) for at in distinct))
 
 
 def lacking(design: Design, song: Song, count: int) -> float:
     """By how many seconds the recording would have to be longer to have `count` places more."""
     length = clip_seconds(design)
     if not song.all_learnt:
-        return count * length - max(rest(stretch, length) for stretch in song.stretches)
+        over = [rest(stretch, length) for ground in song.grounds for stretch in ground.stretches]
+        return count * length - max(over, default=0.0)
     growing = all(source.seconds is None for source in design.sources if source.name in song.sources)
     growth = LONGEST_DEFAULT_PASSAGE - song.passages[-1].seconds if growing else 0.0
     return (len(song.places) + count) * length + max(0.0, growth)  # all of them beside the passage then
@@ -91,12 +127,32 @@ def learners(design: Design) -> set[str]:
     return {source.name for source in design.sources if source.modes}
 
 
-def _song(design: Design, passages: tuple[Passage, ...]) -> Song:
-    whole = _whole(design, passages)
-    learnt = [(one.start, one.start + one.seconds) for one in passages if one.source in learners(design)]
-    outside = [part for part in without(whole, learnt) if part[1] - part[0] >= _SHORTEST]
-    stretches = tuple(outside or whole)
-    return Song(passages, stretches, not outside, _placed(design, passages, stretches, OUTSIDE))
+def _song(design: Design, files: Sequence[_File]) -> Song:
+    """A recording that lies in one file or more, of which only the first gives what several hold."""
+    wholes, outsides = [], []
+    for number, file in enumerate(files):
+        apart = [(other.offset - file.offset, other) for other in files]
+        earlier = [(away, away + other.passages[0].file_seconds) for away, other in apart[:number]]
+        learnt = [
+            (away + one.start, away + one.start + one.seconds)
+            for away, other in apart
+            for one in other.passages
+            if one.source in learners(design)
+        ]
+        whole = without(_whole(design, file.passages), earlier)
+        whole = without(whole, same_sound.silences(file.passages[0].file))
+        wholes.append(whole)
+        outsides.append([part for part in without(whole, learnt) if part[1] - part[0] >= _SHORTEST])
+    all_learnt = not any(outsides)
+    grounds = tuple(
+        Ground(file.passages[0], tuple(whole), tuple(whole if all_learnt else outside))
+        for file, whole, outside in zip(files, wholes, outsides, strict=True)
+    )
+    passages = tuple(one for file in files for one in file.passages)
+    places = tuple(
+        one for ground in grounds for one in _placed(design, ground.passage, ground.stretches, OUTSIDE)
+    )
+    return Song(passages, grounds, all_learnt, places)
 
 
 def _whole(design: Design, passages: Sequence[Passage]) -> list[Stretch]:
@@ -110,12 +166,10 @@ def _whole(design: Design, passages: Sequence[Passage]) -> list[Stretch]:
     return whole or [(0.0, passages[0].file_seconds)]
 
 
-def _placed(
-    design: Design, passages: Sequence[Passage], stretches: Sequence[Stretch], lies: int
-) -> tuple[Original, ...]:
-    dice = np.random.default_rng(seed_for(design.study.seed, ORIGINAL, passages[0].source, lies))
+def _placed(design: Design, passage: Passage, stretches: Sequence[Stretch], lies: int) -> list[Original]:
+    dice = np.random.default_rng(seed_for(design.study.seed, ORIGINAL, passage.source, lies))
     starts = side_by_side(stretches, clip_seconds(design), dice)
-    return tuple(_original(design, passages[0], start, lies) for start in starts)
+    return [_original(design, passage, start, lies) for start in starts]
 
 
 def _original(design: Design, passage: Passage, start: float, lies: int) -> Original:
