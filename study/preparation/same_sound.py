@@ -21,8 +21,9 @@ _RATE = 4000  # Hz
 _FRAME = 40  # samples: onsets are taken 100 times a second
 _WINDOW = _RATE  # samples that are compared at once
 _AGREE = 0.9  # correlation of windows from which they are the same sound; codecs and resamplers leave more
-_LEAST = 2  # windows that must agree
+_LEAST = 2  # windows that must agree, and at least half of all
 _FINE = 2 * _FRAME  # samples by which onsets may miss the true place
+_BLOCK = 300.0  # s that are read at once
 _KEPT = 64  # recordings in memory
 
 
@@ -37,7 +38,7 @@ def offset(one: Path, other: Path) -> float | None:
     lag = (int(np.argmax(likeness)) - len(onsets[1]) + 1) * _FRAME
     places = _windows(first, second, lag)
     agreeing = [found for place in places if (found := _agreement(first, second, lag, place)) is not None]
-    if len(agreeing) < min(_LEAST, len(places)) or not agreeing:
+    if len(agreeing) < max(_LEAST, len(places) / 2):
         return None
     return float(np.median(agreeing)) / _RATE
 
@@ -65,9 +66,19 @@ def _stamp(file: Path) -> tuple[int, int]:
 
 @lru_cache(_KEPT)
 def _heard(file: Path, stamp: tuple[int, int]) -> np.ndarray:
+    length = audio.inspect(file).seconds
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of clipping and pauses the build speaks where it reads for good
-        return audio.read(file, rate=_RATE)[0]
+        return np.concatenate([_block(file, start, length) for start in np.arange(0.0, length, _BLOCK)])
+
+
+def _block(file: Path, start: float, length: float) -> np.ndarray:
+    """At most _BLOCK seconds of a file that lasts `length` seconds: a long one would not fit into memory."""
+    seconds = min(_BLOCK, length - start)
+    try:
+        return audio.read(file, rate=_RATE, start=start, seconds=seconds)[0]
+    except audio.SilentError:
+        return np.zeros(round(seconds * _RATE), np.float32)
 
 
 def _onsets(samples: np.ndarray) -> np.ndarray:
@@ -82,7 +93,8 @@ def _windows(first: np.ndarray, second: np.ndarray, lag: int) -> Sequence[int]:
     """Where windows of `second` begin that lie in both, some seconds apart."""
     begin, end = max(0, _FINE - lag), min(len(second), len(first) - lag - _FINE) - _WINDOW
     count = min(12, max(0, (end - begin) // _WINDOW + 1))
-    return np.linspace(begin, end, count).astype(int) if count else []
+    places = np.linspace(begin, end, count).astype(int) if count else []
+    return [place for place in places if np.mean(second[place : place + _WINDOW] ** 2) > 1e-8]
 
 
 def _agreement(first: np.ndarray, second: np.ndarray, lag: int, place: int) -> int | None:
