@@ -21,7 +21,7 @@ from study.preparation import recordings
 from study.preparation.backends import seed_for
 from study.preparation.curation import Choice
 from study.preparation.excerpts import longest_overlap
-from study.preparation.material import ORIGINAL, Passage, clip_seconds
+from study.preparation.material import ORIGINAL, Fake, Passage, clip_seconds
 from study.preparation.recordings import Original, Song
 
 ACCEPTED = "repetition"  # in stimuli.accept
@@ -51,13 +51,18 @@ def wanted(design: Design) -> dict[str, int]:
     return counts | {PRACTICE: design.listening.practice // 2 if design.sources else 0}
 
 
-def available(design: Design, passages: Mapping[str, Passage], choices: Mapping[str, Choice]) -> list[Song]:
+def available(
+    design: Design,
+    passages: Mapping[str, Passage],
+    choices: Mapping[str, Choice],
+    imports: Sequence[Fake] = (),
+) -> list[Song]:
     """Every recording with the places that originals may take: those that overlap nothing, and where these do
     not suffice and stimuli.accept allows it, others.
 
     choices: of the researcher; places that are left out by hand may call for others.
     """
-    found = recordings.songs(design, passages)
+    found = recordings.songs(design, passages, imports)
     if ACCEPTED not in design.stimuli.accept or not _short(design, found, choices):
         return found
     found = [recordings.with_learnt(design, song) for song in found]
@@ -270,7 +275,8 @@ def _strangers(set_name: str, found: Sequence[Song], near: set[int], chosen: Seq
 
 def _repetitions(song: Song, chosen: Sequence[Original]) -> list[str]:
     """Notes on originals that share sound with each other or with what models learn from."""
-    notes, files = [], {one.passage.file for one in chosen}
+    notes = [f"imported {name} holds sound of {song.file}: no original repeats it" for name in song.imported]
+    files = {one.passage.file for one in chosen}
     starts = [[one.start for one in chosen if one.passage.file == file] for file in files]
     if shared := max((longest_overlap(begun, chosen[0].seconds) for begun in starts), default=0.0):
         notes.append(f"originals from {song.file} share up to {shared:.1f} s, as stimuli.accept allows")

@@ -63,7 +63,7 @@ def make(design: Design, folder: StudyFolder) -> Plan:
             raise _untrained(design, cell)
         plan.tasks.append((file, task))
     plan.remarks = {entry.name: entry.remark for entry in design.imported}
-    plan = _with_originals(design, folder, plan, choices)
+    plan = _with_originals(design, folder, plan, choices, imports)
     _require_unique(design, plan)
     return plan
 
@@ -231,7 +231,13 @@ def _draw_practice(
     plan.picks[PRACTICE] = [fake.name for fake in drawn]
 
 
-def _with_originals(design: Design, folder: StudyFolder, plan: Plan, choices: Mapping[str, Choice]) -> Plan:
+def _with_originals(
+    design: Design,
+    folder: StudyFolder,
+    plan: Plan,
+    choices: Mapping[str, Choice],
+    imports: Sequence[Fake],
+) -> Plan:
     """The plan with its originals: those of the sets that are built where nothing else has changed, or chosen
     anew.
 
@@ -244,7 +250,7 @@ def _with_originals(design: Design, folder: StudyFolder, plan: Plan, choices: Ma
             built = _taking(plan, placed, [one for chosen in placed.values() for one in chosen])
             if blinded_sets.are_current(folder, blinded_sets.recipe(design, built.picks, recipes_of(built))):
                 return built
-    songs = originals.available(design, plan.passages, choices)
+    songs = originals.available(design, plan.passages, choices, imports)
     places = {place.name for song in songs for place in song.places}
     for clip, choice in picks.items():
         if choice.set_name and clip not in places:

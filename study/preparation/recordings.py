@@ -15,7 +15,7 @@ from study.design import LONGEST_DEFAULT_PASSAGE, Design
 from study.preparation import same_sound
 from study.preparation.backends import seed_for
 from study.preparation.excerpts import Stretch, rest, side_by_side, spread, without
-from study.preparation.material import ORIGINAL, Passage, clip_seconds
+from study.preparation.material import ORIGINAL, Fake, Passage, clip_seconds
 
 OUTSIDE, LEARNT, CROWDED = range(3)  # how a place lies; later ones are taken last
 _SHORTEST = 0.5  # s; what is shorter holds no original, whatever the design
@@ -54,6 +54,7 @@ class Song:
 
     passages: tuple[Passage, ...]
     grounds: tuple[Ground, ...]  # its files
+    imported: tuple[str, ...]  # clips that were made elsewhere and hold sound of it
     all_learnt: bool  # whether these are passages that models learn from, as there is nothing else
     places: tuple[Original, ...]  # in the order in which they are taken
 
@@ -66,9 +67,10 @@ class Song:
         return self.passages[0].file.name
 
 
-def songs(design: Design, passages: Mapping[str, Passage]) -> list[Song]:
+def songs(design: Design, passages: Mapping[str, Passage], imports: Sequence[Fake]) -> list[Song]:
     """Every recording with its places, in the design's order. Files with the same sound are one recording.
 
+    imports: clips that sets may hold, too; where one holds sound of a recording, no original is cut.
     Raises: AudioError for a file that cannot be read.
     """
     files: dict[str, list[Passage]] = {}
@@ -84,7 +86,8 @@ def songs(design: Design, passages: Mapping[str, Passage]) -> list[Song]:
                 break
         else:
             groups.append([_File(tuple(group), 0.0)])
-    return [_song(design, group) for group in groups]
+    others = [fake for fake in imports if fake.cell.file_sha256 not in files]  # the same file: see `material`
+    return [_song(design, group, others) for group in groups]
 
 
 def with_learnt(design: Design, song: Song) -> Song:
@@ -127,9 +130,11 @@ def learners(design: Design) -> set[str]:
     return {source.name for source in design.sources if source.modes}
 
 
-def _song(design: Design, files: Sequence[_File]) -> Song:
+def _song(design: Design, files: Sequence[_File], imports: Sequence[Fake]) -> Song:
     """A recording that lies in one file or more, of which only the first gives what several hold."""
     wholes, outsides = [], []
+    aways = {one: same_sound.offset(files[0].passages[0].file, one.cell.file) for one in imports}
+    imported = {one: away for one, away in aways.items() if away is not None}
     for number, file in enumerate(files):
         apart = [(other.offset - file.offset, other) for other in files]
         earlier = [(away, away + other.passages[0].file_seconds) for away, other in apart[:number]]
@@ -141,6 +146,8 @@ def _song(design: Design, files: Sequence[_File]) -> Song:
         ]
         whole = without(_whole(design, file.passages), earlier)
         whole = without(whole, same_sound.silences(file.passages[0].file))
+        begun = [(away - file.offset, one.cell.seconds) for one, away in imported.items()]
+        whole = without(whole, [(away, away + seconds) for away, seconds in begun])
         wholes.append(whole)
         outsides.append([part for part in without(whole, learnt) if part[1] - part[0] >= _SHORTEST])
     all_learnt = not any(outsides)
@@ -152,7 +159,7 @@ def _song(design: Design, files: Sequence[_File]) -> Song:
     places = tuple(
         one for ground in grounds for one in _placed(design, ground.passage, ground.stretches, OUTSIDE)
     )
-    return Song(passages, grounds, all_learnt, places)
+    return Song(passages, grounds, tuple(one.name for one in imported), all_learnt, places)
 
 
 def _whole(design: Design, passages: Sequence[Passage]) -> list[Stretch]:

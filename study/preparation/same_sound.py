@@ -67,9 +67,10 @@ def _stamp(file: Path) -> tuple[int, int]:
 @lru_cache(_KEPT)
 def _heard(file: Path, stamp: tuple[int, int]) -> np.ndarray:
     length = audio.inspect(file).seconds
+    starts = np.arange(0.0, max(audio.SHORTEST, length - audio.SHORTEST), _BLOCK)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of clipping and pauses the build speaks where it reads for good
-        return np.concatenate([_block(file, start, length) for start in np.arange(0.0, length, _BLOCK)])
+        return np.concatenate([_block(file, start, length) for start in starts])
 
 
 def _block(file: Path, start: float, length: float) -> np.ndarray:

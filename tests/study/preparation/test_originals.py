@@ -125,6 +125,15 @@ def test_silence_is_no_original(new_study, tmp_path):
     assert all(7 <= one.start <= 12 - LENGTH for one in planned(folder).originals)
 
 
+def test_no_original_repeats_an_imported_clip(new_study, songs, tmp_path):
+    samples, rate = audio.read(songs / "a.wav")
+    soundfile.write(tmp_path / "J1.flac", samples[10 * rate : 14 * rate], rate)
+    more = '[[imported]]\nfile = "../J1.flac"\nbackend = "jukebox"\nmode = "VAR"\n'
+    made = planned(new_study(source=source(songs / "a.wav", "seconds = 8"), sets=sets(2, 2), more=more))
+    assert all(one.start + LENGTH <= 10.01 or one.start >= 13.99 for one in made.originals)
+    assert "imported J1 holds sound of a.wav: no original repeats it" in made.notes
+
+
 # too little
 
 
