@@ -7,8 +7,8 @@ import pytest
 from caw import spreadsheet
 from study import design, reporting
 from study.folder import PRACTICE
-from study.preparation import blinding, build, curation, plan
-from study.preparation.backends import Cell
+from study.preparation import blinding, build, curation, plan, recordings
+from study.preparation.backends import Cell, seed_for
 from study.preparation.curation import FREE, INTO, OUT, RATED, REMARKED, CurationError
 from study.preparation.material import Fake
 from study.room.store import Store
@@ -248,3 +248,23 @@ def test_a_remark_taken_back_is_no_remark(study):
     say(study, CLIP, remark="dull")
     say(study, CLIP, remark="")
     assert reporting.remarks(study, design.load(study.path))[CLIP] == ""
+
+
+def test_a_picked_original_reaches_its_set_and_later_versions_keep_it_there(study, monkeypatch):
+    monkeypatch.setattr(build.measuring, "measure", lambda *_: 0)  # which takes a while
+    build.build(study)
+    spare = next(name for name in originals_of(study) if name not in {row["name"] for row in key_of(study)})
+    say(study, spare, into="VAR", rating=9)
+    build.build(study)
+    key = {row["name"]: row for row in key_of(study)}
+    assert (key[spare]["set"], key[spare]["truth"], key[spare]["mode"]) == ("VAR", "real", "VAR")
+    seal, picks = blinding.seal(study), planned(study).picks
+    elsewhere = lambda seed, *parts: seed_for(seed + 1, *parts)  # noqa: E731
+    monkeypatch.setattr(recordings, "seed_for", elsewhere)  # as of another version
+    assert planned(study).picks == picks
+    build.build(study)
+    assert blinding.seal(study) == seal
+
+
+def key_of(folder) -> list[dict[str, str]]:
+    return [row for row in atomic.read_csv(folder.key) if row["set"] != PRACTICE]
