@@ -60,7 +60,7 @@ def originals_of(folder: StudyFolder, passages: Mapping[str, Passage]) -> dict[s
     """Set -> the originals that the sets in the folder were built with; None where that is not recorded, as
     by earlier versions, or where one is of a source that there is none of any more."""
     try:
-        record = json.loads(folder.build_record.read_text())["originals"]
+        record = atomic.read_json(folder.build_record)["originals"]
         return {
             set_name: [Original(**{**facts, "passage": passages[facts["passage"]]}) for facts in chosen]
             for set_name, chosen in record.items()

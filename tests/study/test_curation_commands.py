@@ -2,7 +2,7 @@
 
 import pytest
 
-from caw import atomic
+from caw import spreadsheet
 from study.preparation import curation, measuring
 from study.room.store import Store
 
@@ -35,7 +35,8 @@ def test_clips_are_picked_at_the_command_line(run, study, monkeypatch):
 
 
 def test_an_original_is_picked_like_any_other_clip(run, study):
-    original = next(row["name"] for row in atomic.read_csv(study.pool_table) if row["backend"] == "original")
+    rows = spreadsheet.records(study.pool_table)
+    original = next(row["name"] for row in rows if row["backend"] == "original")
     assert run("pick", study.path, original, "--set", "VAR")[1] == f"{original}: picked into VAR\n"
     assert "for VAR: 0 of 3 fakes and 1 of 1 originals" in " ".join(run("pool", study.path)[1].split())
     other = original.replace("original-", "original-9")

@@ -267,4 +267,4 @@ def test_a_picked_original_reaches_its_set_and_later_versions_keep_it_there(stud
 
 
 def key_of(folder) -> list[dict[str, str]]:
-    return [row for row in atomic.read_csv(folder.key) if row["set"] != PRACTICE]
+    return [row for row in spreadsheet.records(folder.key) if row["set"] != PRACTICE]

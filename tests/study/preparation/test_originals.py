@@ -257,9 +257,9 @@ def test_a_source_without_modes_is_there_for_its_originals(new_study, songs):
 def study(new_study, songs):
     folder = new_study(source=source(songs / "a.wav", "seconds = 8"), sets=sets(2, 2))
     made = planned(folder)
-    facts = [{"name": one.name, "backend": "original", "mode": ""} for one in made.originals]
     folder.pool.mkdir()
-    folder.pool_table.write_text("name,backend,mode\n" + "".join(f"{f['name']},original,\n" for f in facts))
+    rows = "".join(f"{one.name},x,original,\n" for one in made.originals)
+    folder.pool_table.write_text("name,sha256,backend,mode\n" + rows)
     return folder, made
 
 
@@ -313,7 +313,7 @@ def test_what_cannot_be_picked_is_told(study):
 def test_an_original_that_was_put_into_the_pool_by_hand_is_refused(study):
     folder, made = study
     with folder.pool_table.open("a") as table:
-        table.write("a-original-8.7,original,\n")
+        table.write("a-original-8.7,x,original,\n")
     say(folder, "a-original-8.7", into="UMG")
     with pytest.raises(CurationError, match="a-original-8.7 is picked into UMG, but study.toml makes and"):
         planned(folder)

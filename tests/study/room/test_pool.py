@@ -97,9 +97,9 @@ def test_two_pages_at_once_change_only_what_was_touched(study):
 
 
 def test_originals_are_picked_by_ear_into_any_set(study):
-    rows = atomic.read_csv(study.folder.pool_table)
+    rows = spreadsheet.records(study.folder.pool_table)
     free = [row | {"mode": "", "start": "35.200"} if row["name"] == ORIGINAL else row for row in rows]
-    atomic.write_csv(study.folder.pool_table, COLUMNS, free)
+    spreadsheet.write(study.folder.pool_table, COLUMNS, free)
     page = opened()
     assert "original, swampgroove, cut from 35.2 s on" in said(page)
     assert page.selectbox(key=f"pick-{ORIGINAL}").options == ["The build chooses", "UMG", "VAR", "Leave out"]
