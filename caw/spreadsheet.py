@@ -92,7 +92,8 @@ def as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
 
 def frame_as_csv(frame: pd.DataFrame) -> str:
     """A frame without its index, as `as_csv`; what is missing becomes an empty cell."""
-    return _csv([str(column) for column in frame.columns], frame.itertuples(index=False, name=None))
+    rows = ([_whole(value) for value in row] for row in frame.itertuples(index=False, name=None))
+    return _csv([str(column) for column in frame.columns], rows)
 
 
 def write(
@@ -174,15 +175,19 @@ def _csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return "".join(",".join(map(_written, line)) + "\n" for line in (columns, *rows))
 
 
+def _whole(value: Any) -> Any:
+    """A whole number of a column of floats, as counts are where one is missing, without its ".0"."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _written(value: Any) -> str:
-    """One cell as it stands in the file: numbers plain, without ".0"; missing and infinite ones are empty."""
+    """One cell as it stands in the file; missing and infinite numbers are empty."""
     if isinstance(value, str):  # a table is UTF-8, in which half a character cannot be written
         text = guarded(value.replace("\0", "").encode("utf-8", "backslashreplace").decode())
     elif value is None or type(value).__name__ in ("NAType", "NaTType"):
         text = ""
     elif isinstance(value, float):
-        whole = math.isfinite(value) and value.is_integer()
-        text = f"{value:.0f}" if whole else repr(float(value)) if math.isfinite(value) else ""
+        text = repr(float(value)) if math.isfinite(value) else ""
     else:
         text = str(value)
     return '"' + text.replace('"', '""') + '"' if re.search(r'[,"\r\n]', text) else text

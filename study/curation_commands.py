@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.table import Table
@@ -88,7 +88,7 @@ def pool(folder: StudyFolder) -> tuple[Table, str]:
             )
     for cells in listed:
         table.add_row(*(cells[str(column.header)] for column in table.columns))
-    return table, tally(settings, choices)
+    return table, tally(settings, choices, rows)
 
 
 def _cells(row: Mapping[str, str], choice: curation.Choice) -> dict[str, str]:
@@ -106,9 +106,16 @@ def remark_of(choice: curation.Choice, row: Mapping[str, str]) -> str:
     return choice.remark if choice.remark is not None else row.get("remark") or ""
 
 
-def tally(settings: design.Design, choices: Mapping[str, curation.Choice]) -> str:
-    """How many fakes of each set are picked, and how many clips are left out."""
-    picked = [one.pick for one in choices.values()]
-    parts = [f"{name}: {picked.count(name)} of {one.fakes} fakes" for name, one in settings.sets.items()]
-    left_out = picked.count(curation.OUT)
+def tally(
+    settings: design.Design, choices: Mapping[str, curation.Choice], rows: Sequence[Mapping[str, str]]
+) -> str:
+    """How many fakes and originals are picked for each set, and how many are left out. rows: the pool."""
+    real = {row["name"] for row in rows if row["backend"] == ORIGINAL}
+    fakes = [one.pick for clip, one in choices.items() if clip not in real]
+    originals = [one.pick for clip, one in choices.items() if clip in real]
+    parts = []
+    for name, one in settings.sets.items():
+        told = f"{name}: {fakes.count(name)} of {one.fakes} fakes"
+        parts.append(f"{told} and {originals.count(name)} of {one.originals} originals")
+    left_out = fakes.count(curation.OUT) + originals.count(curation.OUT)
     return f"Picked for {', for '.join(parts)}; {left_out} left out. The build draws the rest."

@@ -27,7 +27,9 @@ def prepare(folder: StudyFolder, clip: Path | None) -> list[str]:
             _require_same(folder, clip)
             held = ", ".join(dict.fromkeys(source.name for source in design.load(folder.path).sources))
             return [f"{folder.path} holds the study of {held} already; what it lacks is built"]
-        return new_study.create(folder, [chosen], title=TITLE, epochs=EPOCHS, seed=SEED, control=True)
+        return new_study.create(
+            folder, [chosen], title=TITLE, epochs=EPOCHS, seed=SEED, control=True, repetition=True
+        )
 
 
 def _require_same(folder: StudyFolder, clip: Path | None) -> None:

@@ -143,7 +143,7 @@ class Set(_Table):
         return self
 
 
-Accepted = Literal["noise floor", "clipped samples", "leading silence", "trailing silence"]
+Accepted = Literal["noise floor", "clipped samples", "leading silence", "trailing silence", "repetition"]
 
 
 class Stimuli(_Table):

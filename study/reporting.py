@@ -136,7 +136,7 @@ def remarks(folder: StudyFolder, settings: Design) -> dict[str, str]:
 
 def provenance(folder: StudyFolder, key: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
     """Where each stimulus came from: its row of the key, with what the pool knows besides; where any clip was
-    picked by hand or left out, also whether each fake was "picked" or "drawn". Raises: CurationError.
+    picked by hand or left out, also whether each was "picked" or "drawn". Raises: CurationError.
     """
     choices = curation.read(folder)
     curated = any(choice.pick for choice in choices.values())
@@ -146,7 +146,7 @@ def provenance(folder: StudyFolder, key: Sequence[Mapping[str, str]]) -> list[di
         made = made_of.get(row["name"], {})
         more = {name: made.get(name, "") for name in ("made_at", "start", "gain_db")}
         picked = choices.get(row["name"], curation.Choice()).set_name == row["set"]
-        how = {"chosen": "" if row["truth"] == "real" else "picked" if picked else "drawn"} if curated else {}
+        how = {"chosen": "picked" if picked else "drawn"} if curated else {}
         rows.append(dict(row) | more | how | {"pool_sha256": made.get("sha256", "")})
     return sorted(rows, key=lambda row: (row["set"], row["backend"] == ORIGINAL, row["name"]))
 

@@ -20,9 +20,10 @@ from study.folder import PRACTICE, StudyFolder
 from study.preparation import audit, audit_tables, blinding, stimuli
 from study.preparation.audit import Audit, Heard
 from study.preparation.backends import seed_for
-from study.preparation.material import ORIGINAL
+from study.preparation.material import ORIGINAL, Passage
 from study.preparation.pool import ORIGIN, Pool
 from study.preparation.progress import BuildProgress
+from study.preparation.recordings import Original
 
 _STAGING, _OLD = ".sets-staging", ".sets-old"
 _FORM = 1  # raise it when stimuli are shaped in another way than before
@@ -53,6 +54,19 @@ def are_current(folder: StudyFolder, wanted: str, pool: Pool | None = None) -> b
         )
     except (OSError, ValueError, KeyError, AttributeError):  # a damaged record: they are made again
         return False
+
+
+def originals_of(folder: StudyFolder, passages: Mapping[str, Passage]) -> dict[str, list[Original]] | None:
+    """Set -> the originals that the sets in the folder were built with; None where that is not recorded, as
+    by earlier versions, or where one is of a source that there is none of any more."""
+    try:
+        record = atomic.read_json(folder.build_record)["originals"]
+        return {
+            set_name: [Original(**{**facts, "passage": passages[facts["passage"]]}) for facts in chosen]
+            for set_name, chosen in record.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def ids_in_key(folder: StudyFolder) -> dict[str, list[str]]:
@@ -96,11 +110,17 @@ def prepare(
 
 
 def replace(
-    folder: StudyFolder, design: Design, rows: Sequence[Mapping[str, Any]], pool: Pool, wanted: str
+    folder: StudyFolder,
+    design: Design,
+    rows: Sequence[Mapping[str, Any]],
+    pool: Pool,
+    wanted: str,
+    originals: Sequence[Original],
 ) -> None:
     """Put the prepared sets in the place of the old ones and seal their key.
 
-    rows: of the key, from `prepare`. wanted: the recipe, to be recorded.
+    rows: of the key, from `prepare`. wanted: the recipe, to be recorded with where the originals among
+    `originals` that the sets hold were cut, so that a later version keeps them.
     """
     staging, old = folder.path / _STAGING, folder.path / _OLD
     if folder.sets.exists():
@@ -112,9 +132,22 @@ def replace(
         "design_digest": design.digest(),
         "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "clips": {row["name"]: pool.rows[row["name"]]["sha256"] for row in rows},
+        "originals": _recorded(rows, {one.name: one for one in originals}),
     }
     atomic.write(folder.build_record, json.dumps(record, indent=1) + "\n", mode=0o600)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _recorded(
+    rows: Sequence[Mapping[str, Any]], originals: Mapping[str, Original]
+) -> dict[str, list[dict[str, Any]]]:
+    """What `originals_of` reads."""
+    record: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        if one := originals.get(row["name"]):
+            facts = {"name": one.name, "passage": one.passage.source, "start": one.start}
+            record.setdefault(row["set"], []).append(facts | {"seconds": one.seconds, "mode": one.mode})
+    return record
 
 
 def _write(
@@ -162,6 +195,8 @@ def _write(
         row = {name: facts.get(name, "") for name in ("name", *ORIGIN)}
         row |= {"set": set_name, "stimulus_id": stimulus_id, "sha256": atomic.sha256(file)}
         row["truth"] = "real" if facts["backend"] == ORIGINAL else "fake"
+        a_set = next(iter(design.sets)) if set_name == PRACTICE else set_name
+        row["mode"] = row["mode"] or design.mode_of(a_set)
         rows.append(row)
     levels = stimuli.check_levels([_file(staging, design, row) for row in rows])
     told = f"loudness {levels.softest:.2f} to {levels.loudest:.2f} LUFS (spread {levels.spread:.2f} LU)"

@@ -7,8 +7,6 @@ runs resume, clips that are in the pool stay there, and the blinded sets appear 
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import json
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -28,12 +26,13 @@ from study.preparation.engines import Engine
 from study.preparation.engines.local import LocalEngine
 from study.preparation.grid import Grid, note_lowered
 from study.preparation.material import ORIGINAL
-from study.preparation.plan import Original, Plan
+from study.preparation.originals import RepetitionError
+from study.preparation.plan import Plan, recipes_of
 from study.preparation.pool import Pool
 from study.preparation.progress import BuildProgress
+from study.preparation.recordings import Original
 
 _SECONDS_PER_FILE = 0.2  # to cut an original or a stimulus; for the progress bar, as Backend.costs
-_RECIPE = 1  # raise it when clips are made in another way than before
 
 
 class BuildError(ValueError):
@@ -72,12 +71,33 @@ def build(
     settings = design.load(folder.path)
     with _alone(folder), _warnings_told(progress):
         _sweep(folder)
-        todo = plan.make(settings, folder)
+        todo = planned(folder, settings)
         store = Store.for_folder(folder)
         try:
             return _build(folder, settings, todo, store, progress, engine or LocalEngine(), pool_only)
         finally:
             store.close()
+
+
+def planned(folder: StudyFolder, settings: Design) -> Plan:
+    """What the build has to make. Raises: as plan.make; BuildError where listeners have answered sets that
+    would be refused now, as those stand."""
+    try:
+        return plan.make(settings, folder)
+    except RepetitionError:
+        if folder.build_record.is_file() and _has_answers(folder):
+            raise _answered(folder) from None
+        raise
+
+
+def _has_answers(folder: StudyFolder) -> bool:
+    from study.room.store import Store
+
+    store = Store.for_folder(folder)
+    try:
+        return store.has_answers()
+    finally:
+        store.close()
 
 
 def _build(
@@ -116,7 +136,7 @@ def _build(
                         if store.has_answers():  # given while this build worked: their key must stay
                             blinded_sets.sweep(folder)
                             raise _answered(folder)
-                        blinded_sets.replace(folder, settings, sets, pool, wanted)
+                        blinded_sets.replace(folder, settings, sets, pool, wanted, todo.originals)
         finally:
             if folder.toml.is_file():  # else it was moved meanwhile
                 pool.save()
@@ -170,26 +190,6 @@ def _answered(folder: StudyFolder) -> BuildError:
     told = f"{folder.path}: listeners have answered, and study.toml or its files are not what was built"
     mend = "put them back as they were, or make a new study folder; after an upgrade serve it as it is"
     return BuildError(f"{told}; {mend}")
-
-
-def recipes_of(todo: Plan) -> dict[str, str]:
-    """For every clip of the plan, the digest of all that decides how it sounds."""
-    recipes = {}
-    for name, task in todo.tasks:
-        cell = task.cell
-        facts = [name, cell.backend, cell.file_sha256, cell.start, cell.seconds, cell.mode, cell.epochs]
-        facts += [cell.source, task.seconds, task.seed, backends.get(name).recipe(task)]
-        facts += [cell.training] if cell.training > 1 else []  # the clips of a first one stay what they were
-        recipes |= {clip: _digest([*facts, clip]) for clip in task.names}
-    for original in todo.originals:
-        passage = original.passage
-        facts = [ORIGINAL, passage.source, passage.sha256, original.start, original.seconds, original.mode]
-        recipes[original.name] = _digest(facts)
-    return recipes
-
-
-def _digest(facts: Any) -> str:
-    return hashlib.sha256(json.dumps([_RECIPE, facts], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def missing_tasks(todo: Plan, pool: Pool, recipes: dict[str, str]) -> list[tuple[str, Task]]:

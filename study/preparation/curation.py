@@ -116,7 +116,7 @@ def change(
         if not fresh:
             return before
         if now.pick != before.pick:
-            _may_pick(folder, design, clips[clip], now, {**choices, clip: now}, answered)
+            _may_pick(folder, design, clips, now, {**choices, clip: now}, clip, answered)
         folder.make_private()
         spreadsheet.write(folder.picks, COLUMNS, [*history(folder), *fresh], mode=0o600)
         return read(folder)[clip]
@@ -127,11 +127,10 @@ def misfit(design: Design, set_name: str, clip: str, facts: Mapping[str, str]) -
 
     facts: its backend, mode, epochs and source as text, as a row of the pool has them.
     """
-    if facts["backend"] == ORIGINAL:
-        mend = f"the build cuts originals itself: change `originals` or `seed` of [set.{set_name}]"
-        return f"{clip} is an original and cannot be picked; {mend}"
     if set_name not in design.sets:
         return f"{clip}: there is no set {set_name!r}; pick it into one of {', '.join(design.sets)}"
+    if facts["backend"] == ORIGINAL:
+        return tied(clip, facts)
     mode, chosen = design.mode_of(set_name), design.sets[set_name]
     if facts["mode"] != mode:
         fitting = [name for name in design.sets if design.mode_of(name) == facts["mode"]]
@@ -150,22 +149,35 @@ def misfit(design: Design, set_name: str, clip: str, facts: Mapping[str, str]) -
     return ""
 
 
+def tied(clip: str, facts: Mapping[str, str]) -> str:
+    """Why an original cannot be picked or left out, as an earlier version cut it for one set; or ""."""
+    if facts["backend"] != ORIGINAL or not facts["mode"]:
+        return ""
+    mend = "delete the folder sets/ and run `study build --pool-only`, which cuts others to choose from"
+    return f"{clip} was cut for one set by an earlier version and cannot be picked; {mend}"
+
+
 def too_many(
     folder: StudyFolder,
     design: Design,
     set_name: str,
     choices: Mapping[str, Choice],
     imported: Collection[str],
+    originals: Collection[str],
 ) -> str:
     """What is wrong with the number of clips picked into a set, naming the last, with the mend; or "".
 
-    imported: the names of the imported clips, of which a set may take only so many.
+    imported: the names of the imported clips, of which a set may take only so many. originals: of the
+    originals, which are counted by themselves.
     """
     picked = sorted((one.row, clip) for clip, one in choices.items() if one.set_name == set_name)
-    brought = [place for place in picked if place[1] in imported]
+    made = [place for place in picked if place[1] not in originals]
+    real = [place for place in picked if place[1] in originals]
+    brought = [place for place in made if place[1] in imported]
     chosen = design.sets[set_name]
     for places, most, key, kind in (
-        (picked, chosen.fakes, "fakes", "clips"),
+        (made, chosen.fakes, "fakes", "clips"),
+        (real, chosen.originals, "originals", "originals"),
         (brought, chosen.imported, "imported", "imported clips"),
     ):
         if len(places) > most:
@@ -192,22 +204,22 @@ def newest_pick(folder: StudyFolder) -> datetime | None:
 def _may_pick(
     folder: StudyFolder,
     design: Design,
-    row: Mapping[str, str],
+    pool: Mapping[str, Mapping[str, str]],
     now: Choice,
     choices: Mapping[str, Choice],
+    clip: str,
     answered: bool,
 ) -> None:
     """Raises: CurationError where the sets may not take this pick."""
-    clip = row["name"]
     if answered:
         told = f"{clip}: listeners have answered, so the sets stand and no pick can change"
         raise CurationError(f"{told}; rate it or note a remark, or make a new study folder")
-    if now.out and row["backend"] == ORIGINAL:
-        raise CurationError(misfit(design, next(iter(design.sets)), clip, row))
-    imported = {entry.name for entry in design.imported}
-    fault = now.set_name and (
-        misfit(design, now.set_name, clip, row) or too_many(folder, design, now.set_name, choices, imported)
-    )
+    row, imported = pool[clip], {entry.name for entry in design.imported}
+    originals = {name for name, other in pool.items() if other["backend"] == ORIGINAL}
+    fault = tied(clip, row) if now.out else ""
+    if now.set_name:
+        fault = misfit(design, now.set_name, clip, row)
+        fault = fault or too_many(folder, design, now.set_name, choices, imported, originals)
     if fault:
         raise CurationError(fault)
     with _alone(folder, BUILD_LOCK, fcntl.LOCK_SH | fcntl.LOCK_NB):

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from study import design
 from study.folder import StudyFolder
-from study.preparation import blinded_sets, plan
-from study.preparation.build import is_fixed, missing_tasks, recipes_of
+from study.preparation import blinded_sets
+from study.preparation.build import is_fixed, missing_tasks, planned, recipes_of
 from study.preparation.engines import Crew, Job
 from study.preparation.engines.schedule import Load, loads, wall
 from study.preparation.grid import Part, jobs_of, parts_of
@@ -62,7 +62,7 @@ def forecast(folder: StudyFolder) -> Forecast:
     that is not what listeners have answered."""
     folder.require()
     settings = design.load(folder.path)
-    todo = plan.make(settings, folder)
+    todo = planned(folder, settings)
     pool, recipes = Pool(folder), recipes_of(todo)
     if _is_fixed(folder, blinded_sets.recipe(settings, todo.picks, recipes)):
         free = float(shutil.disk_usage(folder.path).free)

@@ -17,6 +17,7 @@ from caw.config import SHORTEST_CLIP
 from study import design
 from study.design import Set, Stimuli
 from study.folder import FolderError, StudyFolder
+from study.preparation import material, originals
 
 EPOCHS = (1500, 3000)
 PASSAGE = design.LONGEST_DEFAULT_PASSAGE
@@ -41,12 +42,15 @@ def create(
     epochs: Sequence[int] = EPOCHS,
     seed: int | None = None,
     control: bool = False,
+    repetition: bool = False,
 ) -> list[str]:
     """Make `folder` with a copy of each clip in sources/ and a study.toml that builds as it stands.
 
-    Stimuli last 10 s, or as long as two originals fit side by side into the shortest clip's passage.
+    Stimuli last 10 s, or as long as two originals fit side by side into the shortest clip's passage. What
+    originals take beside the passages is not taken from their length: the researcher decides what gives way.
     seed: of the study; drawn when None. control: whether clips of `mosaic` stand among those of the model;
-    otherwise study.toml says how to add them.
+    otherwise study.toml says how to add them. repetition: whether listeners may hear passages twice where the
+    clips are too short for all originals; otherwise `study build` will refuse the study, and a line says so.
 
     Returns what the researcher should know, a line each.
     Raises: AudioError for a clip that cannot be used, FolderError where a study is already.
@@ -82,7 +86,7 @@ def create(
         originals=wanted.originals,
         seconds=f"{seconds:.1f}",
     )
-    design.parse(tomllib.loads(text), folder.toml, text)
+    settings = design.parse(tomllib.loads(text), folder.toml, text)
     notes += [
         f"{target.as_posix()} is the copy of {file_names.shown(clip.name)}"
         for clip, target in targets.items()
@@ -90,8 +94,20 @@ def create(
     ]
     for clip, target in targets.items():
         _copy(clip, folder.path / target)
+    if refusal := _repetition(settings, folder):
+        if repetition:
+            text = text.replace("accept = []", f'accept = ["{originals.ACCEPTED}"]', 1)
+            notes.append(f"{refusal.what}: listeners will hear passages twice, as stimuli.accept allows")
+        else:
+            notes.append(f"`study build` will refuse this study: {refusal.what}; {refusal.mend}")
     atomic.write(folder.toml, text)
     return notes
+
+
+def _repetition(settings: design.Design, folder: StudyFolder) -> originals.RepetitionError | None:
+    """Why `study build` would refuse the design, as its clips have too little room for its originals."""
+    found = originals.available(settings, material.passages(settings, folder), {})
+    return originals.shortage(settings, found, {})
 
 
 def stimulus_seconds(lengths: Sequence[float]) -> float:

@@ -6,31 +6,25 @@ here.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from caw import file_names
 from study.design import Design, DesignError, Set
 from study.folder import PRACTICE, StudyFolder
-from study.preparation import backends, curation, material
+from study.preparation import backends, blinded_sets, curation, earlier_originals, material, originals
 from study.preparation.backends import Cell, Task, seed_for
 from study.preparation.curation import Choice, CurationError
-from study.preparation.excerpts import longest_overlap, place_excerpts
 from study.preparation.material import ORIGINAL, Fake, Passage, clip_seconds
+from study.preparation.recordings import Original
 
-
-@dataclass(frozen=True)
-class Original:
-    """An excerpt of a passage, to be brought along as it is."""
-
-    name: str
-    passage: Passage
-    start: float  # s into the file
-    seconds: float
-    mode: str  # of the set it is for
+_RECIPE = 1  # raise it when clips are made in another way than before
 
 
 @dataclass
@@ -59,7 +53,6 @@ def make(design: Design, folder: StudyFolder) -> Plan:
     _reach_picked(grid, choices)
     spare = _draw_sets(design, folder, plan, grid, imports, choices)
     _draw_practice(design, plan, grid, spare, {clip for clip, one in choices.items() if one.out})
-    _place_originals(design, plan, passages)
     for fake in imports:
         plan.tasks.append(("imported", _task(design, folder, fake.cell, [fake.name], {})))
     for cell, clips in grid.items():
@@ -71,8 +64,29 @@ def make(design: Design, folder: StudyFolder) -> Plan:
             raise _untrained(design, cell)
         plan.tasks.append((file, task))
     plan.remarks = {entry.name: entry.remark for entry in design.imported}
+    plan = _with_originals(design, folder, plan, choices, imports)
     _require_unique(design, folder, plan)
     return plan
+
+
+def recipes_of(todo: Plan) -> dict[str, str]:
+    """For every clip of the plan, the digest of all that decides how it sounds."""
+    recipes = {}
+    for name, task in todo.tasks:
+        cell = task.cell
+        facts = [name, cell.backend, cell.file_sha256, cell.start, cell.seconds, cell.mode, cell.epochs]
+        facts += [cell.source, task.seconds, task.seed, backends.get(name).recipe(task)]
+        facts += [cell.training] if cell.training > 1 else []  # the clips of a first one stay what they were
+        recipes |= {clip: _digest([*facts, clip]) for clip in task.names}
+    for original in todo.originals:
+        passage = original.passage
+        facts = [ORIGINAL, passage.source, passage.sha256, original.start, original.seconds, original.mode]
+        recipes[original.name] = _digest(facts)
+    return recipes
+
+
+def _digest(facts: Any) -> str:
+    return hashlib.sha256(json.dumps([_RECIPE, facts], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def balanced(
@@ -143,7 +157,9 @@ def _draw_sets(
         if wanted > len(fitting):
             kind = "picked or imported" if picked[name] else "imported"
             what = f"{wanted} made clips are wanted beside {len(first)} {kind}"
-            what = f"{what}, the cells give {len(fitting)}{_left_out(choices)}"
+            out = sum(choices.get(fake.name, Choice()).out for fake in (*imports, *made))
+            what += f", the cells give {len(fitting)}"
+            what += f" ({out} {'are' if out > 1 else 'is'} left out by hand)" if out else ""
             mend = "raise `clips` of a [[source]], import more, or lower `fakes`"
             raise design.error(("set", name, "fakes"), chosen.fakes, what, mend)
         plan.picks[name] = [fake.name for fake in [*first, *balanced(fitting, wanted, dice, picked[name])]]
@@ -151,11 +167,6 @@ def _draw_sets(
         if picked[name]:
             plan.notes.append(f"{name}: {len(picked[name])} of {chosen.fakes} fakes are picked by hand")
     return [fake for fake in made if fake.name not in used]
-
-
-def _left_out(choices: Mapping[str, Choice]) -> str:
-    count = sum(choice.out for choice in choices.values())
-    return f" ({count} {'are' if count > 1 else 'is'} left out by hand)" if count else ""
 
 
 def _picked(
@@ -171,17 +182,17 @@ def _picked(
         if not choice.set_name:
             continue
         free = f"free it with `study pick {folder.path} {clip} --clear`"
-        if clip not in known:
-            what = f"{clip} is picked into {choice.set_name}, but study.toml makes and imports no such clip"
-            raise CurationError(f"{folder.picks}: {what}; {free}")
+        if clip not in known:  # an original, or of no study.toml any more: see `_require_known`
+            continue
         cell = known[clip].cell
         epochs = "" if cell.epochs is None else str(cell.epochs)
         facts = {"backend": cell.backend, "mode": cell.mode, "epochs": epochs, "source": cell.source}
         if fault := curation.misfit(design, choice.set_name, clip, facts):
             raise CurationError(f"{folder.picks}: {fault}, or {free}")
         picked[choice.set_name].append(known[clip])
+    real = choices.keys() - known.keys()
     for name in design.sets:
-        if fault := curation.too_many(folder, design, name, choices, {fake.name for fake in imports}):
+        if fault := curation.too_many(folder, design, name, choices, {fake.name for fake in imports}, real):
             raise CurationError(f"{folder.picks}: {fault}")
     return picked
 
@@ -202,7 +213,8 @@ def _draw_practice(
     design: Design, plan: Plan, grid: dict[Cell, int], spare: list[Fake], left_out: Collection[str]
 ) -> None:
     """Practice takes clips that no set holds; where none is left over, cells are asked for one more."""
-    wanted = design.listening.practice - _practice_originals(design)
+    real = originals.wanted(design)[PRACTICE]
+    wanted = design.listening.practice - real
     dice = np.random.default_rng(seed_for(design.study.seed, PRACTICE))
     drawn = balanced(spare, min(wanted, len(spare)), dice)
     cells = list(grid)
@@ -213,47 +225,69 @@ def _draw_practice(
             grid[cell] += 1
         drawn.append(Fake(_clip_name(cell, grid[cell]), cell))
     if len(drawn) < wanted:
-        had = len(drawn) + _practice_originals(design)
+        had = len(drawn) + real
         plan.notes.append(
             f"practice has {had} clips instead of {design.listening.practice}: none is left over"
         )
     plan.picks[PRACTICE] = [fake.name for fake in drawn]
 
 
-def _practice_originals(design: Design) -> int:
-    return design.listening.practice // 2 if design.sources else 0
+def _with_originals(
+    design: Design,
+    folder: StudyFolder,
+    plan: Plan,
+    choices: Mapping[str, Choice],
+    imports: Sequence[Fake],
+) -> Plan:
+    """The plan with its originals: those of the sets that are built where nothing else has changed, or chosen
+    anew.
+
+    Raises: DesignError where the recordings do not suffice; CurationError for picks of what there is not.
+    """
+    made = {name: task.cell.source for _, task in plan.tasks for name in task.names}
+    picks = {clip: choice for clip, choice in choices.items() if choice.pick and clip not in made}
+    for placed in (blinded_sets.originals_of(folder, plan.passages), _placed_before(design, folder, plan)):
+        if placed is not None and _agree(design, placed, picks):
+            built = _taking(plan, placed, [one for chosen in placed.values() for one in chosen])
+            if blinded_sets.are_current(folder, blinded_sets.recipe(design, built.picks, recipes_of(built))):
+                return built
+    songs = originals.available(design, plan.passages, choices, imports)
+    places = {place.name for song in songs for place in song.places}
+    for clip, choice in picks.items():
+        if choice.set_name and clip not in places:
+            what = f"{clip} is picked into {choice.set_name}, but study.toml makes and imports no such clip"
+            mend = f"free it with `study pick {folder.path} {clip} --clear`"
+            raise CurationError(f"{folder.picks}: {what}; {mend}")
+    fakes = {set_name: {made[name] for name in names} for set_name, names in plan.picks.items()}
+    chosen = originals.choose(design, songs, fakes, choices)
+    whole = _taking(plan, chosen.sets, chosen.pool)
+    whole.notes += chosen.notes
+    return whole
 
 
-def _place_originals(design: Design, plan: Plan, passages: dict[str, Passage]) -> None:
-    """Choose where originals are cut: side by side within a set, and apart across sets as far as it goes."""
-    length = clip_seconds(design)
-    taken: dict[str, list[float]] = {source: [] for source in passages}
-    counts = {name: chosen.originals for name, chosen in design.sets.items()}
-    counts[PRACTICE] = _practice_originals(design)
-    for set_name, count in counts.items():
-        if count and not passages:
-            what, mend = "there is no [[source]] to cut them from", "add one, or set originals = 0"
-            raise design.error(("set", set_name, "originals"), count, what, mend)
-        dice = np.random.default_rng(seed_for(design.study.seed, ORIGINAL, set_name))
-        order = [list(passages)[index] for index in dice.permutation(len(passages))]
-        for source, share in Counter(order[index % len(order)] for index in range(count)).items():
-            passage = passages[source]
-            first, last = passage.start, passage.start + passage.seconds
-            if set_name == PRACTICE and passage.file_seconds - last >= share * length:
-                first, last = last, passage.file_seconds  # what no set can hold
-            starts, overlap = place_excerpts(share, length, first, last, taken[source], dice)
-            across = longest_overlap(starts, taken[source], length)
-            told = f"{set_name}: originals from {source} ({passage.seconds:.1f} s)"
-            if overlap > 0:
-                plan.notes.append(f"{told} share up to {overlap:.1f} s, as {share} x {length:g} s do not fit")
-            if across > 0:
-                plan.notes.append(f"{told} share up to {across:.1f} s with those of another set")
-            taken[source].extend(starts)
-            mode = design.mode_of(next(iter(design.sets)) if set_name == PRACTICE else set_name)
-            for number, start in enumerate(starts, start=1):
-                original = Original(f"{source}-{ORIGINAL}-{set_name}-{number}", passage, start, length, mode)
-                plan.originals.append(original)
-                plan.picks[set_name].append(original.name)
+def _agree(design: Design, placed: Mapping[str, Sequence[Original]], picks: Mapping[str, Choice]) -> bool:
+    """Whether originals are as many as the design wants, and as the researcher has picked them."""
+    names = {set_name: {one.name for one in chosen} for set_name, chosen in placed.items()}
+    counts = {name: count for name, count in originals.wanted(design).items() if count}
+    if counts != {set_name: len(chosen) for set_name, chosen in names.items() if chosen}:
+        return False
+    everywhere = set().union(*names.values())
+    return all(
+        clip not in everywhere if choice.out else clip in names.get(choice.set_name, ())
+        for clip, choice in picks.items()
+    )
+
+
+def _placed_before(design: Design, folder: StudyFolder, plan: Plan) -> dict[str, list[Original]] | None:
+    built = folder.build_record.is_file()
+    return earlier_originals.place(design, plan.passages) if built else None
+
+
+def _taking(plan: Plan, placed: Mapping[str, Sequence[Original]], pool: Iterable[Original]) -> Plan:
+    """The plan with these originals in its sets and in its pool."""
+    names = [*plan.picks, *(name for name in placed if name not in plan.picks)]
+    picks = {name: [*plan.picks.get(name, ()), *(one.name for one in placed.get(name, ()))] for name in names}
+    return replace(plan, originals=list(pool), picks=picks, notes=list(plan.notes))
 
 
 def _clip_name(cell: Cell, number: int) -> str:

@@ -6,6 +6,7 @@ or which answer belongs to a clip. Looking is logged, and asked for while listen
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -50,7 +51,7 @@ def _draw(here: Session) -> None:
     pool_sounds.note_opened(study, here)
     choices = curation.read(study.folder)
     answered = study.store.has_answers()
-    _state(study, choices, answered)
+    _state(study, rows, choices, answered)
     shown = _page_of(_filtered(rows, choices))
     measures = _measures(study)
     for row in shown:
@@ -84,8 +85,8 @@ def sealed_from(study: Served) -> int:
     return sum(one.finished_at is None and one.revoked_at is None for one in people)
 
 
-def _state(study: Served, choices: Mapping[str, Choice], answered: bool) -> None:
-    st.write(tally(study.design, choices))
+def _state(study: Served, rows: Sequence[Row], choices: Mapping[str, Choice], answered: bool) -> None:
+    st.write(tally(study.design, choices, rows))
     if answered:
         st.info("Listeners have answered, so the sets stand. Ratings and remarks still go into the report.")
     elif (built := study.store.build()) and later_than(study, built.registered_at):
@@ -106,7 +107,7 @@ def _in_order(rows: Sequence[Row]) -> list[Row]:
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in name.split("-")]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"[-.]", name)]
 
 
 def _filtered(rows: Sequence[Row], choices: Mapping[str, Choice]) -> list[Row]:
@@ -167,7 +168,7 @@ def _clip(study: Served, row: Row, choice: Choice, measures: pd.DataFrame | None
     with st.container(border=True, key=f"clip-{clip}"):
         st.html(described(row, comparable=pool_sounds.comparable(study, dict(row))))
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            if row["backend"] != ORIGINAL:
+            if not curation.tied(clip, row):
                 _picking(study, row, choice, answered)
             _asked(clip, RATED, "" if choice.rating is None else str(choice.rating))
             st.selectbox(
@@ -223,7 +224,7 @@ def described(row: Row, *, comparable: bool) -> str:
     """A clip's name, how it came to be, its player and the way to its comparison, as HTML."""
     clip = escape(row["name"])
     facts = [row["mode"], f"{row['epochs']} epochs" if row["epochs"] else "", row["backend"], row["source"]]
-    facts += ["cut by the build"] if row["backend"] == ORIGINAL else []
+    facts += [f"cut from {float(row['start']):.1f} s on"] if row.get("start") else []
     told = escape(", ".join(filter(None, facts)))
     link = ""
     if comparable:

@@ -27,6 +27,31 @@ def music(seconds: float, rate: int, seed: int = 0) -> np.ndarray:
     return (0.7 * sound / np.abs(sound).max()).astype(np.float32)
 
 
+def song(seconds: float, rate: int = 16000, seed: int = 0) -> np.ndarray:
+    """Music as long as a song, in which nothing comes twice: chords of plucked notes with noise, [n]."""
+    dice = np.random.default_rng(seed)
+    length, tail = round(seconds * rate), np.arange(rate) / rate
+    sound = 0.01 * dice.standard_normal(length + rate)
+    onset = 0.0
+    while onset < seconds:
+        begin = round(onset * rate)
+        note = 110 * 2 ** (dice.integers(24) / 12) * 2 ** (dice.normal(0, 0.1) / 12)
+        pluck = sum(np.sin(2 * np.pi * note * k * tail + dice.uniform(0, 6)) / k for k in range(1, 8))
+        hit = dice.standard_normal(rate) * np.exp(-40 * tail)
+        sound[begin : begin + rate] += 0.1 * pluck * np.exp(-6 * tail) + 0.1 * hit
+        onset += dice.uniform(0.15, 0.35)
+    sound = sound[:length]
+    return (0.7 * sound / np.abs(sound).max()).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def recording(tmp_path_factory) -> Path:
+    """90 seconds of sound at 16 kHz in a WAV file: enough for a study of the defaults."""
+    file = tmp_path_factory.mktemp("recordings") / "song.wav"
+    audio.write(file, song(90.0), 16000)
+    return file
+
+
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory) -> Path:
     """Eight seconds of sound at 22050 Hz in a WAV file."""

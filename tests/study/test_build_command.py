@@ -18,7 +18,7 @@ def test_a_dry_run_says_what_would_be_made_and_makes_nothing(run, new_study, mon
     before = sorted(folder.path.rglob("*"))
     code, out, _ = run("build", folder.path, "--dry-run")
     assert code == 0
-    assert "4 cells, 8 clips and 4 originals in 2 jobs." in out
+    assert "4 cells, 8 clips and 6 originals in 2 jobs." in out
     assert "About 11 s on 1 worker with 8 cores, right within a factor of two; no GPU assumed." in out
     assert "Nothing was made." in out
     assert "on 2 workers with 4 cores each" in run("build", folder.path, "--dry-run", "--workers", 2)[1]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from caw import spreadsheet
 from study.preparation import curation, measuring
 from study.room.store import Store
 
@@ -13,7 +14,7 @@ def study(new_study, run):
     folder = new_study()
     code, out, _ = run("build", folder.path, "--pool-only")
     assert code == 0
-    assert f"12 clips were added to the pool. Next: study curate {folder.path}" in out
+    assert f"14 clips were added to the pool. Next: study curate {folder.path}" in out
     return folder
 
 
@@ -26,10 +27,20 @@ def test_clips_are_picked_at_the_command_line(run, study, monkeypatch):
     assert (code, error) == (0, "")
     (line,) = [line for line in out.splitlines() if f" {CLIP} " in line]  # whole, for `study pick`
     assert line.split() == [CLIP, "UMG", "100", "tiny", "UMG", "7", "dull", "[b]bold[/b]"]
-    assert "Picked for UMG: 1 of 3 fakes, for VAR: 0 of 3 fakes; 1 left out." in out
+    counts = "UMG: 1 of 3 fakes and 0 of 2 originals, for VAR: 0 of 3 fakes and 0 of 1 originals"
+    assert f"Picked for {counts}; 1 left out." in out
     assert run("pick", study.path, CLIP, "--clear", "--remark", "")[1] == (
         f"{CLIP}: left to the build; 7 of 10\n"
     )
+
+
+def test_an_original_is_picked_like_any_other_clip(run, study):
+    rows = spreadsheet.records(study.pool_table)
+    original = next(row["name"] for row in rows if row["backend"] == "original")
+    assert run("pick", study.path, original, "--set", "VAR")[1] == f"{original}: picked into VAR\n"
+    assert "for VAR: 0 of 3 fakes and 1 of 1 originals" in " ".join(run("pool", study.path)[1].split())
+    other = original.replace("original-", "original-9")
+    assert "holds no clip" in run("pick", study.path, other, "--set", "VAR")[2]
 
 
 @pytest.mark.parametrize(

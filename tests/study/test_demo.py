@@ -13,7 +13,7 @@ from study.room.store import Store
 
 def test_the_demo_has_the_case_studys_shape(tmp_path):
     folder = StudyFolder(tmp_path / "demo")
-    assert demo.prepare(folder, None) == []
+    demo.prepare(folder, None)
     made = design.load(folder.path)
     todo = plan.make(made, folder)
     assert {name: len(picks) for name, picks in todo.picks.items()} == {"UMG": 10, "VAR": 10, "practice": 2}
@@ -27,8 +27,9 @@ def test_the_demo_has_the_case_studys_shape(tmp_path):
 
 def test_an_own_clip_that_is_short_shrinks_the_stimuli_and_says_so(tmp_path, clip):
     folder = StudyFolder(tmp_path / "demo")
-    (note,) = demo.prepare(folder, clip)
-    assert "stimuli last 3.6 s instead of 10 s: riff.wav has 8.0 s" in note
+    short, twice = demo.prepare(folder, clip)
+    assert "stimuli last 3.6 s instead of 10 s: riff.wav has 8.0 s" in short
+    assert "listeners will hear passages twice" in twice
     assert plan.make(design.load(folder.path), folder).picks
 
 

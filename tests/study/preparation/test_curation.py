@@ -7,8 +7,8 @@ import pytest
 from caw import spreadsheet
 from study import design, reporting
 from study.folder import PRACTICE
-from study.preparation import blinding, build, curation, plan
-from study.preparation.backends import Cell
+from study.preparation import blinding, build, curation, plan, recordings
+from study.preparation.backends import Cell, seed_for
 from study.preparation.curation import FREE, INTO, OUT, RATED, REMARKED, CurationError
 from study.preparation.material import Fake
 from study.room.store import Store
@@ -32,6 +32,11 @@ def say(folder, clip, *, answered=False, **said):
 
 def planned(folder) -> plan.Plan:
     return plan.make(design.load(folder.path), folder)
+
+
+def originals_of(folder) -> list[str]:
+    """The names of the originals in the pool."""
+    return [row["name"] for row in spreadsheet.records(folder.pool_table) if row["backend"] == "original"]
 
 
 def refused(folder, clip, **said) -> str:
@@ -97,8 +102,6 @@ def test_a_pick_must_fit_and_the_line_names_clip_and_mend(study):
     assert "holds no clip 'nope'; see `study pool" in refused(study, "nope", into="UMG")
     assert "there is no set 'ABC'; pick it into one of UMG, VAR" in refused(study, CLIP, into="ABC")
     assert "is of mode UMG, and set VAR takes VAR; pick it into UMG" in refused(study, CLIP, into="VAR")
-    for way in ({"into": "UMG"}, {"leave_out": ""}):
-        assert "is an original and cannot be picked" in refused(study, "riff-original-UMG-1", **way)
     for clip in (CLIP, OTHER, "riff-tiny-UMG-100-2"):
         say(study, clip, into="UMG")
     told = refused(study, "riff-tiny-UMG-200-1", into="UMG")
@@ -108,7 +111,7 @@ def test_a_pick_must_fit_and_the_line_names_clip_and_mend(study):
 
 
 def test_originals_are_rated_and_remarked_all_the_same(study):
-    assert say(study, "riff-original-UMG-1", rating=9, remark="the chorus").words == "9 of 10: the chorus"
+    assert say(study, originals_of(study)[0], rating=9, remark="the chorus").words == "9 of 10: the chorus"
 
 
 def test_no_pick_changes_once_listeners_have_answered(study):
@@ -135,7 +138,7 @@ def refused_while_built(folder) -> str:
 
 
 def test_the_pool_is_made_without_a_set(study):
-    assert len(spreadsheet.records(study.pool_table)) == 12
+    assert len(spreadsheet.records(study.pool_table)) == 8 + 6  # originals: all that the clip has room for
     assert not study.sets.exists()
     assert not study.key.exists()
     store = Store.for_folder(study)
@@ -231,7 +234,7 @@ def test_picks_drive_the_sets_until_listeners_answer_and_reach_the_report(study,
     key = [row for row in spreadsheet.records(study.key) if row["set"] != PRACTICE]
     assert spare in {row["name"] for row in key if row["set"] == "UMG"}
     told = {row["name"]: row["chosen"] for row in reporting.provenance(study, key)}
-    assert (told.pop(spare), set(told.values())) == ("picked", {"drawn", ""})
+    assert (told.pop(spare), set(told.values())) == ("picked", {"drawn"})
     assert reporting.remarks(study, design.load(study.path))[spare] == "8 of 10: the hook"
 
     answer(study, "Ada", 3)
@@ -245,3 +248,23 @@ def test_a_remark_taken_back_is_no_remark(study):
     say(study, CLIP, remark="dull")
     say(study, CLIP, remark="")
     assert reporting.remarks(study, design.load(study.path))[CLIP] == ""
+
+
+def test_a_picked_original_reaches_its_set_and_later_versions_keep_it_there(study, monkeypatch):
+    monkeypatch.setattr(build.measuring, "measure", lambda *_: 0)  # which takes a while
+    build.build(study)
+    spare = next(name for name in originals_of(study) if name not in {row["name"] for row in key_of(study)})
+    say(study, spare, into="VAR", rating=9)
+    build.build(study)
+    key = {row["name"]: row for row in key_of(study)}
+    assert (key[spare]["set"], key[spare]["truth"], key[spare]["mode"]) == ("VAR", "real", "VAR")
+    seal, picks = blinding.seal(study), planned(study).picks
+    elsewhere = lambda seed, *parts: seed_for(seed + 1, *parts)  # noqa: E731
+    monkeypatch.setattr(recordings, "seed_for", elsewhere)  # as of another version
+    assert planned(study).picks == picks
+    build.build(study)
+    assert blinding.seal(study) == seal
+
+
+def key_of(folder) -> list[dict[str, str]]:
+    return [row for row in spreadsheet.records(folder.key) if row["set"] != PRACTICE]

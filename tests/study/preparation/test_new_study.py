@@ -6,13 +6,15 @@ import pytest
 
 from caw import audio, file_names
 from study import design
+from study.design import DesignError
 from study.folder import FolderError, StudyFolder
 from study.preparation import new_study, plan
 
 
-def test_what_init_writes_builds_as_it_stands(tmp_path, clip):
+def test_what_init_writes_builds_as_it_stands(tmp_path, recording):
     folder = StudyFolder(tmp_path / "study")
-    new_study.create(folder, [clip], title='Songs of "us"')
+    (note,) = new_study.create(folder, [recording], title='Songs of "us"')
+    assert note.startswith("models learn from the first 25 s of song.wav")
     made = design.load(folder.path)
     assert made.study.title == 'Songs of "us"'
     assert {name: len(picks) for name, picks in plan.make(made, folder).picks.items()} == {
@@ -59,8 +61,27 @@ def test_stimuli_shrink_so_that_two_originals_fit(length, seconds):
     assert new_study.stimulus_seconds([40.0, length]) == seconds
 
 
+def test_too_little_material_is_said_with_the_seconds_that_are_missing(tmp_path, recording):
+    samples, rate = audio.read(recording, seconds=60)
+    audio.write(tmp_path / "minute.wav", samples, rate)
+    folder = StudyFolder(tmp_path / "study")
+    _, note = new_study.create(folder, [tmp_path / "minute.wav"])
+    assert note.startswith(
+        "`study build` will refuse this study: 5 originals of 10.4 s (2 for UMG, 2 for VAR, "
+    )
+    assert (
+        "minute.wav has 35.0 s that no model learns from, room for 3; 17.0 s more of minute.wav are" in note
+    )
+    with pytest.raises(DesignError, match="17.0 s more of minute.wav are needed"):
+        plan.make(design.load(folder.path), folder)
+    folder.toml.write_text(folder.toml.read_text().replace("accept = []", 'accept = ["repetition"]'))
+    made = plan.make(design.load(folder.path), folder)
+    assert [len(names) for names in made.picks.values()] == [10, 10, 2]
+    assert "originals from minute.wav lie in what models learn from, as stimuli.accept allows" in made.notes
+
+
 def test_shrinking_is_said(tmp_path, clip):
-    (note,) = new_study.create(StudyFolder(tmp_path / "study"), [clip])
+    note, _ = new_study.create(StudyFolder(tmp_path / "study"), [clip])
     assert note.startswith("stimuli last 3.6 s instead of 10 s: riff.wav has 8.0 s")
 
 
@@ -70,7 +91,7 @@ def test_of_a_whole_song_the_passage_is_named_and_nothing_else_is_judged(tmp_pat
     audio.write(tmp_path / "song.wav", song, 8000)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        note, narrow = new_study.create(StudyFolder(tmp_path / "study"), [tmp_path / "song.wav"])
+        note, narrow, _ = new_study.create(StudyFolder(tmp_path / "study"), [tmp_path / "song.wav"])
     assert narrow.startswith("no clip of the study goes above 3600 Hz: song.wav has a rate of 8000 Hz; give")
     assert note.startswith("models learn from the first 25 s of song.wav; `start` and `seconds`")
 

@@ -46,7 +46,8 @@ def test_every_clip_is_there_with_its_player_and_its_comparison(study):
     assert f'<audio controls preload="none" src="/researcher/pool/sound/{UMG_FAKE}.wav"' in told
     assert f"UMG, {EPOCHS} epochs, jukebox, swampgroove" in told
     assert told.count(">Compare</a>") == 2, "an original is compared with nothing"
-    assert "Picked for UMG: 0 of 1 fakes, for VAR: 0 of 1 fakes; 0 left out" in told
+    counts = "0 of 1 fakes and 0 of 1 originals"
+    assert f"Picked for UMG: {counts}, for VAR: {counts}; 0 left out" in told
     assert logged(study) == [("Ida", "pool opened", "nobody is invited yet")]
     opened()
     assert len(logged(study)) == 1, "once for each login"
@@ -95,7 +96,19 @@ def test_two_pages_at_once_change_only_what_was_touched(study):
     assert curation.read(study.folder)[UMG_FAKE].words == f"7 of 10: {REMARK}"
 
 
-def test_originals_are_heard_and_rated_but_not_picked(study):
+def test_originals_are_picked_by_ear_into_any_set(study):
+    rows = spreadsheet.records(study.folder.pool_table)
+    free = [row | {"mode": "", "start": "35.200"} if row["name"] == ORIGINAL else row for row in rows]
+    spreadsheet.write(study.folder.pool_table, COLUMNS, free)
+    page = opened()
+    assert "original, swampgroove, cut from 35.2 s on" in said(page)
+    assert page.selectbox(key=f"pick-{ORIGINAL}").options == ["The build chooses", "UMG", "VAR", "Leave out"]
+    page.selectbox(key=f"pick-{ORIGINAL}").select("VAR").run()
+    assert "for VAR: 0 of 1 fakes and 1 of 1 originals" in said(page)
+    assert curation.read(study.folder)[ORIGINAL].set_name == "VAR"
+
+
+def test_originals_that_an_earlier_version_cut_are_heard_and_rated_but_not_picked(study):
     page = opened()
     assert f"pick-{ORIGINAL}" not in [one.key for one in page.selectbox]
     page.selectbox(key=f"rating-{ORIGINAL}").select("9").run()
