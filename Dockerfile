@@ -21,6 +21,7 @@ USER listener
 WORKDIR /study
 VOLUME /study
 EXPOSE 8501
-HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
-    CMD ["python", "-c", "import urllib.request as ask; ask.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=2)"]
+# It asks the database, too: unhealthy means that no answer could be saved.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
+    CMD ["python", "-c", "import urllib.request as ask; ask.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=4)"]
 CMD ["study", "serve", "/study", "--host", "0.0.0.0", "--port", "8501"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,7 +22,7 @@ import pandas as pd
 from analysis import formats as f
 from analysis import loudness, sound_pictures
 from analysis.sound_pictures import Grid
-from caw import atomic, audio, measures, yardstick
+from caw import atomic, audio, file_names, measures, spreadsheet, yardstick
 from caw.measures import catalogue, display
 
 PAGE, PICTURE, RECORDS, TABLE = "index.html", "comparison", "comparison.json", "measures.csv"
@@ -185,7 +186,7 @@ def load(
     arrays = [
         audio.read(path, rate=rate, **(piece if not place else {}))[0] for place, path in enumerate(paths)
     ]
-    return of_arrays(arrays, rate, labels, files=[path.name for path in paths], infos=infos)
+    return of_arrays(arrays, rate, labels, files=[file_names.shown(path.name) for path in paths], infos=infos)
 
 
 def of_arrays(
@@ -261,9 +262,7 @@ def _write(found: Comparison, text: str, out: Path) -> Path:
     from analysis.plots import comparison as plots
 
     svg, png = plots.sheet_files(found)
-    table = found.table()
-    rows = table.astype(object).where(table.notna(), None).to_dict("records")
-    atomic.write_csv(out / TABLE, list(table), [row | {"clip": _harmless(row["clip"])} for row in rows])
+    atomic.write(out / TABLE, spreadsheet.frame_as_csv(found.table()))
     atomic.write(out / RECORDS, json.dumps(found.records(), allow_nan=False, indent=1) + "\n")
     atomic.write(out / f"{PICTURE}.svg", svg)
     atomic.write(out / f"{PICTURE}.png", png)
@@ -278,7 +277,8 @@ def _check_place(out: Path) -> None:
 
 def _labels(paths: Sequence[Path], labels: Sequence[str] | None) -> list[str]:
     """A label for each clip; alike ones are numbered."""
-    given = [path.stem for path in paths[1:]] if labels is None else [str(label) for label in labels]
+    given = [path.stem for path in paths[1:]] if labels is None else list(labels)
+    given = [unicodedata.normalize("NFC", file_names.shown(label)) for label in given]
     if len(given) == len(paths) - 1:
         given = [ORIGINAL, *given]
     if len(given) != len(paths):
@@ -286,11 +286,12 @@ def _labels(paths: Sequence[Path], labels: Sequence[str] | None) -> list[str]:
         raise ComparisonError(f"{told}; give one for each, in their order")
     if empty := [place for place, label in enumerate(given) if not label.strip()]:
         raise ComparisonError(f"label {empty[0]} is empty; give every clip a name")
-    numbered: list[str] = []
-    for place, label in enumerate(given):
-        many = given.count(label) > 1
-        numbered.append(f"{label} ({given[: place + 1].count(label)})" if many else label)
-    return numbered
+    forms = [file_names.same(label) for label in given]
+    numbered = [
+        f"{label} ({forms[: place + 1].count(form)})" if forms.count(form) > 1 else label
+        for place, (label, form) in enumerate(zip(given, forms, strict=True))
+    ]
+    return file_names.distinct(numbered)
 
 
 def _notes(sounds: Sequence[Sound], rate: int, target: float) -> list[str]:
@@ -332,10 +333,3 @@ def _record(sound: Sound) -> dict[str, Any]:
         "spectrum_peak": round(float(spectrum["frequency"][spectrum["level"].idxmax()]), 1),
         "spectrum": {name: [round(value, 2) for value in spectrum[name].tolist()] for name in spectrum},
     }
-
-
-def _harmless(text: str) -> str:
-    """A label that a spreadsheet would run as a formula, with an apostrophe in front."""
-    from analysis.table_files import FORMULA
-
-    return f"'{text}" if text.startswith(FORMULA) else text

@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -21,11 +22,9 @@ import pandas as pd
 
 from analysis import loudness, recording_names
 from analysis.recording_names import NO_SPLIT, SPLITS, natural, song_of, split_of
-from caw import audio, environment, measures
+from caw import audio, environment, file_names, measures, sound_files
 
-READ = (".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".aifc", ".au", ".caf", ".mp3")
-NOT_READ = (".m4a", ".aac", ".mp4", ".wma", ".alac", ".ape")  # sound that libsndfile cannot decode
-LONGEST = 1800.0  # seconds that are measured of a longer file; its duration is the header's
+LONGEST = 1800.0  # seconds that are measured of a longer file; its duration is counted to its end
 TEMPO_SECONDS, TEMPO_RATE = 120.0, 16000  # tempo is looked for in the first two minutes, at this rate in Hz
 BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32, "FLOAT": 32, "DOUBLE": 64}
 VOCALS = "vocals: not checked"
@@ -35,6 +34,8 @@ RULES = (
     "ITU-R BS.1770. True peak: fourfold oversampling. Tempo: of the first two minutes; halves and doubles "
     "are easily mistaken.",
     "Hidden files and folders are left out; a folder reached twice by links is looked at once.",
+    f"Read are {', '.join(kind[1:] for kind in sound_files.SUFFIXES)} (of a video its sound), and files of "
+    "another name that begin as WAV, AIFF, FLAC, Ogg, CAF or M4A do. All others are left out and counted.",
 )
 
 
@@ -74,11 +75,16 @@ class Entry:
 
 @dataclass(frozen=True)
 class Inventory:
-    """Every audio file under a folder, by name. hidden: how many hidden files and folders were left out."""
+    """Every audio file under a folder, by name.
+
+    hidden: how many hidden files and folders were left out. left_out: how many files that are no sound, by
+    their suffix ("" for none).
+    """
 
     folder: Path
     entries: list[Entry]
     hidden: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
     rules: Sequence[str] = field(default=RULES)
 
     @property
@@ -135,11 +141,9 @@ def take(
     folder = Path(folder)
     if workers is not None and workers < 1:
         raise InventoryError(f"workers is {workers}; give at least 1")
-    names, hidden = found(folder)
+    names, hidden, left_out = found(folder)
     if not names:
-        raise InventoryError(
-            f"{folder}: holds no audio file ({', '.join(READ[:6])} ...); name another folder"
-        )
+        raise InventoryError(f"{folder}: holds no audio file ({audio.READABLE}); name another folder")
     entries: list[Entry] = []
     with contextlib.closing(_looked_at(folder, names, workers or os.cpu_count() or 1)) as looks:
         try:
@@ -150,18 +154,19 @@ def take(
         except KeyboardInterrupt:
             raise Stopped(f"{folder}: interrupted at file {len(entries)}; nothing was written") from None
     entries.sort(key=lambda entry: natural(entry.file))
-    return Inventory(folder, entries, hidden)
+    return Inventory(folder, entries, hidden, left_out)
 
 
-def found(folder: Path) -> tuple[list[str], int]:
-    """Audio files under a folder, relative to it with /, and how many hidden entries were left out.
+def found(folder: Path) -> tuple[list[str], int, dict[str, int]]:
+    """Audio files under a folder, relative to it with /, how many hidden entries were left out, and how many
+    files that are no sound, by suffix.
 
     Links to folders are followed, each real folder once, so that no loop is. Raises: InventoryError.
     """
     if not folder.is_dir():
         told = "is a file" if folder.exists() else "no such folder"
         raise InventoryError(f"{folder}: {told}; name a folder with audio files")
-    names, hidden, seen = [], 0, set()
+    names, hidden, seen, others = [], 0, set(), Counter()
     for place, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)
         if real in seen:
@@ -172,24 +177,30 @@ def found(folder: Path) -> tuple[list[str], int]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         relative = Path(place).relative_to(folder)
         for name in files:
-            if not name.startswith(".") and Path(name).suffix.lower() in READ + NOT_READ:
+            if sound_files.holds_sound(Path(place, name)):
                 names.append((relative / name).as_posix())
-    return sorted(names, key=natural), hidden
+            elif not name.startswith("."):
+                others[file_names.shown(Path(name).suffix.lower())] += 1
+    return sorted(names, key=natural), hidden, dict(sorted(others.items()))
 
 
 def look(folder: Path, name: str) -> Entry:
     """What one file holds; a file that cannot be read gives an entry with its problem."""
     path = folder / name
-    named = {"file": name, "split": split_of(name, folder.resolve().name), "song": song_of(name)}
-    if path.suffix.lower() in NOT_READ:
-        told = f"{path.suffix[1:].upper()} cannot be read; convert it to WAV or FLAC"
-        return Entry(**named, problem=told)
+    named = _named(folder, name)
     try:
         return _measured(path, named)
     except audio.AudioError as error:
-        return Entry(**named, problem=str(error).removeprefix(f"{path}: "))
+        return Entry(**named, problem=file_names.shown(str(error).removeprefix(f"{path}: ")))
     except (OSError, MemoryError, RuntimeError, ValueError) as error:  # one file's fault stops no inventory
         return Entry(**named, problem=" ".join(f"{type(error).__name__}: {error}".split()))
+
+
+def _named(folder: Path, name: str) -> dict[str, str]:
+    """A file's name, split and song as they can be shown: a name may hold bytes that are no text."""
+    text = file_names.shown(name)
+    split = split_of(text, file_names.shown(folder.resolve().name))
+    return {"file": text, "split": split, "song": song_of(text)}
 
 
 def _measured(path: Path, named: dict[str, str]) -> Entry:
@@ -211,8 +222,7 @@ def _measured(path: Path, named: dict[str, str]) -> Entry:
             samples, rate = audio.read(path, seconds=length, mono=False)
     except audio.SilentError:
         return Entry(**named, **said, silence=1.0, note="; ".join([*notes, "silent"]))
-    if any("clipped" in str(warning.message) for warning in heard):
-        notes.append("clipped")
+    notes += _notes(path, [str(warning.message) for warning in heard])
     loud = loudness.integrated(samples, rate)
     return Entry(
         **named,
@@ -224,6 +234,13 @@ def _measured(path: Path, named: dict[str, str]) -> Entry:
         tempo=_tempo(samples, rate),
         note="; ".join(notes),
     )
+
+
+def _notes(path: Path, warned: list[str]) -> list[str]:
+    """What reading a file has warned of, in short. Silence has a column of its own."""
+    texts = [text.removeprefix(f"{path}: ") for text in warned]
+    notes = ["clipped" if text.startswith("clipped") else text.partition("; ")[0] for text in texts]
+    return [note for note in dict.fromkeys(notes) if not note.startswith("long silence")]
 
 
 def _tempo(samples, rate: int) -> float | None:
@@ -254,7 +271,7 @@ def _looked_at(folder: Path, names: list[str], workers: int) -> Iterator[Entry]:
                 except BrokenProcessPool:
                     broken = True
                     break
-                done.add(entry.file)
+                done.add(futures[future])
                 yield entry
         left = [name for name in left if name not in done]
         if not broken:
@@ -266,7 +283,7 @@ def _looked_at(folder: Path, names: list[str], workers: int) -> Iterator[Entry]:
 
 def _lost(folder: Path, name: str) -> Entry:
     told = "reading it ended the process (out of memory, or a fault of the decoder); look at this file"
-    return Entry(name, split_of(name, folder.resolve().name), song_of(name), problem=told)
+    return Entry(**_named(folder, name), problem=told)
 
 
 @contextlib.contextmanager

@@ -14,12 +14,10 @@ import vl_convert
 from markupsafe import Markup
 
 from analysis import formats as f
-from analysis import table_files
 from analysis.inventory import VOCALS, Inventory, InventoryError
 from analysis.plots import inventory as plots
 from analysis.plots import theme
-from analysis.tables import Table
-from caw import atomic
+from caw import atomic, file_names, spreadsheet
 
 PAGE, FILES, SPLITS, SONGS, PICTURE = "index.html", "inventory.csv", "splits.csv", "songs.csv", "durations"
 
@@ -36,7 +34,7 @@ def write(found: Inventory, out: Path) -> Path:
     text = html(found, wide, narrow)
     tables = {FILES: found.frame(), SPLITS: found.totals("split"), SONGS: found.totals("song")}
     for name, frame in tables.items():
-        atomic.write(out / name, table_files.to_csv(Table(Path(name).stem, name, frame)))
+        atomic.write(out / name, spreadsheet.frame_as_csv(frame))
     if wide:
         atomic.write(out / f"{PICTURE}.svg", wide)
         atomic.write(out / f"{PICTURE}.png", vl_convert.svg_to_png(wide, scale=theme.PNG_SCALE))
@@ -64,7 +62,7 @@ def html(found: Inventory, wide: str = "", narrow: str = "") -> str:
         css=Markup(style),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        title=found.folder.resolve().name or str(found.folder),
+        title=file_names.shown(found.folder.resolve().name or found.folder),
         summary=summary(found),
         wide=Markup(theme.inline(wide, "wide")) if wide else "",
         narrow=Markup(theme.inline(narrow, "narrow")) if narrow else "",
@@ -89,6 +87,9 @@ def summary(found: Inventory) -> str:
         told += f" {f.plural(shared, 'song')} {'lies' if shared == 1 else 'lie'} in more than one split."
     if found.unreadable:
         told += f" {f.plural(len(found.unreadable), 'more file')} could not be read."
+    if found.left_out:
+        kinds = [f"{count} {kind or 'without a suffix'}" for kind, count in found.left_out.items()]
+        told += f" Left out as no sound: {', '.join(kinds)}."
     if found.hidden:
         told += f" {found.hidden} hidden {'entry was' if found.hidden == 1 else 'entries were'} left out."
     return told

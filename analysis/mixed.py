@@ -279,7 +279,7 @@ def _taken(y, fixed, listener, stimulus, slope, nests):
     i, j = (np.unique(np.asarray(labels), return_inverse=True)[1] for labels in (listener, stimulus))
     if not (np.isfinite(y).all() and np.isfinite(x).all()):
         raise MixedModelError("answers and fixed effects must be finite; drop rows with missing values first")
-    if i.max() < 1 or j.max() < 1:
+    if min(i.max(initial=0), j.max(initial=0)) < 1:
         raise MixedModelError("crossed random effects need at least two listeners and two stimuli")
     if np.linalg.matrix_rank(x) < x.shape[1]:
         raise MixedModelError(f"the fixed effects {', '.join(fixed)} depend on each other; leave one out")

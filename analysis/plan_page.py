@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from markupsafe import Markup
 from analysis import formats as f
 from analysis import planning, plots
 from analysis.planning import MUSICALITY, VERDICTS, Plan
-from caw import atomic
+from caw import atomic, spreadsheet
 
 TABLE, PAGE = "power.csv", "index.html"
 ENDLESS = "endless"
@@ -96,10 +95,9 @@ def write(plan: Plan, table: pd.DataFrame, out: Path) -> list[Path]:
 
     Raises: OSError where that cannot be.
     """
-    text, parts, paths = io.StringIO(), [], [out / TABLE]
+    parts, paths = [], [out / TABLE]
     shown = table.assign(listeners=[f"{n:.0f}" if math.isfinite(n) else ENDLESS for n in table["listeners"]])
-    shown.round(6).to_csv(text, index=False, lineterminator="\n")
-    atomic.write(out / TABLE, text.getvalue())
+    atomic.write(out / TABLE, spreadsheet.frame_as_csv(shown.round(6)))
     for outcome in outcomes(plan):
         drawn = {width: plots.render(plots.planning.power(table, outcome, width=width)) for width in _WIDTHS}
         stem = out / f"power_{outcome}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 
 from analysis import stimuli
@@ -20,6 +22,7 @@ HASTY = "answers within 2 seconds"
 REPEATED = "hidden repeats judged as before"
 ORDER = "different orders of the clips"
 HASTY_SECONDS = 2.0
+ODD = "answers with a value that cannot be, left empty"
 
 
 def records(frame: pd.DataFrame) -> list[Result]:
@@ -38,7 +41,7 @@ def records(frame: pd.DataFrame) -> list[Result]:
     found.append(_median(first, "plays", PLAYS, "plays"))
     found.append(_median(first, "response_seconds", RESPONSE, "seconds"))
     found.append(_share(first, "response_seconds", HASTY, lambda seconds: seconds < HASTY_SECONDS))
-    return [*found, _repeats(frame)]
+    return [*found, _repeats(frame), *_odd(frame)]
 
 
 def fixed_order(first: pd.DataFrame) -> bool:
@@ -88,6 +91,16 @@ def _median(first: pd.DataFrame, column: str, name: str, unit: str) -> Result:
         unit="answer",
         method=f"median and quartiles, {unit}",
     )
+
+
+def _odd(frame: pd.DataFrame) -> list[Result]:
+    """How many answers lack a value because it was impossible, and which ones; [] where no table says."""
+    if "left_empty" not in frame:
+        return []
+    named = frame["left_empty"].dropna()
+    counts = named.str.split().explode().value_counts(sort=False)
+    note = ", ".join(f"{column.replace('_', ' ')} of {count}" for column, count in counts.items())
+    return [replace(_count(ODD, len(named), len(frame)), note=note)]
 
 
 def _repeats(frame: pd.DataFrame) -> Result:

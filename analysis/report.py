@@ -67,7 +67,7 @@ class ReportFacts:
     unfinished: listeners who had not finished. unblinding: the record of it, or several. settings: the
     study's own (tables stimuli, listening, questions and analysis of study.toml), for the methods section
     and for the bound of equivalence. measures: what the clips measured, as `measured.of` takes it; {} where
-    the study measured none.
+    the study measured none. results: those of `rehearse` for the same answers; None: computed when written.
     """
 
     title: str = ""
@@ -78,6 +78,24 @@ class ReportFacts:
     unblinding: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
     settings: Mapping[str, Any] | None = None
     measures: Mapping[str, Any] | None = None
+    results: Sequence[Result] | None = None
+
+
+def rehearse(frame: pd.DataFrame, out: Path, *, facts: ReportFacts) -> ReportFacts:
+    """All that can refuse a report of `frame` (as of `responses.load`) at `out`, before one is written.
+
+    Nothing is written. Returns the facts with the results of these answers, for `write`. Raises as `write`.
+    """
+    out = Path(out).resolve()
+    _check_place(out)
+    shutil.rmtree(_building(out))
+    for name, path in facts.stimuli.items():
+        _sound({name: path}, name)
+    results = _evaluated(frame, facts)
+    measured.of(facts.measures, stimuli.by_stimulus(frame))
+    tables.everything(frame, results)
+    _clip_provenance(facts.provenance)
+    return replace(facts, results=results)
 
 
 def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -> Path:
@@ -90,18 +108,13 @@ def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -
     facts, out = facts or ReportFacts(), Path(out).resolve()
     _check_place(out)
     frame = frame if "repeat" in frame else responses.load(frame)
-    bound = ((facts.settings or {}).get("analysis") or {}).get("equivalence")
-    results = statistics.evaluate(frame, bound=bound)
+    results = _evaluated(frame, facts) if facts.results is None else list(facts.results)
     found = measured.of(facts.measures, stimuli.by_stimulus(frame))
     parts = tables.everything(frame, results) + _clip_provenance(facts.provenance)
     parts += [model_tables.models(results), model_tables.certainty(results)]
     parts += measured.tables(found) if found else []
     drawn = figures.everything(frame, results, found)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=f".{out.name}-", suffix=".tmp", dir=out.parent))
-    except OSError as error:
-        raise ReportError(f"cannot write to {out.parent}: {error.strerror or error}") from None
+    building = _building(out)
     try:
         _write_parts(building, frame, results, parts)
         pictures = {figure.name: _picture(figure, building / "plots") for figure in drawn}
@@ -114,6 +127,20 @@ def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return out / PAGE
+
+
+def _evaluated(frame: pd.DataFrame, facts: ReportFacts) -> list[Result]:
+    bound = ((facts.settings or {}).get("analysis") or {}).get("equivalence")
+    return statistics.evaluate(frame, bound=bound)
+
+
+def _building(out: Path) -> Path:
+    """A new folder beside `out`, in which a report is built before it takes its place."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f".{out.name}-", suffix=".tmp", dir=out.parent))
+    except OSError as error:
+        raise ReportError(f"cannot write to {out.parent}: {error.strerror or error}") from None
 
 
 def _check_place(out: Path) -> None:
@@ -208,6 +235,7 @@ def _page(
         methods=told,
         references=methods.references(told),
         provenance=_provenance(facts),
+        left_empty=wording.left_empty(results),
         measured=measured.line(found) if found else "",
         measurable=facts.measures is not None,
         said_of_clips=[] if panel.one else _said(named["comments"].frame, players),

@@ -6,15 +6,14 @@ ranges and cross-column rules hold, so nothing downstream checks them again.
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
 import pandas as pd
 
-from analysis import answer_files
-from analysis.answer_files import ResponsesError
+from analysis import cells
+from analysis.cells import ResponsesError
+from caw import spreadsheet
 
 LEVELS = {
     "truth": ("real", "fake"),
@@ -59,6 +58,7 @@ OPTIONAL = (
     "rating_seconds_heard",
     "rating_seconds_played",
     "rating_response_seconds",
+    "left_empty",  # the columns whose value could not be, and was left out
 )
 WHOLE = {  # smallest and largest values
     "position": (1, None),
@@ -87,7 +87,6 @@ REAL = {  # smallest and largest values
 }
 STEPPED = ("musicality",)  # whole numbers, kept as float because some are missing
 YES_OR_NO = ("kept",)  # "Keep this one"
-TRUE, FALSE = ("true", "1", "yes"), ("false", "0", "no")
 NEVER_EMPTY = ("listener", "set", "name", "truth", "backend", "verdict")
 DESCRIPTION = ("truth", "backend", "mode", "epochs")  # of a clip, not of an answer
 ORIGINAL = "original"  # the backend of every real clip, and of no other
@@ -97,7 +96,7 @@ ONE_LISTENER = "listener"  # the name given where the table has no listener colu
 def load(source: str | Path | pd.DataFrame) -> pd.DataFrame:
     """Read and validate a table of answers.
 
-    Parameters: a CSV file (as of `answer_files.read`) or a frame, with at least the columns of
+    Parameters: a CSV file (as of `caw.spreadsheet.read`) or a frame, with at least the columns of
     `case_study_2022.csv`. `listener` may be missing (one listener), and so may the columns in `OPTIONAL`; any
     other column is carried along as it is.
 
@@ -112,27 +111,32 @@ def load(source: str | Path | pd.DataFrame) -> pd.DataFrame:
     """
     if isinstance(source, pd.DataFrame):
         raw = source.set_axis(range(1, len(source) + 1), axis="index")
+        raw.columns = spreadsheet.headings([str(column) for column in raw.columns], (*REQUIRED, *OPTIONAL))
+        commas = False
     else:
-        raw = answer_files.read(Path(source))
-    raw.columns = [str(column).strip() for column in raw.columns]
+        raw, commas = _from_file(Path(source))
     _check_columns(raw)
     frame = pd.DataFrame(index=raw.index)  # rows as the table counts them, until all of it is known to hold
     unnamed = pd.Series([ONE_LISTENER] * len(raw), index=raw.index, dtype=object)
-    frame["listener"] = _text(raw, "listener") if "listener" in raw else unnamed
+    frame["listener"] = cells.text(raw, "listener") if "listener" in raw else unnamed
     for column in [*REQUIRED, *(c for c in OPTIONAL if c in raw and c != "listener")]:
         if column in LEVELS:
-            frame[column] = _levels(raw, column)
+            frame[column] = cells.levels(raw, column, LEVELS[column])
         elif column in WHOLE:
-            frame[column] = pd.array(_numbers(raw, column, *WHOLE[column], whole=True), dtype="Int64")
+            numbers = cells.numbers(raw, column, *WHOLE[column], whole=True, commas=commas)
+            frame[column] = pd.array(numbers, dtype="Int64")
         elif column in REAL:
-            numbers = _numbers(raw, column, *REAL[column], whole=column in STEPPED)
+            whole = column in STEPPED
+            numbers = cells.numbers(raw, column, *REAL[column], whole=whole, commas=commas)
             frame[column] = pd.array(numbers, dtype="float64")
         elif column in YES_OR_NO:
-            frame[column] = pd.array(_yes_or_no(raw, column), dtype="boolean")
+            frame[column] = pd.array(cells.yes_or_no(raw, column), dtype="boolean")
         else:
-            frame[column] = _text(raw, column)
+            frame[column] = cells.text(raw, column)
     for column in raw.columns.difference([*frame.columns, "repeat"], sort=False):
         frame[column] = raw[column].to_numpy()
+    original = frame["backend"].str.casefold() == ORIGINAL
+    frame.loc[original.fillna(False).astype(bool), "backend"] = ORIGINAL
     _check_filled(frame)
     _check_truth(frame)
     _check_one_description(frame)
@@ -146,6 +150,18 @@ def founding() -> pd.DataFrame:
     """The founding case study (2022): one listener, two sets of ten. See `data/SOURCE.md`."""
     with resources.as_file(resources.files("analysis") / "data" / "case_study_2022.csv") as path:
         return load(path)
+
+
+def _from_file(path: Path) -> tuple[pd.DataFrame, bool]:
+    """The cells of a file as text, by the rows of the file, and whether its decimals may have commas."""
+    try:
+        table = spreadsheet.read(path, (*REQUIRED, *OPTIONAL))
+    except spreadsheet.TableError as error:
+        raise ResponsesError.of(error) from None
+    except OSError as error:
+        raise ResponsesError(f"cannot be read: {error.strerror or error}", path=path) from None
+    raw = pd.DataFrame(table.rows, index=table.numbers, columns=table.columns, dtype=object)
+    return raw, table.separator != ","
 
 
 def listeners(frame: pd.DataFrame) -> list[str]:
@@ -165,85 +181,6 @@ def _check_columns(raw: pd.DataFrame) -> None:
         )
     if raw.empty:
         raise ResponsesError("the table has a header and no answers")
-
-
-def _cells(raw: pd.DataFrame, column: str) -> list:
-    """Cells with blanks as None. Text is stripped and freed of characters no printer shows."""
-    cells = []
-    for value in raw[column].astype(object):
-        if value is None or (not isinstance(value, str) and pd.isna(value)):
-            cells.append(None)
-            continue
-        text = str(value).strip()
-        if not text.isprintable():
-            kept = (c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))
-            text = "".join(kept).strip()
-        cells.append(text or None)
-    return cells
-
-
-def _text(raw: pd.DataFrame, column: str) -> pd.Series:
-    return pd.Series(_cells(raw, column), index=raw.index, dtype=object)
-
-
-def _filled(raw: pd.DataFrame, column: str) -> Iterator[tuple[int, str | None]]:
-    """Row and cell; NA, as R writes what is missing, is None."""
-    for row, cell in zip(raw.index, _cells(raw, column), strict=True):
-        yield row, None if cell == "NA" else cell
-
-
-def _levels(raw: pd.DataFrame, column: str) -> pd.Series:
-    allowed, cells = LEVELS[column], []
-    for row, cell in _filled(raw, column):
-        if cell is not None and cell not in allowed:
-            meant = next((level for level in allowed if level.casefold() == cell.casefold()), None)
-            mend = f"; write {meant!r}" if meant else ""
-            told = f"{cell!r} is not one of {', '.join(allowed)}{mend}"
-            raise ResponsesError(told, row=row, column=column)
-        cells.append(cell)
-    return pd.Series(cells, index=raw.index, dtype=object)
-
-
-def _numbers(raw: pd.DataFrame, column: str, low: float, high: float | None, *, whole: bool = False) -> list:
-    numbers = []
-    for row, cell in _filled(raw, column):
-        if cell is None:
-            numbers.append(None)
-            continue
-        try:
-            number = float(cell)
-        except ValueError:
-            pointed = cell.replace(",", ".")
-            mend = f"; write {pointed}, with a point" if cell.count(",") == 1 and _is_number(pointed) else ""
-            raise ResponsesError(f"{cell!r} is not a number{mend}", row=row, column=column) from None
-        if not (low <= number < float("inf")) or (high is not None and number > high):
-            bounds = f"between {low:g} and {high:g}" if high is not None else f"{low:g} or more"
-            told = f"{cell} is out of range; it must be {bounds}, or empty where there is none"
-            raise ResponsesError(told, row=row, column=column)
-        if whole and number != int(number):
-            told = f"{cell} is not a whole number; correct it, or leave the cell empty"
-            raise ResponsesError(told, row=row, column=column)
-        numbers.append(int(number) if whole else number)
-    return numbers
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _yes_or_no(raw: pd.DataFrame, column: str) -> list[bool | None]:
-    """True and False as any table writes them, with None where nothing is said."""
-    found: list[bool | None] = []
-    for row, cell in _filled(raw, column):
-        said = None if cell is None else cell.casefold().removesuffix(".0")
-        if said is not None and said not in (*TRUE, *FALSE):
-            raise ResponsesError(f"{cell!r} is not true or false", row=row, column=column)
-        found.append(None if said is None else said in TRUE)
-    return found
 
 
 def _check_filled(frame: pd.DataFrame) -> None:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 import re
 from pathlib import Path
 
-import pandas as pd
-
 from analysis.tables import Table, numeric
+from caw import spreadsheet
 
-# What a spreadsheet would run as a formula when it opens a CSV file (OWASP, "CSV injection").
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 LATEX = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -31,31 +25,6 @@ LATEX = {
     "\N{EM DASH}": "---",
     "\N{EN DASH}": "--",
 }
-
-
-def to_csv(table: Table) -> str:
-    """Comma-separated text, plain numbers. Text that a spreadsheet would run gets an apostrophe first."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([_harmless(str(column)) for column in table.frame.columns])
-    for row in table.frame.itertuples(index=False, name=None):
-        writer.writerow([_plain(value) for value in row])
-    return text.getvalue()
-
-
-def _plain(value) -> str:
-    if isinstance(value, str):
-        return _harmless(value)
-    if value is None or value is pd.NA or value != value:
-        return ""
-    if isinstance(value, float):
-        whole = math.isfinite(value) and value.is_integer()
-        return f"{value:.0f}" if whole else repr(float(value)) if math.isfinite(value) else ""
-    return str(value)
-
-
-def _harmless(text: str) -> str:
-    return f"'{text}" if text.startswith(FORMULA) and text != "-" else text  # a lone "-" computes nothing
 
 
 def to_markdown(table: Table) -> str:
@@ -110,7 +79,11 @@ def _latex(text: str) -> str:
 def write(table: Table, folder: Path) -> list[Path]:
     """`folder`/NAME.csv, .md and .tex; returns the paths."""
     paths = []
-    for suffix, text in (("csv", to_csv(table)), ("md", to_markdown(table)), ("tex", to_latex(table))):
+    for suffix, text in (
+        ("csv", spreadsheet.frame_as_csv(table.frame)),
+        ("md", to_markdown(table)),
+        ("tex", to_latex(table)),
+    ):
         path = folder / f"{safe_name(table.name)}.{suffix}"
         path.write_text(text, encoding="utf-8")
         paths.append(path)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import discrimination, individuals, panel_models, ratings, stimuli, trainings
+from analysis import discrimination, individuals, panel_models, quality, ratings, stimuli, trainings
 from analysis import formats as f
 from analysis.results import MACHINE, ORIGINALS, Result, find
 from analysis.statistics import BACKENDS, EPOCHS, MODES, SETS, TRUTH
@@ -268,4 +268,16 @@ def subtitle(frame: pd.DataFrame) -> str:
             f"{f.plural(len(clips) - fakes, 'original')})",
             f.plural(sets, "set"),
         ]
+    )
+
+
+def left_empty(results: list[Result]) -> str:
+    """What the page says of values that cannot be; "" where there was none."""
+    odd = find(results, quality.FAMILY, quality.ODD)
+    if odd is None or not odd.count:
+        return ""
+    answers = "1 answer has" if odd.count == 1 else f"{odd.count} answers have"
+    return (
+        f"{answers} a value that cannot be, as a time in the wrong order after the server's clock stepped "
+        f"back; it was left empty and counts nowhere ({odd.note})."
     )

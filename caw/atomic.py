@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
-import io
+import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+LARGEST_JSON = 256_000_000  # bytes
+_LONG_NAME = 200  # bytes
 TEMPORARY = ".tmp"  # what an interrupted write may leave behind ends so, and starts with a dot
 
 
@@ -20,8 +20,9 @@ def write(path: Path, content: bytes | str, *, mode: int = 0o644) -> None:
     mode: the file's permissions from its first byte on, whatever the umask.
     Raises: OSError naming `path`; nothing is left behind then.
     """
-    content = content.encode() if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
+    if isinstance(content, str):  # a file's name that is no UTF-8, somewhere in it, must not end the work
+        content = content.encode(errors="backslashreplace")
+    temporary = path.with_name(f".{_short(path.name)}.{os.getpid()}{TEMPORARY}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
@@ -38,23 +39,34 @@ def write(path: Path, content: bytes | str, *, mode: int = 0o644) -> None:
             temporary.unlink()
 
 
-def write_csv(
-    path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]], *, mode: int = 0o644
-) -> None:
-    """Write rows as UTF-8 CSV with "\\n" line ends; None becomes an empty cell."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: "" if value is None else value for name, value in row.items()} for row in rows)
-    write(path, text.getvalue(), mode=mode)
+def _short(name: str) -> str:
+    """A name that leaves room for more within the 255 bytes of a file's name."""
+    if len(os.fsencode(name)) <= _LONG_NAME:
+        return name
+    return f"{name[:40]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}"
 
 
-def read_csv(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file as text; [] when there is no such file."""
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
+class DamagedError(ValueError):
+    """A file does not hold what was written into it."""
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file, which no flaw of the file ends with any other error than these.
+
+    Raises: DamagedError, naming the file, for one that is cut short, overwritten or no object; OSError.
+    """
+    with path.open("rb") as file:
+        content = file.read(LARGEST_JSON + 1)
+    try:
+        if len(content) > LARGEST_JSON:
+            raise ValueError(f"more than {LARGEST_JSON // 1_000_000} MB")
+        found = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        reason = "too many brackets in each other" if isinstance(error, RecursionError) else error
+        raise DamagedError(f"{path} is damaged ({reason})") from None
+    if not isinstance(found, dict):
+        raise DamagedError(f"{path} is damaged (it holds no JSON object)")
+    return found
 
 
 def sha256(path: Path) -> str:

@@ -4,7 +4,6 @@ Samples are float32, full scale is 1.0, shape [n] for one channel and [channels,
 never changed silently: what is written is what the array holds, and what is read is what the file holds.
 """
 
-import struct
 import warnings
 from dataclasses import dataclass
 from io import BytesIO
@@ -15,8 +14,10 @@ import soundfile
 import soxr
 
 from caw import atomic
+from caw.sound_files import READABLE, AudioError, survey
 
-READABLE = "WAV, FLAC, OGG, AIFF or MP3"
+__all__ = ["READABLE", "AudioError", "AudioInfo", "AudioWarning", "SilentError", "inspect", "read", "write"]
+
 SHORTEST = 0.01  # seconds; anything shorter is a broken file, not a clip
 SILENT_DB = -80.0  # dBFS; a clip that peaks below it holds nothing to learn from or to hear
 PAUSE_DB = -60.0  # dB below the clip's own peak; 50 ms that stay below it count as silence
@@ -24,13 +25,11 @@ PAUSE_FRAME = 0.05  # seconds
 PAUSE_LONGEST = 1.0  # seconds in one piece from which silence is warned of
 PAUSE_SHARE = 0.2  # share of the clip from which silence is warned of
 CLIPPED_RUN = 3  # samples in a row at full scale that count as clipping
+OFFSET = 0.02  # of full scale (-34 dBFS); a mean beyond it is a fault of the recording
+CANCELLED_DB = 20.0  # lost in the mean of the channels, from which their cancelling is warned of
 
 _BITS = {"PCM_16": 16, "PCM_24": 24}
 _WRITABLE = {".wav": "WAV", ".flac": "FLAC"}
-
-
-class AudioError(ValueError):
-    """A sound file or array that cannot be used; the message is one line with the value and the mend."""
 
 
 class SilentError(AudioError):
@@ -38,45 +37,50 @@ class SilentError(AudioError):
 
 
 class AudioWarning(UserWarning):
-    """Sound that can be used but is likely to disappoint: clipping, long silence."""
+    """Sound that can be used but is likely to disappoint: clipping, long silence, a file with odd parts."""
 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What a file's header says."""
+    """What a file holds, counted to its end."""
 
     path: Path
     rate: int  # Hz
     channels: int
     seconds: float
-    subtype: str  # libsndfile's name of the coding, such as PCM_24
-    format: str  # libsndfile's name of the container, such as WAV
+    subtype: str  # libsndfile's name of the coding, such as PCM_24, or FFmpeg's, such as AAC
+    format: str  # libsndfile's name of the container, such as WAV, or FFmpeg's
 
 
 def inspect(path) -> AudioInfo:
-    """Look at a file without decoding it. Raises AudioError where it is missing, no audio or cut short."""
-    with _open(path) as file:
-        return AudioInfo(
-            path=Path(path),
-            rate=file.samplerate,
-            channels=file.channels,
-            seconds=file.frames / file.samplerate,
-            subtype=file.subtype,
-            format=file.format,
-        )
+    """Look through a file, whose stated length is not believed (see `caw.sound_files`).
+
+    Raises AudioError where it is missing, no audio, damaged or cut short.
+    """
+    file = _surveyed(path)
+    return AudioInfo(
+        path=Path(path),
+        rate=file.rate,
+        channels=file.channels,
+        seconds=file.frames / file.rate,
+        subtype=file.subtype,
+        format=file.format,
+    )
 
 
 def read(path, *, rate=None, start=0.0, seconds=None, mono=True) -> tuple[np.ndarray, int]:
     """Read a clip, or a piece of one.
 
-    path: a WAV, FLAC, OGG, AIFF or MP3 file of any rate, sample format and channel count.
+    path: a sound file of any rate, sample format and channel count: WAV, FLAC, OGG, AIFF, MP3, M4A and what
+        else libsndfile or FFmpeg decodes, the sound of a video included.
     rate: Hz to resample to; None keeps the file's own.
     start, seconds: the piece to read; seconds=None reads to the end.
     mono: the mean of all channels, shape [n]; otherwise every channel, shape [channels, n].
 
     Returns (samples float32, rate in Hz), with exactly round(seconds * rate) samples where seconds is given.
     Raises AudioError for a file that is missing, empty, no audio, truncated, too short for the piece asked,
-    silent, or holds NaN or infinite samples. Warns (AudioWarning) of clipping and of long silence.
+    silent (a constant offset is no sound, and channels may cancel), or holds NaN or infinite samples. Warns
+    (AudioWarning) of clipping, peaks above full scale, a large offset, long silence and odd parts.
     """
     if rate is not None and not rate > 0:
         raise AudioError(f"rate is {rate!r}; give a sampling rate in Hz above 0")
@@ -84,19 +88,19 @@ def read(path, *, rate=None, start=0.0, seconds=None, mono=True) -> tuple[np.nda
         raise AudioError(f"start is {start!r}; give the second to start at, 0 or more")
     if seconds is not None and not (np.isfinite(seconds) and seconds > 0):
         raise AudioError(f"seconds is {seconds!r}; give a length above 0")
-    with _open(path) as file:
-        own_rate, first = file.samplerate, round(start * file.samplerate)
-        _require_length(path, file.frames, own_rate, start, seconds)
-        count = file.frames - first if seconds is None else round(seconds * own_rate)
-        first = min(first, file.frames - count)  # both were rounded
-        full_scale = 127 / 128 if file.subtype in ("PCM_U8", "PCM_S8") else 0.9999
-        samples = _decode(path, file, first, count).T
+    file = _surveyed(path)
+    own_rate, first = file.rate, round(start * file.rate)
+    _require_length(path, file.frames, own_rate, start, seconds)
+    count = file.frames - first if seconds is None else round(seconds * own_rate)
+    first = min(first, file.frames - count)  # both were rounded
+    samples = file.read(first, count).T
+    for remark in file.remarks:
+        warnings.warn(f"{path}: {remark}", AudioWarning, stacklevel=2)
     _require_sound(path, samples)
-    _warn_of_clipping(path, samples, full_scale)
+    _warn_of_levels(path, samples, 127 / 128 if file.subtype in ("PCM_U8", "PCM_S8") else 0.9999)
     _warn_of_silence(path, samples, own_rate)
     if mono:
-        samples = samples.mean(axis=0, dtype=np.float32)
-        _require_sound(path, samples)  # opposite channels cancel
+        samples = _mixed(path, samples)
     if rate is None or rate == own_rate:
         return np.ascontiguousarray(samples), own_rate
     samples = resample(samples, own_rate, rate)
@@ -162,74 +166,6 @@ def peak_db(samples) -> float:
     return _decibels(np.abs(samples).max(initial=0.0))
 
 
-def _open(path) -> soundfile.SoundFile:
-    path = Path(path)
-    if path.is_dir():
-        raise AudioError(f"{path}: is a folder; give a sound file ({READABLE})")
-    try:
-        missing = _missing_bytes(path)
-    except FileNotFoundError:
-        raise AudioError(f"{path}: no such file; check the name") from None
-    except OSError as error:
-        raise AudioError(f"{path}: cannot be read ({error.strerror}); check the file's rights") from None
-    if missing:
-        raise AudioError(f"{path}: is cut short ({missing}); get or export the file again")
-    try:
-        file = soundfile.SoundFile(path)
-    except (soundfile.LibsndfileError, TypeError):  # TypeError: soundfile wants more to be told for .raw
-        raise AudioError(f"{path}: is not sound that can be read; give {READABLE}") from None
-    if file.frames / file.samplerate < SHORTEST:
-        file.close()
-        raise AudioError(f"{path}: holds {file.frames} samples; give a clip of at least {SHORTEST} s")
-    return file
-
-
-def _missing_bytes(path: Path) -> str:
-    """What the container's own sizes say is missing at the file's end; '' where nothing is.
-
-    libsndfile reads a cut WAV, AIFF or OGG file to where it stops without a word, so its bytes are counted
-    here. Chunks are those of RIFF and IFF (id, size, body padded to even length); pages those of RFC 3533.
-    """
-    size = path.stat().st_size
-    if size == 0:
-        raise AudioError(f"{path}: is empty (0 bytes); get or export the file again")
-    with path.open("rb") as file:
-        head = file.read(12)
-        if head[:4] in (b"RIFF", b"FORM"):
-            order, place = "<" if head[:4] == b"RIFF" else ">", 12
-            while place + 8 <= size:
-                file.seek(place)
-                name, length = struct.unpack(f"{order}4sI", file.read(8))
-                if name in (b"data", b"SSND"):
-                    missing = place + 8 + length - size
-                    streamed = length >= 0x7FFFF000  # written to a pipe, where the size is not known
-                    return f"{missing} bytes of sound are missing" if missing > 0 and not streamed else ""
-                place += 8 + length + length % 2
-        elif head[:4] == b"OggS":
-            file.seek(max(0, size - 2 * 65307))  # twice the largest page
-            tail = file.read()
-            page = tail[tail.rfind(b"OggS") :]
-            sizes = page[27 : 27 + page[26]] if len(page) > 27 else b""
-            if not sizes or len(page) < 27 + len(sizes) + sum(sizes) or not page[5] & 4:
-                return "the last page of its stream is missing"
-    return ""
-
-
-def _decode(path, file: soundfile.SoundFile, first: int, count: int) -> np.ndarray:
-    try:
-        if file.format == "FLAC":  # its header promises a length: see that the end is there
-            file.seek(file.frames - 1)
-            file.read(1)
-        file.seek(first)
-        samples = file.read(count, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError:
-        raise AudioError(f"{path}: is damaged or cut short; get or export the file again") from None
-    if len(samples) < count:
-        got, told = (first + len(samples)) / file.samplerate, file.frames / file.samplerate
-        raise AudioError(f"{path}: is cut short ({got:.2f} s of {told:.2f} s); get or export the file again")
-    return samples
-
-
 def _require_length(path, frames: int, rate: int, start: float, seconds: float | None) -> None:
     told = f"{path}: is {frames / rate:.2f} s long"
     if seconds is None and round((start + SHORTEST) * rate) > frames:
@@ -239,11 +175,45 @@ def _require_length(path, frames: int, rate: int, start: float, seconds: float |
         raise AudioError(f"{told}, {seconds:g} s{from_there} were asked for; ask for less")
 
 
+def _surveyed(path):
+    file = survey(path)
+    if file.frames / file.rate < SHORTEST:
+        raise AudioError(f"{path}: holds {file.frames} samples; give a clip of at least {SHORTEST} s")
+    return file
+
+
 def _require_sound(path, samples: np.ndarray) -> None:
+    """Refuse samples [channels, n] that are no numbers, or silent once their offset is taken off."""
     if not np.isfinite(samples).all():
         raise AudioError(f"{path}: {_not_finite(samples)}; export the file again")
-    if peak_db(samples) < SILENT_DB:
-        raise SilentError(f"{path}: is silent (peak {peak_db(samples):.0f} dBFS); give a clip with sound")
+    peak = peak_db(samples)
+    if peak < SILENT_DB:
+        raise SilentError(f"{path}: is silent (peak {peak:.0f} dBFS); give a clip with sound")
+    offset = samples.mean(axis=-1, keepdims=True, dtype=np.float64)
+    if np.abs(offset).max() > OFFSET and peak_db(samples - offset) < SILENT_DB:
+        told = f"holds a constant offset of {_largest(offset):+.2f} and no sound besides"
+        raise SilentError(f"{path}: is silent ({told}); give a clip with sound")
+    if np.abs(offset).max() > OFFSET:
+        told = f"has an offset of {_largest(offset):+.3f}, {peak_db(offset):.0f} dBFS"
+        warnings.warn(f"{path}: {told}; remove it (DC) with an audio editor", AudioWarning, stacklevel=3)
+
+
+def _largest(offset: np.ndarray) -> float:
+    return float(offset.flat[np.abs(offset).argmax()])
+
+
+def _mixed(path, samples: np.ndarray) -> np.ndarray:
+    """The mean [n] of the channels, which must not cancel each other."""
+    mixed = samples.mean(axis=0, dtype=np.float32)
+    lost = _decibels(np.sqrt(np.mean(samples**2))) - _decibels(np.sqrt(np.mean(mixed**2)))
+    if peak_db(mixed) < SILENT_DB:
+        told = f"its channels cancel when they are mixed (peak {peak_db(mixed):.0f} dBFS of "
+        mend = "give one channel, turn the other's polarity, or keep both (caw train --stereo)"
+        raise SilentError(f"{path}: {told}{peak_db(samples):.0f}); {mend}")
+    if lost > CANCELLED_DB:
+        told = f"its channels nearly cancel when they are mixed ({lost:.0f} dB are lost)"
+        warnings.warn(f"{path}: {told}; turn the polarity of one of them", AudioWarning, stacklevel=3)
+    return mixed
 
 
 def _not_finite(samples: np.ndarray) -> str:
@@ -252,14 +222,22 @@ def _not_finite(samples: np.ndarray) -> str:
     return f"{told} NaN or infinite, the first at sample {np.nonzero(bad)[-1].min()}"
 
 
-def _warn_of_clipping(path, samples: np.ndarray, full_scale: float) -> None:
+def _warn_of_levels(path, samples: np.ndarray, full_scale: float) -> None:
+    """Tell of clipping, where neighbours stand still at full scale, and of peaks above it that do not."""
+    peak = float(np.abs(samples).max())
     full = np.abs(samples) >= full_scale
+    if peak > 1:  # float samples, or those of a lossy coding: full scale is no wall there
+        same = np.pad(samples[:, 1:] == samples[:, :-1], ((0, 0), (1, 1)))
+        full &= same[:, 1:] | same[:, :-1]
     edges = np.diff(np.pad(full, ((0, 0), (1, 1))).astype(np.int8), axis=1)
     lengths = np.nonzero(edges == -1)[1] - np.nonzero(edges == 1)[1]
     clipped = lengths[lengths >= CLIPPED_RUN]
     if clipped.size:
         told = f"{clipped.sum()} samples in {clipped.size} places stand at full scale"
         warnings.warn(f"{path}: clipped ({told}); use a cleaner copy", AudioWarning, stacklevel=3)
+    if peak > 1:
+        told = f"peaks at {20 * np.log10(peak):+.1f} dBFS"
+        warnings.warn(f"{path}: {told}; lowered where it is written", AudioWarning, stacklevel=3)
 
 
 def _warn_of_silence(path, samples: np.ndarray, rate: int) -> None:

@@ -46,7 +46,7 @@ def train(
         list[Path],
         typer.Argument(
             metavar="CLIP",
-            help="WAV, FLAC, OGG, AIFF or MP3; several, such as songs of one band, are learned together.",
+            help="WAV, FLAC, OGG, AIFF, MP3 or M4A; several, as songs of one band, are learned together.",
             show_default=False,
         ),
     ],
@@ -156,7 +156,10 @@ def reconstruct(
 @app.command()
 def info(run: Run) -> None:
     """What a run was trained on and how far it got."""
+    from caw import runs
+
     model = _load(run)
+    whole = runs.check(model.folder, model.config)
     facts = []
     for number, clip in enumerate(model.config["clips"], 1):
         label = "clip" if model.clips == 1 else f"clip {number}"
@@ -169,6 +172,7 @@ def info(run: Run) -> None:
         ("scales", _in_words(model)),
         ("seed", model.settings.seed),
         ("state", "trained" if model.complete else "unfinished: go on with caw train --resume"),
+        ("files", "as the training wrote them" if whole else "not checked: an older version noted no sha256"),
         ("versions", ", ".join(f"{k} {v}" for k, v in model.config["versions"].items())),
     ]
     if begun := model.config.get("begun"):

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from caw import atomic, audio
+from caw import atomic, audio, file_names
 
 Out = Annotated[Path, typer.Option("--out", help="Folder for the clips.", show_default=False)]
 Seed = Annotated[int, typer.Option(min=0, help="Of the first clip; the others count up from it.")]
@@ -48,7 +48,12 @@ def check_rate(asked: int | None, lowest: int) -> None:
 def sources_of(files: Sequence[Path], start: float, seconds: float | None) -> list[dict[str, Any]]:
     """What a run's config says of the files it learns from."""
     return [
-        {"file": file.name, "sha256": atomic.sha256(file), "start": start, "seconds": seconds}
+        {
+            "file": file_names.shown(file.name),
+            "sha256": atomic.sha256(file),
+            "start": start,
+            "seconds": seconds,
+        }
         for file in files
     ]
 

@@ -13,7 +13,7 @@ from caw.cli_clips import Count, Out, Seed, Suffix, check_place, write_clip
 
 def mosaic(
     clip: Annotated[
-        Path, typer.Argument(metavar="CLIP", help="WAV, FLAC, OGG, AIFF or MP3.", show_default=False)
+        Path, typer.Argument(metavar="CLIP", help="WAV, FLAC, OGG, AIFF, MP3 or M4A.", show_default=False)
     ],
     out: Out,
     n: Count = 1,

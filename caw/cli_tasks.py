@@ -15,7 +15,7 @@ from caw.cli_clips import bar
 KEPT = ("PCM_16", "PCM_24")  # what can be written as it was read
 
 Clip = Annotated[
-    Path, typer.Argument(metavar="CLIP", help="WAV, FLAC, OGG, AIFF or MP3.", show_default=False)
+    Path, typer.Argument(metavar="CLIP", help="WAV, FLAC, OGG, AIFF, MP3 or M4A.", show_default=False)
 ]
 OutFile = Annotated[Path, typer.Option("--out", help="File to write (.wav or .flac).", show_default=False)]
 
@@ -141,6 +141,6 @@ def _material(path: Path) -> tuple[np.ndarray, int]:
     from caw import runs
 
     run = runs.load(path)
-    clips = runs.read_tensors(run.folder / runs.CLIPS)
+    clips = run.learned_clips()
     mono = [np.atleast_2d(clips[name].numpy()).mean(axis=0) for name in sorted(clips)]
     return np.concatenate(mono), run.rate

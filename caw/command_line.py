@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from caw import interrupt
+from caw import file_names, interrupt
 
 INTERRUPTED = interrupt.CODE
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -25,6 +25,8 @@ def run(app: typer.Typer, name: str, *, goes_on: str) -> None:
     Warnings are one line each. Any other error is a fault of ours and keeps its traceback.
     """
     warnings.showwarning = lambda message, *_, **__: _say(name, f"warning: {message}")
+    if hasattr(sys.stdout, "reconfigure"):  # one file name that is no text ends no command
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with interrupt.raised():
             code = app(standalone_mode=False)  # typer gives 130 for Ctrl-C
@@ -86,4 +88,4 @@ def _within(low: float | None, high: float | None) -> str:
 
 
 def _say(name: str, message: str) -> None:
-    print(f"{name}: {' '.join(message.split())}", file=sys.stderr)
+    print(f"{name}: {file_names.shown(' '.join(message.split()))}", file=sys.stderr)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from caw import atomic, audio
+from caw import atomic, audio, spreadsheet
 
 SUFFIXES = (".jsonl", ".csv")
 
@@ -136,7 +136,7 @@ def _write(out: Path, records: list[dict]) -> None:
 
     if out.suffix == ".csv":
         rows = [display.flat(record) for record in records]
-        atomic.write_csv(out, list(rows[0]), rows)
+        spreadsheet.write(out, list(rows[0]), rows)
     else:
         atomic.write(out, "".join(_line(record) + "\n" for record in records))
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
+import math
 import platform
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load as tensors_in
+from safetensors.torch import save
 
 from caw import adversarial, atomic, cascade, flow, threads
 from caw.config import FlowSettings, Settings, SettingsError, from_json
@@ -25,6 +29,8 @@ CLIPS = "clips.safetensors"
 LOSSES = "losses.jsonl"
 CHECKPOINT = "checkpoint.pt"
 FINISHED = "finished.json"
+DIGESTS = "sha256"  # in CONFIG: of each file of weights and clips; runs of older versions have none
+_SEAL = b"sha256:"  # before the digest that ends a checkpoint
 
 
 class RunError(ValueError):
@@ -36,9 +42,52 @@ def write_json(path: Path, record: dict[str, Any]) -> None:
     atomic.write(path, json.dumps(record, indent=2) + "\n")
 
 
-def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
-    """Named tensors as safetensors, atomically."""
-    atomic.write(path, save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}))
+def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> str:
+    """Named tensors as safetensors, atomically. Returns the sha256 of the file, to be noted by `note`."""
+    content = save({k: v.detach().cpu().contiguous() for k, v in tensors.items()})
+    atomic.write(path, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def note(folder: Path, name: str, sha256: str) -> None:
+    """Keep the sha256 of a file of the run folder in its CONFIG, so that damage to the file is noticed."""
+    config = atomic.read_json(folder / CONFIG)
+    write_json(folder / CONFIG, config | {DIGESTS: config.get(DIGESTS, {}) | {name: sha256}})
+
+
+def check(folder: Path, config: dict[str, Any]) -> bool:
+    """Read every file whose sha256 is noted; False where none is, as in runs of older versions.
+
+    Raises: RunError for a file that has changed.
+    """
+    for name, sha256 in config.get(DIGESTS, {}).items():
+        _content(folder / name, sha256)
+    return bool(config.get(DIGESTS))
+
+
+def packed(state: dict[str, Any]) -> bytes:
+    """What a training goes on from, as bytes that end with their sha256: torch itself checks nothing."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    content = buffer.getvalue()
+    return content + _SEAL + hashlib.sha256(content).digest()
+
+
+def read_state(path: Path, fix: str) -> dict[str, Any] | None:
+    """The state that was `packed` into a file; None where there is none. RunError with `fix` for damage."""
+    if not path.exists():
+        return None
+    try:
+        content = path.read_bytes()
+        content, seal, sha256 = content[:-39], content[-39:-32], content[-32:]
+        if seal != _SEAL:  # of an older version
+            content += seal + sha256
+        elif hashlib.sha256(content).digest() != sha256:
+            raise ValueError("its content has changed since it was written")
+        return torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+    except Exception as error:  # torch names no common error class for a damaged file
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise RunError(f"{path} cannot be read ({reason[:80]}); {fix}") from error
 
 
 def scale_file(index: int) -> str:
@@ -145,16 +194,26 @@ class Run:
         if not self.complete:
             raise RunError(f"{self.folder} is not trained to the end; run caw train again with --resume")
         device, rates = self._device, tuple(self.rates)
-        return [load_scale(self.folder, self.settings, rates, i, device) for i in range(len(rates))]
+        return [
+            load_scale(self.folder, self.settings, rates, i, device, self.config) for i in range(len(rates))
+        ]
 
     def pyramid(self, clip: int = 0) -> list[Signal]:
         """A training clip at every scale."""
         if not 0 <= clip < self.clips:
             raise RunError(f"clip is {clip}; this run was trained on {self.clips}, counted from 0")
-        wave = read_tensors(self.folder / CLIPS)[clip_name(clip)].to(self._device)
+        wave = self.learned_clips()[clip].to(self._device)
         bands = getattr(self.scales[0], "bands", None)
         with threads.drawing():  # which the resampler's last bits depend on, too
             return cascade.pyramid_of(wave, tuple(self.rates), bands)
+
+    def learned_clips(self) -> list[torch.Tensor]:
+        """The training clips [channels, n] at the run's rate."""
+        tensors = read_tensors(self.folder / CLIPS, self.config)
+        try:
+            return [tensors[clip_name(index)] for index in range(self.clips)]
+        except KeyError as error:
+            raise RunError(f"{self.folder / CLIPS} lacks {error}; train the run again") from None
 
     @property
     def _device(self) -> torch.device:
@@ -178,13 +237,11 @@ def load(folder: str | Path) -> Run:
     config_file = folder / CONFIG
     if not config_file.is_file():
         raise RunError(f"{folder} is no run folder: it has no {CONFIG}; make one with caw train")
+    config = read_config(config_file)
     try:
-        config = json.loads(config_file.read_text())
         run = Run(folder, from_json(config["settings"]), config)
         run.channels, run.seconds  # noqa: B018  both raise where the file is of another version
         needed = [CLIPS] + ([scale_file(i) for i in range(len(config["rates"]))] if run.complete else [])
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise RunError(f"{config_file} is damaged ({error}); train the run again") from error
     except (LookupError, TypeError, SettingsError) as error:
         reason = str(error) if isinstance(error, SettingsError) else f"no {error}"
         raise RunError(f"{config_file} is of another version ({reason}); train the run again") from error
@@ -194,16 +251,78 @@ def load(folder: str | Path) -> Run:
     return run
 
 
-def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a safetensors file; RunError where it is missing or damaged."""
+def read_config(file: Path) -> dict[str, Any]:
+    """The record of a run. RunError where a value in it is damaged that every run has."""
     try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
+        config = atomic.read_json(file)
+    except (atomic.DamagedError, OSError) as error:
+        told = error.strerror if isinstance(error, OSError) else str(error)
+        told = f"{file} cannot be read ({told})" if isinstance(error, OSError) else told
+        raise RunError(f"{told}; restore it or train the run again") from None
+    rates = config["rates"] if "rates" in config else [config.get("rate")]
+    sound = {
+        "settings": isinstance(config.get("settings"), dict),
+        "rates": isinstance(rates, list) and rates and all(_is_amount(rate) for rate in rates),
+        "channels": config.get("channels", 1) in (1, 2),
+        "peak": _is_amount(config.get("peak")),
+        "clips": isinstance(config.get("clips"), list)
+        and config["clips"]
+        and all(map(_is_clip, config["clips"])),
+        "versions": isinstance(config.get("versions", {}), dict),
+        DIGESTS: isinstance(config.get(DIGESTS, {}), dict)
+        and all(
+            isinstance(one, str) and Path(name).name == name for name, one in config.get(DIGESTS, {}).items()
+        ),
+    }
+    if wrong := [name for name, holds in sound.items() if not holds]:
+        missing = [name for name in wrong if config.get(name) is None and name != "rates"]
+        if missing:
+            raise RunError(f"{file} is of another version (no '{missing[0]}'); train the run again")
+        shown = json.dumps(config.get(wrong[0]))[:60]
+        raise RunError(f"{file} is damaged ({wrong[0]} is {shown}); restore it or train the run again")
+    return config
+
+
+def _is_amount(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _is_clip(clip: Any) -> bool:
+    return (
+        isinstance(clip, dict)
+        and _is_amount(clip.get("samples"))
+        and isinstance(clip.get("sha256"), str)
+        and isinstance(clip.get("source"), dict)
+    )
+
+
+def read_tensors(path: Path, config: dict[str, Any] | None = None) -> dict[str, torch.Tensor]:
+    """The tensors of a safetensors file; RunError where it is missing, damaged or has changed.
+
+    config: of the run, which has the sha256 of the file as the training left it.
+    """
+    content = _content(path, (config or {}).get(DIGESTS, {}).get(path.name))
+    try:
+        return tensors_in(content)
+    except (SafetensorError, ValueError, KeyError) as error:
         raise RunError(f"{path} cannot be read ({error}); restore it or train the run again") from error
 
 
+def _content(path: Path, sha256: str | None) -> bytes:
+    """The bytes of a file of weights. RunError where they are not those that were written."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        told = f"{path} cannot be read ({error.strerror})"
+        raise RunError(f"{told}; restore it or train the run again") from None
+    if sha256 and hashlib.sha256(content).hexdigest() != sha256:
+        told = f"{path} has changed since it was written (its sha256 is not the one in {CONFIG})"
+        raise RunError(f"{told}; restore it, or delete {path.parent} and train the run again")
+    return content
+
+
 def save_scale(folder: Path, index: int, scale: cascade.Scale) -> None:
-    """Write a finished scale's weights and what its drawing needs."""
+    """Write a finished scale's weights and what its drawing needs, and note their sha256."""
     tensors = {f"network.{k}": v for k, v in scale.network.state_dict().items()}
     if isinstance(scale, flow.ScoreScale | flow.FlowScale):
         tensors |= {f"bands.{k}": v for k, v in scale.bands.tensors().items()}
@@ -217,15 +336,20 @@ def save_scale(folder: Path, index: int, scale: cascade.Scale) -> None:
         tensors["amplitude"] = torch.tensor(scale.amplitude, dtype=torch.float64)
         if scale.code is not None:
             tensors["code"] = scale.code
-    write_tensors(folder / scale_file(index), tensors)
+    note(folder, scale_file(index), write_tensors(folder / scale_file(index), tensors))
 
 
 def load_scale(
-    folder: Path, settings: Settings, rates: tuple[float, ...], index: int, device: torch.device
+    folder: Path,
+    settings: Settings,
+    rates: tuple[float, ...],
+    index: int,
+    device: torch.device,
+    config: dict[str, Any],
 ) -> cascade.Scale:
-    """Read back what `save_scale` wrote, in evaluation mode."""
+    """Read back what `save_scale` wrote, in evaluation mode. config: of the run."""
     path = folder / scale_file(index)
-    tensors = read_tensors(path)
+    tensors = read_tensors(path, config)
     try:
         if isinstance(settings, FlowSettings):
             return _flow_scale(tensors, settings, rates, index, device)

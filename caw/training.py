@@ -152,7 +152,8 @@ def _open_folder(
     if out.exists() and not out.is_dir():
         raise runs.RunError(f"{out} is a file; choose another folder")
     out.mkdir(parents=True, exist_ok=True)
-    runs.write_tensors(out / runs.CLIPS, {runs.clip_name(i): clip for i, clip in enumerate(clips)})
+    tensors = {runs.clip_name(i): clip for i, clip in enumerate(clips)}
+    config |= {runs.DIGESTS: {runs.CLIPS: runs.write_tensors(out / runs.CLIPS, tensors)}}
     (out / runs.CHECKPOINT).unlink(missing_ok=True)  # from a beginning that was cut short
     if trunk and (begun := trunks.begin(trunk, out, config)):
         config |= {"begun": begun}
@@ -185,7 +186,8 @@ class _Training:
         self.progress = progress
         self.folder, settings = run.folder, run.settings
         self.device = runs.choose_device(settings.device)
-        self.checkpoint = _read_checkpoint(self.folder) or {}
+        fix = "delete it to train the run again"
+        self.checkpoint = runs.read_state(self.folder / runs.CHECKPOINT, fix) or {}
         rates = tuple(run.rates)
         scales: list[Any] = [None] * len(rates)
         makers = trainers_for([c.to(self.device) for c in clips], rates, scales, settings)
@@ -195,7 +197,9 @@ class _Training:
             epoch, state = saved.get(index, {}).get("epoch", 0), saved.get(index, {}).get("trainer")
             job = Job(index, settings.epochs, epoch, self._maker(make, state), state=state)
             if saved.get(index, {}).get("saved"):
-                job.scale = scales[index] = runs.load_scale(self.folder, settings, rates, index, self.device)
+                job.scale = scales[index] = runs.load_scale(
+                    self.folder, settings, rates, index, self.device, run.config
+                )
                 job.scale.critic_state = self.checkpoint.get("carried")
             self.jobs.append(job)
         self.scales = scales
@@ -273,18 +277,8 @@ class _Training:
                 "lines": self.losses.lines,
                 "elapsed": self.clock.elapsed(),
             }
-            content = trunks.packed(state)
+            content = runs.packed(state)
         atomic.write(self.folder / runs.CHECKPOINT, content)
-
-
-def _read_checkpoint(folder: Path) -> dict[str, Any] | None:
-    path = folder / runs.CHECKPOINT
-    if not path.exists():
-        return None
-    try:
-        return torch.load(path, weights_only=True, map_location="cpu")
-    except Exception as error:  # torch names no common error class for a damaged file
-        raise runs.RunError(f"{path} cannot be read; delete it to train the run again") from error
 
 
 def _restore(trainer: Trainer, state: dict[str, Any], folder: Path) -> None:

@@ -8,7 +8,6 @@ alone: on a CPU, the same bits. The file may be deleted at any time: it saves wo
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -31,11 +30,15 @@ def begin(path: Path, folder: Path, config: dict[str, Any]) -> dict[str, Any] | 
 
     config: the new run's. Gives what `config.json` should tell of it; None where nothing fits.
     """
-    state = _read(path)
-    if not state or state["identity"] != identity(config) or state["epochs"] > config["settings"]["epochs"]:
+    if not 0 < _kept(path, config) <= config["settings"]["epochs"]:
+        return None
+    try:
+        state = runs.read_state(path, "delete it")
+    except runs.RunError:  # it was damaged; it only saves time, and this training leaves a sound one
+        path.unlink(missing_ok=True)
         return None
     atomic.write(folder / runs.LOSSES, state.pop("losses"))
-    atomic.write(folder / runs.CHECKPOINT, packed(state))
+    atomic.write(folder / runs.CHECKPOINT, runs.packed(state))
     return {"epochs": state["epochs"], "trunk": path.name}
 
 
@@ -51,20 +54,13 @@ def leave(path: Path, folder: Path, config: dict[str, Any], trainers: list[Any],
     scales = {i: {"epoch": epochs, "saved": False, "trainer": t} for i, t in enumerate(trainers)}
     known = {"identity": identity(config), "epochs": epochs, "losses": losses}
     checkpoint = {"scales": scales, "lines": losses.count("\n"), "elapsed": elapsed}
-    atomic.write(path, packed(known | checkpoint))
+    atomic.write(path, runs.packed(known | checkpoint))
 
 
 def identity(config: dict[str, Any]) -> str:
     """What trainings have in common that share their steps: clips, scales and all settings but `OWN`."""
     settings = {name: value for name, value in config["settings"].items() if name not in OWN}
     return json.dumps([settings, config["rates"], [c["sha256"] for c in config["clips"]]], sort_keys=True)
-
-
-def packed(state: dict[str, Any]) -> bytes:
-    """A state as `torch.load` reads it."""
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    return buffer.getvalue()
 
 
 def _kept(path: Path, config: dict[str, Any]) -> int:

@@ -42,7 +42,7 @@ def init(
     clips: Annotated[list[Path] | None, typer.Argument(metavar="[CLIP]...", show_default=False)] = None,
     title: Annotated[str, typer.Option(help="The study's title; the folder's name by default.")] = "",
 ) -> None:
-    """Make a study folder: clips copied in, a commented study.toml."""
+    """Make a study folder: clips copied in, and study.toml."""
     from study.preparation import new_study
 
     study = StudyFolder(folder)
@@ -77,7 +77,7 @@ def pick(
         str | None, typer.Option(help='Your words for the report; "" takes them back.', show_default=False)
     ] = None,
 ) -> None:
-    """Pick a clip into a set or out of all, rate it, note a remark. Before listeners answer."""
+    """Pick a clip into or out of a set, rate it, note a remark. Before listeners answer."""
     from study import curation_commands
 
     told = curation_commands.pick(
@@ -172,7 +172,7 @@ def close(folder: DIR) -> None:
 
 @app.command()
 def reopen(folder: DIR) -> None:
-    """Open a closed study again, as long as its key was not opened."""
+    """Open a closed study again, while its key is sealed."""
     with _store(folder) as store:
         changed = store.reopen_study(account())
     print("The study is open again" if changed else "The study was not closed")
@@ -183,10 +183,26 @@ def backup(
     folder: DIR,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A new SQLite file.", show_default=False)],
 ) -> None:
-    """Copy all answers into one file, also while listeners answer. The sets and the key are not in it."""
+    """Copy all answers into one file, at any time. The sets and the key are not in it."""
     with _store(folder) as store:
         store.backup(file)
-    print(f"{file} holds all that was saved; to use it: STUDY_DATABASE_URL=sqlite:///{file.resolve()}")
+    print(f"{file} holds all that was saved; to put it back: study restore-backup {folder} {file}")
+
+
+@app.command("restore-backup")
+def restore_backup(
+    folder: DIR,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Made by `study backup`.", show_default=False)],
+) -> None:
+    """Put a backup in the place of the study's database. Stop the server first; nothing is lost."""
+    from study.room import backup as backups
+
+    aside = backups.restore(StudyFolder(folder).require(), file, account())
+    with _store(folder) as store:
+        people, answers = len(store.listeners()), len(store.answers())
+    print(f"{file} is the study's database again: {people} listeners, {answers} answers.")
+    if aside is not None:
+        print(f"What it replaced is kept in {aside}")
 
 
 app.command("backends")(backends_command.listing)
@@ -270,7 +286,7 @@ def report(
     who: Annotated[str, typer.Option(help="Who unblinds, for the log.", show_default=False)] = "",
     reason: Annotated[str, typer.Option(help="Why, for the log.")] = "study report",
 ) -> None:
-    """Unblind a finished study (this is logged), write its report. Tables, plots, one HTML page."""
+    """Unblind a finished study (logged), write its report. Tables, plots, one HTML page."""
     from study import reporting
 
     if (folder is None) == (table is None):

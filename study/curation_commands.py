@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from rich import box
 from rich.table import Table
 
-from caw import atomic
 from study import design
 from study.account import account
 from study.folder import StudyFolder
 from study.preparation import curation
+from study.preparation import pool as pool_table
 from study.preparation.curation import CurationError
 from study.preparation.material import ORIGINAL
 
@@ -61,7 +61,7 @@ def pool(folder: StudyFolder) -> tuple[Table, str]:
     from study.room.store import Store
 
     settings = design.load(folder.require().path)
-    rows, choices = atomic.read_csv(folder.pool_table), curation.read(folder)
+    rows, choices = pool_table.rows(folder), curation.read(folder)
     if not rows:
         raise CurationError(f"{folder.path}: the pool is empty; run `study build {folder.path} --pool-only`")
     store = Store.for_folder(folder)

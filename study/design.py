@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -26,7 +25,8 @@ from pydantic import (
     model_validator,
 )
 
-from study import languages
+from caw import file_names
+from study import languages, toml_text
 from study import password as passwords
 from study.design_error import DesignError, KeyPath, Wrong, dotted, translated
 from study.toml_location import line_of
@@ -314,18 +314,12 @@ def load(folder: Path | str) -> Design:
     """
     file = Path(folder) / FILE_NAME
     try:
-        text = file.read_text("utf-8-sig")
+        text = toml_text.read(file)
+        tables = toml_text.parsed(text)
     except (FileNotFoundError, NotADirectoryError):
         raise DesignError(file, 1, FILE_NAME, None, "no such file", "make one with `study init`") from None
-    except UnicodeDecodeError:
-        raise DesignError(file, 1, FILE_NAME, None, "is not UTF-8 text", "save it as UTF-8") from None
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r"\(at line (\d+)", str(error))
-        line = int(found[1]) if found else max(1, len(text.splitlines()))
-        what = re.sub(r"\s*\(at [^)]*\)", "", str(error))
-        raise DesignError(file, line, "TOML", None, what, "mend this line or the one before it") from None
+    except toml_text.TomlError as error:
+        raise DesignError(file, error.line, "TOML", None, error.what, error.fix) from None
     return parse(tables, file, text)
 
 
@@ -391,10 +385,5 @@ def _worded(language: str) -> dict[str, Any]:
 def _named_by_file(table: Any) -> Any:
     """Fill in `name` from the file's stem, made plain."""
     if isinstance(table, dict) and "name" not in table and isinstance(table.get("file"), str):
-        return table | {"name": plain_stem(table["file"])}
+        return table | {"name": file_names.plain(Path(table["file"]).stem)}
     return table
-
-
-def plain_stem(file: Path | str) -> str:
-    """The name that a clip gets from its file: the stem with other characters than A-Za-z0-9_.- made "-"."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(file).stem).strip("-_.")[:64] or "clip"

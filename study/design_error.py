@@ -99,5 +99,5 @@ def dotted(path: KeyPath) -> str:
 
 def shown(value: Any) -> str:
     """A value as it is written in the file, cut short."""
-    text = json.dumps(value, default=str, ensure_ascii=False)
+    text = " ".join(json.dumps(value, default=str, ensure_ascii=False).split())
     return text if len(text) <= 60 else text[:57] + "..."

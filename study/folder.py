@@ -103,7 +103,7 @@ class StudyFolder:
         """This folder, when it holds a study. Raises: FolderError when it does not."""
         if not self.path.is_dir():
             raise FolderError(f"{self.path}: no such folder; make a study with `study init {self.path}`")
-        if not self.toml.is_file():
+        if not self.toml.exists():  # `design.load` tells of what is there and no file
             raise FolderError(f"{self.path}: holds no study.toml; make a study with `study init {self.path}`")
         return self
 

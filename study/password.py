@@ -20,11 +20,11 @@ import os
 import re
 import stat
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from caw import atomic
+from study import toml_text
 from study.toml_location import key_lines
 
 SHORTEST = 10  # characters
@@ -103,10 +103,10 @@ def write_into(toml: Path, kept: str) -> None:
     """
     toml = toml.resolve()  # a link stays a link
     try:
-        text = toml.read_bytes().decode("utf-8")
-        before = tomllib.loads(text.removeprefix("\ufeff").replace("\r\n", "\n"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise PasswordError(f"{toml}: is no TOML ({error}); mend it first") from None
+        before = toml_text.parsed(toml_text.read(toml))
+        text = toml.read_bytes().decode("utf-8")  # with a byte order mark, where it has one
+    except toml_text.TomlError as error:
+        raise PasswordError(f"{toml}:{error.line}: {error}") from None
     written = _with_line(text, f'password = "{kept}"')
     if not _differs_in_password_alone(before, written, kept):
         told = "holds [researcher] in a form that cannot be changed in place"
@@ -139,8 +139,8 @@ def _with_line(text: str, line: str) -> str:
 
 def _differs_in_password_alone(before: dict[str, Any], written: str, kept: str) -> bool:
     try:
-        after = tomllib.loads(written.removeprefix("\ufeff").replace("\r\n", "\n"))
-    except tomllib.TOMLDecodeError:
+        after = toml_text.parsed(written.removeprefix("\ufeff"))
+    except toml_text.TomlError:
         return False
     expected = before | {"researcher": before.get("researcher", {}) | {"password": kept}}
     return after == expected

@@ -46,7 +46,7 @@ def plan(
         Path | None, typer.Option(help="A folder for the table, the plot and a page.", show_default=False)
     ] = None,
 ) -> None:
-    """Before a study: its power for listeners x clips x originals. And the ceiling of more listeners."""
+    """Before a study: its power, by listeners, clips, originals. And the ceiling of more listeners."""
     from analysis import plan_page, planning
 
     asked = planning.Plan(

@@ -12,6 +12,7 @@ from pathlib import Path
 from caw import atomic, audio
 from study import design
 from study.folder import StudyFolder
+from study.preparation import pool
 from study.preparation.curation import CurationError
 
 
@@ -24,7 +25,7 @@ def write(folder: StudyFolder, clip: str, page: Path) -> Path:
     from analysis import comparison
 
     settings = design.load(folder.require().path)
-    row = next((row for row in atomic.read_csv(folder.pool_table) if row["name"] == clip), None)
+    row = next((row for row in pool.rows(folder) if row["name"] == clip), None)
     source = next((one for one in settings.sources if row and one.name == row["source"]), None)
     if source is None:
         raise CurationError(f"{clip}: no clip of the pool with a [[source]] in study.toml; see `study pool`")

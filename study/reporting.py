@@ -1,7 +1,8 @@
 """From answers and the sealed key to the frame for the analysis: the one place where truth meets answers.
 
 Opening the key is an act of its own: it is refused while listeners may still answer, needs the very key that
-was sealed at build, and is logged with who and why before anything is read. Pilots count nowhere in it.
+was sealed at build, and is logged with who and why before anything is shown. All that can refuse a report is
+tried before, in memory, so that no study is opened for nothing. Pilots count nowhere in it.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from typing import Any
 
 import pandas as pd
 
-from caw import atomic
-from study import design, spreadsheet
+from caw import atomic, spreadsheet
+from study import design
 from study.account import account
 from study.design import Design
 from study.folder import PRACTICE, StudyFolder
-from study.preparation import blinding, curation, measuring
+from study.preparation import blinding, curation, measuring, pool
 from study.preparation.material import ORIGINAL
 
 _TRUTH = ("name", "truth", "backend", "mode", "epochs", "source", "run")
@@ -40,9 +41,10 @@ def report(
 
     unfinished: report although listeners have not finished, and close the study, so that nobody answers after
     the key was opened; who: of the researcher, for the log.
-    Raises: ReportingError, BlindingError, StoreError, DesignError, FolderError.
+    Raises: ReportingError, BlindingError, StoreError, DesignError, FolderError, CurationError, ReportError or
+    ResponsesError before anything is closed or logged.
     """
-    from analysis.report import ReportFacts, write
+    from analysis.report import ReportFacts, rehearse, write
     from study.room.store import Store
 
     settings = design.load(folder.require().path)
@@ -55,35 +57,34 @@ def report(
         if open_ends and not unfinished and store.closed_at() is None:
             told = f"{len(open_ends)} listeners have not finished ({', '.join(open_ends[:5])})"
             raise ReportingError(f"{folder.path}: {told}; wait, or unblind anyway with --unfinished")
-        if not store.answers():
+        if not (answers := store.answers()):
             raise ReportingError(
                 f"{folder.path}: there are no answers yet; invite listeners and wait for them"
             )
         if sealed.design_digest != settings.digest():
             told = "study.toml is not the one the study was built and answered with"
             raise ReportingError(f"{folder.toml}: {told}; put it back, or run `study build {folder.path}`")
-        for name, ids in sealed.stimuli.items():
-            for stimulus_id in ids:
-                folder.stimulus(name, stimulus_id)  # missing files are named before the log says opened
+        out = out or folder.report
         noted = remarks(folder, settings)
-        blinding.require_sealed(folder, sealed.key_sha256)  # before the log says that it was opened
-        if open_ends:
-            store.close_study(who or account())
-        answers = store.answers()  # the last of them: whoever has not finished cannot go on
-        store.log_unblinding(who or account(), reason, sealed.key_sha256)
         key = [row for row in blinding.read_key(folder, sealed.key_sha256) if row["set"] != PRACTICE]
-        frame = joined(answers, key, noted)
+        frame = _frame(folder, answers, key, noted)
         facts = ReportFacts(
             title=settings.study.title,
             stimuli={row["stimulus_id"]: folder.stimulus(row["set"], row["stimulus_id"]) for row in key},
             final_forms=store.final_forms(),
             provenance=provenance(folder, key),
             unfinished=open_ends,
-            unblinding=store.unblindings(),
             settings=settings.model_dump(mode="json", by_alias=True),
             measures=measuring.read(folder),
         )
-        return write(frame, out or folder.report, facts=facts)
+        facts = rehearse(frame, out, facts=facts)  # the last that can refuse, and all of it in memory alone
+        if open_ends:
+            store.close_study(who or account())
+        store.log_unblinding(who or account(), reason, sealed.key_sha256)
+        if (last := store.answers()) != answers:  # whoever has not finished went on until it was closed
+            frame, facts = _frame(folder, last, key, noted), replace(facts, results=None)
+        facts = replace(facts, final_forms=store.final_forms(), unblinding=store.unblindings())
+        return write(frame, out, facts=facts)
     finally:
         store.close()
 
@@ -125,7 +126,7 @@ def remarks(folder: StudyFolder, settings: Design) -> dict[str, str]:
 
     Raises: CurationError.
     """
-    noted = {row["name"]: row.get("remark", "") for row in atomic.read_csv(folder.pool_table)}
+    noted = {row["name"]: row.get("remark", "") for row in pool.rows(folder)}
     noted |= {entry.name: entry.remark for entry in settings.imported if entry.remark}
     for clip, choice in curation.read(folder).items():
         kept = choice if choice.remark is not None else replace(choice, remark=noted.get(clip))
@@ -139,10 +140,10 @@ def provenance(folder: StudyFolder, key: Sequence[Mapping[str, str]]) -> list[di
     """
     choices = curation.read(folder)
     curated = any(choice.pick for choice in choices.values())
-    pool = {row["name"]: row for row in atomic.read_csv(folder.pool_table)}
+    made_of = {row["name"]: row for row in pool.rows(folder)}
     rows = []
     for row in key:
-        made = pool.get(row["name"], {})
+        made = made_of.get(row["name"], {})
         more = {name: made.get(name, "") for name in ("made_at", "start", "gain_db")}
         picked = choices.get(row["name"], curation.Choice()).set_name == row["set"]
         how = {"chosen": "" if row["truth"] == "real" else "picked" if picked else "drawn"} if curated else {}
@@ -169,8 +170,30 @@ def export(folder: StudyFolder, out: Path, *, pilot: bool = False) -> int:
     if out.suffix.lower() == ".parquet":
         atomic.write(out, spreadsheet.as_parquet(answers))
     else:
-        atomic.write(out, spreadsheet.as_csv(list(answers[0]), answers))
+        spreadsheet.write(out, list(answers[0]), answers)
     return len(answers)
+
+
+def _frame(
+    folder: StudyFolder,
+    answers: Sequence[Mapping[str, Any]],
+    key: Sequence[Mapping[str, str]],
+    remarked: Mapping[str, str],
+) -> pd.DataFrame:
+    """The validated frame of the analysis. Raises: ReportingError naming the answer that has no meaning."""
+    from analysis import responses
+
+    try:
+        return responses.load(joined(answers, key, remarked))
+    except responses.ResponsesError as error:
+        if error.row is None:
+            raise
+        odd = answers[error.row - 1]
+        told = f"{folder.path}: {odd['listener']}'s answer to {odd['set']}/{odd['stimulus_id']}"
+        raise ReportingError(
+            f"{told}: {error.column} {odd.get(error.column)!r} means nothing, and without it there is no "
+            "answer; put a backup in the place of the database with `study restore-backup`"
+        ) from error
 
 
 def _unfinished(store: Any) -> list[str]:

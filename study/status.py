@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from caw import atomic
 from study import design
 from study.folder import StudyFolder
+from study.preparation import pool
 from study.room.wording import ago
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def lines(folder: StudyFolder) -> Iterator[str | Table]:
 
     settings = design.load(folder.path)
     yield f'"{settings.study.title}" in {folder.path}'
-    yield f"pool: {len(atomic.read_csv(folder.pool_table))} clips"
+    yield f"pool: {len(pool.rows(folder))} clips"
     store = Store.for_folder(folder)
     try:
         build, people, closed = store.build(), store.listeners(), store.closed_at()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Annotated, Any, get_type_hints
 import numpy as np
 import typer
 
-from caw import audio, command_line
+from caw import audio, command_line, file_names, sound_files
 from caw.cli_clips import (
     MOST_EPOCHS,
     Number,
@@ -36,7 +37,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="SampleRNN: learn a clip or a folder of clips, then draw new music (UMG) or variations (VAR).",
 )
-SOUNDS = (".wav", ".flac", ".ogg", ".aiff", ".aif", ".mp3")
 
 Run = Annotated[
     Path, typer.Argument(metavar="RUN", help="A run folder made by samplernn train.", show_default=False)
@@ -109,7 +109,7 @@ def train(
         list[Path],
         typer.Argument(
             metavar="CLIP",
-            help="WAV, FLAC, OGG, AIFF or MP3, or a folder of them; several are learned together.",
+            help="WAV, FLAC, OGG, AIFF, MP3 or M4A, or a folder of them; several are learned together.",
             show_default=False,
         ),
     ],
@@ -197,7 +197,10 @@ def vary(
 @app.command()
 def info(run: Run) -> None:
     """What a run was trained on and how far it got."""
+    from caw.runs import check
+
     model = _load(run)
+    whole = check(model.folder, model.config)
     facts = []
     for number, clip in enumerate(model.config["clips"], 1):
         label = "clip" if len(model.config["clips"]) == 1 else f"clip {number}"
@@ -217,6 +220,7 @@ def info(run: Run) -> None:
         if epoch in scores:
             told = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in scores[epoch].items())
             facts.append((f"  at {epoch}", f"bits per sample: {told}"))
+    facts.append(("files", "as written" if whole else "not checked: an older version noted no sha256"))
     facts.append(("versions", ", ".join(f"{k} {v}" for k, v in model.config["versions"].items())))
     for name, value in facts:
         typer.echo(f"{name:<12} {value}")
@@ -234,9 +238,12 @@ def _sound_files(given: list[Path]) -> list[Path]:
     for path in given:
         found = [path]
         if path.is_dir():
-            found = sorted(one for one in path.iterdir() if one.suffix.lower() in SOUNDS and one.is_file())
+            found, others = sound_files.in_folder(path)
             if not found:
-                raise audio.AudioError(f"{path}: holds no {audio.READABLE} file; name a folder that does")
+                raise audio.AudioError(f"{path}: holds no file of {audio.READABLE}; name a folder that does")
+            if others:
+                names = ", ".join(file_names.shown(other.name) for other in others[:5])
+                warnings.warn(f"{path}: left out as no sound: {names}", audio.AudioWarning, stacklevel=2)
         files += found
     return files
 

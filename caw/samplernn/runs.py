@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from caw.config import SettingsError
-from caw.runs import RunError, read_tensors
+from caw.runs import RunError, read_config, read_tensors
 from caw.samplernn import kept_weights
 from caw.samplernn.config import CANDIDATES, ODDS, Odds, Settings, settings
 from caw.samplernn.network import SampleRNN
@@ -61,7 +60,7 @@ class Run:
         path = self.folder / kept_weights.file_name(epochs)
         network = SampleRNN(self.settings)
         try:
-            network.load_state_dict(read_tensors(path))
+            network.load_state_dict(read_tensors(path, self.config))
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise RunError(f"{path} does not fit {CONFIG} ({reason}); train the run again") from error
@@ -129,7 +128,12 @@ class Run:
         for line in path.read_text().splitlines() if path.exists() else []:
             try:
                 record = json.loads(line)
-            except json.JSONDecodeError:  # a kill cut the last line short; a resumed training writes it anew
+                if not (isinstance(record, dict) and isinstance(record.get("epoch"), int)):
+                    break
+            except (
+                ValueError,
+                RecursionError,
+            ):  # a kill cut the last line short; training writes it anew
                 break
             named = {name: record[name] for name in ("train", "held_out") if name in record}
             if named:
@@ -139,7 +143,7 @@ class Run:
     @cached_property
     def clips(self) -> list[np.ndarray]:
         """The training clips, float32 [n] at the run's rate with a joint peak of .98."""
-        tensors = read_tensors(self.folder / CLIPS)
+        tensors = read_tensors(self.folder / CLIPS, self.config)
         return [tensors[name].numpy() for name in sorted(tensors)]
 
 
@@ -149,28 +153,16 @@ def load(folder: str | Path) -> Run:
     file = folder / CONFIG
     if not file.is_file():
         raise RunError(f"{folder} is no run folder: it has no {CONFIG}; make one with samplernn train")
+    config = read_config(file)
     try:
-        config = json.loads(file.read_text())
         run = Run(folder, settings(**config["settings"]), config)
         run.rate, run.seconds, config["peak"]  # noqa: B018  they raise where the file is of another version
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise RunError(f"{file} is damaged ({error}); train the run again") from error
     except (LookupError, TypeError, SettingsError) as error:
         reason = str(error) if isinstance(error, SettingsError) else f"no {error}"
         raise RunError(f"{file} is of another version ({reason}); train the run again") from error
     if not (folder / CLIPS).is_file():
         raise RunError(f"{folder} lacks {CLIPS}; restore it or train the run again")
     return run
-
-
-def read_checkpoint(path: Path) -> dict[str, Any] | None:
-    """All that a training goes on from; None where there is none. RunError where it is damaged."""
-    if not path.exists():
-        return None
-    try:
-        return torch.load(path, weights_only=True, map_location="cpu")
-    except Exception as error:  # torch names no common error class for a damaged file
-        raise RunError(f"{path} cannot be read; delete {path.parent} to train the run again") from error
 
 
 def _samples(seconds: float, rate: int) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import io
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -22,7 +21,17 @@ import torch
 from caw import atomic
 from caw.audio import resample
 from caw.learned_clips import checked, levelled
-from caw.runs import RunError, choose_device, versions, write_json, write_tensors
+from caw.runs import (
+    DIGESTS,
+    RunError,
+    choose_device,
+    note,
+    packed,
+    read_state,
+    versions,
+    write_json,
+    write_tensors,
+)
 from caw.samplernn import kept_weights, runs
 from caw.samplernn.config import Settings, to_json
 from caw.samplernn.network import SampleRNN
@@ -145,8 +154,9 @@ def _open_folder(out: Path, config: dict[str, Any], clips: list[np.ndarray], res
     if out.exists() and not out.is_dir():
         raise RunError(f"{out} is a file; choose another folder")
     out.mkdir(parents=True, exist_ok=True)
-    write_tensors(out / runs.CLIPS, {f"clip-{i:04d}": torch.from_numpy(clip) for i, clip in enumerate(clips)})
-    write_json(out / runs.CONFIG, config)
+    tensors = {f"clip-{i:04d}": torch.from_numpy(clip) for i, clip in enumerate(clips)}
+    digests = {runs.CLIPS: write_tensors(out / runs.CLIPS, tensors)}
+    write_json(out / runs.CONFIG, config | {DIGESTS: digests})
 
 
 class _Training:
@@ -176,7 +186,7 @@ class _Training:
         self.optimiser = torch.optim.Adam(self.network.parameters(), self.settings.learning_rate)
         self.states = self.network.start(self.settings.streams).detach().clone()
         self.epoch, self.elapsed, self.lines = 0, 0.0, 0
-        if saved := runs.read_checkpoint(self.checkpoint):
+        if saved := read_state(self.checkpoint, f"delete {self.folder} to train the run again"):
             self._restore(saved)
         self.pending: list[str] = []
         if not self.returns:
@@ -232,7 +242,8 @@ class _Training:
         if self.epoch <= len(lines):
             lines[self.epoch - 1] = json.dumps(json.loads(lines[self.epoch - 1]) | record)
             self._write_losses(lines)
-        write_tensors(self.folder / kept_weights.file_name(self.epoch), self.averaged)
+        name = kept_weights.file_name(self.epoch)
+        note(self.folder, name, write_tensors(self.folder / name, self.averaged))
 
     def _scores(self) -> dict[str, float]:
         """Bits per sample of the averaged weights, on pieces of what is learned and of what is held out."""
@@ -262,9 +273,7 @@ class _Training:
             "states": self.states,
             "streams": self.streams.state(),
         }
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        atomic.write(self.checkpoint, buffer.getvalue())
+        atomic.write(self.checkpoint, packed(state))
 
     def _read_losses(self) -> list[str]:
         """losses.jsonl: a line for each epoch."""

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import getpass
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from caw import atomic, audio
+from caw import atomic, audio, file_names, sound_files
 from study import design
 from study.folder import PRACTICE, StudyFolder
 from study.preparation import audit, audit_tables, blinding
 from study.preparation.findings import Audit, Heard
 
-_SUFFIXES = (".wav", ".flac", ".ogg", ".aiff", ".aif", ".mp3")
+_MOST_NAMED = 5  # of files that are left out
 FOREWORD = (
     "For the researcher alone: the key is read, and real and fake clips are shown as groups. No clip is"
     " named, so the study stays blinded; but who reads on should not listen."
@@ -88,9 +89,14 @@ def show(found: Audit, console: Console) -> None:
 def _clips(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise AuditError(f"{folder}: no such folder; name one that holds the clips of one kind")
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in _SUFFIXES)
+    files, others = sound_files.in_folder(folder)
     if not files:
         raise AuditError(f"{folder}: holds no clips; put {audio.READABLE} files into it")
     for file in files:
         audio.inspect(file)
+    if others:
+        names = ", ".join(file_names.shown(other.name) for other in others[:_MOST_NAMED])
+        more = f" and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
+        told = f"{folder}: left out as no sound: {names}{more}"
+        warnings.warn(told, audio.AudioWarning, stacklevel=2)
     return files

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.box import SIMPLE
 from rich.table import Table
 
-from caw import atomic
+from caw import atomic, spreadsheet
 from study.preparation import audit_page
 from study.preparation.findings import Audit
 
@@ -79,7 +79,7 @@ def write(audit: Audit, folder: Path, *, title: str = "Leak audit") -> None:
     classes = [asdict(entry) for entry in audit.classifications]
     content = {"test": test, "findings": rows, "classifier": classes, "notes": audit.notes()}
     atomic.write(folder / "audit.json", json.dumps(content, indent=1) + "\n", mode=0o600)
-    atomic.write_csv(folder / "audit.csv", COLUMNS, rows, mode=0o600)
+    spreadsheet.write(folder / "audit.csv", COLUMNS, rows, mode=0o600)
     page = audit_page.render(audit, title=title, verdict=verdict_line(audit))
     atomic.write(folder / "index.html", page, mode=0o600)
 

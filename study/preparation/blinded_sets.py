@@ -42,23 +42,23 @@ def are_current(folder: StudyFolder, wanted: str, pool: Pool | None = None) -> b
     pool: where given, the clips must also be the very ones that the sets were made from.
     """
     try:
-        record = json.loads(folder.build_record.read_text())
+        record = atomic.read_json(folder.build_record)
         if record["recipe"] != wanted or record["key_sha256"] != blinding.seal(folder):
             return False
         if pool and any(pool.rows[name]["sha256"] != sha256 for name, sha256 in record["clips"].items()):
             return False
-        rows = atomic.read_csv(folder.key)
+        rows = blinding.rows(folder)
         return all(
             atomic.sha256(folder.stimulus(row["set"], row["stimulus_id"])) == row["sha256"] for row in rows
         )
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, AttributeError):  # a damaged record: they are made again
         return False
 
 
 def ids_in_key(folder: StudyFolder) -> dict[str, list[str]]:
     """Set -> ids, as they stand in the key; practice included."""
     ids: dict[str, list[str]] = {}
-    for row in atomic.read_csv(folder.key):
+    for row in blinding.rows(folder):
         ids.setdefault(row["set"], []).append(row["stimulus_id"])
     return ids
 

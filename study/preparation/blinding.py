@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from caw import atomic
+from caw import atomic, spreadsheet
 from study.folder import StudyFolder
 from study.preparation.pool import ORIGIN
 
@@ -53,7 +53,7 @@ def write_key(folder: StudyFolder, rows: Iterable[Mapping[str, Any]]) -> str:
     """Write private/key.csv, for its owner alone, and return its seal."""
     folder.make_private()
     ordered = sorted(rows, key=lambda row: (row["set"], row["stimulus_id"]))
-    atomic.write_csv(folder.key, KEY_COLUMNS, ordered, mode=0o600)
+    spreadsheet.write(folder.key, KEY_COLUMNS, ordered, mode=0o600)
     return seal(folder)
 
 
@@ -69,7 +69,18 @@ def seal(folder: StudyFolder) -> str:
 def read_key(folder: StudyFolder, sealed: str) -> list[dict[str, str]]:
     """The key's rows. Raises: BlindingError when it is missing or differs from the one sealed as `sealed`."""
     require_sealed(folder, sealed)
-    return atomic.read_csv(folder.key)
+    return rows(folder)
+
+
+def rows(folder: StudyFolder) -> list[dict[str, str]]:
+    """The key's rows, sealed or not; [] where there is none. Raises: BlindingError where it is damaged."""
+    try:
+        found = spreadsheet.records(folder.key, KEY_COLUMNS)
+    except spreadsheet.TableError as error:
+        raise BlindingError(f"{error}; put the original file back") from None
+    if found and (lacking := [name for name in KEY_COLUMNS if name not in found[0]]):
+        raise BlindingError(f"{folder.key}: lacks {', '.join(lacking)}; put the original file back")
+    return found
 
 
 def require_sealed(folder: StudyFolder, sealed: str) -> None:

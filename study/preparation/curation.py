@@ -16,9 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from caw import atomic
+from caw import spreadsheet
 from study.design import Design
 from study.folder import StudyFolder
+from study.preparation import pool
 from study.preparation.material import ORIGINAL
 
 COLUMNS = ("at", "who", "clip", "what", "value")
@@ -63,12 +64,13 @@ def history(folder: StudyFolder) -> list[dict[str, str]]:
     """
     file = folder.picks
     try:
-        rows = atomic.read_csv(file)
-    except UnicodeDecodeError:
-        raise CurationError(f"{file}: is not UTF-8 text; save it as UTF-8") from None
-    for number, row in enumerate(rows, start=1):
+        table = spreadsheet.read(file, COLUMNS) if file.exists() else None
+    except spreadsheet.TableError as error:
+        raise CurationError(str(error)) from None
+    rows = table.records() if table else []
+    for number, row in zip(table.numbers if table else [], rows, strict=True):
         if fault := _fault(row):
-            raise CurationError(f"{file}: row {number} below the head: {fault}; delete that row or mend it")
+            raise CurationError(f"{file}: row {number}: {fault}; delete that row or correct it")
     return rows
 
 
@@ -95,8 +97,8 @@ def change(
     answered: whether listeners have answered, as then the sets stand. Raises: CurationError; nothing is
     written then. OSError.
     """
-    pool = {row["name"]: row for row in atomic.read_csv(folder.pool_table)}
-    if clip not in pool:
+    clips = {row["name"]: row for row in pool.rows(folder)}
+    if clip not in clips:
         raise CurationError(f"{folder.pool_table}: holds no clip {clip!r}; see `study pool {folder.path}`")
     rows = [{"clip": clip, "what": what, "value": _plain(what, value)} for what, value in said.items()]
     for row in rows:
@@ -114,9 +116,9 @@ def change(
         if not fresh:
             return before
         if now.pick != before.pick:
-            _may_pick(folder, design, pool[clip], now, {**choices, clip: now}, answered)
+            _may_pick(folder, design, clips[clip], now, {**choices, clip: now}, answered)
         folder.make_private()
-        atomic.write_csv(folder.picks, COLUMNS, [*history(folder), *fresh], mode=0o600)
+        spreadsheet.write(folder.picks, COLUMNS, [*history(folder), *fresh], mode=0o600)
         return read(folder)[clip]
 
 
@@ -177,7 +179,14 @@ def too_many(
 def newest_pick(folder: StudyFolder) -> datetime | None:
     """When a pick was last changed, UTC; None for never."""
     moments = [row["at"] for row in history(folder) if row["what"] in PICKING]
-    return datetime.fromisoformat(moments[-1]) if moments else None
+    if not moments:
+        return None
+    try:
+        newest = datetime.fromisoformat(moments[-1])
+    except ValueError:
+        message = f"{folder.picks}: {moments[-1]!r} in the column 'at' is no time"
+        raise CurationError(f"{message}; write it as 2026-01-31T12:00:00+00:00") from None
+    return newest if newest.tzinfo else newest.replace(tzinfo=UTC)
 
 
 def _may_pick(
@@ -223,9 +232,11 @@ def _plain(what: str, value: str) -> str:
 
 def _fault(row: Mapping[str, str | None]) -> str:
     """What is wrong with a row; "" for nothing."""
-    if None in row or any(row.get(name) is None for name in COLUMNS):
+    if any(row.get(name) is None for name in COLUMNS):
         return f"does not have the columns {', '.join(COLUMNS)}"
     what, value = row["what"], row["value"]
+    if not row["clip"]:
+        return "names no clip"
     if what not in (*PICKING, RATED, REMARKED):
         return f"{what!r} is nothing that can be said of a clip"
     if what == INTO and not value:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import struct
 from collections.abc import Sequence
@@ -9,19 +11,20 @@ from pathlib import Path
 
 import soundfile
 
+from caw import sound_files
 from study.folder import STIMULUS_ID
 
 
 def measure_format(file: Path) -> dict[str, int | float | str]:
     """The properties FORMAT of one file, but for those that need the other files or the key."""
-    facts, info = file.stat(), soundfile.info(file)
+    facts, info = file.stat(), sound_files.survey(file)
     return {
         "suffix": file.suffix,
         "container": info.format,
         "file size": facts.st_size,
-        "duration": info.frames / info.samplerate,
+        "duration": info.frames / info.rate,
         "samples": info.frames,
-        "rate": info.samplerate,
+        "rate": info.rate,
         "bit depth": info.subtype,
         "channels": info.channels,
         "chunks": chunks(file),
@@ -58,8 +61,8 @@ def chunks(file: Path) -> str:
                 found.append(f"block{kind}")
             place += 4 + length
     else:
-        with soundfile.SoundFile(file) as opened:
-            found += sorted(opened.copy_metadata())
+        with contextlib.suppress(soundfile.LibsndfileError), soundfile.SoundFile(os.fsencode(file)) as opened:
+            found += sorted(opened.copy_metadata())  # what libsndfile cannot open is compared by its kind
         found += ["ID3"] * (content[:3] == b"ID3") + ["ID3v1"] * (content[-128:-125] == b"TAG")
     return " ".join(found)
 

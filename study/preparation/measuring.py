@@ -17,7 +17,7 @@ from typing import Any
 from caw import atomic, audio, yardstick
 from study.design import Design
 from study.folder import PRACTICE, StudyFolder
-from study.preparation import stimuli
+from study.preparation import blinding, stimuli
 from study.preparation.material import Passage
 from study.preparation.progress import BuildProgress
 
@@ -41,9 +41,9 @@ def measure(
     bandwidth = stimuli.common_bandwidth(design.stimuli, rates)
     rate = stimuli.rate_for(bandwidth, design.stimuli)
     known = read(folder)
-    old = {(clip["set"], clip["name"], clip["recipe"]): clip for clip in known.get("clips", [])}
+    old = {(clip["set"], clip["name"], clip.get("recipe")): clip for clip in known.get("clips", [])}
     clips, due = [], []
-    for row in atomic.read_csv(folder.key):
+    for row in blinding.rows(folder):
         if row["set"] == PRACTICE or row["truth"] != "fake":
             continue
         passage = passages.get(row["source"])
@@ -57,7 +57,7 @@ def measure(
     used = {source: passages[source] for source in sorted({clip["source"] for clip in clips} & {*passages})}
     recipes = {source: _digest("", passage, rate, bandwidth) for source, passage in used.items()}
     for source, anchors in known.get("anchors", {}).items():
-        if anchors["recipe"] == recipes.get(source):
+        if anchors.get("recipe") == recipes.get(source):
             record["anchors"][source] = anchors
     if due or record != known:
         fresh = [source for source in used if source not in record["anchors"]]
@@ -76,10 +76,17 @@ def read(folder: StudyFolder) -> dict[str, Any]:
     source is not known). anchors: source -> halves and noise, each name -> value.
     """
     try:
-        found = json.loads(folder.measures.read_text())
-    except (OSError, ValueError):
+        found = atomic.read_json(folder.measures)
+    except (OSError, ValueError):  # not measured yet, or damaged, and then to be measured again
         return {}
-    return found if isinstance(found, dict) else {}
+    clips, anchors = found.get("clips", []), found.get("anchors", {})
+    whole = isinstance(clips, list) and all(map(_is_clip, clips)) and isinstance(anchors, dict)
+    return found if whole and all(isinstance(one, dict) for one in anchors.values()) else {}
+
+
+def _is_clip(clip: Any) -> bool:
+    named = isinstance(clip, dict) and {"set", "name", "source"} <= clip.keys()
+    return named and isinstance(clip.get("measures", {}), dict)
 
 
 def _fill(record: dict, due: list, fresh: list[str], reals: dict, recipes: dict, progress: BuildProgress):

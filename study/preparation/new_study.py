@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from caw import atomic, audio
+from caw import atomic, audio, file_names
 from caw.config import SHORTEST_CLIP
 from study import design
 from study.design import Set, Stimuli
@@ -21,6 +21,7 @@ from study.folder import FolderError, StudyFolder
 EPOCHS = (1500, 3000)
 PASSAGE = design.LONGEST_DEFAULT_PASSAGE
 _CONTROL_CLIPS = 2  # per mode
+_NAME_KEPT = 56  # characters of a clip's name where two are alike: with a number it stays within 64
 _CONTROL_SAYS = """\
 # The control that a learned model has to beat: the clip's own pieces in another order, in time and in tune.
 # It takes seconds and is known by its copying.
@@ -76,7 +77,7 @@ def create(
     controls = [_control(target, start) for target in targets.values() or [Path("riff.wav")]]
     tables.append(_CONTROL_SAYS + "\n".join(controls if control else map(_commented, controls)))
     text = template().substitute(
-        title=json.dumps(title or folder.path.resolve().name, ensure_ascii=False),
+        title=json.dumps(title or file_names.shown(folder.path.resolve().name), ensure_ascii=False),
         seed=secrets.randbelow(10_000) if seed is None else seed,
         sources="\n".join(tables),
         fakes=wanted.fakes,
@@ -84,6 +85,11 @@ def create(
         seconds=f"{seconds:.1f}",
     )
     design.parse(tomllib.loads(text), folder.toml, text)
+    notes += [
+        f"{target.as_posix()} is the copy of {file_names.shown(clip.name)}"
+        for clip, target in targets.items()
+        if clip.name != target.name
+    ]
     for clip, target in targets.items():
         _copy(clip, folder.path / target)
     atomic.write(folder.toml, text)
@@ -146,16 +152,27 @@ def _commented(table: str) -> str:
 
 
 def _targets(clips: Sequence[Path]) -> dict[Path, Path]:
-    """Where in the study each clip goes: under its own name, numbered where two would get one name."""
+    """Where in the study each clip goes: under its own name, or near to it where that name is no text.
+
+    Their stems differ as files everywhere, and so do the names that study.toml takes from them.
+    """
     targets: dict[Path, Path] = {}
-    taken: set[str] = set()
+    files: set[str] = set()
+    names: set[str] = set()
     for clip in dict.fromkeys(clips):
-        stem, number = clip.stem, 2
-        while design.plain_stem(f"{stem}.x") in taken:
-            stem, number = f"{clip.stem}-{number}", number + 1
-        taken.add(design.plain_stem(f"{stem}.x"))
-        targets[clip] = Path("sources") / f"{stem}{clip.suffix}"
+        stem, number = file_names.safe(clip.stem), 1
+        while file_names.same(stem) in files or file_names.same(_name(stem)) in names:
+            own = file_names.shortened(file_names.safe(clip.stem), _NAME_KEPT)
+            stem, number = (own if number == 1 else f"{own}-{number}"), number + 1
+        files.add(file_names.same(stem))
+        names.add(file_names.same(_name(stem)))
+        targets[clip] = Path("sources") / f"{stem}{file_names.suffix(clip)}"
     return targets
+
+
+def _name(stem: str) -> str:
+    """The name that study.toml takes from a file of that stem."""
+    return file_names.plain(stem)
 
 
 def _copy(clip: Path, target: Path) -> None:

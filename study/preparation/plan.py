@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from caw import file_names
 from study.design import Design, DesignError, Set
 from study.folder import PRACTICE, StudyFolder
 from study.preparation import backends, curation, material
@@ -70,7 +71,7 @@ def make(design: Design, folder: StudyFolder) -> Plan:
             raise _untrained(design, cell)
         plan.tasks.append((file, task))
     plan.remarks = {entry.name: entry.remark for entry in design.imported}
-    _require_unique(design, plan)
+    _require_unique(design, folder, plan)
     return plan
 
 
@@ -272,9 +273,10 @@ def _untrained(design: Design, cell: Cell) -> DesignError:
     return design.error(("source", index, "trainings"), value, what, mend)
 
 
-def _require_unique(design: Design, plan: Plan) -> None:
+def _require_unique(design: Design, folder: StudyFolder, plan: Plan) -> None:
     """Names are joined from parts that may hold the joint themselves: two clips, or the training runs of two
     sources, must not come to one name. An import may bear the name of a clip that is made here."""
+    _require_apart(design, folder, plan)
     taken = {original.name: "an original" for original in plan.originals}
     runs: dict[str, tuple] = {}  # name in models/ -> source, backend and training
     for file, task in plan.tasks:
@@ -298,3 +300,29 @@ def _require_unique(design: Design, plan: Plan) -> None:
         if entry.name in taken:
             what, mend = "is the name of a clip that is made here", "give it another `name`"
             raise design.error(("imported", index, "name"), entry.name, what, mend)
+
+
+def _require_apart(design: Design, folder: StudyFolder, plan: Plan) -> None:
+    """Names that differ by case alone are one file on many disks: the later clip would overwrite the first.
+
+    What lies there side by side already, in a study that was built on another disk, may stay so.
+    """
+    groups = {
+        "set": (list(design.sets), folder.sets, ""),
+        "source": (list(dict.fromkeys(source.name for source in design.sources)), folder.pool, "*"),
+        "imported": ([entry.name for entry in design.imported], folder.pool, ".wav"),
+    }
+    seen: dict[str, str] = {}
+    for table, (names, place, suffix) in groups.items():
+        seen = {} if table == "source" else seen  # names of sets are not in the pool
+        for index, name in enumerate(names):
+            other = seen.setdefault(file_names.same(name), name)
+            if other == name or (any(place.glob(f"{name}{suffix}")) and any(place.glob(f"{other}{suffix}"))):
+                continue
+            what, mend = f"differs from {other!r} by case alone", "give one of them another name"
+            path = ("set", name) if table == "set" else (table, _index(design, table, name, index), "name")
+            raise design.error(path, None if table == "set" else name, what, mend)
+
+
+def _index(design: Design, table: str, name: str, index: int) -> int:
+    return [source.name for source in design.sources].index(name) if table == "source" else index

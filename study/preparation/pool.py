@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from caw import atomic, audio
+from caw import atomic, audio, spreadsheet
 from study.folder import StudyFolder
 
 ORIGIN = ("backend", "mode", "epochs", "source", "seed", "run")  # how a clip came to be; the key says it too
@@ -27,6 +26,7 @@ COLUMNS = (
     "recipe",  # digest of all that decides how the clip sounds
 )
 _NEEDED = {"name", "sha256", "backend"}  # columns without which a table is none
+_NEVER_EMPTY = ("name", "sha256")
 _CEILING = 0.999
 _BETWEEN_SAVES = 20.0  # times what writing the table takes: 30,000 rows take a quarter of a second
 
@@ -43,7 +43,7 @@ class Pool:
 
     def __init__(self, folder: StudyFolder):
         self.folder = folder
-        self.rows = {row["name"]: row for row in _read(folder.pool_table)}
+        self.rows = {row["name"]: row for row in rows(folder)}
         self._unsaved, self._saved, self._took = False, 0.0, 0.0
 
     def has(self, name: str, recipe: str) -> bool:
@@ -92,7 +92,7 @@ class Pool:
         if not self._unsaved:
             return
         began = time.monotonic()
-        atomic.write_csv(self.folder.pool_table, COLUMNS, self.rows.values())
+        spreadsheet.write(self.folder.pool_table, COLUMNS, self.rows.values())
         self._unsaved, self._saved = False, time.monotonic()
         self._took = self._saved - began
 
@@ -110,14 +110,26 @@ class Pool:
         return audio.read(self.path(name))
 
 
-def _read(table: Path) -> list[dict[str, str]]:
-    """The rows of a pool's table. Raises: PoolError, OSError."""
+def rows(folder: StudyFolder) -> list[dict[str, str]]:
+    """The rows of pool/pool.csv as text; [] where there is no pool. Raises: PoolError, OSError."""
+    file = folder.pool_table
+    if not file.exists():
+        return []
+    fix = "put it back, or delete it to have its clips made again"
     try:
-        rows = atomic.read_csv(table)
-    except (UnicodeError, csv.Error) as error:
-        fault = f"is no table ({error})"
-    else:
-        if not rows or rows[0].keys() >= _NEEDED:
-            return [{column: row.get(column) or "" for column in COLUMNS} for row in rows]
-        fault = "does not begin with the names of its columns"
-    raise PoolError(f"{table}: {fault}; put it back, or delete it to have its clips made again")
+        table = spreadsheet.read(file, COLUMNS)
+    except spreadsheet.TableError as error:
+        raise PoolError(f"{error}; {fix}") from None
+    if not {*table.columns} >= _NEEDED:
+        raise PoolError(f"{file}: does not begin with the names of its columns; {fix}")
+    places: dict[str, int] = {}
+    found = []
+    for number, row in zip(table.numbers, table.records(), strict=True):
+        for column in _NEVER_EMPTY:
+            if not row[column].strip():
+                raise PoolError(f"{file}: row {number}, column {column!r}: is empty; {fix}")
+        name = row["name"]
+        if (first := places.setdefault(name, number)) != number:
+            raise PoolError(f"{file}: row {number}: {name!r} stands in row {first} already; delete one")
+        found.append({column: row.get(column) or "" for column in COLUMNS})
+    return found

@@ -49,10 +49,9 @@ def claim(folder: Path, recipe: Mapping[str, Any]) -> None:
 def _read(file: Path) -> dict[str, Any]:
     """A recipe; {} where there is none, or none that can be read."""
     try:
-        found = json.loads(file.read_text())
+        return atomic.read_json(file)
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def refuse_set_elsewhere(options: Mapping[str, Any]) -> None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from scipy import signal
 
 from analysis import loudness
+from caw import sound_files
 
 _FLOOR_DB = -80.0  # offsets under it are below what any loudspeaker moves by
 _SILENT_DB = -60.0  # dBFS; leading and trailing sound below it counts as silence
@@ -26,8 +26,9 @@ _BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24}
 
 def measure_content(file: Path) -> dict[str, float]:
     """Every property of the sound of one file that needs no other file (see properties.CONTENT)."""
-    samples, rate = soundfile.read(file, dtype="float64", always_2d=True)
-    bits = _BITS.get(soundfile.info(file).subtype, 32)
+    held = sound_files.survey(file)
+    samples, rate = held.read(0, held.frames).astype(np.float64), held.rate
+    bits = _BITS.get(held.subtype, 32)
     mono = samples.mean(axis=1)
     peak, rms = np.abs(mono).max(initial=0.0), np.sqrt(np.mean(mono**2))
     frequencies, power = signal.welch(mono, rate, nperseg=min(2048, len(mono)))
@@ -120,7 +121,8 @@ def unused_bits(file: Path, bits: int) -> int:
     """How many of the lowest bits are zero throughout, as of 8-bit sound in a 16-bit file."""
     if bits > 24:
         return 0
-    words = soundfile.read(file, dtype="int32", always_2d=True)[0] >> (32 - bits)
+    held = sound_files.survey(file)
+    words = np.rint(held.read(0, held.frames) * 2.0 ** (bits - 1)).astype(np.int32)
     used = int(np.bitwise_or.reduce(words, axis=None))
     return (used & -used).bit_length() - 1 if used else 0
 

@@ -1,8 +1,9 @@
 """Where a study is reached, and where a request comes from: hosts, origins and proxies. No streamlit.
 
 A study is reached on this machine alone (the default), at an address of this machine, or at a public address
-with a proxy in front. Forwarded headers are believed only in the last case, and only from a proxy on this
-machine or in its private network: anybody else could write them.
+with a proxy in front. Forwarded headers are believed only in the last case, and only from the proxies that
+STUDY_PROXIES lists; without it, from one on this machine or in its private network. Anybody else could write
+them.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ import ipaddress
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
+from starlette.datastructures import Headers
+
 PUBLIC_URL = "STUDY_PUBLIC_URL"
+PROXIES = "STUDY_PROXIES"  # addresses or networks, as "10.0.0.2, 172.18.0.0/16"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 WILDCARDS = ("", "0.0.0.0", "::")
 _NEARBY = [  # this machine and private networks; Python's is_private counts more, as addresses in examples
@@ -35,6 +39,7 @@ class PublicUrl:
 
     scheme: str
     netloc: str
+    proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()  # none listed: any one nearby
 
     def __str__(self) -> str:
         return f"{self.scheme}://{self.netloc}"
@@ -43,11 +48,25 @@ class PublicUrl:
     def host(self) -> str:
         return host_of(self.netloc)
 
+    def lists(self, host: str) -> bool:
+        """Whether this is the address of a listed proxy."""
+        address = _address(host)
+        return address is not None and any(address in network for network in self.proxies)
+
 
 def public_url() -> PublicUrl | None:
     """The address in STUDY_PUBLIC_URL, which `study serve --public-url` sets. Raises: AddressError."""
     given = os.environ.get(PUBLIC_URL, "").strip()
-    return parsed(given) if given else None
+    return replace(parsed(given), proxies=_listed(os.environ.get(PROXIES, ""))) if given else None
+
+
+def _listed(proxies: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    names = [name.strip() for name in proxies.split(",") if name.strip()]
+    try:
+        return tuple(ipaddress.ip_network(name) for name in names)
+    except ValueError as error:
+        fix = "write addresses or networks, as 10.0.0.2, 172.18.0.0/16"
+        raise AddressError(f"{PROXIES}={proxies!r}: {error}; {fix}") from None
 
 
 def parsed(url: str) -> PublicUrl:
@@ -103,18 +122,31 @@ def same_origin(headers: Mapping[str, str], public: PublicUrl | None) -> bool:
 def client(peer: str, headers: Mapping[str, str], public: PublicUrl | None) -> str:
     """The address a request comes from: the peer's, or the one that a trusted proxy says it speaks for.
 
-    Of several forwarded addresses the last public one counts: whoever stands before it may have made up
-    the others.
+    Of several forwarded addresses the last one counts that is no listed proxy's: the proxy wrote it, and
+    whoever stands before the proxy may have made up the others.
     """
-    if public is None or not _nearby(peer):
+    if public is None or not (public.lists(peer) if public.proxies else is_nearby(peer)):
         return peer
-    said = [part.strip() for part in headers.get("x-forwarded-for", "").split(",") if part.strip()]
-    for address in reversed(said):
-        if _address(address) is None:
+    lines = (
+        headers.getlist("x-forwarded-for")
+        if isinstance(headers, Headers)
+        else [headers.get("x-forwarded-for", "")]
+    )
+    given = [part.strip() for part in ",".join(lines).split(",") if part.strip()]
+    for host in reversed(given):
+        if _address(host) is None:
             return peer
-        if not _nearby(address):
-            return address
-    return said[0] if said else peer
+        if not public.lists(host):
+            return host
+    return peer
+
+
+def grouped(host: str) -> str:
+    """The address by which one visitor is counted: of IPv6 the network of 64 bits that a household has."""
+    address = _address(host)
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address or host)
 
 
 def secure(scheme: str, peer: str, headers: Mapping[str, str], public: PublicUrl | None) -> bool:
@@ -123,7 +155,7 @@ def secure(scheme: str, peer: str, headers: Mapping[str, str], public: PublicUrl
         return True
     if public is not None and public.scheme == "https" and host_of(headers.get("host", "")) not in LOOPBACK:
         return True
-    return _nearby(peer) and headers.get("x-forwarded-proto", "").startswith("https")
+    return is_nearby(peer) and headers.get("x-forwarded-proto", "").startswith("https")
 
 
 def on_this_machine(peer: str, headers: Mapping[str, str]) -> bool:
@@ -137,7 +169,8 @@ def is_loopback(host: str) -> bool:
     return host == "localhost" or (address is not None and address.is_loopback)
 
 
-def _nearby(peer: str) -> bool:
+def is_nearby(peer: str) -> bool:
+    """Whether an address is this machine's or of a private network."""
     address = _address(peer)
     return address is not None and any(address in network for network in _NEARBY)
 

@@ -2,7 +2,9 @@
 
 Every widget holds state and nothing is done in callbacks: after the widgets have run, the body writes
 whatever differs from the database, in one transaction. So an interrupted run loses nothing, as the next
-message carries the same state, and the first run after a restart saves what the browser still holds.
+message carries the same state, and the first run after a restart saves what the browser still holds. The
+database only fills a widget of which the browser holds nothing, never one that it shows already: a press of
+Next comes with all that the page showed when it was pressed, and that is what becomes final.
 """
 
 from __future__ import annotations
@@ -21,7 +23,6 @@ from study.room.player import player
 from study.room.protocol import (
     CERTAINTY,
     DIFFICULTIES,
-    FIELDS,
     FIELDS_OF,
     INSPIRING,
     SCALE,
@@ -42,13 +43,12 @@ def answer_form(study: Served, person: Listener, tab: str) -> None:
     step, session = person.step, st.session_state
     draft = study.store.show(person.id, step.slot)
     design, say, must_hear = study.design, wording.of(study.design), study.design.listening.play_to_end
-    first = session.setdefault(_key(step.slot, "first"), draft)  # as this session met the trial
-    _seed(draft)
+    before = session.setdefault(_key(step.slot, "before"), draft.listening)  # as this session met the trial
 
     _heading(design, person)
-    listening = _player(design, draft, first)
+    listening = _player(design, draft, before)
     heard = not must_hear or draft.listening.unlocked or bool(listening and listening.unlocked)
-    given = _questions(design, draft, first, heard=heard, keep=step.page is Page.CLIP)
+    given = _questions(design, draft, heard=heard, keep=step.page is Page.CLIP)
     last = step.page is Page.CLIP and step.answered + 1 == step.total
     press = next_button(
         say("clip.finish" if step.clip == step.clips and not last else "clip.next"),
@@ -91,13 +91,6 @@ def _key(slot: int, name: str) -> str:
     return f"{name}-{slot}"
 
 
-def _seed(draft: Draft) -> None:
-    """Widgets start from the database, not from defaults: a reload shows what was saved."""
-    for name in FIELDS:
-        if name not in _TEXTS and draft.fields[name] is not None:
-            st.session_state.setdefault(_key(draft.slot, name), draft.fields[name])
-
-
 def _heading(design: Design, person: Listener) -> None:
     say, step = wording.of(design), person.step
     place = {"part": step.part, "parts": step.parts, "clip": step.clip, "clips": step.clips}
@@ -114,7 +107,7 @@ def _heading(design: Design, person: Listener) -> None:
     )
 
 
-def _player(design: Design, draft: Draft, first: Draft) -> Listening | None:
+def _player(design: Design, draft: Draft, before: Listening) -> Listening | None:
     say, following = wording.of(design), draft.next_play_key
     return player(
         say,
@@ -124,14 +117,14 @@ def _player(design: Design, draft: Draft, first: Draft) -> Listening | None:
         loudness=design.stimuli.loudness,
         beacon=f"{routes.HEARD}/{draft.play_key}",
         following=f"{routes.CLIP}/{following}" if following else None,
-        resume=first.listening,
+        resume=before,
         focus=True,
         texts=None if design.listening.play_to_end else {"closed": say("clip.free")},
         keys=[name for name in ("verdict", "musicality") if name in FIELDS_OF[draft.phase]],
     )
 
 
-def _questions(design: Design, draft: Draft, first: Draft, *, heard: bool, keep: bool) -> dict[str, Any]:
+def _questions(design: Design, draft: Draft, *, heard: bool, keep: bool) -> dict[str, Any]:
     """The questions of one clip; returns the answers as the browser holds them now.
 
     keep: whether the clip can be kept; those for practice cannot.
@@ -144,6 +137,7 @@ def _questions(design: Design, draft: Draft, first: Draft, *, heard: bool, keep:
             return st.segmented_control(
                 label,
                 options,
+                default=draft.fields[name],
                 key=_key(slot, name),
                 format_func=words,
                 required=True,
@@ -162,7 +156,6 @@ def _questions(design: Design, draft: Draft, first: Draft, *, heard: bool, keep:
                 label,
                 key=_key(slot, name),
                 box=f"{name}-{draft.play_key[:8]}",
-                value=first.fields[name],
                 saved=draft.fields[name],
                 rows=rows,
                 disabled=not on,
@@ -201,7 +194,9 @@ def _questions(design: Design, draft: Draft, first: Draft, *, heard: bool, keep:
             blocks[block]()
     if keep and "kept" in FIELDS_OF[draft.phase]:
         with st.container(key="keep"):
-            given["kept"] = st.toggle(say("clip.keep"), key=_key(slot, "kept"), disabled=not heard)
+            given["kept"] = st.toggle(
+                say("clip.keep"), draft.fields["kept"], key=_key(slot, "kept"), disabled=not heard
+            )
             if design.listening.take_home:
                 st.html(f'<div class="beside">{escape(say("clip.keep_note"))}</div>')
     return given

@@ -22,15 +22,17 @@ from study.room.schema import (
     about,
     answer,
     build,
+    clock,
     final_answer,
+    in_order,
     listener,
     lock,
-    now,
     reading,
     revision,
     shared,
     trial,
     unblinding,
+    utc_moment,
 )
 
 CLOSED_AT = "closed_at"  # the row of `about`; absent while the study is open
@@ -111,12 +113,9 @@ def show(engine: sa.Engine, listener_id: int, slot: int) -> Draft:
         admit(connection, listener_id)
         here = sa.and_(trial.c.listener_id == listener_id, trial.c.slot == slot)
         phase = connection.execute(sa.select(trial.c.phase).where(here)).scalar_one()
-        _insert_once(
-            connection,
-            answer,
-            {"listener_id": listener_id, "slot": slot, "shown_at": now(), "spans": [], "phase": phase},
-            ["listener_id", "slot"],
-        )
+        values = {"listener_id": listener_id, "slot": slot, "shown_at": clock(connection)}
+        values |= {"spans": [], "phase": phase}
+        _insert_once(connection, answer, values, ["listener_id", "slot"])
         return _draft(connection, listener_id, slot)
 
 
@@ -134,7 +133,6 @@ def save(
     digest: str | None,
 ) -> Saved:
     """See store.Store.save."""
-    moment = now()
     with engine.begin() as connection:
         owner(connection, listener_id, tab)
         here = sa.and_(answer.c.listener_id == listener_id, answer.c.slot == slot)
@@ -145,6 +143,7 @@ def save(
             return Saved(True, (), row["revision"])
         if slot != _next_slot(connection, listener_id):
             raise StoreError(f"clip {slot} is not the next one; reload the page")
+        moment = _next_moment(connection, row)
         settled = settle(changes, phase=row["phase"])
         changed = {name: value for name, value in settled.items() if value != row[name]}
         heard = _heard(row, listening, moment)
@@ -187,7 +186,7 @@ def overheard(connection: sa.Connection, listener_id: int, slot: int, listening:
     here = sa.and_(answer.c.listener_id == listener_id, answer.c.slot == slot, answer.c.answered_at.is_(None))
     row = connection.execute(lock(sa.select(answer).where(here), connection)).mappings().first()
     if row is not None:
-        heard = _heard(row, replace(listening, unlocked=False), now())
+        heard = _heard(row, replace(listening, unlocked=False), _next_moment(connection, row))
         connection.execute(answer.update().where(here).values(**heard))
 
 
@@ -217,7 +216,7 @@ def admit(connection: sa.Connection, listener_id: int) -> Mapping[str, Any]:
 def closed_at(connection: sa.Connection) -> dt.datetime | None:
     """When the study was closed; None while it is open."""
     moment = connection.execute(sa.select(about.c.value).where(about.c.name == CLOSED_AT)).scalar()
-    return dt.datetime.fromisoformat(moment) if moment else None
+    return utc_moment(moment)
 
 
 def unblinded_at(connection: sa.Connection) -> dt.datetime | None:
@@ -298,6 +297,18 @@ def _heard(row: Mapping[str, Any], listening: Listening | None, moment: dt.datet
         "first_play_at": row["first_play_at"] or (moment if listening.plays else None),
         "unlocked_at": row["unlocked_at"] or (moment if listening.unlocked else None),
     }
+
+
+def _next_moment(connection: sa.Connection, row: Mapping[str, Any]) -> dt.datetime:
+    """The moment of a change of an answer: never before the changes that it follows."""
+    last = (
+        sa.select(revision.c.at)
+        .where(revision.c.listener_id == row["listener_id"], revision.c.slot == row["slot"])
+        .order_by(revision.c.revision.desc())
+        .limit(1)
+    )
+    earlier = (row["shown_at"], row["first_play_at"], row["unlocked_at"], connection.execute(last).scalar())
+    return in_order(clock(connection), *earlier)
 
 
 def _next_slot(connection: sa.Connection, listener_id: int) -> int | None:

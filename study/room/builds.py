@@ -17,9 +17,9 @@ from study.room.orders import clip_order, repeated, set_order, with_repeats
 from study.room.schema import (
     answer,
     build,
+    clock,
     final_answer,
     listener,
-    now,
     play_event,
     revision,
     study_event,
@@ -92,7 +92,7 @@ def register(connection: sa.Connection, new: Build) -> None:
     connection.execute(
         build.insert().values(
             **{**new.sealed, "stimuli": [[name, list(ids)] for name, ids in new.stimuli.items()]},
-            registered_at=now(),
+            registered_at=clock(connection),
             digest=new.digest,
             design_digest=new.design_digest,
         )
@@ -101,9 +101,8 @@ def register(connection: sa.Connection, new: Build) -> None:
         tried = sa.select(sa.func.count()).select_from(answer).where(answer.c.revision > 0)
         if count := connection.execute(tried).scalar():
             told = f"{count} answers of pilots and to practice clips went with the sets they were given to"
-            connection.execute(
-                study_event.insert().values(at=now(), who="study build", what="sets replaced", detail=told)
-            )
+            row = {"at": clock(connection), "who": "study build", "what": "sets replaced", "detail": told}
+            connection.execute(study_event.insert().values(**row))
         for table in (revision, answer, play_event, trial, final_answer):
             connection.execute(table.delete())
         connection.execute(listener.update().values(part_begun=0, finished_at=None))

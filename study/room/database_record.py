@@ -33,25 +33,31 @@ def require(folder: StudyFolder, engine: sa.Engine) -> None:
     A database with listeners that no record tells of is recorded.
     """
     with reading(engine) as connection:
-        mark = _mark(connection)
+        here = mark(connection)
         peopled = connection.execute(sa.select(listener.c.id).limit(1)).first() is not None
     known = _read(folder)
-    if known is not None and known.get("database") != mark:
+    if known is not None and known.get("database") != here:
         raise _lost(folder)
     if known is None and peopled:
         with contextlib.suppress(OSError):  # a folder that can only be read is read nonetheless
-            _write(folder, mark)
+            _write(folder, here)
 
 
 def note(folder: StudyFolder, engine: sa.Engine) -> None:
     """Records the database, as its first listener is invited."""
     if _read(folder) is None:
         with reading(engine) as connection:
-            mark = _mark(connection)
-        _write(folder, mark)
+            here = mark(connection)
+        _write(folder, here)
 
 
-def _mark(connection: sa.Connection) -> str:
+def expected(folder: StudyFolder) -> str | None:
+    """The mark of the database that the study's listeners are in; None before the first is invited."""
+    return (_read(folder) or {}).get("database")
+
+
+def mark(connection: sa.Connection) -> str:
+    """What tells a database from those of other studies."""
     return connection.execute(sa.select(about.c.value).where(about.c.name == "database")).scalar_one()
 
 
@@ -63,14 +69,12 @@ def _write(folder: StudyFolder, mark: str) -> None:
 
 def _read(folder: StudyFolder) -> dict[str, str] | None:
     try:
-        content = json.loads(folder.database_record.read_text("utf-8"))
+        return atomic.read_json(folder.database_record)
     except FileNotFoundError:
         return None
     except (OSError, ValueError):
-        content = None
-    if not isinstance(content, dict):
-        raise StoreError(f"{folder.database_record} cannot be read; restore it, or delete it to begin anew")
-    return content
+        message = f"{folder.database_record} cannot be read; restore it, or delete it to begin anew"
+        raise StoreError(message) from None
 
 
 def _lost(folder: StudyFolder) -> StoreError:
@@ -78,7 +82,7 @@ def _lost(folder: StudyFolder) -> StoreError:
     place = url.database if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
     return StoreError(
         f"{place} is not the database of this study's listeners, who were invited from "
-        f"{str((_read(folder) or {}).get('listeners_since'))[:10]} on; put it back, as from a copy made by "
-        "`study backup`, or name it in STUDY_DATABASE_URL; to begin anew without them delete "
-        f"{folder.database_record}"
+        f"{str((_read(folder) or {}).get('listeners_since'))[:10]} on; put a copy made by `study backup` in "
+        f"its place with `study restore-backup {folder.path} FILE`, or name the right one in "
+        f"STUDY_DATABASE_URL; to begin anew without them delete {folder.database_record}"
     )

@@ -16,11 +16,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from caw.spreadsheet import as_csv, as_parquet
 from study.room import login
 from study.room.links import personal_link
 from study.room.served import Served, served
 from study.room.sessions import Session
-from study.spreadsheet import as_csv, as_parquet
 
 EXPORTED = "exported"
 REPORT = "/researcher/report"

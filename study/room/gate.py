@@ -10,7 +10,6 @@ from functools import lru_cache
 from html import escape
 from importlib.resources import files
 from pathlib import Path
-from urllib.parse import parse_qs
 
 import streamlit
 from sqlalchemy.exc import DBAPIError
@@ -21,16 +20,17 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
-from study.room import address, login, oidc, routes, take_home, wording
-from study.room.refusals import Refusals, Sockets, shorten_streamlits_log
+from study.room import address, connections, health, links, login, oidc, routes, take_home, wording
+from study.room.refusals import Pace, Sockets, refusals
 from study.room.served import Served, served
 
 COOKIE_SECONDS = 180 * 24 * 3600
 SOCKET = "/_stcore/stream"
 BODY_SECONDS = 5.0  # in which a request's body must be there: ours are a few hundred bytes
 MOST_SOCKETS = 12  # of one visitor at once: a tab has one, and a lost one is noticed within a minute
+MOST_HEADERS, MOST_HEAD_BYTES = 100, 16_384
+PACE = 100, 50.0  # messages of one socket: at once, and per second after them; faster ones wait
 _OPEN = (
-    "/_stcore/health",
     "/_stcore/host-config",
     routes.TONE,
     routes.ICON,
@@ -39,7 +39,7 @@ _OPEN = (
     "/favicon.png",
 )
 _OPEN_FOLDERS = (f"{routes.CLIP}/", f"{routes.HEARD}/")
-_PROBES = ("/_stcore/health", "/_stcore/host-config")  # Streamlit's page asks beneath its own path, too
+_PROBES = (health.ADDRESS, "/_stcore/host-config")  # Streamlit's page asks beneath its own path, too
 _LOGIN = (login.LOGIN, login.LOGOUT)
 _OIDC = (oidc.LOGIN, oidc.CALLBACK)
 _HEADERS = {
@@ -77,8 +77,8 @@ class Gate:
         self.app = app
         self.script = script.encode()
         self.blank = b"/" + b"-" * (len(self.script) - 1)  # as long, so the message around it stays valid
-        self.refusals, self.sockets = Refusals(), Sockets(MOST_SOCKETS)
-        shorten_streamlits_log()
+        self.refusals = refusals
+        self.sockets, self.health = Sockets(MOST_SOCKETS), health.Health(lambda: served().store.check())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -86,17 +86,25 @@ class Gate:
         elif scope["type"] == "http":
             await self._http(scope, receive, send)
         else:
+            connections.bound(receive)
             await self.app(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = HTTPConnection(scope)
         path = scope["path"]
         answer, began = None, False
-        if not _meant_for_us(connection):
+        if _too_large(scope):
+            answer = PlainTextResponse("This request's head is too large.", 431, {"connection": "close"})
+        elif {"content-length", "transfer-encoding"} <= set(connection.headers):
+            # a proxy may see its end elsewhere
+            answer = PlainTextResponse("This request has two lengths.", 400, {"connection": "close"})
+        elif not _meant_for_us(connection):
             answer = PlainTextResponse("This address is not the study's.", 400)
+        elif path == health.ADDRESS:
+            answer = await self.health.refusal()
         elif served().curating and (path == "/" or path.startswith((*_OPEN_FOLDERS, take_home.ADDRESS))):
             answer = PlainTextResponse("No listener gets in here: only the pool is open.", 404)
-        elif path == "/" or path.startswith(login.HOME):
+        elif path == "/" or path.startswith(login.HOME) or (_leads_nowhere(path) and "p" in _query(scope)):
             try:
                 answer = await run_in_threadpool(_admit, connection, path)
             except DBAPIError:
@@ -105,14 +113,14 @@ class Gate:
             pass  # they see to their own guards
         elif path in _OIDC:
             answer = None if served().design.researcher.oidc_emails else Response(status_code=404)
-        elif path not in _OPEN and not path.startswith(_OPEN_FOLDERS) and path not in _browser_files():
+        elif _leads_nowhere(path):
             answer = Response(status_code=404)
 
         async def guarded(message: Message) -> None:
             nonlocal began
             if message["type"] == "http.response.start":
                 began = True
-                if message["status"] >= 400 and not path.endswith(_PROBES):
+                if message["status"] >= 400 and not (message["status"] == 404 and path.endswith(_PROBES)):
                     self._refuse(connection, f"{message['status']} {scope['method']}")
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
@@ -135,11 +143,17 @@ class Gate:
                 await _away()(scope, receive, guarded)
 
     def _refuse(self, connection: HTTPConnection, what: str) -> None:
-        self.refusals.tell(what, connection.scope["path"], login.source(served(), connection))
+        path = connection.scope["path"].partition("?")[0]  # an encoded question mark may lead to a secret
+        self.refusals.tell(what, path, login.source(served(), connection))
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = HTTPConnection(scope)
-        admitted = scope["path"] == SOCKET and _meant_for_us(connection) and _from_here(connection)
+        admitted = (
+            scope["path"] == SOCKET
+            and not _too_large(scope)
+            and _meant_for_us(connection)
+            and _from_here(connection)
+        )
         try:
             visitor = await run_in_threadpool(_visitor, served(), connection) if admitted else None
         except DBAPIError:
@@ -161,7 +175,10 @@ class Gate:
                 message = {**message, "bytes": data.replace(self.script, self.blank)}
             await send(message)
 
+        pace = Pace(*PACE)
+
         async def binary() -> Message:
+            await asyncio.sleep(pace.delay())
             message = await receive()
             if message.get("text") is None:
                 return message
@@ -181,6 +198,14 @@ def _browser_files() -> frozenset[str]:
     folder = Path(streamlit.__file__).with_name("static")
     found = folder.joinpath("static").rglob("*")
     return frozenset("/" + file.relative_to(folder).as_posix() for file in found if file.is_file())
+
+
+def _leads_nowhere(path: str) -> bool:
+    return path not in _OPEN and not path.startswith(_OPEN_FOLDERS) and path not in _browser_files()
+
+
+def _query(scope: Scope) -> dict[str, str]:
+    return links.query(scope["path"], scope["query_string"])
 
 
 def _away() -> Response:
@@ -214,18 +239,28 @@ def _admit(connection: HTTPConnection, path: str) -> Response | None:
     None lets the request through.
     """
     study = served()
-    query = parse_qs(connection.scope["query_string"].decode("latin-1"))
+    query = _query(connection.scope)
     if path.startswith(login.HOME):
         if login.session(study, connection) is not None:
             return RedirectResponse(login.HOME, status_code=303) if "key" in query else None
-        return login.door(study, connection, query.get("key", [None])[0])
+        key = query.get("key")
+        if key is not None:
+            key = next(filter(study.is_key, links.as_meant(key)), key)
+        return login.door(study, connection, key)
     if "p" in query:
-        if study.store.find(query["p"][0]) is None:
-            return _told(study, 404, "wrong")
-        return _in(study, connection, query["p"][0])
-    if not _is_listener(study, connection):
-        return _told(study, 403, "link")
+        token = next(filter(study.store.find, links.as_meant(query["p"])), None)
+        return _told(study, 404, "wrong") if token is None else _in(study, connection, token)
+    cookie, mark = connection.cookies.get(study.listener_cookie), query.get(links.MARK)
+    if study.store.find(links.chosen(cookie, mark)) is None:
+        return _told(study, 403, links.refusal(cookie, mark))
     return None
+
+
+def _too_large(scope: Scope) -> bool:
+    """Whether a request's head is larger than any browser's with our cookies."""
+    headers = scope["headers"]
+    size = len(scope["raw_path"]) + len(scope["query_string"]) + sum(len(a) + len(b) for a, b in headers)
+    return len(headers) > MOST_HEADERS or size > MOST_HEAD_BYTES
 
 
 def _meant_for_us(connection: HTTPConnection) -> bool:
@@ -241,21 +276,20 @@ def _from_here(connection: HTTPConnection) -> bool:
 
 def _visitor(study: Served, connection: HTTPConnection) -> str | None:
     """Who opens a socket: a listener's secret, a researcher's session, or None for a stranger."""
-    if _is_listener(study, connection):
-        return connection.cookies[study.listener_cookie]
+    tokens = links.remembered(connection.cookies.get(study.listener_cookie))
+    token = None if study.curating else next(filter(study.store.find, tokens), None)
+    if token is not None:
+        return token
     session = login.session(study, connection)
     return None if session is None else session.id
 
 
-def _is_listener(study: Served, connection: HTTPConnection) -> bool:
-    return not study.curating and study.store.find(connection.cookies.get(study.listener_cookie)) is not None
-
-
 def _in(study: Served, connection: HTTPConnection, token: str) -> Response:
-    answer = RedirectResponse("/", status_code=303)
+    """In, by an address that binds the tab to this link: another one may be opened in the same browser."""
+    answer = RedirectResponse(f"/?{links.MARK}={links.mark(token)}", status_code=303)
     answer.set_cookie(
         study.listener_cookie,
-        token,
+        links.remember(connection.cookies.get(study.listener_cookie), token),
         max_age=COOKIE_SECONDS,
         path="/",
         httponly=True,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import secrets
 import sys
 import traceback
+from dataclasses import dataclass
 from importlib.resources import files
 
 import streamlit as st
 from sqlalchemy.exc import DBAPIError
 
-from study.room import routes, theme, wording
+from study.room import links, routes, theme, wording
 from study.room.answer_form import answer_form
 from study.room.answering import OtherTab, StoreError
 from study.room.debrief import show_debrief
@@ -27,10 +28,24 @@ from study.room.tone import SECONDS as TONE_SECONDS
 _RETRY_SECONDS = 3.0  # after which a page that could not reach the database tries by itself
 
 
+@dataclass(frozen=True)
+class Shown:
+    """The page as a browser has loaded it. It keeps its name as long as it is open, over lost sessions too;
+    `fresh` while no other session has seen it."""
+
+    name: str
+    fresh: bool
+
+
 def token() -> str | None:
-    """The secret of the personal link, from the cookie that the gate has set."""
+    """The secret of the personal link that this tab was opened with, from the cookie of the gate."""
+    return links.chosen(*_claims())
+
+
+def _claims() -> tuple[str | None, str | None]:
+    """The cookie with the personal links of this browser, and which of them the tab's address names."""
     cookie = st.context.cookies.get(served().listener_cookie)
-    return cookie if isinstance(cookie, str) else None
+    return cookie if isinstance(cookie, str) else None, st.query_params.get(links.MARK)
 
 
 def page() -> None:
@@ -38,8 +53,9 @@ def page() -> None:
     study = served()
     style()
     watch_connection(wording.of(study.design))
+    shown = _shown()
     try:
-        _step(study)
+        _step(study, shown)
     except DBAPIError as error:  # as on a full disk; the browser's next message carries the same answers
         print(f"not saved: {error.orig}", file=sys.stderr, flush=True)
         st.error(wording.not_saved(study.design))
@@ -49,14 +65,14 @@ def page() -> None:
         st.error(wording.failed(study.design))
 
 
-def _step(study: Served) -> None:
+def _step(study: Served, shown: Shown) -> None:
     person = study.store.find(token())
     if person is None:
-        say = wording.of(study.design)
-        st.title(say("door.link_title"), anchor=False)
-        st.write(say("door.link_text"))
+        say, why = wording.of(study.design), links.refusal(*_claims())
+        st.title(say(f"door.{why}_title"), anchor=False)
+        st.write(say(f"door.{why}_text"))
         return
-    tab = _tab(study, person)
+    tab = _tab(study, person, shown)
     if tab is None:
         _other_tab(study, person)
         return
@@ -65,7 +81,7 @@ def _step(study: Served) -> None:
     except OtherTab:
         st.rerun()
     except StoreError:
-        st.session_state.clear()  # this tab was behind: start from what the database says
+        _start_anew()  # this tab was behind
         st.rerun()
 
 
@@ -77,15 +93,37 @@ def style() -> None:
     st.html(f"<style>{css}</style>")
 
 
-def _tab(study: Served, person: Listener) -> str | None:
-    """This tab's name when it may write. A new tab takes over; an older one finds that it may not."""
+def _shown() -> Shown:
+    """Which page of a browser this is. An unseen field holds its name, as browsers send fields back."""
+    fresh = st.session_state.setdefault("fresh", secrets.token_hex(4))
+    with st.container(key="unseen"):
+        name = st.text_input("Name of this page", fresh, key="page", label_visibility="collapsed")
+    return Shown(name[:16], fresh=name == fresh)
+
+
+def _tab(study: Served, person: Listener, shown: Shown) -> str | None:
+    """This tab's name when it may write: the page's name and one of this session.
+
+    A page that was just loaded takes over, an older one finds that it may not write. A page that comes back
+    after its session was lost goes on, unless another one has taken over: what it shows is older then. What
+    the lost session may still get to hear of it is refused, as that one goes by another name.
+    """
     session = st.session_state
     if "tab" not in session:
-        name = secrets.token_hex(8)
-        study.store.claim(person.id, name)
+        name = f"{shown.name}.{secrets.token_hex(6)}"
+        if shown.fresh or (person.tab or "").partition(".")[0] == shown.name:
+            study.store.claim(person.id, name)
+            session["tab"] = name
+            return name
         session["tab"] = name
-        return name
     return session["tab"] if person.tab == session["tab"] else None
+
+
+def _start_anew() -> None:
+    """Forgets the answers of this tab: what the database has is newer."""
+    names = {name: st.session_state[name] for name in ("fresh", "tab")}
+    st.session_state.clear()
+    st.session_state.update(names)
 
 
 def _other_tab(study: Served, person: Listener) -> None:
@@ -94,10 +132,8 @@ def _other_tab(study: Served, person: Listener) -> None:
     st.write(say("tab.text"))
     press = next_button(say("tab.here"), key=f"here-{person.tab}")
     if press:
-        mine = st.session_state["tab"]
-        study.store.claim(person.id, mine)
-        st.session_state.clear()  # what this tab remembers is older than the database
-        st.session_state["tab"] = mine
+        study.store.claim(person.id, st.session_state["tab"])
+        _start_anew()
         st.rerun()
 
 
@@ -159,18 +195,17 @@ def _final(study: Served, person: Listener, tab: str) -> None:
     st.title(say("final.title"), anchor=False)
     st.write(say("final.text"))
     saved = study.store.final_texts(person.id)
-    first = st.session_state.setdefault("final-first", dict(saved))
     typed: dict[int, str] = {}
     for number, question in enumerate(questions, start=1):
-        text = saved_text(
-            say,
-            question,
-            key=f"final-{number}",
-            box=f"final-{number}-{person.id}",
-            value=first.get(number),
-            saved=saved.get(number),
-            rows=4,
-        )
+        with st.container(key=f"ask-final-{number}"):
+            text = saved_text(
+                say,
+                question,
+                key=f"final-{number}",
+                box=f"final-{number}-{person.id}",
+                saved=saved.get(number),
+                rows=4,
+            )
         if text is not None and clean(text) != (saved.get(number) or None):
             typed[number] = text
     finish = bool(next_button(say("final.send"), key="finish"))

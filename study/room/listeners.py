@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from study.room.answering import StoreError, closed_at, unblinded_at
 from study.room.builds import assign, newest, random_letters
 from study.room.protocol import Page, Slot, State, Step, next_step
-from study.room.schema import answer, listener, now, reading, trial
+from study.room.schema import answer, clock, elapsed, listener, reading, trial
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Progress:
     """How far one listener is. Counts leave practice out; times are UTC.
 
     begun_at is when the first clip that counts was shown that has an answer; seconds_active the sum of the
-    times from a clip's end to its final answer, practice left out.
+    times from a clip's end to its final answer, practice left out, where those could be measured.
     """
 
     id: int
@@ -134,7 +134,7 @@ def invite(connection: sa.Connection, name: str, *, pilot: bool) -> str:
     number, token = _next_number(connection, pilot), random_letters()
     result = connection.execute(
         listener.insert().values(
-            name=name, number=number, token=token, invited_at=now(), part_begun=0, pilot=pilot
+            name=name, number=number, token=token, invited_at=clock(connection), part_begun=0, pilot=pilot
         )
     )
     assign(connection, current, result.inserted_primary_key[0], number)
@@ -145,7 +145,8 @@ def revoke(connection: sa.Connection, name: str) -> bool:
     """See store.Store.revoke."""
     row = _named(connection, name)
     if row["revoked_at"] is None:
-        connection.execute(listener.update().where(listener.c.id == row["id"]).values(revoked_at=now()))
+        me = listener.c.id == row["id"]
+        connection.execute(listener.update().where(me).values(revoked_at=clock(connection)))
     return row["revoked_at"] is None
 
 
@@ -228,9 +229,8 @@ def _times(connection: sa.Connection) -> tuple[dict[int, dt.datetime], dict[int,
     active: dict[int, float] = {}
     for row in rows:
         first[row.listener_id] = min(row.shown_at, first.get(row.listener_id, row.shown_at))
-        if row.answered_at is not None:
-            seconds = (row.answered_at - (row.unlocked_at or row.shown_at)).total_seconds()
-            active[row.listener_id] = active.get(row.listener_id, 0.0) + seconds
+        seconds = elapsed(row.unlocked_at or row.shown_at, row.answered_at)
+        active[row.listener_id] = active.get(row.listener_id, 0.0) + (seconds or 0.0)
     return first, active
 
 

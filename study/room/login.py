@@ -17,19 +17,20 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from study import password
 from study.room import address, oidc, sessions
+from study.room.guesses import BusyError, Guesses, PasswordCheck
 from study.room.served import Served, served
 from study.room.sessions import Session
 
 HOME = "/researcher"
 LOGIN, LOGOUT = "/login", "/logout"
 _MOST_BYTES = 8192
+_guesses, _passwords = Guesses(), PasswordCheck()
 _ELSEWHERE = "This form was not sent from the study's own page. Please load it anew and try again."
 
 
 async def log_in(request: Request) -> Response:
-    """Takes name and password; each guess is counted before it is looked at."""
+    """Takes name and password. Each guess is counted before it is looked at."""
     study = served()
     if not study.design.researcher.password:
         return Response(status_code=404)
@@ -38,9 +39,28 @@ async def log_in(request: Request) -> Response:
     fields = await _fields(request)
     if fields is None:
         return Response(status_code=413)
-    return await run_in_threadpool(
-        _log_in, study, request, fields.get("name", ""), fields.get("password", "")
-    )
+    who = sessions.named(fields.get("name", ""))
+    if not who:
+        return page(study, "Please give your name, too.", status=400)
+    known = sessions.browser(study.session_key, request.cookies.get(study.browser_cookie))
+    counted = known or address.grouped(source(study, request))
+    if wait := _guesses.wait(counted):
+        told = f"Too many wrong passwords. Please wait {wait} second{'s' if wait > 1 else ''} and try again."
+        return page(study, told, status=429, wait=wait)
+    try:
+        rank = 0 if known else _guesses.made(counted)
+        kept = study.design.researcher.password
+        fits = await _passwords.fits(fields.get("password", ""), kept, rank=rank)
+    except BusyError:
+        _guesses.take_back(counted)
+        return page(study, "Too many try to log in just now. Please try again.", status=503, wait=5)
+    if fits:
+        _guesses.forget(counted)
+        return await run_in_threadpool(_log_in, study, request, who)
+    if _guesses.may_be_logged():
+        where = source(study, request)
+        await run_in_threadpool(sessions.log, study.store.engine, who, sessions.FAILED, where)
+    return page(study, "That is not the password.")
 
 
 async def log_out(request: Request) -> Response:
@@ -135,20 +155,12 @@ def secure(study: Served, connection: HTTPConnection) -> bool:
     return address.secure(connection.url.scheme, peer(connection), connection.headers, study.public)
 
 
-def _log_in(study: Served, request: Request, name: str, guess: str) -> Response:
-    who = sessions.named(name)
-    if not who:
-        return page(study, "Please give your name, too.", status=400)
-    engine, where = study.store.engine, source(study, request)
-    wait = sessions.seconds_to_wait(engine, where)
-    if wait:
-        told = f"Too many wrong passwords. Please wait {wait} second{'s' if wait > 1 else ''} and try again."
-        return page(study, told, status=429, wait=wait)
-    if not password.fits(guess, study.design.researcher.password):
-        sessions.log(engine, who, sessions.FAILED, where)
-        return page(study, "That is not the password.")
-    sessions.log(engine, who, sessions.ENTERED, where)
-    return _in(study, request, who, RedirectResponse(HOME, status_code=303))
+def _log_in(study: Served, request: Request, who: str) -> Response:
+    sessions.log(study.store.engine, who, sessions.ENTERED, source(study, request))
+    answer = _in(study, request, who, RedirectResponse(HOME, status_code=303))
+    known = sessions.known_browser(study.session_key)
+    _set_cookie(study, request, answer, study.browser_cookie, known, sessions.KNOWN_SECONDS)
+    return answer
 
 
 def _log_out(study: Served, request: Request) -> Response:
@@ -176,16 +188,22 @@ def _by_oidc(study: Served, connection: HTTPConnection, back: oidc.Person) -> Re
 
 def _in(study: Served, connection: HTTPConnection, who: str, answer: Response) -> Response:
     _, cookie = sessions.begin(study.session_key, who)
+    _set_cookie(study, connection, answer, study.researcher_cookie, cookie, sessions.SECONDS)
+    return answer
+
+
+def _set_cookie(
+    study: Served, connection: HTTPConnection, answer: Response, name: str, value: str, seconds: int
+) -> None:
     answer.set_cookie(
-        study.researcher_cookie,
-        cookie,
-        max_age=sessions.SECONDS,
+        name,
+        value,
+        max_age=seconds,
         path="/",
         httponly=True,
         samesite="strict",
         secure=secure(study, connection),
     )
-    return answer
 
 
 async def _fields(request: Request) -> dict[str, str] | None:

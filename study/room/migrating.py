@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import secrets
 import sqlite3
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from study.room import database_file
 from study.room.schema import SCHEMA_VERSION, about, alembic_version, listener, metadata, reading
 
 HEAD = "0002"  # the newest revision in migrations/versions
@@ -28,8 +28,9 @@ class UnknownSchemaError(ValueError):
     """The database was written by a version of this program that is not known here."""
 
 
-def bring_up(engine: sa.Engine) -> None:
-    """Leaves the database with the present tables; an SQLite file of an older version is copied before.
+def bring_up(engine: sa.Engine, *, copy_old: bool = True) -> None:
+    """Leaves the database with the present tables; an SQLite file of an older version is copied before, but
+    for one that is a copy itself.
 
     Raises UnknownSchemaError for a newer database, which stays as it is.
     """
@@ -43,7 +44,8 @@ def bring_up(engine: sa.Engine) -> None:
             connection.execute(about.insert().values(name="schema", value=str(SCHEMA_VERSION)))
             connection.execute(alembic_version.insert().values(version_num=HEAD))
         elif found != HEAD:
-            _copy_beside(engine.url, found)
+            if copy_old:
+                _copy_beside(engine.url, found)
             _migrate(connection, found)
         if connection.execute(sa.select(about.c.value).where(about.c.name == "database")).scalar() is None:
             connection.execute(about.insert().values(name="database", value=_mark(connection)))
@@ -93,14 +95,9 @@ def _copy_beside(url: sa.URL, revision: str) -> None:
     if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
         return
     file = Path(url.database)
-    version = int(revision)
-    names = [f"{file.stem}.version-{version}{file.suffix}"]
-    names += [f"{file.stem}.version-{version}-{number}{file.suffix}" for number in range(2, 1000)]
-    copy = next(file.with_name(name) for name in names if not file.with_name(name).exists())
-    os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    with contextlib.closing(sqlite3.connect(file)) as old, contextlib.closing(sqlite3.connect(copy)) as new:
-        old.backup(new)
-        new.execute("PRAGMA journal_mode=DELETE")
+    copy = database_file.free_name(file, f"version-{int(revision)}")
+    with contextlib.closing(sqlite3.connect(file)) as old:
+        database_file.copy_whole(old, copy)
     print(f"{file} is brought to schema {SCHEMA_VERSION}; as it was it is kept in {copy}", file=sys.stderr)
 
 

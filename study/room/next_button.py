@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from study.room.component import component, ignore
 
 _button = component("next_button")
@@ -14,6 +16,6 @@ def next_button(label: str, *, key: str, disabled: bool = False, focus: str | No
     again. `focus` names the container (its key, "@" and anything that changes from press to press) to lead
     the eye to when a press could not go on.
     """
-    data = {"label": label, "disabled": disabled, "focus": focus}
+    data = {"label": label, "disabled": disabled, "focus": focus, "run": time.monotonic()}
     press = _button(key=key, data=data, default={"press": None}, on_press_change=ignore).press
     return press if isinstance(press, str) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from study.room import answering
-from study.room.schema import now, play_event
+from study.room.schema import clock, play_event
 
 MOST = 500  # reports of one clip by one listener: who plays it does not get there, who replays a post does
 
@@ -31,7 +31,7 @@ def record(
             play_event.insert().values(
                 listener_id=listener_id,
                 slot=slot,
-                at=now(),
+                at=clock(connection),
                 kind=kind,
                 seconds_heard=listening.seconds_heard,
                 position_seconds=position_seconds,

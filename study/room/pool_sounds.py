@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
-from caw import atomic
+from study.preparation import pool
 from study.preparation.material import ORIGINAL
 from study.room import login, own_process
 from study.room.served import Served, served
@@ -81,7 +81,7 @@ def comparable(study: Served, row: dict[str, str]) -> bool:
 
 
 def _row(study: Served, clip: str) -> dict[str, str] | None:
-    rows = (row for row in atomic.read_csv(study.folder.pool_table) if row["name"] == clip)
+    rows = (row for row in pool.rows(study.folder) if row["name"] == clip)
     return next(rows, None)
 
 

@@ -55,6 +55,7 @@ def quality(answers: Answers) -> pd.DataFrame:
         mine = [row for row in answers if row["listener"] == name]
         seconds = [time for row in mine for time in each(row, "response_seconds")]
         quick = sum(time < QUICK for time in seconds)
+        plays = [row["plays"] for row in mine if row["plays"] is not None]
         rated = [row["musicality"] for row in mine if row["musicality"] is not None]
         told = ["often quick"] if quick * 4 > len(seconds) else []
         told += ["one verdict"] if len(mine) > 3 and len({row["verdict"] for row in mine}) == 1 else []
@@ -63,7 +64,7 @@ def quality(answers: Answers) -> pd.DataFrame:
             {
                 "listener": name,
                 "answers": len(mine),
-                "plays": sum(row["plays"] for row in mine) / len(mine),
+                "plays": sum(plays) / len(plays) if plays else None,
                 "seconds": median(seconds),
                 "quick": quick,
                 "look at": ", ".join(told),

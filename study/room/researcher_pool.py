@@ -6,7 +6,6 @@ or which answer belongs to a clip. Looking is logged, and asked for while listen
 
 from __future__ import annotations
 
-import json
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -17,9 +16,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from caw import atomic
 from study.curation_commands import remark_of, tally
-from study.preparation import curation
+from study.preparation import curation, pool
 from study.preparation.curation import FREE, INTO, LONGEST_REMARK, OUT, RATED, REMARKED, Choice
 from study.preparation.material import ORIGINAL
 from study.room import pool_sounds, researcher
@@ -43,7 +41,7 @@ def page() -> None:
 
 def _draw(here: Session) -> None:
     study = served()
-    rows = _in_order(atomic.read_csv(study.folder.pool_table))
+    rows = _in_order(pool.rows(study.folder))
     if not rows:
         st.write(f"The pool is empty. `study build {study.folder.path.name} --pool-only` makes its clips.")
         return
@@ -149,10 +147,9 @@ def _page_of(rows: list[Row]) -> list[Row]:
 def _measures(study: Served) -> dict[str, pd.DataFrame]:
     """Clip -> its measures beside those of its source's second half and of white noise, where taken."""
     tables: dict[str, pd.DataFrame] = {}
-    try:
-        record = json.loads(study.folder.measures.read_text("utf-8"))
-    except (OSError, ValueError):  # not measured yet
-        return tables
+    from study.preparation import measuring  # loads signal processing, which listeners' pages do without
+
+    record = measuring.read(study.folder)
     for clip in record.get("clips", []):
         if taken := clip.get("measures"):
             anchors = record.get("anchors", {}).get(clip["source"], {})

@@ -8,6 +8,7 @@ the file, so both are fixed here.
 from __future__ import annotations
 
 import json
+import tempfile
 from functools import lru_cache
 from html import escape
 from importlib.resources import files
@@ -19,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
-from study.room import take_home, theme
+from study.room import links, take_home, theme
 from study.room.answering import Listening
 from study.room.served import served
 from study.room.store import Clip
@@ -34,10 +35,24 @@ _REPORT_BYTES = 8192
 _REPORT_KINDS = ("play", "pause", "ended", "seek", "unlocked", "error", "blocked", "leave")
 
 
-async def front_page(_request: Request) -> Response:
-    """Streamlit's page shell, in the study's language, under its title and icon from the first moment."""
+async def front_page(request: Request) -> Response:
+    """Streamlit's page shell, in the study's language, under its title and icon from the first moment.
+
+    Its address comes to say which personal link the tab belongs to, and the listener's page alone speaks of a
+    lost connection: Streamlit's own dialogs would lie over it.
+    """
     study = served().design.study
-    return HTMLResponse(await run_in_threadpool(_shell, study.title, study.language))
+    shell = await run_in_threadpool(_shell, study.title, study.language)
+    token = links.chosen(_cookie(request), request.query_params.get(links.MARK))
+    mark = "" if token is None else f'here.searchParams.set("{links.MARK}","{links.mark(token)}");'
+    bound = f"{{const here=new URL(location);{mark}history.replaceState(history.state,'',here)}}"
+    script = f"<script>{bound}window.__streamlit={{HOST_CONFIG:{{blockErrorDialogs:true}}}}</script>"
+    return HTMLResponse(shell.replace("</head>", f"{script}</head>", 1))
+
+
+async def researcher_page(_request: Request) -> Response:
+    """The same for the researcher's pages, which are in English."""
+    return HTMLResponse(await run_in_threadpool(_shell, served().design.study.title, "en"))
 
 
 async def clip(request: Request) -> Response:
@@ -86,16 +101,22 @@ async def heard(request: Request) -> Response:
 
 async def _asked_for(request: Request) -> Clip | None:
     """The clip whose play key stands in the address, where it is the asking listener's own."""
-    token = request.cookies.get(served().listener_cookie)
-    return await run_in_threadpool(served().store.clip, request.path_params["key"], token)
+    for token in links.remembered(_cookie(request)):
+        if found := await run_in_threadpool(served().store.clip, request.path_params["key"], token):
+            return found
+    return None
+
+
+def _cookie(request: Request) -> str | None:
+    return request.cookies.get(served().listener_cookie)
 
 
 async def sound_check(_request: Request) -> Response:
-    return Response(
-        await run_in_threadpool(_tone, served().design.stimuli.loudness),
-        media_type="audio/wav",
-        headers={"cache-control": "public, max-age=3600"},
-    )
+    """The tone, whole or in ranges: some browsers ask for ranges first, and else play nothing."""
+    loudness = served().design.stimuli.loudness
+    file = await run_in_threadpool(_tone, loudness)
+    headers = {"cache-control": "public, max-age=3600", "etag": f'"tone at {loudness:g}"'}
+    return FileResponse(file, media_type="audio/wav", headers=headers | {"last-modified": _LAST_MODIFIED})
 
 
 async def icon(_request: Request) -> Response:
@@ -105,7 +126,8 @@ async def icon(_request: Request) -> Response:
 
 ROUTES = [
     Route("/", front_page),
-    Route("/researcher", front_page),
+    Route("/researcher", researcher_page),
+    Route("/researcher-{page}", researcher_page),
     Route(f"{CLIP}/{{key}}", clip),
     Route(f"{HEARD}/{{key}}", heard, methods=["POST"]),
     Route(take_home.ADDRESS, take_home.download),
@@ -114,21 +136,36 @@ ROUTES = [
 ]
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def _shell(title: str, language: str) -> str:
     shell = Path(streamlit.__file__).with_name("static").joinpath("index.html").read_text("utf-8")
     light, dark = theme.LIGHT["backgroundColor"], theme.DARK["backgroundColor"]
     ground = f"body{{background:{light}}}@media(prefers-color-scheme:dark){{body{{background:{dark}}}}}"
     for theirs, ours in (
-        ('<html lang="en">', f'<html lang="{language}">'),
+        # A browser that translated the page would change it under Streamlit, which then stands still.
+        ('<html lang="en">', f'<html lang="{language}" translate="no" class="notranslate">'),
         ("<title>Streamlit</title>", f"<title>{escape(title)}</title>"),
         ('href="./favicon.png"', f'href="{ICON}" type="image/svg+xml"'),
+        ("</head>", '<meta name="google" content="notranslate"></head>'),
         ("</head>", f"<style>{ground}</style></head>"),  # no white flash before the theme arrives
     ):
         shell = shell.replace(theirs, ours)
     return shell
 
 
+def _tone(loudness: float) -> Path:
+    """The tone's file, made anew where it is gone: others tidy up among temporary files."""
+    if not _tone_file(loudness).is_file():
+        _tone_folder.cache_clear()
+    return _tone_file(loudness)
+
+
+def _tone_file(loudness: float) -> Path:
+    return Path(_tone_folder(loudness).name, "tone.wav")
+
+
 @lru_cache(maxsize=1)
-def _tone(loudness: float) -> bytes:
-    return tone(loudness)
+def _tone_folder(loudness: float) -> tempfile.TemporaryDirectory:
+    folder = tempfile.TemporaryDirectory(prefix="study-")
+    Path(folder.name, "tone.wav").write_bytes(tone(loudness))
+    return folder

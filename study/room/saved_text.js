@@ -13,7 +13,7 @@ export default function ({ data, parentElement: root, setStateValue }) {
   const store = `text:${data.box}`;
   let box = boxes.get(area);
   if (!box) {
-    box = { timer: null, sent: data.value || "", resends: 0 };
+    box = { timer: null, sent: data.saved || "", resends: 0 };
     boxes.set(area, box);
     count += 1;
     area.id = `saved-text-${count}`;
@@ -34,6 +34,11 @@ export default function ({ data, parentElement: root, setStateValue }) {
       box.timer = setTimeout(box.send, REST);
     });
     area.addEventListener("blur", () => box.send());
+    // Next takes along what is typed, also where it is pressed without leaving the box.
+    document.addEventListener("study:press", function press() {
+      if (area.isConnected) box.send();
+      else document.removeEventListener("study:press", press);
+    });
     box.pin = root.querySelector(".pin");
     box.pin.addEventListener("click", () => pin(area));
     // The player says where it is; a box that has left the page no longer listens.

@@ -16,22 +16,20 @@ def saved_text(
     *,
     key: str,
     box: str,
-    value: str | None,
     saved: str | None,
     rows: int = 3,
     disabled: bool = False,
     pin: bool = False,
 ) -> str | None:
-    """Shows the box; returns its text, None before anything was typed in this session.
+    """Shows the box; returns its text, None before anything was typed on this page.
 
-    `value` is the text to start with: give the same at every run. `saved` is what the database holds now; the
-    mark says "Saved" when it equals what is typed. `box` names the box in the browser's storage.
+    `saved` is what the database holds now: the box starts with it, and from then on the mark says "Saved"
+    when it equals what is typed. `box` names the box in the browser's storage.
     `pin` adds a button that puts the player's position into the text.
     """
     data = {
         "label": label,
         "box": box,
-        "value": value or "",
         "saved": saved or "",
         "rows": rows,
         "longest": MAX_TEXT,

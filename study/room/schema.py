@@ -10,20 +10,29 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
+from pathlib import Path
 
 import sqlalchemy as sa
 
+from study.room import database_file
 from study.room.protocol import CERTAINTY, DIFFICULTIES, INSPIRING, PHASES, SCALE, VERDICTS
 
 SCHEMA_VERSION = 2
 _OPENING_LOCK = 0x57_0D1  # of PostgreSQL's advisory locks; any number that nobody else takes
-BUSY_SECONDS = 30  # how long a writer waits for another one before it gives up
 
 metadata = sa.MetaData()
 
 
+UNREADABLE = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)  # a moment that was changed by hand into none
+TICK = dt.timedelta(microseconds=1)  # between two stamps where the clock gave none later than the first
+MOST_TICKS = 100 * TICK  # no two requests of a person are so close
+
+
 class UtcTime(sa.types.TypeDecorator):
-    """A moment in UTC. SQLite has no time zones, so they are taken off going in and put back coming out."""
+    """A moment in UTC. SQLite has no time zones, so they are taken off going in and put back coming out.
+
+    SQLite also takes any text for a moment; what is none comes out as `UNREADABLE`.
+    """
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
@@ -35,13 +44,51 @@ class UtcTime(sa.types.TypeDecorator):
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: dt.datetime | None, dialect: sa.Dialect) -> dt.datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
+        return None if value is None else value.astimezone(dt.UTC)
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> object:
+        return utc_moment if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
+
+
+def utc_moment(text: object) -> dt.datetime | None:
+    """A moment from its text, in UTC where that names no zone; UNREADABLE for a text that is none."""
+    if text is None:
+        return None
+    try:
+        moment = dt.datetime.fromisoformat(str(text))
+        return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        return UNREADABLE
 
 
 def now() -> dt.datetime:
+    """The moment by this machine's clock, for what no other machine's stamps are compared with."""
     return dt.datetime.now(dt.UTC)
+
+
+def clock(connection: sa.Connection) -> dt.datetime:
+    """The moment by the database's clock, which all servers of a study share: to 1 ms in SQLite."""
+    if connection.dialect.name == "sqlite":
+        moment = connection.exec_driver_sql("SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now')").scalar_one()
+        return dt.datetime.fromisoformat(moment).replace(tzinfo=dt.UTC)
+    return connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one().astimezone(dt.UTC)
+
+
+def in_order(moment: dt.datetime, *earlier: dt.datetime | None) -> dt.datetime:
+    """The moment, or one tick after the latest of the earlier ones where the clock has stepped back."""
+    latest = max((other for other in earlier if other is not None), default=moment)
+    return moment if moment >= latest else latest + TICK
+
+
+def elapsed(
+    start: dt.datetime | None, end: dt.datetime | None, latest: dt.datetime = UNREADABLE - TICK
+) -> float | None:
+    """Seconds between two stamps; None where they are no measurement: a stamp that is missing or later than
+    `latest`, an end before its start, or one that `in_order` has put after it.
+    """
+    if start is None or end is None or max(start, end) > latest or end < start:
+        return None
+    return None if dt.timedelta(0) < end - start < MOST_TICKS else (end - start).total_seconds()
 
 
 def _one_of(column: str, values: tuple[str, ...]) -> sa.CheckConstraint:
@@ -251,11 +298,12 @@ study_event = sa.Table(
 )
 
 
-def connect(url: str) -> sa.Engine:
+def connect(url: str, *, copy_old: bool = True) -> sa.Engine:
     """Opens the database, creates what it lacks and brings older tables up to date.
 
     SQLite runs with a write-ahead log and a flush to disk at every commit, and each writing transaction
     takes the write lock when it begins: deferred ones fail with "database is locked" under several writers.
+    copy_old: whether an SQLite file of an older version is copied before it is changed.
 
     Raises sqlalchemy.exc.SQLAlchemyError where the database cannot be opened, migrating.UnknownSchemaError
     where a newer version of this program wrote it.
@@ -264,7 +312,7 @@ def connect(url: str) -> sa.Engine:
 
     engine = _sqlite(url) if url.startswith("sqlite") else _server(url)
     try:
-        migrating.bring_up(engine)
+        migrating.bring_up(engine, copy_old=copy_old)
     except BaseException:
         engine.dispose()
         raise
@@ -298,32 +346,53 @@ def alone(connection: sa.Connection) -> None:
 
 def _sqlite(url: str) -> sa.Engine:
     file = sa.make_url(url).database
+    own: dict[str, object] = {}
     if file and file != ":memory:":  # it holds every listener's link: readable by its owner alone
+        database_file.require_own_log(Path(file))
         with contextlib.suppress(OSError):  # there already, or no place: connecting tells
             os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    engine = sa.create_engine(
-        url,
-        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
-        pool_size=10,
-        max_overflow=40,
-    )
-
-    @sa.event.listens_for(engine, "connect")
-    def prepare(raw: object, _record: object) -> None:
-        raw.isolation_level = None  # the driver's own BEGIN would be a deferred one
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            f"busy_timeout={BUSY_SECONDS * 1000}",
-            "foreign_keys=ON",
-        ):
-            raw.execute(f"PRAGMA {pragma}")
+        own = {"creator": database_file.DatabaseFile.at(file).connect, "pool_size": 10, "max_overflow": 40}
+    engine = sa.create_engine(url, **own)
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN IMMEDIATE"))
+        how = connection.get_execution_options().get("begin", "BEGIN IMMEDIATE")
+        if how != "BEGIN":
+            _require_file(connection)
+        connection.exec_driver_sql(how)
 
     return engine
+
+
+def require(engine: sa.Engine) -> bool:
+    """Asks the database for one row. Returns whether it can be written as well, without writing anything.
+
+    Raises DBAPIError where the database does not answer, or its file was moved, deleted or replaced.
+    """
+    with engine.connect() as connection:
+        connection = connection.execution_options(begin="BEGIN")
+        _require_file(connection)
+        connection.execute(sa.select(about.c.name).limit(1)).all()
+        if connection.dialect.name != "sqlite":
+            return connection.exec_driver_sql("SHOW transaction_read_only").scalar() == "off"
+    file = Path(engine.url.database or "")
+    return not file.is_file() or (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK))
+
+
+def file_is_gone(engine: sa.Engine, error: sa.exc.DBAPIError) -> bool:
+    """Whether `error` came of an SQLite file that is no longer the one that was opened."""
+    if isinstance(error.orig, database_file.DatabaseFileError):
+        return True
+    return engine.dialect.name == "sqlite" and not Path(engine.url.database or "").is_file()
+
+
+def _require_file(connection: sa.Connection) -> None:
+    raw = connection.connection.dbapi_connection
+    if isinstance(raw, database_file.Connection) and raw.file is not None:
+        try:
+            raw.file.report(raw)
+        except database_file.DatabaseFileError as error:
+            raise sa.exc.OperationalError("", None, error) from error
 
 
 def _server(url: str) -> sa.Engine:

@@ -52,6 +52,11 @@ class Served:
         return f"researcher_{self._mark}"
 
     @property
+    def browser_cookie(self) -> str:
+        """The name of the cookie of a browser in which the researcher has logged in before."""
+        return f"browser_{self._mark}"
+
+    @property
     def _mark(self) -> str:
         return hashlib.sha256(f"cookies of {self.researcher_key}".encode()).hexdigest()[:8]
 

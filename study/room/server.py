@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import gc
@@ -18,7 +19,7 @@ from streamlit import config
 from streamlit.starlette import App
 
 from caw import environment
-from study.room import downloads, login, oidc, pool_sounds, theme, wording
+from study.room import connections, downloads, login, oidc, pool_sounds, theme, wording
 from study.room.address import LOOPBACK, PUBLIC_URL, WILDCARDS, is_loopback
 from study.room.gate import Gate
 from study.room.links import personal_link, researcher_link
@@ -73,8 +74,8 @@ def serve(
     public_url: the address that listeners type where a proxy stands in front, as https://study.example.org;
     None: what STUDY_PUBLIC_URL says.
 
-    Raises FolderError, DesignError, StoreError, AddressError, OidcError or ServerError, before anything is
-    served.
+    Raises FolderError, DesignError, StoreError, AddressError, OidcError, ConnectionsError or ServerError,
+    before anything is served.
     """
     public = {} if public_url is None else {PUBLIC_URL: public_url}
     with environment.variables({VARIABLE: str(Path(folder).resolve()), CURATING: None, **public}):
@@ -97,6 +98,7 @@ def _serve(host: str, port: int) -> None:
     for name, value in files.items():
         config.set_option(name, value)
     require_a_lock(study, host)
+    connections.set_numbers(proxied=study.public is not None)
     _require_free(host, port)
     uvicorn.config.LOGGING_CONFIG["loggers"]["uvicorn"]["level"] = "WARNING"
     address = {"server.address": host, "server.port": port, "browser.serverPort": port}
@@ -192,6 +194,7 @@ async def _lifespan(_app: App) -> AsyncIterator[dict[str, Any]]:
         study = served()
         host = config.get_option("server.address")
         require_a_lock(study, host)
+        connections.set_numbers(proxied=study.public is not None)
     except ValueError as error:  # one line, not uvicorn's traceback
         print(f"streamlit: {error}", file=sys.stderr, flush=True)
         logging.getLogger("uvicorn.error").disabled = True
@@ -202,7 +205,9 @@ async def _lifespan(_app: App) -> AsyncIterator[dict[str, Any]]:
     gc.collect()
     gc.freeze()  # what is imported by now stays out of every later collection
     print(addresses(study, str(study.public or _base())), flush=True)
+    watching = asyncio.create_task(connections.watch())
     yield {}
+    watching.cancel()
     study.store.close()
 
 

@@ -1,19 +1,18 @@
-"""Who is logged in as the researcher, and how often somebody may guess. No streamlit.
+"""Who is logged in as the researcher. No streamlit.
 
 A session is a signed cookie: who, a random id, and when it ends. It needs no memory of the process, so
 several processes agree on it. What cannot be signed away is kept in the log of the study: a logout names the
 id, and from then on the cookie is worth nothing, wherever it was copied to. The signing key follows from the
 study's private researcher key and the password's hash, so a new password ends every session.
 
-Guesses are counted in that log too, before the password is looked at and under a lock, so that neither many
-requests at once nor several processes get more than their share.
+A browser in which the password was given keeps a second signed cookie, which opens nothing: its guesses are
+counted apart from those of its address. See study.room.guesses.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import datetime as dt
 import hashlib
 import hmac
 import json
@@ -26,10 +25,8 @@ import sqlalchemy as sa
 from study.room.schema import now, reading, study_event
 
 SECONDS = 12 * 3600
-WINDOW = dt.timedelta(minutes=1)
-GUESSES_EACH, GUESSES_ALL = 5, 20  # failures within the window: from one address, from all
-TRIED, ENTERED, FAILED, LEFT = "login tried", "login", "login failed", "logout"
-_LOCK = 0x57_0D2  # of PostgreSQL's advisory locks
+KNOWN_SECONDS = 180 * 24 * 3600
+ENTERED, FAILED, LEFT = "login", "login failed", "logout"
 _LONGEST_NAME = 80
 
 
@@ -76,39 +73,23 @@ def named(who: str) -> str:
     ]
 
 
-def seconds_to_wait(engine: sa.Engine, address: str) -> int:
-    """Counts one guess from an address. 0: go on; else the seconds until the next one is looked at."""
-    moment = now()
-    with engine.begin() as connection:
-        if connection.dialect.name != "sqlite":  # SQLite's writing transactions are one at a time anyway
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
-        event = study_event.c
-        recent = sa.select(event.at, event.what, event.detail).where(
-            event.at > moment - WINDOW, event.what.in_((TRIED, ENTERED))
-        )
-        rows = connection.execute(recent.order_by(event.id)).all()
-        guessing = {row.detail for row in rows if row.what == TRIED}  # logins by other ways have no address
-        rows = [row for row in rows if row.detail in guessing]
-        waits = [_wait([row for row in rows if row.detail == address], GUESSES_EACH, moment)]
-        waits.append(_wait(rows, GUESSES_ALL, moment))
-        if not max(waits):
-            connection.execute(study_event.insert().values(at=moment, who="", what=TRIED, detail=address))
-    return max(waits)
+def known_browser(key: bytes) -> str:
+    """A new cookie for a browser in which the password was given."""
+    name = secrets.token_hex(8)
+    return f"{name}.{_signed(key, f'browser {name}')}"
+
+
+def browser(key: bytes, cookie: str | None) -> str | None:
+    """Which known browser a cookie is of; None where it is forged, or of the time of another password."""
+    name, _, signature = (cookie or "").partition(".")
+    right = hmac.compare_digest(_signed(key, f"browser {name}").encode(), signature.encode())
+    return f"browser {name}" if name and right else None
 
 
 def log(engine: sa.Engine, who: str, what: str, detail: str = "") -> None:
     """Adds a line to the study's log."""
     with engine.begin() as connection:
         connection.execute(study_event.insert().values(at=now(), who=who[:200], what=what, detail=detail))
-
-
-def _wait(rows: list[sa.Row], most: int, moment: dt.datetime) -> int:
-    """Seconds until fewer than `most` of the tries in the window are left that did not succeed."""
-    entered = sum(row.what == ENTERED for row in rows)
-    tries = [row.at for row in rows if row.what == TRIED][entered:]
-    if len(tries) < most:
-        return 0
-    return max(1, round((tries[-most] + WINDOW - moment).total_seconds()))
 
 
 def _signed(key: bytes, body: str) -> str:

@@ -14,17 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from study.folder import StudyFolder
 from study.room import answering, builds, database_record, export, listeners, play_log, schema, study_log
 from study.room import backup as backups
 from study.room.answering import Draft, Listening, Saved, StoreError
 from study.room.builds import Build, has_answers, newest
+from study.room.database_file import DatabaseFileError
 from study.room.listeners import Listener, Progress
 from study.room.migrating import UnknownSchemaError
 from study.room.protocol import PLAYBACK, Page, next_step
-from study.room.schema import final_answer, listener, now, reading, trial
+from study.room.schema import clock, final_answer, listener, reading, trial
 
 __all__ = ["Build", "Clip", "Listener", "Progress", "Store", "StoreError"]
 
@@ -56,8 +57,11 @@ class Store:
             self.engine = schema.connect(url)
         except UnknownSchemaError as error:
             raise StoreError(f"the database {shown} {error}; use the version that wrote it") from error
-        except (SQLAlchemyError, ImportError) as error:
-            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        except (DatabaseFileError, SQLAlchemyError, ImportError) as error:
+            cause = getattr(error, "orig", None) or error
+            if isinstance(cause, DatabaseFileError):
+                raise StoreError(str(cause)) from error
+            reason = str(cause).splitlines()[0]
             mend = "check the study's folder, its disk's room, or STUDY_DATABASE_URL"
             if isinstance(error, ImportError):
                 mend = "install its driver: pip install 'eureka-study[postgres]'"
@@ -81,6 +85,20 @@ class Store:
 
     def close(self) -> None:
         self.engine.dispose()
+
+    def check(self) -> None:
+        """Raises StoreError or SQLAlchemyError where no answer could be saved just now. Cheap: one read.
+
+        The words of a StoreError are for anybody to read, so they name no path.
+        """
+        try:
+            writable = schema.require(self.engine)
+        except DBAPIError as error:
+            if schema.file_is_gone(self.engine, error):
+                raise StoreError("The database file was moved, deleted or replaced.") from error
+            raise
+        if not writable:
+            raise StoreError("The database can only be read, so no answer can be saved.")
 
     # the build
 
@@ -209,18 +227,17 @@ class Store:
             connection.execute(
                 listener.update()
                 .where(listener.c.id == listener_id, listener.c.part_begun < part)
-                .values(part_begun=part, last_seen_at=now())
+                .values(part_begun=part, last_seen_at=clock(connection))
             )
 
     def _mark(self, listener_id: int, *, once: str | None = None, **values: Any) -> None:
-        moment = now()
         change = listener.update().where(listener.c.id == listener_id)
-        if once:
-            change = change.where(listener.c[once].is_(None))
-            values[once] = moment
         with self.engine.begin() as connection:
+            moment = clock(connection)
             if once:
                 answering.admit(connection, listener_id)
+                change = change.where(listener.c[once].is_(None))
+                values[once] = moment
             connection.execute(change.values(**values, last_seen_at=moment))
 
     # trials and answers
@@ -327,7 +344,7 @@ class Store:
             step = next_step(listeners.states(connection, listener_id)[listener_id])
             if step.page is not Page.FINAL:
                 return row["finished_at"] is not None
-            moment = now()
+            moment = clock(connection)
             for number, question in enumerate(questions, start=1):
                 if number in texts or finish:
                     answering.put_final(connection, listener_id, number, question, texts.get(number), moment)

@@ -12,19 +12,24 @@ import sqlalchemy as sa
 
 from study.room.answering import CLOSED_AT, StoreError, closed_at, unblinded_at
 from study.room.builds import newest
-from study.room.schema import about, alone, now, reading, study_event, unblinding
+from study.room.schema import about, alone, clock, reading, study_event, unblinding
 
 
 def close(engine: sa.Engine, who: str) -> dt.datetime:
     """See store.Store.close_study."""
     with engine.begin() as connection:
         alone(connection)
-        since = closed_at(connection)
-        if since is None:
-            since = now()
-            connection.execute(about.insert().values(name=CLOSED_AT, value=since.isoformat()))
-            log(connection, who, "closed")
-        return since
+        return close_in(connection, who)
+
+
+def close_in(connection: sa.Connection, who: str) -> dt.datetime:
+    """Closes the study within the caller's transaction, which is `alone`. Returns since when it is closed."""
+    since = closed_at(connection)
+    if since is None:
+        since = clock(connection)
+        connection.execute(about.insert().values(name=CLOSED_AT, value=since.isoformat()))
+        log(connection, who, "closed")
+    return since
 
 
 def reopen(engine: sa.Engine, who: str) -> bool:
@@ -51,13 +56,13 @@ def unblind(engine: sa.Engine, who: str, reason: str, key_sha256: str) -> None:
                 f"{'' if sealed is None else ' (' + sealed.key_sha256[:12] + '...)'}; "
                 "restore private/key.csv from the build"
             )
-        row = {"at": now(), "who": who[:200], "reason": reason, "key_sha256": key_sha256}
+        row = {"at": clock(connection), "who": who[:200], "reason": reason, "key_sha256": key_sha256}
         connection.execute(unblinding.insert().values(**row))
 
 
 def log(connection: sa.Connection, who: str, what: str, detail: str = "") -> None:
     """Adds a row to the log, within the caller's transaction."""
-    row = {"at": now(), "who": who[:200], "what": what[:40], "detail": detail}
+    row = {"at": clock(connection), "who": who[:200], "what": what[:40], "detail": detail}
     connection.execute(study_event.insert().values(**row))
 
 

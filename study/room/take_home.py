@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 import sqlalchemy as sa
 import streamlit as st
@@ -22,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from study.languages import Words
-from study.room import wording
+from study.room import links, wording
 from study.room.protocol import Page
 from study.room.schema import answer, reading, trial
 from study.room.served import Served, served
@@ -71,7 +72,9 @@ def show_take_home(study: Served, person: Listener) -> None:
     st.header(say("take_home.title"), anchor=False)
     st.write(say.count("take_home.text", len(clips), clips=len(clips)))
     label = escape(say("take_home.download"))
-    st.html(f'<a class="take-home" href="{ADDRESS}" download="{_archive_name(say)}">{label}</a>')
+    mark = st.query_params.get(links.MARK)
+    address = f"{ADDRESS}?{links.MARK}={quote(mark)}" if mark else ADDRESS
+    st.html(f'<a class="take-home" href="{address}" download="{_archive_name(say)}">{label}</a>')
 
 
 def may_take(study: Served, person: Listener) -> bool:
@@ -99,7 +102,9 @@ def kept(engine: sa.Engine, listener_id: int) -> list[Kept]:
 
 async def download(request: Request) -> Response:
     """The archive, for the finished listener whose cookie asks; 404 for everybody else."""
-    found = await run_in_threadpool(_asked_for, request.cookies.get(served().listener_cookie))
+    cookie, mark = request.cookies.get(served().listener_cookie), request.query_params.get(links.MARK)
+    tokens = [links.chosen(cookie, mark)] if mark else links.remembered(cookie)[:1]
+    found = await run_in_threadpool(_asked_for, next(iter(tokens), None))
     if found is None:
         return Response(status_code=404)
     name = _archive_name(wording.of(served().design))

@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -230,3 +231,11 @@ def _decoded(text: str) -> tuple[np.ndarray, int]:
     from io import BytesIO
 
     return soundfile.read(BytesIO(base64.b64decode(text)))
+
+
+def test_labels_that_a_reader_takes_for_one_are_numbered():
+    paths = [Path("o.wav"), Path("Take.wav"), Path("take.wav"), Path("e\u0301.wav"), Path("\u00e9.wav")]
+    labels = comparison._labels(paths, None)
+    assert labels == ["Original", "Take (1)", "take (2)", "\u00e9 (1)", "\u00e9 (2)"]
+    assert comparison._labels(paths[:3], ["a (1)", "a"]) == ["Original", "a (1)", "a"]
+    assert comparison._labels(paths[:2], ["caf\udce9\n\u202e"]) == ["Original", "caf\ufffd\ufffd\ufffd"]

@@ -90,7 +90,7 @@ def test_what_cannot_be_read_is_told_and_not_fatal(found):
     assert set(told) == {"test/words.wav", "test/cut.wav", "test/song.m4a", "test/gone.wav"}
     assert "not sound" in told["test/words.wav"]
     assert "cut short" in told["test/cut.wav"]
-    assert "convert it to WAV or FLAC" in told["test/song.m4a"]
+    assert "not sound" in told["test/song.m4a"]
     assert "no such file" in told["test/gone.wav"]
 
 
@@ -242,3 +242,35 @@ def test_files_are_counted_in_whole_numbers(count):
     axis = svg[svg.index("Y-axis titled 'files'") :]
     ticks = re.findall(r">(\d+)</text>", axis[: axis.index("role-axis-title")])
     assert len(ticks) == len(set(ticks)) > 1
+
+
+def test_every_kind_is_listed_and_what_is_passed_over_is_counted(tmp_path):
+    soundfile.write(tmp_path / "take one", pulses(2), RATE, format="FLAC")
+    soundfile.write(tmp_path / "b.w64", pulses(2), RATE, format="W64")
+    for name in ("notes.txt", "more.txt", "song.mid", "README", "._b.w64"):
+        (tmp_path / name).write_bytes(b"MThd and no sound")
+    (tmp_path / "fake.wav").write_bytes(b"PK\x03\x04" + bytes(100))
+    found = inventory.take(tmp_path, workers=1)
+    assert {entry.file: entry.problem for entry in found.entries} == {
+        "b.w64": "",
+        "fake.wav": "is not sound but a zip archive; unpack it",
+        "take one": "",
+    }
+    assert found.left_out == {"": 1, ".mid": 1, ".txt": 2}
+    told = inventory_page.summary(found)
+    assert "Left out as no sound: 1 without a suffix, 1 .mid, 2 .txt." in told
+    assert "1 hidden entry was left out" in told
+
+
+def test_a_name_that_is_no_text_ends_no_inventory(tmp_path):
+    sound = tmp_path / "a.wav"
+    soundfile.write(sound, pulses(2), RATE)
+    for name in (b"caf\xe9.wav", b"line\nbreak\x1b[31m.wav", "\u202eevil.wav".encode()):
+        os.link(sound, os.path.join(os.fsencode(tmp_path), name))
+    found = inventory.take(tmp_path, workers=1)
+    assert len(found.entries) == 4
+    assert not found.unreadable
+    page = inventory_page.write(found, tmp_path / "out")
+    assert "caf\ufffd.wav" in page.read_text()
+    with (page.parent / "inventory.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 4

@@ -103,6 +103,7 @@ def test_interval_and_p_say_the_same():
     ("change", "told"),
     [
         (lambda d: d.assign(listener="L0"), "two listeners"),
+        (lambda d: d[:0], "two listeners"),
         (lambda d: d.assign(musicality=np.nan), "finite"),
         (lambda d: d.assign(truth=1.0), "depend on each other"),
     ],

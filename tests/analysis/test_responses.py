@@ -1,6 +1,7 @@
 """The frame is either valid or refused, with the row and the column that are at fault."""
 
 import re
+import unicodedata
 from importlib import resources
 
 import pandas as pd
@@ -52,19 +53,44 @@ def test_blanks_are_missing_and_words_are_kept(table):
     ("column", "row", "value", "told"),
     [
         ("truth", 3, "maybe", "'maybe' is not one of real, fake"),
-        ("verdict", 5, "Fake", "'Fake' is not one of real, fake"),
+        ("verdict", 5, "Fakes", "'Fakes' is not one of real, fake"),
         ("verdict", 5, None, "is empty; leave out rows of clips that were not judged"),
         ("difficulty", 1, "hard", "'hard' is not one of easy"),
         ("inspiring", 20, "perhaps", "'perhaps' is not one of yes"),
-        ("mode", 2, "umg", "'umg' is not one of UMG, VAR"),
+        ("mode", 2, "um", "'um' is not one of UMG, VAR"),
+        ("inspiring", 2, "ja", "'ja' is not one of yes, no, maybe, other; write 'yes'"),
+        ("inspiring", 2, "no?", "write 'no'"),
         ("musicality", 4, "11", "11 is out of range; it must be between 0 and 10"),
         ("musicality", 4, "-1", "-1 is out of range"),
         ("musicality", 4, "nan", "nan is out of range"),
         ("musicality", 4, "good", "'good' is not a number"),
-        ("musicality", 4, "4,5", "'4,5' is not a number; write 4.5, with a point"),
+        ("musicality", 4, "4,5", "'4,5' is 4.5 with a decimal comma, not a whole number; correct it"),
+        ("musicality", 4, "4,0", "'4,0' is not a number; write 4"),
+        ("musicality", 4, "4,000", "'4,000' is not a number; write 4"),
+        ("musicality", 4, "7 of 10", "'7 of 10' is not a number; correct it"),
+        ("epochs", 6, "2,000", "'2,000' is not a number; write 2000, without"),
+        ("epochs", 6, "2.000", "'2.000' can mean 2 or 2000; write 2 or 2000"),
+        ("epochs", 6, "1.500", "'1.500' is not a number; write 1500"),
+        ("epochs", 6, "2 000", "write 2000,"),
+        ("epochs", 6, "2\u202f000", "write 2000,"),
+        ("epochs", 6, "2\xa0000", "write 2000,"),
+        ("epochs", 6, "2'000", "write 2000,"),
+        ("epochs", 6, "2\u2019000", "write 2000,"),
+        ("epochs", 6, "\uff12\uff0c\uff10\uff10\uff10", "write 2000,"),
+        ("epochs", 6, "1,234,567", "write 1234567,"),
+        ("epochs", 6, "1.234.567", "write 1234567,"),
+        ("epochs", 6, "22.06.1905", "is a date or a time, not a number; give the column the format Number"),
+        ("epochs", 6, "1905-06-22", "is a date or a time"),
+        ("epochs", 6, "02. Mrz", "is a date or a time"),
+        ("epochs", 6, "Jun 05", "is a date or a time"),
+        ("epochs", 6, "########", "a column that is too narrow; widen the column"),
+        ("epochs", 6, "#REF!", "'#REF!' is what a spreadsheet shows for a formula that failed"),
+        ("epochs", 6, "2000 epochs", "'2000 epochs' is not a number; write 2000 alone"),
+        ("name", 6, "#WERT!", "for a formula that failed"),
+        ("name", 6, "#N/A", "is empty"),
+        ("verdict", 6, "-", "is empty"),
         ("musicality", 4, "4.5", "4.5 is not a whole number"),
         ("musicality", 4, 10.5, "10.5 is out of range"),
-        ("verdict", 5, " REAL", "write 'real'"),
         ("epochs", 6, "2000.5", "2000.5 is not a whole number"),
         ("position", 6, "0", "0 is out of range; it must be 1 or more"),
         ("name", 7, " ", "is empty"),
@@ -115,11 +141,11 @@ def test_hidden_repeats_are_marked_and_not_refused():
     [
         (b"", "is empty"),
         (b"set,position\n", "lacks name"),
-        (b"\xff\xfe\x00\x01", "is not a comma-separated UTF-8 table"),
-        (b'set,"name\n', "is not a comma-separated UTF-8 table"),
+        (b"\xff\xfe\x00\xd8", "begins as UTF-16 text and does not go on as such"),
+        (b'set,"name\n', "row 1: a double quote opens and is not closed"),
         (b"a,b\n1,2,3\n", "row 2: has 3 cells, the header has 2"),
-        (b"set;position;name\nA;1;x\n", "row 1: cells are separated by semicolons"),
-        (b"set\tposition\nA\t1\n", "row 1: cells are separated by tabs"),
+        (b"set;position;name\nA;1;x\n", "the table lacks truth, backend"),
+        (b"set\tposition\nA\t1\n", "the table lacks name, truth"),
     ],
 )
 def test_a_file_that_is_no_table_is_told_in_one_line(tmp_path, content, told):
@@ -219,3 +245,80 @@ def test_the_note_on_the_source_names_what_the_table_lacks():
     assert tuple(clips.loc["S7_V_2", ["difficulty", "verdict"]]) == ("difficult", "real")
     assert tuple(clips.loc["S7_1500_U", ["mode", "set"]]) == ("UMG", "VAR")
     assert all(f"`{column}`" in note for column in responses.REQUIRED)
+
+
+def written(table: pd.DataFrame, separator: str = ",", **how) -> str:
+    return table.to_csv(index=False, sep=separator, **how)
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [
+        lambda t: written(t, ";").encode("utf-8-sig"),  # Excel in Germany
+        lambda t: written(t, "\t").encode("utf-16"),  # Excel's "Unicode text"
+        lambda t: written(t, "\t").encode("utf-16-le"),
+        lambda t: written(t, lineterminator="\r").encode(),
+        lambda t: ("sep=;\r\n" + written(t, ";", lineterminator="\r\n")).encode(),
+        lambda t: written(t.rename(columns=lambda c: f" {c.upper()}\xa0")).encode(),
+        lambda t: written(t.rename(columns={"musicality": "Musicality", "set": "\ufeffSet"})).encode(),
+        lambda t: written(t.assign(verdict=[f"{v.title()} " for v in t["verdict"]])).encode(),
+        lambda t: written(t.assign(mode=t["mode"].str.lower(), truth=t["truth"].str.upper())).encode(),
+        lambda t: written(t.assign(epochs=t["epochs"].astype(object).fillna("#N/A"))).encode(),
+        lambda t: written(t.astype(object).fillna({"epochs": "-", "difficulty": "n/a"})).encode(),
+        lambda t: ("\n".join(f"{line},," for line in written(t).splitlines()) + "\n,,,\n \n").encode(),
+        lambda t: ("\n".join(line.rstrip(",") for line in written(t).splitlines()) + "\n").encode(),
+        lambda t: written(t.assign(name=[f"{n}\u200b " for n in t["name"]])).encode(),
+        lambda t: written(t.assign(position=["\uff11", *t["position"].astype(str)[1:]])).encode(),
+    ],
+)  # fmt: skip
+def test_what_a_spreadsheet_made_of_the_table_is_taken_as_meant(tmp_path, table, saved):
+    path = tmp_path / "answers.csv"
+    path.write_bytes(saved(table))
+    pd.testing.assert_frame_equal(responses.load(path), responses.founding(), check_dtype=False)
+
+
+def test_two_spellings_of_one_name_are_one_listener_and_one_clip():
+    frame = panels.panel(listeners=2).astype({"listener": object, "name": object})
+    frame["name"] = [f"Gr\xfcn {name}" for name in frame["name"]]
+    frame["listener"] = [f"J\xf6rg  {name}" for name in frame["listener"]]
+    other = frame["listener"] == frame["listener"].iloc[-1]
+    for column in ("name", "listener"):
+        decomposed = [unicodedata.normalize("NFD", text).replace(" ", "\xa0") for text in frame[column]]
+        frame.loc[other, column] = pd.Series(decomposed, index=frame.index)[other]
+    loaded = responses.load(frame)
+    assert loaded["name"].nunique() == loaded.loc[~other.to_numpy(), "name"].nunique()
+    assert list(loaded["listener"].unique()) == ["J\xf6rg L01", "J\xf6rg L02"]
+
+
+def test_decimal_commas_are_taken_where_they_can_be_nothing_else(tmp_path, table):
+    def seconds(cells: list[str], separator: str) -> list[float]:
+        path = tmp_path / "answers.csv"
+        path.write_text(written(table.assign(seconds_heard=[*cells, *["4"] * (20 - len(cells))]), separator))
+        return responses.load(path)["seconds_heard"].tolist()[: len(cells)]
+
+    assert seconds(["12,5", "1,234"], ";") == [12.5, 1.234]
+    assert seconds(["12.5", "1.234"], ";") == [12.5, 1.234]
+    for cells, separator, message in (
+        (["12,5"], ",", "'12,5' is not a number; write 12.5, with a point"),
+        (["1,234"], ";", "'1,234' can mean 1.234 or 1234; write 1.234 or 1234"),
+        (["12,5", "1.5"], ";", "'12,5' is not a number; write 12.5"),
+        (["1.234,5"], ";", "write 1234.5"),
+    ):
+        with pytest.raises(ResponsesError, match=re.escape(message)):
+            seconds(cells, separator)
+
+
+def test_every_advice_on_a_number_is_one_that_can_be_followed(table):
+    """Whoever writes what the message says gets the number that it names."""
+    for cell in ("2,000", "2.000", "2 000", "2'000", "1,234,567", "2000,0", "1.500", "2000 epochs"):
+        spoilt = table.astype(object)
+        spoilt.loc[5, "epochs"] = cell
+        advised = re.search(r"write (?:\d+ or )?(\d+)", str(refused(spoilt)))[1]
+        spoilt.loc[5, "epochs"] = advised
+        assert responses.load(spoilt)["epochs"][5] == int(advised)
+        assert advised in ("2000", "1234567", "1500")
+
+
+def test_truth_values_are_read_as_spreadsheets_write_them(table):
+    table["kept"] = ["WAHR", "FALSCH", "VRAI", "Ja", "1,0", *[""] * 15]
+    assert responses.load(table)["kept"].tolist()[:5] == [True, False, True, True, True]

@@ -6,8 +6,9 @@ import io
 import pandas as pd
 import pytest
 
-from analysis import formats, model_tables, responses, statistics, table_files, tables
+from analysis import formats, model_tables, quality, responses, statistics, table_files, tables, wording
 from analysis.tables import Table
+from caw import spreadsheet
 from tests.analysis import panels
 
 
@@ -58,7 +59,7 @@ def hostile() -> Table:
 
 
 def test_csv_runs_nothing_and_keeps_numbers(hostile):
-    rows = list(csv.reader(io.StringIO(table_files.to_csv(hostile))))
+    rows = list(csv.reader(io.StringIO(spreadsheet.frame_as_csv(hostile.frame))))
     assert [row[0][0] for row in rows[1:6]] == ["'"] * 5
     assert rows[6][0] == 'say "no", then\nleave'
     assert [row[1] for row in rows[1:]] == ["-1.5", "2", "", "0.25", "1e-09", "3", "-4", "5"]
@@ -148,3 +149,21 @@ def test_both_tables_of_estimates_say_the_same_numbers():
         marked = [cell for cell in table.text()["95% interval"] if cell.endswith("(90%)")]
         assert len(marked) == 1
         assert "95% interval" in tables.numeric(table.text())
+
+
+def test_values_that_were_left_empty_are_counted_and_named():
+    frame = responses.founding().drop(columns="repeat")
+    assert not [one for one in quality.records(responses.load(frame)) if one.name == quality.ODD]
+    frame["left_empty"] = [None] * 17 + ["musicality", "response_seconds", "musicality response_seconds"]
+    results = quality.records(responses.load(frame))
+    (odd,) = [one for one in results if one.name == quality.ODD]
+    assert (odd.estimate, odd.count, odd.total) == (3, 3, 20)
+    assert odd.note == "musicality of 2, response seconds of 2"
+    text = wording.left_empty(results)
+    assert text.startswith("3 answers have a value that cannot be")
+    assert odd.note in text
+    assert odd.note in set(tables.data_quality(results).frame["note"])
+    frame["left_empty"] = None
+    results = quality.records(responses.load(frame))
+    assert [one.count for one in results if one.name == quality.ODD] == [0]
+    assert wording.left_empty(results) == ""

@@ -20,7 +20,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from caw import atomic, measures
+from caw import atomic, measures, spreadsheet
 from caw.measuring import measurements
 from study.folder import StudyFolder
 from study.preparation.build import build
@@ -75,7 +75,7 @@ def run(
     study, began = StudyFolder(folder), time.monotonic()
     atomic.write(study.toml, design(reals, EPOCHS | {"samplernn": samplernn, "caw": caw}, seconds, count))
     build(study, BuildProgress(Console(highlight=False)), pool_only=True)
-    pool = atomic.read_csv(study.pool_table)
+    pool = spreadsheet.records(study.pool_table)
     rows = []
     for real in reals:
         name = real.stem.removesuffix("_real")

@@ -20,7 +20,7 @@ from typing import Annotated
 
 import typer
 
-from caw import atomic
+from caw import atomic, spreadsheet
 from study.folder import StudyFolder
 
 RIFF = Path(__file__).with_name("riff.flac")
@@ -67,7 +67,7 @@ def timed(text: str, cores: int | None, workers: int | None) -> tuple[float, lis
             check=True,
         )
         took = time.monotonic() - began
-        return took, [row["sha256"] for row in atomic.read_csv(folder.pool_table)]
+        return took, [row["sha256"] for row in spreadsheet.records(folder.pool_table)]
 
 
 def run(

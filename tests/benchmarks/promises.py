@@ -50,8 +50,8 @@ def look(
     all_finish: bool = True,
 ) -> Found:
     """Compares. acknowledged: (token, slot, field) -> value the server said it saved; finals: (token, slot)
-    whose Next led on. A listener of ours gives each field of a slot one value only, so any value that stands
-    in the history twice was written twice."""
+    whose Next led on. A listener of ours gives no field of a slot the same value twice, so any value that
+    stands in the history twice was written twice."""
     engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1))
     found = Found(acknowledged=len(acknowledged) + len(finals))
     with engine.connect() as connection:

@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from caw import atomic
+from caw import atomic, spreadsheet
 from study.folder import StudyFolder
 from study.preparation.build import build
 from study.preparation.engines import Engine, Event, Job, Lost, Say, Told
@@ -162,7 +162,7 @@ def timed(folder: StudyFolder, engine: Engine) -> float:
 
 def digests(folder: StudyFolder) -> dict[str, str]:
     """Of pool and models, by what the files hold besides times."""
-    rows = [{**row, "made_at": ""} for row in atomic.read_csv(folder.pool_table)]
+    rows = [{**row, "made_at": ""} for row in spreadsheet.records(folder.pool_table)]
     return {"pool.csv": repr(rows)} | timeless(folder.pool) | timeless(folder.models)
 
 

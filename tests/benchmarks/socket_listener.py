@@ -2,8 +2,9 @@
 
 It does what a browser does: the personal link becomes a cookie, every message carries the state of all
 widgets on the page, and after a lost connection it comes back with the same state. It answers whatever
-questions a page shows, so it needs no knowledge of their order. A change counts as acknowledged when the
-server's next page says that it is saved (the mark below Next, the mark of a text box, or the next clip).
+questions a page shows, so it needs no knowledge of their order, and now and then changes its mind at the very
+moment of Next. A change counts as acknowledged when the server's next page says that it is saved (the mark
+below Next, the mark of a text box, or the next clip).
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class Shown:
     components: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)  # key -> (name, data)
     choices: dict[str, tuple[list[str], bool]] = field(default_factory=dict)  # key -> (options, enabled)
     ticks: set[str] = field(default_factory=set)
+    lines: dict[str, str] = field(default_factory=dict)  # text field -> what it starts with
     title: str = ""
     texts: list[str] = field(default_factory=list)
     saved_after: float | None = None  # seconds from the message to the mark "Saved"
@@ -80,7 +82,9 @@ class SocketListener:
         self.cookie = ""
         self.puzzled = 0
         self.http: httpx.AsyncClient | None = None
-        self.given: dict[str, Any] = {}  # widget key -> its one answer, should it be asked for again
+        self.given: dict[str, Any] = {}  # widget key -> its answer, should it be asked for again
+        self.chosen: dict[str, set[int]] = {}  # widget key -> the options chosen so far
+        self.pressed: tuple[str, dict[str, Any]] | None = None  # Next, and the answers shown when pressed
 
     async def run(self) -> None:
         """Takes the study to its end, through lost connections. Raises Stuck."""
@@ -145,6 +149,7 @@ class SocketListener:
             if enabled and key not in self.states:
                 last = len(options) - key.startswith("inspiring-")  # never "other", which asks for words
                 index = self.given.setdefault(key, self.dice.randrange(last))
+                self.chosen.setdefault(key, set()).add(index)
                 await self.change(socket, key, "string_array_value", [options[index]])
                 return True
         for key in sorted(shown.components):
@@ -186,6 +191,19 @@ class SocketListener:
         self.states[key] = (kind, value)
         await self.send(socket, changed=True)
 
+    def change_mind(self) -> None:
+        """Picks another option of one question, none that was picked before, and does not send it yet."""
+        for key, (options, enabled) in self.shown.choices.items():
+            if not enabled or key not in self.chosen or key.startswith("verdict-"):
+                continue
+            last = len(options) - key.startswith("inspiring-")
+            left = sorted(set(range(last)) - self.chosen[key])
+            if left:
+                self.given[key] = index = self.dice.choice(left)
+                self.chosen[key].add(index)
+                self.states[key] = ("string_array_value", [options[index]])
+                return
+
     def acknowledge(self, shown: Shown) -> None:
         """Takes note of all that the server, with this page, says it has saved of what it was sent."""
         for key in shown.ids.keys() & self.given.keys() & self.states.keys():
@@ -201,15 +219,27 @@ class SocketListener:
                 self.notes.acknowledged[self.token, int(slot), name] = value
 
     async def press(self, socket: ClientConnection, button: str) -> None:
-        before = self.shown
-        self.states[button] = ("json_value", {"press": f"press-{secrets.token_hex(6)}"})
-        answering = any(key.startswith("verdict-") or key.startswith("musicality-") for key in before.choices)
-        await self.send(socket, changed=answering)
-        if button in self.shown.components and button.startswith("next-"):
-            await self.look_again(socket, f"{before.title!r} did not lead on: {self.shown.texts}")
-            return
+        before, answering = self.shown, button.startswith("next-")
         if answering:
-            self.notes.finals.add((self.token, int(button.rpartition("-")[2])))
+            if self.dice.random() < 0.5:
+                self.change_mind()
+            self.pressed = button, {key: self.given[key] for key in before.choices if key in self.given}
+        self.states[button] = ("json_value", {"press": f"press-{secrets.token_hex(6)}"})
+        await self.send(socket, changed=answering)
+        if answering and button in self.shown.components:
+            await self.look_again(socket, f"{before.title!r} did not lead on: {self.shown.texts}")
+
+    def take_note_of_final(self) -> None:
+        """Where Next led on, be it after a lost connection, all that was shown then is final."""
+        if self.pressed is None or self.pressed[0] in self.shown.components:
+            return
+        button, answers = self.pressed
+        self.pressed = None
+        slot = int(button.rpartition("-")[2])
+        self.notes.finals.add((self.token, slot))
+        for key, index in answers.items():
+            name = key.rpartition("-")[0]
+            self.notes.acknowledged[self.token, slot, name] = OPTIONS[name][index]
 
     async def send(self, socket: ClientConnection, *, changed: bool = False) -> None:
         """One message with the state of all widgets; returns at the end of the run that it causes."""
@@ -251,8 +281,11 @@ class SocketListener:
         self.acknowledge(shown)
         self.shown = shown
         self.states = {key: state for key, state in self.states.items() if key in shown.ids}
+        for key, text in shown.lines.items():  # browsers send it back, though nobody has touched it
+            self.states.setdefault(key, ("string_value", text))
         if any("Not saved" in text or "went wrong" in text for text in shown.texts):
             raise ConnectionError("not saved; try again")  # a browser keeps the state and sends it again
+        self.take_note_of_final()
 
 
 def _see(shown: Shown, element: Any, after: float) -> None:
@@ -265,7 +298,7 @@ def _see(shown: Shown, element: Any, after: float) -> None:
             shown.texts.append(body)
         if _SAVED.search(body) and shown.saved_after is None:
             shown.saved_after = after
-    elif kind in ("bidi_component", "button_group", "checkbox"):
+    elif kind in ("bidi_component", "button_group", "checkbox", "text_input"):
         widget = getattr(element, kind)
         key = _KEY.fullmatch(widget.id).group(1)
         shown.ids[key] = widget.id
@@ -276,5 +309,7 @@ def _see(shown: Shown, element: Any, after: float) -> None:
             )
         elif kind == "checkbox":
             shown.ticks.add(key)
+        elif kind == "text_input":
+            shown.lines[key] = widget.default
         else:
             shown.choices[key] = ([option.content for option in widget.options], not widget.disabled)

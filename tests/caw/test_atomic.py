@@ -30,15 +30,19 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch)
     assert (tmp_path / "table").read_text() == "old"
 
 
-def test_csv_comes_back_as_it_went(tmp_path):
-    rows = [{"a": 'x,"y"\nz', "b": None}, {"a": "ü", "b": 3}]
-    atomic.write_csv(tmp_path / "t.csv", ("a", "b"), rows)
-    assert atomic.read_csv(tmp_path / "t.csv") == [{"a": 'x,"y"\nz', "b": ""}, {"a": "ü", "b": "3"}]
-    assert atomic.read_csv(tmp_path / "none.csv") == []
-
-
 def test_a_place_below_a_file_is_named_as_it_was_given(tmp_path):
     (tmp_path / "song.wav").write_bytes(b"")
     with pytest.raises(OSError, match="Not a directory|File exists") as refused:
         atomic.write(tmp_path / "song.wav" / "x.csv", "")
     assert refused.value.filename == str(tmp_path / "song.wav" / "x.csv")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[1]", b"null", b"\xff\xfe\x00", b"[" * 50_000, b'{"a": ' + b"9" * 5000]
+)
+def test_a_damaged_record_is_told_in_one_line_that_names_it(tmp_path, content):
+    (tmp_path / "record.json").write_bytes(content)
+    with pytest.raises(atomic.DamagedError, match=r"record.json is damaged \(.*\)$"):
+        atomic.read_json(tmp_path / "record.json")
+    (tmp_path / "record.json").write_text('{"a": [1]}')
+    assert atomic.read_json(tmp_path / "record.json") == {"a": [1]}

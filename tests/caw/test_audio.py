@@ -186,8 +186,9 @@ def test_refuses_silence(tmp_path, level):
 
 def test_refuses_channels_that_cancel(tmp_path):
     path = store(tmp_path / "a.wav", np.stack([tone(), -tone()]))
-    with pytest.raises(audio.AudioError, match="is silent"):
+    with pytest.raises(audio.SilentError, match="its channels cancel when they are mixed") as error:
         audio.read(path)
+    one_line(error)
     assert audio.read(path, mono=False)[0].shape == (2, 2 * RATE)
 
 
@@ -195,6 +196,41 @@ def test_warns_of_clipping(tmp_path):
     loud = np.clip(tone(level=1.3), -1, 1)
     path = store(tmp_path / "a.wav", loud)
     with pytest.warns(audio.AudioWarning, match=r"clipped \(\d+ samples in 1760 places"):
+        audio.read(path)
+
+
+def test_peaks_of_float_files_are_no_clipping(tmp_path):
+    path = store(tmp_path / "a.wav", tone(level=1.8), subtype="FLOAT")
+    with pytest.warns(audio.AudioWarning) as caught:
+        samples, _ = audio.read(path)
+    assert [str(warning.message) for warning in caught] == [
+        f"{path}: peaks at +5.1 dBFS; lowered where it is written"
+    ]
+    assert np.abs(samples).max() == pytest.approx(1.8, abs=1e-3)
+    flat = store(tmp_path / "b.wav", np.clip(tone(level=1.8), -1.4, 1.4), subtype="FLOAT")
+    with pytest.warns(audio.AudioWarning) as caught:
+        audio.read(flat)
+    assert ["clipped" in str(warning.message) for warning in caught] == [True, False]
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_constant_offset_is_no_sound(tmp_path, channels):
+    path = store(tmp_path / "a.wav", np.full((channels, RATE), 0.3))
+    for mono in (True, False):
+        with pytest.raises(audio.SilentError, match=r"constant offset of \+0.30 and no sound") as error:
+            audio.read(path, mono=mono)
+        one_line(error)
+
+
+def test_warns_of_a_large_offset(tmp_path):
+    path = store(tmp_path / "a.wav", tone(level=0.3) - 0.1)
+    with pytest.warns(audio.AudioWarning, match="has an offset of -0.100, -20 dBFS"):
+        audio.read(path)
+
+
+def test_warns_of_channels_that_nearly_cancel(tmp_path):
+    path = store(tmp_path / "a.wav", np.stack([tone(), -0.98 * tone()]))
+    with pytest.warns(audio.AudioWarning, match=r"nearly cancel when they are mixed \(40 dB"):
         audio.read(path)
 
 

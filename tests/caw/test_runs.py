@@ -161,3 +161,95 @@ def test_draws_do_not_depend_on_the_number_of_threads(trained):
     for others in drawn[1:]:
         for one, other in zip(drawn[0], others, strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+def flipped(run, folder, name: str, where: float):
+    """A copy of a run in which one bit of a file is another."""
+    shutil.copytree(run.folder, folder)
+    content = bytearray((folder / name).read_bytes())
+    content[int(len(content) * where)] ^= 4
+    (folder / name).write_bytes(content)
+    return runs.load(folder)
+
+
+@pytest.mark.parametrize("name", ["scale-00.safetensors", "scale-01.safetensors", "clips.safetensors"])
+@pytest.mark.parametrize("where", [0.0, 0.6, 0.999])
+def test_a_flipped_bit_is_noticed_wherever_the_file_is_read(run, tmp_path, name, where):
+    broken = flipped(run, tmp_path / "run", name, where)
+    fix = "restore it, or delete .* and train the run again"
+    uses = [lambda: runs.check(broken.folder, broken.config), lambda: broken.vary(seed=1)]
+    uses += [lambda: broken.generate(1.0)] if name.startswith("scale") else [broken.learned_clips]
+    for use in uses:
+        with pytest.raises(runs.RunError, match=f"{name} has changed since it was written .*; {fix}"):
+            use()
+
+
+def test_a_run_of_before_there_were_digests_is_drawn_from_as_before(run, tmp_path):
+    folder = shutil.copytree(run.folder, tmp_path / "run")
+    config = json.loads((folder / "config.json").read_text())
+    assert set(config.pop("sha256")) == {file.name for file in folder.glob("*.safetensors")}
+    (folder / "config.json").write_text(json.dumps(config))
+    old = runs.load(folder)
+    assert runs.check(run.folder, run.config)
+    assert not runs.check(folder, old.config)
+    np.testing.assert_array_equal(old.vary(seed=3), run.vary(seed=3))
+
+
+def test_a_checkpoint_is_whole_or_refused(tmp_path):
+    state = {"epoch": 3, "weights": torch.arange(40.0)}
+    file, content = tmp_path / "checkpoint.pt", runs.packed(state)
+    for kept in (content, content[:-39]):  # as written now, and by older versions
+        file.write_bytes(kept)
+        assert torch.equal(runs.read_state(file, "")["weights"], state["weights"])
+    for place in range(0, len(content) - 39, 29):
+        file.write_bytes(content[:place] + bytes([content[place] ^ 16]) + content[place + 1 :])
+        with pytest.raises(runs.RunError, match=r"checkpoint.pt cannot be read \(.*\); delete it"):
+            runs.read_state(file, "delete it")
+    for length in (0, 10, len(content) // 2):
+        file.write_bytes(content[:length])
+        with pytest.raises(runs.RunError, match=r"checkpoint.pt cannot be read \(.*\); delete it"):
+            runs.read_state(file, "delete it")
+    assert runs.read_state(tmp_path / "none.pt", "") is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("rates", [], r"rates is \[\]"),
+        ("rates", ["fast"], "rates is"),
+        ("peak", "loud", 'peak is "loud"'),
+        ("peak", float("nan"), "peak is NaN"),
+        ("channels", 7, "channels is 7"),
+        ("clips", [{"samples": "many"}], "clips is"),
+        ("versions", 3, "versions is 3"),
+        ("sha256", ["x"], "sha256 is"),
+        ("sha256", {"../x": "y"}, "sha256 is"),
+    ],
+)
+def test_a_value_that_cannot_be_in_a_record_is_told_in_one_line(trained, tmp_path, key, value, said):
+    folder = shutil.copytree(trained.folder, tmp_path / "run")
+    config = json.loads((folder / "config.json").read_text()) | {key: value}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(runs.RunError, match=rf"config.json is damaged \({said}.*\); restore it or train"):
+        runs.load(folder)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[" * 50_000,
+        '{"a": ' * 50_000,
+        '{"rates": ' + "9" * 5000 + "}",
+        "[1]",
+        "null",
+        "\x00",
+        b"\xff\xfe\x00",
+    ],
+)
+def test_a_record_that_is_none_is_told_in_one_line(trained, tmp_path, content):
+    folder = shutil.copytree(trained.folder, tmp_path / "run")
+    (folder / "config.json").write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(runs.RunError, match=r"config.json is damaged \(.*\); restore it or train") as caught:
+        runs.load(folder)
+    assert len(str(caught.value)) < 500

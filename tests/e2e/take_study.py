@@ -16,7 +16,7 @@ from pathlib import Path
 
 from driving import Server, Traffic, Visit, browser
 
-from caw import atomic
+from caw import spreadsheet
 from study.folder import StudyFolder
 from study.room.links import personal_link, researcher_key, researcher_link
 from study.room.store import Store
@@ -114,7 +114,7 @@ def main() -> None:
 def secrets(folder: StudyFolder) -> set[str]:
     """What only the key and the folder know, in lower case; words the pages use themselves are left out."""
     words = {str(folder.path).lower(), "jukebox", "umg", "epochs"}
-    for row in atomic.read_csv(folder.key):
+    for row in spreadsheet.records(folder.key):
         words |= {row[name].lower() for name in ("stimulus_id", "name", "source", "run", "sha256")}
     return {word for word in words if len(word) > 2}
 

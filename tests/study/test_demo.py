@@ -47,14 +47,16 @@ def test_the_song_has_room_for_all_originals_beside_what_models_learn(tmp_path):
 
 @pytest.mark.parametrize("length", [2.0, 2.3, 5.0])
 def test_the_shortest_clips_still_give_a_study(tmp_path, length):
-    audio.write(tmp_path / "short.wav", 0.1 * np.ones(round(length * 8000), np.float32), 8000)
+    audio.write(
+        tmp_path / "short.wav", 0.1 * np.resize([1, -1], round(length * 8000)).astype(np.float32), 8000
+    )
     folder = StudyFolder(tmp_path / "demo")
     demo.prepare(folder, tmp_path / "short.wav")
     assert len(plan.make(design.load(folder.path), folder).picks["UMG"]) == 10
 
 
 def test_a_clip_that_is_too_short_is_refused(tmp_path):
-    audio.write(tmp_path / "short.wav", 0.1 * np.ones(8000, np.float32), 8000)
+    audio.write(tmp_path / "short.wav", 0.1 * np.resize([1, -1], 8000).astype(np.float32), 8000)
     with pytest.raises(audio.AudioError, match=r"is 1\.00 s long; give a clip of at least 2 s"):
         demo.prepare(StudyFolder(tmp_path / "demo"), tmp_path / "short.wav")
     assert not (tmp_path / "demo").exists()
@@ -67,7 +69,7 @@ def test_a_second_run_reuses_the_folder_and_never_mixes_clips(tmp_path, clip):
     demo.prepare(folder, clip)
     demo.prepare(folder, None)
     assert folder.toml.read_text() == before
-    audio.write(tmp_path / "other.wav", 0.1 * np.ones(40000, np.float32), 8000)
+    audio.write(tmp_path / "other.wav", 0.1 * np.resize([1, -1], 40000).astype(np.float32), 8000)
     with pytest.raises(
         FolderError, match="holds the study of another clip than other.wav; choose another folder"
     ):

@@ -12,8 +12,12 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import yaml
 
-from study.room.address import known_host, parsed
+from study.room import connections
+from study.room.address import PROXIES, known_host, parsed
+from study.room.gate import MOST_HEADERS
+from study.room.health import ADDRESS, SECONDS
 from tests.free_ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -106,6 +110,85 @@ def test_the_image_is_built_from_what_is_there_and_runs_as_nobody_special():
     assert users
     assert users[-1] not in ("root", "0")
     assert sum(line.startswith("FROM ") for line in lines) == 2
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict:
+    return yaml.safe_load((ROOT / "compose.yaml").read_text())
+
+
+# of the Compose Specification's services, those that are used, and what they hold
+SERVICE = {
+    "build": str, "image": str, "restart": str, "user": str, "read_only": bool, "tmpfs": list,
+    "mem_limit": str, "pids_limit": int, "cpus": float, "ulimits": dict, "logging": dict,
+    "environment": dict, "volumes": list, "depends_on": (dict, list), "healthcheck": dict,
+    "security_opt": list, "cap_drop": list, "cap_add": list, "networks": list, "ports": list,
+    "stop_grace_period": str,
+}  # fmt: skip
+
+
+def test_compose_says_what_the_specification_knows(compose):
+    assert {name for name in compose if not name.startswith("x-")} == {"services", "volumes", "networks"}
+    for name, service in compose["services"].items():
+        for key, value in service.items():
+            assert isinstance(value, SERVICE[key]), f"{name}.{key}"
+        assert set(service["networks"]) <= set(compose["networks"])
+        mounts = [
+            mount.split(":")[0] for mount in service["volumes"] if not mount.startswith((".", "/", "$"))
+        ]
+        assert set(mounts) <= set(compose["volumes"])
+        needed = service.get("depends_on", [])
+        assert set(needed) <= set(compose["services"])
+        for other in needed if isinstance(needed, dict) else ():
+            assert "healthcheck" in compose["services"][other]
+            assert needed[other] == {"condition": "service_healthy"}
+        for mount in service["tmpfs"]:
+            assert re.fullmatch(r"/[\w/]+(:[\w=,]+)?", mount)
+        assert re.fullmatch(r"\d+[mg]", service["mem_limit"])
+
+
+def test_every_container_is_bounded_and_can_do_little(compose):
+    for name, service in compose["services"].items():
+        assert service["read_only"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert 0 < service["cpus"] <= 2, name
+        assert 100 <= service["pids_limit"] <= 1000, name
+        assert service["logging"]["options"] == {"max-size": "10m", "max-file": "5"}, name
+        assert service["ulimits"]["nofile"]["soft"] >= 8192, name
+        assert service["healthcheck"]["test"], name
+        root = not service.get("user") or service["user"].startswith(("0", "root"))
+        assert not root or (name == "caddy" and service["cap_add"] == ["NET_BIND_SERVICE"]), name
+
+
+def test_only_the_proxy_is_reached_from_outside(compose):
+    assert {name for name, service in compose["services"].items() if "ports" in service} == {"caddy"}
+    assert {name for name, one in compose["services"].items() if "outside" in one["networks"]} == {"caddy"}
+    assert compose["networks"]["inside"] == {"internal": True}
+
+
+def test_health_checks_ask_where_the_database_is_asked_and_wait_longer_than_it_may_take(compose):
+    health = compose["services"]["one"]["healthcheck"]
+    image = (ROOT / "Dockerfile").read_text()
+    caddy = (DEPLOYMENT / "Caddyfile").read_text()
+    assert health["test"][-1] in image
+    assert f"127.0.0.1:8501{ADDRESS}" in image
+    assert f"health_uri {ADDRESS}\n" in caddy
+    waits = [int(re.search(r"timeout=(\d)\)", health["test"][-1])[1])]
+    waits.append(int(re.search(r"health_timeout (\d)s", caddy)[1]))
+    assert min(waits) > SECONDS
+    assert int(health["timeout"].removesuffix("s")) > waits[0]
+
+
+def test_the_page_tells_the_bounds_as_they_are():
+    page = (DEPLOYMENT / "README.md").read_text().replace(",", "")
+    for number in (connections.MOST, connections.MOST_EACH):
+        assert f" {number}" in page
+    for name in (connections.TOTAL, connections.EACH, connections.LINES, PROXIES):
+        assert f"`{name}" in page
+    assert f"{connections.SECONDS[connections.HEAD]:.0f} s" in page
+    assert f"{connections.SECONDS[connections.READER]:.0f} s" in page
+    assert f"{MOST_HEADERS} headers" in page
 
 
 def test_the_page_tells_every_setting_of_compose():

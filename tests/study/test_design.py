@@ -1,4 +1,5 @@
 import contextlib
+import os
 import tomllib
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from study import design
 from study.design import DesignError
+from study.folder import StudyFolder
 
 HEAD = '[study]\ntitle = "T"\nseed = 1\n'
 SOURCE = '[[source]]\nfile = "a.wav"\nepochs = [100]\n'
@@ -102,6 +104,66 @@ def test_missing_folder_file_and_encoding(tmp_path):
     (tmp_path / "study.toml").write_text("")
     with pytest.raises(DesignError, match="study.toml:1: study: is missing"):
         design.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "said"),
+    [
+        (HEAD + "x = " + "[" * 20_000, 4, "too many brackets stand in each other"),
+        (HEAD + "x = " + "[" * 20_000 + "]" * 20_000, 4, "too many brackets"),
+        (HEAD + "x = " + "{a = " * 20_000, 4, "too many brackets"),
+        (HEAD + "\n" + "[" * 20_000, 5, "too many brackets"),
+        (HEAD + "a" + ".a" * 20_000 + " = 1\n", 4, "a key has too many parts"),
+        (HEAD + "[a" + ".a" * 200_000 + "]\n", 4, "a key has too many parts"),
+        (HEAD + 'x = { "a"' + '."a"' * 20_000 + " = 1 }\n", 4, "a key has too many parts"),
+        (HEAD + "x = " + "9" * 5000, 4, "a value that is too large"),
+        (HEAD + "x = 0x" + "f" * 50_000, 4, "a whole number is too large; write one below 2^63"),
+        (HEAD + "x = 9223372036854775808", 4, "a whole number is too large"),
+        (HEAD + 'x = "\\q"', 4, "Unescaped"),
+        (HEAD + 'x = "\\ud800"', 4, "not a Unicode scalar value"),
+        (HEAD + 'x = "a\0b"', 4, "Illegal character"),
+        (HEAD + "\0\0\0", 4, "nvalid"),
+        (HEAD + 'x = "open', 4, "Unterminated string"),
+        (HEAD + "x = 1\r[y]", 4, ""),
+        (HEAD.encode("utf-16"), 1, "is not UTF-8 text; save it as UTF-8"),
+        (HEAD.encode() + b"x = '\xff'", 4, "is not UTF-8 text; save it as UTF-8"),
+        (" " * 1_000_001, 1, "is 1 MB, more than the 1 MB of the largest study; put"),
+        ("\0" * 100_000_000, 1, "is 100 MB, more than"),
+        (HEAD + "[[[[", 4, ""),
+        (HEAD + "=" * 50_000, 4, "nvalid"),
+        (HEAD + '"' * 50_001, 4, ""),
+        (HEAD + "seed = " + "1" * 4000, 4, ""),
+    ],
+    ids=range(24),
+)
+def test_no_text_ends_in_anything_but_one_line(tmp_path, content, line, said):
+    (tmp_path / "study.toml").write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(DesignError) as caught:
+        design.load(tmp_path)
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / 'study.toml'}:{line}: ")
+    assert said in message
+    assert "; " in message
+    assert "\n" not in message
+    assert len(message) < 400
+
+
+def test_brackets_and_points_inside_texts_are_none(tmp_path):
+    words = "[[[[{{" * 20 + " a.b.c" * 20 + " " + ".".join("abcdefghijklmnopqrstuvwxyz")
+    texts = f'[listening]\ninstructions = """\n{words} \'one\' \\""""\n# {words}\n'
+    made = load(tmp_path, HEAD.replace('"T"', f"'{words}'") + SOURCE + texts)
+    assert made.study.title == words
+    assert words in made.listening.instructions
+
+
+def test_what_stands_in_the_place_of_the_file_is_told(tmp_path):
+    (tmp_path / "study.toml").mkdir()
+    with pytest.raises(DesignError, match="study.toml:1: TOML: is a folder; move it away"):
+        design.load(StudyFolder(tmp_path).require().path)
+    (tmp_path / "study.toml").rmdir()
+    os.mkfifo(tmp_path / "study.toml")
+    with pytest.raises(DesignError, match="TOML: is no regular file; move it away"):
+        design.load(StudyFolder(tmp_path).require().path)
 
 
 def test_digest_follows_the_settings_and_not_their_spelling(tmp_path):

@@ -111,7 +111,7 @@ def test_a_form_that_is_not_understood_is_left_alone(tmp_path, kept, form):
 def test_a_broken_file_is_left_alone(tmp_path, kept):
     file = tmp_path / "study.toml"
     file.write_text("[study\n")
-    with pytest.raises(PasswordError, match="is no TOML"):
+    with pytest.raises(PasswordError, match="study.toml:"):
         password.write_into(file, kept)
 
 

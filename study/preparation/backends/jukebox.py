@@ -12,7 +12,6 @@ It works at 44.1 kHz, in a process of its own that may be another environment's 
 from __future__ import annotations
 
 import importlib.util
-import json
 import math
 import re
 import sys
@@ -20,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from caw import atomic
 from study.preparation.backends import BackendError, Clip, Cost, Task, Tell
 from study.preparation.backends.programs import calling, named_files
 
@@ -122,7 +122,7 @@ class JukeboxBackend:
             *map(calling.literal, (python, _PROGRAM)),
             *(f"--{key}={value}" for key, value in given.items()),
         ]
-        rate = json.loads((weights / "config.json").read_text()).get("sampling_rate", _RATE)
+        rate = atomic.read_json(weights / "config.json").get("sampling_rate", _RATE)
         yield from calling.clips(task, words, timeout=options["timeout"], tell=tell, rate=rate)
 
 
@@ -148,10 +148,10 @@ def _weights(options: Mapping[str, Any], folder: Path) -> Path:
         raise BackendError(f"weights is {named!r}; write the folder's path in quotes", key="weights")
     weights = folder / Path(named).expanduser()
     try:
-        config = json.loads((weights / "config.json").read_text())
+        config = atomic.read_json(weights / "config.json")
     except (OSError, ValueError):
         raise BackendError(f"{weights} holds no readable config.json; {_GET}", key="weights") from None
-    kind = config.get("model_type") if isinstance(config, dict) else None
+    kind = config.get("model_type")
     if kind != "jukebox":
         raise BackendError(f"{weights} holds a model of type {kind!r}, not Jukebox; {_GET}", key="weights")
     rate = config.get("sampling_rate", _RATE)

@@ -64,7 +64,7 @@ def test_a_users_mistake_is_one_line(run, tmp_path, trained):
     empty.mkdir()
     out = tmp_path / "new"
     for arguments, said in [
-        (["train", empty, "--out", out], f"{empty}: holds no WAV, FLAC, OGG, AIFF or MP3 file"),
+        (["train", empty, "--out", out], f"{empty}: holds no file of WAV, FLAC"),
         (["train", tmp_path / "no.wav", "--out", out], "no such file; check the name"),
         (["train", empty, "--out", out, "--dim", "7"], "dim is 7; use a multiple of 8"),
         (["generate", empty, "--out", out], "is no run folder: it has no config.json; make one with"),

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from caw.runs import RunError
+from caw.runs import RunError, check, read_state
 from caw.samplernn import kept_weights, runs, training
 from caw.samplernn.training import train
 from tests.caw.conftest import RATE, tune
@@ -107,7 +107,7 @@ def test_killed_and_resumed_ends_with_the_same_weights(trained, clip, tmp_path, 
             train(clip, RATE, tmp_path / "run", settings=trained.settings, epochs=24, resume=True)
             os._exit(0)
         assert os.waitpid(child, 0)[1] == signal.SIGKILL
-    assert 5 < runs.read_checkpoint(tmp_path / "run" / runs.CHECKPOINT)["epoch"] < 24
+    assert 5 < read_state(tmp_path / "run" / runs.CHECKPOINT, "")["epoch"] < 24
     run = train(
         clip, RATE, tmp_path / "run", settings=trained.settings, epochs=24, snapshots=[16], resume=True
     )
@@ -198,7 +198,7 @@ def test_a_folder_that_does_not_fit_is_refused(trained, clip, changes, said):
         (runs.CONFIG, b"{}", "is of another version"),
         (runs.CONFIG, None, "is no run folder"),
         (runs.CLIPS, None, "lacks clips.safetensors"),
-        ("epochs-000024.safetensors", b"x", "cannot be read"),
+        ("epochs-000024.safetensors", b"x", "has changed since it was written"),
     ],
 )
 def test_a_damaged_folder_is_told(trained, tmp_path, name, content, said):
@@ -215,3 +215,37 @@ def test_a_line_that_a_kill_cut_short_takes_no_scores_away(trained, tmp_path):
     with (folder / runs.LOSSES).open("a") as losses:
         losses.write('{"epoch": 25, "bi')
     assert runs.load(folder).scores() == trained.scores()
+
+
+def test_a_flipped_bit_in_what_a_run_keeps_is_noticed_wherever_it_is_read(trained, clip, tmp_path):
+    def flipped(name: str) -> runs.Run:
+        folder = shutil.copytree(trained.folder, tmp_path / name)
+        content = bytearray((folder / name).read_bytes())
+        content[len(content) * 2 // 3] ^= 4
+        (folder / name).write_bytes(content)
+        return runs.load(folder)
+
+    weights_name = kept_weights.file_name(24)
+    fix = "restore it, or delete .* and train the run again"
+    for name, use in ((weights_name, lambda run: run.network(24)), (runs.CLIPS, lambda run: run.clips)):
+        run = flipped(name)
+        for reading in (use, lambda run: check(run.folder, run.config)):
+            with pytest.raises(RunError, match=f"{name} has changed since it was written .*; {fix}"):
+                reading(run)
+    run = flipped(runs.CHECKPOINT)
+    with pytest.raises(RunError, match=r"checkpoint.pt cannot be read \(its content has changed"):
+        train(clip, RATE, run.folder, settings=trained.settings, epochs=30, resume=True)
+
+
+def test_a_run_without_digests_is_used_as_before_and_notes_those_of_new_weights(trained, clip, tmp_path):
+    folder = shutil.copytree(trained.folder, tmp_path / "run")
+    config = json.loads((folder / runs.CONFIG).read_text())
+    del config["sha256"]
+    (folder / runs.CONFIG).write_text(json.dumps(config))
+    sealed = (folder / runs.CHECKPOINT).read_bytes()
+    (folder / runs.CHECKPOINT).write_bytes(sealed[:-39])
+    assert not check(folder, runs.load(folder).config)
+    run = train(clip, RATE, folder, settings=trained.settings, epochs=26, resume=True)
+    assert check(folder, run.config)
+    assert list(run.config["sha256"]) == [kept_weights.file_name(26)]
+    assert same(weights(run, 24), weights(trained, 24))

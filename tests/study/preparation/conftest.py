@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from caw import atomic
+from caw import spreadsheet
 from study.folder import StudyFolder
 
 
@@ -25,7 +25,7 @@ def one_thread() -> Iterator[None]:
 
 def pool_digest(folder: StudyFolder) -> str:
     """Of the names and samples of all clips in a study's pool."""
-    rows = sorted((row["name"], row["sha256"]) for row in atomic.read_csv(folder.pool_table))
+    rows = sorted((row["name"], row["sha256"]) for row in spreadsheet.records(folder.pool_table))
     return hashlib.sha256(repr(rows).encode()).hexdigest()
 
 

@@ -138,3 +138,16 @@ def test_a_wrong_command_is_one_line(run, tmp_path, arguments, said):
     assert code == 2
     assert error.count("\n") == 1
     assert said in error
+
+
+def test_hidden_files_of_a_mac_are_left_out_and_other_files_named(run, tmp_path):
+    real, fake = two_folders(tmp_path)
+    (real / "._r1.wav").write_bytes(b"\0\5\26\7\0\2\0\0Mac OS X")
+    (real / "notes.txt").write_text("x")
+    code, out, error = run("audit", "--real", real, "--fake", fake)
+    assert "left out as no sound: notes.txt" in error
+    assert "._r1" not in out + error
+    (real / "film.m4a").write_bytes(b"PK\x03\x04" + bytes(50))
+    code, _, error = run("audit", "--real", real, "--fake", fake)
+    assert code == 2
+    assert "film.m4a: is not sound but a zip archive" in error

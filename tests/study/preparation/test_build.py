@@ -7,7 +7,7 @@ import soundfile
 from rich.console import Console
 
 from analysis import loudness
-from caw import atomic, audio
+from caw import atomic, audio, spreadsheet
 from study.design import DesignError
 from study.folder import StudyFolder
 from study.preparation import blinded_sets, blinding, build, file_properties
@@ -25,7 +25,7 @@ def built(folder: StudyFolder) -> tuple[build.Built, str]:
 
 
 def key_of(folder: StudyFolder) -> list[dict[str, str]]:
-    return atomic.read_csv(folder.key)
+    return spreadsheet.records(folder.key)
 
 
 def check_whole(folder: StudyFolder) -> None:
@@ -36,7 +36,7 @@ def check_whole(folder: StudyFolder) -> None:
     for row in rows:
         assert atomic.sha256(folder.stimulus(row["set"], row["stimulus_id"])) == row["sha256"]
         assert row["truth"] == ("real" if row["backend"] == "original" else "fake")
-        assert row["name"] in {entry["name"] for entry in atomic.read_csv(folder.pool_table)}
+        assert row["name"] in {entry["name"] for entry in spreadsheet.records(folder.pool_table)}
     store = Store.for_folder(folder)
     record = store.build()
     store.close()
@@ -226,7 +226,7 @@ def test_imports_and_originals_bring_their_facts_into_the_key(new_study, clip):
     fake = next(row for row in rows.values() if row["backend"] == "tiny")
     assert fake["run"] == f"riff-{fake['epochs']}"
     assert int(fake["seed"]) > 0
-    assert {row["name"]: row["remark"] for row in atomic.read_csv(folder.pool_table)}["J1"] == "wild"
+    assert {row["name"]: row["remark"] for row in spreadsheet.records(folder.pool_table)}["J1"] == "wild"
 
 
 def test_the_poorest_rate_bounds_the_band_of_all(new_study):

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from caw import atomic
+from caw import atomic, spreadsheet
 from study import design
 from study.design import DesignError
 from study.folder import StudyFolder
@@ -36,7 +36,7 @@ def caw_study(new_study, clip):
 
 def made(folder: StudyFolder) -> dict[str, str]:
     """Clip -> digest of its samples."""
-    rows = atomic.read_csv(folder.pool_table)
+    rows = spreadsheet.records(folder.pool_table)
     return {row["name"]: row["sha256"] for row in rows if row["backend"] == "caw"}
 
 
@@ -50,7 +50,7 @@ def test_a_study_is_trained_made_and_blinded(caw_study):
     built = build(folder)
     assert {name: len(ids) for name, ids in built.stimuli.items()} == {"UMG": 3, "VAR": 3}
     assert sorted(path.name for path in folder.models.iterdir() if path.is_dir()) == ["riff-2", "riff-3"]
-    rows = {row["name"]: row for row in atomic.read_csv(folder.pool_table)}
+    rows = {row["name"]: row for row in spreadsheet.records(folder.pool_table)}
     assert rows["riff-UMG-2-1"]["run"] == rows["riff-VAR-2-1"]["run"] == "riff-2"
     assert {row["epochs"] for row in rows.values() if row["backend"] == "caw"} == {"2", "3"}
     assert len({row["seed"] for row in rows.values() if row["backend"] == "caw"}) == 5
@@ -83,7 +83,7 @@ def test_trainings_of_a_source_are_runs_and_jobs_of_their_own(caw_study):
     first = {name: digest for name, digest in made(once).items() if name in made(twice)}
     assert first.items() <= made(twice).items()
     assert len(first) >= 4
-    runs = {row["name"]: row["run"] for row in atomic.read_csv(twice.pool_table)}
+    runs = {row["name"]: row["run"] for row in spreadsheet.records(twice.pool_table)}
     assert runs["riff-VAR-3-t2-1"] == "riff-t2-3"
 
 

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from caw import atomic
+from caw import spreadsheet
 from study import design, reporting
 from study.folder import PRACTICE
 from study.preparation import blinding, build, curation, plan
@@ -78,9 +78,9 @@ def test_two_who_write_at_once_lose_nothing(study):
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ("now,Ida,x,praise,\n", "row 1 below the head: 'praise' is nothing"),
+        ("now,Ida,x,praise,\n", "row 2: 'praise' is nothing"),
         ("now,Ida,x,rating,11\n", "rating '11' is out of range; give a whole number from 0 to 10"),
-        ("now,Ida\n", "does not have the columns"),
+        ("now,Ida\n", "row 2: names no clip"),
         ("now,Ida,x,into,\n", "names no set"),
     ],
 )
@@ -135,7 +135,7 @@ def refused_while_built(folder) -> str:
 
 
 def test_the_pool_is_made_without_a_set(study):
-    assert len(atomic.read_csv(study.pool_table)) == 12
+    assert len(spreadsheet.records(study.pool_table)) == 12
     assert not study.sets.exists()
     assert not study.key.exists()
     store = Store.for_folder(study)
@@ -219,16 +219,16 @@ def test_picks_drive_the_sets_until_listeners_answer_and_reach_the_report(study,
     monkeypatch.setattr(build.measuring, "measure", lambda *_: 0)  # which takes a while
     build.build(study)
     first = blinding.seal(study)
-    drawn = {row["name"] for row in atomic.read_csv(study.key)}
+    drawn = {row["name"] for row in spreadsheet.records(study.key)}
     (spare,) = {f"riff-tiny-UMG-{e}-{n}" for e in (100, 200) for n in (1, 2)} - {
-        row["name"] for row in atomic.read_csv(study.key) if row["set"] == "UMG"
+        row["name"] for row in spreadsheet.records(study.key) if row["set"] == "UMG"
     }
     assert drawn
     say(study, spare, into="UMG", rating=8, remark="the hook")
     made = build.build(study)
     assert made.clips_made == 0
     assert blinding.seal(study) != first
-    key = [row for row in atomic.read_csv(study.key) if row["set"] != PRACTICE]
+    key = [row for row in spreadsheet.records(study.key) if row["set"] != PRACTICE]
     assert spare in {row["name"] for row in key if row["set"] == "UMG"}
     told = {row["name"]: row["chosen"] for row in reporting.provenance(study, key)}
     assert (told.pop(spare), set(told.values())) == ("picked", {"drawn", ""})

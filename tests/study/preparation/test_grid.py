@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from caw import atomic, audio
+from caw import audio, spreadsheet
 from study import design
 from study.preparation import backends, build, plan
 from study.preparation.backends import Cell, Clip, Cost, Task
@@ -70,7 +70,7 @@ def test_a_failing_cell_stops_no_other_and_is_made_when_it_is_mended(new_study, 
     assert "failed: riff-tiny-UMG-100: the clip is odd; choose another" in said
     again = f"then `study build {folder.path}` makes only what is missing"
     assert f"error: riff-tiny-UMG-100: the clip is odd; choose another; {again}" in said
-    names = {row["name"] for row in atomic.read_csv(folder.pool_table)}
+    names = {row["name"] for row in spreadsheet.records(folder.pool_table)}
     assert {"riff-tiny-VAR-100-2", "riff-tiny-UMG-200-2", "riff-tiny-UMG-100-1"} <= names
     assert "riff-tiny-UMG-100-2" not in names
     assert not folder.sets.exists()
@@ -148,7 +148,7 @@ def test_a_full_disk_stops_everything(new_study, tiny, monkeypatch):
     folder = new_study()
     with pytest.raises(OSError, match="No space left on device: 'run'"):
         built(folder)
-    assert len(atomic.read_csv(folder.pool_table)) == 4 + 1  # originals, and what was made before
+    assert len(spreadsheet.records(folder.pool_table)) == 4 + 1  # originals, and what was made before
 
 
 def test_rows_of_the_pool_follow_the_plan_whatever_came_first(new_study):
@@ -163,7 +163,7 @@ def test_rows_of_the_pool_follow_the_plan_whatever_came_first(new_study):
     for name, engine in (("forth", None), ("back", Backwards())):
         folder = new_study(name)
         built(folder, engine=engine)
-        ways[name] = [(row["name"], row["sha256"]) for row in atomic.read_csv(folder.pool_table)]
+        ways[name] = [(row["name"], row["sha256"]) for row in spreadsheet.records(folder.pool_table)]
     assert ways["forth"] == ways["back"]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from caw import atomic, audio, measures
+from caw import audio, measures, spreadsheet
 from study import design
 from study.preparation import measuring, stimuli
 from study.preparation.build import build
@@ -27,7 +27,9 @@ def study(new_study, clip):
 def test_every_fake_is_measured_as_heard_against_its_passage(study, clip):
     build(study)
     found = measuring.read(study)
-    key = [row for row in atomic.read_csv(study.key) if row["set"] != "practice" and row["truth"] == "fake"]
+    key = [
+        row for row in spreadsheet.records(study.key) if row["set"] != "practice" and row["truth"] == "fake"
+    ]
     assert {(one["set"], one["name"]) for one in found["clips"]} == {(row["set"], row["name"]) for row in key}
     assert found["rate"] == 16000
     assert found["bandwidth"] == 7200
@@ -71,7 +73,7 @@ def test_the_build_names_no_stimulus_that_it_measures(new_study, tmp_path):
         build(folder, BuildProgress(Console(file=said, width=200)))
         said.seek(0)
         told = said.read()
-    (row,) = atomic.read_csv(folder.key)
+    (row,) = spreadsheet.records(folder.key)
     assert "sparse.wav: long silence" in told
     assert row["stimulus_id"] not in told
     assert measuring.read(folder)["clips"][0]["measures"]["silence"] > 0.5

@@ -1,9 +1,10 @@
+import os
 import warnings
 
 import numpy as np
 import pytest
 
-from caw import audio
+from caw import audio, file_names
 from study import design
 from study.folder import FolderError, StudyFolder
 from study.preparation import new_study, plan
@@ -41,10 +42,10 @@ def test_every_key_is_explained(tmp_path):
 
 def test_clips_are_copied_and_never_mixed_up(tmp_path, clip):
     other = tmp_path / "other" / clip.name
-    audio.write(other, 0.1 * np.ones(3 * 8000, np.float32), 8000)
+    audio.write(other, 0.1 * np.tile([1, -1], 3 * 4000).astype(np.float32), 8000)
     folder = StudyFolder(tmp_path / "study")
     third = tmp_path / "other" / "riff.flac"
-    audio.write(third, 0.2 * np.ones(3 * 8000, np.float32), 8000)
+    audio.write(third, 0.2 * np.tile([1, -1], 3 * 4000).astype(np.float32), 8000)
     new_study.create(folder, [clip, other, clip, third])
     names = [source.file for source in design.load(folder.path).sources]
     assert names == ["sources/riff.wav", "sources/riff-2.wav", "sources/riff-3.flac"]
@@ -76,7 +77,7 @@ def test_of_a_whole_song_the_passage_is_named_and_nothing_else_is_judged(tmp_pat
 
 def test_bad_clips_leave_nothing_behind(tmp_path, clip):
     (tmp_path / "bad.wav").write_bytes(b"no sound")
-    audio.write(tmp_path / "short.wav", 0.1 * np.ones(8000, np.float32), 8000)
+    audio.write(tmp_path / "short.wav", 0.1 * np.resize([1, -1], 8000).astype(np.float32), 8000)
     for bad, said in (
         ("bad.wav", "is not sound"),
         ("short.wav", "is 1.00 s long; give a clip of at least 2 s"),
@@ -93,3 +94,33 @@ def test_a_study_is_never_overwritten(tmp_path):
     with pytest.raises(FolderError, match="there is a study already"):
         new_study.create(folder, [])
     assert folder.toml.read_text() == before
+
+
+LONG = "Band_live_rehearsal_room_2024-05-17_evening_session_mixdown_take_of_verse"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        (f"{LONG}_01.wav", f"{LONG}_02.wav", f"{LONG}_03.wav"),
+        ("Take.wav", "take.wav"),
+        ("\u00e9.wav", "e\u0301.wav"),
+        ("caf\udce9.wav", "caf\udcea.wav"),
+        ("-rf.wav", "line\nbreak.wav", "\u202egnp.wav", "\U0001f3b8.wav", "\u00e9" * 120 + ".wav"),
+    ],
+)
+def test_clips_of_any_name_make_a_study_that_can_be_planned(tmp_path, names):
+    noise = np.random.default_rng(0).uniform(-0.3, 0.3, 3 * 8000).astype(np.float32)
+    audio.write(tmp_path / "a.wav", noise, 8000)
+    clips = []
+    for name in names:
+        os.link(tmp_path / "a.wav", tmp_path / name)
+        clips.append(tmp_path / name)
+    folder = StudyFolder(tmp_path / "study")
+    new_study.create(folder, clips)
+    made = design.load(folder.path)
+    assert len({file_names.same(source.name) for source in made.sources}) == len(names)
+    files = sorted(entry.name for entry in (folder.path / "sources").iterdir())
+    assert len({file_names.same(file) for file in files}) == len(names)
+    for file in files:
+        assert file.encode().decode() == file

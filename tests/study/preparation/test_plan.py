@@ -162,7 +162,7 @@ def test_practice_asks_for_more_clips_where_none_is_left(new_study):
 
 
 def test_the_default_passage_is_25_seconds_at_most(new_study, tmp_path):
-    audio.write(tmp_path / "long.wav", 0.1 * np.ones(27 * 8000, np.float32), 8000)
+    audio.write(tmp_path / "long.wav", 0.1 * np.resize([1, -1], 27 * 8000).astype(np.float32), 8000)
     source = '[[source]]\nfile = "../long.wav"\nepochs = [1]\nclips = 8\nbackend = "tiny"\n'
     made = planned(new_study(source=source))
     assert {task.cell.seconds for _, task in made.tasks} == {25.0}
@@ -191,7 +191,7 @@ def test_sources_that_cannot_be_used(new_study, clip, change, said):
     [
         (None, "no such file; check the name"),
         (b"", "is empty (0 bytes)"),
-        (b"not sound" * 100, "is not sound that can be read"),
+        (b"not sound" * 100, "is not sound but text"),
     ],
 )
 @pytest.mark.parametrize("table", ["source", "imported"])
@@ -221,7 +221,7 @@ def test_imports_that_could_be_mixed_up(new_study, clip, table, said):
 
 
 def test_an_import_that_is_too_short(new_study, tmp_path):
-    audio.write(tmp_path / "j.wav", 0.1 * np.ones(8000, np.float32), 8000)
+    audio.write(tmp_path / "j.wav", 0.1 * np.resize([1, -1], 8000).astype(np.float32), 8000)
     more = '[[imported]]\nfile = "../j.wav"\nbackend = "jukebox"\nmode = "VAR"\n'
     assert "is 1.00 s long, a stimulus takes 1.2 s with its trim; import a longer clip" in refused(
         new_study(more=more)
@@ -279,3 +279,21 @@ def test_two_sources_whose_clips_or_runs_would_bear_one_name(new_study, clip, fi
     message = refused(folder)
     assert f'source[2].name = "{second[0]}": ' in message
     assert f"{said}; give the source another `name`" in message
+
+
+def test_names_that_differ_by_case_alone_are_refused_until_both_are_there(new_study, clip):
+    sources = "".join(
+        f'[[source]]\nfile = "{clip}"\nname = "{name}"\nepochs = [100]\nclips = 8\nbackend = "tiny"\n'
+        for name in ("riff", "Riff")
+    )
+    folder = new_study(source=sources)
+    assert "differs from 'riff' by case alone; give one of them another name" in refused(folder)
+    folder.pool.mkdir()
+    for name in ("riff", "Riff"):
+        (folder.pool / f"{name}-umg-1.wav").touch()
+    planned(folder)  # built on a disk that tells them apart
+
+
+def test_sets_that_differ_by_case_alone_are_refused(new_study):
+    folder = new_study(sets='[set.UMG]\nfakes = 2\n[set.umg]\nmode = "UMG"\nfakes = 2\n')
+    assert "differs from 'UMG' by case alone; give one of them another name" in refused(folder)

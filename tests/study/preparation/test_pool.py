@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from caw import atomic, audio
+from caw import atomic, audio, spreadsheet
 from study.folder import StudyFolder
 from study.preparation.pool import COLUMNS, Pool, PoolError
 
@@ -29,7 +29,7 @@ def test_the_table_says_where_each_clip_came_from(tmp_path):
     Pool(folder).add(
         "a", sound(), 8000, backend="caw", mode="UMG", epochs=100, source="riff", seed=3, run="riff-100"
     )
-    (row,) = atomic.read_csv(folder.pool_table)
+    (row,) = spreadsheet.records(folder.pool_table)
     assert tuple(row) == COLUMNS
     assert (row["file"], row["backend"], row["epochs"], row["run"]) == ("a.wav", "caw", "100", "riff-100")
     assert row["sha256"] == atomic.sha256(folder.pool / "a.wav")
@@ -56,7 +56,7 @@ def test_a_table_that_is_slow_to_write_is_written_less_often_and_whole_in_the_en
     pool, tone = Pool(new_study()), np.full(1600, 0.1, np.float32)
 
     def names() -> list[str]:
-        return [row["name"] for row in atomic.read_csv(pool.folder.pool_table)]
+        return [row["name"] for row in spreadsheet.records(pool.folder.pool_table)]
 
     pool.add("a", tone, 16000)
     assert names() == ["a"]
@@ -99,4 +99,4 @@ def test_columns_that_somebody_added_do_not_keep_the_table_from_being_written(tm
     pool = Pool(pool.folder)
     assert pool.has("a", "r1")
     pool.add("b", sound(), 8000, backend="caw", recipe="r2")
-    assert tuple(atomic.read_csv(table)[1]) == COLUMNS
+    assert tuple(spreadsheet.records(table)[1]) == COLUMNS

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from caw import atomic
+from caw import spreadsheet
 from study import design
 from study.design import DesignError
 from study.folder import StudyFolder
@@ -51,7 +51,7 @@ def test_all_counts_and_modes_of_a_source_share_one_run(sample_study):
         "riff-samplernn",
         "riff-samplernn.recipe.json",
     ]
-    rows = [row for row in atomic.read_csv(folder.pool_table) if row["backend"] == "samplernn"]
+    rows = [row for row in spreadsheet.records(folder.pool_table) if row["backend"] == "samplernn"]
     assert {(row["run"], row["epochs"]) for row in rows} == {("riff-samplernn", "4"), ("riff-samplernn", "9")}
     assert runs.load(folder.models / "riff-samplernn").epochs == [4, 9]
     # killed while it trains, the same study has the same clips in the end
@@ -72,7 +72,7 @@ def test_all_counts_and_modes_of_a_source_share_one_run(sample_study):
     folder.toml.write_text(folder.toml.read_text().replace("[4, 9]", "[4, 6, 9]"))
     build(folder)
     assert runs.load(folder.models / "riff-samplernn").epochs == [4, 6, 9]
-    kept = {row["name"]: row["sha256"] for row in atomic.read_csv(folder.pool_table)}
+    kept = {row["name"]: row["sha256"] for row in spreadsheet.records(folder.pool_table)}
     assert {row["name"]: row["sha256"] for row in rows}.items() <= kept.items()
     # never taken for a run of other settings
     shutil.rmtree(folder.pool)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import http.client
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from tiny_study import make_tiny_study
 from websockets.sync.client import ClientConnection, connect
 
 from study.folder import StudyFolder
 from study.room.store import Store
 from tests.benchmarks.served_study import Server
+from tests.free_ports import free_port
 
 
 class Target:
@@ -69,6 +73,24 @@ class Target:
             open_timeout=60,
             **settings,
         )
+
+
+@contextlib.contextmanager
+def serving(home: Path, lines: int = 1000) -> Iterator[Target]:
+    """lines: how many refusals of a kind its log names in a minute."""
+    folder = make_tiny_study(home / "study")
+    store = Store.for_folder(folder)
+    server = Server(folder.path, free_port())
+    server.environment["STUDY_LOG_LINES"] = str(lines)
+    with server:
+        yield Target(folder, server, store)
+    store.close()
+
+
+def require_well(target: Target, start: int) -> None:
+    assert target.ask("GET", "/", Cookie=target.cookies["Bo"])[0] == 200
+    assert page_of(target, target.cookies["Bo"])
+    assert "Traceback" not in target.server.log.read_text()[start:]
 
 
 def page_of(target: Target, cookie: str, **settings) -> bytes:

@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import postgres
 import pytest
@@ -86,3 +87,24 @@ def store(database_url: str) -> Iterator[Store]:
     opened = Store(database_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A server under attack, of one module's tests."""
+    from attacked import serving
+
+    with serving(tmp_path_factory.mktemp("attacked")) as running:
+        yield running
+
+
+@pytest.fixture
+def target(running: Any) -> Iterator[Any]:
+    """The server to attack; after each attack it must serve a listener, without a traceback in its log."""
+    from attacked import require_well
+
+    time.sleep(0.05)
+    running.log()
+    start = running.read
+    yield running
+    require_well(running, start)

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 from tiny_study import make_tiny_study, write_clip
 
-from caw import atomic
+from caw import spreadsheet
 from study.folder import StudyFolder
 from study.preparation.pool import COLUMNS
 from study.room import login, pool_sounds, sessions
@@ -35,7 +35,7 @@ def make_pool(path: Path) -> StudyFolder:
     for row in rows:
         write_clip(folder.pool / f"{row['name']}.wav", 1.5, 330)
         row["source"] = "swampgroove"
-    atomic.write_csv(folder.pool_table, COLUMNS, [{name: row[name] for name in COLUMNS} for row in rows])
+    spreadsheet.write(folder.pool_table, COLUMNS, [{name: row[name] for name in COLUMNS} for row in rows])
     return folder
 
 

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import ipaddress
+
 import pytest
+from starlette.datastructures import Headers
 
 from study.room import address
 from study.room.address import AddressError, parsed
 
 PUBLIC = parsed("https://study.example.org")
+NETWORKS = (ipaddress.ip_network("10.0.0.2/32"), ipaddress.ip_network("172.18.0.0/16"))
+TWO_PROXIES = address.PublicUrl("https", "study.example.org", NETWORKS)
 
 
 @pytest.mark.parametrize(
@@ -82,16 +87,48 @@ def test_origins(origin, host, public, same):
         ("127.0.0.1", "203.0.113.5", PUBLIC, "203.0.113.5"),
         ("172.18.0.3", "203.0.113.5", PUBLIC, "203.0.113.5"),
         ("172.18.0.3", "8.8.8.8, 203.0.113.5", PUBLIC, "203.0.113.5"),
-        ("172.18.0.3", "203.0.113.5, 10.0.0.2", PUBLIC, "203.0.113.5"),
-        ("172.18.0.3", "10.1.1.1, 10.0.0.2", PUBLIC, "10.1.1.1"),
+        ("172.18.0.3", "203.0.113.5, 10.0.0.2", PUBLIC, "10.0.0.2"),  # of which only the last is no forgery
+        ("172.18.0.3", "203.0.113.5, 10.0.0.2", TWO_PROXIES, "203.0.113.5"),
+        ("172.18.0.3", "8.8.8.8, 10.0.0.9", TWO_PROXIES, "10.0.0.9"),
+        ("10.0.0.9", "203.0.113.5", TWO_PROXIES, "10.0.0.9"),  # nearby, but none of the two
+        ("172.18.0.3", "10.0.0.2", TWO_PROXIES, "172.18.0.3"),
         ("172.18.0.3", "", PUBLIC, "172.18.0.3"),
         ("172.18.0.3", "203.0.113.5, nonsense", PUBLIC, "172.18.0.3"),
         ("198.51.100.1", "203.0.113.5", PUBLIC, "198.51.100.1"),
         ("127.0.0.1", "203.0.113.5", None, "127.0.0.1"),
     ],
 )
-def test_forwarded_addresses_are_believed_from_a_proxy_nearby_alone(peer, forwarded, public, found):
+def test_forwarded_addresses_are_believed_from_a_proxy_alone(peer, forwarded, public, found):
     assert address.client(peer, {"x-forwarded-for": forwarded}, public) == found
+
+
+def test_a_proxy_that_adds_a_line_of_its_own_is_believed_and_not_the_line_before_it():
+    raw = [(b"x-forwarded-for", b"8.8.8.8"), (b"x-forwarded-for", b"203.0.113.5")]
+    assert address.client("127.0.0.1", Headers(raw=raw), PUBLIC) == "203.0.113.5"
+
+
+def test_listed_proxies_come_from_the_environment(monkeypatch):
+    monkeypatch.setenv("STUDY_PUBLIC_URL", "https://study.example.org")
+    monkeypatch.setenv("STUDY_PROXIES", "10.0.0.2, 172.18.0.0/16")
+    assert address.public_url() == TWO_PROXIES
+    monkeypatch.setenv("STUDY_PROXIES", "10.0.0.300")
+    with pytest.raises(AddressError, match=r"STUDY_PROXIES='10.0.0.300': .*write addresses or networks"):
+        address.public_url()
+
+
+@pytest.mark.parametrize(
+    ("host", "group"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:0:1:aaaa::7", "2001:db8:0:1::/64"),
+        ("2001:DB8:0:1::8", "2001:db8:0:1::/64"),
+        ("2001:db8:0:2::8", "2001:db8:0:2::/64"),
+        ("testclient", "testclient"),
+    ],
+)
+def test_one_visitor_is_one_address_or_a_network_of_ipv6(host, group):
+    assert address.grouped(host) == group
 
 
 @pytest.mark.parametrize(

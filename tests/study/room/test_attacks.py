@@ -13,58 +13,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from attacked import Target, page_of, told_by
+from attacked import Target, page_of, require_well, serving, told_by
 from streamlit.proto.BackMsg_pb2 import BackMsg
-from tiny_study import make_tiny_study
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect as connect_now
 
 from study.room.gate import MOST_SOCKETS
 from study.room.play_log import MOST
-from study.room.store import Store
-from tests.benchmarks.served_study import Server
 from tests.benchmarks.socket_listener import Notes, SocketListener
-from tests.free_ports import free_port
-
-
-@contextlib.contextmanager
-def serving(home: Path) -> Iterator[Target]:
-    folder = make_tiny_study(home / "study")
-    store = Store.for_folder(folder)
-    with Server(folder.path, free_port()) as server:
-        yield Target(folder, server, store)
-    store.close()
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    with serving(tmp_path_factory.mktemp("attacked")) as running:
-        yield running
-
-
-@pytest.fixture
-def target(running: Target) -> Iterator[Target]:
-    """The server to attack; after each attack it must serve a listener, without a traceback in its log."""
-    time.sleep(0.05)
-    running.log()
-    start = running.read
-    yield running
-    _require_well(running, start)
 
 
 @pytest.fixture
 def crowded(tmp_path: Path) -> Iterator[Target]:
     """A server of its own for so many refusals that its log counts the rest of a minute's only."""
-    with serving(tmp_path) as target:
+    with serving(tmp_path, lines=3) as target:
         yield target
-        _require_well(target, 0)
-
-
-def _require_well(target: Target, start: int) -> None:
-    assert target.ask("GET", "/", Cookie=target.cookies["Bo"])[0] == 200
-    assert page_of(target, target.cookies["Bo"])
-    assert "Traceback" not in target.server.log.read_text()[start:]
+        require_well(target, 0)
 
 
 # clips and reports of somebody else

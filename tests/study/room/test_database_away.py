@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from pathlib import Path
 
 import httpx
 import postgres
@@ -70,3 +71,38 @@ async def _interrupted(server: Server, token: str, cluster: postgres.Cluster):
                 await listener.send(line)
             cluster.start()
     return listener.shown.texts, {key: data for key, (_, data) in listener.shown.components.items()}
+
+
+def test_a_page_says_so_where_the_file_was_taken_away_and_goes_on_when_it_is_back(tmp_path):
+    """The same in SQLite: another process moves the file from under a served page, and back."""
+    folder, (token,), url = study_with(tmp_path / "study", 1, None)
+    file, away = folder / "responses.sqlite", folder / "away"
+    with (
+        Server(folder, free_port(), url) as server,
+        httpx.Client(base_url=server.base, timeout=60) as browser,
+    ):
+        texts, notes = asyncio.run(_taken_away(server, token, file, away))
+        assert browser.get("/", params={"p": token}).status_code == 303
+        log = server.log.read_text()
+    assert any("Not saved" in text for text in texts)
+    assert notes.finished == {token}
+    assert log.count("DATABASE LOST") == 1
+    assert f"{file.resolve()} is back" in log
+    assert "Traceback" not in log
+
+
+async def _taken_away(server: Server, token: str, file: Path, away: Path) -> tuple[list[str], Notes]:
+    listener = SocketListener(server.base, token, notes := Notes(), think=0.05, seed=1)
+    async with httpx.AsyncClient(base_url=server.base, timeout=60) as listener.http:
+        await listener.enter()
+        async with await listener.dial() as line:
+            await listener.send(line)
+            while not any(key.startswith("verdict-") for key in listener.shown.choices):
+                await listener.act(line)
+            file.rename(away)
+            with pytest.raises(LOST):  # at its first change
+                await listener.act(line)
+            refused = list(listener.shown.texts)
+            away.rename(file)
+            await listener.take(line)
+    return refused, notes

@@ -9,7 +9,7 @@ from pool_study import IDA, ORIGINAL, REMARK, UMG_FAKE, VAR_FAKE, clips_of, make
 from scripted_listener import brought, finished, logged
 from tiny_study import EPOCHS
 
-from caw import atomic
+from caw import spreadsheet
 from study.preparation import curation
 from study.preparation.pool import COLUMNS
 from study.room import pool_sounds, researcher, researcher_pool
@@ -156,9 +156,9 @@ def test_measures_stand_beside_those_of_the_source(study):
 
 
 def test_a_large_pool_comes_in_pages(study):
-    rows = atomic.read_csv(study.folder.pool_table)
+    rows = spreadsheet.records(study.folder.pool_table)
     many = [rows[1] | {"name": f"clip-{number}"} for number in range(1, 21)]
-    atomic.write_csv(study.folder.pool_table, COLUMNS, many)
+    spreadsheet.write(study.folder.pool_table, COLUMNS, many)
     page = opened()
     assert clips_of(page) == [f"clip-{number}" for number in range(1, 9)]
     page.selectbox(key="pool-page-20").select(16).run()

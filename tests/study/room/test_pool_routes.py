@@ -42,6 +42,8 @@ def test_the_researcher_hears_clips_in_ranges_too(client, study):
     assert whole.headers["content-type"] == "audio/wav"
     part = client.get(pool_sounds.sound_of(UMG_FAKE), headers={"range": "bytes=100-199"})
     assert (part.status_code, part.content) == (206, whole.content[100:200])
+    head = client.head(pool_sounds.sound_of(UMG_FAKE), headers={"range": "bytes=0-1"})
+    assert (head.status_code, head.headers["content-length"]) == (206, "2")
     assert [what for _, what, _ in logged(study)] == ["pool opened"], "a sound alone is a look, too"
 
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from study.room.refusals import LINES, SECONDS, Refusals, Sockets
+import logging
+
+from study.room import refusals as module
+from study.room.refusals import ALL, EACH, SECONDS, Counted, Pace, Refusals, Repeats, Sockets
 
 
 def test_a_line_names_what_was_refused_and_lets_nobody_write_lines_of_their_own():
@@ -16,17 +19,50 @@ def test_long_addresses_are_cut():
     assert lines[0].endswith("'... from an unknown address")
 
 
-def test_a_flood_of_refusals_does_not_fill_the_disk():
+def test_of_one_kind_the_first_lines_are_written_and_then_one_a_minute_with_the_number():
     lines, now = [], [0.0]
     refusals = Refusals(lines.append, clock=lambda: now[0])
-    for _ in range(10_000):
-        refusals.tell("404 GET", "/x", "10.0.0.7")
-    assert len(lines) == LINES
+    for at in range(10_000):
+        refusals.tell("404 GET", f"/{at}", "10.0.0.7")
+    refusals.flush()
+    assert lines == [f"refused: 404 GET '/{at}' from 10.0.0.7" for at in range(EACH)]
     now[0] += SECONDS + 1
-    refusals.tell("404 GET", "/y", "10.0.0.7")
-    assert lines[LINES:] == [
-        f"refused: {10_000 - LINES} more of the kind",
-        "refused: 404 GET '/y' from 10.0.0.7",
+    refusals.flush()
+    assert lines[EACH:] == [f"refused: {10_000 - EACH} more of: 404 GET from 10.0.0.7"]
+    now[0] += SECONDS + 1
+    refusals.flush()
+    assert len(lines) == EACH + 1, "and none where nothing was refused"
+
+
+def test_kinds_and_addresses_without_number_fill_neither_disk_nor_memory(monkeypatch):
+    monkeypatch.setattr(module, "_KINDS", 200)
+    lines, now = [], [0.0]
+    refusals = Refusals(lines.append, clock=lambda: now[0])
+    for at in range(10_000):
+        refusals.tell(f"{at} GET", "/x", f"10.0.{at % 250}.{at // 250}")
+    assert len(lines) == ALL * EACH
+    assert len(refusals._seen) == 201
+    now[0] += SECONDS + 1
+    refusals.flush()
+    hidden = [int(line.split()[1]) for line in lines[ALL * EACH :]]
+    assert sum(hidden) == 10_000 - ALL * EACH
+    assert len(hidden) == EACH + 1
+
+
+def test_what_libraries_log_is_bounded_too(monkeypatch):
+    lines = []
+    monkeypatch.setattr(module, "repeats", Counted(lines.append))
+    kept, logger = [], logging.getLogger("some.library")
+    handler = logging.Handler()
+    handler.emit = kept.append
+    monkeypatch.setattr(logger, "filters", [Repeats()])
+    monkeypatch.setattr(logger, "handlers", [handler])
+    for at in range(100):
+        logger.warning("Invalid request %d", at)
+    logger.warning("Something else")
+    assert [record.getMessage() for record in kept] == [
+        *[f"Invalid request {at}" for at in range(EACH)],
+        "Something else",
     ]
 
 
@@ -36,3 +72,14 @@ def test_one_visitor_has_so_many_sockets_and_no_more():
     assert sockets.enter("Bo")
     sockets.leave("Ann")
     assert [sockets.enter("Ann") for _ in range(2)] == [True, False]
+
+
+def test_a_socket_that_talks_too_fast_waits_and_loses_nothing():
+    now = [0.0]
+    pace = Pace(10, 5.0, clock=lambda: now[0])
+    assert [pace.delay() for _ in range(10)] == [0.0] * 10
+    for _ in range(50):
+        now[0] += pace.delay()
+    assert 9.5 < now[0] < 10.5, "five a second from then on"
+    now[0] += 100
+    assert [pace.delay() for _ in range(10)] == [0.0] * 10

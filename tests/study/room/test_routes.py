@@ -2,28 +2,21 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import wave
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.routing import Route, WebSocketRoute
-from starlette.testclient import TestClient
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from gated import SCRIPT, enter, gated_client, play_key, socket_here
+from starlette.websockets import WebSocketDisconnect
 from tiny_study import TITLE, make_tiny_study
 
 from study.folder import FolderError
-from study.room import schema
+from study.room import links, routes, schema
 from study.room.answering import Listening
-from study.room.gate import SOCKET, Gate
 from study.room.links import researcher_key
-from study.room.routes import ROUTES
 from study.room.tone import RATE, tone
-
-HERE = "http://127.0.0.1"
-SCRIPT = "/home/ida/study of caw/pages.py"
 
 
 @pytest.fixture
@@ -34,43 +27,16 @@ def people(serving):
 
 @pytest.fixture
 def client(serving):
-    return _client()
-
-
-def _client() -> TestClient:
-    """The gate and our own routes as they are served; Streamlit's part is a socket that names its script."""
-    streamlits = [WebSocketRoute(SOCKET, _socket), Route("/_stcore/metrics", lambda _: 1 / 0)]
-    app = Starlette(routes=ROUTES + streamlits, middleware=[Middleware(Gate, script=SCRIPT)])
-    return TestClient(app, follow_redirects=False, base_url=HERE, client=("127.0.0.1", 50_000))
-
-
-async def _socket(socket: WebSocket) -> None:
-    await socket.accept()
-    await socket.send_bytes(b"\x0a\x20" + SCRIPT.encode() + b"\x12\x00")
-    await socket.close()
-
-
-def _socket_here(path: str = SOCKET) -> str:
-    return f"ws://127.0.0.1{path}"
-
-
-def _enter(client, token):
-    answer = client.get(f"/?p={token}")
-    assert answer.status_code == 303
-    return answer
-
-
-def _play_key(study, name):
-    person = study.store.find(study.store.invite(name))
-    return study.store.show(person.id, 0).play_key
+    return gated_client()
 
 
 # the door
 
 
 def test_a_personal_link_becomes_a_cookie_and_leaves_the_address(client, people):
-    answer = _enter(client, people["Ann"])
-    assert answer.headers["location"] == "/"
+    answer = enter(client, people["Ann"])
+    assert answer.headers["location"] == f"/?me={links.mark(people['Ann'])}"
+    assert people["Ann"] not in answer.headers["location"]
     cookie = answer.headers["set-cookie"]
     assert people["Ann"] in cookie
     assert {"HttpOnly", "SameSite=lax", "Path=/"} <= set(cookie.split("; "))
@@ -109,11 +75,11 @@ def test_strangers_get_a_plain_word_and_no_cookie(client, address, status, told)
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "evil.example:80"])
 def test_another_host_name_is_refused_whatever_is_asked_for(client, people, host):
-    _enter(client, people["Ann"])
+    enter(client, people["Ann"])
     for path in ("/", "/researcher", "/tone.wav", "/login", "/_stcore/health"):
         assert client.get(path, headers={"host": host}).status_code == 400
     cookie = {"cookie": "; ".join(f"{name}={value}" for name, value in client.cookies.items()), "host": host}
-    with pytest.raises(WebSocketDisconnect), client.websocket_connect(_socket_here(), headers=cookie):
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect(socket_here(), headers=cookie):
         pass
 
 
@@ -138,15 +104,23 @@ def test_two_studies_on_one_machine_keep_their_cookies_apart(serving, tmp_path, 
     assert other.listener_cookie != serving.listener_cookie
 
 
+def test_pages_are_not_to_be_translated_and_name_their_language(tmp_path, serve):
+    german, client = serve(make_tiny_study(tmp_path / "german", language="de")), gated_client()
+    enter(client, german.store.invite("Ann"))
+    page = client.get("/").text
+    assert '<html lang="de" translate="no" class="notranslate">' in page
+    assert '<meta name="google" content="notranslate">' in page
+
+
 # clips
 
 
 def test_a_clip_plays_for_its_listener_and_nobody_else(client, serving, people):
-    key = _play_key(serving, "Ann")
+    key = play_key(serving, "Ann")
     assert client.get(f"/clip/{key}").status_code == 404
-    _enter(client, people["Bo"])
+    enter(client, people["Bo"])
     assert client.get(f"/clip/{key}").status_code == 404
-    _enter(client, people["Ann"])
+    enter(client, people["Ann"])
     answer = client.get(f"/clip/{key}")
     assert answer.status_code == 200
     with wave.open(io.BytesIO(answer.content)) as sound:
@@ -154,8 +128,8 @@ def test_a_clip_plays_for_its_listener_and_nobody_else(client, serving, people):
 
 
 def test_ranges_are_served_as_players_ask_for_them(client, serving, people):
-    key = _play_key(serving, "Ann")
-    _enter(client, people["Ann"])
+    key = play_key(serving, "Ann")
+    enter(client, people["Ann"])
     whole = client.get(f"/clip/{key}").content
     part = client.get(f"/clip/{key}", headers={"range": "bytes=100-199"})
     assert part.status_code == 206
@@ -167,7 +141,7 @@ def test_ranges_are_served_as_players_ask_for_them(client, serving, people):
 
 def test_nothing_about_an_answer_tells_clips_apart(client, serving, people):
     """The headers of all clips are the same, but for the validator: the play key that was asked for."""
-    _enter(client, people["Ann"])
+    enter(client, people["Ann"])
     mine = sa.select(schema.trial.c.play_key).where(
         schema.trial.c.listener_id == serving.store.find(people["Ann"]).id
     )
@@ -203,15 +177,15 @@ def test_nothing_about_an_answer_tells_clips_apart(client, serving, people):
     ],
 )
 def test_no_other_address_leads_anywhere(client, people, address):
-    _enter(client, people["Ann"])
+    enter(client, people["Ann"])
     answer = client.get(address)
     assert answer.status_code == 404
     assert answer.content in (b"", b"Not Found")
 
 
 def test_every_answer_is_guarded(client, serving, people):
-    _enter(client, people["Ann"])
-    for address in ("/", "/nowhere", f"/clip/{_play_key(serving, 'Ann')}", "/tone.wav"):
+    enter(client, people["Ann"])
+    for address in ("/", "/nowhere", f"/clip/{play_key(serving, 'Ann')}", "/tone.wav"):
         headers = client.get(address).headers
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["x-frame-options"] == "DENY"
@@ -225,12 +199,12 @@ def test_every_answer_is_guarded(client, serving, people):
 
 
 def test_reports_are_recorded_for_ones_own_clip_only(client, serving, people):
-    key = _play_key(serving, "Ann")
+    key = play_key(serving, "Ann")
     report = json.dumps({"why": "ended", "heard": 1.2, "position": 1.2})
     assert client.post(f"/heard/{key}", content=report).status_code == 404
-    _enter(client, people["Bo"])
+    enter(client, people["Bo"])
     assert client.post(f"/heard/{key}", content=report).status_code == 404
-    _enter(client, people["Ann"])
+    enter(client, people["Ann"])
     assert client.post(f"/heard/{key}", content=report).status_code == 204
     with schema.reading(serving.store.engine) as connection:
         (row,) = connection.execute(schema.play_event.select()).mappings()
@@ -250,8 +224,8 @@ def test_reports_are_recorded_for_ones_own_clip_only(client, serving, people):
     ],
 )
 def test_odd_reports_are_refused(client, serving, people, body, status):
-    key = _play_key(serving, "Ann")
-    _enter(client, people["Ann"])
+    key = play_key(serving, "Ann")
+    enter(client, people["Ann"])
     assert client.post(f"/heard/{key}", content=body).status_code == status
     with schema.reading(serving.store.engine) as connection:
         assert connection.execute(schema.play_event.select()).first() is None
@@ -259,9 +233,9 @@ def test_odd_reports_are_refused(client, serving, people, body, status):
 
 
 def test_a_replay_that_next_cuts_off_counts_and_a_final_answer_stays(client, serving, people):
-    store, key = serving.store, _play_key(serving, "Ann")
+    store, key = serving.store, play_key(serving, "Ann")
     person = store.find(people["Ann"])
-    _enter(client, people["Ann"])
+    enter(client, people["Ann"])
     store.show(person.id, 0)
     store.claim(person.id, "T")
 
@@ -287,8 +261,8 @@ def test_a_replay_that_next_cuts_off_counts_and_a_final_answer_stays(client, ser
 
 
 def test_a_report_opens_no_gate(client, serving, people):
-    key = _play_key(serving, "Ann")
-    _enter(client, people["Ann"])
+    key = play_key(serving, "Ann")
+    enter(client, people["Ann"])
     client.post(f"/heard/{key}", content=json.dumps({"why": "unlocked", "heard": 1.2, "unlocked": True}))
     person = serving.store.find(people["Ann"])
     assert not serving.store.show(person.id, 0).listening.unlocked
@@ -298,21 +272,47 @@ def test_a_report_opens_no_gate(client, serving, people):
 
 
 def test_the_socket_is_for_invited_people_and_names_no_file(client, serving, people):
-    with pytest.raises(WebSocketDisconnect), client.websocket_connect(_socket_here()):
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect(socket_here()):
         pass
     cookie = {"cookie": f"{serving.listener_cookie}={people['Ann']}"}
-    with client.websocket_connect(_socket_here(), headers=cookie) as socket:
+    with client.websocket_connect(socket_here(), headers=cookie) as socket:
         frame = socket.receive_bytes()
     assert b"ida" not in frame
     assert len(frame) == len(SCRIPT) + 4, "as long as before, so that the message stays valid"
     with (
         pytest.raises(WebSocketDisconnect),
-        client.websocket_connect(_socket_here("/elsewhere"), headers=cookie),
+        client.websocket_connect(socket_here("/elsewhere"), headers=cookie),
     ):
         pass
 
 
 # the tone
+
+
+def test_the_tone_is_served_in_ranges(client, people):
+    whole = client.get("/tone.wav")
+    assert whole.headers["accept-ranges"] == "bytes"
+    first = client.get("/tone.wav", headers={"range": "bytes=0-1"})
+    assert (first.status_code, first.content) == (206, whole.content[:2])
+    assert first.headers["content-range"] == f"bytes 0-1/{len(whole.content)}"
+    again = {"range": "bytes=100-", "if-range": whole.headers["etag"]}
+    assert client.get("/tone.wav", headers=again).content == whole.content[100:]
+    assert client.get("/tone.wav", headers={"range": "bytes=999999999-"}).status_code == 416
+
+
+def test_whatever_plays_sound_answers_to_head_as_well(client, serving, people):
+    enter(client, people["Ann"])
+    for address in ("/tone.wav", f"/clip/{play_key(serving, 'Ann')}"):
+        whole, head = client.get(address), client.head(address)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-length"] == str(len(whole.content))
+        assert client.head(address, headers={"range": "bytes=0-1"}).status_code == 206
+
+
+def test_the_tone_comes_back_where_temporary_files_are_tidied_up(client, serving):
+    whole = client.get("/tone.wav").content
+    shutil.rmtree(routes._tone_folder(serving.design.stimuli.loudness).name)
+    assert client.get("/tone.wav").content == whole
 
 
 def test_the_tone_comes_from_the_left_the_right_and_both_sides(client, people):

@@ -17,11 +17,10 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from caw import audio
+from caw import audio, sound_files
 from study.preparation.backends import BackendError, Clip, Task, Tell, seed_for
 
 PLACEHOLDERS = ("clip", "out", "n", "seconds", "seed", "mode", "epochs", "rate", "models")
-SUFFIXES = {".wav", ".flac", ".ogg", ".aif", ".aiff", ".mp3"}
 LONGEST = 600.0  # s of a file that are read; the longest passage that a study takes
 _RATES = (4000, 384_000)  # Hz that a file's header may name: others are a slip, and costly to believe
 WORK = ".work"  # what a folder for a call ends on, and with a dot it begins
@@ -219,7 +218,7 @@ def _fault(ended: Mapping, timeout: float, name: str) -> str:
 def _files(out: Path) -> list[Path]:
     """The sound files in a folder, in the order of their names."""
     try:
-        return sorted(file for file in out.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
+        return sound_files.in_folder(out)[0]
     except OSError:  # the program has removed it
         return []
 
