@@ -14,21 +14,29 @@ EPOCHS = (100, 700)
 LISTENER = "songwriter"
 SEED = 2022
 TITLE = "Eureka demo"
+START = 25.0  # s into the bundled song: what models learn from is half verse in 7/8, half chorus in 4/4
 
 
 def prepare(folder: StudyFolder, clip: Path | None) -> list[str]:
-    """See that `folder` holds the demo of `clip` (the bundled riff when None); returns what should be said.
+    """See that `folder` holds the demo of `clip` (the bundled song when None); returns what should be said.
 
     Raises: FolderError when the folder holds the study of another clip, AudioError for a clip of no use.
     """
-    with as_file(files("study").joinpath("data", "riff.flac")) as bundled:
+    with as_file(files("study").joinpath("data", "song.flac")) as bundled:
         chosen = clip or bundled
         if folder.toml.exists():
             _require_same(folder, clip)
             held = ", ".join(dict.fromkeys(source.name for source in design.load(folder.path).sources))
             return [f"{folder.path} holds the study of {held} already; what it lacks is built"]
         return new_study.create(
-            folder, [chosen], title=TITLE, epochs=EPOCHS, seed=SEED, control=True, repetition=True
+            folder,
+            [chosen],
+            start=0.0 if clip else START,
+            title=TITLE,
+            epochs=EPOCHS,
+            seed=SEED,
+            control=True,
+            repetition=True,
         )
 
 

@@ -39,7 +39,7 @@ def test_the_unpacked_wheel_finds_its_app_and_data(wheel, tmp_path):
     zipfile.ZipFile(wheel).extractall(tmp_path)
     code = (
         "import importlib.util as u, importlib.resources as r; print(u.find_spec('streamlit_app').origin);"
-        "print(r.files('study') / 'data' / 'riff.flac');"
+        "print(r.files('study') / 'data' / 'song.flac');"
         "print(r.files('analysis') / 'data' / 'case_study_2022.csv')"
     )
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}

@@ -38,6 +38,7 @@ def create(
     folder: StudyFolder,
     clips: Sequence[Path],
     *,
+    start: float = 0.0,  # s into each clip, where the passage begins that models learn from
     title: str = "",
     epochs: Sequence[int] = EPOCHS,
     seed: int | None = None,
@@ -65,8 +66,9 @@ def create(
         if length < SHORTEST_CLIP:
             told = f"{clip}: is {length:.2f} s long"
             raise audio.AudioError(f"{told}; give a clip of at least {SHORTEST_CLIP:g} s")
-        audio.read(clip, seconds=min(length, PASSAGE))  # what is wrong is said now, and not at build
-    seconds, notes = stimulus_seconds(lengths), _beginnings(clips, lengths)
+        heard = min(length - start, PASSAGE)
+        audio.read(clip, start=start, seconds=heard)  # what is wrong is said now, and not at build
+    seconds, notes = stimulus_seconds(lengths), [] if start else _beginnings(clips, lengths)
     if seconds < Stimuli().seconds:
         shortest = clips[lengths.index(min(lengths))]
         told = f"stimuli last {seconds:g} s instead of {Stimuli().seconds:g} s"
@@ -75,8 +77,8 @@ def create(
     wanted = Set()
     per_cell = math.ceil(wanted.fakes / max(1, len(set(clips)) * len(epochs)))
     targets = _targets(clips)
-    tables = [_table(target, epochs, per_cell) for target in targets.values()] or [_EXAMPLE]
-    controls = [_control(target) for target in targets.values() or [Path("riff.wav")]]
+    tables = [_table(target, start, epochs, per_cell) for target in targets.values()] or [_EXAMPLE]
+    controls = [_control(target, start) for target in targets.values() or [Path("riff.wav")]]
     tables.append(_CONTROL_SAYS + "\n".join(controls if control else map(_commented, controls)))
     text = template().substitute(
         title=json.dumps(title or file_names.shown(folder.path.resolve().name), ensure_ascii=False),
@@ -144,17 +146,21 @@ def template() -> Template:
     return Template(files("study.preparation").joinpath("study_template.toml").read_text("utf-8"))
 
 
-def _table(file: Path, epochs: Sequence[int], clips: int) -> str:
+def _table(file: Path, start: float, epochs: Sequence[int], clips: int) -> str:
     counts = ", ".join(str(count) for count in epochs)
     return (
-        f"[[source]]\nfile = {json.dumps(file.as_posix(), ensure_ascii=False)}\n"
+        f"{_source(file, start)}"
         f'modes = ["UMG", "VAR"]\nepochs = [{counts}]\nclips = {clips}\nbackend = "caw"\n'
     )
 
 
-def _control(file: Path) -> str:
+def _control(file: Path, start: float) -> str:
+    return f'{_source(file, start)}clips = {_CONTROL_CLIPS}\nbackend = "mosaic"\n'
+
+
+def _source(file: Path, start: float) -> str:
     name = json.dumps(file.as_posix(), ensure_ascii=False)
-    return f'[[source]]\nfile = {name}\nclips = {_CONTROL_CLIPS}\nbackend = "mosaic"\n'
+    return f"[[source]]\nfile = {name}\n" + (f"start = {start:g}\n" if start else "")
 
 
 def _commented(table: str) -> str:

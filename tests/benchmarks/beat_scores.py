@@ -1,6 +1,6 @@
 """Short pieces whose beats and bars are known, played by General-MIDI instruments: what `beats` measures on.
 
-Rendering needs Debian's fluidsynth and fluid-soundfont-gm, as `study.data.compose_riff` does.
+Rendering needs Debian's fluidsynth and fluid-soundfont-gm, as `compose_riff` does.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from study.data import compose_riff
+from tests.benchmarks import compose_riff
 
 LEAD = 0.2  # seconds before the first beat
 STEPS_A_SECOND = 4 * compose_riff.TEMPO / 60  # of the score that any piece's notes are written to
@@ -118,7 +118,7 @@ def _notes(part: str, sign: str, chord: str) -> tuple[int, ...]:
 
 
 def riff() -> tuple[np.ndarray, np.ndarray]:
-    """Beats (eighths) and bars in seconds of the bundled riff: 7/8, 4/4 and 5/4 in turn."""
+    """Beats (eighths) and bars in seconds of the riff: 7/8, 4/4 and 5/4 in turn."""
     bars = np.array([step for step, _ in compose_riff.compose().metres]) / STEPS_A_SECOND
     return np.arange(0, compose_riff.SECONDS, 2 / STEPS_A_SECOND), bars
 

@@ -26,8 +26,7 @@ from caw import audio
 from caw.measures import music
 from caw.mosaic import beats, features
 from caw.mosaic.features import HOP, Frames
-from study.data import compose_riff
-from tests.benchmarks import beat_scores
+from tests.benchmarks import beat_scores, compose_riff
 
 SPEEDS = (0.85, 1.0, 1.2)
 RATE = 22050  # Hz, librosa's

@@ -6,8 +6,8 @@
 killed bench goes on where it stopped; a part is measured again when its arguments change or its file is
 deleted. Parts run one after the other, each in a process of its own.
 
-The bundled riff comes first. --clips adds more: in a folder NAME_real.flac with its authors' outputs beside
-it, NAME_fake*.flac, or, where there is none such, every FLAC and WAV file.
+The riff beside this file comes first. --clips adds more: in a folder NAME_real.flac with its authors' outputs
+beside it, NAME_fake*.flac, or, where there is none such, every FLAC and WAV file.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from caw.config import PRESETS, preset
 from tests.benchmarks import bench_parts, bench_tables
 
 ROOT = Path(__file__).parents[2]
-RIFF = ROOT / "study" / "data" / "riff.flac"
+RIFF = Path(__file__).with_name("riff.flac")
 RESULTS = Path(__file__).with_name("results.md")
 NAMES = ("anchors", "train", "draw", "long", "epochs", "length", "stereo", "paper", "gpu")
 FEWER = (100, 500)  # epochs, to set beside the preset's own

@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.engine_speed [--epochs 60] [--sources 4] [--rounds 2]
 
-Each way builds the same study (--sources passages of the bundled riff, one epoch count, preset fast) in a
+Each way builds the same study (--sources passages of the riff beside it, one epoch count, preset fast) in a
 process of its own: with one core, with all cores in one process, and with one worker for each core. Rounds
 alternate, so that the ratios hold when the machine's speed drifts.
 """
@@ -23,7 +23,7 @@ import typer
 from caw import atomic, spreadsheet
 from study.folder import StudyFolder
 
-RIFF = Path(__file__).parents[2] / "study" / "data" / "riff.flac"
+RIFF = Path(__file__).with_name("riff.flac")
 WAYS = {"one core": (1, 1), "all cores, one process": (None, 1), "all cores, a worker each": (None, None)}
 
 

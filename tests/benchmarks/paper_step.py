@@ -34,7 +34,7 @@ from caw.networks import Critic, pre_emphasis, reach
 from caw.pyramid import resample, scale_rates
 from caw.runs import choose_device
 
-RIFF = Path(__file__).parents[2] / "study" / "data" / "riff.flac"
+RIFF = Path(__file__).with_name("riff.flac")
 CHECKED_SECONDS = 1.0
 TOLERANCE = 1e-6  # of the largest value compared
 WARM_UP = 1  # turns that do not count

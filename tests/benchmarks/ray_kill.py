@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.ray_kill [--small 1500] [--fast 150] [--at 0.6]
 
-A study of the riff that comes along, with the model in a few hundred weights and then as preset `fast`, is
+A study of the riff beside this file, with the model in a few hundred weights and then as preset `fast`, is
 built four times each: in this process, on a cluster of two nodes, there with `kill -9` of the worker that
 trains, and with `kill -9` of its node. Pool, weights and losses are compared byte by byte. Exit code 1 where
 anything differs.
@@ -24,7 +24,6 @@ from typing import Any
 import torch
 from rich.console import Console
 
-import study
 from caw import atomic, spreadsheet
 from study.folder import StudyFolder
 from study.preparation.build import build
@@ -34,7 +33,7 @@ from study.preparation.engines.ray import RayEngine
 from study.preparation.progress import BuildProgress
 from tests.benchmarks import ray_nodes
 
-RIFF = Path(study.__file__).parent / "data" / "riff.flac"
+RIFF = Path(__file__).with_name("riff.flac")
 SMALL = """
 device = "cpu"
 rate = 4000

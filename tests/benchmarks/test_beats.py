@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from caw.mosaic.beats import Grid
-from study.data import compose_riff
-from tests.benchmarks import beat_scores, beats
+from tests.benchmarks import beat_scores, beats, compose_riff
 from tests.benchmarks.beat_scores import Piece
 
 TICK = 60 / compose_riff.TEMPO / compose_riff.TICKS  # seconds

@@ -7,7 +7,7 @@ import pytest
 from caw import audio
 from study import build_command, cli, demo, design
 from study.folder import FolderError, StudyFolder
-from study.preparation import plan
+from study.preparation import material, plan
 from study.room.store import Store
 
 
@@ -31,6 +31,19 @@ def test_an_own_clip_that_is_short_shrinks_the_stimuli_and_says_so(tmp_path, cli
     assert "stimuli last 3.6 s instead of 10 s: riff.wav has 8.0 s" in short
     assert "listeners will hear passages twice" in twice
     assert plan.make(design.load(folder.path), folder).picks
+
+
+def test_the_song_has_room_for_all_originals_beside_what_models_learn(tmp_path):
+    """Those of the demo, and three of 20 s in each of two sets with two for practice."""
+    folder = StudyFolder(tmp_path / "demo")
+    demo.prepare(folder, None)
+    made = design.load(folder.path)
+    (passage,) = material.passages(made, folder).values()
+    assert (passage.start, passage.seconds) == (demo.START, 25.0)
+    stretches = passage.start, passage.file_seconds - passage.start - passage.seconds
+    own = sum(chosen.originals for chosen in made.sets.values()) + made.listening.practice
+    for length, count in ((material.clip_seconds(made), own), (20 + 2 * made.stimuli.trim, 8)):
+        assert sum(stretch // length for stretch in stretches) >= count
 
 
 @pytest.mark.parametrize("length", [2.0, 2.3, 5.0])
@@ -68,7 +81,7 @@ def test_a_second_time_names_the_clip_once(tmp_path):
     folder = StudyFolder(tmp_path / "demo")
     demo.prepare(folder, None)
     assert demo.prepare(folder, None) == [
-        f"{folder.path} holds the study of riff already; what it lacks is built"
+        f"{folder.path} holds the study of song already; what it lacks is built"
     ]
 
 

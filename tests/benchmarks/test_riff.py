@@ -1,16 +1,16 @@
-"""The bundled clip: what its makers promise of it, and that its score adds up."""
+"""The riff of the benchmarks: what its makers promise of it, and that its score adds up."""
 
 import struct
 import warnings
-from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from caw import audio
-from study.data import compose_riff
+from tests.benchmarks import compose_riff
 
-CLIP = files("study") / "data" / "riff.flac"
+CLIP = Path(__file__).with_name("riff.flac")
 
 
 def test_the_clip_is_25_seconds_of_full_sound():

@@ -1,8 +1,10 @@
-"""Compose and render the bundled clip: 25 s of a guitar band, 144 quarter notes a minute, in E.
+"""Compose and render the riff of the benchmarks: 25 s of a guitar band, 144 quarter notes a minute, in E.
 
-    python study/data/compose_riff.py [OUT.flac]
+    python tests/benchmarks/compose_riff.py [OUT.flac]
 
-Needs Debian's fluidsynth and fluid-soundfont-gm. The same versions give the same file.
+Needs Debian's fluidsynth and fluid-soundfont-gm. The same versions give the same file. `riff.flac`, which
+was composed for this project, is under the MIT licence like the code; the FluidR3 GM sound font that renders
+it is Frank Wen's, under the MIT licence.
 
 Form, in sixteenths (240 of them are 25 s): A in 7/8 (2 + 2 + 3), twice four bars, the second time with
 a lead; B, three bars of 4/4 and one of 5/4; A again, two bars; two bars of 4/4 that run into the end.
