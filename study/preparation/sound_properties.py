@@ -7,6 +7,7 @@ edge of a clip whose highest tones sink into the dither before any cut could be 
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ import soundfile
 from scipy import signal
 
 from analysis import loudness
+from caw import audio
+from study.preparation import trace_properties
 
 _FLOOR_DB = -80.0  # offsets under it are below what any loudspeaker moves by
 _SILENT_DB = -60.0  # dBFS; leading and trailing sound below it counts as silence
@@ -25,9 +28,12 @@ _BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24}
 
 
 def measure_content(file: Path) -> dict[str, float]:
-    """Every property of the sound of one file that needs no other file (see properties.CONTENT)."""
-    samples, rate = soundfile.read(file, dtype="float64", always_2d=True)
-    bits = _BITS.get(soundfile.info(file).subtype, 32)
+    """Every property of the sound of one file that needs no other file: properties.CONTENT but repetition."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", audio.AudioWarning)
+        samples, rate = audio.read(file, mono=False)
+    samples = samples.T.astype(np.float64)
+    bits = _BITS.get(audio.inspect(file).subtype, 32)
     mono = samples.mean(axis=1)
     peak, rms = np.abs(mono).max(initial=0.0), np.sqrt(np.mean(mono**2))
     frequencies, power = signal.welch(mono, rate, nperseg=min(2048, len(mono)))
@@ -54,6 +60,8 @@ def measure_content(file: Path) -> dict[str, float]:
         "spectral slope": _slope(frequencies, power, rate),
         "softest frames": _decibels(np.percentile(frames, 5)) - _decibels(rms) if len(frames) else 0.0,
         "file size": float(file.stat().st_size),
+        "edge steepness": trace_properties.edge_steepness(frequencies, power, edge, rate),
+        **trace_properties.measure(samples, rate, edge, bits),
     }
 
 

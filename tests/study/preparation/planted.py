@@ -116,6 +116,6 @@ MUSIC_CHANGES = {
     "true peak": lambda samples: np.sign(samples) * np.abs(samples) ** 1.5,
     "crest factor": lambda samples: np.sign(samples) * np.abs(samples) ** 1.5,
     "roll-off": lambda samples: signal.lfilter([1, 0.5], [1], samples),
-    "spectral slope": lambda samples: signal.lfilter([1, 0.5], [1], samples),
+    "spectral slope": lambda samples: signal.lfilter([1, 0.8], [1], samples),
     "softest frames": lambda samples: np.sign(samples) * np.abs(samples) ** 1.5,
 }
