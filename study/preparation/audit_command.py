@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -14,10 +15,12 @@ from study.folder import PRACTICE, StudyFolder
 from study.preparation import audit, audit_tables, blinding
 from study.preparation.findings import Audit, Heard
 
-_SUFFIXES = (".wav", ".flac", ".ogg", ".aiff", ".aif", ".mp3")
+_SUFFIXES = (".wav", ".flac", ".ogg", ".aiff", ".aif", ".mp3")  # a file of such a name must be sound
+_NAMES_SHOWN = 5
 FOREWORD = (
     "For the researcher alone: the key is read, and real and fake clips are shown as groups. No clip is"
-    " named, so the study stays blinded; but who reads on should not listen."
+    " named but those that share sound, where that tells nothing of truth: the study stays blinded; but who"
+    " reads on should not listen."
 )
 
 
@@ -68,10 +71,15 @@ def of_folders(real: Path, fake: Path, *, alpha: float = audit.ALPHA, out: Path 
     """Audit the clips of two folders, as of a study that another tool runs.
 
     out: folder for audit.json, audit.csv and index.html, where they are wanted.
-    Raises: AuditError for a folder without clips, AudioError for a file that is no sound.
+    Hidden files are left out. What is no sound is named in a note, unless its name says it is one.
+    Raises: AuditError for a folder without clips, AudioError for a sound file that cannot be read.
     """
-    clips = [Heard(file, True) for file in _clips(real)] + [Heard(file, False) for file in _clips(fake)]
-    found = audit.run({"clips": clips}, alpha=alpha, loose=True)
+    clips, left_out = [], []
+    for folder, is_real in ((real, True), (fake, False)):
+        files, others = _clips(folder)
+        clips += [Heard(file, is_real) for file in files]
+        left_out += others
+    found = replace(audit.run({"clips": clips}, alpha=alpha, loose=True), left_out=left_out)
     if out is not None:
         audit_tables.write(found, out)
     return found
@@ -85,12 +93,35 @@ def show(found: Audit, console: Console) -> None:
         console.print(f"note: {note}", markup=False, soft_wrap=True)
 
 
-def _clips(folder: Path) -> list[Path]:
+def _clips(folder: Path) -> tuple[list[Path], list[str]]:
+    """The clips of a folder, and lines on what else lies in it; hidden files, as a Mac's `._`, are out."""
     if not folder.is_dir():
         raise AuditError(f"{folder}: no such folder; name one that holds the clips of one kind")
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in _SUFFIXES)
-    if not files:
-        raise AuditError(f"{folder}: holds no clips; put {audio.READABLE} files into it")
-    for file in files:
+    entries = sorted(folder.iterdir())
+    shown = [entry for entry in entries if not entry.name.startswith(".")]
+    clips, others = [], []
+    for entry in shown:
+        if entry.suffix.lower() in _SUFFIXES or _is_sound(entry):
+            audio.inspect(entry)
+            clips.append(entry)
+        else:
+            others.append(f"{entry.name}/" if entry.is_dir() else entry.name)
+    lines = []
+    if others:
+        names = ", ".join(others[:_NAMES_SHOWN])
+        more = f" and {len(others) - _NAMES_SHOWN} more" if len(others) > _NAMES_SHOWN else ""
+        lines.append(f"{folder}: not looked at, as no sound that can be read: {names}{more}")
+    if not clips:
+        mend = f"; not {', '.join(others[:_NAMES_SHOWN])}" if others else ""
+        raise AuditError(f"{folder}: holds no clips; put {audio.READABLE} files into it{mend}")
+    if hidden := len(entries) - len(shown):
+        lines.append(f"{folder}: {hidden} hidden file{'s were' if hidden > 1 else ' was'} left out")
+    return clips, lines
+
+
+def _is_sound(file: Path) -> bool:
+    try:
         audio.inspect(file)
-    return files
+    except audio.AudioError:
+        return False
+    return True

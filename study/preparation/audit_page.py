@@ -41,7 +41,7 @@ svg { display: block; } svg text { font: 10px system-ui, sans-serif; fill: var(-
 
 
 def render(audit: Audit, *, title: str, verdict: str) -> str:
-    """The whole page. It shows how real and fake lie as groups, and names no clip."""
+    """The whole page. It shows how real and fake lie as groups; it names clips that share sound."""
     formats = [found for found in audit.findings if found.kind == "format"]
     others = [found for found in audit.findings if found.kind != "format"]
     sets = list(dict.fromkeys(found.set for found in others))
@@ -54,7 +54,8 @@ def render(audit: Audit, *, title: str, verdict: str) -> str:
     parts = [
         f"<h1>{escape(title)}</h1>",
         '<p class="soft">For the researcher: it shows how real and fake clips differ as groups. It names no '
-        "clip. Who has read it should not listen.</p>",
+        "clip but those that share sound, and these where they tell no truth. Who has read it should not "
+        "listen.</p>",
         f'<p class="verdict{" bad" if audit.leaks else ""}">{escape(verdict)}</p>',
         f"<h2>Mend</h2><ul>{mends}</ul>" if mends else "",
         f"<h2>Notes</h2><ul>{notes}</ul>" if notes else "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import struct
 from collections.abc import Sequence
@@ -9,19 +10,20 @@ from pathlib import Path
 
 import soundfile
 
+from caw import audio
 from study.folder import STIMULUS_ID
 
 
 def measure_format(file: Path) -> dict[str, int | float | str]:
     """The properties FORMAT of one file, but for those that need the other files or the key."""
-    facts, info = file.stat(), soundfile.info(file)
+    facts, info = file.stat(), audio.inspect(file)
     return {
         "suffix": file.suffix,
         "container": info.format,
         "file size": facts.st_size,
-        "duration": info.frames / info.samplerate,
-        "samples": info.frames,
-        "rate": info.samplerate,
+        "duration": info.seconds,
+        "samples": round(info.seconds * info.rate),
+        "rate": info.rate,
         "bit depth": info.subtype,
         "channels": info.channels,
         "chunks": chunks(file),
@@ -36,7 +38,7 @@ def chunks(file: Path) -> str:
     """Names of a file's parts that are neither its format nor its sound, as "LIST bext"; "" for none.
 
     RIFF chunks for WAV, metadata blocks beyond the first (the stream's format) for FLAC, ID3 and what
-    libsndfile reads as tags for other files.
+    libsndfile, where it knows the container, reads as tags for other files.
     """
     content, found = file.read_bytes(), []
     if content[:4] == b"RIFF":
@@ -58,7 +60,7 @@ def chunks(file: Path) -> str:
                 found.append(f"block{kind}")
             place += 4 + length
     else:
-        with soundfile.SoundFile(file) as opened:
+        with contextlib.suppress(soundfile.LibsndfileError), soundfile.SoundFile(file) as opened:
             found += sorted(opened.copy_metadata())
         found += ["ID3"] * (content[:3] == b"ID3") + ["ID3v1"] * (content[-128:-125] == b"TAG")
     return " ".join(found)

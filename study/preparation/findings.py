@@ -89,6 +89,7 @@ class Audit:
     alpha: float = ALPHA
     strips: list[Strip] = field(default_factory=list)
     repeats: list[Repeat] = field(default_factory=list)  # pairs of clips, the longest shared stretch first
+    left_out: list[str] = field(default_factory=list)  # files that were not looked at, a line a folder
 
     @property
     def leaks(self) -> list[Finding]:
@@ -142,7 +143,7 @@ class Audit:
 
     def notes(self) -> list[str]:
         """What the researcher should read, a line each."""
-        lines = self._of_repeats()
+        lines = [*self.left_out, *self._of_repeats()]
         everywhere = {
             found.property for found in self.separations if found.set == ALL_SETS and found.verdict != "hint"
         }

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import signal
+from scipy.ndimage import uniform_filter1d
 
 SUB_BASS = 40.0  # Hz; the lowest string of a bass guitar sounds at 41 Hz, that of a double bass too
 _DRIFT = 5.0  # Hz; below it nothing is heard, and nothing but electronics moves
 _SILENCE_DB = -100.0  # below it all is the same: the dither's part of so narrow a band
 _NYQUISTS = (4000.0, 5512.5, 8000.0, 11025.0, 12000.0, 16000.0, 22050.0)  # Hz, of rates sources may have had
-_HOLE = 10 ** (-15 / 10)  # of the power of the neighbours in time
+_HOLE = 1e-3  # of the power around it
 _FEWEST_LEVELS, _FEWEST_SAMPLES = 64, 16  # steps in the range looked at, and samples a step, to count gaps
 
 
@@ -89,18 +90,15 @@ def skew(samples: np.ndarray, rate: int) -> float:
 
 
 def holes(frequencies: np.ndarray, power: np.ndarray, top: float) -> float:
-    """Share in % of bands and frames that fall out for one or two frames, as where a codec leaves them out.
+    """Share in % of bins and frames that are empty between full ones, as a lossy codec leaves them.
 
-    power: [f, t]. A cell of eight bins of the upper half of the band is a hole where it lies 15 dB below the
-    frames before and after it.
+    power: [f, t]. Empty: 30 dB below the mean of 17 bins around, in the upper half of the band; 0.1 % of a
+    noise is. Measured on game music at 16 kHz: .1 to 2.1 %; as MP3 3 to 9 %, as Vorbis 7 to 16 %.
     """
-    rows = np.flatnonzero((frequencies >= 0.4 * top) & (frequencies <= 0.94 * top))
-    count = len(rows) // 8
-    if count == 0 or power.shape[1] < 5:
+    inside = power[(frequencies >= 0.35 * top) & (frequencies <= 0.94 * top)]
+    if len(inside) < 17:
         return np.nan
-    cells = power[rows[: count * 8]].reshape(count, 8, -1).mean(axis=1)
-    before, after = np.minimum(cells[:, :-4], cells[:, 1:-3]), np.minimum(cells[:, 3:-1], cells[:, 4:])
-    return float(100 * np.mean(cells[:, 2:-2] < _HOLE * np.minimum(before, after)))
+    return float(100 * np.mean(inside < _HOLE * uniform_filter1d(inside, 17, axis=0)))
 
 
 def images(frequencies: np.ndarray, power: np.ndarray, top: float) -> float:
