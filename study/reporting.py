@@ -167,9 +167,9 @@ def export(folder: StudyFolder, out: Path, *, pilot: bool = False) -> int:
         whose = " of pilots" if pilot else ""
         raise ReportingError(f"{folder.path}: there are no answers{whose} yet; nothing was written")
     if out.suffix.lower() == ".parquet":
-        atomic.write(out, spreadsheet.as_parquet(answers))
+        atomic.write(out, spreadsheet.as_parquet(answers), mode=0o600)
     else:
-        atomic.write(out, spreadsheet.as_csv(list(answers[0]), answers))
+        atomic.write(out, spreadsheet.as_csv(list(answers[0]), answers), mode=0o600)
     return len(answers)
 
 

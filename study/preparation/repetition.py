@@ -4,11 +4,11 @@ A listener notices a passage that comes back, and a program can compute it. Wher
 do not, or the other way round, that tells them apart, so each clip's longest shared stretch is tested as a
 property of form ("repetition"). The comparison does not look at which clips are real.
 
-For every pair of clips, at 4 kHz and between 100 and 1500 Hz:
+For every pair of clips, between 100 and 1500 Hz:
 
-1. the cross-correlation of the whitened clips over all lags, by FFT, gives the lags that are worth a look
+1. the cross-correlation of the whitened clips over all lags, at 4 kHz, by FFT, gives the lags that are worth a look
    (partly the phase transform of Knapp and Carter, IEEE Trans. ASSP 24, 1976);
-2. at each of them the clips are correlated in windows of 1 s. Windows with a normalised correlation of .95
+2. at each of them the clips are correlated, at 8 kHz, in windows of 1 s. Windows with a normalised correlation of .95
    and more, of either sign, are shared; neighbouring ones make a stretch.
 
 Gain, polarity, dither and offsets of a fraction of a sample leave the correlation above that. Measured on 18
@@ -34,13 +34,13 @@ from scipy import fft, signal
 
 from caw import audio
 
-RATE = 4000  # Hz
-BAND = (100.0, 1500.0)  # Hz; far enough below RATE / 2 that a shift of half a sample costs little
+RATE, FINE = 4000, 8000  # Hz, to search for lags and to measure at them
+BAND = (100.0, 1500.0)  # Hz; so far below FINE / 2 that a shift of half a sample costs little
 WINDOW = 1.0  # s
 LEAST_CORRELATION = 0.95
-_HOP = RATE // 20
+_HOPS = 20  # a second
 _CANDIDATES = 24  # lags for a pair
-_PROMISING = 0.7  # correlation at a whole lag from which its neighbours are looked at
+_PROMISING = 0.5  # correlation at a lag from which it is looked at closely
 _WHITENING = 0.8  # exponent; 1 would be the phase transform
 _LEVELLED = RATE // 4  # samples over which the whitened sound is brought to one level
 _QUIET = 1e-4  # of a clip's mean power: windows below it hold a pause or dither
@@ -56,16 +56,27 @@ class Repeat:
 
 
 @dataclass(frozen=True)
-class _Clip:
-    """sound: float32 [n] in the band, at RATE. energy: float64 [n + 1], of all samples before each."""
+class _Sound:
+    """samples: float32 [n] in the band, at `hop` * 20 Hz. energy: float64 [n + 1], of all before each."""
 
-    sound: np.ndarray
+    samples: np.ndarray
+    hop: int
     energy: np.ndarray
+
+    @classmethod
+    def of(cls, samples: np.ndarray, rate: int) -> _Sound:
+        return cls(samples, rate // _HOPS, np.concatenate([[0.0], np.cumsum(samples**2, dtype=np.float64)]))
 
     @property
     def quiet(self) -> float:
         """The energy of a hop that holds a pause or dither."""
-        return _QUIET * _HOP * float(self.energy[-1]) / len(self.sound)
+        return _QUIET * self.hop * float(self.energy[-1]) / len(self.samples)
+
+
+@dataclass(frozen=True)
+class _Clip:
+    coarse: _Sound  # at RATE
+    fine: _Sound  # at FINE
 
 
 def find(files: Sequence[Path]) -> list[Repeat]:
@@ -77,10 +88,10 @@ def find(files: Sequence[Path]) -> list[Repeat]:
     clips = [_read(file) for file in files]
     if len(clips) < 2:
         return []
-    lengths = [len(clip.sound) for clip in clips]
-    blocks = max(1, round(min(WINDOW, 0.8 * min(lengths) / RATE) * RATE / _HOP))
+    lengths = [len(clip.coarse.samples) for clip in clips]
+    blocks = max(1, round(min(WINDOW, 0.8 * min(lengths) / RATE) * _HOPS))
     size = fft.next_fast_len(2 * max(lengths), real=True)
-    spectra = [fft.rfft(_levelled(clip.sound), size) for clip in clips]
+    spectra = [fft.rfft(_levelled(clip.coarse.samples), size) for clip in clips]
 
     def of_row(first: int) -> list[Repeat]:
         shared = []
@@ -88,7 +99,7 @@ def find(files: Sequence[Path]) -> list[Repeat]:
             lags = _lags(fft.irfft(spectra[first] * spectra[second].conj(), size))
             stretch = max(_stretch(clips[first], clips[second], lag, blocks) for lag in lags)
             if stretch:
-                shared.append(Repeat(files[first], files[second], stretch * _HOP / RATE))
+                shared.append(Repeat(files[first], files[second], stretch / _HOPS))
         return shared
 
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as workers:
@@ -110,10 +121,10 @@ def _read(file: Path) -> _Clip:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", audio.AudioWarning)
         samples, rate = audio.read(file)
-    samples = audio.resample(samples, rate, RATE)
-    band = signal.butter(4, BAND, "bandpass", fs=RATE, output="sos")
-    sound = np.diff(signal.sosfilt(band, samples), prepend=0.0).astype(np.float32)
-    return _Clip(sound, np.concatenate([[0.0], np.cumsum(sound**2, dtype=np.float64)]))
+    samples = audio.resample(samples, rate, FINE)
+    band = signal.butter(6, BAND, "bandpass", fs=FINE, output="sos")
+    fine = np.diff(signal.sosfilt(band, samples), prepend=0.0).astype(np.float32)
+    return _Clip(_Sound.of(fine[:: FINE // RATE], RATE), _Sound.of(fine, FINE))
 
 
 def _levelled(clip: np.ndarray) -> np.ndarray:
@@ -140,34 +151,40 @@ def _lags(correlation: np.ndarray) -> list[int]:
 
 def _stretch(first: _Clip, second: _Clip, lag: int, blocks: int) -> int:
     """The longest run of shared sound at that lag, in hops; 0 where no window is shared."""
-    peak = _in_windows(first, second, lag, blocks)
-    if not peak.size or np.abs(peak).max() < _PROMISING:
+    coarse = _in_windows(first.coarse, second.coarse, lag, blocks)
+    if not coarse.size or np.abs(coarse).max() < _PROMISING:
         return 0
-    before, after = (_in_windows(first, second, lag + step, blocks) for step in (-1, 1))
-    count = min(map(len, (before, peak, after)))
-    sign = np.sign(peak[:count])
-    before, peak, after = (sign * side[:count] for side in (before, peak, after))
-    bend = before - 2 * peak + after
-    inside = (peak >= before) & (peak >= after) & (bend < -1e-9)
+    middle, step = lag * (FINE // RATE), FINE // RATE
+    near = [
+        _in_windows(first.fine, second.fine, middle + more, blocks) for more in range(-step - 1, step + 2)
+    ]
+    count = min(map(len, near))
+    if not count:
+        return 0
+    rows = np.array([row[:count] for row in near])
+    peak = int(np.abs(rows[1:-1]).max(axis=1).argmax()) + 1
+    before, best, after = np.sign(rows[peak]) * rows[peak - 1 : peak + 2]
+    bend = before - 2 * best + after
+    inside = (best >= before) & (best >= after) & (bend < -1e-9)
     raised = (after - before) ** 2 / (8 * np.where(inside, -bend, 1.0))  # a parabola through the three
-    best = np.where(inside, peak + raised, np.maximum(before, after))
-    shared = np.concatenate([[False], best >= LEAST_CORRELATION, [False]])
-    starts, ends = np.flatnonzero(shared[1:] & ~shared[:-1]), np.flatnonzero(~shared[1:] & shared[:-1])
-    return int((ends - starts).max() - 1 + blocks) if starts.size else 0
+    shared = np.where(inside, best + raised, best) >= LEAST_CORRELATION
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], shared.astype(np.int8), [0]])))
+    return int((edges[1::2] - edges[::2]).max() - 1 + blocks) if edges.size else 0
 
 
-def _in_windows(first: _Clip, second: _Clip, lag: int, blocks: int) -> np.ndarray:
+def _in_windows(first: _Sound, second: _Sound, lag: int, blocks: int) -> np.ndarray:
     """Normalised correlation of windows of `blocks` hops, a hop apart, over what overlaps at that lag."""
-    start, end = max(0, lag), min(len(first.sound), len(second.sound) + lag)
-    count = (end - start) // _HOP
+    start, end = max(0, lag), min(len(first.samples), len(second.samples) + lag)
+    count = (end - start) // first.hop
     if count < blocks:
         return np.zeros(0)
-    length = count * _HOP
+    length = count * first.hop
     sides = ((first, start), (second, start - lag))
-    sounds = [clip.sound[at : at + length] for clip, at in sides]
-    products = np.concatenate([[0.0], np.cumsum((sounds[0] * sounds[1]).reshape(count, _HOP).sum(axis=1))])
+    one, other = (sound.samples[at : at + length] for sound, at in sides)
+    products = np.cumsum((one * other).reshape(count, first.hop).sum(axis=1), dtype=np.float64)
+    products = np.concatenate([[0.0], products])
     both = products[blocks:] - products[:-blocks]
-    marks = [clip.energy[at : at + length + 1 : _HOP] for clip, at in sides]
-    one, other = (energy[blocks:] - energy[:-blocks] for energy in marks)
-    heard = (one > blocks * first.quiet) & (other > blocks * second.quiet)
-    return np.where(heard, both / np.sqrt(np.maximum(one * other, 1e-30)), 0.0)
+    marks = [sound.energy[at : at + length + 1 : sound.hop] for sound, at in sides]
+    powers = [mark[blocks:] - mark[:-blocks] for mark in marks]
+    heard = (powers[0] > blocks * first.quiet) & (powers[1] > blocks * second.quiet)
+    return np.where(heard, both / np.sqrt(np.maximum(powers[0] * powers[1], 1e-30)), 0.0)

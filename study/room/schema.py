@@ -306,6 +306,7 @@ def _sqlite(url: str) -> sa.Engine:
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
         pool_size=10,
         max_overflow=40,
+        hide_parameters=True,  # an error in the log would hold a listener's secret
     )
 
     @sa.event.listens_for(engine, "connect")
@@ -330,4 +331,4 @@ def _server(url: str) -> sa.Engine:
     for plain in ("postgresql://", "postgres://"):
         if url.startswith(plain):
             url = "postgresql+psycopg://" + url.removeprefix(plain)
-    return sa.create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
+    return sa.create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True, hide_parameters=True)

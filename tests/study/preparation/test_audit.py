@@ -166,7 +166,7 @@ def test_levels_that_no_sample_takes_are_form(tmp_path):
 
 def test_how_steeply_the_band_ends_is_form(tmp_path):
     found = audit.run(
-        two_sets(tmp_path, change=lambda samples, real: with_band_edge(samples, 401 - 340 * real))
+        two_sets(tmp_path, change=lambda samples, real: with_band_edge(samples, 201 if real else 41))
     )
     assert "edge steepness" in {bare(leak.property) for leak in found.leaks}
 
