@@ -6,10 +6,10 @@ property of form ("repetition"). The comparison does not look at which clips are
 
 For every pair of clips, between 100 and 1500 Hz:
 
-1. the cross-correlation of the whitened clips over all lags, at 4 kHz, by FFT, gives the lags that are worth a look
-   (partly the phase transform of Knapp and Carter, IEEE Trans. ASSP 24, 1976);
-2. at each of them the clips are correlated, at 8 kHz, in windows of 1 s. Windows with a normalised correlation of .95
-   and more, of either sign, are shared; neighbouring ones make a stretch.
+1. the cross-correlation of the whitened clips over all lags, at 4 kHz, by FFT, gives the lags that are worth
+   a look (partly the phase transform of Knapp and Carter, IEEE Trans. ASSP 24, 1976);
+2. at each of them the clips are correlated, at 8 kHz, in windows of 1 s. Windows with a correlation
+   of .95 and more, of either sign, are shared; neighbouring ones make a stretch.
 
 Gain, polarity, dither and offsets of a fraction of a sample leave the correlation above that. Measured on 18
 tracks of sequenced game music, in clips of 10 s with random gain, polarity and dither: no two clips of

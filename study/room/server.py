@@ -98,8 +98,7 @@ def _serve(host: str, port: int) -> None:
         config.set_option(name, value)
     require_a_lock(study, host)
     _require_free(host, port)
-    for name in ("uvicorn", "uvicorn.access"):  # a line for each request would hold the secret in its address
-        uvicorn.config.LOGGING_CONFIG["loggers"][name]["level"] = "WARNING"
+    uvicorn.config.LOGGING_CONFIG["loggers"]["uvicorn"]["level"] = "WARNING"
     address = {"server.address": host, "server.port": port, "browser.serverPort": port}
     settings = {**SETTINGS, **files, **_hosts(study, host), **address}
     for name, value in settings.items():

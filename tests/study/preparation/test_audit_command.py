@@ -138,3 +138,47 @@ def test_a_wrong_command_is_one_line(run, tmp_path, arguments, said):
     assert code == 2
     assert error.count("\n") == 1
     assert said in error
+
+
+def test_hidden_files_are_left_out_and_what_is_no_sound_is_named(run, tmp_path):
+    real, fake = two_folders(tmp_path)
+    (real / "._r1.wav").write_bytes(b"\0\5\26\7\0\2\0\0Mac OS X" + bytes(144))
+    (real / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
+    (fake / "notes.txt").write_text("take 2 is best")
+    (fake / "older").mkdir()
+    code, out, error = run("audit", "--real", real, "--fake", fake, "--alpha", 0.0005)
+    assert (code, error) == (0, "")
+    notes = " ".join(out.split())
+    assert f"note: {real}: 2 hidden files were left out" in notes
+    assert f"note: {fake}: not looked at, as no sound that can be read: notes.txt, older/" in notes
+
+
+def test_a_folder_of_hidden_files_and_texts_holds_no_clips(run, tmp_path):
+    real, fake = two_folders(tmp_path)
+    for file in real.iterdir():
+        file.rename(file.with_suffix(".txt")).write_text("x")
+    (real / "._r1.wav").write_bytes(b"\0\5\26\7")
+    code, _, error = run("audit", "--real", real, "--fake", fake)
+    assert (code, error.count("\n"), "holds no clips" in error) == (2, 1, True)
+
+
+def test_a_broken_file_with_the_name_of_sound_is_refused(run, tmp_path):
+    real, fake = two_folders(tmp_path)
+    (real / "r1.wav").write_bytes(b"RIFF")
+    code, _, error = run("audit", "--real", real, "--fake", fake)
+    assert (code, error.count("\n"), "r1.wav" in error) == (2, 1, True)
+
+
+def test_who_notices_a_property_stands_in_table_and_page(run, tmp_path):
+    real, fake = two_folders(tmp_path, lambda samples, real: low_band(samples) if real else samples)
+    code, out, error = run("audit", "--real", real, "--fake", fake, "--out", tmp_path / "out")
+    assert code == 1
+    assert "LEAK: a listener can notice bandwidth (Hz)" in out
+    rows = json.loads((tmp_path / "out" / "audit.json").read_text())["findings"]
+    noticed = {row["property"].split(" (")[0]: row["noticed_by"] for row in rows}
+    assert (noticed["bandwidth"], noticed["unused bits"], noticed["waveform skew"]) == (
+        "listener",
+        "program",
+        "program",
+    )
+    assert "noticed by" in (tmp_path / "out" / "index.html").read_text()
