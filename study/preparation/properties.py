@@ -94,11 +94,18 @@ _REPEATED = (
     "originals and practice that do not overlap, train models on other passages; or say so with "
     'stimuli.accept = ["repetition"]'
 )
-_RUMBLE = "take out what lies below 40 Hz (a high-pass) in [[source]] and [[imported]] files, and build again"
+_ACCEPT = "; where the model itself makes it, name it in stimuli.accept"
+_RUMBLE = (
+    "take out what lies below 40 Hz (a high-pass) in [[source]] and [[imported]] files, and build again"
+    + _ACCEPT
+)
 _EDGE = "the bands end alike but fall unlike: set stimuli.bandwidth below the lower edge"
-_HOLES = "a lossy codec's: take [[source]] and [[imported]] files that were never MP3, OGG or AAC"
+_HOLES = "a lossy codec's: take [[source]] and [[imported]] files that were never MP3, OGG or AAC" + _ACCEPT
 _IMAGES = "a poor conversion of the rate: convert [[source]] and [[imported]] files anew from their originals"
-_TONE = "filter the tone out of the [[source]] or [[imported]] files, or lower stimuli.bandwidth below it"
+_TONE = (
+    "filter the tone out of the [[source]] or [[imported]] files, or lower stimuli.bandwidth below it"
+    + _ACCEPT
+)
 _LEVELS = "a source of few bits or a gain without dither: take files of 16 bits or more, and build again"
 _CHANNELS = "bring all files to one channel before they are heard, as `study build` does"
 _TRACE = "nothing to mend: no listener hears it; whoever saves the clips could compute it, so report it"
