@@ -32,6 +32,11 @@ def key(folder) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def without_repeats(out: str) -> str:
+    """What is printed but for the pairs of clips that share sound: they alone are named, by their ids."""
+    return "\n".join(line for line in out.splitlines() if not line.startswith("note: repetition: "))
+
+
 def test_a_built_study_is_audited_again_as_it_is_now(run, new_study, answer):
     folder = new_study(stimuli="[stimuli]\nseconds = 1.0\ntrim = 0.1\nrepeats = 1\n")
     build(folder)
@@ -45,8 +50,9 @@ def test_a_built_study_is_audited_again_as_it_is_now(run, new_study, answer):
     assert {"order of presentation", "times presented"} <= {row["property"] for row in rows}
     page = (folder.audit / "index.html").read_text()
     for row in key(folder):
+        assert row["name"] not in out + page
         for told in (row["stimulus_id"], row["name"]):
-            assert told not in out + page + json.dumps(rows)
+            assert told not in without_repeats(out) + json.dumps(rows)
     store = Store.for_folder(folder)
     assert [event["what"] for event in store.events()].count("audit") == 1
     assert store.unblindings() == []
@@ -67,7 +73,7 @@ def test_a_swapped_file_is_a_leak_with_its_mend(run, new_study):
     assert "(and bytes)" in error
     assert "build again" in error
     assert "LEAK" in out
-    assert row["stimulus_id"] not in out + error
+    assert row["stimulus_id"] not in without_repeats(out) + error
 
 
 def test_a_key_that_is_not_the_sealed_one_is_refused(run, new_study):
@@ -173,7 +179,9 @@ def test_who_notices_a_property_stands_in_table_and_page(run, tmp_path):
     real, fake = two_folders(tmp_path, lambda samples, real: low_band(samples) if real else samples)
     code, out, error = run("audit", "--real", real, "--fake", fake, "--out", tmp_path / "out")
     assert code == 1
-    assert "LEAK: a listener can notice bandwidth (Hz)" in out
+    line = next(line for line in out.splitlines() if line.startswith("LEAK: "))
+    assert "a listener can notice " in line
+    assert "bandwidth (Hz)" in line
     rows = json.loads((tmp_path / "out" / "audit.json").read_text())["findings"]
     noticed = {row["property"].split(" (")[0]: row["noticed_by"] for row in rows}
     assert (noticed["bandwidth"], noticed["unused bits"], noticed["waveform skew"]) == (
