@@ -70,7 +70,7 @@ def test_a_swapped_file_is_a_leak_with_its_mend(run, new_study):
     assert code == 1
     assert error.count("\n") == 1
     assert error.startswith("study: leak: changed (s since 1970) differs in all sets: ")
-    assert "(and bytes)" in error
+    assert "(and permissions, bytes)" in error
     assert "build again" in error
     assert "LEAK" in out
     assert row["stimulus_id"] not in without_repeats(out) + error
