@@ -120,7 +120,8 @@ def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -
         pictures = {figure.name: _picture(figure, building / "plots") for figure in drawn}
         page = _page(frame, results, parts, pictures, facts, found)
         (building / PAGE).write_text(page, encoding="utf-8")
-        building.chmod(0o755)
+        for entry in building.rglob("*"):  # it tells truth; the folder itself is its owner's alone already
+            entry.chmod(0o700 if entry.is_dir() else 0o600)
         _put(building, out)
     except OSError as error:
         raise ReportError(f"cannot write the report to {out}: {error.strerror or error}") from None

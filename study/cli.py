@@ -142,6 +142,26 @@ def invite(
 
 
 @app.command()
+def links(
+    folder: DIR, url: Annotated[str, typer.Option(help="The study's address as listeners reach it.")] = ""
+) -> None:
+    """Print every personal link, and the researcher's where no password is set. They are secrets."""
+    from study import design
+    from study.room.links import personal_link, researcher_key, researcher_link
+
+    base = url or _address(_HOST, _PORT)
+    with _store(folder) as store:
+        people = [one for one in store.listeners() if one.revoked_at is None]
+    for one in people:
+        print(f"{one.name}{' (pilot)' * one.pilot}: {personal_link(base, one.token)}")
+    researcher = design.load(folder).researcher
+    if researcher.password or researcher.oidc_emails:
+        print(f"researcher, after the login: {base.rstrip('/')}/researcher")
+    else:
+        print(f"researcher: {researcher_link(base, researcher_key(StudyFolder(folder)))}")
+
+
+@app.command()
 def revoke(folder: DIR, name: NAME) -> None:
     """Withdraw a listener's link: it opens nothing more. What was answered stays."""
     with _store(folder) as store:

@@ -143,7 +143,17 @@ class Set(_Table):
         return self
 
 
-Accepted = Literal["noise floor", "clipped samples", "leading silence", "trailing silence", "repetition"]
+Accepted = Literal[
+    "noise floor",
+    "clipped samples",
+    "leading silence",
+    "trailing silence",
+    "repetition",
+    "sub-bass",
+    "drift",
+    "spectral holes",
+    "steady tone",
+]
 
 
 class Stimuli(_Table):

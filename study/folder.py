@@ -8,17 +8,20 @@ private/              key.csv (the truth), audit, measures, picks, build record,
                       researcher's token: for its owner alone
 responses.sqlite      the answers
 report/               what `study report` writes
+All but study.toml is readable by its owner alone.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import stat
 from pathlib import Path
 
 PRACTICE = "practice"  # the name of the set that does not count
 STIMULUS_ID = re.compile(r"[a-z2-9]{8}")
 _FORMATS = ("wav", "flac")
+_HOLD_ANSWERS = ("*.sqlite", "*.sqlite-wal", "*.sqlite-shm", "*.sqlite.*")  # the database and its backups
 
 
 class FolderError(ValueError):
@@ -121,6 +124,66 @@ class StudyFolder:
 
     def make_private(self) -> Path:
         """Make private/ readable by its owner alone, whatever the umask, and return it."""
-        self.private.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.private.chmod(0o700)
-        return self.private
+        return make_private(self.private)
+
+    def shut(self) -> list[str]:
+        """Take from other accounts what tells truth: clips, models, sets, key, answers, backups, reports.
+
+        Files and folders that an older version left open are shut as well. Nothing is touched that belongs
+        to another account, or that lies where a link leads: a line for each that others can read is returned.
+        """
+        open_still, owner = [], self.path.stat()
+        tops = [self.models, self.pool, self.sets, self.private, self.report]
+        tops += [self.path / name for name in (".sets-staging", ".sets-old")]
+        tops += [file for pattern in _HOLD_ANSWERS for file in sorted(self.path.glob(pattern))]
+        for top in tops:
+            if top.is_symlink():
+                if _open_to_others(top.stat() if top.exists() else None):
+                    open_still.append(f"{top}: leads to {top.resolve()}, which other accounts can read")
+                continue
+            if not top.exists():
+                continue
+            if not _shut_one(top, owner):
+                open_still.append(f"{top}: belongs to another account, and others can read it")
+            for folder, folders, files in os.walk(top):
+                for name in sorted([*folders, *files]):  # by name: the order of changes tells nothing
+                    _shut_one(Path(folder, name), owner)
+        mend = "its owner can shut it with chmod -R go="
+        return [f"{line}; {mend}" for line in open_still]
+
+
+def make_private(folder: Path) -> Path:
+    """Make a folder that its owner alone can enter, whatever the umask, and return it.
+
+    Raises: PermissionError where it belongs to another account and is open to others.
+    """
+    if not folder.is_dir():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if _open_to_others(folder.stat()):
+        folder.chmod(0o700)
+    return folder
+
+
+def _shut_one(path: Path, owner: os.stat_result) -> bool:
+    """Take a file or folder from group and others. Returns whether they cannot read it now.
+
+    owner: of the study's folder. What root made in it, as in a container, becomes that account's, which may
+    be the one that serves.
+    """
+    try:
+        facts = path.lstat()
+        single = stat.S_ISDIR(facts.st_mode) or (stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1)
+        if os.geteuid() == facts.st_uid == 0 != owner.st_uid and single:
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+        if stat.S_ISLNK(facts.st_mode) or not _open_to_others(facts):
+            return True
+        path.chmod(stat.S_IMODE(facts.st_mode) & 0o700)
+    except PermissionError:
+        return False
+    except FileNotFoundError:  # as of a build that goes on meanwhile
+        pass
+    return True
+
+
+def _open_to_others(facts: os.stat_result | None) -> bool:
+    return facts is not None and bool(facts.st_mode & 0o077)

@@ -168,9 +168,9 @@ def export(folder: StudyFolder, out: Path, *, pilot: bool = False) -> int:
         whose = " of pilots" if pilot else ""
         raise ReportingError(f"{folder.path}: there are no answers{whose} yet; nothing was written")
     if out.suffix.lower() == ".parquet":
-        atomic.write(out, spreadsheet.as_parquet(answers))
+        atomic.write(out, spreadsheet.as_parquet(answers), mode=0o600)
     else:
-        spreadsheet.write(out, list(answers[0]), answers)
+        spreadsheet.write(out, list(answers[0]), answers, mode=0o600)
     return len(answers)
 
 

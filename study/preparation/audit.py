@@ -30,10 +30,11 @@ of them, .045 with one of 4 and 16 (tests/benchmarks/audit_false_alarms.py).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from study.preparation import audit_contents, audit_formats, leak_test
+from study.preparation import audit_contents, audit_formats, leak_test, repetition
 from study.preparation.file_properties import measure_format
 from study.preparation.findings import ALPHA, Audit, Finding, Heard, LeakError, Strip
 from study.preparation.leak_test import ALL_SETS, TOGETHER, Clips
@@ -61,6 +62,8 @@ def run(
     """
     everyone = [heard for clips in sets.values() for heard in clips] + list(practice)
     facts = {heard.file: measure_format(heard.file) for heard in everyone}
+    repeats = repetition.find([heard.file for heard in everyone])
+    shared = repetition.longest([heard.file for heard in everyone], repeats)
     findings, varying = audit_formats.check(everyone, facts, loose)
     listed = [*CONTENT, *varying]
     compressed = not loose and any(heard.file.suffix == ".flac" for heard in everyone)
@@ -74,13 +77,17 @@ def run(
     for name, clips in sets.items():
         ordered = sorted(clips, key=lambda heard: heard.file.stem)
         measured = [
-            measure_content(heard.file) | audit_formats.numbers(facts[heard.file]) for heard in ordered
+            measure_content(heard.file)
+            | {"repetition": shared[heard.file]}
+            | audit_formats.numbers(facts[heard.file])
+            for heard in ordered
         ]
         values = {found.name: np.array([row[found.name] for row in measured]) for found in listed}
         values |= audit_formats.orders(ordered)
         tables[name] = Clips(values, np.array([heard.real for heard in ordered], bool))
     orders = [found for found in orders if all(found.name in clips.values for clips in tables.values())]
-    return judge(tables, [*listed, *orders], findings, alpha=alpha, accept=accept)
+    judged = judge(tables, [*listed, *orders], findings, alpha=alpha, accept=accept)
+    return replace(judged, repeats=repeats)
 
 
 def judge(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import getpass
-import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -15,10 +15,11 @@ from study.folder import PRACTICE, StudyFolder
 from study.preparation import audit, audit_tables, blinding
 from study.preparation.findings import Audit, Heard
 
-_MOST_NAMED = 5  # of files that are left out
+_NAMES_SHOWN = 5  # of files that are left out
 FOREWORD = (
     "For the researcher alone: the key is read, and real and fake clips are shown as groups. No clip is"
-    " named, so the study stays blinded; but who reads on should not listen."
+    " named but those that share sound, where that tells nothing of truth: the study stays blinded; but who"
+    " reads on should not listen."
 )
 
 
@@ -69,10 +70,15 @@ def of_folders(real: Path, fake: Path, *, alpha: float = audit.ALPHA, out: Path 
     """Audit the clips of two folders, as of a study that another tool runs.
 
     out: folder for audit.json, audit.csv and index.html, where they are wanted.
-    Raises: AuditError for a folder without clips, AudioError for a file that is no sound.
+    Hidden files are left out. What is no sound is named in a note, unless its name says it is one.
+    Raises: AuditError for a folder without clips, AudioError for a sound file that cannot be read.
     """
-    clips = [Heard(file, True) for file in _clips(real)] + [Heard(file, False) for file in _clips(fake)]
-    found = audit.run({"clips": clips}, alpha=alpha, loose=True)
+    clips, left_out = [], []
+    for folder, is_real in ((real, True), (fake, False)):
+        files, others = _clips(folder)
+        clips += [Heard(file, is_real) for file in files]
+        left_out += others
+    found = replace(audit.run({"clips": clips}, alpha=alpha, loose=True), left_out=left_out)
     if out is not None:
         audit_tables.write(found, out)
     return found
@@ -86,17 +92,28 @@ def show(found: Audit, console: Console) -> None:
         console.print(f"note: {note}", markup=False, soft_wrap=True)
 
 
-def _clips(folder: Path) -> list[Path]:
+def _clips(folder: Path) -> tuple[list[Path], list[str]]:
+    """The clips of a folder, and lines on what else lies in it; hidden files, as a Mac's `._`, are out."""
     if not folder.is_dir():
         raise AuditError(f"{folder}: no such folder; name one that holds the clips of one kind")
-    files, others = sound_files.in_folder(folder)
-    if not files:
-        raise AuditError(f"{folder}: holds no clips; put {audio.READABLE} files into it")
-    for file in files:
+    sounds, others = sound_files.in_folder(folder)
+    for file in sounds:
         audio.inspect(file)
-    if others:
-        names = ", ".join(file_names.shown(other.name) for other in others[:_MOST_NAMED])
-        more = f" and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
-        told = f"{folder}: left out as no sound: {names}{more}"
-        warnings.warn(told, audio.AudioWarning, stacklevel=2)
-    return files
+    names = [file_names.shown(other.name) for other in others]
+    names += [
+        f"{file_names.shown(entry.name)}/" for entry in sorted(folder.iterdir()) if _is_subfolder(entry)
+    ]
+    listed = ", ".join(names[:_NAMES_SHOWN])
+    if len(names) > _NAMES_SHOWN:
+        listed += f" and {len(names) - _NAMES_SHOWN} more"
+    if not sounds:
+        reason = f"; not {listed}" if listed else ""
+        raise AuditError(f"{folder}: holds no clips; put {audio.READABLE} files into it{reason}")
+    lines = [f"{folder}: not looked at, as no sound that can be read: {listed}"] if listed else []
+    if hidden := sum(entry.name.startswith(".") for entry in folder.iterdir()):
+        lines.append(f"{folder}: {hidden} hidden file{'s were' if hidden > 1 else ' was'} left out")
+    return sounds, lines
+
+
+def _is_subfolder(entry: Path) -> bool:
+    return entry.is_dir() and not entry.name.startswith(".")

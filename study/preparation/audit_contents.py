@@ -42,7 +42,7 @@ def judged(
         surely = p_holm <= alpha
         verdict = "unclear" if varying else "same"
         if p_audit is not None and p_audit <= alpha and differs:
-            verdict = "leak"
+            verdict = "separates" if entry.kind == "trace" else "leak"
         elif surely and differs:
             verdict = "accepted" if entry.name in accept else "separates"
         elif auc in (0.0, 1.0) and p <= HINT and entry.kind != "order" and differs:
@@ -50,7 +50,8 @@ def judged(
         sides = numbers[real], numbers[~real]
         mend = properties.mend(entry, *sides) if verdict not in ("same", "unclear") else ""
         shown = ("", "") if entry.kind == "order" else tuple(shown_range(side, digits=4) for side in sides)
-        findings.append(Finding(name, str(entry), entry.kind, *shown, auc, p, p_holm, p_audit, verdict, mend))
+        facts = (auc, p, p_holm, p_audit, verdict, mend, entry.noticed_by)
+        findings.append(Finding(name, str(entry), entry.kind, *shown, *facts))
     return findings
 
 
@@ -76,7 +77,7 @@ def jointly(
     apart = [
         entry
         for entry in listed
-        if entry.kind != "music" and entry.name not in accept and _matters(entry, sets)
+        if entry.kind not in ("music", "trace") and entry.name not in accept and _matters(entry, sets)
     ]
     if not apart:
         return []
@@ -90,9 +91,8 @@ def jointly(
         mends.append(f"{entry.name}: {properties.mend(entry, *sides)}")
     key = (ALL_SETS, TOGETHER)
     p, p_audit = outcome.p[key], outcome.adjusted[key]
-    return [
-        Finding(ALL_SETS, TOGETHER, "form", "", "", outcome.accuracy, p, p, p_audit, "leak", "; ".join(mends))
-    ]
+    facts = (outcome.accuracy, p, p, p_audit, "leak", "; ".join(mends), properties.PROGRAM)
+    return [Finding(ALL_SETS, TOGETHER, "form", "", "", *facts)]
 
 
 def classified(

@@ -48,9 +48,8 @@ def check(
                 continue
         mend = (_loose_mend(wanted) if loose else wanted.mend) if verdict == "leak" else ""
         shown = [shown_range(sorted(kind)) for kind in kinds]
-        findings.append(
-            Finding(ALL_SETS, str(wanted), "format", *shown, None, None, None, None, verdict, mend)
-        )
+        judged = (None, None, None, None, verdict, mend, wanted.noticed_by)
+        findings.append(Finding(ALL_SETS, str(wanted), "format", *shown, *judged))
     return findings, varying
 
 

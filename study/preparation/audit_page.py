@@ -41,7 +41,7 @@ svg { display: block; } svg text { font: 10px system-ui, sans-serif; fill: var(-
 
 
 def render(audit: Audit, *, title: str, verdict: str) -> str:
-    """The whole page. It shows how real and fake lie as groups, and names no clip."""
+    """The whole page. It shows how real and fake lie as groups; it names clips that share sound."""
     formats = [found for found in audit.findings if found.kind == "format"]
     others = [found for found in audit.findings if found.kind != "format"]
     sets = list(dict.fromkeys(found.set for found in others))
@@ -54,17 +54,21 @@ def render(audit: Audit, *, title: str, verdict: str) -> str:
     parts = [
         f"<h1>{escape(title)}</h1>",
         '<p class="soft">For the researcher: it shows how real and fake clips differ as groups. It names no '
-        "clip. Who has read it should not listen.</p>",
+        "clip but those that share sound, and these where they tell no truth. Who has read it should not "
+        "listen.</p>",
         f'<p class="verdict{" bad" if audit.leaks else ""}">{escape(verdict)}</p>',
         f"<h2>Mend</h2><ul>{mends}</ul>" if mends else "",
         f"<h2>Notes</h2><ul>{notes}</ul>" if notes else "",
+        _repeats(audit),
         "<h2>Format: must be the same</h2>",
         _formats(formats),
         *[_contents(name, [found for found in others if found.set == name], strips) for name in sets],
         _classifiers(audit),
         '<p class="soft">AUC is the share of pairs in which the real clip measures more; .5 says nothing, 0 '
         "or 1 tells all. p is of a permutation test; Holm corrects it over the properties of a set, and the "
-        "last p over the whole audit: it alone decides, on form and order. Music is told, not failed.</p>",
+        "last p over the whole audit: it alone decides, on form and order. Music and traces are reported and "
+        "never fail. What a listener notices can be heard, or comes of the order of the clips; what only a "
+        "program notices takes somebody who saves the clips and reads their numbers.</p>",
     ]
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}'
     body = "\n".join(part for part in parts if part)
@@ -77,10 +81,12 @@ def render(audit: Audit, *, title: str, verdict: str) -> str:
 def _formats(findings: list[Finding]) -> str:
     rows = [
         f"<tr><th scope=row>{escape(found.property)}</th><td>{escape(found.real)}</td>"
-        f"<td>{escape(found.fake)}</td>{_verdict(found)}</tr>"
+        f"<td>{escape(found.fake)}</td><td>{found.noticed_by}</td>{_verdict(found)}</tr>"
         for found in findings
     ]
-    return _table(["property", "real", "fake", "differs"], rows, "The files as they lie on the disk")
+    return _table(
+        ["property", "real", "fake", "noticed by", "differs"], rows, "The files as they lie on the disk"
+    )
 
 
 def _contents(name: str, findings: list[Finding], strips: dict[tuple[str, str], Strip]) -> str:
@@ -92,15 +98,38 @@ def _contents(name: str, findings: list[Finding], strips: dict[tuple[str, str], 
             "" if value is None else f"{value:.3f}"
             for value in (found.auc, found.p, found.p_holm, found.p_audit)
         ]
-        cells = [escape(found.kind), escape(found.real), escape(found.fake), plot]
+        cells = [escape(found.kind), found.noticed_by, escape(found.real), escape(found.fake), plot]
         rows.append(
             f"<tr><th scope=row>{escape(found.property)}</th>"
             + "".join(f"<td>{cell}</td>" for cell in cells)
             + "".join(f'<td class="number">{number}</td>' for number in numbers)
             + f"{_verdict(found)}</tr>"
         )
-    heads = ["property", "kind", "real", "fake", "each clip", "AUC", "p", "Holm", "whole audit", "tells"]
+    heads = [
+        "property",
+        "kind",
+        "noticed by",
+        "real",
+        "fake",
+        "each clip",
+        "AUC",
+        "p",
+        "Holm",
+        "whole audit",
+        "tells",
+    ]
     return f"<h2>{escape(name)}</h2>" + _table(heads, rows, "Real and fake clips as groups")
+
+
+def _repeats(audit: Audit) -> str:
+    rows = [
+        f"<tr><td>{escape(pair.first.stem)}</td><td>{escape(pair.second.stem)}</td>"
+        f'<td class="number">{pair.seconds:.1f}</td></tr>'
+        for pair in audit.named_repeats
+    ]
+    caption = "Pairs of clips with the same sound, in the order of their names; whatever they are"
+    heads = ["clip", "clip", "s in one piece"]
+    return "<h2>Shared stretches</h2>" + _table(heads, rows, caption) if rows else ""
 
 
 def _classifiers(audit: Audit) -> str:

@@ -12,12 +12,26 @@ from rich.table import Table
 from caw import atomic, spreadsheet
 from study.preparation import audit_page
 from study.preparation.findings import Audit
+from study.preparation.properties import LISTENER, PROGRAM
 
-COLUMNS = ("set", "property", "kind", "real", "fake", "auc", "p", "p_holm", "p_audit", "verdict", "mend")
+COLUMNS = (
+    "set",
+    "property",
+    "kind",
+    "real",
+    "fake",
+    "auc",
+    "p",
+    "p_holm",
+    "p_audit",
+    "verdict",
+    "mend",
+    "noticed_by",
+)
 MARKS = {"leak": " !!", "accepted": " (!)", "separates": " !", "hint": " ?"}
 LEGEND = (
-    "AUC: .5 says nothing, 0 or 1 tells all. !! leak, ! tells apart (music: told, not failed), ? perhaps by"
-    " chance"
+    "AUC: .5 says nothing, 0 or 1 tells all. !! leak, ! tells apart (music and traces: reported, not failed),"
+    " ? perhaps by chance. Noticed by: a listener can hear it, or only a program that reads the files sees it"
 )
 
 
@@ -31,6 +45,7 @@ def as_table(audit: Audit) -> Table:
     table.caption_justify = "left"
     table.add_column("property", no_wrap=True)
     table.add_column("kind")
+    table.add_column("noticed by")
     for name in sets:
         table.add_column(f"{name}: AUC, p", justify="right")
     formats = [found for found in audit.findings if found.kind == "format"]
@@ -38,20 +53,20 @@ def as_table(audit: Audit) -> Table:
     verdict = f"LEAK: {leaking}" if leaking else "no difference tells"
     if all(found.verdict == "same" for found in formats):
         verdict = "same"
-    table.add_row(f"{len(formats)} properties of files", "format", *[verdict] * len(sets))
-    cells: dict[tuple[str, str], dict[str, str]] = {}
+    noticed = ", ".join(dict.fromkeys(found.noticed_by for found in formats if found.verdict == "leak"))
+    table.add_row(f"{len(formats)} properties of files", "format", noticed, *[verdict] * len(sets))
+    cells: dict[tuple[str, str, str], dict[str, str]] = {}
     for found in audit.findings:
         if found.kind != "format":
             text = "same" if found.verdict == "same" else f"{found.auc:.2f}, {_p(found.p)}"
-            cells.setdefault((found.property, found.kind), {})[found.set] = text + MARKS.get(
-                found.verdict, ""
-            )
-    for (name, kind), row in cells.items():
-        table.add_row(name.split(" (")[0], kind, *[row.get(column, "") for column in sets])
+            row = cells.setdefault((found.property, found.kind, found.noticed_by), {})
+            row[found.set] = text + MARKS.get(found.verdict, "")
+    for (name, *who), row in cells.items():
+        table.add_row(name.split(" (")[0], *who, *[row.get(column, "") for column in sets])
     classes = {entry.set: entry for entry in audit.classifications}
     told = [(classes[name].accuracy, classes[name].p) for name in sets]
     accuracies = ["" if accuracy is None else f"{accuracy:.2f}, {_p(p)}" for accuracy, p in told]
-    table.add_row("classifier: accuracy, p", "all", *accuracies)
+    table.add_row("classifier: accuracy, p", "all", PROGRAM, *accuracies)
     return table
 
 
@@ -62,7 +77,10 @@ def verdict_line(audit: Audit) -> str:
     if not tested.p:
         what = "form and order do not vary, or there is one kind of clips only"
     if audit.leaks:
-        return f"LEAK: {', '.join(dict.fromkeys(found.property for found in audit.leaks))} ({what})"
+        heard, seen = (audit.leaks_noticed_by(who) for who in (LISTENER, PROGRAM))
+        parts = [f"a listener can notice {', '.join(heard)}"] if heard else []
+        parts += [f"only a program can see {', '.join(seen)}"] if seen else []
+        return f"LEAK: {'; '.join(parts)} ({what})"
     return f"no leak found: format, form and order do not tell real from fake ({what})"
 
 
@@ -78,6 +96,10 @@ def write(audit: Audit, folder: Path, *, title: str = "Leak audit") -> None:
     }
     classes = [asdict(entry) for entry in audit.classifications]
     content = {"test": test, "findings": rows, "classifier": classes, "notes": audit.notes()}
+    content["repeats"] = [
+        {"first": pair.first.stem, "second": pair.second.stem, "seconds": round(pair.seconds, 2)}
+        for pair in audit.named_repeats
+    ]
     atomic.write(folder / "audit.json", json.dumps(content, indent=1) + "\n", mode=0o600)
     spreadsheet.write(folder / "audit.csv", COLUMNS, rows, mode=0o600)
     page = audit_page.render(audit, title=title, verdict=verdict_line(audit))

@@ -16,7 +16,7 @@ from typing import Any
 from analysis import loudness
 from caw import atomic, audio
 from study.design import Design
-from study.folder import PRACTICE, StudyFolder
+from study.folder import PRACTICE, StudyFolder, make_private
 from study.preparation import audit, audit_tables, blinding, stimuli
 from study.preparation.audit import Audit, Heard
 from study.preparation.backends import seed_for
@@ -182,14 +182,15 @@ def _write(
         told = f"loudness lowered for ALL clips from {form.loudness:g} to {target:.1f} LUFS"
         progress.note(f"{told}: {highest} would have exceeded {stimuli.HIGHEST_TRUE_PEAK:g} dBTP")
     rows = []
+    make_private(staging)
     ids = blinding.new_ids(len(clips))
     for done, (stimulus_id, (set_name, clip)) in enumerate(zip(ids, blinding.shuffled(clips), strict=True)):
         progress.tell(0.5 + 0.5 * done / len(clips), "write the sets")
-        file = staging / set_name / f"{stimulus_id}.{form.format}"
+        file = make_private(staging / set_name) / f"{stimulus_id}.{form.format}"
         dither = seed_for(seed, "dither", stimulus_id)
         samples = stimuli.quantise(shaped(clip) * factors[clip], dither)
         audio.write(file, samples, form.rate, subtype="PCM_16")
-        file.chmod(0o644)
+        file.chmod(0o600)
         blinding.even_out_times(file)
         facts = pool.rows[clip]
         row = {name: facts.get(name, "") for name in ("name", *ORIGIN)}

@@ -17,7 +17,7 @@ from typing import Any
 from caw import atomic, audio
 from study import design
 from study.design import Design
-from study.folder import PRACTICE, StudyFolder
+from study.folder import PRACTICE, StudyFolder, make_private
 from study.preparation import backends, blinded_sets, blinding, curation, measuring, plan
 from study.preparation.audit import Audit
 from study.preparation.backends import Task
@@ -69,7 +69,7 @@ def build(
     progress = progress or BuildProgress()
     folder.require()
     settings = design.load(folder.path)
-    with _alone(folder), _warnings_told(progress):
+    with _alone(folder), _warnings_told(progress), _shut(folder, progress):
         _sweep(folder)
         todo = planned(folder, settings)
         store = Store.for_folder(folder)
@@ -230,6 +230,20 @@ def _sweep(folder: StudyFolder) -> None:
     for left_over in folder.path.glob(f".*{calling.WORK}"):  # of a cell that may not come again
         shutil.rmtree(left_over, ignore_errors=True)
     blinded_sets.sweep(folder)
+
+
+@contextmanager
+def _shut(folder: StudyFolder, progress: BuildProgress) -> Iterator[None]:
+    """No other account reads what is made, while it is made and afterwards."""
+    for place in (folder.models, folder.pool):
+        if not place.exists():
+            make_private(place)
+    for line in folder.shut():
+        progress.note(f"note: {line}")
+    try:
+        yield
+    finally:
+        folder.shut()
 
 
 @contextmanager

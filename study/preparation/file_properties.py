@@ -39,7 +39,7 @@ def chunks(file: Path) -> str:
     """Names of a file's parts that are neither its format nor its sound, as "LIST bext"; "" for none.
 
     RIFF chunks for WAV, metadata blocks beyond the first (the stream's format) for FLAC, ID3 and what
-    libsndfile reads as tags for other files.
+    libsndfile, where it knows the container, reads as tags for other files.
     """
     content, found = file.read_bytes(), []
     if content[:4] == b"RIFF":

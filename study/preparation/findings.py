@@ -1,4 +1,7 @@
-"""What an audit finds, as records of properties, classifiers and values. None of them names a clip."""
+"""What an audit finds, as records of properties, classifiers and values.
+
+None of them names a clip but those that share a stretch of sound, and these only where that tells no truth.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from study.preparation.leak_test import ALL_SETS, Outcome
+from study.preparation.properties import LISTENER, PROGRAM
+from study.preparation.repetition import Repeat
 
 ALPHA = 0.05
 _MENDS_TOLD = 3  # in one line
+_PAIRS_SHOWN = 8
 HINT = 0.1  # a perfect separation with a p above it says nothing, as of one real clip among ten
 
 
@@ -40,15 +46,16 @@ class Finding:
 
     set: str
     property: str
-    kind: str  # format, form, order or music
+    kind: str  # format, form, order, trace or music
     real: str  # value or range among the real clips; "" for orders, which would name clips
     fake: str
     auc: float | None
     p: float | None
     p_holm: float | None  # over all properties of this set
-    p_audit: float | None  # over the whole audit; of form and order only
+    p_audit: float | None  # over the whole audit; not of format and music
     verdict: str
     mend: str
+    noticed_by: str = LISTENER  # or PROGRAM: no ear hears it
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,8 @@ class Audit:
     outcome: Outcome
     alpha: float = ALPHA
     strips: list[Strip] = field(default_factory=list)
+    repeats: list[Repeat] = field(default_factory=list)  # pairs of clips, the longest shared stretch first
+    left_out: list[str] = field(default_factory=list)  # files that were not looked at, a line a folder
 
     @property
     def leaks(self) -> list[Finding]:
@@ -103,12 +112,38 @@ class Audit:
         else:
             surely = f" (p = {first.p_audit:.4f} over the whole audit)"
             told = f"leak: {first.property} tells real from fake in {first.set}{shown}{surely}{more}"
+        if first.noticed_by == PROGRAM:
+            told += "; no listener hears it, a program that reads the files sees it"
         mends = [first.mend, *(f"{name}: {mend}" for name, mend in others.items())]
         raise LeakError(f"{told}; {'; '.join(mends[:_MENDS_TOLD])}")
 
+    def leaks_noticed_by(self, who: str) -> list[str]:
+        """The names of the leaks that a listener can notice, or of those that only a program sees."""
+        return list(dict.fromkeys(leak.property for leak in self.leaks if leak.noticed_by == who))
+
+    @property
+    def named_repeats(self) -> list[Repeat]:
+        """The pairs that share sound; none in a study that is heard although repetition tells its truth."""
+        verdicts = {found.verdict for found in self.findings if found.property.startswith("repetition")}
+        return [] if verdicts & {"accepted", "hint", "separates"} and "leak" not in verdicts else self.repeats
+
+    def _of_repeats(self) -> list[str]:
+        named = self.named_repeats
+        if self.repeats and not named:
+            longest = f"{self.repeats[0].seconds:.1f} s"
+            counted = f"{len(self.repeats)} pair{'s' * (len(self.repeats) > 1)} of clips"
+            return [f"repetition: {counted} share up to {longest}; their names would tell real from fake"]
+        lines = [
+            f"repetition: {pair.first.stem} and {pair.second.stem} share {pair.seconds:.1f} s of sound"
+            for pair in named[:_PAIRS_SHOWN]
+        ]
+        if len(named) > _PAIRS_SHOWN:
+            lines.append(f"repetition: {len(named) - _PAIRS_SHOWN} more pairs; the tables list all")
+        return lines
+
     def notes(self) -> list[str]:
         """What the researcher should read, a line each."""
-        lines = []
+        lines = [*self.left_out, *self._of_repeats()]
         everywhere = {
             found.property for found in self.separations if found.set == ALL_SETS and found.verdict != "hint"
         }
@@ -117,10 +152,12 @@ class Audit:
                 continue  # said once, of all sets
             shown = f" is {found.real} real, {found.fake} fake" if found.real or found.fake else ""
             weight = "tells them apart"
+            if found.noticed_by == PROGRAM:
+                weight += " for a program that reads the files, not for a listener"
             if found.verdict == "hint":
                 weight = "separates them, perhaps by chance"
             elif found.verdict == "accepted":
-                weight = "tells them apart, and stimuli.accept allows it"
+                weight += ", and stimuli.accept allows it"
             surely = f"p = {found.p:.3f}, {found.p_holm:.3f} after Holm"
             lines.append(f"{found.set}: {found.property}{shown}: {weight} ({surely}); {found.mend}")
         for entry in self.classifications:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from caw import atomic, audio, spreadsheet
-from study.folder import StudyFolder
+from study.folder import StudyFolder, make_private
 
 ORIGIN = ("backend", "mode", "epochs", "source", "seed", "run")  # how a clip came to be; the key says it too
 COLUMNS = (
@@ -69,7 +69,9 @@ class Pool:
         """
         peak = float(np.abs(samples).max(initial=0.0))
         gain = min(1.0, _CEILING / peak) if peak > 1.0 else 1.0
+        make_private(self.folder.pool)
         audio.write(self.path(name), samples * np.float32(gain), rate, subtype="PCM_24")
+        self.path(name).chmod(0o600)
         row = dict.fromkeys(COLUMNS, "") | {
             key: "" if fact is None else str(fact) for key, fact in facts.items()
         }
@@ -92,7 +94,8 @@ class Pool:
         if not self._unsaved:
             return
         began = time.monotonic()
-        spreadsheet.write(self.folder.pool_table, COLUMNS, self.rows.values())
+        make_private(self.folder.pool)
+        spreadsheet.write(self.folder.pool_table, COLUMNS, self.rows.values(), mode=0o600)
         self._unsaved, self._saved = False, time.monotonic()
         self._took = self._saved - began
 

@@ -4,7 +4,11 @@ format   of the file. Must be the same for all stimuli: any difference is a leak
 form     of the sound, but not of the music: what recording, codecs, cutting and levelling bring about, and
          what keys of study.toml can even out. May differ from clip to clip, but not by truth.
 order    in which clips lie, were written and are presented: drawn at random, tested as form is.
+trace    left in the waveform by the way it was made, as phases are: no ear hears it, no key of study.toml
+         evens it out. Tested with form and order, reported with its p, never a leak.
 music    of the music itself, as the model's hand may show: told to the researcher, never a leak.
+
+Each property also says who notices it: a listener who hears the clip, or only a program that reads its file.
 """
 
 from __future__ import annotations
@@ -16,7 +20,8 @@ from typing import Literal
 
 import numpy as np
 
-Kind = Literal["format", "form", "order", "music"]
+Kind = Literal["format", "form", "order", "trace", "music"]
+LISTENER, PROGRAM = "listener", "program"  # who notices a property
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,7 @@ class Property:
 
     mend: what to do when it tells real from fake; `{more}` stands for the longest time measured, in s.
     matters: differences up to it, in the property's unit, are none (they come of dither and of windows).
+    audible: whether a listener can hear it; otherwise only a program that reads the files sees it.
     """
 
     name: str
@@ -32,6 +38,11 @@ class Property:
     kind: Kind
     mend: str
     matters: float = 0.0
+    audible: bool = True
+
+    @property
+    def noticed_by(self) -> str:
+        return LISTENER if self.audible else PROGRAM
 
     def __str__(self) -> str:
         return f"{self.name} ({self.unit})" if self.unit else self.name
@@ -43,21 +54,29 @@ _ORDER = "delete the folder sets/ and build again: ids and orders are drawn anew
 _MUSIC = "nothing to mend: it belongs to the music; mention it in the report"
 
 FORMAT = (
-    Property("suffix", "", "format", "all stimuli are stimuli.format: " + _REBUILD),
-    Property("container", "", "format", "all stimuli are stimuli.format: " + _REBUILD),
-    Property("file size", "bytes", "format", "one stimuli.seconds and stimuli.format for all: " + _REBUILD),
+    Property("suffix", "", "format", "all stimuli are stimuli.format: " + _REBUILD, audible=False),
+    Property("container", "", "format", "all stimuli are stimuli.format: " + _REBUILD, audible=False),
+    Property(
+        "file size",
+        "bytes",
+        "format",
+        "one stimuli.seconds and stimuli.format for all: " + _REBUILD,
+        audible=False,
+    ),
     Property("duration", "s", "format", "every stimulus must last stimuli.seconds: " + _REBUILD),
-    Property("samples", "", "format", "every stimulus must last stimuli.seconds: " + _REBUILD),
-    Property("rate", "Hz", "format", "every stimulus must have stimuli.rate: " + _REBUILD),
-    Property("bit depth", "", "format", "every stimulus has 16 bits: " + _REBUILD),
+    Property("samples", "", "format", "every stimulus must last stimuli.seconds: " + _REBUILD, audible=False),
+    Property("rate", "Hz", "format", "every stimulus must have stimuli.rate: " + _REBUILD, audible=False),
+    Property("bit depth", "", "format", "every stimulus has 16 bits: " + _REBUILD, audible=False),
     Property("channels", "", "format", "every stimulus is mono: " + _REBUILD),
-    Property("chunks", "", "format", "strip the tags: " + _REBUILD),
-    Property("changed", "s since 1970", "format", "give all files one time: " + _REBUILD),
-    Property("name length", "", "format", "give all files random ids of one length: " + _REBUILD),
-    Property("name words", "", "format", "give all files names without words: " + _REBUILD),
-    Property("permissions", "", "format", "give all files the same permissions: " + _REBUILD),
-    Property("owner", "", "format", "give all files one owner and group: " + _REBUILD),
-    Property("bytes", "", "format", "put the files back that were sealed, or " + _REBUILD),
+    Property("chunks", "", "format", "strip the tags: " + _REBUILD, audible=False),
+    Property("changed", "s since 1970", "format", "give all files one time: " + _REBUILD, audible=False),
+    Property(
+        "name length", "", "format", "give all files random ids of one length: " + _REBUILD, audible=False
+    ),
+    Property("name words", "", "format", "give all files names without words: " + _REBUILD, audible=False),
+    Property("permissions", "", "format", "give all files the same permissions: " + _REBUILD, audible=False),
+    Property("owner", "", "format", "give all files one owner and group: " + _REBUILD, audible=False),
+    Property("bytes", "", "format", "put the files back that were sealed, or " + _REBUILD, audible=False),
 )
 OUTER = ("file size", "duration", "samples", "changed", "name length")  # numbers that may vary in any folder
 
@@ -70,19 +89,58 @@ _NOISE = (
 )
 _CLIPPED = "take [[source]] and [[imported]] files that do not clip; stimuli.loudness cannot mend them"
 _BITS = "build again: the build dithers all 16 bits; take sources of 16 bits or more"
+_REPEATED = (
+    "clips of one kind share stretches of sound and the others do not: take longer or more sources, choose "
+    "originals and practice that do not overlap, train models on other passages; or say so with "
+    'stimuli.accept = ["repetition"]'
+)
+_ACCEPT = "; where the model itself makes it, name it in stimuli.accept"
+_RUMBLE = (
+    "take out what lies below 40 Hz (a high-pass) in [[source]] and [[imported]] files, and build again"
+    + _ACCEPT
+)
+_EDGE = "the bands end alike but fall unlike: set stimuli.bandwidth below the lower edge"
+_HOLES = "a lossy codec's: take [[source]] and [[imported]] files that were never MP3, OGG or AAC" + _ACCEPT
+_IMAGES = "a poor conversion of the rate: convert [[source]] and [[imported]] files anew from their originals"
+_TONE = (
+    "filter the tone out of the [[source]] or [[imported]] files, or lower stimuli.bandwidth below it"
+    + _ACCEPT
+)
+_LEVELS = "a source of few bits or a gain without dither: take files of 16 bits or more, and build again"
+_CHANNELS = "bring all files to one channel before they are heard, as `study build` does"
+_TRACE = "nothing to mend: no listener hears it; whoever saves the clips could compute it, so report it"
 CONTENT = (
     Property("loudness", "LUFS", "form", "build again: stimuli.loudness levels every clip", 0.2),
-    Property("offset", "dBFS", "form", "build again: every clip is freed of its offset as it is cut", 3.0),
+    Property(
+        "offset", "dBFS", "form", "build again: every clip is freed of its offset as it is cut", 3.0, False
+    ),
     Property("leading silence", "s", "form", _START, 0.01),
     Property("trailing silence", "s", "form", _END, 0.01),
-    Property("padding before", "s", "form", _PADDED, 0.001),
-    Property("padding after", "s", "form", _PADDED, 0.001),
+    Property("padding before", "s", "form", _PADDED, 0.001, False),
+    Property("padding after", "s", "form", _PADDED, 0.001, False),
     Property("bandwidth", "Hz", "form", "", 200.0),  # its mend is reckoned
     Property("noise floor", "dBFS", "form", _NOISE, 10.0),
     Property("clipped samples", "", "form", _CLIPPED, 9.0),
-    Property("unused bits", "", "form", _BITS, 0.0),
+    Property("unused bits", "", "form", _BITS, 0.0, False),
+    Property("repetition", "s", "form", _REPEATED, 0.2),
+    Property("sub-bass", "dBFS", "form", _RUMBLE, 10.0),
+    Property("drift", "dBFS", "form", _RUMBLE, 10.0, False),
+    Property("edge steepness", "dB", "form", _EDGE, 12.0, False),
+    Property("spectral holes", "%", "form", _HOLES, 1.0),
+    Property("rate images", "correlation", "form", _IMAGES, 0.2),
+    Property("steady tone", "dB", "form", _TONE, 6.0),
+    Property("unused levels", "%", "form", _LEVELS, 2.0, False),
+    Property("channel difference", "dB", "form", _CHANNELS, 6.0),
+    Property("phase coherence", "0 to 1", "trace", _TRACE, 0.02, False),
+    Property("waveform skew", "", "trace", _TRACE, 0.05, False),
+    Property("asymmetry", "", "trace", _TRACE, 0.05, False),
     Property(
-        "true peak", "dBTP", "music", "nothing to mend: at one loudness it is the music's; report it", 0.1
+        "true peak",
+        "dBTP",
+        "music",
+        "nothing to mend: at one loudness it is the music's; report it",
+        0.1,
+        False,
     ),
     Property("crest factor", "dB", "music", _MUSIC, 0.1),
     Property("roll-off", "Hz", "music", _MUSIC + ", or lower stimuli.bandwidth", 50.0),
@@ -90,12 +148,16 @@ CONTENT = (
     Property("softest frames", "dB to the mean", "music", _MUSIC, 0.1),
 )
 COMPRESSED = Property(
-    "file size", "bytes", "form", 'set stimuli.format = "wav": compressed sizes follow the music'
+    "file size",
+    "bytes",
+    "form",
+    'set stimuli.format = "wav": compressed sizes follow the music',
+    audible=False,
 )
 ORDER = (
-    Property("order of names", "", "order", _ORDER),
-    Property("order in the folder", "", "order", _ORDER),
-    Property("order of writing", "", "order", _ORDER),
+    Property("order of names", "", "order", _ORDER, audible=False),
+    Property("order in the folder", "", "order", _ORDER, audible=False),
+    Property("order of writing", "", "order", _ORDER, audible=False),
     Property("order of presentation", "", "order", _PRESENTED),
     Property("times presented", "", "order", "set stimuli.repeats = 0"),
 )

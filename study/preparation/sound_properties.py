@@ -14,6 +14,7 @@ from scipy import signal
 
 from analysis import loudness
 from caw import sound_files
+from study.preparation import trace_properties
 
 _FLOOR_DB = -80.0  # offsets under it are below what any loudspeaker moves by
 _SILENT_DB = -60.0  # dBFS; leading and trailing sound below it counts as silence
@@ -25,7 +26,7 @@ _BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24}
 
 
 def measure_content(file: Path) -> dict[str, float]:
-    """Every property of the sound of one file that needs no other file (see properties.CONTENT)."""
+    """Every property of the sound of one file that needs no other file: properties.CONTENT but repetition."""
     held = sound_files.survey(file)
     samples, rate = held.read(0, held.frames).astype(np.float64), held.rate
     bits = _BITS.get(held.subtype, 32)
@@ -55,6 +56,8 @@ def measure_content(file: Path) -> dict[str, float]:
         "spectral slope": _slope(frequencies, power, rate),
         "softest frames": _decibels(np.percentile(frames, 5)) - _decibels(rms) if len(frames) else 0.0,
         "file size": float(file.stat().st_size),
+        "edge steepness": trace_properties.edge_steepness(frequencies, power, edge, rate),
+        **trace_properties.measure(samples, rate, edge, bits),
     }
 
 

@@ -352,7 +352,7 @@ def _sqlite(url: str) -> sa.Engine:
         with contextlib.suppress(OSError):  # there already, or no place: connecting tells
             os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         own = {"creator": database_file.DatabaseFile.at(file).connect, "pool_size": 10, "max_overflow": 40}
-    engine = sa.create_engine(url, **own)
+    engine = sa.create_engine(url, hide_parameters=True, **own)  # a log would hold a listener's secret
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
@@ -399,4 +399,4 @@ def _server(url: str) -> sa.Engine:
     for plain in ("postgresql://", "postgres://"):
         if url.startswith(plain):
             url = "postgresql+psycopg://" + url.removeprefix(plain)
-    return sa.create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
+    return sa.create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True, hide_parameters=True)

@@ -73,6 +73,7 @@ def served() -> Served:
     if not path:
         raise FolderError(f"no study to serve; start it with `study serve DIR`, or set {VARIABLE}")
     folder = StudyFolder(path).require()
+    folder.shut()
     if os.environ.get(CURATING):
         return _curated(folder)
     design, public = designs.load(folder.path), public_url()

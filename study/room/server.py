@@ -126,14 +126,20 @@ def require_a_lock(study: Served, host: str | None) -> None:
     )
 
 
-def addresses(study: Served, base: str) -> str:
-    """What is open to whom, as `study serve` prints it."""
+def addresses(study: Served, base: str, *, secrets: bool = True) -> str:
+    """What is open to whom, as `study serve` prints it.
+
+    secrets: also personal links and the researcher's. They belong on a terminal, not into a file or the log
+    of a container, where others read them.
+    """
     if study.curating:
         told = (
             f'The pool of "{study.design.study.title}" is open at {base}, to no listener and no other machine'
         )
         after = f"When you have picked: study build {study.folder.path}"
-        return "\n".join([told, "", *_for_researcher(study, base), "", after, "Stop with Ctrl-C."])
+        return "\n".join(
+            [told, "", *_for_researcher(study, base, secrets=secrets), "", after, "Stop with Ctrl-C."]
+        )
     people = study.store.listeners()
     listeners = [one for one in people if not one.pilot and one.revoked_at is None]
     pilots = [one for one in people if one.pilot and one.revoked_at is None]
@@ -147,28 +153,47 @@ def addresses(study: Served, base: str) -> str:
         if study.store.unblindings():
             mend = "it is unblinded and stays closed"
         lines += ["", f"  {told}; {mend}."]
-    lines += ["", *_links("listener", listeners, base)]
+    lines += ["", *_links("listener", listeners, base, secrets=secrets)]
     if not listeners:
         lines.append(f"  no listener yet; `study invite {study.folder.path} NAME` makes a personal link")
     if pilots:
-        lines += ["", *_links("pilot", pilots, base), "  Pilots' answers stay apart and never count."]
+        lines += [
+            "",
+            *_links("pilot", pilots, base, secrets=secrets),
+            "  Pilots' answers stay apart and never count.",
+        ]
     if revoked := sum(one.revoked_at is not None for one in people):
         told = "links are" if revoked > 1 else "link is"
         lines += ["", f"  {revoked} revoked {told} not shown; nobody gets in by one."]
     if study.public or not any(f"//{local}" in base or f"[{local}]" in base for local in LOOPBACK):
         lines.append("  Other machines reach this address: give each link to its own listener alone.")
-    lines += ["", *_for_researcher(study, base), "", "Stop with Ctrl-C; every answer given is kept."]
+    if people and not secrets:
+        links = f"study links {study.folder.path} --url {base}"
+        lines.append(f"  Links are secrets, and no terminal reads this: `{links}` prints them.")
+    lines += [
+        "",
+        *_for_researcher(study, base, secrets=secrets),
+        "",
+        "Stop with Ctrl-C; every answer given is kept.",
+    ]
     return "\n".join(lines)
 
 
-def _links(kind: str, people: list[Any], base: str) -> list[str]:
+def _links(kind: str, people: list[Any], base: str, *, secrets: bool) -> list[str]:
+    if not secrets:
+        return [f"  {len(people)} {kind}{'s' * (len(people) != 1)} invited"] if people else []
     lines = [f"  {kind} {one.name}: {personal_link(base, one.token)}" for one in people[:_LINKS_SHOWN]]
     if len(people) > _LINKS_SHOWN:
         lines.append(f"  ... and {len(people) - _LINKS_SHOWN} more; the researcher's page lists all")
     return lines
 
 
-def _for_researcher(study: Served, base: str) -> list[str]:
+def _for_researcher(study: Served, base: str, *, secrets: bool) -> list[str]:
+    if study.opens_by_link and not secrets:
+        return [
+            f"  researcher: by the secret link that `study links {study.folder.path} --url {base}` prints,",
+            f"  on this machine: no password is set. `study password {study.folder.path}` sets one.",
+        ]
     if study.opens_by_link:
         return [
             f"  researcher: {researcher_link(base, study.researcher_key)}",
@@ -204,7 +229,7 @@ async def _lifespan(_app: App) -> AsyncIterator[dict[str, Any]]:
             config.set_option(name, value)
     gc.collect()
     gc.freeze()  # what is imported by now stays out of every later collection
-    print(addresses(study, str(study.public or _base())), flush=True)
+    print(addresses(study, str(study.public or _base()), secrets=sys.stdout.isatty()), flush=True)
     watching = asyncio.create_task(connections.watch())
     yield {}
     watching.cancel()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
 import sys
 import time
 import tomllib
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from study.room import connections
 from study.room.address import PROXIES, known_host, parsed
 from study.room.gate import MOST_HEADERS
 from study.room.health import ADDRESS, SECONDS
+from study.room.links import researcher_key
+from study.room.store import Store
 from tests.free_ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -92,10 +96,19 @@ def test_the_server_starts_and_answers_without_the_model(tmp_path):
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
         assert health.status == 200
+        store = Store.for_folder(study)
+        secrets = [store.invite("Ann"), researcher_key(study)]
+        store.close()
+        for visit in (f"/?p={secrets[0]}", f"/researcher?key={secrets[1]}", f"/none?p={secrets[0]}"):
+            with contextlib.suppress(urllib.error.HTTPError):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}{visit}", timeout=30).read()
     finally:
         server.kill()
         server.wait()
         log.close()
+    written = (tmp_path / "log").read_text()
+    assert "is open at" in written
+    assert not [secret for secret in secrets if secret in written], "a container's log holds no secret"
 
 
 def test_the_image_is_built_from_what_is_there_and_runs_as_nobody_special():

@@ -97,6 +97,43 @@ def hissing(samples: np.ndarray) -> np.ndarray:
     return samples + 2.5e-2 * np.random.default_rng(6).standard_normal(len(samples))
 
 
+def in_bands(samples: np.ndarray) -> np.ndarray:
+    """As a lossy codec leaves it: eight lines of the spectrum in six frames are nothing, in two of five."""
+    _, _, spectrum = signal.stft(samples, RATE, nperseg=512)
+    lines, frames = spectrum.shape
+    dice = np.random.default_rng(7)
+    left = dice.random((lines // 8 + 1, frames // 6 + 1)) > 0.4
+    spectrum *= np.kron(left, np.ones((8, 6)))[:lines, :frames]
+    return signal.istft(spectrum, RATE, nperseg=512)[1][: len(samples)]
+
+
+def of_half_the_rate(samples: np.ndarray) -> np.ndarray:
+    """Brought to half the rate and back by holding each sample: the tones come again above 4 kHz."""
+    return np.repeat(signal.decimate(samples, 2, ftype="fir"), 2)[: len(samples)]
+
+
+def toned(samples: np.ndarray, frequency: float, level: float) -> np.ndarray:
+    return samples + level * np.sin(2 * np.pi * frequency * np.arange(len(samples)) / RATE)
+
+
+def drifting(samples: np.ndarray) -> np.ndarray:
+    place = np.arange(len(samples)) / len(samples)
+    return samples + 0.02 * np.cos(2 * np.pi * place)
+
+
+def in_steps(samples: np.ndarray) -> np.ndarray:
+    """Levels as a gain of 1.3 after 16 bits leaves them: some are never taken."""
+    return np.rint(np.rint(samples * 2**15 / 1.3) * 1.3) / 2**15
+
+
+def with_band_edge(samples: np.ndarray, taps: int) -> np.ndarray:
+    return signal.fftconvolve(samples, signal.firwin(taps, 5500, fs=RATE), mode="same")
+
+
+def lopsided(samples: np.ndarray) -> np.ndarray:
+    return np.where(samples > 0, 1.5 * samples, 0.2 * samples)
+
+
 # Form: name of the property -> (what is done to a real clip, what its mend says).
 FORM_LEAKS = {
     "loudness": (lambda samples: 0.7 * samples, "stimuli.loudness"),
@@ -109,6 +146,18 @@ FORM_LEAKS = {
     "noise floor": (hissing, 'stimuli.accept = ."noise floor"'),
     "clipped samples": (lambda samples: np.clip(samples, -0.15, 0.15), "files that do not clip"),
     "unused bits": (in_eight_bits, "16 bits"),
+    "sub-bass": (lambda samples: toned(samples, 30, 0.02), "high-pass"),
+    "drift": (drifting, "high-pass"),
+    "spectral holes": (in_bands, "never MP3"),
+    "rate images": (of_half_the_rate, "convert"),
+    "steady tone": (lambda samples: toned(samples, 3300, 0.02), "filter the tone out"),
+}
+
+# Traces: what is tested with form, is reported where it tells, and is no leak.
+TRACES = {
+    "phase coherence": lambda samples: toned(samples, 440, 0.05),
+    "waveform skew": lopsided,
+    "asymmetry": lopsided,
 }
 
 # Music: what may tell, and is told, but is no leak.
@@ -116,6 +165,6 @@ MUSIC_CHANGES = {
     "true peak": lambda samples: np.sign(samples) * np.abs(samples) ** 1.5,
     "crest factor": lambda samples: np.sign(samples) * np.abs(samples) ** 1.5,
     "roll-off": lambda samples: signal.lfilter([1, 0.5], [1], samples),
-    "spectral slope": lambda samples: signal.lfilter([1, 0.5], [1], samples),
+    "spectral slope": lambda samples: signal.lfilter([1, 0.8], [1], samples),
     "softest frames": lambda samples: np.sign(samples) * np.abs(samples) ** 1.5,
 }

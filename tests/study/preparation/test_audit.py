@@ -17,9 +17,12 @@ from tests.study.preparation.planted import (
     FORMAT_LEAKS,
     MUSIC_CHANGES,
     RATE,
+    TRACES,
     bursts,
     clean_set,
+    in_steps,
     low_band,
+    with_band_edge,
 )
 
 
@@ -133,6 +136,49 @@ def test_a_compressed_size_is_tested(tmp_path):
     )
     leaks = {bare(leak.property): leak.mend for leak in audit.run(sets).leaks}
     assert 'set stimuli.format = "wav"' in leaks["file size"]
+
+
+@pytest.mark.parametrize("name", TRACES)
+def test_each_planted_trace_is_tested_and_reported_and_is_no_leak(tmp_path, name):
+    found = audit.run(
+        two_sets(
+            tmp_path, change=lambda samples, real: TRACES[name](samples) if real else samples, seconds=1.0
+        )
+    )
+    trace = next(
+        entry for entry in found.findings if bare(entry.property) == name and entry.set == "all sets"
+    )
+    assert (trace.verdict, trace.noticed_by) == ("separates", "program")
+    assert trace.p_audit < 0.01
+    assert not {bare(leak.property) for leak in found.leaks} & {*TRACES, "all of form together"}
+    assert any(name in note and "not for a listener" in note for note in found.notes())
+
+
+def test_levels_that_no_sample_takes_are_form(tmp_path):
+    def change(samples, real):
+        return in_steps(0.3 * samples) if real else np.rint(0.3 * samples * 2**15) / 2**15
+
+    found = audit.run(two_sets(tmp_path, change=change, seconds=1.0))
+    leaks = {bare(leak.property): leak for leak in found.leaks}
+    assert leaks["unused levels"].noticed_by == "program"
+    assert "only a program can see" in audit_tables.verdict_line(found)
+
+
+def test_how_steeply_the_band_ends_is_form(tmp_path):
+    found = audit.run(
+        two_sets(tmp_path, change=lambda samples, real: with_band_edge(samples, 201 if real else 41))
+    )
+    assert "edge steepness" in {bare(leak.property) for leak in found.leaks}
+
+
+def test_channels_that_differ_in_one_kind_only_are_form(tmp_path):
+    clips = everyone(two_sets(tmp_path))
+    for heard in clips:
+        samples, _ = soundfile.read(heard.file)
+        other = np.roll(samples, 20) if heard.real else samples
+        soundfile.write(heard.file, np.stack([samples, other], axis=1), RATE, subtype="PCM_16")
+    leaks = {bare(leak.property) for leak in audit.run({"clips": clips}, loose=True).leaks}
+    assert "channel difference" in leaks
 
 
 @pytest.mark.parametrize("name", MUSIC_CHANGES)

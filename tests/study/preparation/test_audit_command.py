@@ -32,6 +32,11 @@ def key(folder) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def without_repeats(out: str) -> str:
+    """What is printed but for the pairs of clips that share sound: they alone are named, by their ids."""
+    return "\n".join(line for line in out.splitlines() if not line.startswith("note: repetition: "))
+
+
 def test_a_built_study_is_audited_again_as_it_is_now(run, new_study, answer):
     folder = new_study(stimuli="[stimuli]\nseconds = 1.0\ntrim = 0.1\nrepeats = 1\n")
     build(folder)
@@ -45,8 +50,9 @@ def test_a_built_study_is_audited_again_as_it_is_now(run, new_study, answer):
     assert {"order of presentation", "times presented"} <= {row["property"] for row in rows}
     page = (folder.audit / "index.html").read_text()
     for row in key(folder):
+        assert row["name"] not in out + page
         for told in (row["stimulus_id"], row["name"]):
-            assert told not in out + page + json.dumps(rows)
+            assert told not in without_repeats(out) + json.dumps(rows)
     store = Store.for_folder(folder)
     assert [event["what"] for event in store.events()].count("audit") == 1
     assert store.unblindings() == []
@@ -64,10 +70,10 @@ def test_a_swapped_file_is_a_leak_with_its_mend(run, new_study):
     assert code == 1
     assert error.count("\n") == 1
     assert error.startswith("study: leak: changed (s since 1970) differs in all sets: ")
-    assert "(and bytes)" in error
+    assert "(and permissions, bytes)" in error
     assert "build again" in error
     assert "LEAK" in out
-    assert row["stimulus_id"] not in out + error
+    assert row["stimulus_id"] not in without_repeats(out) + error
 
 
 def test_a_key_that_is_not_the_sealed_one_is_refused(run, new_study):
@@ -140,13 +146,54 @@ def test_a_wrong_command_is_one_line(run, tmp_path, arguments, said):
     assert said in error
 
 
-def test_hidden_files_of_a_mac_are_left_out_and_other_files_named(run, tmp_path):
+def test_hidden_files_are_left_out_and_what_is_no_sound_is_named(run, tmp_path):
     real, fake = two_folders(tmp_path)
-    (real / "._r1.wav").write_bytes(b"\0\5\26\7\0\2\0\0Mac OS X")
-    (real / "notes.txt").write_text("x")
-    code, out, error = run("audit", "--real", real, "--fake", fake)
-    assert "left out as no sound: notes.txt" in error
-    assert "._r1" not in out + error
+    (real / "._r1.wav").write_bytes(b"\0\5\26\7\0\2\0\0Mac OS X" + bytes(144))
+    (real / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
+    (fake / "notes.txt").write_text("take 2 is best")
+    (fake / "older").mkdir()
+    code, out, error = run("audit", "--real", real, "--fake", fake, "--alpha", 0.0005)
+    assert (code, error) == (0, "")
+    notes = " ".join(out.split())
+    assert f"note: {real}: 2 hidden files were left out" in notes
+    assert f"note: {fake}: not looked at, as no sound that can be read: notes.txt, older/" in notes
+
+
+def test_a_folder_of_hidden_files_and_texts_holds_no_clips(run, tmp_path):
+    real, fake = two_folders(tmp_path)
+    for file in real.iterdir():
+        file.rename(file.with_suffix(".txt")).write_text("x")
+    (real / "._r1.wav").write_bytes(b"\0\5\26\7")
+    code, _, error = run("audit", "--real", real, "--fake", fake)
+    assert (code, error.count("\n"), "holds no clips" in error) == (2, 1, True)
+
+
+def test_a_broken_file_with_the_name_of_sound_is_refused(run, tmp_path):
+    real, fake = two_folders(tmp_path)
+    (real / "r1.wav").write_bytes(b"RIFF")
+    code, _, error = run("audit", "--real", real, "--fake", fake)
+    assert (code, error.count("\n"), "r1.wav" in error) == (2, 1, True)
+
+
+def test_who_notices_a_property_stands_in_table_and_page(run, tmp_path):
+    real, fake = two_folders(tmp_path, lambda samples, real: low_band(samples) if real else samples)
+    code, out, error = run("audit", "--real", real, "--fake", fake, "--out", tmp_path / "out")
+    assert code == 1
+    line = next(line for line in out.splitlines() if line.startswith("LEAK: "))
+    assert "a listener can notice " in line
+    assert "bandwidth (Hz)" in line
+    rows = json.loads((tmp_path / "out" / "audit.json").read_text())["findings"]
+    noticed = {row["property"].split(" (")[0]: row["noticed_by"] for row in rows}
+    assert (noticed["bandwidth"], noticed["unused bits"], noticed["waveform skew"]) == (
+        "listener",
+        "program",
+        "program",
+    )
+    assert "noticed by" in (tmp_path / "out" / "index.html").read_text()
+
+
+def test_a_file_of_another_kind_under_the_name_of_sound_is_named_for_what_it_is(run, tmp_path):
+    real, fake = two_folders(tmp_path)
     (real / "film.m4a").write_bytes(b"PK\x03\x04" + bytes(50))
     code, _, error = run("audit", "--real", real, "--fake", fake)
     assert code == 2

@@ -1,4 +1,5 @@
 import io
+import os
 import re
 import stat
 
@@ -80,9 +81,15 @@ def test_every_stimulus_has_one_form_and_loudness(new_study):
     assert np.mean(loud) == pytest.approx(-26.0, abs=0.1)
 
 
-def test_the_key_is_for_its_owner_alone_and_files_for_all(new_study):
-    folder = new_study()
-    built(folder)
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_all_that_tells_truth_is_for_its_owner_alone_whatever_the_umask(new_study, umask):
+    folder, before = new_study(), os.umask(umask)
+    try:
+        built(folder)
+    finally:
+        os.umask(before)
+    open_still = [path for path in folder.path.rglob("*") if path.lstat().st_mode & 0o077]
+    assert [path.name for path in open_still] == ["study.toml"]
     assert stat.S_IMODE(folder.key.stat().st_mode) == 0o600
     assert stat.S_IMODE(folder.private.stat().st_mode) == 0o700
 

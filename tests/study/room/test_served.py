@@ -154,6 +154,30 @@ def test_addresses_say_what_is_open_to_whom(serving):
     assert "The study was closed on" in server.addresses(serving, "http://127.0.0.1:8501")
 
 
+def test_no_secret_is_printed_where_no_terminal_reads_it(serving):
+    tokens = [serving.store.invite("Ann"), serving.store.invite("Pat", pilot=True)]
+    told = server.addresses(serving, "http://127.0.0.1:8501", secrets=False)
+    assert not [secret for secret in (*tokens, serving.researcher_key) if secret in told]
+    assert "1 listener invited" in told
+    assert f"`study links {serving.folder.path} --url http://127.0.0.1:8501` prints" in told
+
+
+def test_links_are_printed_by_a_command_of_their_own(tiny_study, capfd, monkeypatch):
+    store = Store.for_folder(tiny_study)
+    token, gone = store.invite("Ann"), store.invite("Bo")
+    store.revoke("Bo")
+    store.close()
+    monkeypatch.setattr(
+        "sys.argv", ["study", "links", str(tiny_study.path), "--url", "https://study.example.org"]
+    )
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    out = capfd.readouterr().out
+    assert (ended.value.code, gone in out) == (0, False)
+    assert f"Ann: https://study.example.org/?p={token}\n" in out
+    assert "researcher: https://study.example.org/researcher?key=" in out
+
+
 def _researcher(folder, lines: str) -> None:
     folder.toml.write_text(folder.toml.read_text() + f"\n[researcher]\n{lines}\n")
 

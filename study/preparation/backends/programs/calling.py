@@ -100,7 +100,7 @@ def clips(
     batches = [task.names] if "n" in placeholders(words) else [[name] for name in task.names]
     shutil.rmtree(own, ignore_errors=True)  # what a killed build left
     try:
-        own.mkdir(parents=True)
+        own.mkdir(mode=0o700, parents=True)
         passage = own / "passage.wav"
         samples, rate = audio.read(cell.file, start=cell.start, seconds=cell.seconds, rate=rate)
         audio.write(passage, audio.within_full_scale(samples, cell.file.name), rate)
