@@ -99,10 +99,9 @@ def _clips(folder: Path) -> tuple[list[Path], list[str]]:
     sounds, others = sound_files.in_folder(folder)
     for file in sounds:
         audio.inspect(file)
+    folders = [entry for entry in sorted(folder.iterdir()) if entry.is_dir() and entry.name[0] != "."]
     names = [file_names.shown(other.name) for other in others]
-    names += [
-        f"{file_names.shown(entry.name)}/" for entry in sorted(folder.iterdir()) if _is_subfolder(entry)
-    ]
+    names += [f"{file_names.shown(entry.name)}/" for entry in folders]
     listed = ", ".join(names[:_NAMES_SHOWN])
     if len(names) > _NAMES_SHOWN:
         listed += f" and {len(names) - _NAMES_SHOWN} more"
@@ -113,7 +112,3 @@ def _clips(folder: Path) -> tuple[list[Path], list[str]]:
     if hidden := sum(entry.name.startswith(".") for entry in folder.iterdir()):
         lines.append(f"{folder}: {hidden} hidden file{'s were' if hidden > 1 else ' was'} left out")
     return sounds, lines
-
-
-def _is_subfolder(entry: Path) -> bool:
-    return entry.is_dir() and not entry.name.startswith(".")
