@@ -165,6 +165,30 @@ def asf_bytes(file: BinaryIO) -> int:
     return int.from_bytes(head[place : place + 8], "little") if known else 0
 
 
+def mp4_missing(file: BinaryIO, size: int) -> str:
+    """What an MP4 or M4A file without an index lacks; "" for one with its index and for any other kind.
+
+    The index is the box `moov` (ISO/IEC 14496-12, section 4.2), which recorders write last.
+    """
+    place, names = 0, set()
+    while place + 8 <= size:
+        file.seek(place)
+        head = file.read(16)
+        length, name = int.from_bytes(head[:4]), head[4:8]
+        if not names and name != b"ftyp":
+            return ""
+        names.add(name)
+        if length == 1:
+            length = int.from_bytes(head[8:16])
+        if length < 8:  # 0: up to the end of the file
+            break
+        place += length
+    if not names or names & {b"moov", b"moof"}:
+        return ""
+    behind = f"its last {place - size} bytes and " if place > size else ""
+    return f"{behind}its index {'are' if behind else 'is'} missing"
+
+
 def _ogg_checksum(page: bytes) -> int:
     """CRC-32 as RFC 3533 has it: zlib's, with every byte and the result mirrored and another start."""
     found = zlib.crc32(page.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF

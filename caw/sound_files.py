@@ -136,7 +136,7 @@ def _surveyed(path: Path, size: int, *_stamp: int) -> Survey:
             pages = containers.ogg_pages(file, start, size) if head[:4] == b"OggS" else None
         except containers.Damaged as error:
             raise _damaged(path, str(error)) from None
-        asf = containers.asf_bytes(file)
+        asf, lacking = containers.asf_bytes(file), containers.mp4_missing(file, size)
         frames = containers.mpeg_frames(file, start)
         flac = containers.flac_samples(file, start) if head[:4] == b"fLaC" else None
     if body and body.missing:
@@ -146,8 +146,11 @@ def _surveyed(path: Path, size: int, *_stamp: int) -> Survey:
             raise AudioError(f"{path}: is cut short ({told}); {_AGAIN}")
         raise _cut_short(path, there, stated)
     if pages and len(pages.forms) > 1:
-        told = " and ".join(f"{channels} channels at {rate} Hz" for channels, rate in sorted(pages.forms))
+        streams = sorted(pages.forms)
+        told = " and ".join(f"{n} channel{'s' * (n != 1)} at {rate or 48000} Hz" for n, rate in streams)
         raise AudioError(f"{path}: holds streams of {told}; cut it there into files of one form")
+    if lacking:
+        raise AudioError(f"{path}: is cut short ({lacking}); {_AGAIN}")
     if asf > size:
         raise AudioError(f"{path}: is cut short ({size} of {asf} bytes); {_AGAIN}")
     if pages and not pages.whole:

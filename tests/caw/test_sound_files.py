@@ -120,6 +120,14 @@ def test_a_file_cut_anywhere_is_refused(whole, suffix, tmp_path):
         assert "\n" not in str(error.value)
 
 
+def test_a_cut_file_whose_index_comes_last_says_so(tmp_path):
+    content = encode(tmp_path / "memo.m4a", "ipod", "aac").read_bytes()
+    for share in (0.3, 0.9):
+        (tmp_path / "cut.m4a").write_bytes(content[: round(share * content.index(b"moov"))])
+        with pytest.raises(audio.AudioError, match=r"cut short \(its last \d+ bytes and its index are"):
+            heard(tmp_path / "cut.m4a")
+
+
 @pytest.mark.parametrize("suffix", ["wav", "rf64", "w64", "aiff", "au", "caf", "flac", "mp3", "m4a"])
 def test_a_cut_file_says_how_much_is_there(whole, suffix, tmp_path):
     content = whole[suffix].read_bytes()
@@ -239,7 +247,7 @@ def test_streams_of_two_rates_are_refused(whole, tmp_path):
     soundfile.write(other, music(1, 22050), 22050, format="OGG", subtype="VORBIS")
     path.write_bytes(whole["ogg"].read_bytes() + other.read_bytes())
     with pytest.raises(
-        audio.AudioError, match="holds streams of 1 channels at 22050 Hz and 1 channels at 44100 Hz"
+        audio.AudioError, match="holds streams of 1 channel at 22050 Hz and 1 channel at 44100 Hz"
     ):
         audio.read(path)
 
