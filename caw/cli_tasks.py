@@ -141,6 +141,5 @@ def _material(path: Path) -> tuple[np.ndarray, int]:
     from caw import runs
 
     run = runs.load(path)
-    clips = run.learned_clips()
-    mono = [np.atleast_2d(clips[name].numpy()).mean(axis=0) for name in sorted(clips)]
+    mono = [clip.numpy().mean(axis=0) for clip in run.learned_clips()]
     return np.concatenate(mono), run.rate

@@ -145,7 +145,7 @@ def invite(
 def links(
     folder: DIR, url: Annotated[str, typer.Option(help="The study's address as listeners reach it.")] = ""
 ) -> None:
-    """Print every personal link, and the researcher's where no password is set. They are secrets."""
+    """Print all personal links, which are secrets."""
     from study import design
     from study.room.links import personal_link, researcher_key, researcher_link
 

@@ -115,6 +115,9 @@ def _build(
     if not is_fixed(folder, wanted, store):
         for note in todo.notes:
             progress.note(f"note: {note}")
+        for place in (folder.models, folder.pool):
+            if not place.exists():
+                make_private(place)
         missing = missing_tasks(todo, pool, recipes)
         to_bring = [entry for entry in todo.originals if not pool.has(entry.name, recipes[entry.name])]
         sets_cost = 0.0
@@ -235,9 +238,6 @@ def _sweep(folder: StudyFolder) -> None:
 @contextmanager
 def _shut(folder: StudyFolder, progress: BuildProgress) -> Iterator[None]:
     """No other account reads what is made, while it is made and afterwards."""
-    for place in (folder.models, folder.pool):
-        if not place.exists():
-            make_private(place)
     for line in folder.shut():
         progress.note(f"note: {line}")
     try:

@@ -15,6 +15,7 @@ import sqlite3
 import struct
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -41,7 +42,7 @@ class DatabaseFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.connections = 0
+        self.connections: weakref.WeakSet[Connection] = weakref.WeakSet()  # some are dropped without a close
         self._home: tuple[tuple[int, int] | None, ...] = ()  # of the file, its log and its index
         self._lost = False
 
@@ -83,7 +84,7 @@ class DatabaseFile:
                 raw.close()
                 raise
             raw.file = self
-            self.connections += 1
+            self.connections.add(raw)
             return raw
 
     def require(self) -> None:
@@ -147,7 +148,7 @@ class Connection(sqlite3.Connection):
         super().close()
         if self.file is not None:
             with _OPENING:
-                self.file.connections -= 1
+                self.file.connections.discard(self)
             self.file = None
 
 

@@ -30,7 +30,7 @@ def test_a_study_with_a_program(new_study, clip, run):
     assert len(clips) == 3
     assert all(name.startswith("riff-mymodel-UMG-") for name in clips)
     _, out, _ = run("build", folder.path, "--pool-only")
-    assert out.startswith("0 clips were added")
+    assert "\n0 clips were added" in out
     script.write_text(code + "# changed\n")
     _, out, _ = run("build", folder.path, "--pool-only")
     assert "\n3 clips were added" in out

@@ -93,7 +93,7 @@ def test_a_changed_passage_is_measured_anew(study):
     build(study)
     before = measuring.read(study)
     text = study.toml.read_text()
-    study.toml.write_text(text.replace("epochs = [100, 200]", "epochs = [100, 200]\nseconds = 6.0"))
+    study.toml.write_text(text.replace("epochs = [100, 200]", "epochs = [100, 200]\nstart = 0.4"))
     build(study)
     after = measuring.read(study)
     assert after["anchors"]["riff"]["halves"] != before["anchors"]["riff"]["halves"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sqlite3
@@ -14,6 +15,7 @@ from scripted_listener import ANSWER, WHOLE, brought
 from sqlalchemy.exc import DBAPIError
 
 from study.room import schema
+from study.room.database_file import DatabaseFile
 from study.room.store import Store, StoreError
 
 
@@ -142,11 +144,19 @@ def test_a_file_taken_away_between_the_first_word_and_the_commit_counts_for_noth
 def test_no_new_connection_opens_another_file_nor_makes_one(served, tiny_study):
     store, _listener = served
     tiny_study.database.rename(tiny_study.path / "away")
-    with store.engine.connect() as one:  # the only connection of the pool
-        one.exec_driver_sql("SELECT 1")
-        with pytest.raises(DBAPIError, match="was moved"):
-            store.engine.connect()
+    with (
+        store.engine.connect(),  # the only connection of the pool
+        pytest.raises(DBAPIError, match="was moved"),
+    ):
+        store.engine.connect()
     assert not tiny_study.database.exists()
+
+
+def test_a_connection_that_is_dropped_without_a_close_is_not_taken_for_open(tiny_study):
+    Store.for_folder(tiny_study).find("nobody")
+    gc.collect()
+    assert not DatabaseFile.at(tiny_study.database).connections
+    Store.for_folder(tiny_study).close()
 
 
 def test_a_log_without_its_database_is_refused_before_sqlite_deletes_it(tmp_path):

@@ -125,7 +125,7 @@ def test_what_cannot_be_kept_goes_back_with_a_word(study):
     study.folder.picks.unlink()
     page.run()
     (told,) = [one.value for one in page.error]
-    assert told.startswith("Not kept. study/private/picks.csv: row 1")
+    assert told.startswith("Not kept. study/private/picks.csv: row 2: ")
     assert page.selectbox(key=f"rating-{UMG_FAKE}").value is None
 
 
