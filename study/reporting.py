@@ -37,10 +37,9 @@ def report(
     reason: str = "study report",
     out: Path | None = None,
 ) -> Path:
-    """Unblind the study, write its report, and return the path of its index.html.
+    """Unblind the study and close it for good, write its report, and return the path of its index.html.
 
-    unfinished: report although listeners have not finished, and close the study, so that nobody answers after
-    the key was opened; who: of the researcher, for the log.
+    unfinished: report although listeners have not finished; who: of the researcher, for the log.
     Raises: ReportingError, BlindingError, StoreError, DesignError, FolderError, CurationError, ReportError or
     ResponsesError before anything is closed or logged.
     """
@@ -78,9 +77,7 @@ def report(
             measures=measuring.read(folder),
         )
         facts = rehearse(frame, out, facts=facts)  # the last that can refuse, and all of it in memory alone
-        if open_ends:
-            store.close_study(who or account())
-        store.log_unblinding(who or account(), reason, sealed.key_sha256)
+        store.log_unblinding(who or account(), reason, sealed.key_sha256)  # closes the study as well
         if (last := store.answers()) != answers:  # whoever has not finished went on until it was closed
             frame, facts = _frame(folder, last, key, noted), replace(facts, results=None)
         facts = replace(facts, final_forms=store.final_forms(), unblinding=store.unblindings())

@@ -112,7 +112,8 @@ def _closing(study: Served, here: Session) -> None:
         return
     st.write(f"It was closed on {since.astimezone():%Y-%m-%d %H:%M}: no listener can answer.")
     if study.store.unblindings():
-        st.warning("The key was opened. Answers given from now on come after the unblinding, and show it.")
+        st.write("It is unblinded and stays closed; further answers need a new study folder.")
+        return
     sure = st.checkbox("Yes, take answers again", key="sure-reopen")
     if st.button("Open the study again", disabled=not sure, key="reopen") and sure:
         study.store.reopen_study(here.who)

@@ -61,7 +61,7 @@ def _sealed(study: Served, here: Session) -> None:
     if waiting:
         st.warning(
             f"{len(waiting)} listener{'s have' if len(waiting) > 1 else ' has'} not finished. Unblinding now "
-            "closes the study: whoever knows the truth must not collect more answers."
+            "stops them: whoever knows the truth must not collect more answers."
         )
     with st.form("unblind"):
         who = st.text_input("Who opens the key", value=here.who, max_chars=200, key="who")
@@ -71,6 +71,7 @@ def _sealed(study: Served, here: Session) -> None:
         anyway = (
             st.checkbox("Unblind although listeners have not finished", key="anyway") if waiting else False
         )
+        st.text("This closes the study for good.")
         sent = st.form_submit_button("Unblind the study and write its report", type="primary")
     if not sent:
         return

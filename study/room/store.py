@@ -150,7 +150,10 @@ class Store:
             return has_answers(connection)
 
     def log_unblinding(self, who: str, reason: str, key_sha256: str) -> None:
-        """Records that somebody read the key. Raises StoreError if the key is not the sealed one."""
+        """Records that somebody read the key, and closes the study for good, in one transaction.
+
+        Raises StoreError if the key is not the sealed one.
+        """
         study_log.unblind(self.engine, who, reason, key_sha256)
 
     def unblindings(self) -> list[dict[str, Any]]:

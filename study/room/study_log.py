@@ -49,6 +49,7 @@ def reopen(engine: sa.Engine, who: str) -> bool:
 def unblind(engine: sa.Engine, who: str, reason: str, key_sha256: str) -> None:
     """See store.Store.log_unblinding."""
     with engine.begin() as connection:
+        alone(connection)
         sealed = newest(connection)
         if sealed is None or sealed.key_sha256 != key_sha256:
             raise StoreError(
@@ -56,6 +57,7 @@ def unblind(engine: sa.Engine, who: str, reason: str, key_sha256: str) -> None:
                 f"{'' if sealed is None else ' (' + sealed.key_sha256[:12] + '...)'}; "
                 "restore private/key.csv from the build"
             )
+        close_in(connection, who)
         row = {"at": clock(connection), "who": who[:200], "reason": reason, "key_sha256": key_sha256}
         connection.execute(unblinding.insert().values(**row))
 

@@ -10,7 +10,7 @@ from study.preparation import blinding
 from study.preparation.blinding import BlindingError
 from study.preparation.build import build
 from study.reporting import ReportingError
-from study.room.store import Store
+from study.room.store import Store, StoreError
 
 
 @pytest.fixture
@@ -92,6 +92,16 @@ def test_the_report_is_written_and_the_unblinding_logged(study, answer):
     assert "riff-tiny-UMG" in page.read_text()
     (log,) = unblindings(study)
     assert (log["who"], log["reason"], log["key_sha256"]) == ("Ida", "the end", blinding.seal(study))
+
+
+def test_nobody_is_invited_into_a_study_whose_key_was_opened(study, answer, written):
+    answer(study, "Ada")
+    reporting.report(study, who="Ida")
+    store = Store.for_folder(study)
+    assert [(row["who"], row["what"]) for row in store.events()] == [("Ida", "closed")]
+    with pytest.raises(StoreError, match="unblinded and stays closed, so make a new study folder"):
+        store.invite("Ben")
+    store.close()
 
 
 def test_nothing_is_unblinded_while_somebody_may_still_answer(study, answer, written):

@@ -135,10 +135,10 @@ def _walk(tmp_path, serve, monkeypatch, code, passes) -> set[tuple[str, str]]:
     seen.update(("another tab", text) for text in _texts(first.run()))
     tab = study.store.find(token).tab
     study.store.save_final(person.id, tab=tab, questions=["Q?"], texts={}, finish=True)
+    other = study.store.invite("Bo")
     study.store.log_unblinding("Ida", "report", study.store.build().key_sha256)
     look()
-    token = study.store.invite("Bo")
-    study.store.close_study("Ida")
+    token = other
     look()
     monkeypatch.setattr(listener, "token", lambda: None)
     page = AppTest.from_file(str(PAGES), default_timeout=120).run()

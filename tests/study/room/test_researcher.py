@@ -283,6 +283,13 @@ def test_the_study_is_closed_and_opened_again(desk, serving):
     assert [who for who, _, _ in logged(serving)] == ["Ida", "Ida"]
 
 
+def test_an_unblinded_study_is_not_offered_to_be_opened_again(desk, serving):
+    serving.store.log_unblinding("Ida", "why", serving.store.build().key_sha256)
+    page = desk("data")
+    assert "It is unblinded and stays closed" in said(page)
+    assert "reopen" not in [one.key for one in page.button]
+
+
 # results
 
 

@@ -162,7 +162,6 @@ def test_a_closed_study_takes_no_answer_and_lets_the_finished_be(store):
 @both
 def test_an_unblinded_study_stays_closed(store):
     ready(store)
-    store.close_study("Ida")
     store.log_unblinding("Ida", "report", BUILD["key_sha256"])
     with pytest.raises(StoreError, match="unblinded on .* so it stays closed"):
         store.reopen_study("Ida")
