@@ -53,6 +53,10 @@ class PublicUrl:
         address = _address(host)
         return address is not None and any(address in network for network in self.proxies)
 
+    def is_proxy(self, peer: str) -> bool:
+        """Whether what this address forwards is believed: it speaks for all visitors."""
+        return self.lists(peer) if self.proxies else is_nearby(peer)
+
 
 def public_url() -> PublicUrl | None:
     """The address in STUDY_PUBLIC_URL, which `study serve --public-url` sets. Raises: AddressError."""
@@ -125,7 +129,7 @@ def client(peer: str, headers: Mapping[str, str], public: PublicUrl | None) -> s
     Of several forwarded addresses the last one counts that is no listed proxy's: the proxy wrote it, and
     whoever stands before the proxy may have made up the others.
     """
-    if public is None or not (public.lists(peer) if public.proxies else is_nearby(peer)):
+    if public is None or not public.is_proxy(peer):
         return peer
     lines = (
         headers.getlist("x-forwarded-for")

@@ -20,6 +20,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from study.room import address
+from study.room.address import PublicUrl
 from study.room.refusals import EACH as WRITTEN
 from study.room.refusals import refusals, repeats, shorten_library_logs
 
@@ -44,14 +45,14 @@ class Bounds:
 
     def __init__(self, most: int = MOST, each: int = MOST_EACH) -> None:
         self.most, self.each = most, each
-        self.proxied = False  # whether a proxy nearby speaks for many: its address has no bound of its own
+        self.public: PublicUrl | None = None  # where it is set, a proxy's address has no bound of its own
         self.held: dict[_Bounded, None] = {}
         self.of: dict[str, dict[_Bounded, None]] = {}
 
     def enter(self, one: _Bounded) -> bool:
         """Takes a connection, for which another may have to go; False where none can."""
         those = self.of.get(one.source, {})
-        bound = not (self.proxied and address.is_nearby(one.source))
+        bound = self.public is None or not self.public.is_proxy(one.peer)
         if bound and len(those) >= self.each and not self._make_room(those, f"{self.each} connections"):
             return False
         if len(self.held) >= self.most and not self._make_room(self.held, f"{self.most} connections in all"):
@@ -101,14 +102,15 @@ class _Bounded:
 
     transport: asyncio.Transport
     client: tuple[str, int] | None
-    source = ""
+    peer = source = ""  # its address, and the one by which it is counted
     since = 0.0
     seen: tuple[object, object] | None = None
     _resumed = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)  # type: ignore[misc]
-        self.source = address.grouped(self.client[0] if self.client else "")
+        self.peer = self.client[0] if self.client else ""
+        self.source = address.grouped(self.peer)
         self.since = asyncio.get_running_loop().time()
         self.seen = (self.owed(), self.progress())
         if not bounds.enter(self):
@@ -198,18 +200,18 @@ def bound(receive: Receive) -> bool:
     return True
 
 
-def set_numbers(*, proxied: bool) -> None:
+def set_numbers(public: PublicUrl | None) -> None:
     """Takes the numbers from the environment, and as many file descriptors as they need.
 
-    proxied: a proxy nearby speaks for all visitors, so its address may have all connections. Raises:
-    ConnectionsError.
+    public: where proxies stand in front; each speaks for all visitors, so its address may have all
+    connections. Raises: ConnectionsError.
     """
     most, each = _number(TOTAL, MOST), _number(EACH, MOST_EACH)
     refusals.each = _number(LINES, WRITTEN, least=1)
     room = _descriptors()
     bounds.most = min(most, room - min(_RESERVED, room // 2))
     bounds.each = min(each, bounds.most)
-    bounds.proxied = proxied
+    bounds.public = public
 
 
 async def watch() -> None:

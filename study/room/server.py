@@ -98,7 +98,7 @@ def _serve(host: str, port: int) -> None:
     for name, value in files.items():
         config.set_option(name, value)
     require_a_lock(study, host)
-    connections.set_numbers(proxied=study.public is not None)
+    connections.set_numbers(study.public)
     _require_free(host, port)
     uvicorn.config.LOGGING_CONFIG["loggers"]["uvicorn"]["level"] = "WARNING"
     address = {"server.address": host, "server.port": port, "browser.serverPort": port}
@@ -219,7 +219,7 @@ async def _lifespan(_app: App) -> AsyncIterator[dict[str, Any]]:
         study = served()
         host = config.get_option("server.address")
         require_a_lock(study, host)
-        connections.set_numbers(proxied=study.public is not None)
+        connections.set_numbers(study.public)
     except ValueError as error:  # one line, not uvicorn's traceback
         print(f"streamlit: {error}", file=sys.stderr, flush=True)
         logging.getLogger("uvicorn.error").disabled = True

@@ -15,6 +15,7 @@ import uvicorn
 from websockets.sync.client import connect
 
 from study.room import connections
+from study.room.address import PublicUrl, grouped, public_url
 from study.room.connections import Bounds, ConnectionsError
 from study.room.refusals import Refusals
 
@@ -207,11 +208,44 @@ def test_there_is_a_bound_for_all_addresses_together(site):
 
 
 def test_a_proxy_nearby_may_have_all_of_them(site):
-    site.bounds.each, site.bounds.proxied = 2, True
+    site.bounds.each, site.bounds.public = 2, PublicUrl("https", "study.example.org")
     lines = [site.line(HEAD) for _ in range(9)]
     assert until(lambda: len(site.bounds.held) == 9)
     assert site.answer().endswith(b"xx")
     assert all(_alive(line) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("listed", "peer", "free"),
+    [
+        ("", "::1", True),  # as where a proxy reaches the server by IPv6
+        ("", "fd00::2", True),
+        ("", "203.0.113.5", False),
+        ("203.0.113.5", "203.0.113.5", True),  # a proxy elsewhere, which STUDY_PROXIES names
+        ("10.0.0.2", "10.0.0.3", False),  # and then no other machine nearby is one
+    ],
+)
+def test_only_what_is_believed_as_a_proxy_is_free_of_the_bound(monkeypatch, listed, peer, free):
+    monkeypatch.setenv("STUDY_PUBLIC_URL", "https://study.example.org")
+    monkeypatch.setenv("STUDY_PROXIES", listed)
+    few = Bounds(each=1)
+    few.public = public_url()
+    ones = [_Waiting(peer) for _ in range(2)]
+    assert [few.enter(one) for one in ones] == [True, True]
+    assert [one.dropped for one in ones] == [not free, False]
+
+
+class _Waiting:
+    """A connection whose other end owes us a request."""
+
+    def __init__(self, peer: str) -> None:
+        self.peer, self.source, self.dropped = peer, grouped(peer), False
+
+    def owed(self) -> str:
+        return connections.HEAD
+
+    def drop(self) -> None:
+        self.dropped = True
 
 
 def test_forwarded_addresses_are_left_to_the_gate(site):
@@ -235,26 +269,26 @@ def test_without_descriptors_room_is_made_and_one_line_says_so(site):
 
 
 def test_the_numbers_come_from_the_environment_and_fit_the_descriptors(monkeypatch):
-    fresh = Bounds()
+    fresh, public = Bounds(), PublicUrl("https", "study.example.org")
     monkeypatch.setattr(connections, "bounds", fresh)
     for name in (connections.TOTAL, connections.EACH):
         monkeypatch.delenv(name, raising=False)
     limit = [(1024, 1024)]
     monkeypatch.setattr(resource, "getrlimit", lambda _: limit[0])
     monkeypatch.setattr(resource, "setrlimit", lambda _, wanted: limit.__setitem__(0, wanted))
-    connections.set_numbers(proxied=False)
+    connections.set_numbers(None)
     assert (fresh.most, fresh.each) == (624, 500)
     limit[0] = (1024, 1_048_576)
-    connections.set_numbers(proxied=True)
+    connections.set_numbers(public)
     assert limit[0] == (8192, 1_048_576), "raised where it is allowed"
-    assert (fresh.most, fresh.each, fresh.proxied) == (2000, 500, True)
+    assert (fresh.most, fresh.each, fresh.public) == (2000, 500, public)
     limit[0] = (64, 64)
-    connections.set_numbers(proxied=False)
+    connections.set_numbers(None)
     assert (fresh.most, fresh.each) == (32, 32)
     limit[0] = (8192, 8192)
     monkeypatch.setenv("STUDY_CONNECTIONS", "300")
     monkeypatch.setenv("STUDY_CONNECTIONS_EACH", "40")
-    connections.set_numbers(proxied=False)
+    connections.set_numbers(None)
     assert (fresh.most, fresh.each) == (300, 40)
 
 
@@ -264,7 +298,7 @@ def test_a_number_that_is_none_is_named(monkeypatch, wrong):
     with pytest.raises(
         ConnectionsError, match="STUDY_CONNECTIONS_EACH=.*write a number of 10 or more, as 500"
     ):
-        connections.set_numbers(proxied=False)
+        connections.set_numbers(None)
 
 
 def test_another_server_than_uvicorn_is_left_alone():
