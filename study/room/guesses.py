@@ -126,7 +126,8 @@ class PasswordCheck:
                 raise BusyError
             self._waiting.remove(worst)
             heapq.heapify(self._waiting)
-            worst[2].set_exception(BusyError())
+            if not worst[2].done():
+                worst[2].set_exception(BusyError())
         mine = (rank, -next(self._arrivals), asyncio.get_running_loop().create_future())
         heapq.heappush(self._waiting, mine)
         try:
@@ -140,6 +141,9 @@ class PasswordCheck:
             raise
 
     def _next(self) -> None:
-        self._hashing = bool(self._waiting)
-        if self._waiting:
-            heapq.heappop(self._waiting)[2].set_result(None)
+        while self._waiting:
+            turn = heapq.heappop(self._waiting)[2]
+            if not turn.done():  # else it hung up just now
+                turn.set_result(None)
+                return
+        self._hashing = False

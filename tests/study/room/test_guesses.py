@@ -127,6 +127,28 @@ def test_who_hangs_up_while_waiting_holds_up_nobody(hashing):
     assert all(isinstance(told[at], asyncio.CancelledError) for at in (1, 3))
 
 
+def test_who_hangs_up_as_its_turn_comes_holds_up_nobody(monkeypatch):
+    async def hang_up() -> list:
+        check, tasks = PasswordCheck(), []
+
+        async def first_look(*_args: object) -> bool:
+            await asyncio.sleep(0)
+            tasks[1].cancel()  # its task has not run again when its turn comes
+            return False
+
+        monkeypatch.setattr(guesses.asyncio, "to_thread", first_look)
+        tasks += [asyncio.create_task(check.fits(f"wrong {at}", "hash", rank=at)) for at in range(2)]
+        told = await asyncio.gather(*tasks, return_exceptions=True)
+        monkeypatch.undo()
+        monkeypatch.setattr(password, "fits", lambda *_: True)
+        return [*told, await check.fits("right", "hash", rank=1)]
+
+    told = asyncio.run(asyncio.wait_for(hang_up(), 20))
+    assert told[0] is False
+    assert isinstance(told[1], asyncio.CancelledError)
+    assert told[2] is True
+
+
 def test_once_the_right_one_was_given_no_guess_is_hashed(monkeypatch):
     kept = password.hashed("four plain words here")
 
