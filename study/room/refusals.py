@@ -68,7 +68,7 @@ class Refusals(Counted):
 
     def tell(self, what: str, path: str = "", source: str = "") -> None:
         """what: as "404 GET"; path: as it was asked for; source: the address that asked."""
-        source = source or "an unknown address"
+        what, source = what[:_LONGEST], source or "an unknown address"
         if self.admits(f"{what} from {source}"):
             shown = ascii(path[:_LONGEST]) + ("..." if len(path) > _LONGEST else "")
             self.write(f"refused: {what} {shown} from {source}" if path else f"refused: {what} from {source}")

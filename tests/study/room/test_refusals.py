@@ -17,6 +17,8 @@ def test_long_addresses_are_cut():
     Refusals(lines.append).tell("404 GET", "/" + "x" * 10_000, "")
     assert len(lines[0]) < 200
     assert lines[0].endswith("'... from an unknown address")
+    Refusals(lines.append).tell("405 " + "M" * 60_000, "/", "10.0.0.7")
+    assert len(lines[1]) < 200, "nor may a method of any length fill the disk"
 
 
 def test_of_one_kind_the_first_lines_are_written_and_then_one_a_minute_with_the_number():
