@@ -42,7 +42,8 @@ def backup(engine: sa.Engine, file: Path) -> None:
     try:
         part.unlink(missing_ok=True)
         if engine.dialect.name == "sqlite":
-            with contextlib.closing(sqlite3.connect(engine.url.database)) as source:
+            opened = database_file.DatabaseFile.at(engine.url.database)
+            with contextlib.closing(opened.connect()) as source:  # never an empty one in a lost one's place
                 database_file.copy_whole(source, part)
         else:
             os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -51,9 +52,11 @@ def backup(engine: sa.Engine, file: Path) -> None:
         _flush(part)
         part.replace(file)
         _flush(file.parent)
-    except BaseException:
+    except BaseException as error:
         part.unlink(missing_ok=True)
         file.unlink(missing_ok=True)
+        if isinstance(error, database_file.DatabaseFileError):
+            raise StoreError(str(error)) from error
         raise
 
 

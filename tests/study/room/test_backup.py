@@ -36,7 +36,9 @@ def test_a_backup_is_the_database_row_by_row_and_goes_on_as_one(store, tmp_path)
     ready(store, "Bo", passes=2, repeats=1)
     answer_all(store, "Bo", stop=5)
     store.log_event("Ida", "looked")
-    store.log_unblinding("Ida", "report", "ab" * 32)
+    with store.engine.begin() as connection:  # as an older version left it: unblinded and open
+        row = {"at": schema.clock(connection), "who": "Ida", "reason": "report", "key_sha256": "ab" * 32}
+        connection.execute(schema.unblinding.insert().values(**row))
     file = tmp_path / "copy.sqlite"
     store.backup(file)
     assert sorted(path.name for path in tmp_path.glob("*copy*")) == ["copy.sqlite"], (
@@ -67,6 +69,17 @@ def test_a_backup_overwrites_nothing_and_leaves_nothing_half(store, tmp_path, mo
     with pytest.raises(OSError, match="disk full"):
         store.backup(tmp_path / "other.sqlite")
     assert not list(tmp_path.glob("*other*"))
+
+
+def test_a_database_that_was_taken_away_is_not_backed_up_as_an_empty_one(tmp_path):
+    store = Store(f"sqlite:///{tmp_path / 'responses.sqlite'}")
+    assert store.build() is None
+    (tmp_path / "responses.sqlite").rename(tmp_path / "elsewhere.sqlite")
+    with pytest.raises(StoreError, match="moved, deleted or replaced"):
+        store.backup(tmp_path / "copy.sqlite")
+    assert not list(tmp_path.glob("*copy*"))
+    assert not (tmp_path / "responses.sqlite").exists()
+    store.close()
 
 
 def _fail(part: Path) -> None:
