@@ -59,7 +59,7 @@ async def log_in(request: Request) -> Response:
         return await run_in_threadpool(_log_in, study, request, who)
     if _guesses.may_be_logged():
         where = source(study, request)
-        await run_in_threadpool(sessions.log, study.store.engine, who, sessions.FAILED, where)
+        await run_in_threadpool(study.store.log_event, who, sessions.FAILED, where)
     return page(study, "That is not the password.")
 
 
@@ -106,7 +106,7 @@ def door(study: Served, connection: HTTPConnection, key: str | None) -> Response
     if not study.is_key(key):
         return page(study, "This address is not valid; `study serve` prints the right one.")
     who = f"{_user()} (secret link)"
-    sessions.log(study.store.engine, who, sessions.ENTERED, "by the secret link")
+    study.store.log_event(who, sessions.ENTERED, "by the secret link")
     return _in(study, connection, who, RedirectResponse(HOME, status_code=303))
 
 
@@ -156,7 +156,7 @@ def secure(study: Served, connection: HTTPConnection) -> bool:
 
 
 def _log_in(study: Served, request: Request, who: str) -> Response:
-    sessions.log(study.store.engine, who, sessions.ENTERED, source(study, request))
+    study.store.log_event(who, sessions.ENTERED, source(study, request))
     answer = _in(study, request, who, RedirectResponse(HOME, status_code=303))
     known = sessions.known_browser(study.session_key)
     _set_cookie(study, request, answer, study.browser_cookie, known, sessions.KNOWN_SECONDS)
@@ -166,7 +166,7 @@ def _log_in(study: Served, request: Request, who: str) -> Response:
 def _log_out(study: Served, request: Request) -> Response:
     here = session(study, request)
     if here is not None:
-        sessions.log(study.store.engine, here.who, sessions.LEFT, here.id)
+        study.store.log_event(here.who, sessions.LEFT, here.id)
     answer = RedirectResponse(HOME, status_code=303)
     answer.delete_cookie(study.researcher_cookie, path="/")
     return answer
@@ -175,11 +175,11 @@ def _log_out(study: Served, request: Request) -> Response:
 def _by_oidc(study: Served, connection: HTTPConnection, back: oidc.Person) -> Response:
     """In, or a word why not. A page in between: the strict cookie is not sent on a way from elsewhere."""
     if back.allowed:
-        sessions.log(study.store.engine, back.email, sessions.ENTERED, "by OIDC")
+        study.store.log_event(back.email, sessions.ENTERED, "by OIDC")
         go_on = f'<meta http-equiv="refresh" content="0; url={HOME}"><a href="{HOME}">Go on</a>'
         answer = _in(study, connection, back.email, HTMLResponse(go_on))
     else:
-        sessions.log(study.store.engine, back.email, sessions.FAILED, "by OIDC: not named in study.toml")
+        study.store.log_event(back.email, sessions.FAILED, "by OIDC: not named in study.toml")
         answer = page(study, f"{back.email} is not among those whom this study's settings let in.")
     for name in oidc.used_cookies(connection.cookies):
         answer.delete_cookie(name, path="/")

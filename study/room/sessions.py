@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from study.room.schema import now, reading, study_event
+from study.room.schema import reading, study_event
 
 SECONDS = 12 * 3600
 KNOWN_SECONDS = 180 * 24 * 3600
@@ -84,12 +84,6 @@ def browser(key: bytes, cookie: str | None) -> str | None:
     name, _, signature = (cookie or "").partition(".")
     right = hmac.compare_digest(_signed(key, f"browser {name}").encode(), signature.encode())
     return f"browser {name}" if name and right else None
-
-
-def log(engine: sa.Engine, who: str, what: str, detail: str = "") -> None:
-    """Adds a line to the study's log."""
-    with engine.begin() as connection:
-        connection.execute(study_event.insert().values(at=now(), who=who[:200], what=what, detail=detail))
 
 
 def _signed(key: bytes, body: str) -> str:
