@@ -116,7 +116,7 @@ def judge(
         found += audit_contents.judged(ALL_SETS, told, listed, outcome, alpha, accept)
     together = outcome.adjusted.get((ALL_SETS, TOGETHER), 1.0)
     if together <= alpha and not any(entry.verdict == "leak" for entry in found):
-        found += audit_contents.jointly(found, listed, told, outcome, accept)
+        found += audit_contents.jointly(listed, told, outcome)
     classes = []
     if classify:
         classes = [audit_contents.classified(name, {name: sets[name]}, listed, alpha) for name in sets]

@@ -52,7 +52,7 @@ class Finding:
     auc: float | None
     p: float | None
     p_holm: float | None  # over all properties of this set
-    p_audit: float | None  # over the whole audit; not of format and music
+    p_audit: float | None  # over all of form and order, or over all traces; not of format and music
     verdict: str
     mend: str
     noticed_by: str = LISTENER  # or PROGRAM: no ear hears it
@@ -162,6 +162,9 @@ class Audit:
             lines.append(f"{found.set}: {found.property}{shown}: {weight} ({surely}); {found.mend}")
         for entry in self.classifications:
             lines += [f"{entry.set}: {note}" for note in entry.notes]
+        if self.outcome.untested:
+            reason = f"with {self.outcome.labelings} relabelings a test needs more clips"
+            lines.append(f"not tested, {reason}: {', '.join(self.outcome.untested)}; read the areas")
         if self.outcome.p and self.outcome.smallest > self.alpha:
             told = f"the smallest p that these clips could give is {self.outcome.smallest:.3f}"
             lines.append(f"no difference of form could be told from chance in so few clips ({told})")

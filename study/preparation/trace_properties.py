@@ -163,16 +163,6 @@ def channel_difference(samples: np.ndarray) -> float:
     return max(_SILENCE_DB, float(10 * np.log10(max(side, 1e-30) / max(power, 1e-30))))
 
 
-def edge_steepness(frequencies: np.ndarray, power: np.ndarray, edge: float, rate: int) -> float:
-    """By how many dB the spectrum falls within a tenth above the band's edge; NaN where nothing was cut."""
-    if np.isnan(edge) or edge >= 0.49 * rate:
-        return np.nan
-    level = 10 * np.log10(np.maximum(power, 1e-30))
-    carried = level[(frequencies >= 0.88 * edge) & (frequencies <= 0.97 * edge)]
-    above = level[(frequencies >= 1.02 * edge) & (frequencies <= 1.1 * edge)]
-    return float(np.median(carried) - np.median(above)) if carried.size and above.size else np.nan
-
-
 def _spectrum(samples: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]:
     """Short-time spectrum: frequencies [f] in Hz, complex [f, t]; frames of 32 ms, a quarter apart."""
     window = min(2 ** round(np.log2(0.032 * rate)), len(samples))

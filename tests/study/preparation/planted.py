@@ -126,10 +126,6 @@ def in_steps(samples: np.ndarray) -> np.ndarray:
     return np.rint(np.rint(samples * 2**15 / 1.3) * 1.3) / 2**15
 
 
-def with_band_edge(samples: np.ndarray, taps: int) -> np.ndarray:
-    return signal.fftconvolve(samples, signal.firwin(taps, 5500, fs=RATE), mode="same")
-
-
 def lopsided(samples: np.ndarray) -> np.ndarray:
     return np.where(samples > 0, 1.5 * samples, 0.2 * samples)
 

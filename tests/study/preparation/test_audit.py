@@ -22,7 +22,6 @@ from tests.study.preparation.planted import (
     clean_set,
     in_steps,
     low_band,
-    with_band_edge,
 )
 
 
@@ -164,13 +163,6 @@ def test_levels_that_no_sample_takes_are_form(tmp_path):
     assert "only a program can see" in audit_tables.verdict_line(found)
 
 
-def test_how_steeply_the_band_ends_is_form(tmp_path):
-    found = audit.run(
-        two_sets(tmp_path, change=lambda samples, real: with_band_edge(samples, 201 if real else 41))
-    )
-    assert "edge steepness" in {bare(leak.property) for leak in found.leaks}
-
-
 def test_channels_that_differ_in_one_kind_only_are_form(tmp_path):
     clips = everyone(two_sets(tmp_path))
     for heard in clips:
@@ -260,6 +252,7 @@ def test_one_set_of_two_real_clips_is_too_few_and_that_is_said(tmp_path):
     assert verdicts(found, "UMG")["loudness"] == "hint"  # p = 2/45 at best
     assert any("loudness" in note and "by chance" in note for note in found.notes())
     assert any("no property can be significant" in note for note in found.notes())
+    assert any(note.startswith("not tested, with 45 relabelings") for note in found.notes())
 
 
 def test_what_the_researcher_accepts_is_told_and_is_no_leak(tmp_path):
