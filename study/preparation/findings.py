@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from study.preparation.leak_test import ALL_SETS, Outcome
+from study.preparation.leak_test import ALL_SETS, MANY, Outcome
 from study.preparation.properties import LISTENER, PROGRAM
 from study.preparation.repetition import Repeat
 
@@ -163,8 +163,9 @@ class Audit:
         for entry in self.classifications:
             lines += [f"{entry.set}: {note}" for note in entry.notes]
         if self.outcome.untested:
-            reason = f"with {self.outcome.labelings} relabelings a test needs more clips"
-            lines.append(f"not tested, {reason}: {', '.join(self.outcome.untested)}; read the areas")
+            reason = f"{self.outcome.labelings} relabelings, {MANY} are needed"
+            names = ", ".join(self.outcome.untested)
+            lines.append(f"not tested in so few clips ({reason}): {names}; read the areas")
         if self.outcome.p and self.outcome.smallest > self.alpha:
             told = f"the smallest p that these clips could give is {self.outcome.smallest:.3f}"
             lines.append(f"no difference of form could be told from chance in so few clips ({told})")

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import signal
 from scipy.ndimage import uniform_filter1d
 
-SUB_BASS = 40.0  # Hz; the lowest string of a bass guitar sounds at 41 Hz, that of a double bass too
+SUB_BASS = 30.0  # Hz; the lowest string of a bass with five sounds at 31 Hz
 _DRIFT = 5.0  # Hz; below it nothing is heard, and nothing but electronics moves
 _SILENCE_DB = -100.0  # below it all is the same: the dither's part of so narrow a band
 _NYQUISTS = (4000.0, 5512.5, 8000.0, 11025.0, 12000.0, 16000.0, 22050.0)  # Hz, of rates sources may have had
@@ -79,7 +79,7 @@ def phase_coherence(frequencies: np.ndarray, spectrum: np.ndarray, rate: int) ->
 
 
 def skew(samples: np.ndarray, rate: int) -> float:
-    """Skewness of [n] above 40 Hz: the third moment over the deviation cubed; its sign is that of polarity.
+    """Skewness of [n] above 30 Hz: the third moment over the deviation cubed; its sign is that of polarity.
 
     Plucked strings, reeds and voices push the air more to one side. Networks that were trained to be right
     whatever the polarity, and random phases, do not.

@@ -32,7 +32,7 @@ DESIGNS = (
     ((4, 16), (4, 16)),
 )  # real, fake of each set
 LEAK = 3.0  # standard deviations
-LEAKS = ("bandwidth", "noise floor", "steady tone")  # the last needs many relabelings
+LEAKS = ("bandwidth", "noise floor", "sub-bass")  # the last needs many relabelings
 _FILES = (((2, 8), (2, 8)), ((4, 16),))
 
 
