@@ -1,12 +1,14 @@
 """The leak audit: does anything but the music tell real from fake?
 
-Three kinds of properties (properties.py lists them), and what each may do:
+Four kinds of properties (properties.py lists them), and what each may do:
 
 format   such as rate, tags, times: must be the same for all stimuli. Any difference is a leak, and fails.
-form     such as band edge, level, silence at the ends, padding, noise floor, and the orders: may differ from
-         clip to clip, as sound does, so they are tested, all together at one false-alarm rate of .05 for the
+form     such as band edge, level, silence at the ends, padding, noise floor, rumble, and the orders: may
+         differ from clip to clip, as sound does, so they are tested, all together at one false-alarm rate of .05 for the
          whole audit (leak_test.py has the test and its reasons). Significant, and greater than what matters:
          a leak, and fails.
+trace    such as phase coherence, spectral holes, steady tones: left by codecs or by the model itself, and no
+         setting evens them out. Tested together, apart from form: told with p, and never fail.
 music    such as crest factor, roll-off, spectral slope: told, with p and Holm's correction, and never fails.
 
 Why music may not fail: machine-made clips are less musical, flatter or duller, and that is what listeners
