@@ -25,8 +25,8 @@ With 2 real clips of 10 even a perfect separation has p = 2/45 = .044, and rarel
 tested beside it (the classifier's is 1/45 = .022 at best); the same in two such sets has p = 2/2025 = .001.
 The audit says what the clips at hand could have shown, instead of calling them safe.
 
-Measured over 400 clean studies each: .035 false alarms with one set of 2 real and 8 fake clips, .043 with two
-of them, .045 with one of 4 and 16 (tests/benchmarks/audit_false_alarms.py).
+Measured: .030 false alarms in 400 clean studies with one set of 2 real and 8 fake clips, .028 in 250 with two
+of them (tests/benchmarks/audit_false_alarms.py, which has the power too).
 """
 
 from __future__ import annotations
