@@ -4,7 +4,7 @@ Four kinds of properties (properties.py lists them), and what each may do:
 
 format   such as rate, tags, times: must be the same for all stimuli. Any difference is a leak, and fails.
 form     such as band edge, level, silence at the ends, padding, noise floor, rumble, and the orders: may
-         differ from clip to clip, as sound does, so they are tested, all together at one false-alarm rate of .05 for the
+         differ from clip to clip, as sound does, so they are tested, all together at one rate of .05 for the
          whole audit (leak_test.py has the test and its reasons). Significant, and greater than what matters:
          a leak, and fails.
 trace    such as phase coherence, spectral holes, steady tones: left by codecs or by the model itself, and no
@@ -25,7 +25,7 @@ With 2 real clips of 10 even a perfect separation has p = 2/45 = .044, and rarel
 tested beside it (the classifier's is 1/45 = .022 at best); the same in two such sets has p = 2/2025 = .001.
 The audit says what the clips at hand could have shown, instead of calling them safe.
 
-Measured: .030 false alarms in 400 clean studies with one set of 2 real and 8 fake clips, .028 in 250 with two
+Measured: .030 false alarms in 400 clean studies with one set of 2 real and 8 fake clips, .030 in 200 with two
 of them (tests/benchmarks/audit_false_alarms.py, which has the power too).
 """
 

@@ -8,10 +8,10 @@ clips, and sets differ from each other. A leak: the band edge or the noise floor
 The rows of real files go through files, measuring and rule, as `study audit` does.
 
 400 studies of one set of 2 + 8 clips (Monte Carlo error .011) gave .030 false alarms, and of those with the
-band edge moved by three deviations .873 were called leaking; .047 of 300 with the noise floor. Two such sets,
-measured with three more properties in the test: .028 of 250 clean studies, .540 of 100 with the noise floor
-(error .05). The same before properties that need many relabelings and traces came: .025, .863, .060 and,
-of two sets, .045 and .580 of 200.
+band edge moved by three deviations .873 were called leaking; .047 of 300 with the noise floor. Two such sets:
+.030 of 200 clean studies (error .015); .540 of 100 with the noise floor (error .05), measured with three
+more properties in the test. The same before the properties that need many relabelings came, without traces:
+.025, .863, .060 and, of two sets, .045 and .580 of 200.
 """
 
 from __future__ import annotations
