@@ -165,6 +165,7 @@ class Stimuli(_Table):
     loudness: Annotated[float, Field(ge=-60, le=-10)] = -26.0  # LUFS, integrated
     fade: Annotated[float, Field(ge=0, le=5)] = 0.01  # s, in and out
     bandwidth: Annotated[float, Field(ge=500)] | None = None  # Hz; None: what every clip carries
+    lowest: Annotated[float, Field(ge=0, le=200)] = 0.0  # Hz; what lies below is taken out; 0: nothing is
     format: Literal["wav", "flac"] = "wav"
     repeats: Count = 0  # clips of each set that come again, hidden, to see how steady a listener is
     accept: Annotated[tuple[Accepted, ...], BeforeValidator(_as_tuple)] = ()  # what the leak audit lets pass
@@ -299,6 +300,8 @@ class Design(_Table):
             for key in LATER_KEYS:
                 if source[key] == Source.model_fields[key].default:
                     del source[key]
+        if settings["stimuli"]["lowest"] == Stimuli.model_fields["lowest"].default:
+            del settings["stimuli"]["lowest"]
         content = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()
 

@@ -67,17 +67,15 @@ def _matters(entry: Property, sets: Mapping[str, Clips]) -> bool:
 
 
 def jointly(
-    found: Sequence[Finding],
     listed: Sequence[Property],
     sets: Mapping[str, Clips],
     outcome: Outcome,
-    accept: set[str],
 ) -> list[Finding]:
     """The leak that only the classifier on form shows, with the mends of what lies farthest apart."""
     apart = [
         entry
         for entry in listed
-        if entry.kind not in ("music", "trace") and entry.name not in accept and _matters(entry, sets)
+        if entry.kind != "trace" and (ALL_SETS, entry.name) in outcome.p and _matters(entry, sets)
     ]
     if not apart:
         return []

@@ -66,9 +66,10 @@ def render(audit: Audit, *, title: str, verdict: str) -> str:
         _classifiers(audit),
         '<p class="soft">AUC is the share of pairs in which the real clip measures more; .5 says nothing, 0 '
         "or 1 tells all. p is of a permutation test; Holm corrects it over the properties of a set, and the "
-        "last p over the whole audit: it alone decides, on form and order. Music and traces are reported and "
-        "never fail. What a listener notices can be heard, or comes of the order of the clips; what only a "
-        "program notices takes somebody who saves the clips and reads their numbers.</p>",
+        "last p over the whole audit, that is over form and order, or over all traces: it alone decides, on "
+        "form and order. Music and traces are reported and never fail. What a listener notices can be heard, "
+        "or comes of the order of the clips; what only a program notices takes somebody who saves the clips "
+        "and reads their numbers.</p>",
     ]
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}'
     body = "\n".join(part for part in parts if part)

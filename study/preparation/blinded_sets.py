@@ -31,7 +31,8 @@ _FORM = 1  # raise it when stimuli are shaped in another way than before
 
 def recipe(design: Design, picks: Mapping[str, Sequence[str]], clips: Mapping[str, str]) -> str:
     """Digest of all that decides what the sets hold. clips: recipe of each clip by its name."""
-    form = design.stimuli.model_dump(exclude={"repeats", "accept"})
+    later = set() if design.stimuli.lowest else {"lowest"}  # sets of earlier versions stay current
+    form = design.stimuli.model_dump(exclude={"repeats", "accept"} | later)
     chosen = {name: [(clip, clips[clip]) for clip in sorted(names)] for name, names in picks.items()}
     content = json.dumps([_FORM, form, design.study.seed, chosen], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from study.preparation.leak_test import ALL_SETS, Outcome
+from study.preparation.leak_test import ALL_SETS, MANY, Outcome
 from study.preparation.properties import LISTENER, PROGRAM
 from study.preparation.repetition import Repeat
 
@@ -52,7 +52,7 @@ class Finding:
     auc: float | None
     p: float | None
     p_holm: float | None  # over all properties of this set
-    p_audit: float | None  # over the whole audit; not of format and music
+    p_audit: float | None  # over all of form and order, or over all traces; not of format and music
     verdict: str
     mend: str
     noticed_by: str = LISTENER  # or PROGRAM: no ear hears it
@@ -162,6 +162,10 @@ class Audit:
             lines.append(f"{found.set}: {found.property}{shown}: {weight} ({surely}); {found.mend}")
         for entry in self.classifications:
             lines += [f"{entry.set}: {note}" for note in entry.notes]
+        if self.outcome.untested:
+            reason = f"{self.outcome.labelings} relabelings, {MANY} are needed"
+            names = ", ".join(self.outcome.untested)
+            lines.append(f"not tested in so few clips ({reason}): {names}; read the areas")
         if self.outcome.p and self.outcome.smallest > self.alpha:
             told = f"the smallest p that these clips could give is {self.outcome.smallest:.3f}"
             lines.append(f"no difference of form could be told from chance in so few clips ({told})")

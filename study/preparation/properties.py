@@ -4,8 +4,9 @@ format   of the file. Must be the same for all stimuli: any difference is a leak
 form     of the sound, but not of the music: what recording, codecs, cutting and levelling bring about, and
          what keys of study.toml can even out. May differ from clip to clip, but not by truth.
 order    in which clips lie, were written and are presented: drawn at random, tested as form is.
-trace    left in the waveform by the way it was made, as phases are: no ear hears it, no key of study.toml
-         evens it out. Tested with form and order, reported with its p, never a leak.
+trace    left by the way a sound was made, by a codec or by the model itself (phases, holes, tones); no key
+         of study.toml evens it out. Traces are tested together, apart from form and order; reported, never
+         a leak.
 music    of the music itself, as the model's hand may show: told to the researcher, never a leak.
 
 Each property also says who notices it: a listener who hears the clip, or only a program that reads its file.
@@ -31,6 +32,7 @@ class Property:
     mend: what to do when it tells real from fake; `{more}` stands for the longest time measured, in s.
     matters: differences up to it, in the property's unit, are none (they come of dither and of windows).
     audible: whether a listener can hear it; otherwise only a program that reads the files sees it.
+    needs_many: tested only from leak_test.MANY relabelings on, as it would cost the others power before.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Property:
     mend: str
     matters: float = 0.0
     audible: bool = True
+    needs_many: bool = False
 
     @property
     def noticed_by(self) -> str:
@@ -94,18 +97,13 @@ _REPEATED = (
     "originals and practice that do not overlap, train models on other passages; or say so with "
     'stimuli.accept = ["repetition"]'
 )
-_ACCEPT = "; where the model itself makes it, name it in stimuli.accept"
-_RUMBLE = (
-    "take out what lies below 40 Hz (a high-pass) in [[source]] and [[imported]] files, and build again"
-    + _ACCEPT
+_ACCEPT = "; or name it in stimuli.accept, where the model itself makes it"
+_RUMBLE = "set stimuli.lowest = 40: what lies below is taken out of every clip" + _ACCEPT
+_HOLES = (
+    "a lossy codec's or the model's own: take [[source]] files that were never MP3, OGG or AAC; or report it"
 )
-_EDGE = "the bands end alike but fall unlike: set stimuli.bandwidth below the lower edge"
-_HOLES = "a lossy codec's: take [[source]] and [[imported]] files that were never MP3, OGG or AAC" + _ACCEPT
-_IMAGES = "a poor conversion of the rate: convert [[source]] and [[imported]] files anew from their originals"
-_TONE = (
-    "filter the tone out of the [[source]] or [[imported]] files, or lower stimuli.bandwidth below it"
-    + _ACCEPT
-)
+_IMAGES = "of a poor conversion of the rate, or the model's own: convert [[source]] files anew; or report it"
+_TONE = "a converter's whistle or the model's own: lower stimuli.bandwidth below it, or report it"
 _LEVELS = "a source of few bits or a gain without dither: take files of 16 bits or more, and build again"
 _CHANNELS = "bring all files to one channel before they are heard, as `study build` does"
 _TRACE = "nothing to mend: no listener hears it; whoever saves the clips could compute it, so report it"
@@ -122,15 +120,14 @@ CONTENT = (
     Property("noise floor", "dBFS", "form", _NOISE, 10.0),
     Property("clipped samples", "", "form", _CLIPPED, 9.0),
     Property("unused bits", "", "form", _BITS, 0.0, False),
-    Property("repetition", "s", "form", _REPEATED, 0.2),
-    Property("sub-bass", "dBFS", "form", _RUMBLE, 10.0),
-    Property("drift", "dBFS", "form", _RUMBLE, 10.0, False),
-    Property("edge steepness", "dB", "form", _EDGE, 12.0, False),
-    Property("spectral holes", "%", "form", _HOLES, 1.0),
-    Property("rate images", "correlation", "form", _IMAGES, 0.2),
-    Property("steady tone", "dB", "form", _TONE, 6.0),
-    Property("unused levels", "%", "form", _LEVELS, 2.0, False),
-    Property("channel difference", "dB", "form", _CHANNELS, 6.0),
+    Property("repetition", "s", "form", _REPEATED, 0.2, needs_many=True),
+    Property("sub-bass", "dBFS", "form", _RUMBLE, 10.0, needs_many=True),
+    Property("drift", "dBFS", "form", _RUMBLE, 10.0, False, needs_many=True),
+    Property("unused levels", "%", "form", _LEVELS, 2.0, False, needs_many=True),
+    Property("channel difference", "dB", "form", _CHANNELS, 6.0, needs_many=True),
+    Property("spectral holes", "%", "trace", _HOLES, 1.0),
+    Property("rate images", "correlation", "trace", _IMAGES, 0.2),
+    Property("steady tone", "dB", "trace", _TONE, 6.0),
     Property("phase coherence", "0 to 1", "trace", _TRACE, 0.02, False),
     Property("waveform skew", "", "trace", _TRACE, 0.05, False),
     Property("asymmetry", "", "trace", _TRACE, 0.05, False),

@@ -91,7 +91,7 @@ def find(files: Sequence[Path]) -> list[Repeat]:
     lengths = [len(clip.coarse.samples) for clip in clips]
     blocks = max(1, round(min(WINDOW, 0.8 * min(lengths) / RATE) * _HOPS))
     size = fft.next_fast_len(2 * max(lengths), real=True)
-    spectra = [fft.rfft(_levelled(clip.coarse.samples), size) for clip in clips]
+    spectra = [fft.rfft(_levelled(clip.coarse.samples).astype(np.float32), size) for clip in clips]
 
     def of_row(first: int) -> list[Repeat]:
         shared = []

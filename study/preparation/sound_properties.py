@@ -56,7 +56,6 @@ def measure_content(file: Path) -> dict[str, float]:
         "spectral slope": _slope(frequencies, power, rate),
         "softest frames": _decibels(np.percentile(frames, 5)) - _decibels(rms) if len(frames) else 0.0,
         "file size": float(file.stat().st_size),
-        "edge steepness": trace_properties.edge_steepness(frequencies, power, edge, rate),
         **trace_properties.measure(samples, rate, edge, bits),
     }
 

@@ -68,7 +68,7 @@ def rate_for(bandwidth: float, settings: Stimuli) -> int:
 def cut(samples: np.ndarray, rate: int, settings: Stimuli, *, bandwidth: float, where: float) -> np.ndarray:
     """A clip in the common form but for its level.
 
-    samples: float32 [n] at `rate` Hz. bandwidth: Hz, nothing is left above it.
+    samples: float32 [n] at `rate` Hz. bandwidth: Hz, nothing is left above it, nor below settings.lowest.
     where: 0..1, where in what is left after trimming the excerpt is taken.
 
     Returns float64 [settings.samples], free of offset, faded.
@@ -81,7 +81,8 @@ def cut(samples: np.ndarray, rate: int, settings: Stimuli, *, bandwidth: float, 
         told = f"lasts {len(samples) / rate:.2f} s, {settings.seconds + 2 * settings.trim:g} s are needed"
         raise StimulusError(f"{told}; take a longer clip, or lower stimuli.seconds or stimuli.trim")
     first = max(0, trim + round(where * room) if room > 0 else (len(resampled) - length) // 2)
-    excerpt = low_pass(resampled, settings.rate, bandwidth)[first : first + length]
+    inside = low_pass(high_pass(resampled, settings.rate, settings.lowest), settings.rate, bandwidth)
+    excerpt = inside[first : first + length]
     excerpt = np.pad(excerpt, (0, length - len(excerpt)))
     window = np.ones(length)
     if ramp := round(settings.fade * settings.rate):
@@ -100,6 +101,13 @@ def low_pass(samples: np.ndarray, rate: int, bandwidth: float) -> np.ndarray:
     kernel = signal.firwin(taps | 1, bandwidth - width / 2, window=("kaiser", beta), fs=rate)
     padded = np.pad(samples, taps)
     return signal.fftconvolve(padded, kernel, mode="same")[taps : taps + len(samples)]
+
+
+def high_pass(samples: np.ndarray, rate: int, lowest: float) -> np.ndarray:
+    """High-pass of [n] without delay: -6 dB at `lowest` Hz, -72 dB an octave below (Butterworth, twice)."""
+    if not lowest:
+        return samples
+    return signal.sosfiltfilt(signal.butter(6, lowest, "highpass", fs=rate, output="sos"), samples)
 
 
 def gains(measured: Mapping[str, tuple[float, float]], wanted: float) -> tuple[dict[str, float], float, str]:

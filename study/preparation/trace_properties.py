@@ -13,7 +13,7 @@ import numpy as np
 from scipy import signal
 from scipy.ndimage import uniform_filter1d
 
-SUB_BASS = 40.0  # Hz; the lowest string of a bass guitar sounds at 41 Hz, that of a double bass too
+SUB_BASS = 30.0  # Hz; the lowest string of a bass with five sounds at 31 Hz
 _DRIFT = 5.0  # Hz; below it nothing is heard, and nothing but electronics moves
 _SILENCE_DB = -100.0  # below it all is the same: the dither's part of so narrow a band
 _NYQUISTS = (4000.0, 5512.5, 8000.0, 11025.0, 12000.0, 16000.0, 22050.0)  # Hz, of rates sources may have had
@@ -79,7 +79,7 @@ def phase_coherence(frequencies: np.ndarray, spectrum: np.ndarray, rate: int) ->
 
 
 def skew(samples: np.ndarray, rate: int) -> float:
-    """Skewness of [n] above 40 Hz: the third moment over the deviation cubed; its sign is that of polarity.
+    """Skewness of [n] above 30 Hz: the third moment over the deviation cubed; its sign is that of polarity.
 
     Plucked strings, reeds and voices push the air more to one side. Networks that were trained to be right
     whatever the polarity, and random phases, do not.
@@ -161,16 +161,6 @@ def channel_difference(samples: np.ndarray) -> float:
     middle = samples.mean(axis=1, keepdims=True)
     side, power = np.mean((samples - middle) ** 2), np.mean(middle**2)
     return max(_SILENCE_DB, float(10 * np.log10(max(side, 1e-30) / max(power, 1e-30))))
-
-
-def edge_steepness(frequencies: np.ndarray, power: np.ndarray, edge: float, rate: int) -> float:
-    """By how many dB the spectrum falls within a tenth above the band's edge; NaN where nothing was cut."""
-    if np.isnan(edge) or edge >= 0.49 * rate:
-        return np.nan
-    level = 10 * np.log10(np.maximum(power, 1e-30))
-    carried = level[(frequencies >= 0.88 * edge) & (frequencies <= 0.97 * edge)]
-    above = level[(frequencies >= 1.02 * edge) & (frequencies <= 1.1 * edge)]
-    return float(np.median(carried) - np.median(above)) if carried.size and above.size else np.nan
 
 
 def _spectrum(samples: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]:

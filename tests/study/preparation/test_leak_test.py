@@ -96,6 +96,27 @@ def test_one_kind_of_clips_is_nothing_to_test():
     assert leak_test.run({"UMG": Clips({"offset": np.arange(4.0)}, real)}, ["offset"]).overall == 1.0
 
 
+def test_traces_take_no_power_from_form_and_do_not_fail():
+    dice = np.random.default_rng(5)
+    form, traces = ["bandwidth", "offset"], ["waveform skew", "phase coherence"]
+    sets = {name: clips(dice, 4, 8, 1e6, names=(*traces, *form)) for name in ("UMG", "VAR")}
+    alone, both = leak_test.run(sets, form), leak_test.run(sets, [*form, *traces])
+    assert both.overall == alone.overall > 0.05
+    assert both.adjusted[ALL_SETS, "waveform skew"] < 0.01
+    assert {member: p for member, p in both.adjusted.items() if member[1] not in traces} == alone.adjusted
+
+
+def test_properties_that_need_many_relabelings_are_tested_from_there_on():
+    dice = np.random.default_rng(6)
+    names = ["sub-bass", "bandwidth"]
+    few = leak_test.run({"UMG": clips(dice, 2, 8, 1e6, names=names)}, names)
+    assert few.untested == ("sub-bass",)
+    assert not [member for member in few.p if member[1] == "sub-bass"]
+    many = leak_test.run({"UMG": clips(dice, 3, 9, 1e6, names=names)}, names)  # 220 relabelings
+    assert many.untested == ()
+    assert many.adjusted[ALL_SETS, "sub-bass"] <= 0.05
+
+
 def test_false_alarms_of_the_whole_rule_stay_at_the_nominal_level():
     """tests/benchmarks/audit_false_alarms.py has the larger simulation, and its table."""
     assert audit_false_alarms.alarms(((2, 8), (2, 8)), studies=60, seed=5) <= 0.12  # P(more) = .006 at .05

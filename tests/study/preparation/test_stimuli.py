@@ -131,3 +131,10 @@ def test_files_that_differ_in_loudness_or_peak_are_refused(tmp_path):
         stimuli.check_levels([tmp_path / "a.wav", tmp_path / "b.wav"])
     with pytest.raises(StimulusError, match="true peak of -0.4"):
         stimuli.check_levels([tmp_path / "hot.wav"])
+
+
+def test_what_lies_below_the_lowest_frequency_is_taken_out_of_every_clip():
+    time = np.arange(16000 * 4) / 16000
+    bass, rumble = np.sin(2 * np.pi * 55 * time), 0.5 * np.sin(2 * np.pi * 12 * time)
+    assert np.abs(stimuli.high_pass(bass + rumble, 16000, 30) - bass)[4000:-4000].max() < 0.01
+    assert stimuli.high_pass(bass, 16000, 0) is bass
