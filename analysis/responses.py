@@ -112,9 +112,15 @@ def load(source: str | Path | pd.DataFrame) -> pd.DataFrame:
     if isinstance(source, pd.DataFrame):
         raw = source.set_axis(range(1, len(source) + 1), axis="index")
         raw.columns = spreadsheet.headings([str(column) for column in raw.columns], (*REQUIRED, *OPTIONAL))
-        commas = False
-    else:
-        raw, commas = _from_file(Path(source))
+        return _validated(raw, commas=False)
+    try:
+        return _validated(*_from_file(Path(source)))
+    except ResponsesError as error:
+        raise ResponsesError.of(error, Path(source)) from None
+
+
+def _validated(raw: pd.DataFrame, commas: bool) -> pd.DataFrame:
+    """The frame that `load` returns, of cells as they stand in the table."""
     _check_columns(raw)
     frame = pd.DataFrame(index=raw.index)  # rows as the table counts them, until all of it is known to hold
     unnamed = pd.Series([ONE_LISTENER] * len(raw), index=raw.index, dtype=object)

@@ -5,6 +5,7 @@ never changed silently: what is written is what the array holds, and what is rea
 """
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -105,6 +106,21 @@ def read(path, *, rate=None, start=0.0, seconds=None, mono=True) -> tuple[np.nda
         return np.ascontiguousarray(samples), own_rate
     samples = resample(samples, own_rate, rate)
     return (samples if seconds is None else _fit(samples, round(seconds * rate))), int(rate)
+
+
+def pieces(path, *, rate: float, seconds: float) -> Iterator[np.ndarray]:
+    """All of a file, decoded once, mixed and resampled to `rate`, in pieces of `seconds`: float32 [n].
+
+    A piece that is silent is zeros. Otherwise as `read`, of which the length and the levels are not warned.
+    """
+    file = _surveyed(path)
+    for piece in file.pieces(round(seconds * file.rate)):
+        try:
+            _require_sound(path, piece.T)
+            mixed = _mixed(path, piece.T)
+        except SilentError:
+            mixed = np.zeros(len(piece), np.float32)
+        yield resample(mixed, file.rate, rate)
 
 
 def write(path, samples, rate, *, subtype="PCM_24") -> None:

@@ -77,6 +77,23 @@ class Survey:
             raise _cut_short(self.path, (first + len(samples)) / self.rate, self.frames / self.rate)
         return samples
 
+    def pieces(self, count: int) -> Iterator[np.ndarray]:
+        """All of it, decoded once, in pieces of `count` frames and a rest. Raises: AudioError."""
+        if not self.by_ffmpeg:
+            for first in range(0, self.frames, count):
+                yield self.read(first, min(count, self.frames - first))
+            return
+        waiting, ready = [], 0
+        for block in ffmpeg.Track(self.path).blocks():
+            waiting.append(block)
+            ready += len(block)
+            while ready >= count:
+                joined = np.concatenate(waiting)
+                yield joined[:count]
+                waiting, ready = [joined[count:]], ready - count
+        if ready:
+            yield np.concatenate(waiting)
+
 
 def survey(path: Path) -> Survey:
     """Look through a file. Raises: AudioError where it is missing, no sound, damaged or cut short."""
@@ -120,7 +137,7 @@ def in_folder(folder: Path) -> tuple[list[Path], list[Path]]:
         entry for entry in folder.iterdir() if not entry.name.startswith(".") and not entry.is_dir()
     )
     sounds = [file for file in shown if holds_sound(file)]
-    return sounds, [file for file in shown if file not in set(sounds)]
+    return sounds, sorted({*shown} - {*sounds})
 
 
 @lru_cache(maxsize=1024)

@@ -23,7 +23,7 @@ _WINDOW = _RATE  # samples that are compared at once
 _AGREE = 0.9  # correlation of windows from which they are the same sound; codecs and resamplers leave more
 _LEAST = 2  # windows that must agree, and at least half of all
 _FINE = 2 * _FRAME  # samples by which onsets may miss the true place
-_BLOCK = 300.0  # s that are read at once
+_BLOCK = 300.0  # s that are read at once: a long file would not fit into memory
 _KEPT = 64  # recordings in memory
 
 
@@ -66,20 +66,9 @@ def _stamp(file: Path) -> tuple[int, int]:
 
 @lru_cache(_KEPT)
 def _heard(file: Path, stamp: tuple[int, int]) -> np.ndarray:
-    length = audio.inspect(file).seconds
-    starts = np.arange(0.0, max(audio.SHORTEST, length - audio.SHORTEST), _BLOCK)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of clipping and pauses the build speaks where it reads for good
-        return np.concatenate([_block(file, start, length) for start in starts])
-
-
-def _block(file: Path, start: float, length: float) -> np.ndarray:
-    """At most _BLOCK seconds of a file that lasts `length` seconds: a long one would not fit into memory."""
-    seconds = min(_BLOCK, length - start)
-    try:
-        return audio.read(file, rate=_RATE, start=start, seconds=seconds)[0]
-    except audio.SilentError:
-        return np.zeros(round(seconds * _RATE), np.float32)
+        return np.concatenate(list(audio.pieces(file, rate=_RATE, seconds=_BLOCK)))
 
 
 def _onsets(samples: np.ndarray) -> np.ndarray:

@@ -322,3 +322,10 @@ def test_every_advice_on_a_number_is_one_that_can_be_followed(table):
 def test_truth_values_are_read_as_spreadsheets_write_them(table):
     table["kept"] = ["WAHR", "FALSCH", "VRAI", "Ja", "1,0", *[""] * 15]
     assert responses.load(table)["kept"].tolist()[:5] == [True, False, True, True, True]
+
+
+def test_a_fault_in_a_file_names_the_file(tmp_path):
+    path = tmp_path / "mine.csv"
+    responses.founding().drop(columns="repeat").iloc[:0].to_csv(path, index=False)
+    with pytest.raises(responses.ResponsesError, match=r"mine\.csv: .*no answers"):
+        responses.load(path)

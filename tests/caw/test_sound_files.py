@@ -390,3 +390,16 @@ def test_hidden_files_are_left_out_of_a_folder(whole, tmp_path):
     sounds, others = sound_files.in_folder(tmp_path)
     assert [file.name for file in sounds] == ["d.wav", "take1"]
     assert [file.name for file in others] == ["c.txt"]
+
+
+@pytest.mark.parametrize("suffix", ["wav", "m4a"])
+def test_a_file_in_pieces_is_the_file_and_is_decoded_once(whole, suffix, monkeypatch):
+    samples, _ = heard(whole[suffix])
+    rate = audio.inspect(whole[suffix]).rate
+    begun, track = [], sound_files.ffmpeg.Track
+    monkeypatch.setattr(sound_files.ffmpeg, "Track", lambda *given: begun.append(given) or track(*given))
+    pieces = list(audio.pieces(whole[suffix], rate=rate, seconds=0.3))
+    assert len(pieces) > 3
+    assert {len(piece) for piece in pieces[:-1]} == {round(0.3 * rate)}
+    np.testing.assert_array_equal(np.concatenate(pieces), samples)
+    assert len(begun) == (suffix == "m4a")
