@@ -48,8 +48,10 @@ class Server:
         self.process: subprocess.Popen | None = None
 
     def start(self) -> float:
-        """Starts it and returns the seconds until it answered."""
+        """Starts it, where it does not run already, and returns the seconds until it answered."""
         began = time.monotonic()
+        if self.process is not None and self.process.poll() is None:
+            return 0.0
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", _STUDY, "serve", str(self.folder), "--port", str(self.port)],
