@@ -109,7 +109,9 @@ def crowded(design: Design, song: Song, count: int) -> Song:
     if not any(ground.whole for ground in song.grounds):
         return song
     ground = max(song.grounds, key=lambda ground: sum(last - first for first, last in ground.whole))
-    starts = spread((min(ground.whole)[0], max(end for _, end in ground.whole)), clip_seconds(design), count)
+    first, last, length = min(ground.whole)[0], max(end for _, end in ground.whole), clip_seconds(design)
+    first = min(first, max(0.0, last - length))  # what sounds may be shorter than a clip
+    starts = spread((first, max(last, first + length)), length, count)
     distinct = dict.fromkeys(starts)
     return replace(song, places=tuple(_original(design, ground.passage, at, CROWDED) for at in distinct))
 

@@ -57,7 +57,8 @@ def page() -> None:
     try:
         _step(study, shown)
     except DBAPIError as error:  # as on a full disk; the browser's next message carries the same answers
-        print(f"not saved: {error.orig}", file=sys.stderr, flush=True)
+        reason = str(error.orig).splitlines()[0]  # PostgreSQL adds the row, which holds answers
+        print(f"not saved: {reason}", file=sys.stderr, flush=True)
         st.error(wording.not_saved(study.design))
         run_again(_RETRY_SECONDS)
     except Exception:  # nobody foresaw it: the log has the details, the browser none

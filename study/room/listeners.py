@@ -123,11 +123,10 @@ def invite(connection: sa.Connection, name: str, *, pilot: bool) -> str:
             kind = "a pilot" if known["pilot"] else "no pilot"
             raise StoreError(f"{name} was invited as {kind}, and stays so; choose another name")
         return known["token"]
+    if unblinded_at(connection) is not None:
+        raise StoreError(f"the study is unblinded, so {name} is not invited; make a new study folder")
     if closed_at(connection) is not None:
-        told = f"the study is closed, so {name} is not invited"
-        if unblinded_at(connection) is not None:
-            raise StoreError(f"{told}; it is unblinded and stays closed, so make a new study folder")
-        raise StoreError(f"{told}; open it with `study reopen` first")
+        raise StoreError(f"the study is closed, so {name} is not invited; open it with `study reopen` first")
     current = newest(connection)
     if current is None:
         raise StoreError("no blinded sets yet; run `study build` on this folder first")

@@ -198,6 +198,19 @@ def test_who_accepts_repetition_hears_as_little_of_it_as_can_be(new_study, songs
     assert "originals from riff.wav share up to 0.5 s, as stimuli.accept allows" in crowded.notes
 
 
+def test_a_file_that_sounds_at_its_end_alone_gives_originals_that_end_with_it(new_study, tmp_path):
+    samples = song(8.0, 8000, seed=5)
+    samples[: 7 * 8000] = 0
+    audio.write(tmp_path / "late.wav", samples, 8000)
+    accepted = '[stimuli]\nseconds = 1.0\ntrim = 0.1\naccept = ["repetition"]\n'
+    one, none = "[set.UMG]\nfakes = 3\noriginals = 1\n", "[listening]\npractice = 0\n"
+    made = planned(
+        new_study(source=source(tmp_path / "late.wav"), stimuli=accepted, sets=one, listening=none)
+    )
+    assert len(made.originals) == 1
+    assert all(one.start + one.seconds <= 8.0 + 1e-6 for one in made.originals)
+
+
 def test_accepting_repetition_changes_no_digest_of_another_study(new_study):
     plain = design.load(new_study().path)
     assert plain.stimuli.accept == ()
