@@ -14,7 +14,8 @@ SILENT = 1e-4  # a peak below it, where full scale is 1
 def checked(samples: np.ndarray, rate: int) -> np.ndarray:
     """Samples, [n] or [channels, n] at `rate` Hz, as float32.
 
-    Raises: RunError for what nothing can be learned from: NaN or infinite samples, less than SHORTEST_CLIP.
+    Raises: RunError for what nothing can be learned from: NaN or infinite samples, less than SHORTEST_CLIP,
+    silence, be it around a constant offset.
     """
     samples = np.asarray(samples, dtype=np.float32)
     if not np.isfinite(samples).all():
@@ -22,6 +23,9 @@ def checked(samples: np.ndarray, rate: int) -> np.ndarray:
     seconds = samples.shape[-1] / rate
     if seconds < SHORTEST_CLIP:
         raise RunError(f"the clip is {seconds:.2f} s long; give {SHORTEST_CLIP:g} s or more")
+    reach = float(np.ptp(samples, axis=-1).max()) / 2
+    if reach < SILENT:
+        raise RunError(f"the clip is silent (peak {reach:.1e}); choose another passage")
     return samples
 
 

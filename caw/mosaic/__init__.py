@@ -122,7 +122,9 @@ def cut(
     mono = samples.mean(axis=0)
     peak = float(np.abs(mono).max())
     if peak < SILENT:
-        raise MosaicError("the clip is silent (in mono); give a clip with sound")
+        if np.abs(samples).max() >= SILENT:
+            raise MosaicError("the clip's channels cancel when they are mixed; give one of them")
+        raise MosaicError("the clip is silent; give a clip with sound")
     if peak > LOUDEST:
         raise MosaicError(f"the clip reaches {peak:.3g}; export it with a full scale of 1")
     frames = features.analyse(mono, rate)

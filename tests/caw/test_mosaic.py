@@ -252,6 +252,10 @@ def test_ten_minutes_take_seconds_and_little_memory(cut):
     [
         ({"samples": np.zeros(RATE)}, "1.00 s long; give at least 2 s"),
         ({"samples": np.zeros(4 * RATE)}, "silent"),
+        (
+            {"samples": np.outer([0.1, -0.1], np.sin(np.arange(4 * RATE)))},
+            "channels cancel when they are mixed",
+        ),
         ({"samples": np.full(4 * RATE, np.nan)}, "NaN"),
         ({"samples": np.full(4 * RATE, 1e20)}, "the clip reaches 1e.20; export it with a full scale of 1"),
         ({"samples": np.ones((2, 2, 4 * RATE))}, "shape"),

@@ -59,9 +59,10 @@ def test_a_folder_in_use_is_refused(trained, clip):
     ("samples", "message"),
     [
         (np.zeros(3 * RATE, np.float32), "silent"),
+        (np.full(3 * RATE, 0.3, np.float32), "silent"),
         (np.full(3 * RATE, np.nan, np.float32), "NaN"),
         (np.ones((3, 3 * RATE), np.float32), r"shape \(3, 12000\); give \[n\], \[1, n\] or \[2, n\]"),
-        ([tune(), np.ones((2, 3 * RATE))], "the clips have 1 and 2 channels; give clips of equally many"),
+        ([tune(), np.stack([tune(), tune()])], "the clips have 1 and 2 channels; give clips of equally many"),
         ([tune(), np.zeros(3 * RATE)], "silent"),
         ([], "no clip was given"),
         (tune(1.5), "1.50 s long; give 2 s"),

@@ -162,6 +162,7 @@ def test_several_clips_are_learned_together(clip, tmp_path):
     ("changes", "said"),
     [
         ({"samples": np.zeros(9000, np.float32)}, "the clip is silent"),
+        ({"samples": np.full(9000, 0.3, np.float32)}, "the clip is silent"),
         ({"samples": np.ones((2, 9000), np.float32)}, r"samples have shape \(2, 9000\); give mono"),
         ({"samples": np.full(9000, np.nan, np.float32)}, "NaN or infinite"),
         ({"samples": tune(1.0)}, "the clip is 1.00 s long; give 2 s or more"),
