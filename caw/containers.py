@@ -165,10 +165,10 @@ def asf_bytes(file: BinaryIO) -> int:
     return int.from_bytes(head[place : place + 8], "little") if known else 0
 
 
-def mp4_missing(file: BinaryIO, size: int) -> str:
-    """What an MP4 or M4A file without an index lacks; "" for one with its index and for any other kind.
+def lacks_index(file: BinaryIO, size: int) -> bool:
+    """Whether it is an MP4 or M4A file without its index, the box `moov`, which recorders write last.
 
-    The index is the box `moov` (ISO/IEC 14496-12, section 4.2), which recorders write last.
+    Boxes are those of ISO/IEC 14496-12, section 4.2: their length, their name, their content.
     """
     place, names = 0, set()
     while place + 8 <= size:
@@ -176,17 +176,14 @@ def mp4_missing(file: BinaryIO, size: int) -> str:
         head = file.read(16)
         length, name = int.from_bytes(head[:4]), head[4:8]
         if not names and name != b"ftyp":
-            return ""
+            return False
         names.add(name)
         if length == 1:
             length = int.from_bytes(head[8:16])
         if length < 8:  # 0: up to the end of the file
             break
         place += length
-    if not names or names & {b"moov", b"moof"}:
-        return ""
-    behind = f"its last {place - size} bytes and " if place > size else ""
-    return f"{behind}its index {'are' if behind else 'is'} missing"
+    return bool(names) and not names & {b"moov", b"moof"}
 
 
 def _ogg_checksum(page: bytes) -> int:

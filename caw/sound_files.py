@@ -153,7 +153,7 @@ def _surveyed(path: Path, size: int, *_stamp: int) -> Survey:
             pages = containers.ogg_pages(file, start, size) if head[:4] == b"OggS" else None
         except containers.Damaged as error:
             raise _damaged(path, str(error)) from None
-        asf, lacking = containers.asf_bytes(file), containers.mp4_missing(file, size)
+        asf, headless = containers.asf_bytes(file), containers.lacks_index(file, size)
         frames = containers.mpeg_frames(file, start)
         flac = containers.flac_samples(file, start) if head[:4] == b"fLaC" else None
     if body and body.missing:
@@ -166,8 +166,8 @@ def _surveyed(path: Path, size: int, *_stamp: int) -> Survey:
         streams = sorted(pages.forms)
         told = " and ".join(f"{n} channel{'s' * (n != 1)} at {rate or 48000} Hz" for n, rate in streams)
         raise AudioError(f"{path}: holds streams of {told}; cut it there into files of one form")
-    if lacking:
-        raise AudioError(f"{path}: is cut short ({lacking}); {_AGAIN}")
+    if headless:
+        raise AudioError(f"{path}: is cut short (its index, written last, is missing); {_AGAIN}")
     if asf > size:
         raise AudioError(f"{path}: is cut short ({size} of {asf} bytes); {_AGAIN}")
     if pages and not pages.whole:

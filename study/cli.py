@@ -306,7 +306,7 @@ def report(
     who: Annotated[str, typer.Option(help="Who unblinds, for the log.", show_default=False)] = "",
     reason: Annotated[str, typer.Option(help="Why, for the log.")] = "study report",
 ) -> None:
-    """Unblind a finished study (logged), close it, write its report: tables, plots, one page."""
+    """Unblind and close a study (logged), write its report."""
     from study import reporting
 
     if (folder is None) == (table is None):
