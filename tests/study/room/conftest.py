@@ -9,6 +9,7 @@ from typing import Any
 
 import postgres
 import pytest
+from gated import gated_client
 from tiny_study import make_tiny_study
 
 from study.folder import StudyFolder
@@ -108,3 +109,14 @@ def target(running: Any) -> Iterator[Any]:
     start = running.read
     yield running
     require_well(running, start)
+
+
+@pytest.fixture
+def people(serving):
+    """Two invited listeners: name -> token."""
+    return {name: serving.store.invite(name) for name in ("Ann", "Bo")}
+
+
+@pytest.fixture
+def client(serving):
+    return gated_client()

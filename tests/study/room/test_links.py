@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from gated import HERE, enter, gated_client, play_key
+from gated import HERE, enter, play_key
 
 from study.room import gate, links
 from study.room.refusals import Refusals
-
-
-@pytest.fixture
-def people(serving):
-    """Two invited listeners: name -> token."""
-    return {name: serving.store.invite(name) for name in ("Ann", "Bo")}
-
-
-@pytest.fixture
-def client(serving):
-    return gated_client()
 
 
 @pytest.mark.parametrize(

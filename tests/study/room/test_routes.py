@@ -18,18 +18,6 @@ from study.room.answering import Listening
 from study.room.links import researcher_key
 from study.room.tone import RATE, tone
 
-
-@pytest.fixture
-def people(serving):
-    """Two invited listeners: name -> token."""
-    return {name: serving.store.invite(name) for name in ("Ann", "Bo")}
-
-
-@pytest.fixture
-def client(serving):
-    return gated_client()
-
-
 # the door
 
 
