@@ -99,7 +99,7 @@ def test_nobody_is_invited_into_a_study_whose_key_was_opened(study, answer, writ
     reporting.report(study, who="Ida")
     store = Store.for_folder(study)
     assert [(row["who"], row["what"]) for row in store.events()] == [("Ida", "closed")]
-    with pytest.raises(StoreError, match="unblinded and stays closed, so make a new study folder"):
+    with pytest.raises(StoreError, match="is unblinded, so Ben is not invited; make a new study folder"):
         store.invite("Ben")
     store.close()
 

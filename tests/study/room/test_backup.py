@@ -51,7 +51,8 @@ def test_a_backup_is_the_database_row_by_row_and_goes_on_as_one(store, tmp_path)
     assert copy.listeners() == store.listeners()
     answer_all(copy, "Bo")
     assert len(copy.answers()) == 16
-    assert copy.invite("Cy")
+    with pytest.raises(StoreError, match="is unblinded, so Cy is not invited"):
+        copy.invite("Cy")
     copy.close()
 
 

@@ -61,7 +61,7 @@ def test_no_way_back_is_named_once_the_key_was_opened(run, study):
     store.close()
     assert run("close", study.path)[1].endswith("UTC. It is unblinded and stays closed.\n")
     assert "nobody can answer; it is unblinded and stays closed" in run("status", study.path)[1]
-    assert "so make a new study folder" in refused(run("invite", study.path, "Ben"))
+    assert "so Ben is not invited; make a new study folder" in refused(run("invite", study.path, "Ben"))
     assert "it stays closed" in refused(run("reopen", study.path))
 
 
