@@ -19,6 +19,7 @@ from torch.nn import functional
 from caw import flow
 from caw.config import FlowSettings
 from caw.losses import flow_matching
+from caw.muon import Muon
 from caw.pyramid import Signal, resample
 from caw.score import RATE, Bands
 from caw.velocity import Velocity
@@ -76,7 +77,7 @@ class FlowTrainer(ABC):
         rest = [p for p in self.network.parameters() if id(p) not in known]
         self.optimizers = [
             torch.optim.Adam(rest, settings.learning_rate, betas=(0.9, 0.99), fused=device.type == "cuda"),
-            torch.optim.Muon(matrices, matrix_rate, weight_decay=settings.decay),
+            Muon(matrices, matrix_rate, weight_decay=settings.decay),
         ]
 
     @abstractmethod

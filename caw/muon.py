@@ -1,0 +1,59 @@
+"""Muon, the optimiser of the matrices between hidden channels, as quick on any processor.
+
+torch's own makes the matrices of each step orthogonal in bfloat16, a format for which many processors have no
+instructions: on one with AVX2 alone a step of the score's network took 2.9 s that way, and takes .32 s in
+single precision.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+class Muon(torch.optim.Muon):
+    """`torch.optim.Muon` with its own parameters and state, in single precision off a GPU."""
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """One step; returns the closure's loss, where there is a closure."""
+        if any(p.is_cuda for group in self.param_groups for p in group["params"]):
+            return super().step(closure)
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._move(parameter, group)
+        return loss
+
+    def _move(self, parameter: Tensor, group: dict) -> None:
+        gradient, state = parameter.grad, self.state[parameter]
+        if "momentum_buffer" not in state:
+            state["momentum_buffer"] = torch.zeros_like(gradient)
+        mean = state["momentum_buffer"].lerp_(gradient, 1 - group["momentum"])
+        ahead = gradient.lerp(mean, group["momentum"]) if group["nesterov"] else mean
+        direction = orthogonal(ahead, group["ns_coefficients"], group["ns_steps"], group["eps"])
+        rows, columns = parameter.shape
+        parameter.mul_(1 - group["lr"] * group["weight_decay"])
+        parameter.add_(direction, alpha=-group["lr"] * math.sqrt(max(1, rows / columns)))
+
+
+def orthogonal(matrix: Tensor, coefficients: tuple[float, float, float], steps: int, eps: float) -> Tensor:
+    """A matrix [m, n] with its singular values brought near 1, by Newton and Schulz's iteration.
+
+    Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks".
+    """
+    tall = len(matrix) > matrix.shape[1]
+    found = matrix.T if tall else matrix
+    found = found / found.norm().clamp(min=eps)
+    a, b, c = coefficients
+    for _ in range(steps):
+        gram = found @ found.T
+        found = torch.addmm(found, torch.addmm(gram, gram, gram, beta=b, alpha=c), found, beta=a)
+    return found.T if tall else found
