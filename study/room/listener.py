@@ -131,8 +131,8 @@ def _other_tab(study: Served, person: Listener) -> None:
     st.title(study.design.study.title, anchor=False)
     say = wording.of(study.design)
     st.write(say("tab.text"))
-    press = next_button(say("tab.here"), key=f"here-{person.tab}")
-    if press:
+    owner = (person.tab or "").partition(".")[0]  # the page, whose session may have been lost since
+    if next_button(say("tab.here"), key=f"here-{owner}"):
         study.store.claim(person.id, st.session_state["tab"])
         _start_anew()
         st.rerun()

@@ -167,13 +167,23 @@ class Visit:
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        self.runs_asked = self.runs_begun = self.runs_done = 0  # of its script, over its present socket
+        self._forget()
         page.on("websocket", self._socket)
 
     def _socket(self, socket: WebSocket) -> None:
-        self.runs_asked = self.runs_begun = self.runs_done = 0
+        self.line = socket
+        self._forget()
+        socket.on("close", self._closed)
         socket.on("framesent", self._sent)
         socket.on("framereceived", self._received)
+
+    def _closed(self, socket: WebSocket) -> None:
+        if socket is self.line:  # a page without a line is not at rest
+            self._forget()
+
+    def _forget(self) -> None:
+        """Counts anew which runs of its script were asked for, begun and done, over its present line."""
+        self.runs_asked = self.runs_begun = self.runs_done = 0
 
     def _sent(self, payload: str | bytes) -> None:
         if isinstance(payload, bytes):

@@ -174,10 +174,11 @@ def test_a_page_that_comes_back_does_not_undo_what_another_tab_saved(study, chro
         pick(newer, verdict="Fake", difficulty="Easy", musicality="3", confidence="4")
         now = {"verdict": "fake", "musicality": 3, "inspiring": "yes"}
         assert newer.comes(lambda: now.items() <= store.show(1, 1).fields.items())
-        revision = store.show(1, 1).revision
+        revision, session = store.show(1, 1).revision, store.find(token).tab
         server.kill()
         server.start()
         older.page.get_by_text("goes on in another tab").wait_for()
+        assert newer.comes(lambda: store.find(token).tab != session), "back, in a session of its own"
         newer.settle()
         assert newer.chosen() == ["Fake", "Easy", "4", "3", "Yes"]
         assert store.show(1, 1).revision == revision
