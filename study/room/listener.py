@@ -112,12 +112,17 @@ def _tab(study: Served, person: Listener, shown: Shown) -> str | None:
     session = st.session_state
     if "tab" not in session:
         name = f"{shown.name}.{secrets.token_hex(6)}"
-        if shown.fresh or (person.tab or "").partition(".")[0] == shown.name:
+        if shown.fresh or _page_of(person) == shown.name:
             study.store.claim(person.id, name)
             session["tab"] = name
             return name
         session["tab"] = name
     return session["tab"] if person.tab == session["tab"] else None
+
+
+def _page_of(person: Listener) -> str:
+    """The name of the page that may write, whichever session it has; "" where none has come yet."""
+    return (person.tab or "").partition(".")[0]
 
 
 def _start_anew() -> None:
@@ -131,8 +136,7 @@ def _other_tab(study: Served, person: Listener) -> None:
     st.title(study.design.study.title, anchor=False)
     say = wording.of(study.design)
     st.write(say("tab.text"))
-    owner = (person.tab or "").partition(".")[0]  # the page, whose session may have been lost since
-    if next_button(say("tab.here"), key=f"here-{owner}"):
+    if next_button(say("tab.here"), key=f"here-{_page_of(person)}"):  # its session may change meanwhile
         study.store.claim(person.id, st.session_state["tab"])
         _start_anew()
         st.rerun()
