@@ -8,14 +8,17 @@ single precision.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
 
 
 class Muon(torch.optim.Muon):
-    """`torch.optim.Muon` with its own parameters and state, in single precision off a GPU."""
+    """`torch.optim.Muon` with its state and defaults, in single precision off a GPU."""
+
+    def __init__(self, matrices: Iterable[Tensor], rate: float, *, weight_decay: float) -> None:
+        super().__init__(matrices, rate, weight_decay=weight_decay)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
@@ -37,7 +40,7 @@ class Muon(torch.optim.Muon):
         if "momentum_buffer" not in state:
             state["momentum_buffer"] = torch.zeros_like(gradient)
         mean = state["momentum_buffer"].lerp_(gradient, 1 - group["momentum"])
-        ahead = gradient.lerp(mean, group["momentum"]) if group["nesterov"] else mean
+        ahead = gradient.lerp(mean, group["momentum"])  # Nesterov's
         direction = orthogonal(ahead, group["ns_coefficients"], group["ns_steps"], group["eps"])
         rows, columns = parameter.shape
         parameter.mul_(1 - group["lr"] * group["weight_decay"])
