@@ -32,7 +32,8 @@ def unpacked(tmp_path_factory) -> Path:
     """The study as it was left; tests work on copies of it."""
     folder = tmp_path_factory.mktemp("before")
     with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(folder, filter="tar")
+        archive.extraction_filter = getattr(tarfile, "tar_filter", None)  # Python 3.11.0 to 3.11.3 have none
+        archive.extractall(folder)
     return folder / "st"
 
 
