@@ -36,7 +36,8 @@ from scipy.stats import norm
 
 LISTENERS = (1, 2, 3, 8, 24, 200)
 DESIGNS = ((16, 4), (10, 10), (8, 2))  # machine-made + originals
-STUDIES = {200: 60}  # at most, of so many listeners
+STUDIES = {200: 150}  # at most, of so many listeners
+SOURCED = {24: 150, 200: 30}  # of these at most so many with sources
 SLOW = {200: 3}  # of these at most so many are put to the slow probit model of the code before
 SLOWEST = 40  # studies put to it otherwise
 LEVEL, CONFIDENCE = 0.05, 0.95
@@ -238,13 +239,13 @@ def rounded_mean(middle: float, spread: float) -> float:
 
 @dataclass(frozen=True)
 class Job:
-    """A study to judge; code: "before" or "after"; slow: by what takes long, too."""
+    """A study to judge; code: "before" or "after"; slow: by what takes long, or by the rest; None: by all."""
 
     code: str
     scenario: str
     design: Design
     number: int
-    slow: bool
+    slow: bool | None
 
 
 # p (None: none was asked for), low and high (None: no interval). NaN is kept: it is what is looked for.
@@ -255,22 +256,39 @@ def row(job: Job) -> dict:
     """One study judged: of each measure the true value, p, low and high; None where it was not reported."""
     scenario = NAMED[job.scenario]
     one = study(scenario, job.design, job.number)
-    asked = [name for name in scenario.measures if job.slow or name not in (PROBIT, TOLD_APART)]
+    asked = [m for m in scenario.measures if job.slow in (None, m in (PROBIT, TOLD_APART))]
     judge = importlib.import_module(f"tests.benchmarks.conclusions_{job.code}").judge
     judged = {name: found and [one.true.get(name), *found] for name, found in judge(one, asked).items()}
     return asdict(job) | {"judged": judged}
 
 
+def _job(one: dict) -> Job:
+    return Job(one["code"], one["scenario"], Design(**one["design"]), one["number"], one["slow"])
+
+
 def jobs(code: str, names: Iterable[str], studies: int, listeners: Iterable[int]) -> list[Job]:
-    """Every study to judge, all cells in turns, so that a run that is stopped has something of all."""
-    asked = []
-    for number in range(studies):
-        for heard in listeners:
-            many = number < STUDIES.get(heard, studies)
-            slow = code == "after" or heard < 8 or number < SLOW.get(heard, SLOWEST)
-            cells = product(DESIGNS, (name for name in names if many and number < NAMED[name].studies))
-            asked += [Job(code, name, Design(heard, *clips), number, slow) for clips, name in cells]
-    return asked
+    """Every study to judge, all cells in turns, so that a run that is stopped has something of all.
+
+    What takes long comes last, and of fewer studies: of the code before the probit model, of this one the
+    models with sources, which have no closed form.
+    """
+    quick, slow = [], []
+    for number, heard, clips, name in product(range(studies), listeners, DESIGNS, names):
+        scenario, design = NAMED[name], Design(heard, *clips)
+        if number >= min(STUDIES.get(heard, studies), scenario.studies):
+            continue
+        few = number < SLOW.get(heard, SLOWEST)
+        if code == "after":
+            in_turn = slow if scenario.sources and heard > 1 else quick
+            if in_turn is quick or number < SOURCED.get(heard, studies):
+                in_turn.append(Job(code, name, design, number, None))
+        elif heard < 8:
+            quick.append(Job(code, name, design, number, None))
+        else:
+            quick.append(Job(code, name, design, number, False))
+            if few and PROBIT in scenario.measures:
+                slow.append(Job(code, name, design, number, True))
+    return quick + slow
 
 
 @dataclass(frozen=True)
@@ -428,9 +446,8 @@ def main(arguments: list[str] | None = None) -> None:
     rows = []
     if asked.rows.exists():
         rows = [json.loads(line) for line in asked.rows.read_text().splitlines()]
-    done = {(one["code"], one["scenario"], *one["design"].values(), one["number"]) for one in rows}
-    wanted = jobs(code, asked.only, asked.studies, asked.listeners)
-    left = [j for j in wanted if (j.code, j.scenario, *asdict(j.design).values(), j.number) not in done]
+    done = {_job(one) for one in rows}
+    left = [job for job in jobs(code, asked.only, asked.studies, asked.listeners) if job not in done]
     with multiprocessing.Pool(asked.processes) as pool, asked.rows.open("a") as file:
         for count, one in enumerate(pool.imap_unordered(row, left, chunksize=8), 1):
             rows.append(one)

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from analysis.outcomes import MUSICALITY
+from scipy import stats
 
-from tests.benchmarks import conclusions
+from tests.benchmarks import conclusions, conclusions_after
 from tests.benchmarks.conclusions import NAMED, SCENARIOS, Cell, Design, Study
 
 MANY = Design(150, 60, 60)
@@ -91,6 +93,38 @@ def test_the_mean_of_a_rounded_value_is_that_of_its_chances():
     assert conclusions.rounded_mean(7.5, 1e-9) == pytest.approx(7.5, abs=0.5)
 
 
+@pytest.mark.parametrize("name", ["detectable", "a third always says fake", "all answer at random"])
+def test_closed_forms_are_those_of_the_report(name):
+    study = conclusions.study(NAMED[name], Design(4, 8, 5), 1)
+    quick = conclusions_after.judge(study, NAMED[name].measures)
+    fitted = conclusions_after.judge(study, NAMED[name].measures, quick=False)
+    assert set(quick) == set(NAMED[name].measures) - {conclusions.ANY, conclusions.PROBIT}
+    for measure, values in quick.items():
+        assert [value is None for value in values] == [value is None for value in fitted[measure]]
+        for one, other in zip(values, fitted[measure], strict=True):
+            assert one is None or one == pytest.approx(other, rel=2e-3, abs=2e-3)
+
+
+def test_a_closed_form_pools_what_is_less_than_the_rest():
+    """With listeners alike the difference is Student's t-test on clip means."""
+    answers = np.random.default_rng(3).normal(size=(1, 9))
+    answers = answers + 0.5 * np.random.default_rng(4).normal(size=(3, 9))
+    answers -= answers[:, :5].mean(axis=1, keepdims=True) * (np.arange(9) < 5)
+    answers -= answers[:, 5:].mean(axis=1, keepdims=True) * (np.arange(9) >= 5)
+    answers += np.arange(9) >= 5
+    p, low, high = conclusions_after.contrast(answers[:, :5], answers[:, 5:], MUSICALITY)
+    test = stats.ttest_ind(answers[:, :5].mean(axis=0), answers[:, 5:].mean(axis=0))
+    assert p == pytest.approx(test.pvalue)
+    assert (low, high) == pytest.approx(tuple(test.confidence_interval()))
+
+
+def test_a_panels_report_needs_four_clips_of_a_group():
+    study = conclusions.study(NAMED["null"], Design(3, 8, 2), 0)
+    judged = conclusions_after.judge(study, [conclusions.TOLD_APART, conclusions.FOOLING])
+    assert judged[conclusions.TOLD_APART] is None
+    assert judged[conclusions.FOOLING] is not None
+
+
 def test_a_cell_counts_rejections_coverage_and_what_was_not_reported():
     judged = [[1.0, 0.01, 0.5, 2.0], [1.0, 0.2, 1.5, 2.0], [1.0, math.nan, None, None], None]
     cell = Cell.of(judged)
@@ -108,7 +142,7 @@ def test_the_page_sets_before_and_after_side_by_side(tmp_path):
             "scenario": "null",
             "design": {"listeners": 2, "fakes": 16, "originals": 4},
             "number": number,
-            "slow": False,
+            "slow": None,
             "judged": {conclusions.PREFERRED: p and [0.0, p, -1.0, 1.0]},
         }
         for code, of_code in (("before", (0.01, 0.5)), ("after", (0.5, None)))
