@@ -25,6 +25,7 @@ from markupsafe import Markup
 
 from analysis import (
     figures,
+    inspiring_clips,
     measured,
     methods,
     pins,
@@ -110,7 +111,7 @@ def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -
     results = _evaluated(frame, facts) if facts.results is None else list(facts.results)
     found = measured.of(facts.measures, stimuli.by_stimulus(frame))
     parts = tables.everything(frame, results) + _clip_provenance(facts.provenance)
-    parts.append(tables.certainty(results))
+    parts += [inspiring_clips.by_condition(frame), tables.certainty(results)]
     parts += measured.tables(found) if found else []
     drawn = figures.everything(frame, results, found)
     building = _building(out)
@@ -210,8 +211,14 @@ def _page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"numeric": tables.numeric, "most_rows": MOST_ROWS}
+    environment.globals |= {
+        "numeric": tables.numeric,
+        "most_rows": MOST_ROWS,
+        "most_open": inspiring_clips.MOST_OPEN,
+    }
     sets = _sets(frame, results, named, facts)
+    leading = inspiring_clips.leading(frame)
+    _move_players([*leading.clips, *leading.originals], sets)
     players = {(part["name"], clip["clip"]): clip["player"] for part in sets for clip in part["clips"]}
     return environment.get_template("report.html.j2").render(
         css=Markup((templates / "report.css").read_text(encoding="utf-8")),
@@ -224,13 +231,14 @@ def _page(
         trained=wording.trained(frame),
         unfinished=list(facts.unfinished),
         inspired=wording.inspired(results),
+        leading=leading,
         script=Markup(report_script.source()),
         allowed=Markup(report_script.allowed()),
         sets=sets,
         tables=named,
         figures=pictures,
         statistics=_statistics(results, panel),
-        final_forms=_final_forms(facts.final_forms),
+        final_forms=_final_forms(facts.final_forms or responses.final_answers(frame)),
         methods=told,
         references=methods.references(told),
         provenance=_provenance(facts),
@@ -268,6 +276,17 @@ def _sets(
         said = tables.inspiring_said(frame)
         sets.append({"name": name, "table": table, "clips": rows, "told": told, "said": said})
     return sets
+
+
+def _move_players(opening: list[dict[str, Any]], sets: list[dict[str, Any]]) -> None:
+    """Put the players of the clips that a report opens with beside them; the clip tables then lead there."""
+    rows = {(part["name"], row["clip"]): row for part in sets for row in part["clips"]}
+    for clip in opening:
+        row = rows[clip["set"], clip["clip"]]
+        clip |= {"sound": row["sound"], "player": row["player"]}
+        row["sound"] = None
+        for said in clip["said"]:
+            said["player"] = row["player"]
 
 
 def _moments(pinned: str) -> tuple[list[str], list[pins.Pin]]:
