@@ -10,8 +10,8 @@ import pandas as pd
 from analysis import discrimination
 from analysis.plots import theme
 from analysis.plots.theme import WIDE
-from analysis.results import MACHINE, ORIGINALS, Result, find
 from analysis.ratings import REAL as JUDGED_REAL
+from analysis.results import MACHINE, ORIGINALS, Result, find
 
 UNRATED = -0.9  # where unrated clips stand on the axis of musicality
 STEP = 23  # px a clip takes

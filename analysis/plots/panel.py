@@ -13,8 +13,8 @@ from analysis import individuals
 from analysis.discrimination import BALANCED, FALSE_ALARM
 from analysis.plots import theme
 from analysis.plots.theme import WIDE
-from analysis.results import Result, of_family
 from analysis.ratings import REAL as JUDGED_REAL
+from analysis.results import Result, of_family
 
 NAMED = 60  # listeners whose names still fit beside a heat map
 ISO = (0, 1, 2, 3)  # d' of the curves
