@@ -246,7 +246,8 @@ def _best(frame: pd.DataFrame, results: list[Result]) -> str:
         best = max(modes, key=lambda r: r.estimate)
         return (
             f", and the best liked machine-made clip was {best.group}, {f.number(best.estimate, 1)} points "
-            f"above the mean of its kind when shrunken for chance (95% interval {f.interval(best.low, best.high)})"
+            f"above the mean of its kind when shrunken for chance (95% interval "
+            f"{f.interval(best.low, best.high)})"
         )
     rated = fakes.dropna(subset=["musicality"])
     if rated.empty or not Panel.of(frame).one:
@@ -296,7 +297,8 @@ def trained(frame: pd.DataFrame) -> str:
         return (
             "Each model was trained once, and several clips come of one training. What these share cannot be "
             f"told from their source: from {trainings.FEWEST} sources on it is modelled with the source; "
-            "with fewer, intervals speak of more clips of these trainings, and are too narrow for training anew. "
+            "with fewer, intervals speak of more clips of these trainings, and are "
+            "too narrow for training anew. "
             "Several trainings of a source (trainings in study.toml) would show it."
         )
     known = trainings.labels(frame.drop_duplicates(["set", "name"])).dropna()
@@ -309,7 +311,8 @@ def trained(frame: pd.DataFrame) -> str:
         )
     return (
         f"{made} Mixed models take sources, trainings and models (trainings at one epoch count) as random, "
-        f"so they speak of others like these; {trainings.FEWEST} or more of a kind are needed, and what is left "
+        f"so they speak of others like these; {trainings.FEWEST} or more of a "
+        "kind are needed, and what is left "
         "out is said beside the result."
     )
 
