@@ -305,6 +305,9 @@ def report(
     ] = False,
     who: Annotated[str, typer.Option(help="Who unblinds, for the log.", show_default=False)] = "",
     reason: Annotated[str, typer.Option(help="Why, for the log.")] = "study report",
+    title: Annotated[
+        str, typer.Option(help="The report's title; the study's by default.", show_default=False)
+    ] = "",
 ) -> None:
     """Unblind and close a study (logged), write its report."""
     from study import reporting
@@ -314,9 +317,10 @@ def report(
     if table is not None:
         if out is None:
             raise reporting.ReportingError("--from needs --out, the folder for the report")
-        page = reporting.report_from_table(table, out)
+        page = reporting.report_from_table(table, out, title=title)
     else:
-        page = reporting.report(StudyFolder(folder), unfinished=unfinished, who=who, reason=reason, out=out)
+        study = StudyFolder(folder)
+        page = reporting.report(study, unfinished=unfinished, who=who, reason=reason, out=out, title=title)
     print(f"The report is {page}")
 
 
