@@ -25,6 +25,7 @@ from analysis import (
     trainings,
     verdicts,
 )
+from analysis.plan import AnalysisPlan
 from analysis.results import ALL, MACHINE, ORIGINALS, Result, find, groups, holm, to_frame, to_json
 from analysis.stimuli import Panel
 
@@ -33,11 +34,10 @@ TRAININGS = "trainings"
 ALIKE = "takes clips of one training as independent"
 
 
-def evaluate(frame: pd.DataFrame, *, bound: float | None = None) -> list[Result]:
+def evaluate(frame: pd.DataFrame, *, plan: AnalysisPlan | None = None) -> list[Result]:
     """Every figure of a report on `frame` (as of `responses.load`), p corrected by Holm within its family.
 
-    bound: points of musicality within which originals and machine-made clips count as equivalent, where one
-    was set before the data.
+    plan: what was settled before the data; None: nothing was.
 
     Families: data quality, detection, confidence, truth, backends, modes, epochs, sets, ratings, missing
     answers, agreement, mixed models (of truth; of backends, modes and epochs), conditional modes, order,
@@ -53,7 +53,7 @@ def evaluate(frame: pd.DataFrame, *, bound: float | None = None) -> list[Result]
         *dose.records(first, panel),
         *ratings.missing(first, panel),
         *agreement.records(first, panel),
-        *panel_models.records(first, panel, bound=bound),
+        *panel_models.records(first, panel, bound=plan and plan.musicality_bound),
     ]
     if not panel.one:
         found += individuals.per_listener(first)
