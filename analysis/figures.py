@@ -15,7 +15,7 @@ from analysis.measured import Measured
 from analysis.results import ORIGINALS, Result, find, groups
 from analysis.statistics import BACKENDS, EPOCHS, MODES, TRUTH
 from analysis.stimuli import Panel
-from analysis.verdicts import JUDGED_REAL
+from analysis.ratings import REAL as JUDGED_REAL
 
 MOST_LISTENERS = 200  # that a chart shows one by one
 

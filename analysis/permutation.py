@@ -214,3 +214,6 @@ def _finite(values) -> np.ndarray:
     if not len(values) or not np.isfinite(values).all():
         raise ValueError(f"{values.tolist()} must be one or more finite numbers")
     return values
+
+
+shift = hodges_lehmann

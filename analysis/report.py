@@ -27,7 +27,6 @@ from analysis import (
     figures,
     measured,
     methods,
-    model_tables,
     pins,
     plots,
     report_script,
@@ -115,7 +114,7 @@ def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -
     results = _evaluated(frame, facts) if facts.results is None else list(facts.results)
     found = measured.of(facts.measures, stimuli.by_stimulus(frame))
     parts = tables.everything(frame, results) + _clip_provenance(facts.provenance)
-    parts += [model_tables.models(results), model_tables.certainty(results)]
+    parts.append(tables.certainty(results))
     parts += measured.tables(found) if found else []
     drawn = figures.everything(frame, results, found)
     building = _building(out)
@@ -233,8 +232,7 @@ def _page(
         sets=sets,
         tables=named,
         figures=pictures,
-        models=_statistics([r for r in results if model_tables.modelled(r)], panel),
-        statistics=_statistics([r for r in results if not model_tables.modelled(r)], panel),
+        statistics=_statistics(results, panel),
         final_forms=_final_forms(facts.final_forms),
         methods=told,
         references=methods.references(told),
@@ -315,12 +313,12 @@ def _statistics(results: list[Result], panel: Panel) -> list[dict[str, Any]]:
     chosen = tables.inferential(results)
     return [
         {
-            "family": model_tables.QUESTIONS.get(family, family),
+            "family": family,
             "rows": [
                 {
                     "name": r.name if r.group == "all" else f"{r.name}: {r.group}",
                     "numbers": tables.in_numbers(r),
-                    "scale": model_tables.SCALES.get(r.name, "") if model_tables.modelled(r) else "",
+                    "scale": tables.SCALES.get(r.name, ""),
                     "n": f.whole(r.n),
                     "method": r.method.replace(", listeners and clips random", ""),  # said above
                     "note": "; ".join(_own_notes(r, panel)),
@@ -334,11 +332,9 @@ def _statistics(results: list[Result], panel: Panel) -> list[dict[str, Any]]:
 
 
 def _own_notes(result: Result, panel: Panel) -> list[str]:
-    """A result's unit and note, without what is said of all results of this panel."""
-    unit = (
-        [] if result.unit in ("", panel.unit) or model_tables.modelled(result) else [f"unit: {result.unit}"]
-    )
-    return [*unit, *(part for part in result.note.split("; ") if part and part != panel.reach)]
+    """A result's unit and notes, without what is said of all results of this panel."""
+    unit = [] if result.unit in ("", panel.unit) else [f"unit: {result.unit}"]
+    return [*unit, *(note for note in result.notes if note != panel.reach)]
 
 
 def _final_forms(forms: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from analysis import ratings
 from analysis.plots import theme
 from analysis.plots.theme import WIDE
 from analysis.results import MACHINE, ORIGINALS, Result, find, groups
-from analysis.verdicts import JUDGED_REAL
+from analysis.ratings import REAL as JUDGED_REAL
 
 KINDS = {"truth": "truth", "backends": "backend", "modes": "mode", "epochs": "epochs"}  # family -> its title
 ROW = 30  # px a group takes

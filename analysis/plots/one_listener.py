@@ -11,7 +11,7 @@ from analysis import discrimination
 from analysis.plots import theme
 from analysis.plots.theme import WIDE
 from analysis.results import MACHINE, ORIGINALS, Result, find
-from analysis.verdicts import JUDGED_REAL
+from analysis.ratings import REAL as JUDGED_REAL
 
 UNRATED = -0.9  # where unrated clips stand on the axis of musicality
 STEP = 23  # px a clip takes

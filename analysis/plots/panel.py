@@ -14,7 +14,7 @@ from analysis.discrimination import BALANCED, FALSE_ALARM
 from analysis.plots import theme
 from analysis.plots.theme import WIDE
 from analysis.results import Result, of_family
-from analysis.verdicts import JUDGED_REAL
+from analysis.ratings import REAL as JUDGED_REAL
 
 NAMED = 60  # listeners whose names still fit beside a heat map
 ISO = (0, 1, 2, 3)  # d' of the curves
