@@ -290,6 +290,7 @@ def export(
 
     count = reporting.export(StudyFolder(folder), out, pilot=pilot)
     print(f"{count} answers are in {out}, without truth")
+    print(reporting.plan_sentence(StudyFolder(folder)))
 
 
 @app.command()
@@ -300,6 +301,10 @@ def report(
         typer.Option("--from", help="A CSV table of results instead of a study.", show_default=False),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the report.", show_default=False)] = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option(help="With --from: a study.toml, whose table [analysis] is used.", show_default=False),
+    ] = None,
     unfinished: Annotated[
         bool, typer.Option(help="Unblind although listeners have not finished; this closes the study.")
     ] = False,
@@ -314,13 +319,17 @@ def report(
 
     if (folder is None) == (table is None):
         raise reporting.ReportingError("name a study folder, or a table with --from; one of them")
+    if plan is not None and table is None:
+        told = f"--plan {plan} is for --from; a study's own plan is in its study.toml"
+        raise reporting.ReportingError(f"{told}: leave it out")
     if table is not None:
         if out is None:
             raise reporting.ReportingError("--from needs --out, the folder for the report")
-        page = reporting.report_from_table(table, out, title=title)
+        page = reporting.report_from_table(table, out, title=title, plan=plan)
     else:
         study = StudyFolder(folder)
         page = reporting.report(study, unfinished=unfinished, who=who, reason=reason, out=out, title=title)
+        print(reporting.plan_sentence(study))
     print(f"The report is {page}")
 
 
