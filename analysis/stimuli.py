@@ -17,6 +17,12 @@ from analysis.detection import Interval
 
 INSPIRED = {"yes": 1.0, "maybe": 1.0, "no": 0.0}  # "other" is quoted, never counted
 MIN_CLIPS = 5  # in a group, for its mean to be reported as inference
+LEAST_CLIPS = 4  # in a group, for a test or an interval
+LEAST_ORIGINALS = 8  # in all: below it the tests err too often where kinds of clips vary differently
+LEAST_EQUIVALENCE = 10  # originals, to show that machine-made clips are like them
+LEAST_LEVELS = 3  # epoch counts, for a trend
+LEAST_SOURCES = 3  # of each backend or mode, where they come from different sources
+LEAST_TRAININGS = 3  # of each backend, for how trainings differ to be in its interval
 
 
 @dataclass(frozen=True)
