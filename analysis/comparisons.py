@@ -17,12 +17,11 @@ from analysis import formats as f
 from analysis.outcomes import INSPIRED, JUDGED_REAL, MUSICALITY, Outcome
 from analysis.ratings import said
 from analysis.results import ALL, MACHINE, MACHINE_LESS_ORIGINALS, ORIGINALS, Question, Result
-from analysis.stimuli import LEAST_CLIPS, LEAST_ORIGINALS, Panel
+from analysis.stimuli import LEAST_CLIPS, LEAST_EQUIVALENCE, LEAST_ORIGINALS, Panel
 
 TRUTH, BACKENDS, MODES, EPOCHS, SETS = "truth", "backends", "modes", dose.FAMILY, "sets"
 TRAININGS = "trainings"
 EQUIVALENCE = "equivalence"
-LEAST_EQUIVALENCE = 10  # originals
 COMPARED = (JUDGED_REAL, MUSICALITY, INSPIRED)
 RATIO = "variance of clips, originals over machine-made"
 PASSES = "passes as real"
