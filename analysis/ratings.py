@@ -184,7 +184,7 @@ def compare(clips: pd.DataFrame, family: str, labels: tuple[str, str], panel: Pa
         if least >= 0.05:
             note = f"no labelling of these ratings could reach p < .05 (smallest attainable p {least:.2g})"
             return [Result(**place, method=method, note=note)]
-        shift = permutation.hodges_lehmann(one, two)
+        shift = permutation.shift(one, two)
         return [
             Result(
                 **place,
@@ -245,7 +245,7 @@ def compare_trainings(frame: pd.DataFrame, family: str, labels: tuple[str, str],
             else f"smallest attainable p {least:.2g}"
         )
         return Result(**place, note=f"{counts} cannot reach p < .05 ({told}); {_UNITS}")
-    shift = permutation.hodges_lehmann(one, two)
+    shift = permutation.shift(one, two)
     low, high = number(shift.low), number(shift.high)
     place["note"] = f"{counts}; {_UNITS}"
     return Result(**place, estimate=shift.estimate, low=low, high=high, p=shift.p, n=len(one) + len(two))
