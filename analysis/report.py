@@ -217,7 +217,9 @@ def _page(
     sets = _sets(frame, results, named, facts)
     players = {(part["name"], clip["clip"]): clip["player"] for part in sets for clip in part["clips"]}
     return environment.get_template("report.html.j2").render(
-        css=Markup((templates / "report.css").read_text(encoding="utf-8")),
+        css=Markup(
+            "".join((templates / name).read_text(encoding="utf-8") for name in ("report.css", "tables.css"))
+        ),
         title=facts.title or TITLE,
         subtitle=wording.subtitle(frame),
         one=panel.one,

@@ -310,6 +310,9 @@ def report(
     ] = False,
     who: Annotated[str, typer.Option(help="Who unblinds, for the log.", show_default=False)] = "",
     reason: Annotated[str, typer.Option(help="Why, for the log.")] = "study report",
+    title: Annotated[
+        str, typer.Option(help="The report's title; the study's by default.", show_default=False)
+    ] = "",
 ) -> None:
     """Unblind and close a study (logged), write its report."""
     from study import reporting
@@ -322,10 +325,11 @@ def report(
     if table is not None:
         if out is None:
             raise reporting.ReportingError("--from needs --out, the folder for the report")
-        page = reporting.report_from_table(table, out, plan=plan)
+        page = reporting.report_from_table(table, out, title=title, plan=plan)
     else:
-        page = reporting.report(StudyFolder(folder), unfinished=unfinished, who=who, reason=reason, out=out)
-        print(reporting.plan_sentence(StudyFolder(folder)))
+        study = StudyFolder(folder)
+        page = reporting.report(study, unfinished=unfinished, who=who, reason=reason, out=out, title=title)
+        print(reporting.plan_sentence(study))
     print(f"The report is {page}")
 
 

@@ -138,7 +138,8 @@ def test_another_key_than_the_sealed_one_opens_nothing(study, answer, written):
 def test_the_report_is_handed_sound_provenance_and_settings(study, answer, written):
     answer(study, "Ada")
     reporting.report(study)
-    ((_, facts),) = written
+    ((frame, facts),) = written
+    assert [form["text"] for form in responses.final_answers(frame)] == ["yes", "no", "more bass"]
     assert len(facts.stimuli) == 9
     assert all(file.is_file() for file in facts.stimuli.values())
     assert {row["name"] for row in facts.provenance} == {
@@ -146,6 +147,7 @@ def test_the_report_is_handed_sound_provenance_and_settings(study, answer, writt
     }
     assert all(row["pool_sha256"] for row in facts.provenance)
     assert [form["text"] for form in facts.final_forms] == ["yes", "no", "more bass"]
+    assert facts.title == "Test"
     assert facts.settings["stimuli"]["seconds"] == 1.0
 
 
@@ -164,6 +166,14 @@ def test_the_export_holds_every_answer_and_no_truth(study, answer, tmp_path):
     rows = list(csv.DictReader(text.splitlines()))
     assert {row["comment"] for row in rows} == {"'=HYPERLINK(1)"}
     assert {row["listener"] for row in rows} == {"Ada"}
+    final = [name for name in rows[0] if name.startswith("final_")]
+    assert [{row[name] for row in rows} for name in final] == [{"yes"}, {"no"}, {"more bass"}]
+
+
+def test_a_title_given_for_the_report_stands_in_place_of_the_studys(study, answer, written):
+    answer(study, "Ada")
+    reporting.report(study, title="What Ada heard")
+    assert written[0][1].title == "What Ada heard"
 
 
 def test_an_export_of_nothing_writes_nothing(study, tmp_path):
