@@ -37,7 +37,7 @@ def alpha(table: np.ndarray, *, ordinal: bool) -> float:
 
 
 def records(frame: pd.DataFrame, panel: Panel) -> list[Result]:
-    """Alpha of verdicts and of musicality; the reason where there is none. `frame`: as of `stimuli.distinct`."""
+    """Alpha of verdicts and of musicality, or why there is none. `frame`: as of `stimuli.distinct`."""
     found = []
     coded = frame.assign(judged=(frame["verdict"] == "fake").astype(float))
     for column, name, ordinal in (

@@ -128,8 +128,7 @@ def _balanced(described: list[Result], counts: Counts, panel: Panel) -> list[Res
     value, ends = difference.estimate, (difference.low, difference.high)
     refusal = difference.note if difference.refused else ""
     if refusal and counts.fakes and counts.originals:  # described, where it cannot be tested
-        wrong = counts.misses / counts.fakes, counts.false_alarms / counts.originals
-        value, ends = wrong[0] + wrong[1] - 1, (None, None)
+        value, ends = -detection.youden(counts), (None, None)
     found = []
     for name, base, factor in forms:
         question = Question(FAMILY, name, unit=panel.unit, method=difference.method)

@@ -95,7 +95,7 @@ def mean(frame: pd.DataFrame, outcome: Outcome, confidence: float = 0.95) -> Est
         return replace(about, estimate=center, low=max(low, outcome.low), high=min(high, outcome.high))
     center = share if not 0 < center < 1 else center
     equivalent = min(center * (1 - center) / variance, answers)
-    low, high = _wilson(center, equivalent, stats.t.ppf(0.5 + confidence / 2, sum_.df))
+    low, high = detection.score_interval(center, equivalent, stats.t.ppf(0.5 + confidence / 2, sum_.df))
     return replace(
         about, estimate=center, low=low, high=high, method=f"{about.method}, {WILSON.lower()} on its variance"
     )
@@ -242,7 +242,8 @@ def _exact(frame, outcome, labels, pair, confidence) -> Estimate:
         test, least = permutation.shift(one, other, confidence), permutation.smallest_rank_p(one, other)
         method = "exact permutation of the clips' rank sum, with its interval; Hodges-Lehmann shift"
     if least >= 0.05:
-        note = f"no test: no answers to {len(one)} and {len(other)} clips could reach p < .05 (least {least:.2g})"
+        counts = f"{len(one)} and {len(other)} clips"
+        note = f"no test: no answers to {counts} could reach p < .05 (smallest attainable p {least:.2g})"
         about = replace(about, notes=(note,))
     ends = {"low": _finite(test.low), "high": _finite(test.high), "p": test.p if least < 0.05 else None}
     return replace(about, method=method, estimate=test.estimate, **ends)
@@ -275,18 +276,6 @@ def _constant(about: Estimate, share: float, outcome: Outcome) -> Estimate:
     kind = "clips" if about.clips < about.listeners else "listeners"
     method = f"Clopper-Pearson interval of {units} {kind}, as {CONSTANT}"
     return replace(about, low=low, high=high, method=method)
-
-
-def _wilson(share: float, answers: float, quantile: float) -> tuple[float, float]:
-    """Wilson's interval for a number of answers that need not be whole."""
-    square = quantile**2
-    center = (share + square / (2 * answers)) / (1 + square / answers)
-    half = (
-        quantile
-        / (1 + square / answers)
-        * math.sqrt(share * (1 - share) / answers + square / (4 * answers**2))
-    )
-    return max(0.0, center - half), min(1.0, center + half)
 
 
 def _named(nests) -> str:

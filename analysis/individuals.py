@@ -45,7 +45,7 @@ def per_listener(first: pd.DataFrame) -> list[Result]:
                 question = Question(LISTENERS, name, listener, unit, "share")
                 found.append(question.result(k / total, n=n, of=(k, total)))
         if counts.fakes and counts.originals:
-            balanced = 0.5 + detection.youden(counts)[0] / 2
+            balanced = 0.5 + detection.youden(counts) / 2
             found.append(Question(LISTENERS, BALANCED, listener, unit, "share").result(balanced, n=n))
         for name, value in ((D_PRIME, fit and fit.d_prime), (CRITERION, fit and fit.criterion)):
             question = Question(LISTENERS, name, listener, unit, LOG_LINEAR)

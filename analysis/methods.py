@@ -87,8 +87,9 @@ def _analysis(panel: Panel) -> str:
     if panel.one:
         return (
             "With one listener there is inference over clips alone. Proportions have Wilson intervals "
-            "(Wilson 1927), with Clopper and Pearson's beside them (1934). Two shares, and so detection, were "
-            "compared by the exact unconditional test of Miettinen and Nurminen's score (1985), with the "
+            "(Wilson 1927), with Clopper and Pearson's beside them (1934). Two shares, and so detection, "
+            "were compared by the exact unconditional test of Miettinen and "
+            "Nurminen's score (1985), with the "
             "interval of what that test does not reject (Agresti & Min 2001); d\u2032 has Gourevitch and "
             "Galanter's standard error (1967). Musicality was compared by exact permutation of the clips, "
             "with the Hodges-Lehmann shift (1963); inspiring answers have Goodman's simultaneous intervals "
@@ -96,12 +97,14 @@ def _analysis(panel: Panel) -> str:
         )
     return (
         "Listeners are crossed with clips, so pooled tests and tests per listener are not offered. Means and "
-        "comparisons of groups, of ratings and of verdicts alike, are of linear mixed models by REML in which "
-        "listeners, listeners' deviations in each group, clips and, where there are enough, sources and "
+        "comparisons of groups, of ratings and of verdicts alike, are of linear mixed models by REML in "
+        "which listeners, listeners' deviations in each group, clips and, "
+        "where there are enough, sources and "
         "trainings are random (Clark 1973; Bates et al. 2015), with Satterthwaite's degrees of freedom "
         "(Kuznetsova et al. 2017). All groups of a kind and the originals are in one model, whose contrasts "
-        "are the comparisons; each listener is their own control. The interval of a share is Wilson's, on the "
-        "model's variance (Wilson 1927; Franco et al. 2019). Sensitivity d\u2032 is the slope of a probit "
+        "are the comparisons; each listener is their own control. The interval of a share is Wilson's, on "
+        "the model's variance (Wilson 1927; Franco et al. 2019). Sensitivity "
+        "d\u2032 is the slope of a probit "
         "mixed model (DeCarlo 1998), and answers on inspiring are compared as ordered by a cumulative logit "
         "mixed model (Christensen 2018), both by Laplace's approximation. A single clip's share has a Wilson "
         "interval over listeners. Agreement is Krippendorff's alpha (Krippendorff 2019). Trends over epochs "

@@ -50,9 +50,10 @@ class Fit:
     degrees: contrast -> degrees of freedom: Satterthwaite's; of `binary` and `ordinal` models those between
     stimuli, and infinite (Wald's z) for effects that vary within a stimulus. listener_sd: of listeners'
     means, None where they are constants; level_sd: of their levels' deviations, None without levels.
-    residuals: [n], and modes, as of `Linear.modes`: of linear models. deviance: REML criterion or -2 log likelihood. thresholds: of an ordinal
-    model. singular: the variance of listeners, levels or stimuli is estimated as 0. nest_sd: of each kind of
-    group that stimuli are nested in; nests: how many groups there are of each.
+    residuals: [n], and modes, as of `Linear.modes`: of linear models. deviance: REML criterion or -2 log
+    likelihood. thresholds: of an ordinal model. singular: the variance of listeners, levels or stimuli is
+    estimated as 0. nest_sd: of each kind of group that stimuli are nested in; nests: how many groups there
+    are of each.
     """
 
     names: tuple[str, ...]
@@ -223,8 +224,8 @@ def ordinal(
 ) -> Fit:
     """P(y <= k) = link^-1(threshold k - fixed - listener - stimulus), by Laplace's approximation.
 
-    y: [n] of ordered levels; those that occur count. fixed holds no intercept: the thresholds are it. The rest
-    as for `binary`. Raises: MixedModelError as `linear`, and for fewer than three levels.
+    y: [n] of ordered levels; those that occur count. fixed holds no intercept: the thresholds are it. The
+    rest as for `binary`. Raises: MixedModelError as `linear`, and for fewer than three levels.
     """
     y, x, crossed = _taken(y, fixed, listener, stimulus, level, nests)
     used, y = np.unique(y, return_inverse=True)

@@ -1,7 +1,7 @@
 """What a panel's crossed mixed models say besides comparisons of groups: results, or why none was fitted.
 
-The sensitivity d' and odds of ordered answers are effect sizes beside the tests of `comparisons`, on scales of
-their own; further how much listeners agree, trends over epochs, and learning.
+The sensitivity d' and odds of ordered answers are effect sizes beside the tests of `comparisons`, on scales
+of their own; further how much listeners agree, trends over epochs, and learning.
 """
 
 from __future__ import annotations

@@ -39,6 +39,7 @@ from analysis import (
 )
 from analysis import formats as f
 from analysis.measured import Measured
+from analysis.plan import AnalysisPlan
 from analysis.results import Result
 from analysis.stimuli import Panel
 from analysis.tables import Table
@@ -64,9 +65,10 @@ class ReportFacts:
     title: the study's. stimuli: stimulus_id (or clip name) -> audio file, for the players. final_forms: one
     mapping per open answer, with listener, question and text. provenance: facts by name, or rows of a table.
     unfinished: listeners who had not finished. unblinding: the record of it, or several. settings: the
-    study's own (tables stimuli, listening, questions and analysis of study.toml), for the methods section
-    and for the bound of equivalence. measures: what the clips measured, as `measured.of` takes it; {} where
-    the study measured none. results: those of `rehearse` for the same answers; None: computed when written.
+    study's own (tables stimuli, listening and questions of study.toml), for the methods section. plan: what
+    was settled before the data; plan_told: since when, and whether it still stands. measures: what the clips
+    measured, as `measured.of` takes it; {} where the study measured none. results: those of `rehearse` for
+    the same answers; None: computed when written.
     """
 
     title: str = ""
@@ -76,6 +78,8 @@ class ReportFacts:
     unfinished: Sequence[str] = ()
     unblinding: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
     settings: Mapping[str, Any] | None = None
+    plan: AnalysisPlan | None = None
+    plan_told: str = ""
     measures: Mapping[str, Any] | None = None
     results: Sequence[Result] | None = None
 
@@ -130,8 +134,7 @@ def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -
 
 
 def _evaluated(frame: pd.DataFrame, facts: ReportFacts) -> list[Result]:
-    bound = ((facts.settings or {}).get("analysis") or {}).get("equivalence")
-    return statistics.evaluate(frame, bound=bound)
+    return statistics.evaluate(frame, plan=facts.plan)
 
 
 def _building(out: Path) -> Path:
@@ -214,7 +217,9 @@ def _page(
     sets = _sets(frame, results, named, facts)
     players = {(part["name"], clip["clip"]): clip["player"] for part in sets for clip in part["clips"]}
     return environment.get_template("report.html.j2").render(
-        css=Markup((templates / "report.css").read_text(encoding="utf-8")),
+        css=Markup(
+            "".join((templates / name).read_text(encoding="utf-8") for name in ("report.css", "tables.css"))
+        ),
         title=facts.title or TITLE,
         subtitle=wording.subtitle(frame),
         one=panel.one,
@@ -360,6 +365,8 @@ def _provenance(facts: ReportFacts) -> list[tuple[str, str]]:
     """Facts by name, then what made this report."""
     known = facts.provenance if isinstance(facts.provenance, Mapping) else {}
     found = [(str(name), str(value)) for name, value in known.items() if value not in (None, "")]
+    if facts.plan_told:
+        found.append(("analysis plan", facts.plan_told))
     records = facts.unblinding or []
     for record in [records] if isinstance(records, Mapping) else records:
         told = ", ".join(f"{name} {value}" for name, value in record.items() if value not in (None, ""))

@@ -23,17 +23,17 @@ from analysis import (
     trainings,
 )
 from analysis.comparisons import BACKENDS, EPOCHS, MODES, SETS, TRAININGS, TRUTH
+from analysis.plan import AnalysisPlan
 from analysis.results import Result, find, groups, holm, to_frame, to_json
 from analysis.stimuli import Panel
 
 ALIKE = "takes clips of one training as independent"
 
 
-def evaluate(frame: pd.DataFrame, *, bound: float | None = None) -> list[Result]:
+def evaluate(frame: pd.DataFrame, *, plan: AnalysisPlan | None = None) -> list[Result]:
     """Every figure of a report on `frame` (as of `responses.load`), p corrected by Holm.
 
-    bound: points of musicality within which originals and machine-made clips count as equivalent, where one
-    was set before the data.
+    plan: what was settled before the data; None: nothing was.
 
     Families: data quality, detection, confidence, truth, backends, modes, epochs, sets, ratings, missing
     answers, agreement, mixed models, conditional modes, order, equivalence, clips; with several listeners
@@ -51,7 +51,9 @@ def evaluate(frame: pd.DataFrame, *, bound: float | None = None) -> list[Result]
         *ratings.missing(first, panel),
         *agreement.records(first, panel),
         *panel_models.records(first, panel),
-        *comparisons.equivalence(first, panel, accuracy=None, points=bound),
+        *comparisons.equivalence(
+            first, panel, accuracy=plan and plan.accuracy_bound, points=plan and plan.musicality_bound
+        ),
     ]
     if not panel.one:
         found += individuals.per_listener(first)

@@ -43,8 +43,8 @@ def summary(frame: pd.DataFrame, results: Iterable[Result]) -> list[str]:
 
 
 def inspired(results: Iterable[Result]) -> dict[str, Any] | None:
-    """Do machine-made clips inspire? told: a sentence, beside: one on originals and on the difference; by: per
-    kind of group, the share of yes and maybe with its interval, and the originals' beside it.
+    """Do machine-made clips inspire? told: a sentence, beside: one on originals and on the difference; by:
+    per kind of group, the share of yes and maybe with its interval, and the originals' beside it.
 
     None where nobody was asked.
     """
@@ -78,7 +78,7 @@ def _share(r: Result) -> dict[str, Any]:
 
 
 def _stronger(results: list[Result]) -> str:
-    """How much more machine-made clips inspire than originals: odds of one model, or a difference of shares."""
+    """How much more machine-made clips inspire than originals: an odds ratio, or a difference of shares."""
     odds = find(results, panel_models.MIXED, panel_models.INSPIRING_ODDS, MACHINE_LESS_ORIGINALS)
     if odds and not odds.refused:
         return (
@@ -121,8 +121,8 @@ def _taken(results: list[Result], panel: Panel) -> str:
             return f"{told}; there was no original among the clips."
         return f"{told}, and {f.few(doubted.count)} of the {f.few(doubted.total)} originals for machine-made."
     told = (
-        f"Of the answers on machine-made clips {f.percent(fooled.estimate)} took the clip for a real recording"
-        f"{f' ({interval})' if interval else ''}"
+        f"Of the answers on machine-made clips {f.percent(fooled.estimate)} took the clip for a real "
+        f"recording{f' ({interval})' if interval else ''}"
     )
     if doubted.refused:
         return f"{told}; there was no original among the clips."
@@ -143,7 +143,8 @@ def _told_apart(results: list[Result], panel: Panel) -> str:
     passes = find(results, comparisons.EQUIVALENCE, comparisons.PASSES, MACHINE_LESS_ORIGINALS)
     equal = ""
     if passes and not passes.refused:
-        equal = f" Passing as real: {passes.notes[0]} (90% interval {f.interval(passes.low, passes.high, f.percent)})."
+        within = f.interval(passes.low, passes.high, f.percent)
+        equal = f" Passing as real: {passes.notes[0]} (90% interval {within})."
     if test.p >= LEVEL:
         wide = "" if equal else " That is no proof that they could not."
         return f"These answers do not show that {who} could tell the two apart ({figures}).{equal or wide}"
@@ -244,8 +245,9 @@ def _best(frame: pd.DataFrame, results: list[Result]) -> str:
     if modes and not Panel.of(frame).one:
         best = max(modes, key=lambda r: r.estimate)
         return (
-            f", and the best liked machine-made clip was {best.group}, {f.number(best.estimate, 1)} points above "
-            f"the mean of its kind when shrunken for chance (95% interval {f.interval(best.low, best.high)})"
+            f", and the best liked machine-made clip was {best.group}, {f.number(best.estimate, 1)} points "
+            f"above the mean of its kind when shrunken for chance (95% interval "
+            f"{f.interval(best.low, best.high)})"
         )
     rated = fakes.dropna(subset=["musicality"])
     if rated.empty or not Panel.of(frame).one:
@@ -294,8 +296,9 @@ def trained(frame: pd.DataFrame) -> str:
     if not trainings.repeated(frame):
         return (
             "Each model was trained once, and several clips come of one training. What these share cannot be "
-            f"told from their source: from {trainings.FEWEST} sources on it is modelled with the source; with "
-            "fewer, intervals speak of more clips of these trainings, and are too narrow for training anew. "
+            f"told from their source: from {trainings.FEWEST} sources on it is modelled with the source; "
+            "with fewer, intervals speak of more clips of these trainings, and are "
+            "too narrow for training anew. "
             "Several trainings of a source (trainings in study.toml) would show it."
         )
     known = trainings.labels(frame.drop_duplicates(["set", "name"])).dropna()
@@ -307,8 +310,9 @@ def trained(frame: pd.DataFrame) -> str:
             "backends are compared by the means of their trainings, too."
         )
     return (
-        f"{made} Mixed models take sources, trainings and models (trainings at one epoch count) as random, so "
-        f"they speak of others like these; {trainings.FEWEST} or more of a kind are needed, and what is left "
+        f"{made} Mixed models take sources, trainings and models (trainings at one epoch count) as random, "
+        f"so they speak of others like these; {trainings.FEWEST} or more of a "
+        "kind are needed, and what is left "
         "out is said beside the result."
     )
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -30,6 +30,9 @@ from study import languages, toml_text
 from study import password as passwords
 from study.design_error import DesignError, KeyPath, Wrong, dotted, translated
 from study.toml_location import line_of
+
+if TYPE_CHECKING:
+    from analysis.plan import AnalysisPlan
 
 FILE_NAME = "study.toml"
 LATER_KEYS = ("trainings",)  # of [[source]]: there were studies before them
@@ -256,9 +259,27 @@ class Researcher(_Table):
 
 
 class Analysis(_Table):
-    """[analysis]: what must be settled before there are data."""
+    """[analysis]: what is settled before there are data. It is fixed when the first listener begins."""
 
-    equivalence: Annotated[float, Field(gt=0, le=10)] | None = None  # points of musicality that count as none
+    primary: Literal["judged real", "musicality", "inspiring"] = "judged real"
+    accuracy_bound: Annotated[float, Field(gt=0, lt=0.5)] | None = None  # of balanced accuracy about 0.5
+    musicality_bound: Annotated[float, Field(gt=0, le=10)] | None = None  # points that count as no difference
+    exclude: Annotated[tuple[Literal["hasty", "unplayed", "constant"], ...], BeforeValidator(_as_tuple)] = ()
+    equivalence: Annotated[float, Field(gt=0, le=10)] | None = None  # the older name of musicality_bound
+
+    @field_validator("equivalence")
+    @classmethod
+    def _one_name(cls, bound: float | None, info: ValidationInfo) -> float | None:
+        if bound is not None and info.data.get("musicality_bound") not in (None, bound):
+            raise Wrong("is another bound than `musicality_bound`", "delete `equivalence`, its older name")
+        return bound
+
+    def plan(self) -> AnalysisPlan:
+        """The same for the analysis."""
+        from analysis.plan import AnalysisPlan
+
+        bound = self.equivalence if self.musicality_bound is None else self.musicality_bound
+        return AnalysisPlan(self.primary, self.accuracy_bound, bound, self.exclude)
 
 
 class Design(_Table):
@@ -293,7 +314,8 @@ class Design(_Table):
         """sha256 of the settings themselves: comments, order and spacing of the file do not count.
 
         A key that came with a later version counts where it is set to anything but its default, so that a
-        study which listeners have begun goes on after an upgrade.
+        study which listeners have begun goes on after an upgrade. Of the analysis plan only its oldest key
+        counts: listeners hear nothing of it, and it has a digest of its own.
         """
         settings = self.model_dump(mode="json", by_alias=True)
         for source in settings["source"]:
@@ -302,6 +324,7 @@ class Design(_Table):
                     del source[key]
         if settings["stimuli"]["lowest"] == Stimuli.model_fields["lowest"].default:
             del settings["stimuli"]["lowest"]
+        settings["analysis"] = {"equivalence": self.analysis.equivalence}
         content = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()
 
@@ -334,6 +357,29 @@ def load(folder: Path | str) -> Design:
     except toml_text.TomlError as error:
         raise DesignError(file, error.line, "TOML", None, error.what, error.fix) from None
     return parse(tables, file, text)
+
+
+def analysis_plan(file: Path) -> AnalysisPlan:
+    """The plan of the table [analysis] of a TOML file, which need hold nothing else of a study.
+
+    Raises: DesignError for its first fault, with file, line, key, value and mend.
+    """
+    try:
+        text = toml_text.read(file)
+        tables = toml_text.parsed(text)
+    except OSError as error:
+        told = error.strerror or str(error)
+        raise DesignError(file, 1, file.name, None, told, "name a file with a table [analysis]") from None
+    except toml_text.TomlError as error:
+        raise DesignError(file, error.line, "TOML", None, error.what, error.fix) from None
+    if "analysis" not in tables:
+        mend = "add it, with primary, accuracy_bound, musicality_bound or exclude"
+        raise DesignError(file, 1, "analysis", None, "there is no such table", mend)
+    try:
+        return Analysis.model_validate(tables["analysis"]).plan()
+    except ValidationError as error:
+        faults = [fault | {"loc": ("analysis", *fault["loc"])} for fault in error.errors()]
+        raise translated(faults, file, text, _known_keys) from None
 
 
 def parse(tables: dict[str, Any], file: Path = Path(FILE_NAME), text: str = "") -> Design:

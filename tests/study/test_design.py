@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis.plan import AnalysisPlan
 from study import design
 from study.design import DesignError
 from study.folder import StudyFolder
@@ -235,3 +236,58 @@ def test_a_bound_set_later_is_another_design(tmp_path):
     other = load(tmp_path, f"{HEAD}[analysis]\nequivalence = 1.0\n{SOURCE}")
     assert other.analysis.equivalence == 1.0
     assert one.digest() != other.digest()
+
+
+def test_the_analysis_plan_is_read_and_its_older_key_keeps_its_meaning(tmp_path):
+    plan = 'primary = "inspiring"\naccuracy_bound = 0.1\nmusicality_bound = 2\nexclude = ["hasty"]\n'
+    found = load(tmp_path, f"{HEAD}[analysis]\n{plan}{SOURCE}").analysis.plan()
+    assert found == AnalysisPlan("inspiring", accuracy_bound=0.1, musicality_bound=2.0, exclude=("hasty",))
+    older = load(tmp_path, f"{HEAD}[analysis]\nequivalence = 1.5\n{SOURCE}").analysis.plan()
+    assert older == AnalysisPlan(musicality_bound=1.5)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('primary = "accuracy"', 'analysis.primary = "accuracy": is not one of the choices; write one of'),
+        ("accuracy_bound = 0.5", "analysis.accuracy_bound = 0.5: is out of range; it must be below 0.5"),
+        ("musicality_bound = 11", "analysis.musicality_bound = 11: is out of range; it must be at most 10"),
+        ('exclude = ["slow"]', r'analysis.exclude\[1\] = "slow": is not one of the choices; write one of'),
+        ("acuracy_bound = 0.1", "unknown key; did you mean `accuracy_bound`?"),
+        (
+            "musicality_bound = 1\nequivalence = 2",
+            "analysis.equivalence = 2: is another bound than .* delete",
+        ),
+    ],
+)
+def test_a_wrong_analysis_plan_is_refused_with_its_line(tmp_path, line, told):
+    at = HEAD.count("\n") + 2 + line.count("\n")
+    with pytest.raises(DesignError, match=rf"study.toml:{at}: .*{told}"):
+        load(tmp_path, f"{HEAD}[analysis]\n{line}\n{SOURCE}")
+    alone = tmp_path / "plan.toml"
+    alone.write_text(f"[analysis]\n{line}\n")
+    with pytest.raises(DesignError, match=rf"plan.toml:{2 + line.count(chr(10))}: .*{told}"):
+        design.analysis_plan(alone)
+
+
+def test_the_analysis_plan_is_no_part_of_what_listeners_hear(tmp_path):
+    one = load(tmp_path, HEAD + SOURCE).digest()
+    plan = 'primary = "musicality"\naccuracy_bound = 0.1\nmusicality_bound = 1\nexclude = ["hasty"]\n'
+    assert load(tmp_path, f"{HEAD}[analysis]\n{plan}{SOURCE}").digest() == one
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (None, "plan.toml:1: plan.toml: No such file or directory; name a file with a table"),
+        ("[study]\n", "plan.toml:1: analysis: there is no such table; add it, with primary"),
+        ("analysis = 3\n", "plan.toml:1: analysis = 3: .* write a table"),
+        ("[analysis\n", "plan.toml:1: TOML: "),
+    ],
+)
+def test_a_file_without_an_analysis_plan_is_refused(tmp_path, text, told):
+    file = tmp_path / "plan.toml"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(DesignError, match=told):
+        design.analysis_plan(file)

@@ -153,12 +153,14 @@ def test_a_report_from_a_table(run, tmp_path, monkeypatch):
 
     handed = []
     monkeypatch.setattr(
-        analysis.report, "write", lambda frame, out, *, facts=None: handed.append(frame) or out / "index.html"
+        analysis.report,
+        "write",
+        lambda frame, out, *, facts: handed.append((frame, facts)) or out / "index.html",
     )
     table = tmp_path / "table.csv"
     responses.founding().to_csv(table, index=False)
-    code, out, _ = run("report", "--from", table, "--out", tmp_path / "out")
-    assert (code, len(handed[0])) == (0, 20)
+    code, out, _ = run("report", "--from", table, "--out", tmp_path / "out", "--title", "Our band")
+    assert (code, len(handed[0][0]), handed[0][1].title) == (0, 20, "Our band")
     assert f"The report is {tmp_path / 'out' / 'index.html'}" in out
     assert StudyFolder(tmp_path).report.exists() is False
 
