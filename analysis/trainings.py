@@ -105,7 +105,8 @@ def nests(frame: pd.DataFrame, side: np.ndarray | None = None) -> Nests:
             found = Nests((*found.groups, groups), (*found.kinds, kind))
         elif count > 1 and (side is None or _between(groups, side)):
             few.append(
-                f"{count} {kind}, fewer than {LEAST_TRAININGS}: how they differ is not in the interval, too narrow"
+                f"{count} {kind}, fewer than {LEAST_TRAININGS}: "
+                "how they differ is not in the interval, too narrow"
             )
     return Nests(found.groups, found.kinds, "; ".join(few))
 

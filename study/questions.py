@@ -179,7 +179,7 @@ def _contrast(kind: str, levels: Mapping[str, Wanted], drawn: list[Draw], stimul
         why_not = f"Sets are sure to hold {' and '.join(few)}, {least} of each are needed"
         return Question(asked, why_not, f"raise `fakes` and `clips`, or leave out one of the {kind}")
     sources = [{group.source for group in _groups(drawn) if wanted(group)} for wanted in levels.values()]
-    fewest = stimuli.LEAST_SOURCES
+    fewest = stimuli.LEAST_TRAININGS
     if any(names != sources[0] for names in sources) and min(map(len, sources)) < fewest:
         why_not = f"They come from different sources, and a source cannot be told from one of the {kind}"
         return Question(asked, why_not, f"give all the same sources, or each {fewest} or more")
