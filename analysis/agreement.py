@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.results import Result, number
+from analysis.results import Question, Result, number
 from analysis.stimuli import Panel
 
 FAMILY = "agreement"
@@ -37,27 +37,24 @@ def alpha(table: np.ndarray, *, ordinal: bool) -> float:
 
 
 def records(frame: pd.DataFrame, panel: Panel) -> list[Result]:
-    """Alpha of verdicts and of musicality; the reason where there is none. `frame` without repeats."""
+    """Alpha of verdicts and of musicality, or why there is none. `frame`: as of `stimuli.distinct`."""
     found = []
     coded = frame.assign(judged=(frame["verdict"] == "fake").astype(float))
     for column, name, ordinal in (
         ("judged", "agreement on the verdict", False),
         ("musicality", "agreement on musicality", True),
     ):
-        place = {
-            "family": FAMILY,
-            "name": name,
-            "unit": "pair of listeners on a clip",
-            "method": f"Krippendorff's alpha, {'ordinal' if ordinal else 'nominal'}",
-        }
+        method = f"Krippendorff's alpha, {'ordinal' if ordinal else 'nominal'}"
+        question = Question(FAMILY, name, unit="pair of listeners on a clip", method=method)
         if panel.listeners < MIN_LISTENERS:
             who = "one listener" if panel.one else f"{panel.listeners} listeners"
-            found.append(Result(**place, note=f"undefined for {who}; at least {MIN_LISTENERS} are needed"))
+            found.append(question.refuse(f"undefined for {who}; at least {MIN_LISTENERS} are needed"))
             continue
-        table = coded.pivot(index="listener", columns=["set", "name"], values=column)
+        table = coded.pivot(index="listener", columns="clip", values=column)
         value = number(alpha(table.to_numpy(dtype=float), ordinal=ordinal))
-        note = (
-            "0 is chance, 1 is full agreement" if value is not None else "undefined: the answers do not vary"
-        )
-        found.append(Result(**place, estimate=value, n=table.shape[1], note=note))
+        if value is None:
+            found.append(question.refuse("undefined: the answers do not vary"))
+            continue
+        note = "0 is chance, 1 is full agreement"
+        found.append(question.result(value, n=table.shape[1], notes=(note,)))
     return found

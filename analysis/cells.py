@@ -16,6 +16,7 @@ from caw import spreadsheet
 from caw.spreadsheet import TableError
 
 FREE_TEXT = ("comment", "remark", "inspiring_text")
+FINAL = "final_"  # begins the name of a column of final answers, free text as well; the question follows
 TRUE = ("true", "1", "yes", "wahr", "ja", "vrai", "oui", "verdadero", "vero")  # as spreadsheets write them
 FALSE = ("false", "0", "no", "falsch", "nein", "faux", "non", "falso")
 _NO_VALUE = ("#n/a", "#nv", "#n/d")  # a lookup that found nothing, in several languages
@@ -45,7 +46,7 @@ def text(raw: pd.DataFrame, column: str) -> pd.Series:
     """Text with blanks as None: of names, each in one form, so that two spellings of one are one."""
     found = []
     for row, cell in zip(raw.index, _cells(raw, column), strict=True):
-        if column not in FREE_TEXT and cell is not None:
+        if cell is not None and not column.startswith((*FREE_TEXT, FINAL)):
             _refuse_failed(cell, row, column)
             cell = None if cell.casefold() in _NO_VALUE else spreadsheet.plain(cell) or None
         found.append(cell)

@@ -27,7 +27,8 @@ def html(found: Comparison) -> str:
     templates = resources.files("analysis") / "templates"
     script = (templates / "comparison.js").read_text(encoding="utf-8")
     style = "".join(
-        (templates / name).read_text(encoding="utf-8") for name in ("report.css", "comparison.css")
+        (templates / name).read_text(encoding="utf-8")
+        for name in ("report.css", "tables.css", "comparison.css")
     )
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string((templates / "comparison.html.j2").read_text(encoding="utf-8"))
@@ -63,15 +64,16 @@ def _card(sound: Sound) -> dict[str, Any]:
         "original": sound.original,
         "facts": facts,
         "seconds": sound.seconds,
-        "sound": f"data:audio/flac;base64,{base64.b64encode(_flac(sound)).decode()}",
+        "sound": f"data:audio/flac;base64,{base64.b64encode(flac(sound.samples, sound.rate)).decode()}",
     }
 
 
-def _flac(sound: Sound) -> bytes:
-    rate = sound.rate if sound.rate >= LEAST_PLAYED_RATE else 2 * LEAST_PLAYED_RATE
+def flac(samples: np.ndarray, rate: int) -> bytes:
+    """Samples, [n] or [channels, n] at `rate` Hz, as a 16-bit FLAC file that browsers play."""
+    played = rate if rate >= LEAST_PLAYED_RATE else 2 * LEAST_PLAYED_RATE
     coded = io.BytesIO()
-    samples = np.clip(audio.resample(sound.samples, sound.rate, rate), -1, 1)
-    soundfile.write(coded, samples, rate, format="FLAC", subtype="PCM_16")
+    clipped = np.clip(audio.resample(samples, rate, played), -1, 1)
+    soundfile.write(coded, clipped.T, played, format="FLAC", subtype="PCM_16")
     return coded.getvalue()
 
 

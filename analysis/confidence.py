@@ -9,7 +9,8 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis import detection
-from analysis.results import Result
+from analysis.estimation import WILSON
+from analysis.results import Question, Result
 from analysis.stimuli import Panel
 
 FAMILY = "confidence"
@@ -43,41 +44,28 @@ def _unit(panel: Panel) -> str:
 
 
 def _mean(said: pd.DataFrame, right: bool, panel: Panel) -> Result:
-    part = said[said["right"] == right]
-    place = {"family": FAMILY, "name": WHEN_RIGHT if right else WHEN_WRONG, "unit": _unit(panel)}
+    part, name = said[said["right"] == right], WHEN_RIGHT if right else WHEN_WRONG
+    of = "answers" if panel.one else "listeners' means"
+    question = Question(FAMILY, name, unit=_unit(panel), method=f"mean of {of}, 1 a guess to 5 certain")
     if part.empty:
-        return Result(**place, note=f"no answer with a confidence was {'right' if right else 'wrong'}")
-    if panel.one:
-        means, method = part["sure"], "mean of answers, 1 a guess to 5 certain"
-    else:
-        means = part.groupby("listener")["sure"].mean()
-        method = "mean of listeners' means, 1 a guess to 5 certain"
-    values = {"estimate": float(means.mean()), "n": len(means), "count": len(part), "total": len(said)}
-    return Result(**place, **values, method=method, note=DESCRIBES)
+        return question.refuse(f"no answer with a confidence was {'right' if right else 'wrong'}")
+    means = part["sure"] if panel.one else part.groupby("listener")["sure"].mean()
+    return question.result(means.mean(), n=len(means), of=(len(part), len(said)), notes=(DESCRIBES,))
 
 
 def _levels(said: pd.DataFrame, panel: Panel) -> list[Result]:
     found = []
     for level in LEVELS:
         right = said.loc[said["sure"] == level, "right"]
-        place = {"family": FAMILY, "name": f"{RIGHT_AT} {level}", "unit": "answer"}
+        method = "share of answers" + (f", {WILSON}" if panel.one else "")
+        question = Question(FAMILY, f"{RIGHT_AT} {level}", unit="answer", method=method)
         if right.empty:
-            found.append(Result(**place, note="nobody was that confident"))
+            found.append(question.refuse("nobody was that confident"))
             continue
-        limits = detection.wilson(int(right.sum()), len(right)) if panel.one else (None, None)
-        found.append(
-            Result(
-                **place,
-                estimate=float(right.mean()),
-                low=limits[0],
-                high=limits[1],
-                n=len(right),
-                method="share of answers" + (", Wilson score interval" if panel.one else ""),
-                note=panel.reach if panel.one else "answers are not independent: no interval",
-                count=int(right.sum()),
-                total=len(right),
-            )
-        )
+        count, total = int(right.sum()), len(right)
+        limits = detection.wilson(count, total) if panel.one else None
+        note = panel.reach if panel.one else "answers are not independent: no interval"
+        found.append(question.result(count / total, limits, n=total, of=(count, total), notes=(note,)))
     return found
 
 
@@ -87,10 +75,10 @@ def _area(said: pd.DataFrame, panel: Panel) -> Result:
         right, wrong = own.loc[own["right"], "sure"], own.loc[~own["right"], "sure"]
         if min(len(right), len(wrong)) >= MIN_EITHER:
             areas.append(detection.auc(right, wrong))
-    place = {"family": FAMILY, "name": TYPE_TWO, "unit": _unit(panel)}
+    method = "Mann-Whitney on confidence, right against wrong" + (
+        "" if panel.one else "; mean over listeners"
+    )
+    question = Question(FAMILY, TYPE_TWO, unit=_unit(panel), method=method)
     if not areas:
-        return Result(**place, note=f"needs {MIN_EITHER} right and {MIN_EITHER} wrong answers of a listener")
-    method = "Mann-Whitney on confidence, right against wrong"
-    method += "" if panel.one else "; mean over listeners"
-    estimate = sum(areas) / len(areas)
-    return Result(**place, estimate=estimate, n=len(areas), method=method, note=f"1/2 is chance; {DESCRIBES}")
+        return question.refuse(f"needs {MIN_EITHER} right and {MIN_EITHER} wrong answers of a listener")
+    return question.result(sum(areas) / len(areas), n=len(areas), notes=("1/2 is chance", DESCRIBES))

@@ -18,6 +18,7 @@ import scipy.linalg
 from analysis.optimum import STEP, hessian
 
 LARGEST = 30.0  # relative standard deviation that the search reaches
+FREE = 1e2  # relative standard deviation of listeners' means that are taken as unknown constants
 _HALVINGS = 12
 _ITERATIONS = 60
 _LAST_STEP = 1e-6  # of a mode; Newton's method is its square from the mode after it
@@ -30,24 +31,28 @@ Density = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray, np.nd
 class Crossed:
     """The random effects' side of a model: who answered about what, and the sums over their answers.
 
-    listener, stimulus: [n], numbered from 0. slope: [n] or None. nests: of each kind of group that stimuli
-    are nested in, its number per answer [n], -1 for a stimulus in none.
+    listener, stimulus: [n], numbered from 0. level: [n] numbered from 0, or None: which of L groups the
+    answer is about. Listeners then differ in their mean and, independently, in each level's deviation from
+    it. apart: the listeners' means are taken as unknown constants (of a variance without bound), so that a
+    comparison of levels is within listeners. nests: of each kind of group that stimuli are nested in, its
+    number per answer [n], -1 for a stimulus in none.
     """
 
     def __init__(
         self,
         listener: np.ndarray,
         stimulus: np.ndarray,
-        slope: np.ndarray | None,
+        level: np.ndarray | None = None,
         nests: Sequence[np.ndarray] = (),
+        *,
+        apart: bool = False,
     ) -> None:
-        self.i, self.j = listener, stimulus
+        self.i, self.j, self.apart = listener, stimulus, apart
         self.listeners, self.stimuli = listener.max() + 1, stimulus.max() + 1
-        columns = [np.ones(len(listener))] + ([] if slope is None else [slope])
-        self.z = np.stack(columns, 1)  # [n, k]
+        self.z = np.ones((len(listener), 1)) if level is None else np.eye(level.max() + 1)[level]  # [n, k]
         self.k = self.z.shape[1]
+        self.mean = np.full((self.k, self.k), 1 / self.k)  # projects levels onto their mean
         self.cell = listener * self.stimuli + stimulus
-        self.lower = np.tril_indices(self.k)
         first = np.unique(stimulus, return_index=True)[1]
         self.nests = [numbers[first] for numbers in nests]  # [J] each
         self.spread = None  # [J, C]: which columns a stimulus takes part in; its own alone where None
@@ -64,21 +69,26 @@ class Crossed:
         return len(self.kind)
 
     @property
+    def scales(self) -> int:
+        """How many relative standard deviations there are: of listeners, their levels, stimuli and groups."""
+        return (not self.apart) + (self.k > 1) + 1 + len(self.nests)
+
+    @property
     def start(self) -> np.ndarray:
-        return np.array([0.5] if self.k == 1 else [0.5, 0.0, 0.5]).tolist() + [0.5] * (1 + len(self.nests))
+        return np.full(self.scales, 0.5)
 
     @property
     def bounds(self) -> list[tuple[float, float]]:
-        positive, free = (0.0, LARGEST), (-LARGEST, LARGEST)
-        mine = [positive] if self.k == 1 else [positive, free, positive]
-        return mine + [positive] * (1 + len(self.nests))
+        return [(0.0, LARGEST)] * self.scales
 
     def factors(self, theta: Sequence[float]) -> tuple[np.ndarray, float | np.ndarray]:
         """T [k, k] and s: one for all stimuli, or [C] where they are nested."""
-        t = np.zeros((self.k, self.k))
-        scales = 1 + len(self.nests)
-        t[self.lower] = theta[:-scales]
-        return t, float(theta[-1]) if self.spread is None else np.asarray(theta[-scales:])[self.kind]
+        groups = 1 + len(self.nests)
+        of_mean, *of_levels = [FREE, *theta[:-groups]] if self.apart else theta[:-groups]
+        t = of_mean * math.sqrt(self.k) * self.mean
+        if of_levels:
+            t = t + of_levels[0] * (np.eye(self.k) - self.mean)
+        return t, float(theta[-1]) if self.spread is None else np.asarray(theta[-groups:])[self.kind]
 
     def sums(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Z' values: [n] -> of listeners [I, k], of stimuli and their groups [C]."""
@@ -147,6 +157,7 @@ class Linear:
     def __init__(self, y: np.ndarray, x: np.ndarray, crossed: Crossed) -> None:
         self.crossed = crossed
         self.n, self.p = x.shape
+        self.free = self.n - self.p - (crossed.listeners - 1 if crossed.apart else 0)
         self.products = crossed.products(np.ones(self.n))
         columns = [crossed.sums(column) for column in (*x.T, y)]
         self.mine = np.stack([mine for mine, _ in columns], 2)  # [I, k, p + 1]
@@ -170,28 +181,54 @@ class Linear:
 
     def criterion(self, theta: Sequence[float]) -> float:
         logs, _, weighted, _ = self.solve(theta)
-        free = self.n - self.p
-        return logs + free * (1 + math.log(2 * math.pi * weighted / free))
+        return logs + self.free * (1 + math.log(2 * math.pi * weighted / self.free))
 
-    def satterthwaite(self, theta: np.ndarray, sigma: float, variances: np.ndarray) -> np.ndarray:
-        """Degrees of freedom 2 v^2 / (g' A g) of each fixed effect's variance v, A that of (theta, sigma)."""
+    def modes(self, theta: np.ndarray, beta: np.ndarray) -> tuple[np.ndarray, np.ndarray, Callable]:
+        """Conditional modes of listeners [I, k] and of stimuli and groups [C], and how sure they are.
+
+        The last is called for their conditional standard deviations [I, k] and [C], over the residual's
+        (Bates et al. 2015, section 3; lme4's `ranef(condVar = TRUE)`).
+        """
+        t, s = self.crossed.factors(theta)
+        system, s = System(self.products, t, s), np.broadcast_to(s, self.crossed.columns)
+        weights = np.append(-beta, 1.0)
+        mine, theirs = self.mine @ weights @ t, s * (self.theirs @ weights)
+        u, v = system.solve(mine[..., None], theirs[:, None])
+
+        def spread() -> tuple[np.ndarray, np.ndarray]:
+            listeners, k, columns = len(mine), len(t), len(s)
+            units = np.eye(listeners * k + columns)
+            ahead = units[: listeners * k].reshape(listeners, k, -1)
+            u, v = system.solve(np.einsum("ba,ibc->iac", t, ahead), s[:, None] * units[listeners * k :])
+            own = np.einsum("ba,iac->ibc", t, u).reshape(listeners * k, -1)[:, : listeners * k]
+            return np.sqrt(np.diag(own)).reshape(listeners, k), np.sqrt(
+                np.diag((s[:, None] * v)[:, -columns:])
+            )
+
+        return u[..., 0] @ t.T, s * v[:, 0], spread
+
+    def variance(self, theta: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The fixed effects' covariance V [p, p], its slopes [q, p, p] and A [q, q], all over (theta, sigma).
+
+        A is the covariance of (theta, sigma). They give Satterthwaite's degrees of freedom of a contrast c:
+        2 v^2 / (g' A g) of v = c' V c, whose slopes are g = c' slopes c.
+        """
 
         def deviance(parameters: np.ndarray) -> float:
             logs, _, weighted, _ = self.solve(parameters[:-1])
             square = parameters[-1] ** 2
-            return logs + weighted / square + (self.n - self.p) * math.log(2 * math.pi * square)
+            return logs + weighted / square + self.free * math.log(2 * math.pi * square)
 
-        def variance(parameters: np.ndarray) -> np.ndarray:
-            return parameters[-1] ** 2 * np.diag(self.solve(parameters[:-1])[3])
+        def covariance(parameters: np.ndarray) -> np.ndarray:
+            return parameters[-1] ** 2 * self.solve(parameters[:-1])[3]
 
         at = np.append(theta, sigma)
         values, vectors = np.linalg.eigh(hessian(deviance, at))
         kept = values > 1e-8 * max(1.0, values.max())
         spread = 2 * (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
-        slopes = np.array(
-            [(variance(at + e) - variance(at - e)) / (2 * STEP) for e in STEP * np.eye(len(at))]
-        )
-        return 2 * variances**2 / np.einsum("ac,ab,bc->c", slopes, spread, slopes)
+        steps = STEP * np.eye(len(at))
+        slopes = np.array([(covariance(at + e) - covariance(at - e)) / (2 * STEP) for e in steps])
+        return covariance(at), slopes, spread
 
 
 class Laplace:

@@ -62,35 +62,25 @@ class Counts:
         )
 
 
+def score_interval(share: float, answers: float, quantile: float) -> Interval:
+    """Wilson's interval of a share of so many answers, which need not be whole. quantile: of normal or t."""
+    square = quantile**2 / answers
+    centre = (share + square / 2) / (1 + square)
+    half = np.sqrt(square * (share * (1 - share) + square / 4)) / (1 + square)
+    return Interval(max(0.0, float(centre - half)), min(1.0, float(centre + half)))
+
+
 def wilson(k: float, n: int, level: float = 0.95) -> Interval:
     """Score interval of a proportion k / n. Wilson (1927), JASA 22:209-212."""
     _check_proportion(k, n)
-    z = stats.norm.isf((1 - level) / 2)
-    share = k / n
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return Interval(0.0 if k == 0 else float(centre - half), 1.0 if k == n else float(centre + half))
+    low, high = score_interval(k / n, n, stats.norm.isf((1 - level) / 2))
+    return Interval(0.0 if k == 0 else low, 1.0 if k == n else high)
 
 
 def clopper_pearson(k: int, n: int, level: float = 0.95) -> Interval:
     """Exact, never anticonservative interval of a proportion. Clopper & Pearson (1934), Biometrika 26:404."""
     _check_proportion(k, n)
-    alpha = (1 - level) / 2
-    low = 0.0 if k == 0 else float(stats.beta.ppf(alpha, k, n - k + 1))
-    return Interval(low, 1.0 if k == n else float(stats.beta.isf(alpha, k + 1, n - k)))
-
-
-def newcombe(k1: int, n1: int, k2: int, n2: int, level: float = 0.95) -> Interval:
-    """Interval of k1/n1 - k2/n2 for independent proportions, from their Wilson limits.
-
-    Newcombe (1998), Statistics in Medicine 17:873-890, method 10.
-    """
-    one, two = wilson(k1, n1, level), wilson(k2, n2, level)
-    p1, p2 = k1 / n1, k2 / n2
-    return Interval(
-        float(p1 - p2 - np.hypot(p1 - one.low, two.high - p2)),
-        float(p1 - p2 + np.hypot(one.high - p1, p2 - two.low)),
-    )
+    return Interval(*stats.binomtest(k, n).proportion_ci(level))
 
 
 def goodman(counts, level: float = 0.95) -> list[Interval]:
@@ -103,15 +93,14 @@ def goodman(counts, level: float = 0.95) -> list[Interval]:
     return [wilson(count, sum(counts), alone) for count in counts]
 
 
-def youden(counts: Counts, level: float = 0.95) -> tuple[float, Interval]:
-    """J = P("fake" | fake) - P("fake" | original), in [-1, 1], with Newcombe's interval.
+def youden(counts: Counts) -> float:
+    """J = P("fake" | fake) - P("fake" | original), in [-1, 1].
 
-    Balanced accuracy is (1 + J) / 2 and the HYPE error (1 - J) / 2, so their intervals follow from this one.
-    Raises DetectionError where a class is empty.
+    Balanced accuracy is (1 + J) / 2 and the HYPE error (1 - J) / 2. Raises DetectionError where a class is
+    empty.
     """
     _check_classes(counts)
-    index = counts.hits / counts.fakes - counts.false_alarms / counts.originals
-    return index, newcombe(counts.hits, counts.fakes, counts.false_alarms, counts.originals, level)
+    return counts.hits / counts.fakes - counts.false_alarms / counts.originals
 
 
 @dataclass(frozen=True)
@@ -177,12 +166,6 @@ def fisher(k1: int, n1: int, k2: int, n2: int) -> float:
     _check_proportion(k1, n1)
     _check_proportion(k2, n2)
     return float(stats.fisher_exact([[k1, n1 - k1], [k2, n2 - k2]]).pvalue)
-
-
-def fisher_attainable(n1: int, n2: int, successes: int) -> float:
-    """The smallest p `fisher` can give with these margins, whatever the answers had been."""
-    low, high = max(0, successes - n2), min(n1, successes)
-    return min(fisher(k, n1, successes - k, n2) for k in (low, high))
 
 
 def _placements(fakes, originals) -> np.ndarray:

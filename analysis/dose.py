@@ -10,51 +10,49 @@ import pandas as pd
 from scipy import stats
 
 from analysis import permutation, stimuli, trainings
-from analysis.results import CHECK, Result
-from analysis.stimuli import Panel
+from analysis.results import CHECK, Question, Result
+from analysis.stimuli import LEAST_LEVELS, Panel
 
 FAMILY = "epochs"
 TREND = "trend over epochs"  # followed by the outcome
 WITHIN = "trend within sources"  # followed by the outcome
 WITHIN_TRAININGS = "trend within trainings"  # in its place where cells have several trainings
 MIN_BLOCKS = 2
-MIN_LEVELS = 3
 MIN_ANSWERS_PER_LEVEL = 2
 OUTCOMES = (("musicality", "musicality", "rated"), ("fooling", "judged_real", "answers"))
 UNSTATED = "not stated"
 PAGE = "Page's test on clip means, permutation within {}, two-sided"
+UNREACHABLE = "no order of these values could reach p < .05"
+OVER_CLIPS = "speaks of more clips of this kind, heard by the same listeners"
 METHOD = "Jonckheere-Terpstra on clip means, permutation of clips, two-sided"
 
 
-def records(frame: pd.DataFrame, panel: Panel) -> list[Result]:
-    """Trend of musicality and of the fooling rate over epochs; the reason where there is none.
+def records(first: pd.DataFrame, panel: Panel) -> list[Result]:
+    """Trend of musicality and of the fooling rate over epochs by permutation; the reason where there is none.
 
     Within a backend and mode only: unconditional generation and variation are two tasks, and an epoch of one
     system is not an epoch of another. A level that rests on a single answer is left out: one answer to one
-    clip says nothing of its epoch count. `frame` without repeats.
+    clip says nothing of its epoch count. With several listeners these are checks of `panel_models`. `first`:
+    as of `stimuli.distinct`.
     """
-    clips = dosed(stimuli.by_stimulus(frame))
+    clips = dosed(stimuli.by_stimulus(first))
+    check = "" if panel.one else CHECK
     if clips.empty:
         return [
-            Result(
-                FAMILY,
-                f"{TREND}: {outcome}",
-                unit=panel.unit,
-                method=METHOD,
-                note="no machine-made clip has a stated epoch count",
+            Question(FAMILY, f"{TREND}: {outcome}{check}", unit=panel.unit, method=METHOD).refuse(
+                "no machine-made clip has a stated epoch count"
             )
             for outcome, *_ in OUTCOMES
         ]
     found = []
     for (backend, mode), part in clips.groupby(["backend", "mode"], sort=True):
-        blocks = _blocks(frame[(frame["backend"] == backend) & (frame["mode"] == mode)])
-        apart = sources_apart(frame[(frame["backend"] == backend) & (frame["mode"] == mode)])
+        answers = first[(first["backend"] == backend) & (first["mode"] == mode)]
+        apart, group = sources_apart(answers), f"{backend} {mode}"
         for outcome in OUTCOMES:
-            result = _trend(part, f"{backend} {mode}", outcome, panel)
-            told = "; ".join(words for words in (result.note, apart) if words)
-            found.append(result if result.refused else replace(result, note=told))
-        for outcome in OUTCOMES:
-            found.append(_within(part, blocks, f"{backend} {mode}", outcome, panel))
+            question = Question(FAMILY, f"{TREND}: {outcome[0]}{check}", group, panel.unit, METHOD)
+            result = _trend(part, question, outcome, panel)
+            found.append(result if result.refused else result.noting(apart))
+        found += [_within(part, _blocks(answers), group, outcome, panel) for outcome in OUTCOMES]
     return found
 
 
@@ -64,9 +62,9 @@ def _blocks(frame: pd.DataFrame) -> pd.Series:
     Its training where cells have several of them that go through epoch counts, else its source.
     """
     if trainings.repeated(frame):
-        told = frame.assign(training=trainings.labels(frame)).dropna(subset=["training"])
-        if (told.groupby("training")["epochs"].nunique() > 1).any():
-            return told.groupby(["set", "name"])["training"].first()
+        known = frame.assign(training=trainings.labels(frame)).dropna(subset=["training"])
+        if (known.groupby("training")["epochs"].nunique() > 1).any():
+            return known.groupby(["set", "name"])["training"].first()
     if "source" not in frame:
         return pd.Series(dtype=object, name="source")
     return frame.dropna(subset=["source"]).groupby(["set", "name"])["source"].first()
@@ -82,59 +80,50 @@ def _within(
     name, column, _ = outcome
     test_name = WITHIN_TRAININGS if made_from.name == "training" else WITHIN
     kind = test_name.rpartition(" ")[2]
-    place = {"family": FAMILY, "name": f"{test_name}: {name}{CHECK}", "group": group, "unit": panel.unit}
-    place["method"] = method = PAGE.format(kind)
+    question = Question(FAMILY, f"{test_name}: {name}{CHECK}", group, panel.unit, PAGE.format(kind))
     if made_from.empty:
-        return Result(**place, note="the table does not say what the clips were made from")
+        return question.refuse("the table does not say what the clips were made from")
     block = made_from.reindex(pd.MultiIndex.from_frame(part[["set", "name"]])).to_numpy()
     stated = part.assign(block=block).dropna(subset=["block", "epochs", column])
     table = stated.pivot_table(index="block", columns="epochs", values=column, aggfunc="mean")
     blocks = table.dropna()
-    if table.shape[1] < MIN_LEVELS or len(blocks) < MIN_BLOCKS:
-        note = (
+    if table.shape[1] < LEAST_LEVELS or len(blocks) < MIN_BLOCKS:
+        return question.refuse(
             f"{len(blocks)} of {len(table)} {kind} have a clip of every epoch count ({table.shape[1]}); "
-            f"the test needs {MIN_BLOCKS} complete ones and {MIN_LEVELS} epoch counts"
+            f"the test needs {MIN_BLOCKS} complete ones and {LEAST_LEVELS} epoch counts"
         )
-        return Result(**place, note=note)
     test = permutation.page(blocks.to_numpy(dtype=float))
     if test.smallest_p >= 0.05:
-        least = f"smallest attainable p {test.smallest_p:.2g}"
-        return Result(**place, note=f"no order of these values could reach p < .05 ({least})")
+        return question.refuse(f"{UNREACHABLE} (smallest attainable p {test.smallest_p:.2g})")
     columns, rows = blocks.columns.astype(float), blocks.to_numpy(float)
     rho = [stats.spearmanr(columns, row).statistic if np.ptp(row) else 0.0 for row in rows]
-    place["method"] = f"estimate: mean of Spearman's rho; p: {method} (L = {test.statistic:g})"
-    rho = float(np.mean(rho))
-    return Result(**place, estimate=rho, p=test.p, n=blocks.size, note=panel.reach)
+    method = f"estimate: mean of Spearman's rho; p: {question.method} (L = {test.statistic:g})"
+    question = replace(question, method=method)
+    return question.result(float(np.mean(rho)), None, test.p, n=blocks.size, notes=(OVER_CLIPS,))
 
 
-def _trend(part: pd.DataFrame, group: str, outcome: tuple[str, str, str], panel: Panel) -> Result:
-    name, column, answers = outcome
-    place = {
-        "family": FAMILY,
-        "name": f"{TREND}: {name}",
-        "group": group,
-        "unit": panel.unit,
-        "method": METHOD,
-    }
+def _trend(part: pd.DataFrame, question: Question, outcome: tuple[str, str, str], panel: Panel) -> Result:
+    _, column, answers = outcome
     stated = part.dropna(subset=["epochs", column])
     sizes = stated.groupby("epochs")[answers].sum()
     kept = stated[stated["epochs"].isin(sizes.index[sizes >= MIN_ANSWERS_PER_LEVEL])]
     levels, unstated = kept["epochs"].nunique(), int(part["epochs"].isna().sum())
-    aside = f"; epochs are not stated for {unstated} of {len(part)} clips" if unstated else ""
-    if levels < MIN_LEVELS:
-        note = (
+    aside = f"epochs are not stated for {unstated} of {len(part)} clips" if unstated else ""
+    if levels < LEAST_LEVELS:
+        why = (
             f"{levels} of {len(sizes)} epoch count{'s' * (len(sizes) != 1)} rest{'s' * (len(sizes) == 1)} "
-            f"on at least {MIN_ANSWERS_PER_LEVEL} answers; "
-            f"a trend needs {MIN_LEVELS}{aside}"
+            f"on at least {MIN_ANSWERS_PER_LEVEL} answers; a trend needs {LEAST_LEVELS}"
         )
-        return Result(**place, note=note)
+        return question.refuse("; ".join(filter(None, (why, aside))))
     test = permutation.trend(kept["epochs"].astype(float), kept[column])
     if test.smallest_p >= 0.05:
-        least = f"smallest attainable p {test.smallest_p:.2g}"
-        return Result(**place, note=f"no order of these values could reach p < .05 ({least}){aside}")
+        why = f"{UNREACHABLE} (smallest attainable p {test.smallest_p:.2g})"
+        return question.refuse("; ".join(filter(None, (why, aside))))
     how = "all arrangements" if test.exact else f"{permutation.EXACT_LIMIT} drawn arrangements"
-    place["method"] = f"estimate: Spearman's rho; p: {METHOD}, {how} (J = {test.statistic:g})"
-    return Result(**place, estimate=test.rho, p=test.p, n=len(kept), note=f"{panel.reach}{aside}")
+    method = f"estimate: Spearman's rho; p: {METHOD}, {how} (J = {test.statistic:g})"
+    question = replace(question, method=method)
+    reach = panel.reach if panel.one else OVER_CLIPS
+    return question.result(test.rho, None, test.p, n=len(kept), notes=(reach, aside))
 
 
 def dosed(table: pd.DataFrame) -> pd.DataFrame:

@@ -12,10 +12,10 @@ import pandas as pd
 from analysis import discrimination, dose, individuals, measured, plots, ratings, stimuli
 from analysis import formats as f
 from analysis.measured import Measured
+from analysis.ratings import REAL as JUDGED_REAL
 from analysis.results import ORIGINALS, Result, find, groups
 from analysis.statistics import BACKENDS, EPOCHS, MODES, TRUTH
 from analysis.stimuli import Panel
-from analysis.verdicts import JUDGED_REAL
 
 MOST_LISTENERS = 200  # that a chart shows one by one
 

@@ -1,7 +1,8 @@
 """What a folder of recordings holds: a row for every audio file, with split, song, length, level and tempo.
 
 `take` looks at every file in parallel processes and loses none: what cannot be read is a row with its reason.
-Split and song are read off the names; `RULES` says how, and the page repeats it. Nothing listens for voices.
+Split, song and part are read off the names; `RULES` says how, and the page repeats it. Nothing listens for
+voices.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
 
 from analysis import loudness, recording_names
-from analysis.recording_names import NO_SPLIT, SPLITS, natural, song_of, split_of
+from analysis.recording_names import NO_SPLIT, SPLITS, natural
 from caw import audio, environment, file_names, measures, sound_files
 
 LONGEST = 1800.0  # seconds that are measured of a longer file; its duration is counted to its end
@@ -53,12 +54,16 @@ class Stopped(InventoryError):
 class Entry:
     """One audio file. Levels in LUFS, dBFS, dBTP; silence a share; tempo in BPM; None where not known.
 
-    bits: per sample, None for lossy codings. problem: why it could not be read, "" where it was.
+    section, mode, epochs: as `recording_names.Name` has them. bits: per sample, None for lossy codings.
+    problem: why it could not be read, "" where it was.
     """
 
     file: str  # relative to the folder, with /
-    split: str
-    song: str
+    split: str = NO_SPLIT
+    song: str = ""
+    section: str = ""
+    mode: str = ""
+    epochs: int | None = None
     seconds: float | None = None
     rate: int | None = None
     channels: int | None = None
@@ -95,6 +100,18 @@ class Inventory:
     def unreadable(self) -> list[Entry]:
         return [entry for entry in self.entries if entry.problem]
 
+    def in_two_splits(self) -> dict[str, dict[str, list[str]]]:
+        """Songs with files in two splits or more, as song -> split -> files, the unreadable ones included."""
+        songs: dict[str, dict[str, list[str]]] = {}
+        for entry in self.entries:
+            if entry.split != NO_SPLIT:
+                songs.setdefault(entry.song, {}).setdefault(entry.split, []).append(entry.file)
+        return {
+            song: {split: splits[split] for split in SPLITS if split in splits}
+            for song, splits in sorted(songs.items(), key=lambda item: natural(item[0]))
+            if len(splits) > 1
+        }
+
     def frame(self) -> pd.DataFrame:
         """One row per file with the fields of `Entry` as columns."""
         return pd.DataFrame([asdict(entry) for entry in self.entries])
@@ -108,7 +125,7 @@ class Inventory:
         other = "song" if by == "split" else "split"
         frame["read"] = frame["problem"] == ""
         rows = []
-        for name, part in frame.groupby(by, sort=True):
+        for name, part in frame.groupby(by):
             seconds = part.loc[part["read"], "seconds"].astype(float)
             kinds = sorted(set(part.loc[part["read"], other]))
             rows.append(
@@ -123,9 +140,8 @@ class Inventory:
                     "unreadable": int((~part["read"]).sum()),
                 }
             )
-        if by == "split":
-            order = [*SPLITS, NO_SPLIT]
-            rows.sort(key=lambda row: order.index(row["split"]))
+        order = [*SPLITS, NO_SPLIT]
+        rows.sort(key=lambda row: order.index(row[by]) if by == "split" else natural(row[by]))
         return pd.DataFrame(rows)
 
 
@@ -154,7 +170,9 @@ def take(
         except KeyboardInterrupt:
             raise Stopped(f"{folder}: interrupted at file {len(entries)}; nothing was written") from None
     entries.sort(key=lambda entry: natural(entry.file))
-    return Inventory(folder, entries, hidden, left_out)
+    said = recording_names.read([entry.file for entry in entries], file_names.shown(folder.resolve().name))
+    named = [replace(entry, **asdict(name)) for entry, name in zip(entries, said, strict=True)]
+    return Inventory(folder, named, hidden, left_out)
 
 
 def found(folder: Path) -> tuple[list[str], int, dict[str, int]]:
@@ -185,25 +203,17 @@ def found(folder: Path) -> tuple[list[str], int, dict[str, int]]:
 
 
 def look(folder: Path, name: str) -> Entry:
-    """What one file holds; a file that cannot be read gives an entry with its problem."""
-    path = folder / name
-    named = _named(folder, name)
+    """What one file holds, without what its name says; an unreadable file gives an entry with its problem."""
+    path, file = folder / name, file_names.shown(name)  # a name may hold bytes that are no text
     try:
-        return _measured(path, named)
+        return _measured(path, file)
     except audio.AudioError as error:
-        return Entry(**named, problem=file_names.shown(str(error).removeprefix(f"{path}: ")))
+        return Entry(file, problem=file_names.shown(str(error).removeprefix(f"{path}: ")))
     except (OSError, MemoryError, RuntimeError, ValueError) as error:  # one file's fault stops no inventory
-        return Entry(**named, problem=" ".join(f"{type(error).__name__}: {error}".split()))
+        return Entry(file, problem=" ".join(f"{type(error).__name__}: {error}".split()))
 
 
-def _named(folder: Path, name: str) -> dict[str, str]:
-    """A file's name, split and song as they can be shown: a name may hold bytes that are no text."""
-    text = file_names.shown(name)
-    split = split_of(text, file_names.shown(folder.resolve().name))
-    return {"file": text, "split": split, "song": song_of(text)}
-
-
-def _measured(path: Path, named: dict[str, str]) -> Entry:
+def _measured(path: Path, file: str) -> Entry:
     info = audio.inspect(path)
     said = {
         "seconds": round(info.seconds, 3),
@@ -221,11 +231,11 @@ def _measured(path: Path, named: dict[str, str]) -> Entry:
             length = LONGEST if info.seconds > LONGEST else None
             samples, rate = audio.read(path, seconds=length, mono=False)
     except audio.SilentError:
-        return Entry(**named, **said, silence=1.0, note="; ".join([*notes, "silent"]))
+        return Entry(file, **said, silence=1.0, note="; ".join([*notes, "silent"]))
     notes += _notes(path, [str(warning.message) for warning in heard])
     loud = loudness.integrated(samples, rate)
     return Entry(
-        **named,
+        file,
         **said,
         loudness=round(loud, 2) if loud > -1000 else None,
         peak=round(audio.peak_db(samples), 2),
@@ -277,13 +287,13 @@ def _looked_at(folder: Path, names: list[str], workers: int) -> Iterator[Entry]:
         if not broken:
             return
         if workers == 1:  # the first of those left has ended its process, as one works at a time
-            yield _lost(folder, left.pop(0))
+            yield _lost(left.pop(0))
         workers = 1
 
 
-def _lost(folder: Path, name: str) -> Entry:
-    told = "reading it ended the process (out of memory, or a fault of the decoder); look at this file"
-    return Entry(**_named(folder, name), problem=told)
+def _lost(name: str) -> Entry:
+    problem = "reading it ended the process (out of memory, or a fault of the decoder); look at this file"
+    return Entry(file_names.shown(name), problem=problem)
 
 
 @contextlib.contextmanager

@@ -1,12 +1,21 @@
-"""An inventory as files: a page whose tables sort, needing nothing else, and CSV."""
+"""An inventory as files: a page whose tables sort and whose rows play their recording, and CSV.
+
+The page plays the recordings where they lie, by relative links; of what browsers do not play it has copies in
+`sounds/`. Both work without a network as long as page and recordings keep their places.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import os
+import warnings
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
 import pandas as pd
@@ -14,16 +23,22 @@ import vl_convert
 from markupsafe import Markup
 
 from analysis import formats as f
-from analysis.inventory import VOCALS, Inventory, InventoryError
+from analysis.comparison_page import LEAST_PLAYED_RATE, flac
+from analysis.inventory import LONGEST, VOCALS, Entry, Inventory, InventoryError
 from analysis.plots import inventory as plots
 from analysis.plots import theme
-from caw import atomic, file_names, spreadsheet
+from caw import atomic, audio, file_names, spreadsheet
 
 PAGE, FILES, SPLITS, SONGS, PICTURE = "index.html", "inventory.csv", "splits.csv", "songs.csv", "durations"
+COPIES = "sounds"  # the folder of what browsers do not play, as FLAC
+PLAYED = ("WAV PCM_", "WAV FLOAT", "WAVEX PCM_", "WAVEX FLOAT", "FLAC", "OGG", "MPEG", "MP3")
+MOST_PLAYED_RATE, MOST_CHANNELS = 192000, 8  # Hz; what FLAC holds
+NAMED = 5  # songs in two splits that the first sentence names
 
 
 def write(found: Inventory, out: Path) -> Path:
-    """Write index.html, inventory.csv, splits.csv, songs.csv, durations.png and .svg into the folder `out`.
+    """Write index.html, inventory.csv, splits.csv, songs.csv, durations.png and .svg, and where browsers do
+    not play a recording a copy of its first half hour in sounds/, into the folder `out`.
 
     Each file appears whole or not at all, the page last. Returns the page's path. Raises: InventoryError
     where `out` is a file, OSError.
@@ -31,7 +46,9 @@ def write(found: Inventory, out: Path) -> Path:
     out = Path(out)
     check_place(out)
     wide, narrow = _pictures(found)
-    text = html(found, wide, narrow)
+    text = html(
+        found, wide, narrow, {entry.file: _sound(found.folder, entry, out) for entry in found.readable}
+    )
     tables = {FILES: found.frame(), SPLITS: found.totals("split"), SONGS: found.totals("song")}
     for name, frame in tables.items():
         atomic.write(out / name, spreadsheet.frame_as_csv(frame))
@@ -48,12 +65,16 @@ def check_place(out: Path) -> None:
         raise InventoryError(f"{out} is a file; name a folder for the inventory")
 
 
-def html(found: Inventory, wide: str = "", narrow: str = "") -> str:
-    """The page's text. wide, narrow: the histogram as SVG, for a desktop and for a phone."""
+def html(
+    found: Inventory, wide: str = "", narrow: str = "", sounds: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """The page's text. wide, narrow: the histogram as SVG, for a desktop and for a phone. sounds: the address
+    of each file's recording, "" or none where it is not played."""
     templates = resources.files("analysis") / "templates"
     script = (templates / "inventory.js").read_text(encoding="utf-8")
     style = "".join(
-        (templates / name).read_text(encoding="utf-8") for name in ("report.css", "inventory.css")
+        (templates / name).read_text(encoding="utf-8")
+        for name in ("report.css", "tables.css", "inventory.css")
     )
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string((templates / "inventory.html.j2").read_text(encoding="utf-8"))
@@ -69,6 +90,8 @@ def html(found: Inventory, wide: str = "", narrow: str = "") -> str:
         splits=_totals(found.totals("split"), "split"),
         songs=_totals(found.totals("song"), "song"),
         files=[_row(row) for row in files[files["problem"] == ""].to_dict("records")],
+        sounds=sounds,
+        in_two_splits=found.in_two_splits(),
         unreadable=[(entry.file, entry.problem) for entry in found.unreadable],
         rules=found.rules,
         vocals=VOCALS,
@@ -78,13 +101,13 @@ def html(found: Inventory, wide: str = "", narrow: str = "") -> str:
 def summary(found: Inventory) -> str:
     """What the folder holds, in a sentence or two."""
     seconds = sum(entry.seconds for entry in found.readable)
-    splits: dict[str, set[str]] = {}
-    for entry in found.readable:
-        splits.setdefault(entry.song, set()).add(entry.split)
-    told = f"{f.plural(len(found.readable), 'file')} of {f.plural(len(splits), 'song')}"
-    told += f", {length(seconds)} in all."
-    if shared := sum(len(kinds) > 1 for kinds in splits.values()):  # what is tested on was trained on
-        told += f" {f.plural(shared, 'song')} {'lies' if shared == 1 else 'lie'} in more than one split."
+    songs = len({entry.song for entry in found.readable})
+    told = f"{f.plural(len(found.readable), 'file')} of {f.plural(songs, 'song')}, {length(seconds)} in all."
+    if shared := found.in_two_splits():  # what is tested on was trained on
+        named = [f"{song} ({' and '.join(splits)})" for song, splits in list(shared.items())[:NAMED]]
+        named += [f"{len(shared) - NAMED} more"] if len(shared) > NAMED else []
+        lie = "lies" if len(shared) == 1 else "lie"
+        told += f" {f.plural(len(shared), 'song')} {lie} in more than one split: {', '.join(named)}."
     if found.unreadable:
         told += f" {f.plural(len(found.unreadable), 'more file')} could not be read."
     if found.left_out:
@@ -104,6 +127,27 @@ def length(seconds: float | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d} h" if hours else f"{minutes}:{rest:02d} min"
+
+
+def _sound(folder: Path, entry: Entry, out: Path) -> str:
+    """The address, from the page in `out`, at which a browser plays a recording; "" where it cannot."""
+    path = folder / entry.file
+    if not path.is_file():  # a name that is no text, or a file that is gone
+        return ""
+    known = entry.format.startswith(PLAYED) or entry.format.endswith(" AAC")
+    if not known or not LEAST_PLAYED_RATE <= entry.rate <= MOST_PLAYED_RATE:
+        name = f"{hashlib.sha256(entry.file.encode()).hexdigest()[:16]}.flac"
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", audio.AudioWarning)  # the table says it
+                most = LONGEST if entry.seconds > LONGEST else None
+                samples, rate = audio.read(path, seconds=most, mono=entry.channels > MOST_CHANNELS)
+        except (audio.AudioError, MemoryError):
+            return ""
+        path = out / COPIES / name
+        atomic.write(path, flac(samples, rate))
+    relative = os.path.relpath(os.path.abspath(path), os.path.abspath(out))
+    return quote(Path(relative).as_posix())
 
 
 def _pictures(found: Inventory) -> tuple[str, str]:
@@ -143,7 +187,9 @@ def _row(row: dict[str, Any]) -> list[tuple[str, Any]]:
         (f.whole(row["tempo"]), row["tempo"]),
     ]
     note = row["note"].removeprefix(VOCALS).removeprefix("; ")
-    texts = [(row[name], row[name]) for name in ("file", "split", "song")]
+    epochs = f"{row['epochs']:.0f} epochs" if f.known(row["epochs"]) else ""
+    part = ", ".join(filter(None, (row["section"], row["mode"], epochs)))
+    texts = [(row[name], row[name]) for name in ("file", "split", "song")] + [(part, part)]
     return [*texts, *((text, _key(value)) for text, value in numbers), (note, note)]
 
 

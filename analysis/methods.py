@@ -80,46 +80,50 @@ def _measures(settings: Mapping[str, Any]) -> str:
 def _analysis(panel: Panel) -> str:
     common = (
         "The signal is a machine-made clip: a hit is \u201cfake\u201d said of one. d\u2032 and c have the "
-        "log-linear "
-        "correction (Hautus 1995), which shrinks d\u2032 towards 0. p values are two-sided and corrected "
-        "within a "
-        "family of questions (Holm 1979). Whatever the data cannot carry is listed with its reason "
-        "instead of being "
-        "computed."
+        "log-linear correction (Hautus 1995), which shrinks d\u2032 towards 0. p values are two-sided, and "
+        "corrected within the comparisons of one outcome in a kind of group (Holm 1979). Whatever the data "
+        "cannot carry is listed with its reason instead of being computed."
     )
     if panel.one:
         return (
             "With one listener there is inference over clips alone. Proportions have Wilson intervals "
-            "(Wilson 1927), "
-            "with Clopper and Pearson's beside them (1934); balanced accuracy has Newcombe's (1998, "
-            "method 10); d\u2032 "
-            "has Gourevitch and Galanter's standard error (1967). Detection was tested by Fisher's exact "
-            "test, "
-            "musicality by exact permutation of the clips with the Hodges-Lehmann shift (1963), inspiring "
-            "answers "
-            f"have Goodman's simultaneous intervals (1965). {common}"
+            "(Wilson 1927), with Clopper and Pearson's beside them (1934). Two shares, and so detection, "
+            "were compared by the exact unconditional test of Miettinen and "
+            "Nurminen's score (1985), with the "
+            "interval of what that test does not reject (Agresti & Min 2001); d\u2032 has Gourevitch and "
+            "Galanter's standard error (1967). Musicality was compared by exact permutation of the clips, "
+            "with the Hodges-Lehmann shift (1963); inspiring answers have Goodman's simultaneous intervals "
+            f"(1965). {common}"
         )
     return (
-        "Listeners are crossed with clips, so pooled tests and tests per listener are not offered: their "
-        "simulated type-I error is .28 to .46 at .05. The primary tests are mixed models with crossed random "
-        "effects of listeners and clips: linear ones by REML with Satterthwaite's degrees of freedom for "
-        "musicality (Bates et al. 2015; Kuznetsova et al. 2017), probit ones by Laplace's approximation for "
-        "verdicts, whose slope is d\u2032 (DeCarlo 1998), and a cumulative-link model (Christensen 2018) as "
-        "a check. As a second check answers were averaged per clip, and clips compared by Student's t-test "
-        "with an exact permutation test; intervals of descriptions are t intervals over clips. A single "
-        "clip's share has a Wilson interval over listeners (Wilson 1927). Agreement is Krippendorff's alpha. "
-        "Trends over epochs are tested within a backend and mode by the linear model on log2 of the epochs "
-        "and by the Jonckheere-Terpstra test, permuting clips (Jonckheere 1954), with Page's test (1963) as "
-        "a check where the blocks are complete. Listeners and clips one by one are conditional modes of the "
-        f"linear model, drawn towards the mean by how little is known of each (Bates et al. 2015). {common}"
+        "Listeners are crossed with clips, so pooled tests and tests per listener are not offered. Means and "
+        "comparisons of groups, of ratings and of verdicts alike, are of linear mixed models by REML in "
+        "which listeners, listeners' deviations in each group, clips and, "
+        "where there are enough, sources and "
+        "trainings are random (Clark 1973; Bates et al. 2015), with Satterthwaite's degrees of freedom "
+        "(Kuznetsova et al. 2017). All groups of a kind and the originals are in one model, whose contrasts "
+        "are the comparisons; each listener is their own control. The interval of a share is Wilson's, on "
+        "the model's variance (Wilson 1927; Franco et al. 2019). Sensitivity "
+        "d\u2032 is the slope of a probit "
+        "mixed model (DeCarlo 1998), and answers on inspiring are compared as ordered by a cumulative logit "
+        "mixed model (Christensen 2018), both by Laplace's approximation. A single clip's share has a Wilson "
+        "interval over listeners. Agreement is Krippendorff's alpha (Krippendorff 2019). Trends over epochs "
+        "are contrasts of the same models, checked by the Jonckheere-Terpstra test, permuting clips "
+        "(Jonckheere 1954), and by Page's test (1963) where the blocks are complete. Listeners and clips one "
+        "by one are conditional modes of the linear model, drawn towards the mean by how little is known of "
+        f"each. {common}"
     )
 
 
 REFERENCES = (
+    "Agresti, A., & Min, Y. (2001). Biometrics, 57, 963\u2013971.",
     "Bates, D., M\u00e4chler, M., Bolker, B., & Walker, S. (2015). Journal of Statistical Software, 67(1).",
     "Christensen, R. H. B. (2018). Cumulative link models for ordinal regression with the R package ordinal.",
+    "Clark, H. H. (1973). Journal of Verbal Learning and Verbal Behavior, 12, 335\u2013359.",
     "Clopper, C. J., & Pearson, E. S. (1934). Biometrika, 26, 404\u2013413.",
     "DeCarlo, L. T. (1998). Psychological Methods, 3, 186\u2013205.",
+    "Franco, C., Little, R. J. A., Louis, T. A., & Slud, E. V. (2019). J. of Survey Statistics and "
+    "Methodology, 7, 334\u2013364.",
     "Goodman, L. A. (1965). Technometrics, 7, 247\u2013254.",
     "Gourevitch, V., & Galanter, E. (1967). Psychometrika, 32, 25\u201333.",
     "Greshler, G., Shaham, T. R., & Michaeli, T. (2021). Catch-A-Waveform. NeurIPS 34.",
@@ -130,7 +134,7 @@ REFERENCES = (
     "Krippendorff, K. (2019). Content Analysis, 4th ed. Sage.",
     "Kuznetsova, A., Brockhoff, P. B., & Christensen, R. H. B. (2017). J. of Statistical Software, 82(13).",
     "Manski, C. F. (1990). American Economic Review, 80, 319\u2013323.",
-    "Newcombe, R. G. (1998). Statistics in Medicine, 17, 873\u2013890.",
+    "Miettinen, O., & Nurminen, M. (1985). Statistics in Medicine, 4, 213\u2013226.",
     "Page, E. B. (1963). Journal of the American Statistical Association, 58, 216\u2013230.",
     "Wilson, E. B. (1927). Journal of the American Statistical Association, 22, 209\u2013212.",
 )

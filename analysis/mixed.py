@@ -23,8 +23,8 @@ generalized linear mixed model", BMC Med. Res. Methodol. 15:38).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -39,105 +39,168 @@ class MixedModelError(ValueError):
     """Data that a mixed model cannot be fitted to."""
 
 
+class NoSpreadError(MixedModelError):
+    """Answers that vary in nothing that could be a sample, so that no variance can be estimated."""
+
+
 @dataclass(frozen=True)
 class Fit:
-    """A fitted model. Arrays run over `names`, the fixed effects.
+    """A fitted model. Arrays run over `names`, the fixed effects; covariance is theirs.
 
-    listener_sd: of the intercept and, where there is one, of the slope; listener_correlation: of the two.
-    df: Satterthwaite's; of `binary` and `ordinal` models those between stimuli, and infinite (Wald's z) for
-    effects that vary within a stimulus. deviance: REML criterion or -2 log likelihood.
-    thresholds: of an ordinal model. singular: the variance of listeners, their slopes or stimuli is estimated
-    as 0; singular_listeners: that of listeners or their slopes, or their correlation as 1 or -1. nest_sd: of
-    each kind of group that stimuli are nested in; nests: how many groups there are of each.
+    degrees: contrast -> degrees of freedom: Satterthwaite's; of `binary` and `ordinal` models those between
+    stimuli, and infinite (Wald's z) for effects that vary within a stimulus. listener_sd: of listeners'
+    means, None where they are constants; level_sd: of their levels' deviations, None without levels.
+    residuals: [n], and modes, as of `Linear.modes`: of linear models. deviance: REML criterion or -2 log
+    likelihood. thresholds: of an ordinal model. singular: the variance of listeners, levels or stimuli is
+    estimated as 0. nest_sd: of each kind of group that stimuli are nested in; nests: how many groups there
+    are of each.
     """
 
     names: tuple[str, ...]
     estimate: np.ndarray
-    se: np.ndarray
-    df: np.ndarray
-    listener_sd: np.ndarray
-    listener_correlation: float | None
+    covariance: np.ndarray
+    degrees: Callable[[np.ndarray], float]
+    listener_sd: float | None
+    level_sd: float | None
     stimulus_sd: float
     residual_sd: float | None
     deviance: float
     singular: bool
-    singular_listeners: bool
     observations: int
     listeners: int
     stimuli: int
     thresholds: np.ndarray | None = None
     nest_sd: tuple[float, ...] = ()
     nests: tuple[int, ...] = ()
+    residuals: np.ndarray | None = None
+    modes: tuple[np.ndarray, np.ndarray, Callable] | None = None
+
+    @property
+    def se(self) -> np.ndarray:
+        """Standard error of each fixed effect."""
+        return np.sqrt(np.diag(self.covariance))
+
+    @property
+    def df(self) -> np.ndarray:
+        """Degrees of freedom of each fixed effect."""
+        return np.array([self.degrees(unit) for unit in np.eye(len(self.names))])
+
+    def contrast(self, weights: Mapping[str, float]) -> Contrast:
+        """A weighted sum of fixed effects, by name."""
+        c = np.array([weights.get(name, 0.0) for name in self.names])
+        error = math.sqrt(max(c @ self.covariance @ c, 0.0))
+        return Contrast(float(c @ self.estimate), error, float(self.degrees(c)))
 
     def p(self, name: str) -> float:
         """Two-sided p of a fixed effect against 0."""
-        i = self.names.index(name)
-        return float(2 * scipy.stats.t.sf(abs(self.estimate[i] / self.se[i]), self.df[i]))
-
-    def p_above(self, name: str, value: float) -> float:
-        """One-sided p of a fixed effect against being `value` or less."""
-        i = self.names.index(name)
-        return float(scipy.stats.t.sf((self.estimate[i] - value) / self.se[i], self.df[i]))
-
-    def p_below(self, name: str, value: float) -> float:
-        """One-sided p of a fixed effect against being `value` or more."""
-        i = self.names.index(name)
-        return float(scipy.stats.t.cdf((self.estimate[i] - value) / self.se[i], self.df[i]))
+        return self.contrast({name: 1.0}).p
 
     def interval(self, name: str, level: float = 0.95) -> tuple[float, float]:
         """Two-sided interval of a fixed effect."""
-        i = self.names.index(name)
-        reach = scipy.stats.t.ppf(0.5 + level / 2, self.df[i]) * self.se[i]
-        return float(self.estimate[i] - reach), float(self.estimate[i] + reach)
+        return self.contrast({name: 1.0}).interval(level)
 
     def of(self, name: str) -> float:
         """Estimate of a fixed effect."""
         return float(self.estimate[self.names.index(name)])
 
 
-def linear(y, fixed: dict[str, Sequence[float]], listener, stimulus, *, slope=None, nests=()) -> Fit:
+@dataclass(frozen=True)
+class Contrast:
+    """A weighted sum of fixed effects, its standard error and its degrees of freedom."""
+
+    estimate: float
+    se: float
+    df: float
+
+    @property
+    def p(self) -> float:
+        """Two-sided p against 0."""
+        return float(2 * scipy.stats.t.sf(abs(self.estimate / self.se), self.df))
+
+    def p_within(self, bound: float) -> float:
+        """p of the two one-sided tests that the sum lies between -bound and bound."""
+        ends = (self.estimate + bound) / self.se, (bound - self.estimate) / self.se
+        return float(scipy.stats.t.sf(min(ends), self.df))
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Two-sided interval."""
+        reach = scipy.stats.t.ppf(0.5 + level / 2, self.df) * self.se
+        return float(self.estimate - reach), float(self.estimate + reach)
+
+
+def linear(y, fixed: dict[str, Sequence[float]], listener, stimulus, *, nests=()) -> Fit:
     """y = fixed + listener + stimulus + error, by REML.
 
     y: [n]. fixed: the columns of the fixed effects by name, [n] each (an intercept is a column of ones).
-    listener, stimulus: [n], any labels. slope: [n], a column whose effect differs between listeners.
-    nests: of each kind of group that stimuli are nested in, labels [n], None for a stimulus in none.
+    listener, stimulus: [n], any labels. nests: of each kind of group that stimuli are nested in, labels [n],
+    None for a stimulus in none.
 
     Raises: MixedModelError for fewer than two listeners or stimuli, or groups of a kind, for a stimulus in
     two groups of a kind, and for fixed effects that depend on each other, leave no answer over, or explain
     every answer.
     """
-    y, x, crossed = _taken(y, fixed, listener, stimulus, slope, nests)
+    y, x, crossed = _taken(y, fixed, listener, stimulus, None, nests)
+    return _reml(y, x, fixed, crossed, x)
+
+
+def levels(y, level, listener, stimulus, *, nests=()) -> Fit:
+    """The means of levels, each listener being their own control: y = level + listener + listener's level +
+    stimulus + error, by REML.
+
+    level: [n], labels, by which the effects are named. Listeners' means are unknown constants, so only
+    contrasts whose weights sum to 0 mean anything; listeners' deviations from a level's mean are random, and
+    so are stimuli. On a complete table a contrast is tested as in the analysis of variance with both
+    listeners and stimuli random (Clark 1973, J. Verbal Learning and Verbal Behavior 12:335-359). The rest,
+    and what is raised, as for `linear`.
+    """
+    names, numbers = np.unique(np.asarray(level, dtype=str), return_inverse=True)
+    if len(names) < 2:
+        raise MixedModelError("there is one level, so nothing to compare")
+    fixed = {str(name): (numbers == place).astype(float) for place, name in enumerate(names)}
+    y, x, crossed = _taken(y, fixed, listener, stimulus, numbers, nests, apart=True)
+    return _reml(y, x, fixed, crossed, np.column_stack([x, np.eye(crossed.listeners)[crossed.i]]))
+
+
+def _reml(y: np.ndarray, x: np.ndarray, fixed, crossed: Crossed, constants: np.ndarray) -> Fit:
+    """constants: [n, c], all columns that are no sample, which must leave a spread to test by."""
     n, p = x.shape
     if np.ptp(y) == 0:
-        raise MixedModelError("all answers are the same")
-    if n <= p + 2:
+        raise NoSpreadError("all answers are the same")
+    if n <= p + 2 + (crossed.listeners - 1 if crossed.apart else 0):
         raise MixedModelError(f"{n} answers cannot carry {p} fixed effects and two random ones")
-    shift = y.mean() if np.ptp(x, axis=0).min() == 0 else 0.0  # the intercept takes it up again
-    rest = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
+    intercept = np.linalg.lstsq(x, np.ones(n), rcond=None)[0]
+    shift = y.mean() if np.allclose(x @ intercept, 1.0) else 0.0  # the intercept takes it up again
+    rest = y - constants @ np.linalg.lstsq(constants, y, rcond=None)[0]
     if np.abs(rest).max() < 1e-9 * np.abs(y).max():
-        raise MixedModelError(f"{' and '.join(fixed)} explain every answer: no spread is left to test by")
+        raise NoSpreadError(f"{' and '.join(fixed)} explain every answer: no spread is left to test by")
     system = Linear(y - shift, x, crossed)
-    bounds = crossed.bounds
-    theta, _ = minimum(lambda theta: system.criterion(theta), crossed.start, bounds)
-    _, beta, weighted, inverse = system.solve(theta)
-    if shift:
-        beta = beta + shift * np.linalg.lstsq(x, np.ones(n), rcond=None)[0]
-    sigma = math.sqrt(weighted / (n - p))
-    variances = sigma**2 * np.diag(inverse)
-    df = system.satterthwaite(theta, sigma, variances)
-    criterion, se = system.criterion(theta), np.sqrt(variances)
-    return _fit(fixed, crossed, theta, beta, se, df, sigma, criterion, None, residual=True)
+    theta, _ = minimum(lambda theta: system.criterion(theta), crossed.start, crossed.bounds)
+    _, beta, weighted, _ = system.solve(theta)
+    mine, theirs, spread_of_modes = system.modes(theta, beta)
+    beta = beta + shift * intercept
+    sigma = math.sqrt(weighted / system.free)
+    covariance, slopes, spread = system.variance(theta, sigma)
+
+    def degrees(c: np.ndarray) -> float:
+        g = np.einsum("a,qab,b->q", c, slopes, c)
+        return float(2 * (c @ covariance @ c) ** 2 / (g @ spread @ g))
+
+    effects = (crossed.z * mine[crossed.i]).sum(axis=1)
+    effects = effects + (theirs if crossed.spread is None else crossed.spread @ theirs)[crossed.j]
+    fit = _fit(fixed, crossed, theta, beta, covariance, degrees, sigma, system.criterion(theta))
+    return replace(fit, residuals=y - x @ beta - effects, modes=(mine, theirs, spread_of_modes))
 
 
 def binary(
-    y, fixed: dict[str, Sequence[float]], listener, stimulus, *, link="probit", slope=None, nests=()
+    y, fixed: dict[str, Sequence[float]], listener, stimulus, *, link="probit", level=None, nests=()
 ) -> Fit:
     """P(y = 1) = link^-1(fixed + listener + stimulus), by Laplace's approximation.
 
-    y: [n] of 0 and 1; link: "probit" or "logit"; the rest as for `linear`. Raises: MixedModelError also where
+    y: [n] of 0 and 1; link: "probit" or "logit"; level: labels [n] of levels in which listeners deviate from
+    their means, or None; the rest as for `linear`. Raises: MixedModelError also where
     all answers are the same.
     """
-    y, x, crossed = _taken(y, fixed, listener, stimulus, slope, nests)
+    y, x, crossed = _taken(y, fixed, listener, stimulus, level, nests)
     if not np.isin(y, (0, 1)).all() or len(set(y)) < 2:
         raise MixedModelError("the answers must be 0 and 1, and both must occur")
     density = _PROBIT_OR_LOGIT[link]
@@ -152,22 +215,23 @@ def binary(
     bounds = crossed.bounds + [(None, None)] * x.shape[1]
     best, curvature = minimum(deviance, np.concatenate([crossed.start, start]), bounds)
     spread = covariance(deviance, best, bounds, curvature)[count:, count:]
-    df = _between_stimuli(x, crossed)
-    se = np.sqrt(np.diag(spread))
-    return _fit(fixed, crossed, best[:count], best[count:], se, df, 1.0, deviance(best), None)
+    degrees = _between_stimuli(x, crossed)
+    return _fit(fixed, crossed, best[:count], best[count:], spread, degrees, None, deviance(best))
 
 
-def ordinal(y, fixed: dict[str, Sequence[float]], listener, stimulus, *, link="logit", nests=()) -> Fit:
+def ordinal(
+    y, fixed: dict[str, Sequence[float]], listener, stimulus, *, link="logit", level=None, nests=()
+) -> Fit:
     """P(y <= k) = link^-1(threshold k - fixed - listener - stimulus), by Laplace's approximation.
 
-    y: [n] of ordered levels; those that occur count. fixed holds no intercept: the thresholds are it. Raises:
-    MixedModelError as `linear`, and for fewer than three levels.
+    y: [n] of ordered levels; those that occur count. fixed holds no intercept: the thresholds are it. The
+    rest as for `binary`. Raises: MixedModelError as `linear`, and for fewer than three levels.
     """
-    y, x, crossed = _taken(y, fixed, listener, stimulus, None, nests)
-    levels, y = np.unique(y, return_inverse=True)
-    if len(levels) < 3:
-        raise MixedModelError(f"{len(levels)} levels were used; ordered answers need three")
-    cut = len(levels) - 1
+    y, x, crossed = _taken(y, fixed, listener, stimulus, level, nests)
+    used, y = np.unique(y, return_inverse=True)
+    if len(used) < 3:
+        raise MixedModelError(f"{len(used)} levels were used; ordered answers need three")
+    cut = len(used) - 1
     shares = np.cumsum(np.bincount(y))[:-1] / len(y)
     first = _QUANTILE[link](shares)
     start = np.concatenate([crossed.start, first[:1], np.log(np.diff(first)), np.zeros(x.shape[1])])
@@ -186,10 +250,9 @@ def ordinal(y, fixed: dict[str, Sequence[float]], listener, stimulus, *, link="l
     bounds = crossed.bounds + [(None, None)] * (cut + x.shape[1])
     best, curvature = minimum(deviance, start, bounds)
     spread = covariance(deviance, best, bounds, curvature)[count + cut :, count + cut :]
-    df = _between_stimuli(np.column_stack([x, np.ones(len(x))]), crossed)[:-1]  # thresholds: an intercept
-    se = np.sqrt(np.diag(spread))
-    beta = best[count + cut :]
-    return _fit(fixed, crossed, best[:count], beta, se, df, 1.0, deviance(best), thresholds(best))
+    degrees = _between_stimuli(x, crossed, intercept=1)  # the thresholds are one
+    ends, beta = thresholds(best), best[count + cut :]
+    return _fit(fixed, crossed, best[:count], beta, spread, degrees, None, deviance(best), ends)
 
 
 def _probit(y: np.ndarray, eta: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -250,18 +313,19 @@ def _plain_binary(y: np.ndarray, x: np.ndarray, density) -> np.ndarray:
     return beta
 
 
-def _between_stimuli(x: np.ndarray, crossed: Crossed) -> np.ndarray:
-    """Degrees of freedom of columns [n, p] between stimuli; infinite for those that vary within one.
+def _between_stimuli(x: np.ndarray, crossed: Crossed, intercept: int = 0) -> Callable[[np.ndarray], float]:
+    """Degrees of freedom of contrasts of columns [n, p]: the fewest of those columns that they weigh.
 
-    Where stimuli are nested, those of the widest kind of group that a column is constant within; stimuli in
-    no group are their own.
+    Of a column between stimuli they are the units less the columns between them; of one that varies within a
+    stimulus infinite. Where stimuli are nested, units are those of the widest kind of group that a column is
+    constant within; stimuli in no group are their own. intercept: how many more columns there are in effect.
     """
     found = np.full(x.shape[1], np.inf)
     for unit in _units(crossed):
         first = x[np.unique(unit, return_index=True)[1]]
         between = np.abs(x - first[unit]).max(axis=0) < 1e-9
-        found = np.where(between, max(1.0, len(first) - between.sum()), found)
-    return found
+        found = np.where(between, max(1.0, len(first) - between.sum() - intercept), found)
+    return lambda c: float(found[c != 0].min())
 
 
 def _units(crossed: Crossed) -> Iterator[np.ndarray]:
@@ -273,7 +337,7 @@ def _units(crossed: Crossed) -> Iterator[np.ndarray]:
         yield np.unique(np.where(groups < 0, alone, groups)[crossed.j], return_inverse=True)[1]
 
 
-def _taken(y, fixed, listener, stimulus, slope, nests):
+def _taken(y, fixed, listener, stimulus, level, nests, *, apart=False):
     y = np.asarray(y, float)
     x = np.column_stack([np.asarray(column, float) for column in fixed.values()])
     i, j = (np.unique(np.asarray(labels), return_inverse=True)[1] for labels in (listener, stimulus))
@@ -283,8 +347,8 @@ def _taken(y, fixed, listener, stimulus, slope, nests):
         raise MixedModelError("crossed random effects need at least two listeners and two stimuli")
     if np.linalg.matrix_rank(x) < x.shape[1]:
         raise MixedModelError(f"the fixed effects {', '.join(fixed)} depend on each other; leave one out")
-    nests = [_numbered(labels, j) for labels in nests]
-    return y, x, Crossed(i, j, None if slope is None else np.asarray(slope, float), nests)
+    level = None if level is None else np.unique(np.asarray(level), return_inverse=True)[1]
+    return y, x, Crossed(i, j, level, [_numbered(labels, j) for labels in nests], apart=apart)
 
 
 def _numbered(labels, j: np.ndarray) -> np.ndarray:
@@ -297,32 +361,25 @@ def _numbered(labels, j: np.ndarray) -> np.ndarray:
     return numbers
 
 
-def _fit(fixed, crossed, theta, beta, se, df, scale, deviance, thresholds, *, residual=False) -> Fit:
-    t, _ = crossed.factors(theta)
-    spread = t @ t.T * scale**2
-    sds = np.sqrt(np.diag(spread))
-    correlation = None
-    if crossed.k == 2:
-        correlation = float(spread[0, 1] / (sds[0] * sds[1])) if sds.min() > 0 else math.nan
-    nests = len(crossed.nests)
-    s, within = float(theta[-1 - nests]), np.abs(theta[len(theta) - nests :])
-    without = np.diag(t).min() < SINGULAR
+def _fit(fixed, crossed, theta, beta, covariance, degrees, sigma, deviance, thresholds=None) -> Fit:
+    groups, scale = 1 + len(crossed.nests), 1.0 if sigma is None else sigma
+    listeners, (stimulus, *nests) = scale * theta[:-groups], scale * theta[-groups:]
+    mine = list(listeners) if not crossed.apart else [None, *listeners]
     return Fit(
         names=tuple(fixed),
         estimate=beta,
-        se=se,
-        df=df,
-        listener_sd=sds,
-        listener_correlation=correlation,
-        stimulus_sd=abs(s) * scale,
-        residual_sd=scale if residual else None,
+        covariance=covariance,
+        degrees=degrees,
+        listener_sd=None if mine[0] is None else float(mine[0]),
+        level_sd=float(mine[1]) if len(mine) > 1 else None,
+        stimulus_sd=float(stimulus),
+        residual_sd=sigma,
         deviance=deviance,
-        singular=bool(without or s < SINGULAR),
-        singular_listeners=bool(without),
+        singular=bool(theta[: len(listeners) + 1].min() < SINGULAR),
         observations=len(crossed.i),
         listeners=int(crossed.listeners),
         stimuli=int(crossed.stimuli),
         thresholds=thresholds,
-        nest_sd=tuple(float(scale * own) for own in within),
+        nest_sd=tuple(map(float, nests)),
         nests=tuple(int(groups.max()) + 1 for groups in crossed.nests),
     )

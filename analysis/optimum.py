@@ -9,6 +9,7 @@ import scipy.optimize
 
 SINGULAR = 1e-4  # a relative standard deviation below it counts as none, as in lme4
 STEP = 1e-3  # of a parameter, for second derivatives
+OFF_BOUND = (0.3, 0.1, 0.03, 1.0)  # where a parameter at its bound of 0 is tried again
 NEAR = 0.02  # of a parameter: a step over which second derivatives hardly change
 
 Bounds = Sequence[tuple[float | None, float | None]]
@@ -21,14 +22,14 @@ def minimum(
 
     Also its second derivatives there, of the parameters that are not at a bound; None where unknown.
     """
-    found = scipy.optimize.minimize(
-        function,
-        start,
-        method="L-BFGS-B",
-        bounds=bounds,
-        options={"ftol": 1e-8, "gtol": 1e-5, "maxiter": 300},
-    )
-    best, value = found.x, found.fun
+    best, value = _search(function, start, bounds)
+    low = np.array([low == 0.0 for low, _ in bounds])
+    for place in np.flatnonzero(low & (best < 0.05)):  # near 0 a standard deviation hardly moves the function
+        for away in OFF_BOUND:
+            trial = np.where(np.arange(len(best)) == place, away, best)
+            if function(trial) < value - 1e-8:
+                best, value = _search(function, trial, bounds)
+                break
     lows, highs = np.array([(low, high) for low, high in bounds], float).T  # None becomes NaN: no bound
     free, curvature, moved, away = _inside(best, bounds), None, np.inf, 0.0
     for _ in range(6):
@@ -55,6 +56,12 @@ def minimum(
         if moved < 1e-7:
             break
     return best, curvature if away < STEP and (free == _inside(best, bounds)).all() else None
+
+
+def _search(function, start: Sequence[float], bounds: Bounds) -> tuple[np.ndarray, float]:
+    options = {"ftol": 1e-8, "gtol": 1e-5, "maxiter": 300}
+    found = scipy.optimize.minimize(function, start, method="L-BFGS-B", bounds=bounds, options=options)
+    return found.x, found.fun
 
 
 def _inside(at: np.ndarray, bounds: Bounds) -> np.ndarray:

@@ -122,6 +122,8 @@ def _page(sentences: Sequence[str], parts: list[dict], basis: Sequence[str]) -> 
     template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
         (folder / "plan.html.j2").read_text(encoding="utf-8")
     )
-    css = Markup((folder / "report.css").read_text(encoding="utf-8"))
+    css = Markup(
+        "".join((folder / name).read_text(encoding="utf-8") for name in ("report.css", "tables.css"))
+    )
     target = f"{planning.TARGET:.2f}".removeprefix("0")
     return template.render(css=css, sentences=sentences, parts=parts, basis=basis, target=target)

@@ -27,7 +27,7 @@ import scipy.special
 from scipy import stats
 
 from analysis import mixed
-from analysis.panel_models import CLIPS_PER_GROUP
+from analysis.stimuli import LEAST_CLIPS as CLIPS_PER_GROUP
 
 MUSICALITY, VERDICTS = "musicality", "verdicts"
 LEVEL = 0.05  # of the two-sided tests

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pandas as pd
 
 from analysis import stimuli
-from analysis.results import Result
+from analysis.results import Question, Result
 from analysis.stimuli import Panel
 
 FAMILY = "data quality"
@@ -49,48 +47,41 @@ def fixed_order(first: pd.DataFrame) -> bool:
     return bool((first.groupby(["set", "name"])["position"].nunique() <= 1).all())
 
 
-def _count(name: str, count: int, total: int | None = None) -> Result:
-    return Result(FAMILY, name, estimate=float(count), n=total, count=count, total=total, method="count")
-
-
-def _order(first: pd.DataFrame, panel: Panel) -> Result:
-    if first["position"].isna().any():
-        return Result(FAMILY, ORDER, note="positions are not in the table")
-    if panel.one:
-        return Result(
-            FAMILY, ORDER, note="one listener heard one order, so order and clip cannot be told apart"
-        )
-    if fixed_order(first):
-        return Result(
-            FAMILY, ORDER, note="every listener heard the same order, so order and clip cannot be told apart"
-        )
-    orders = first.sort_values(["set", "position"]).groupby("listener")["name"].agg(tuple).nunique()
-    return Result(
-        FAMILY, ORDER, estimate=float(orders), n=panel.listeners, method="number of different orders"
+def _count(name: str, count: int, total: int | None = None, note: str = "") -> Result:
+    of = None if total is None else (count, total)
+    return Question(FAMILY, name, method="count").result(
+        float(count), n=total, of=of or (count, None), notes=(note,)
     )
 
 
+def _order(first: pd.DataFrame, panel: Panel) -> Result:
+    question = Question(FAMILY, ORDER, method="number of different orders")
+    if first["position"].isna().any():
+        return question.refuse("positions are not in the table")
+    if panel.one or fixed_order(first):
+        who = "one listener heard one order" if panel.one else "every listener heard the same order"
+        return question.refuse(f"{who}, so order and clip cannot be told apart")
+    orders = first.sort_values(["set", "position"]).groupby("listener")["name"].agg(tuple).nunique()
+    return question.result(float(orders), n=panel.listeners)
+
+
+def _known(first: pd.DataFrame, column: str):
+    return first[column].dropna() if column in first else pd.Series(dtype=float)
+
+
 def _share(first: pd.DataFrame, column: str, name: str, test) -> Result:
-    known = first[column].dropna() if column in first else []
-    if not len(known):
-        return Result(FAMILY, name, note=f"the table has no {column.replace('_', ' ')}")
+    known = _known(first, column)
+    if known.empty:
+        return Question(FAMILY, name).refuse(f"the table has no {column.replace('_', ' ')}")
     return _count(name, int(test(known).sum()), len(known))
 
 
 def _median(first: pd.DataFrame, column: str, name: str, unit: str) -> Result:
-    known = first[column].dropna() if column in first else []
-    if not len(known):
-        return Result(FAMILY, name, note=f"the table has no {column.replace('_', ' ')}")
-    return Result(
-        FAMILY,
-        name,
-        estimate=float(known.median()),
-        low=float(known.quantile(0.25)),
-        high=float(known.quantile(0.75)),
-        n=len(known),
-        unit="answer",
-        method=f"median and quartiles, {unit}",
-    )
+    known = _known(first, column)
+    if known.empty:
+        return Question(FAMILY, name).refuse(f"the table has no {column.replace('_', ' ')}")
+    question = Question(FAMILY, name, unit="answer", method=f"median and quartiles, {unit}")
+    return question.result(known.median(), (known.quantile(0.25), known.quantile(0.75)), n=len(known))
 
 
 def _odd(frame: pd.DataFrame) -> list[Result]:
@@ -100,13 +91,13 @@ def _odd(frame: pd.DataFrame) -> list[Result]:
     named = frame["left_empty"].dropna()
     counts = named.str.split().explode().value_counts(sort=False)
     note = ", ".join(f"{column.replace('_', ' ')} of {count}" for column, count in counts.items())
-    return [replace(_count(ODD, len(named), len(frame)), note=note)]
+    return [_count(ODD, len(named), len(frame), note)]
 
 
 def _repeats(frame: pd.DataFrame) -> Result:
     again = frame[frame["repeat"]]
     if again.empty:
-        return Result(FAMILY, REPEATED, note="no clip was presented twice")
+        return Question(FAMILY, REPEATED).refuse("no clip was presented twice")
     keys = ["listener", "set", "name"]
     pairs = again.merge(frame[~frame["repeat"]], on=keys, suffixes=("_again", ""))
     return _count(REPEATED, int((pairs["verdict_again"] == pairs["verdict"]).sum()), len(pairs))

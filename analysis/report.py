@@ -8,12 +8,13 @@ is built beside its place and then put there in one step, so there is never half
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata, resources
 from pathlib import Path
@@ -25,9 +26,9 @@ from markupsafe import Markup
 
 from analysis import (
     figures,
+    inspiring_clips,
     measured,
     methods,
-    model_tables,
     pins,
     plots,
     report_script,
@@ -40,13 +41,15 @@ from analysis import (
 )
 from analysis import formats as f
 from analysis.measured import Measured
+from analysis.plan import AnalysisPlan
 from analysis.results import Result
 from analysis.stimuli import Panel
 from analysis.tables import Table
 
 PAGE = "index.html"
 RESULTS = "statistics.json"
-OWN = {PAGE, RESULTS, "tables", "plots"}
+FACTS = "study.json"  # what `ReportFacts` holds besides results
+OWN = {PAGE, RESULTS, FACTS, "tables", "plots"}
 SOUND = {".wav": "audio/wav", ".flac": "audio/flac", ".ogg": "audio/ogg", ".mp3": "audio/mpeg"}
 TITLE = "Listening study"
 MOST_ROWS = 400  # of a table on the page; its file has them all
@@ -65,9 +68,10 @@ class ReportFacts:
     title: the study's. stimuli: stimulus_id (or clip name) -> audio file, for the players. final_forms: one
     mapping per open answer, with listener, question and text. provenance: facts by name, or rows of a table.
     unfinished: listeners who had not finished. unblinding: the record of it, or several. settings: the
-    study's own (tables stimuli, listening, questions and analysis of study.toml), for the methods section
-    and for the bound of equivalence. measures: what the clips measured, as `measured.of` takes it; {} where
-    the study measured none. results: those of `rehearse` for the same answers; None: computed when written.
+    study's own (tables stimuli, listening and questions of study.toml), for the methods section. plan: what
+    was settled before the data; plan_told: since when, and whether it still stands. measures: what the clips
+    measured, as `measured.of` takes it; {} where the study measured none. results: those of `rehearse` for
+    the same answers; None: computed when written.
     """
 
     title: str = ""
@@ -77,6 +81,8 @@ class ReportFacts:
     unfinished: Sequence[str] = ()
     unblinding: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
     settings: Mapping[str, Any] | None = None
+    plan: AnalysisPlan | None = None
+    plan_told: str = ""
     measures: Mapping[str, Any] | None = None
     results: Sequence[Result] | None = None
 
@@ -111,12 +117,13 @@ def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -
     results = _evaluated(frame, facts) if facts.results is None else list(facts.results)
     found = measured.of(facts.measures, stimuli.by_stimulus(frame))
     parts = tables.everything(frame, results) + _clip_provenance(facts.provenance)
-    parts += [model_tables.models(results), model_tables.certainty(results)]
+    parts += [inspiring_clips.by_condition(frame), tables.certainty(results)]
     parts += measured.tables(found) if found else []
     drawn = figures.everything(frame, results, found)
     building = _building(out)
     try:
         _write_parts(building, frame, results, parts)
+        (building / FACTS).write_text(_facts_as_json(facts, out), encoding="utf-8")
         pictures = {figure.name: _picture(figure, building / "plots") for figure in drawn}
         page = _page(frame, results, parts, pictures, facts, found)
         (building / PAGE).write_text(page, encoding="utf-8")
@@ -131,8 +138,7 @@ def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -
 
 
 def _evaluated(frame: pd.DataFrame, facts: ReportFacts) -> list[Result]:
-    bound = ((facts.settings or {}).get("analysis") or {}).get("equivalence")
-    return statistics.evaluate(frame, bound=bound)
+    return statistics.evaluate(frame, plan=facts.plan)
 
 
 def _building(out: Path) -> Path:
@@ -182,6 +188,13 @@ def _write_parts(folder: Path, frame: pd.DataFrame, results: list[Result], parts
         table_files.write(table, folder / "tables")
 
 
+def _facts_as_json(facts: ReportFacts, out: Path) -> str:
+    """The facts for `analysis.notebook.open`: sound files by their way from the report's folder."""
+    known = asdict(replace(facts, results=None, stimuli={}))
+    known["stimuli"] = {name: os.path.relpath(path, out) for name, path in facts.stimuli.items()}
+    return json.dumps(known, indent=1, ensure_ascii=False, default=str) + "\n"
+
+
 def _picture(figure: figures.Figure, folder: Path) -> dict[str, Any]:
     """Draw a figure into its files, and for a wide and a narrow page, which shows the one that fits."""
     wide, narrow = (plots.render(figure.draw(width=width)) for width in (plots.WIDE, plots.NARROW))
@@ -211,11 +224,19 @@ def _page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"numeric": tables.numeric, "most_rows": MOST_ROWS}
+    environment.globals |= {
+        "numeric": tables.numeric,
+        "most_rows": MOST_ROWS,
+        "most_open": inspiring_clips.MOST_OPEN,
+    }
     sets = _sets(frame, results, named, facts)
+    leading = inspiring_clips.leading(frame)
+    _move_players([*leading.clips, *leading.originals], sets)
     players = {(part["name"], clip["clip"]): clip["player"] for part in sets for clip in part["clips"]}
     return environment.get_template("report.html.j2").render(
-        css=Markup((templates / "report.css").read_text(encoding="utf-8")),
+        css=Markup(
+            "".join((templates / name).read_text(encoding="utf-8") for name in ("report.css", "tables.css"))
+        ),
         title=facts.title or TITLE,
         subtitle=wording.subtitle(frame),
         one=panel.one,
@@ -225,14 +246,14 @@ def _page(
         trained=wording.trained(frame),
         unfinished=list(facts.unfinished),
         inspired=wording.inspired(results),
+        leading=leading,
         script=Markup(report_script.source()),
         allowed=Markup(report_script.allowed()),
         sets=sets,
         tables=named,
         figures=pictures,
-        models=_statistics([r for r in results if model_tables.modelled(r)], panel),
-        statistics=_statistics([r for r in results if not model_tables.modelled(r)], panel),
-        final_forms=_final_forms(facts.final_forms),
+        statistics=_statistics(results, panel),
+        final_forms=_final_forms(facts.final_forms or responses.final_answers(frame)),
         methods=told,
         references=methods.references(told),
         provenance=_provenance(facts),
@@ -270,6 +291,17 @@ def _sets(
         said = tables.inspiring_said(frame)
         sets.append({"name": name, "table": table, "clips": rows, "told": told, "said": said})
     return sets
+
+
+def _move_players(opening: list[dict[str, Any]], sets: list[dict[str, Any]]) -> None:
+    """Put the players of the clips that a report opens with beside them; the clip tables then lead there."""
+    rows = {(part["name"], row["clip"]): row for part in sets for row in part["clips"]}
+    for clip in opening:
+        row = rows[clip["set"], clip["clip"]]
+        clip |= {"sound": row["sound"], "player": row["player"]}
+        row["sound"] = None
+        for said in clip["said"]:
+            said["player"] = row["player"]
 
 
 def _moments(pinned: str) -> tuple[list[str], list[pins.Pin]]:
@@ -312,12 +344,12 @@ def _statistics(results: list[Result], panel: Panel) -> list[dict[str, Any]]:
     chosen = tables.inferential(results)
     return [
         {
-            "family": model_tables.QUESTIONS.get(family, family),
+            "family": family,
             "rows": [
                 {
                     "name": r.name if r.group == "all" else f"{r.name}: {r.group}",
                     "numbers": tables.in_numbers(r),
-                    "scale": model_tables.SCALES.get(r.name, "") if model_tables.modelled(r) else "",
+                    "scale": tables.SCALES.get(r.name, ""),
                     "n": f.whole(r.n),
                     "method": r.method.replace(", listeners and clips random", ""),  # said above
                     "note": "; ".join(_own_notes(r, panel)),
@@ -331,11 +363,9 @@ def _statistics(results: list[Result], panel: Panel) -> list[dict[str, Any]]:
 
 
 def _own_notes(result: Result, panel: Panel) -> list[str]:
-    """A result's unit and note, without what is said of all results of this panel."""
-    unit = (
-        [] if result.unit in ("", panel.unit) or model_tables.modelled(result) else [f"unit: {result.unit}"]
-    )
-    return [*unit, *(part for part in result.note.split("; ") if part and part != panel.reach)]
+    """A result's unit and notes, without what is said of all results of this panel."""
+    unit = [] if result.unit in ("", panel.unit) else [f"unit: {result.unit}"]
+    return [*unit, *(note for note in result.notes if note != panel.reach)]
 
 
 def _final_forms(forms: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -364,6 +394,8 @@ def _provenance(facts: ReportFacts) -> list[tuple[str, str]]:
     """Facts by name, then what made this report."""
     known = facts.provenance if isinstance(facts.provenance, Mapping) else {}
     found = [(str(name), str(value)) for name, value in known.items() if value not in (None, "")]
+    if facts.plan_told:
+        found.append(("analysis plan", facts.plan_told))
     records = facts.unblinding or []
     for record in [records] if isinstance(records, Mapping) else records:
         told = ", ".join(f"{name} {value}" for name, value in record.items() if value not in (None, ""))

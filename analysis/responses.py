@@ -6,13 +6,16 @@ ranges and cross-column rules hold, so nothing downstream checks them again.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from analysis import cells
-from analysis.cells import ResponsesError
+from analysis.cells import FINAL, ResponsesError
 from caw import spreadsheet
 
 LEVELS = {
@@ -98,7 +101,8 @@ def load(source: str | Path | pd.DataFrame) -> pd.DataFrame:
 
     Parameters: a CSV file (as of `caw.spreadsheet.read`) or a frame, with at least the columns of
     `case_study_2022.csv`. `listener` may be missing (one listener), and so may the columns in `OPTIONAL`; any
-    other column is carried along as it is.
+    other column is carried along as it is. A column whose heading begins with `final_` or `Final:` holds the
+    listeners' answers to the question that follows, in each listener's first row or in all of them.
 
     Returns one row per listener x stimulus, in the order given: text columns as `str` or None, `position`,
     `epochs`, `confidence` (1-5) and other whole numbers as Int64, `musicality` (0-10, in whole steps) and
@@ -121,6 +125,7 @@ def load(source: str | Path | pd.DataFrame) -> pd.DataFrame:
 
 def _validated(raw: pd.DataFrame, commas: bool) -> pd.DataFrame:
     """The frame that `load` returns, of cells as they stand in the table."""
+    raw.columns = [re.sub(r"(?i)^final(_|\s*:)\s*", FINAL, column) for column in raw.columns]
     _check_columns(raw)
     frame = pd.DataFrame(index=raw.index)  # rows as the table counts them, until all of it is known to hold
     unnamed = pd.Series([ONE_LISTENER] * len(raw), index=raw.index, dtype=object)
@@ -140,13 +145,15 @@ def _validated(raw: pd.DataFrame, commas: bool) -> pd.DataFrame:
         else:
             frame[column] = cells.text(raw, column)
     for column in raw.columns.difference([*frame.columns, "repeat"], sort=False):
-        frame[column] = raw[column].to_numpy()
+        final = column.startswith(FINAL)
+        frame[column] = cells.text(raw, column) if final else raw[column].to_numpy()
     original = frame["backend"].str.casefold() == ORIGINAL
     frame.loc[original.fillna(False).astype(bool), "backend"] = ORIGINAL
     _check_filled(frame)
     _check_truth(frame)
     _check_one_description(frame)
     _check_once(frame)
+    _check_final(frame)
     again = frame["repetition"].fillna(0) if "repetition" in frame else pd.Series(0, index=frame.index)
     frame["repeat"] = (again > 0).astype(bool)
     return frame.reset_index(drop=True)
@@ -173,6 +180,36 @@ def _from_file(path: Path) -> tuple[pd.DataFrame, bool]:
 def listeners(frame: pd.DataFrame) -> list[str]:
     """The listeners of a loaded frame, in the order they first appear."""
     return list(dict.fromkeys(frame["listener"]))
+
+
+def final_answers(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """What listeners answered to the questions after the last clip: the `final_` columns of a frame.
+
+    One dict per answer, question by question: listener, number (of the question, from 1), question, text.
+    """
+    found = []
+    for number, column in enumerate((name for name in frame if name.startswith(FINAL)), 1):
+        question = column.removeprefix(FINAL)
+        question = f"Final question {question}" if question.isdecimal() else question
+        said = frame.dropna(subset=[column]).drop_duplicates("listener")
+        for listener, text in zip(said["listener"], said[column], strict=True):
+            found.append({"listener": listener, "number": number, "question": question, "text": text})
+    return found
+
+
+def with_final_answers(
+    rows: Iterable[Mapping[str, Any]], forms: Iterable[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Answers to clips, each with its listener's final answers beside it, a `final_` column per question.
+
+    forms: one mapping per answer, with listener, question and text, as of `final_answers`.
+    """
+    said: dict[str, dict[Any, str]] = {}
+    for form in forms:
+        said.setdefault(f"{FINAL}{form['question']}", {})[form["listener"]] = form["text"] or None
+    return [
+        dict(row) | {column: texts.get(row["listener"]) for column, texts in said.items()} for row in rows
+    ]
 
 
 def _check_columns(raw: pd.DataFrame) -> None:
@@ -240,3 +277,16 @@ def _check_once(frame: pd.DataFrame) -> None:
             told = f"{key[0]!r} answered {key[2]!r} of set {key[1]!r} in row {seen[key]} already; keep one"
             raise ResponsesError(told, row=row, column="name")
         seen[key] = row
+
+
+def _check_final(frame: pd.DataFrame) -> None:
+    """A listener gives one answer to each final question, however often it is written."""
+    for column in (name for name in frame if name.startswith(FINAL)):
+        first: dict[str, tuple[int, str]] = {}
+        said = frame[["listener", column]].dropna()
+        for row, listener, text in said.itertuples(name=None):
+            known_row, known = first.setdefault(listener, (row, text))
+            if text != known:
+                message = f"{text!r} differs from the answer of {listener} in row {known_row}"
+                fix = "keep one of them, or rename the column if it holds no final answers"
+                raise ResponsesError(f"{message}; {fix}", row=row, column=column)

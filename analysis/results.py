@@ -1,7 +1,8 @@
 """One result as one record, and what is done with lists of them.
 
 Every figure of a report is a `Result`; tables, plots and pages only look results up and lay them out. A
-result that was refused is a record too: no estimate, and the reason in `note`.
+result that was refused is a record too: no estimate, and the reason as its first note. A `Question` says what
+is asked, and makes the one or the other of it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ import pandas as pd
 ALL = "all"
 MACHINE = "machine-made"
 ORIGINALS = "originals"
+MACHINE_LESS_ORIGINALS = f"{MACHINE} - {ORIGINALS}"
 CHECK = " (check)"  # ends the name of a second test of a question that another result answers
 
 
@@ -26,9 +28,9 @@ class Result:
 
     family: which question, and within which Holm's correction is made; name: what; group: of whom.
     estimate, low, high: the value and its interval (95 % unless `method` says otherwise); p: two-sided.
-    n: how many units of inference (`unit`) it rests on. method: estimator and source. note: what a reader
-    must know, or why nothing was computed. p_holm: p corrected within the family. count of total: the
-    answers behind a proportion.
+    n: how many units of inference (`unit`) it rests on. method: estimator and source. notes: what a reader
+    must know, or why nothing was computed. p_holm: p corrected within the comparisons of one outcome in the
+    family. count of total: the answers behind a proportion. level: of the interval.
     """
 
     family: str
@@ -41,15 +43,65 @@ class Result:
     n: int | None = None
     unit: str = ""
     method: str = ""
-    note: str = ""
+    notes: tuple[str, ...] = ()
     p_holm: float | None = None
     count: int | None = None
     total: int | None = None
+    level: float = 0.95
 
     @property
     def refused(self) -> bool:
-        """Nothing was computed; `note` says why."""
+        """Nothing was computed; the first note says why."""
         return self.estimate is None and self.p is None
+
+    @property
+    def note(self) -> str:
+        """The notes in one line."""
+        return "; ".join(self.notes)
+
+    def noting(self, *notes: str) -> Result:
+        """The same with more notes; empty ones, and those that it has, are left out."""
+        return replace(self, notes=_distinct(*self.notes, *notes))
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked: the fields of a `Result` that are known before anything is computed."""
+
+    family: str
+    name: str
+    group: str = ALL
+    unit: str = ""
+    method: str = ""
+
+    def refuse(self, reason: str) -> Result:
+        """Nothing was computed, for this reason."""
+        return Result(**self._fields, notes=(reason,))
+
+    def result(
+        self,
+        estimate: float | None = None,
+        interval: tuple[float | None, float | None] | None = None,
+        p: float | None = None,
+        *,
+        notes: Iterable[str] = (),
+        of: tuple[int, int] | None = None,
+        **others,
+    ) -> Result:
+        """What was computed: what is not finite is left out. of: count and total; others: further fields."""
+        low, high = (number(end) for end in interval or (None, None))
+        count, total = of or (None, None)
+        values = {"estimate": number(estimate), "low": low, "high": high, "p": number(p)}
+        values |= {"notes": _distinct(*notes), "count": count, "total": total}
+        return Result(**self._fields | values | others)
+
+    @property
+    def _fields(self) -> dict[str, str]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def _distinct(*notes: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(filter(None, notes)))
 
 
 def find(results: Iterable[Result], family: str, name: str, group: str = ALL) -> Result | None:
@@ -67,42 +119,42 @@ def groups(results: Iterable[Result], family: str, name: str) -> list[str]:
     return list(dict.fromkeys(r.group for r in results if (r.family, r.name) == (family, name)))
 
 
-def holm(results: Iterable[Result]) -> list[Result]:
-    """The results with `p_holm` set: Holm (1979), Scandinavian Journal of Statistics 6:65-70, per family.
+def holm(results: Iterable[Result], *, primary: tuple[str, str, str] | None = None) -> list[Result]:
+    """The results with `p_holm` set: Holm (1979), Scandinavian Journal of Statistics 6:65-70.
 
-    Checks (names that end in `CHECK`) test nothing new and are left out of the count.
+    Corrected within the tests of one name in one family. primary: family, name and group of the one test that
+    was chosen before the data, which is not corrected and corrects no other. Checks (names that end in
+    `CHECK`) test nothing new and are left out of the count.
     """
     results = list(results)
-    corrected: dict[int, float] = {}
-    for family in dict.fromkeys(r.family for r in results):
-        tests = [
-            i
-            for i, r in enumerate(results)
-            if r.family == family and r.p is not None and not r.name.endswith(CHECK)
-        ]
+    corrected, tests = {}, {}
+    for i, r in enumerate(results):
+        if r.p is None or r.name.endswith(CHECK):
+            continue
+        if (r.family, r.name, r.group) == primary:
+            corrected[i] = r.p
+        else:
+            tests.setdefault((r.family, r.name), []).append(i)
+    for places in tests.values():
         highest = 0.0
-        for place, i in enumerate(sorted(tests, key=lambda i: results[i].p)):
-            highest = max(highest, min(1.0, (len(tests) - place) * results[i].p))
+        for rank, i in enumerate(sorted(places, key=lambda i: results[i].p)):
+            highest = max(highest, min(1.0, (len(places) - rank) * results[i].p))
             corrected[i] = highest
     return [replace(r, p_holm=corrected[i]) if i in corrected else r for i, r in enumerate(results)]
 
 
+_COLUMNS = [field.name if field.name != "notes" else "note" for field in fields(Result)]
+
+
 def to_frame(results: Iterable[Result]) -> pd.DataFrame:
-    """The results as a table, one a row, columns as the fields of `Result`."""
-    return pd.DataFrame([asdict(r) for r in results], columns=[f.name for f in fields(Result)])
+    """The results as a table, one a row, columns as the fields of `Result`; notes are joined as `note`."""
+    return pd.DataFrame([[getattr(r, name) for name in _COLUMNS] for r in results], columns=_COLUMNS)
 
 
 def to_json(results: Iterable[Result]) -> str:
     """The results as a JSON list; infinite and undefined numbers are null."""
-    return (
-        json.dumps(
-            [{k: _plain(v) for k, v in asdict(r).items()} for r in results],
-            indent=1,
-            ensure_ascii=False,
-            allow_nan=False,
-        )
-        + "\n"
-    )
+    records = [{name: _plain(getattr(r, name)) for name in (*_COLUMNS, "notes")} for r in results]
+    return json.dumps(records, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def number(value) -> float | None:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
-from scipy import stats
 
-from analysis import responses
-from analysis.detection import Interval
+from analysis import outcomes, responses
 
-INSPIRED = {"yes": 1.0, "maybe": 1.0, "no": 0.0}  # "other" is quoted, never counted
-MIN_CLIPS = 5  # in a group, for its mean to be reported as inference
+# how many there must be for what is inferred: the one place that says it
+LEAST_CLIPS = 4  # in a group, for a test or an interval of a panel
+LEAST_ORIGINALS = 8  # in all: with fewer, tests err where originals vary more than machine-made clips
+LEAST_EQUIVALENCE = 10  # originals, to show that machine-made clips are like them
+LEAST_LEVELS = 3  # epoch counts, for a trend
+LEAST_TRAININGS = 3  # or sources, or models: for how they differ to be modelled
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,32 @@ class Panel:
 
     @property
     def reach(self) -> str:
-        """What an interval over clips speaks of."""
+        """Of whom an interval or a test speaks."""
         if self.one:
             return "says nothing of other listeners"
-        return "over clips, for this panel: other listeners add variance that is not in it"
+        return "speaks of listeners and clips like these"
+
+
+def distinct(frame: pd.DataFrame) -> pd.DataFrame:
+    """The answers of which each listener gave one to each clip, with a column `clip` that names it.
+
+    Hidden repeats are left out, and where one stimulus is in several sets, all of a listener's answers to it
+    but the first row's. A stimulus is known by its `stimulus_id` where the table has one for every row and
+    none is described in two ways, else by its set and name.
+    """
+    first = frame[~frame["repeat"]] if "repeat" in frame else frame
+    own = first["set"] + "/" + first["name"]
+    if "stimulus_id" in first and first["stimulus_id"].notna().all():
+        described = first[["stimulus_id", *responses.DESCRIPTION]].drop_duplicates()
+        if described["stimulus_id"].is_unique:
+            own = first["stimulus_id"]
+    first = first.assign(clip=own.astype(object))
+    return first.drop_duplicates(["listener", "clip"])
+
+
+def who(frame: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Listener and clip of every answer, as a mixed model takes them. frame: as of `distinct`."""
+    return frame["listener"], frame["clip"]
 
 
 def by_stimulus(frame: pd.DataFrame) -> pd.DataFrame:
@@ -55,8 +78,7 @@ def by_stimulus(frame: pd.DataFrame) -> pd.DataFrame:
     """
     first = frame[~frame["repeat"]] if "repeat" in frame else frame
     first = first.assign(
-        judged_real=(first["verdict"] == "real").astype(float),
-        inspired=first["inspiring"].map(INSPIRED).astype(float),
+        judged_real=outcomes.JUDGED_REAL.values(first), inspired=outcomes.INSPIRED.values(first)
     )
     keys = ["set", "name"]
     clips = first.drop_duplicates(keys)[[*keys, *responses.DESCRIPTION]].set_index(keys)
@@ -73,40 +95,3 @@ def listener_means(frame: pd.DataFrame, by: str, value: str = "musicality") -> p
     """Mean of `value` for each listener and level of `by`: columns listener, `by`, `value`."""
     kept = frame[~frame["repeat"]].dropna(subset=[by, value])
     return kept.groupby(["listener", by], sort=True)[value].mean().reset_index()
-
-
-def mean_interval(values, *, bounds: tuple[float, float], level: float = 0.95) -> Interval | None:
-    """t interval of the mean of one value per clip, cut at `bounds`; None where it is undefined."""
-    values = np.asarray(values, dtype=float)
-    if len(values) < 2 or np.ptp(values) < 1e-12:
-        return None
-    half = stats.t.isf((1 - level) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return Interval(max(bounds[0], float(values.mean() - half)), min(bounds[1], float(values.mean() + half)))
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Mean of a minus mean of b, its interval, the p and the degrees of freedom of Student's t-test."""
-
-    estimate: float
-    low: float
-    high: float
-    p: float
-    df: int
-
-
-def t_test(a, b, level: float = 0.95) -> Difference | None:
-    """Student's t-test on one value per clip. None where it is undefined.
-
-    With equal variances assumed: simulated at 24 listeners and 16 + 4 clips its type-I error at .05 stays at
-    .04 to .06, that of Welch's test reaches .08, as 4 clips give no usable variance of their own.
-    """
-    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
-    if min(len(a), len(b)) < 2 or max(np.ptp(a), np.ptp(b)) < 1e-12:
-        return None
-    df = len(a) + len(b) - 2
-    pooled = (a.var(ddof=1) * (len(a) - 1) + b.var(ddof=1) * (len(b) - 1)) / df
-    error = np.sqrt(pooled * (1 / len(a) + 1 / len(b)))
-    estimate, half = a.mean() - b.mean(), stats.t.isf((1 - level) / 2, df) * error
-    p = 2 * stats.t.sf(abs(estimate) / error, df)
-    return Difference(float(estimate), float(estimate - half), float(estimate + half), float(p), df)

@@ -13,19 +13,21 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from analysis import (
+    comparisons,
     confidence,
     discrimination,
     individuals,
+    panel_models,
     pins,
     quality,
     ratings,
     stimuli,
     trainings,
-    verdicts,
 )
 from analysis import formats as f
-from analysis.results import CHECK, Result, find, groups, of_family
-from analysis.statistics import BACKENDS, EPOCHS, MODES, SETS, TRAININGS, TRUTH
+from analysis.comparisons import BACKENDS, EPOCHS, MODES, SETS, TRAININGS, TRUTH
+from analysis.outcomes import INSPIRED, JUDGED_REAL, KEPT, MUSICALITY
+from analysis.results import CHECK, ORIGINALS, Result, find, groups, of_family
 from analysis.stimuli import Panel
 
 _PLAIN = rf"[<>]?[-{f.MINUS}]?\d*\.?\d+%?"
@@ -34,15 +36,32 @@ LEVEL_WORDS = {"dont_know": "don't know"}
 NEVER_TESTED = (individuals.CLIPS, individuals.LISTENERS, quality.FAMILY, ratings.MISSING, SETS, TRAININGS)
 OWN_TABLE = (individuals.MODES, confidence.FAMILY)  # described, and shown apart
 DESCRIPTIVE = (
-    verdicts.JUDGED_REAL,
+    ratings.REAL,
     ratings.MEAN,
     ratings.SD,
     ratings.MEDIAN,
-    ratings.INSPIRED,
-    ratings.KEPT,
+    INSPIRED.mean,
+    KEPT.mean,
     *(f"{ratings.INSPIRING} {level}" for level in ratings.LEVELS),
     ratings.OTHER,
 )
+SCALES = {  # what an estimate counts
+    panel_models.CRITERION: "in units of d\N{PRIME}",
+    JUDGED_REAL.difference: "share",
+    INSPIRED.difference: "share",
+    MUSICALITY.difference: "points",
+    panel_models.ORDINAL: "odds ratio",
+    panel_models.INSPIRING_ODDS: "odds ratio",
+    panel_models.ICC_CLIPS: "share of variance",
+    panel_models.ICC_LISTENERS: "share of variance",
+    **dict.fromkeys(panel_models.ICC_NESTS.values(), "share of variance"),
+    panel_models.TREND.format(MUSICALITY.name): "points",
+    panel_models.TREND.format(JUDGED_REAL.name): "share",
+    panel_models.LEARNING: "log odds",
+    panel_models.SPEED: "log seconds",
+    comparisons.SIMILAR: "points",
+    comparisons.PASSES: "balanced accuracy",
+}
 UNSAID = "not said"
 INTERVAL = "95% interval"
 
@@ -125,7 +144,7 @@ def clips(frame: pd.DataFrame, results: Iterable[Result], group: str) -> Table:
     counts = answered.groupby("name")["said"].value_counts().to_dict()
     shown = stimuli.by_stimulus(frame)  # of all sets: labels are made unique over all of them
     for clip in shown[shown["set"] == group].itertuples():
-        real, mean = found[verdicts.JUDGED_REAL, clip.label], found[ratings.MEAN, clip.label]
+        real, mean = found[ratings.REAL, clip.label], found[ratings.MEAN, clip.label]
         rows.append(
             {
                 "clip": clip.name,
@@ -173,14 +192,20 @@ def _pinned(rows: pd.DataFrame) -> str:
 
 
 def by_group(results: Iterable[Result], family: str, title: str) -> Table:
-    """How each group of a family was judged: verdicts, musicality and inspiring, with intervals."""
-    results, rows = list(results), []
-    for group in groups(results, family, verdicts.JUDGED_REAL):
-        real = find(results, family, verdicts.JUDGED_REAL, group)
+    """How each group of a family was judged: verdicts, musicality and inspiring, with intervals.
+
+    Below groups of machine-made clips stands the row of the originals.
+    """
+    results, rows, key = list(results), [], _singular(family)
+    places = [(family, group) for group in groups(results, family, ratings.REAL)]
+    if places and family not in (TRUTH, SETS) and ORIGINALS in groups(results, TRUTH, ratings.REAL):
+        places.append((TRUTH, ORIGINALS))
+    for family, group in places:
+        real = find(results, family, ratings.REAL, group)
         mean, sd, median = (
             find(results, family, n, group) for n in (ratings.MEAN, ratings.SD, ratings.MEDIAN)
         )
-        kept = find(results, family, ratings.KEPT, group)
+        kept = find(results, family, KEPT.mean, group)
         inspired = {
             level: find(results, family, f"{ratings.INSPIRING} {level}", group) for level in ratings.LEVELS
         }
@@ -190,7 +215,7 @@ def by_group(results: Iterable[Result], family: str, title: str) -> Table:
         counts[UNSAID] = real.total - sum(filter(None, counts.values()))
         rows.append(
             {
-                _singular(family): group,
+                key: group,
                 "clips": real.n,
                 "judged real": real.estimate,
                 "low": real.low,
@@ -211,9 +236,9 @@ def by_group(results: Iterable[Result], family: str, title: str) -> Table:
     for answer in ("other", UNSAID):  # a column only where it occurs
         if not any(row[answer] for row in rows):
             rows = [{key: value for key, value in row.items() if key != answer} for row in rows]
-    table = pd.DataFrame(rows, columns=None if rows else [_singular(family)])
-    shown = pd.DataFrame([_group_line(_singular(family), row) for row in rows])
-    return Table(f"by_{_singular(family)}", title, table, shown=shown)
+    table = pd.DataFrame(rows, columns=None if rows else [key])
+    shown = pd.DataFrame([_group_line(key, row) for row in rows])
+    return Table(f"by_{key}", title, table, shown=shown)
 
 
 def _group_line(key: str, row: dict) -> dict[str, str]:
@@ -246,6 +271,7 @@ def statistics(results: Iterable[Result]) -> Table:
         "question": [r.family for r in rows],
         "result": [r.name for r in rows],
         "of": [r.group for r in rows],
+        "counted in": [SCALES.get(r.name, "") for r in rows],
         "n": [r.n for r in rows],
         "unit": [r.unit for r in rows],
         "method": [r.method for r in rows],
@@ -396,3 +422,20 @@ def everything(frame: pd.DataFrame, results: Iterable[Result]) -> list[Table]:
     rest = [statistics(results), not_computed(results), missing(results), data_quality(results)]
     rest.append(comments(frame))
     return [*per_set, *grouped, *rest, *([] if panel.one else [listeners(results)])]
+
+
+def certainty(results: Iterable[Result]) -> Table:
+    """How confident listeners were when right and when wrong, and how often they were right at each level."""
+    rows = [r for r in results if r.family == confidence.FAMILY and not r.refused]
+    table = pd.DataFrame(
+        [(r.name, r.estimate, r.low, r.high, r.count, r.total) for r in rows],
+        columns=["what", "value", "low", "high", "count", "of"],
+    )
+    lines = []
+    for r in rows:
+        share = r.name.startswith(confidence.RIGHT_AT)
+        counted = f.whole(r.count) if r.name in (confidence.WHEN_RIGHT, confidence.WHEN_WRONG) else ""
+        value = f"{r.count}/{r.total} ({f.percent(r.estimate)})" if share else f.number(r.estimate)
+        lines.append((r.name, value, f.interval(r.low, r.high, f.percent), counted))
+    shown = pd.DataFrame(lines, columns=["what", "value", "95% interval", "answers"])
+    return Table("confidence", "Confidence", table, shown=shown)

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-FEWEST = 3  # trainings (or models) whose variance a mixed model is asked for: simulated in tests/benchmarks
+from analysis.stimuli import LEAST_TRAININGS
+
 _MADE = ["run", "backend", "source", "epochs"]
 _CELL = ["source", "backend", "mode", "epochs"]  # clips of one training of a cell differ in their seed alone
 
@@ -84,29 +85,37 @@ class Nests:
 
 
 def nests(frame: pd.DataFrame, side: np.ndarray | None = None) -> Nests:
-    """Trainings, and models within them, as far as the answers of `frame` can tell their variance.
+    """Sources, trainings and models, each within the one before, as far as `frame` can tell their variance.
 
-    side: [n], the effect that is asked for: what is left out matters where it lies between the groups.
-    Nothing is modelled, and nothing said, where no cell has two trainings.
+    frame: answers as of `stimuli.distinct`. side: [n], the effect that is asked for: what is left out matters
+    where it lies between the groups. Trainings are modelled where a cell has several; else they are their
+    sources.
     """
-    if not repeated(frame):
-        return Nests()
-    clips = frame.drop_duplicates(["set", "name"])
+    clips = frame.drop_duplicates("clip")
+    kinds = [("sources", sources), ("trainings", labels), ("models", models)]
     found, few = Nests(), []
     before = 0
-    for kind, told in (("trainings", labels), ("models", models)):
+    for kind, told in kinds if repeated(frame) else kinds[:1]:
         groups, of_clips = told(frame), told(clips).dropna()
         count = of_clips.nunique()
-        if count == before or len(of_clips) == count:  # the same again; or a group for each clip
+        if count in (0, before) or len(of_clips) == count:  # the same again; or a group for each clip
             continue
         before = count
-        if count >= FEWEST:
+        if count >= LEAST_TRAININGS:
             found = Nests((*found.groups, groups), (*found.kinds, kind))
-        elif side is None or _between(groups, side):
+        elif count > 1 and (side is None or _between(groups, side)):
             few.append(
-                f"{count} {kind}, fewer than {FEWEST}: how they differ is not in the interval, too narrow"
+                f"{count} {kind}, fewer than {LEAST_TRAININGS}: "
+                "how they differ is not in the interval, too narrow"
             )
     return Nests(found.groups, found.kinds, "; ".join(few))
+
+
+def sources(frame: pd.DataFrame) -> pd.Series:
+    """The source of each row, None where the table names none."""
+    if "source" not in frame:
+        return pd.Series([None] * len(frame), index=frame.index, dtype=object)
+    return frame["source"].where(frame["source"].notna(), None).astype(object)
 
 
 def _between(groups: pd.Series, side: np.ndarray) -> bool:

@@ -43,11 +43,14 @@ def init(
     title: Annotated[str, typer.Option(help="The study's title; the folder's name by default.")] = "",
 ) -> None:
     """Make a study folder: clips copied in, and study.toml."""
+    from study import design, questions
     from study.preparation import new_study
 
     study = StudyFolder(folder)
     for note in new_study.create(study, clips or [], title=title):
         print(f"note: {note}")
+    for line in questions.lines(design.load(folder)):
+        print(line)
     print(f"{study.toml} is written. Look through it, then: study build {shlex.quote(str(folder))}")
 
 
@@ -290,6 +293,7 @@ def export(
 
     count = reporting.export(StudyFolder(folder), out, pilot=pilot)
     print(f"{count} answers are in {out}, without truth")
+    print(reporting.plan_sentence(StudyFolder(folder)))
 
 
 @app.command()
@@ -300,23 +304,35 @@ def report(
         typer.Option("--from", help="A CSV table of results instead of a study.", show_default=False),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the report.", show_default=False)] = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option(help="With --from: a study.toml, whose table [analysis] is used.", show_default=False),
+    ] = None,
     unfinished: Annotated[
         bool, typer.Option(help="Unblind although listeners have not finished; this closes the study.")
     ] = False,
     who: Annotated[str, typer.Option(help="Who unblinds, for the log.", show_default=False)] = "",
     reason: Annotated[str, typer.Option(help="Why, for the log.")] = "study report",
+    title: Annotated[
+        str, typer.Option(help="The report's title; the study's by default.", show_default=False)
+    ] = "",
 ) -> None:
     """Unblind and close a study (logged), write its report."""
     from study import reporting
 
     if (folder is None) == (table is None):
         raise reporting.ReportingError("name a study folder, or a table with --from; one of them")
+    if plan is not None and table is None:
+        told = f"--plan {plan} is for --from; a study's own plan is in its study.toml"
+        raise reporting.ReportingError(f"{told}: leave it out")
     if table is not None:
         if out is None:
             raise reporting.ReportingError("--from needs --out, the folder for the report")
-        page = reporting.report_from_table(table, out)
+        page = reporting.report_from_table(table, out, title=title, plan=plan)
     else:
-        page = reporting.report(StudyFolder(folder), unfinished=unfinished, who=who, reason=reason, out=out)
+        study = StudyFolder(folder)
+        page = reporting.report(study, unfinished=unfinished, who=who, reason=reason, out=out, title=title)
+        print(reporting.plan_sentence(study))
     print(f"The report is {page}")
 
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -25,11 +25,15 @@ from pydantic import (
     model_validator,
 )
 
-from caw import file_names
+from caw import atomic, file_names
 from study import languages, toml_text
 from study import password as passwords
 from study.design_error import DesignError, KeyPath, Wrong, dotted, translated
+from study.folder import StudyFolder
 from study.toml_location import line_of
+
+if TYPE_CHECKING:
+    from analysis.plan import AnalysisPlan
 
 FILE_NAME = "study.toml"
 LATER_KEYS = ("trainings",)  # of [[source]]: there were studies before them
@@ -127,7 +131,7 @@ class Set(_Table):
     """[set.NAME]: what one part of the study holds."""
 
     fakes: Count = 8
-    originals: Count = 2
+    originals: Count = 3
     imported: Count = 0  # at most so many of the fakes are imported clips
     mode: Mode | None = None  # None: the set's own name
     seed: Seed | None = None  # None: the study's; another one draws other clips
@@ -141,6 +145,15 @@ class Set(_Table):
         if self.fakes + self.originals == 0:
             raise Wrong("holds no clip", "raise `fakes` or `originals`, or delete the table")
         return self
+
+    def takes(self, source: str, epochs: int | None, backend: str) -> bool:
+        """Whether `cells` lets a clip of that source, epoch count and backend into the set."""
+        return not self.cells or any(
+            entry.source in (None, source)
+            and entry.epochs in (None, epochs)
+            and entry.backend in (None, backend)
+            for entry in self.cells
+        )
 
 
 Accepted = Literal[
@@ -160,7 +173,7 @@ class Stimuli(_Table):
     """[stimuli]: the one form that every clip is brought into."""
 
     rate: Annotated[int, Field(ge=8000, le=96000)] = 16000  # Hz
-    seconds: Annotated[float, Field(ge=0.5, le=300)] = 10.0  # each stimulus lasts exactly so long
+    seconds: Annotated[float, Field(ge=0.5, le=300)] = 20.0  # each stimulus lasts exactly so long
     trim: Annotated[float, Field(ge=0, le=10)] = 0.2  # s off both ends: padding makes all outputs start alike
     loudness: Annotated[float, Field(ge=-60, le=-10)] = -26.0  # LUFS, integrated
     fade: Annotated[float, Field(ge=0, le=5)] = 0.01  # s, in and out
@@ -256,9 +269,27 @@ class Researcher(_Table):
 
 
 class Analysis(_Table):
-    """[analysis]: what must be settled before there are data."""
+    """[analysis]: what is settled before there are data. It is fixed when the first listener begins."""
 
-    equivalence: Annotated[float, Field(gt=0, le=10)] | None = None  # points of musicality that count as none
+    primary: Literal["judged real", "musicality", "inspiring"] = "judged real"
+    accuracy_bound: Annotated[float, Field(gt=0, lt=0.5)] | None = None  # of balanced accuracy about 0.5
+    musicality_bound: Annotated[float, Field(gt=0, le=10)] | None = None  # points that count as no difference
+    exclude: Annotated[tuple[Literal["hasty", "unplayed", "constant"], ...], BeforeValidator(_as_tuple)] = ()
+    equivalence: Annotated[float, Field(gt=0, le=10)] | None = None  # the older name of musicality_bound
+
+    @field_validator("equivalence")
+    @classmethod
+    def _one_name(cls, bound: float | None, info: ValidationInfo) -> float | None:
+        if bound is not None and info.data.get("musicality_bound") not in (None, bound):
+            raise Wrong("is another bound than `musicality_bound`", "delete `equivalence`, its older name")
+        return bound
+
+    def plan(self) -> AnalysisPlan:
+        """The same for the analysis."""
+        from analysis.plan import AnalysisPlan
+
+        bound = self.equivalence if self.musicality_bound is None else self.musicality_bound
+        return AnalysisPlan(self.primary, self.accuracy_bound, bound, self.exclude)
 
 
 class Design(_Table):
@@ -293,7 +324,8 @@ class Design(_Table):
         """sha256 of the settings themselves: comments, order and spacing of the file do not count.
 
         A key that came with a later version counts where it is set to anything but its default, so that a
-        study which listeners have begun goes on after an upgrade.
+        study which listeners have begun goes on after an upgrade. Of the analysis plan only its oldest key
+        counts: listeners hear nothing of it, and it has a digest of its own.
         """
         settings = self.model_dump(mode="json", by_alias=True)
         for source in settings["source"]:
@@ -302,6 +334,7 @@ class Design(_Table):
                     del source[key]
         if settings["stimuli"]["lowest"] == Stimuli.model_fields["lowest"].default:
             del settings["stimuli"]["lowest"]
+        settings["analysis"] = {"equivalence": self.analysis.equivalence}
         content = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()
 
@@ -314,14 +347,13 @@ class Design(_Table):
         return DesignError(self._file, line_of(self._text, path), dotted(path), value, what, mend)
 
 
-DEFAULT_SETS = {
-    "UMG": Set(fakes=8, originals=2, imported=0),
-    "VAR": Set(fakes=8, originals=2, imported=2),
-}
+DEFAULT_SETS = {"UMG": Set(), "VAR": Set(imported=2)}
+_EARLIER_SECONDS, _EARLIER_ORIGINALS = 10.0, 2  # the defaults of studies that were built until November 2026
 
 
 def load(folder: Path | str) -> Design:
-    """Read `folder`/study.toml.
+    """Read `folder`/study.toml. Where the sets in the folder were built with the defaults of an earlier
+    version, keys that the file leaves out keep those, so that a study which listeners have begun goes on.
 
     Raises: DesignError for the first fault, with file, line, key, value and mend.
     """
@@ -333,7 +365,54 @@ def load(folder: Path | str) -> Design:
         raise DesignError(file, 1, FILE_NAME, None, "no such file", "make one with `study init`") from None
     except toml_text.TomlError as error:
         raise DesignError(file, error.line, "TOML", None, error.what, error.fix) from None
-    return parse(tables, file, text)
+    design = parse(tables, file, text)
+    earlier = _with_earlier_defaults(design)
+    return earlier if earlier.digest() == _digest_at_build(file.parent) else design
+
+
+def _with_earlier_defaults(design: Design) -> Design:
+    """The design with the defaults that keys had when stimuli lasted 10 s and sets held 2 originals."""
+    stimuli, sets = design.stimuli, design.sets
+    if "seconds" not in stimuli.model_fields_set:
+        stimuli = stimuli.model_copy(update={"seconds": _EARLIER_SECONDS})
+    sets = {
+        name: one
+        if "originals" in one.model_fields_set
+        else one.model_copy(update={"originals": _EARLIER_ORIGINALS})
+        for name, one in sets.items()
+    }
+    return design.model_copy(update={"stimuli": stimuli, "sets": sets})
+
+
+def _digest_at_build(folder: Path) -> str | None:
+    """The digest of the design that the sets in the folder were built from; None where none is recorded."""
+    try:
+        return atomic.read_json(StudyFolder(folder).build_record)["design_digest"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def analysis_plan(file: Path) -> AnalysisPlan:
+    """The plan of the table [analysis] of a TOML file, which need hold nothing else of a study.
+
+    Raises: DesignError for its first fault, with file, line, key, value and mend.
+    """
+    try:
+        text = toml_text.read(file)
+        tables = toml_text.parsed(text)
+    except OSError as error:
+        told = error.strerror or str(error)
+        raise DesignError(file, 1, file.name, None, told, "name a file with a table [analysis]") from None
+    except toml_text.TomlError as error:
+        raise DesignError(file, error.line, "TOML", None, error.what, error.fix) from None
+    if "analysis" not in tables:
+        mend = "add it, with primary, accuracy_bound, musicality_bound or exclude"
+        raise DesignError(file, 1, "analysis", None, "there is no such table", mend)
+    try:
+        return Analysis.model_validate(tables["analysis"]).plan()
+    except ValidationError as error:
+        faults = [fault | {"loc": ("analysis", *fault["loc"])} for fault in error.errors()]
+        raise translated(faults, file, text, _known_keys) from None
 
 
 def parse(tables: dict[str, Any], file: Path = Path(FILE_NAME), text: str = "") -> Design:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -18,11 +18,16 @@ from caw import atomic, spreadsheet
 from study import design
 from study.account import account
 from study.design import Design
+from study.design_error import DesignError
 from study.folder import PRACTICE, StudyFolder
 from study.preparation import blinding, curation, measuring, pool
 from study.preparation.material import ORIGINAL
 
 _TRUTH = ("name", "truth", "backend", "mode", "epochs", "source", "run")
+
+if TYPE_CHECKING:
+    from analysis.plan import Standing
+    from study.room.store import Store
 
 
 class ReportingError(ValueError):
@@ -36,14 +41,18 @@ def report(
     who: str = "",
     reason: str = "study report",
     out: Path | None = None,
+    title: str = "",
 ) -> Path:
     """Unblind the study and close it for good, write its report, and return the path of its index.html.
 
-    unfinished: report although listeners have not finished; who: of the researcher, for the log.
+    unfinished: report although listeners have not finished; who: of the researcher, for the log; title: of
+    the report, in place of the study's.
     Raises: ReportingError, BlindingError, StoreError, DesignError, FolderError, CurationError, ReportError or
     ResponsesError before anything is closed or logged.
     """
-    from analysis.report import ReportFacts, rehearse, write
+    from analysis import responses
+    from analysis.notebook import Study
+    from analysis.report import ReportFacts, rehearse
     from study.room.store import Store
 
     settings = design.load(folder.require().path)
@@ -66,32 +75,70 @@ def report(
         out = out or folder.report
         noted = remarks(folder, settings)
         key = [row for row in blinding.read_key(folder, sealed.key_sha256) if row["set"] != PRACTICE]
-        frame = _frame(folder, answers, key, noted)
+        forms = store.final_forms()
+        frame = _frame(folder, responses.with_final_answers(answers, forms), key, noted)
+        stands = plan_standing(settings, store)
         facts = ReportFacts(
-            title=settings.study.title,
+            title=title or settings.study.title,
             stimuli={row["stimulus_id"]: folder.stimulus(row["set"], row["stimulus_id"]) for row in key},
-            final_forms=store.final_forms(),
+            final_forms=forms,
             provenance=provenance(folder, key),
             unfinished=open_ends,
             settings=settings.model_dump(mode="json", by_alias=True),
             measures=measuring.read(folder),
+            plan=stands.plan,
+            plan_told=stands.sentence,
         )
         facts = rehearse(frame, out, facts=facts)  # the last that can refuse, and all of it in memory alone
         store.log_unblinding(who or account(), reason, sealed.key_sha256)  # closes the study as well
-        if (last := store.answers()) != answers:  # whoever has not finished went on until it was closed
-            frame, facts = _frame(folder, last, key, noted), replace(facts, results=None)
-        facts = replace(facts, final_forms=store.final_forms(), unblinding=store.unblindings())
-        return write(frame, out, facts=facts)
+        last = store.answers(), store.final_forms()
+        if last != (answers, forms):  # whoever has not finished went on until it was closed
+            frame = _frame(folder, responses.with_final_answers(*last), key, noted)
+            facts = replace(facts, results=None, final_forms=last[1])
+        facts = replace(facts, unblinding=store.unblindings())
+        return Study(frame, facts).report(out)
     finally:
         store.close()
 
 
-def report_from_table(table: Path, out: Path) -> Path:
-    """The same report for a table of results, with the columns of case_study_2022.csv at least."""
-    from analysis import responses
-    from analysis.report import write
+def report_from_table(table: Path, out: Path, *, title: str = "", plan: Path | None = None) -> Path:
+    """The same report for a table of results, with the columns of case_study_2022.csv at least.
 
-    return write(responses.load(table), out, facts=None)
+    plan: a study.toml, or a file with its table [analysis] alone. Raises: DesignError, ResponsesError.
+    """
+    from analysis import notebook, responses
+    from analysis.report import ReportFacts
+
+    facts = ReportFacts(title=title)
+    if plan is not None:
+        chosen = design.analysis_plan(plan)
+        told = f"analysis plan of {plan.name}, sha256 {chosen.sha256}; when it was set is not known here"
+        facts = replace(facts, plan=chosen, plan_told=told)
+    return notebook.Study(responses.load(table), facts).report(out)
+
+
+def plan_standing(settings: Design, store: Store) -> Standing:
+    """How the analysis plan of study.toml stands to the one that was kept when the first listener began."""
+    from analysis.plan import standing
+
+    stated, begun = settings.analysis, store.has_answers()
+    return standing(stated.plan(), store.kept_plan(), begun=begun, old_bound=stated.equivalence)
+
+
+def plan_sentence(folder: StudyFolder) -> str:
+    """What `study export` and `study report` say of the analysis plan; a warning begins with that word."""
+    from study.room.store import Store
+
+    try:
+        settings = design.load(folder.path)
+    except DesignError as error:
+        return f"warning: the analysis plan is not looked at: {error}"
+    store = Store.for_folder(folder)
+    try:
+        stands = plan_standing(settings, store)
+    finally:
+        store.close()
+    return f"warning: {stands.sentence}" if stands.warning else stands.sentence
 
 
 def joined(
@@ -149,21 +196,25 @@ def provenance(folder: StudyFolder, key: Sequence[Mapping[str, str]]) -> list[di
 
 
 def export(folder: StudyFolder, out: Path, *, pilot: bool = False) -> int:
-    """Write all answers so far, without truth: as Parquet where `out` ends in .parquet, else as CSV.
+    """Write all answers so far, without truth: as Parquet where `out` ends in .parquet, else as CSV. Each row
+    has its listener's final answers as well, in columns that `responses.load` knows.
 
     In CSV, text that a spreadsheet would run as a formula gets an apostrophe in front. pilot: the answers of
     pilots, and no others. Returns how many there are.
     """
+    from analysis import responses
     from study.room.store import Store
 
     store = Store.for_folder(folder.require())
     try:
         answers = store.answers(pilot=pilot)
+        forms = store.final_forms(pilot=pilot)
     finally:
         store.close()
     if not answers:
         whose = " of pilots" if pilot else ""
         raise ReportingError(f"{folder.path}: there are no answers{whose} yet; nothing was written")
+    answers = responses.with_final_answers(answers, forms)
     if out.suffix.lower() == ".parquet":
         atomic.write(out, spreadsheet.as_parquet(answers), mode=0o600)
     else:
@@ -193,7 +244,7 @@ def _frame(
         ) from error
 
 
-def _unfinished(store: Any) -> list[str]:
+def _unfinished(store: Store) -> list[str]:
     """Who is invited and has not ended: whoever may still answer must not do so after the unblinding."""
     people = store.listeners(pilot=False)
     return [one.name for one in people if one.finished_at is None and one.revoked_at is None]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from study import design
+from study import design, reporting
 from study.folder import StudyFolder
 from study.preparation import pool
 from study.room.wording import ago
@@ -27,7 +27,7 @@ def lines(folder: StudyFolder) -> Iterator[str | Table]:
     store = Store.for_folder(folder)
     try:
         build, people, closed = store.build(), store.listeners(), store.closed_at()
-        unblinded = bool(store.unblindings())
+        unblinded, stands = bool(store.unblindings()), reporting.plan_standing(settings, store)
     finally:
         store.close()
     if build is None:
@@ -37,6 +37,7 @@ def lines(folder: StudyFolder) -> Iterator[str | Table]:
     yield f"sets: {sizes}, practice {len(build.practice)}; sealed {build.registered_at:%Y-%m-%d %H:%M} UTC"
     if build.design_digest != settings.digest():
         yield f"study.toml has changed since; run `study build {folder.path}`"
+    yield f"warning: {stands.sentence}" if stands.warning else stands.sentence
     if closed is not None:
         mend = "it is unblinded and stays closed" if unblinded else f"`study reopen {folder.path}` opens it"
         yield f"closed on {closed:%Y-%m-%d %H:%M} UTC: nobody can answer; {mend}"

@@ -20,6 +20,7 @@ from analysis.sound_pictures import Grid
 from caw import mel_scale
 
 WIDTH, HEIGHT = 330, 120  # px of a picture within its axes
+HEAD = 34  # letters of a clip's name above its pictures
 NAMES = 44  # px for the numbers at the left, the same for all, so that pictures stand under each other
 DYNAMIC = 70.0  # dB from the brightest to the darkest of a spectrogram
 SPECTRUM_RANGE = 80.0  # dB shown of a long-term spectrum
@@ -125,12 +126,13 @@ KINDS: dict[str, tuple[str, str, Callable[..., alt.TopLevelMixin]]] = {
 
 def sheet(found: Comparison, *, width: int = WIDTH) -> alt.TopLevelMixin:
     """Everything in one chart: a row for each kind of picture, a column for each clip."""
+    labels = theme.shortened([sound.label for sound in found.sounds], lambda label: len(label) <= HEAD)
     rows = []
     for place, (title, _, draw) in enumerate(KINDS.values()):
         parts = []
         for sound in found.sounds:
-            head = f"{sound.label}: {title[0].lower()}{title[1:]}" if place == 0 else title
-            text = alt.TitleParams(_short(head, 44), anchor="start", fontSize=12, fontWeight=600, offset=4)
+            head = f"{labels[sound.label]}: {title[0].lower()}{title[1:]}" if place == 0 else title
+            text = alt.TitleParams(head, anchor="start", fontSize=12, fontWeight=600, offset=4)
             parts.append(draw(sound, found, width=width).properties(title=text))
         # flush: what sticks out at an axis moves no column
         rows.append(alt.hconcat(*parts, spacing=NAMES + 44, bounds="flush"))
@@ -138,7 +140,7 @@ def sheet(found: Comparison, *, width: int = WIDTH) -> alt.TopLevelMixin:
     told = (
         f"{found.original.label} and what was made from it, at {found.rate} Hz and {found.loudness:.1f} LUFS"
     )
-    return theme.finish(chart, told.replace("-", "\N{MINUS SIGN}"), theme.WIDE)
+    return theme.finish(chart, told.replace("-", "\N{MINUS SIGN}"), theme.NARROW)
 
 
 def sheet_files(found: Comparison) -> tuple[str, bytes]:
@@ -157,7 +159,7 @@ def sections(found: Comparison) -> list[dict[str, Any]]:
     for name, (title, told, draw) in KINDS.items():
         panels = []
         for place, sound in enumerate(found.sounds):
-            svg = theme.render(draw(sound, found).properties(config=theme.CONFIG))
+            svg = theme.render(draw(sound, found).properties(config=theme.look(WIDTH)))
             panels.append(
                 {
                     "clip": place,
@@ -235,7 +237,3 @@ def _line(table: pd.DataFrame, column: str, low: float, colour: str, width: floa
 
 def _colour(sound: Sound) -> str:
     return theme.BLUE if sound.original else theme.VERMILION
-
-
-def _short(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"

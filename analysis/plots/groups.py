@@ -12,13 +12,13 @@ from analysis import dose as doses
 from analysis import ratings
 from analysis.plots import theme
 from analysis.plots.theme import WIDE
+from analysis.ratings import REAL as JUDGED_REAL
 from analysis.results import MACHINE, ORIGINALS, Result, find, groups
-from analysis.verdicts import JUDGED_REAL
 
 KINDS = {"truth": "truth", "backends": "backend", "modes": "mode", "epochs": "epochs"}  # family -> its title
-ROW = 30  # px a group takes
-NAMES = {True: (100, 170), False: (100, 130)}  # is it wide: bounds of the px for the names of the groups
-ASIDE = 80  # px for the text at the right
+ROW = 32  # px a group takes
+NAMES = {True: (130, 320), False: (100, 130)}  # is it wide: bounds of the px for the names of the groups
+ASIDE = {True: 110, False: 84}  # is it wide: px for the text at the right
 INSPIRED = {"no": theme.VERMILION, "maybe": theme.YELLOW, "yes": theme.GREEN}
 POINTS = alt.Scale(domain=[-0.4, 10.4], nice=False)  # musicality
 EVEN = list(range(0, 11, 2))
@@ -35,9 +35,10 @@ def fooling(results: Iterable[Result], *, width: int = WIDE) -> alt.TopLevelMixi
     originals = find(results, "truth", JUDGED_REAL, ORIGINALS)
     line = [] if originals is None or originals.refused else [_dashed(originals)]
     scale = alt.Scale(domain=[0, 1])
-    parts, names = [], _names(table, width)
+    names, axis_of_names = _names(table, width)
+    parts, inner = [], _inner(width, names)
     for part, first, last in _parts(table):
-        base = alt.Chart(part).encode(y=_group(part, names))
+        base = alt.Chart(part).encode(y=_group(part, axis_of_names))
         axis = alt.Axis(format="%", tickCount=5, title="judged real") if last else _silent()
         layers = [
             *line,
@@ -45,10 +46,10 @@ def fooling(results: Iterable[Result], *, width: int = WIDE) -> alt.TopLevelMixi
                 x=alt.X("low:Q", scale=scale, axis=axis), x2="high:Q"
             ),
             base.mark_point(filled=True, size=90, opacity=1, color=theme.BLUE).encode(x="value:Q"),
-            _aside(base, width - names),
+            _aside(base, inner),
             *([_dashed_label(originals)] if line and first else []),
         ]
-        parts.append(_sized(layers, width - names, part))
+        parts.append(_sized(layers, inner, part))
     return theme.finish(alt.vconcat(*parts, spacing=10), "Machine-made clips judged real", width)
 
 
@@ -67,10 +68,11 @@ def musicality(results: Iterable[Result], clips: pd.DataFrame, *, width: int = W
         "backend": fakes.assign(group=fakes["backend"]),
         "mode": fakes.assign(group=fakes["mode"]),
     }
-    parts, names = [], _names(table, width)
+    names, axis_of_names = _names(table, width)
+    parts, inner = [], _inner(width, names)
     for part, _, last in _parts(table):
-        y = _group(part, names)
-        axis = alt.Axis(values=EVEN, title="musicality (0-10)") if last else _silent(EVEN)
+        y = _group(part, axis_of_names)
+        axis = alt.Axis(values=EVEN, format="d", title="musicality (0-10)") if last else _silent(EVEN)
         x = alt.X("musicality:Q", scale=POINTS, axis=axis)
         means = alt.Chart(part).encode(y=y)
         layers = [
@@ -80,9 +82,9 @@ def musicality(results: Iterable[Result], clips: pd.DataFrame, *, width: int = W
             means.mark_tick(thickness=3, size=ROW - 6, color=theme.INK, orient="vertical").encode(
                 x=alt.X("value:Q", scale=POINTS)
             ),
-            _aside(means, width - names),
+            _aside(means, inner),
         ]
-        parts.append(_sized(layers, width - names, part))
+        parts.append(_sized(layers, inner, part))
     return theme.finish(alt.vconcat(*parts, spacing=10), "Musicality of the clips, and the mean", width)
 
 
@@ -99,10 +101,10 @@ def dose(
     as it must be where the groups name backends.
     """
     means = _rows(list(results), (doses.FAMILY,), ratings.MEAN, lambda r: f"n {r.n}")
-    levels = list(means["group"])
     dosed = doses.dosed(clips)  # as the results: clips that nobody rated have a say in the groups' names
     points = _laned(dosed.assign(group=doses.levels(dosed)).dropna(subset=["musicality"]))
     several = doses.several(dosed)
+    levels = sorted({*means["group"], *points["group"]}, key=doses.in_order)
     x = alt.X(
         "group:O",
         title="epochs (as each backend counts them)" if several else "epochs (optimiser steps per scale)",
@@ -126,11 +128,9 @@ def dose(
             color=alt.Color("mode:N", scale=theme.MODE_COLOURS, title=None),
         ),
         mean.mark_tick(thickness=3, size=34, color=theme.INK, orient="horizontal").encode(x=x, y="value:Q"),
-        mean.mark_text(fontSize=11, color=theme.INK, baseline="bottom").encode(
-            x=x, y=alt.value(-3), text="text:N"
-        ),
+        mean.mark_text(baseline="bottom").encode(x=x, y=alt.value(-3), text="text:N"),
     ]
-    chart = alt.layer(*layers).properties(width=width - 70, height=260)
+    chart = alt.layer(*layers).properties(width=width - 70, height=300 if width > theme.NARROW else 260)
     return theme.finish(chart, "Musicality over epochs, and the mean", width)
 
 
@@ -160,18 +160,19 @@ def inspiring(results: Iterable[Result], *, width: int = WIDE) -> alt.TopLevelMi
         labelExpr="format(abs(datum.value), '.0%')",
         title="share of answers, centred on maybe",
     )
-    parts, names = [], _names(table, width)
+    names, axis_of_names = _names(table, width)
+    parts, inner = [], width - names - 40
     for part, _, last in _parts(table):
-        base = alt.Chart(part).encode(y=_group(part, names))
+        base = alt.Chart(part).encode(y=_group(part, axis_of_names))
         layers = [
             base.mark_bar(height=ROW - 9, stroke="white", strokeWidth=1).encode(
                 x=alt.X("start:Q", scale=scale, axis=shown if last else _silent(values)),
                 x2="end:Q",
                 color=alt.Color("answer:N", title=None, scale=colours),
             ),
-            base.mark_text(fontSize=12, color="black").encode(x="middle:Q", text="text:N"),
+            base.mark_text(color="black").encode(x="middle:Q", text="text:N"),
         ]
-        parts.append(_sized(layers, width - names + ASIDE - 20, part))
+        parts.append(_sized(layers, inner, part))
     return theme.finish(alt.vconcat(*parts, spacing=10), "Does it inspire? Answers with their counts", width)
 
 
@@ -192,14 +193,12 @@ def _parts(table: pd.DataFrame) -> list[tuple[pd.DataFrame, bool, bool]]:
     return [(table[table["kind"] == kind], kind == kinds[0], kind == kinds[-1]) for kind in kinds]
 
 
-def _names(table: pd.DataFrame, width: int) -> int:
-    return theme.room(table["group"], *NAMES[width > theme.NARROW])
+def _names(table: pd.DataFrame, width: int) -> tuple[int, alt.Axis]:
+    plain = {"ticks": False, "domain": False, "labelPadding": 10}
+    return theme.names_axis(table["group"], *NAMES[width > theme.NARROW], size=theme.letters(width), **plain)
 
 
-def _group(part: pd.DataFrame, names: int) -> alt.Y:
-    axis = alt.Axis(
-        ticks=False, domain=False, labelLimit=names - 10, labelPadding=10, minExtent=names, maxExtent=names
-    )
+def _group(part: pd.DataFrame, axis: alt.Axis) -> alt.Y:
     return alt.Y("group:N", sort=list(dict.fromkeys(part["group"])), title=part["kind"].iloc[0], axis=axis)
 
 
@@ -209,19 +208,17 @@ def _silent(values: list | None = None) -> alt.Axis:
     return alt.Axis(labels=False, ticks=False, title=None, domain=False, **more)
 
 
-def _sized(layers: list[alt.Chart], width: int, part: pd.DataFrame) -> alt.LayerChart:
-    """The rows of one kind. width: px of the whole chart without its names, as in `_aside`."""
-    height = ROW * part["group"].nunique()
-    return alt.layer(*layers).properties(width=_inner(width), height=height)
+def _sized(layers: list[alt.Chart], inner: int, part: pd.DataFrame) -> alt.LayerChart:
+    """The rows of one kind, `inner` px wide within their axes."""
+    return alt.layer(*layers).properties(width=inner, height=ROW * part["group"].nunique())
 
 
-def _inner(width: int) -> int:
-    return width - ASIDE - 30
+def _inner(width: int, names: int) -> int:
+    return width - names - ASIDE[width > theme.NARROW] - 30
 
 
-def _aside(base: alt.Chart, width: int) -> alt.Chart:
-    mark = base.mark_text(align="left", fontSize=12, color=theme.INK)
-    return mark.encode(x=alt.value(_inner(width) + 8), text="text:N")
+def _aside(base: alt.Chart, inner: int) -> alt.Chart:
+    return base.mark_text(align="left").encode(x=alt.value(inner + 8), text="text:N")
 
 
 def _dashed(originals: Result) -> alt.Chart:
@@ -235,7 +232,7 @@ def _dashed_label(originals: Result) -> alt.Chart:
     side, dx = ("right", 4) if originals.estimate > 0.5 else ("left", -4)
     text = f"originals judged real {originals.count}/{originals.total}"
     label = pd.DataFrame({"value": [originals.estimate], "text": [text]})
-    mark = alt.Chart(label).mark_text(align=side, dx=dx, baseline="bottom", fontSize=12, color=theme.INK)
+    mark = alt.Chart(label).mark_text(align=side, dx=dx, baseline="bottom")
     return mark.encode(x="value:Q", y=alt.value(-5), text="text:N")
 
 

@@ -15,8 +15,8 @@ from analysis.plots.theme import WIDE
 PANELS = {LIKENESS: "Frechet distance, 0.13 s (log scale)", COPYING: "share of windows copied"}
 TICKS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
 LEAST = 0.01  # of a distance, on its logarithmic axis
-ROW = 26  # px a group takes
-NAMES = (84, 140)  # bounds of the px for the names of the groups
+ROW = 28  # px a group takes
+NAMES = {True: (110, 300), False: (90, 140)}  # is it wide: bounds of the px for the names of the groups
 LABEL = 0.2  # of the axis: the room that an anchor's name takes
 SHAPES = ["circle", "square", "triangle-up", "cross", "diamond"]
 
@@ -52,16 +52,19 @@ def verdicts(found: Measured, *, one: bool, width: int = WIDE) -> alt.TopLevelMi
 def groups(found: Measured, *, width: int = WIDE) -> alt.TopLevelMixin:
     """Likeness and copying of every machine-made clip by backend, mode and epochs, with the median (bar)."""
     table = measured.groups(found)
-    parts, names = [], theme.room(table["group"], *NAMES)
+    plain = {"ticks": False, "domain": False, "labelPadding": 10}
+    wide = width > theme.NARROW
+    names, axis = theme.names_axis(table["group"], *NAMES[wide], size=theme.letters(width), **plain)
+    parts = []
     for name in PANELS:
         rows, kinds = [], list(dict.fromkeys(table["kind"]))
-        named = width <= theme.NARROW or name == LIKENESS
+        named = not wide or name == LIKENESS
         for kind in kinds:
             part = table[table["kind"] == kind].assign(x=lambda part, name=name: _shown(part[name], name))
             part = _laned(part.dropna(subset=["x"]))
             medians = part.groupby("group", sort=False)["x"].median().reset_index()
             y = alt.Y(
-                "group:N", sort=list(dict.fromkeys(part["group"])), title=None, axis=_names(named, names)
+                "group:N", sort=list(dict.fromkeys(part["group"])), title=None, axis=axis if named else None
             )
             x = _axis(found, name, silent=kind != kinds[-1])
             lane = alt.YOffset("lane:Q", scale=alt.Scale(domain=[-4, 4]))
@@ -88,7 +91,7 @@ def _beside(parts: list, width: int) -> alt.TopLevelMixin:
     return alt.vconcat(*parts, spacing=24)
 
 
-def _inner(width: int, names: int = NAMES[0]) -> int:
+def _inner(width: int, names: int = 90) -> int:
     """Px for the axis of x in each of the two panels; beside each other they share the axis at the left."""
     return (width - names - 56) // 2 if width > theme.NARROW else width - names - 40
 
@@ -108,14 +111,6 @@ def _axis(found: Measured, name: str, *, silent: bool = False) -> alt.X:
     silence = {"labels": False, "ticks": False, "domain": False, "title": None}
     return alt.X(
         "x:Q", scale=scale, axis=alt.Axis(**ticks, **(silence if silent else {"title": PANELS[name]}))
-    )
-
-
-def _names(shown: bool, names: int) -> alt.Axis | None:
-    if not shown:
-        return None
-    return alt.Axis(
-        ticks=False, domain=False, labelLimit=names - 10, labelPadding=10, minExtent=names, maxExtent=names
     )
 
 
@@ -139,7 +134,7 @@ def _anchors(found: Measured, name: str, *, named: bool = True) -> list[alt.Char
     lines["x"] = _shown(lines["x"], name)
     rules = alt.Chart(lines).mark_rule(strokeDash=[5, 4], color=theme.INK, opacity=0.7).encode(x="x:Q")
     labels = _labels(found, lines, name)
-    text = alt.Chart(labels).mark_text(baseline="bottom", fontSize=11, color=theme.INK)
+    text = alt.Chart(labels).mark_text(baseline="bottom")
     return [rules, text.encode(x="x:Q", y=alt.value(-4), text="anchor:N")] if named else [rules]
 
 

@@ -10,11 +10,12 @@ import pandas as pd
 from analysis import discrimination
 from analysis.plots import theme
 from analysis.plots.theme import WIDE
+from analysis.ratings import REAL as JUDGED_REAL
 from analysis.results import MACHINE, ORIGINALS, Result, find
-from analysis.verdicts import JUDGED_REAL
 
 UNRATED = -0.9  # where unrated clips stand on the axis of musicality
-STEP = 23  # px a clip takes
+STEP = 25  # px a clip takes
+NAMES = {True: (120, 380), False: (90, 150)}  # is it wide: bounds of the px for the names of the clips
 MISTAKES = {("fake", "real"): "fooled", ("real", "fake"): "doubted"}
 OUTCOMES = {  # one legend for truth and verdict: the four things that can happen to a clip
     ("fake", "fake"): ("machine-made, found out", "circle", theme.VERMILION),
@@ -40,18 +41,19 @@ def scorecard(frame: pd.DataFrame, *, width: int = WIDE) -> alt.TopLevelMixin:
             "mistake": [MISTAKES.get(pair, "") for pair in pairs],
         }
     )
-    names = 120 if width == WIDE else 96
+    names, rows = theme.names_axis(
+        table["clip"], *NAMES[width > theme.NARROW], size=theme.letters(width), grid=True
+    )
     axis = alt.Axis(
         values=[UNRATED, *range(0, 11, 2)],
         labelExpr="datum.value < 0 ? 'unrated' : datum.label",
         title="musicality (0-10)",
     )
     x = alt.X("musicality:Q", scale=alt.Scale(domain=[UNRATED - 0.6, 10.4], nice=False), axis=axis)
-    legend = alt.Legend(columns=2 if width == WIDE else 1, offset=14, labelLimit=300)
+    legend = alt.Legend(columns=4 if width > theme.NARROW else 1, offset=14)
     parts = []
     for name in dict.fromkeys(table["set"]):
         part = table[table["set"] == name].sort_values("musicality", ascending=False, kind="stable")
-        rows = alt.Axis(grid=True, labelLimit=names - 8, minExtent=names, maxExtent=names)
         base = alt.Chart(part).encode(x=x, y=alt.Y("clip:N", sort=list(part["clip"]), title=None, axis=rows))
         marks = [
             base.transform_filter(alt.datum.rated == rated)
@@ -64,13 +66,11 @@ def scorecard(frame: pd.DataFrame, *, width: int = WIDE) -> alt.TopLevelMixin:
         ]
         right, left = alt.datum.musicality <= 6, alt.datum.musicality > 6
         text = [
-            base.transform_filter(side)
-            .mark_text(align=align, dx=dx, fontSize=12, color=theme.INK)
-            .encode(text="mistake:N")
+            base.transform_filter(side).mark_text(align=align, dx=dx).encode(text="mistake:N")
             for side, align, dx in ((right, "left", 11), (left, "right", -11))
         ]
         chart = alt.layer(*marks, *text).properties(
-            width=width - names - 30, height=STEP * len(part), title=theme.heading(f"Set {name}")
+            width=width - names - 30, height=STEP * len(part), title=theme.heading(f"Set {name}", width)
         )
         parts.append(chart)
     return theme.finish(
@@ -105,7 +105,7 @@ def counts(results: Iterable[Result], *, width: int = WIDE) -> alt.TopLevelMixin
         [(r.group, r.estimate, r.low, r.high, f"{r.count}/{r.total}") for r in rates if r and not r.refused],
         columns=["truth", "rate", "low", "high", "text"],
     )
-    tile = (110, 74) if width == WIDE else (56, 52)
+    tile = (150, 80) if width > theme.NARROW else (58, 52)
     bare = alt.Axis(ticks=False, domain=False, labelAngle=0)
     y = alt.Y("truth:N", sort=rows, scale=alt.Scale(domain=rows), title=None, axis=bare)
     top = alt.Axis(orient="top", ticks=False, domain=False, labelAngle=0)
@@ -126,6 +126,6 @@ def counts(results: Iterable[Result], *, width: int = WIDE) -> alt.TopLevelMixin
             x=alt.X("low:Q", scale=scale, axis=share), x2="high:Q"
         ),
         bar.mark_point(filled=True, size=100, opacity=1, color=theme.BLUE).encode(x="rate:Q"),
-        bar.mark_text(dy=-14, fontSize=12, color=theme.INK).encode(x="rate:Q", text="text:N"),
+        bar.mark_text(dy=-14).encode(x="rate:Q", text="text:N"),
     ).properties(width=width - 2 * tile[0] - 150, height=2 * tile[1])
     return theme.finish(alt.hconcat(left, right, spacing=20), "What the clips were, and what was said", width)

@@ -13,14 +13,14 @@ from analysis import individuals
 from analysis.discrimination import BALANCED, FALSE_ALARM
 from analysis.plots import theme
 from analysis.plots.theme import WIDE
+from analysis.ratings import REAL as JUDGED_REAL
 from analysis.results import Result, of_family
-from analysis.verdicts import JUDGED_REAL
 
 NAMED = 60  # listeners whose names still fit beside a heat map
 ISO = (0, 1, 2, 3)  # d' of the curves
-STEP = 20  # px a clip takes
-COLUMN = 12  # px that the name of a clip takes, on its side
-CLIP_NAMES = {True: (12, 150, 260), False: (11, 110, 180)}  # is it wide: size of the letters, bounds in px
+STEP = {True: 24, False: 20}  # is it wide: px a clip takes
+COLUMN = 1.1  # of the letters' size: what the name of a clip takes, on its side
+CLIP_NAMES = {True: (150, 380), False: (100, 200)}  # is it wide: bounds of the px for names of clips
 PERCENT = {"format": "%", "tickCount": 5}
 
 
@@ -35,9 +35,7 @@ def clips(results: Iterable[Result], clips: pd.DataFrame, *, width: int = WIDE) 
         [(clip.label, theme.KIND[clip.truth], r.estimate, r.low, r.high) for r, clip in found],
         columns=["clip", "kind", "rate", "low", "high"],
     ).sort_values("rate", ascending=False, kind="stable")
-    size, *bounds = CLIP_NAMES[width > theme.NARROW]
-    names = theme.room(table["clip"], *bounds, size=size)
-    rows = alt.Axis(labelLimit=names - 8, labelFontSize=size, minExtent=names, maxExtent=names, grid=True)
+    names, rows = _clip_names(table["clip"], width, grid=True)
     base = alt.Chart(table).encode(
         y=alt.Y("clip:N", sort=list(table["clip"]), title=None, axis=rows),
         color=alt.Color("kind:N", scale=theme.KIND_COLOURS, title=None),
@@ -48,7 +46,7 @@ def clips(results: Iterable[Result], clips: pd.DataFrame, *, width: int = WIDE) 
     chart = alt.layer(
         base.mark_rule(strokeWidth=2).encode(x=low, x2="high:Q"),
         base.mark_point(filled=True, size=90, opacity=1).encode(x="rate:Q", shape=shape),
-    ).properties(width=width - names - 30, height=STEP * len(table))
+    ).properties(width=width - names - 30, height=STEP[width > theme.NARROW] * len(table))
     return theme.finish(chart, "Every clip: how many took it for real", width)
 
 
@@ -59,10 +57,12 @@ def modes(results: Iterable[Result], clips: pd.DataFrame, *, width: int = WIDE) 
     """
     results, parts = list(results), []
     kinds = dict(zip(clips["label"], clips["truth"].map(theme.KIND), strict=True))
-    _, *bounds = CLIP_NAMES[width > theme.NARROW]
-    names = theme.room(clips["label"], *bounds, size=11)
-    for name, title in ((individuals.OF_LISTENER, "Listeners"), (individuals.OF_CLIP, "Clips")):
-        found = [r for r in results if (r.family, r.name) == (individuals.MODES, name)]
+    rows_of = {
+        name: [r for r in results if (r.family, r.name) == (individuals.MODES, name)]
+        for name in (individuals.OF_LISTENER, individuals.OF_CLIP)
+    }
+    everyone = [r.group for found in rows_of.values() for r in found]
+    for (name, found), title in zip(rows_of.items(), ("Listeners", "Clips"), strict=True):
         table = pd.DataFrame(
             [(r.group, kinds.get(r.group), r.estimate, r.low, r.high) for r in found],
             columns=["label", "kind", "mode", "low", "high"],
@@ -71,9 +71,7 @@ def modes(results: Iterable[Result], clips: pd.DataFrame, *, width: int = WIDE) 
         people = name == individuals.OF_LISTENER
         colour = alt.value(theme.INK) if people else alt.Color("kind:N", scale=theme.KIND_COLOURS, title=None)
         shape = alt.value("circle") if people else alt.Shape("kind:N", scale=theme.SHAPES, title=None)
-        rows = alt.Axis(
-            labels=few, ticks=False, labelLimit=names - 8, minExtent=names, maxExtent=names, labelFontSize=11
-        )
+        names, rows = _clip_names(everyone, width, labels=few, ticks=False)
         base = alt.Chart(table).encode(y=alt.Y("label:N", sort=list(table["label"]), title=None, axis=rows))
         reach = max(abs(table[["low", "high"]].to_numpy()).max(), 0.5) if len(table) else 1
         signed = "datum.value == 0 ? '0' : format(datum.value, '+~g')"
@@ -87,8 +85,10 @@ def modes(results: Iterable[Result], clips: pd.DataFrame, *, width: int = WIDE) 
                 x="mode:Q", color=colour, shape=shape
             ),
         )
-        height = (15 if few else max(2, 900 / len(table))) * len(table)
-        parts.append(chart.properties(width=width - names - 30, height=height, title=theme.heading(title)))
+        height = (theme.letters(width) + 4 if few else max(2, 900 / len(table))) * len(table)
+        parts.append(
+            chart.properties(width=width - names - 30, height=height, title=theme.heading(title, width))
+        )
     return theme.finish(alt.vconcat(*parts, spacing=16), "Who rates high, and what is rated high", width)
 
 
@@ -123,14 +123,12 @@ def roc(results: Iterable[Result], *, width: int = WIDE) -> alt.TopLevelMixin:
         alt.Chart(curves)
         .mark_line(color=theme.GREY, strokeWidth=1)
         .encode(x=x, y=y, detail="d:N", order="alarm:Q"),
-        alt.Chart(names)
-        .mark_text(fontSize=11, color=theme.INK, align="left", dx=4, dy=8)
-        .encode(x=x, y=y, text="text:N"),
+        alt.Chart(names).mark_text(align="left", dx=4, dy=8).encode(x=x, y=y, text="text:N"),
         alt.Chart(table)
         .mark_circle(color=theme.BLUE, opacity=0.75, stroke="white", clip=False)
         .encode(x=x, y=y, size=size),
     )
-    side = min(width - 80, 380)
+    side = min(width - 80, 440)
     return theme.finish(chart.properties(width=side, height=side), "Listeners in ROC space", width)
 
 
@@ -155,16 +153,19 @@ def verdicts(
         }
     )
     few = len(listeners) <= NAMED
-    told = (width - 110) / len(clips) >= COLUMN  # else names would run into each other
-    longest = theme.room(clips["label"], 120, 240, size=11)
-    columns = alt.Axis(labels=told, labelAngle=-90, labelFontSize=11, ticks=False, labelLimit=longest)
+    size = theme.letters(width)
+    left, rows = theme.names_axis(listeners if few else [], 60, 160, size=size, labels=few, ticks=False)
+    inner = width - left - 40
+    named = inner / len(clips) >= COLUMN * size  # else names would run into each other
+    _, columns = theme.names_axis(
+        clips["label"], 0, 260, size=size, labels=named, labelAngle=-90, ticks=False
+    )
     parts = []
     for kind in theme.KIND.values():
         part = table[table["kind"] == kind]
         shown = [clip for clip in clips["label"] if clip in set(part["clip"])]
         if not shown:
             continue
-        rows = alt.Axis(labels=few, ticks=False, labelFontSize=11, labelLimit=70, title="listeners")
         y = alt.Y("listener:N", sort=listeners, title=None, axis=None if parts else rows)
         chart = alt.Chart(part).mark_rect(stroke="white", strokeWidth=0.5 if few else 0)
         chart = chart.encode(
@@ -173,7 +174,31 @@ def verdicts(
             color=alt.Color("verdict:N", scale=theme.JUDGED_COLOURS, title=None),
         )
         share = len(shown) / len(clips)
-        height = max(200, min(14 * len(listeners), 900))
-        title = alt.TitleParams(kind, fontSize=12, fontWeight="normal")
-        parts.append(chart.properties(width=round((width - 110) * share), height=height, title=title))
+        height = max(200, min((size + 3) * len(listeners), 1100))
+        title = alt.TitleParams(kind, fontSize=size, fontWeight="normal")
+        parts.append(chart.properties(width=round(inner * share), height=height, title=title))
     return theme.finish(alt.hconcat(*parts, spacing=8), "Who took which clip for what", width)
+
+
+def quantiles(table: pd.DataFrame, *, width: int = WIDE) -> alt.TopLevelMixin:
+    """Residuals and modes against the normal distribution, as of `checks.normal_quantiles`: a normal one lies
+    on the line.
+    """
+    reach = float(np.ceil(table[["expected", "observed"]].abs().to_numpy().max(initial=1.0)))
+    ends = alt.Chart(pd.DataFrame({"expected": [-reach, reach], "observed": [-reach, reach]}))
+    size = (width - 180) // 3 if width > theme.NARROW else width - 60
+    scale, parts = alt.Scale(domain=[-reach, reach], nice=False), []
+    for name, part in table.groupby("part", sort=False):
+        x = alt.X("expected:Q", scale=scale, title="normal quantile", axis=alt.Axis(tickCount=5))
+        first = not parts or width <= theme.NARROW
+        y = alt.Y("observed:Q", scale=scale, title="standard deviations" if first else None)
+        dots = alt.Chart(part).mark_circle(size=22, color=theme.BLUE, opacity=0.6).encode(x=x, y=y)
+        line = ends.mark_line(color=theme.GREY, strokeDash=[5, 4]).encode(x=x, y=y)
+        title = alt.TitleParams(name, fontSize=theme.letters(width), fontWeight="normal")
+        parts.append(alt.layer(line, dots).properties(width=size, height=min(size, 220), title=title))
+    joined = alt.hconcat if width > theme.NARROW else alt.vconcat
+    return theme.finish(joined(*parts, spacing=14), "Musicality: are residuals normal?", width)
+
+
+def _clip_names(clips: Iterable[str], width: int, **axis) -> tuple[int, alt.Axis]:
+    return theme.names_axis(clips, *CLIP_NAMES[width > theme.NARROW], size=theme.letters(width), **axis)

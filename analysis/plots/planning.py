@@ -14,8 +14,8 @@ PURPLE = "#CC79A7"  # the last of Okabe and Ito's
 COLOURS = (theme.VERMILION, theme.ORANGE, theme.GREEN, theme.SKY, theme.BLUE, PURPLE, theme.INK)
 MARKS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "triangle-right")
 MOST_LINES = len(COLOURS)
-HEIGHT = 230  # px
-ASIDE = 34  # px for the ceilings' values at the right
+HEIGHT = 280  # px
+ASIDE = 40  # px for the ceilings' values at the right
 APART = 0.052  # of power: closer, two values at the right would overlap
 
 
@@ -70,12 +70,12 @@ def _panel(rows: pd.DataFrame, drawn: list[int], width: int, *, titled: bool) ->
         level.mark_rule(strokeDash=[6, 4], strokeWidth=1.2, opacity=0.75).encode(y="power:Q"),
         base.mark_line(strokeWidth=2),
         base.mark_point(filled=True, size=55, opacity=1).encode(shape=shape),
-        level.mark_text(align="left", dx=5, fontSize=11).encode(
+        level.mark_text(align="left", dx=5).encode(
             x=alt.value(width), y="label:Q", text=alt.Text("power:Q", format=".2f")
         ),
     ]
     clips = int(rows["clips"].iloc[0])
-    title = {"title": theme.heading(f"{clips} clips")} if titled else {}
+    title = {"title": theme.heading(f"{clips} clips", width)} if titled else {}
     return alt.layer(*layers).properties(width=width, height=HEIGHT, **title)
 
 

@@ -21,3 +21,37 @@ document.querySelectorAll("table.sorts").forEach((table) => {
     }),
   );
 });
+
+// A row's link plays its recording in the one player at the foot of the page; without a script it opens it.
+(() => {
+  const player = document.querySelector(".player");
+  const [title, sound] = player.children;
+  const all = [...document.querySelectorAll("a.play")];
+  let now = null;
+  const show = () =>
+    all.forEach((link) =>
+      link === now && !sound.paused ? link.setAttribute("aria-current", "true") : link.removeAttribute("aria-current"),
+    );
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a.play");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    if (link === now && !sound.paused) return sound.pause();
+    if (link !== now) {
+      now = link;
+      player.hidden = false;
+      title.textContent = link.closest("th").dataset.key;
+      sound.src = link.href;
+    }
+    sound.play().catch(() => {});
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== " " || !event.target.matches("a.play")) return;
+    event.preventDefault();
+    event.target.click();
+  });
+  for (const change of ["play", "pause", "ended"]) sound.addEventListener(change, show);
+  sound.addEventListener("error", () => {
+    if (now) title.textContent = `${now.closest("th").dataset.key} cannot be played: it is no longer at its place beside this page.`;
+  });
+})();

@@ -115,7 +115,7 @@ def show(engine: sa.Engine, listener_id: int, slot: int) -> Draft:
         phase = connection.execute(sa.select(trial.c.phase).where(here)).scalar_one()
         values = {"listener_id": listener_id, "slot": slot, "shown_at": clock(connection)}
         values |= {"spans": [], "phase": phase}
-        _insert_once(connection, answer, values, ["listener_id", "slot"])
+        insert_once(connection, answer, values, ["listener_id", "slot"])
         return _draft(connection, listener_id, slot)
 
 
@@ -240,7 +240,7 @@ def put_final(
         "text": clean(text) or "",
         "saved_at": moment,
     }
-    _insert_once(connection, final_answer, values, ["listener_id", "number"])
+    insert_once(connection, final_answer, values, ["listener_id", "number"])
     if text is not None:
         connection.execute(
             final_answer.update()
@@ -333,11 +333,13 @@ def _stamp(connection: sa.Connection, digest: str | None) -> dict[str, str]:
     }
 
 
-def _insert_once(
+def insert_once(
     connection: sa.Connection, table: sa.Table, values: dict[str, Any], key: Sequence[str]
-) -> None:
+) -> bool:
+    """Adds a row, where none with its key is there. Returns whether it was added."""
     insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
-    connection.execute(insert.values(**values).on_conflict_do_nothing(index_elements=key))
+    once = insert.values(**values).on_conflict_do_nothing(index_elements=key).returning(table.c[key[0]])
+    return connection.execute(once).first() is not None
 
 
 def _number(value: Any, highest: float) -> float:

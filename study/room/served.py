@@ -88,7 +88,7 @@ def served() -> Served:
     for name, ids in [*build.stimuli.items(), (PRACTICE, build.practice)]:
         for stimulus in ids:
             folder.stimulus(name, stimulus)
-    store.served_digest = build.design_digest
+    store.served_digest, store.served_plan = build.design_digest, design.analysis.plan()
     return Served(folder, design, store, researcher_key(folder), public)
 
 

@@ -11,7 +11,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -26,6 +26,9 @@ from study.room.listeners import Listener, Progress
 from study.room.migrating import UnknownSchemaError
 from study.room.protocol import PLAYBACK, Page, next_step
 from study.room.schema import clock, final_answer, listener, reading, trial
+
+if TYPE_CHECKING:
+    from analysis.plan import AnalysisPlan, Kept
 
 __all__ = ["Build", "Clip", "Listener", "Progress", "Store", "StoreError"]
 
@@ -48,6 +51,7 @@ class Store:
     """
 
     served_digest: str | None = None  # of the design that listeners see; a later build does not change it
+    served_plan: AnalysisPlan | None = None  # of the design that is served: kept when a listener begins
     _folder: StudyFolder | None = None
 
     def __init__(self, url: str) -> None:
@@ -214,7 +218,10 @@ class Store:
         self._mark(listener_id, tab=tab)
 
     def consent(self, listener_id: int, version: str) -> None:
-        """Keeps when the listener agreed, and to which version of the text; the first time counts."""
+        """Keeps when the listener agreed, and to which version of the text; the first time counts.
+
+        With the first listener who is no pilot the analysis plan that is served is fixed.
+        """
         self._mark(listener_id, once="consent_at", consent_version=version)
 
     def sound_check(self, listener_id: int, playback: str) -> None:
@@ -241,6 +248,8 @@ class Store:
                 answering.admit(connection, listener_id)
                 change = change.where(listener.c[once].is_(None))
                 values[once] = moment
+                if self.served_plan is not None:
+                    study_log.keep_plan(connection, listener_id, self.served_plan)
             connection.execute(change.values(**values, last_seen_at=moment))
 
     # trials and answers
@@ -375,6 +384,10 @@ class Store:
         """When the study was closed (UTC); None while it is open."""
         with reading(self.engine) as connection:
             return answering.closed_at(connection)
+
+    def kept_plan(self) -> Kept | None:
+        """The analysis plan that was fixed when the first listener began; None where none was."""
+        return study_log.kept_plan(self.engine)
 
     def backup(self, file: Path) -> None:
         """Copies the whole database as it is now into a new SQLite file, while others go on writing.

@@ -6,13 +6,18 @@ Used through store.Store.
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from study.room.answering import CLOSED_AT, StoreError, closed_at, unblinded_at
-from study.room.builds import newest
-from study.room.schema import about, alone, clock, reading, study_event, unblinding
+from study.room.answering import CLOSED_AT, StoreError, closed_at, insert_once, unblinded_at
+from study.room.builds import has_answers, newest
+from study.room.schema import about, alone, clock, listener, reading, study_event, unblinding, utc_moment
+
+if TYPE_CHECKING:
+    from analysis.plan import AnalysisPlan, Kept
+
+_PLAN, _PLAN_SHA256, _PLAN_AT = "plan", "plan_sha256", "plan_at"  # rows of `about`
 
 
 def close(engine: sa.Engine, who: str) -> dt.datetime:
@@ -60,6 +65,31 @@ def unblind(engine: sa.Engine, who: str, reason: str, key_sha256: str) -> None:
         close_in(connection, who)
         row = {"at": clock(connection), "who": who[:200], "reason": reason, "key_sha256": key_sha256}
         connection.execute(unblinding.insert().values(**row))
+
+
+def keep_plan(connection: sa.Connection, listener_id: int, plan: AnalysisPlan) -> None:
+    """Keeps the analysis plan, its sha256 and the time, as a listener begins: the first who is no pilot.
+
+    Nothing is kept where answers that count are there already, as in a study that an older version served.
+    """
+    pilot = connection.execute(sa.select(listener.c.pilot).where(listener.c.id == listener_id)).scalar_one()
+    if pilot or has_answers(connection):
+        return
+    if insert_once(connection, about, {"name": _PLAN, "value": plan.text}, ["name"]):
+        at = clock(connection).isoformat()
+        for name, value in ((_PLAN_SHA256, plan.sha256), (_PLAN_AT, at)):
+            connection.execute(about.insert().values(name=name, value=value))
+
+
+def kept_plan(engine: sa.Engine) -> Kept | None:
+    """See store.Store.kept_plan."""
+    from analysis.plan import Kept
+
+    with reading(engine) as connection:
+        rows = {row.name: row.value for row in connection.execute(sa.select(about))}
+    if _PLAN not in rows:
+        return None
+    return Kept(rows[_PLAN], rows.get(_PLAN_SHA256, ""), utc_moment(rows.get(_PLAN_AT, "")))
 
 
 def log(connection: sa.Connection, who: str, what: str, detail: str = "") -> None:

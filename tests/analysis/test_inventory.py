@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -104,11 +105,47 @@ def test_totals_by_split_and_by_song(found):
     assert sum(songs["files"]) + sum(songs["unreadable"]) == len(found.entries)
 
 
-def test_a_song_in_two_splits_is_told_of(found):
+def test_a_song_in_two_splits_is_named(found):
     assert "in more than one split" not in inventory_page.summary(found)
-    twice = [inventory.Entry(f"{split}/a.wav", split, "a", seconds=1.0) for split in ("training", "testing")]
-    told = inventory_page.summary(inventory.Inventory(found.folder, twice))
-    assert told == "2 files of 1 song, 2.0 s in all. 1 song lies in more than one split."
+    places = [
+        ("testing", "a"),
+        ("training", "a"),
+        ("testing", "b"),
+        ("-", "b"),
+        ("validation", "<c>"),
+        ("training", "<c>"),
+    ]
+    known = {"seconds": 1.0, "rate": RATE, "channels": 1, "format": "WAV PCM_16"}
+    files = [inventory.Entry(f"{split}/{song}.wav", split, song, **known) for split, song in places]
+    twice = inventory.Inventory(found.folder, files)
+    assert twice.in_two_splits()["a"] == {"training": ["training/a.wav"], "testing": ["testing/a.wav"]}
+    told = inventory_page.summary(twice)
+    assert told.startswith("6 files of 3 songs, 6.0 s in all. 2 songs lie in more than one split: ")
+    assert "a (training and testing)" in told
+    assert "b (" not in told, "a file outside of every split is in none"
+    page = inventory_page.html(twice)
+    assert (
+        "<b>&lt;c&gt;</b>: training has training/&lt;c&gt;.wav; validation has validation/&lt;c&gt;.wav"
+        in page
+    )
+
+
+def test_many_songs_in_two_splits_are_counted(found):
+    files = [
+        inventory.Entry(f"{kind}/{n}", kind, f"s{n}", seconds=1.0)
+        for n in range(8)
+        for kind in ("training", "testing")
+    ]
+    told = inventory_page.summary(inventory.Inventory(found.folder, files))
+    assert "s4 (training and testing), 3 more." in told
+
+
+def test_an_unreadable_file_counts_for_its_split(found):
+    files = [
+        inventory.Entry("train/a.wav", "training", "a", seconds=1.0),
+        inventory.Entry("test/a.wav", "testing", "a", problem="x"),
+    ]
+    assert list(inventory.Inventory(found.folder, files).in_two_splits()) == ["a"]
 
 
 def test_processes_give_what_one_process_gives(folder, found):
@@ -161,6 +198,54 @@ def test_names_tell_split_and_song(name, split, song):
     assert (recording_names.split_of(name), recording_names.song_of(name)) == (split, song)
 
 
+@pytest.mark.parametrize(
+    ("names", "song", "parts"),
+    [
+        ("S1_V S1_UMG S1_UMG_2", "S1", [("", "VAR"), ("", "UMG"), ("", "UMG")]),
+        ("S1_V S1_C S1_B2", "S1", [("verse", ""), ("chorus", ""), ("bridge 2", "")]),
+        ("S1_V S1_VAR S1_UMG", "S1", [("verse", ""), ("", "VAR"), ("", "UMG")]),
+        ("S1_V", "S1", [("", "verse or VAR")]),
+        ("S1_V S1_CH S1_U", "S1", [("", "verse or VAR"), ("chorus", ""), ("", "UMG")]),
+        ("S3-ending S3_Pre-Chorus S3_verse_2", "S3", [("ending", ""), ("prechorus", ""), ("verse 2", "")]),
+        ("S1_Ud S1_U_3 s01_V_0", "S1", [("", ""), ("", "UMG"), ("", "VAR")]),
+        ("S1/V.wav S1/chorus.wav", "S1", [("verse", ""), ("chorus", "")]),
+        ("Blue_(verse_2) Blue-middle-8 blue_umg_3", "Blue", [("verse 2", ""), ("middle 8", ""), ("", "UMG")]),
+        ("Plan_B Plan_B_intro", "Plan_B", [("", ""), ("intro", "")]),
+        ("Vitamin_C", "Vitamin_C", [("", "")]),
+        ("I_am_V2 I_am_CH I_am", "I_am", [("verse", ""), ("chorus", ""), ("", "")]),
+        ("Blue_moon_CH train/blue-moon_(verse_2).wav", "Blue_moon", [("chorus", ""), ("verse 2", "")]),
+        ("UMG/Blue.wav VAR/Blue.wav", "Blue", [("", "UMG"), ("", "VAR")]),
+    ],
+)
+def test_names_say_section_and_mode(names, song, parts):
+    read = recording_names.read([name if "/" in name else f"{name}.wav" for name in names.split()])
+    assert {one.song for one in read} == {song}
+    assert [(one.section, one.mode) for one in read] == parts
+
+
+@pytest.mark.parametrize(
+    ("name", "song", "mode", "epochs"),
+    [
+        ("S1_V_2000ep", "S1", "VAR", 2000),
+        ("S2_VAR_1500", "S2", "VAR", 1500),
+        ("S3_2000_U", "S3", "UMG", 2000),
+        ("S4_3_V", "S4", "verse or VAR", None),
+        ("Song 4 UMG 700 epochs", "Song 4", "UMG", 700),
+        ("riff-var-epochs-300-2", "riff", "VAR", 300),
+        ("VAR/2000ep/Blue", "Blue", "VAR", 2000),
+        ("S1 ending 2022", "S1", "", None),
+    ],
+)
+def test_names_say_epochs(name, song, mode, epochs):
+    (one,) = recording_names.read([f"{name}.wav"])
+    assert (one.song, one.mode, one.epochs) == (song, mode, epochs)
+
+
+def test_spelling_parts_no_songs():
+    names = ["train/Blue Moon.wav", "test/blue_moon (take 2).wav", "test/S01_V.wav", "train/S1/intro.wav"]
+    assert [one.song for one in recording_names.read(names)] == ["Blue Moon", "Blue Moon", "S01", "S01"]
+
+
 def test_the_given_folder_may_be_the_split():
     assert recording_names.split_of("x.wav", "Validation set") == "validation"
 
@@ -206,6 +291,39 @@ def test_the_files_written_and_the_page_by_itself(found, tmp_path):
     assert len(rows) == 8
     assert rows["Green.wav"]["split"] == "-"
     assert rows["test/words.wav"]["problem"]
+
+
+def test_every_row_plays_its_recording_where_it_lies(found, folder, tmp_path):
+    page = inventory_page.write(found, tmp_path / "out")
+    links = dict(re.findall(r'class="play" href="(.*?)" aria-label="Play (.*?)"', page.read_text()))
+    assert sorted(links.values()) == sorted(entry.file for entry in found.readable)
+    for link, name in links.items():
+        assert (page.parent / unquote(link)).resolve() == (folder / name).resolve()
+    assert not (page.parent / "sounds").exists(), "nothing is copied that a browser plays"
+
+
+def test_what_browsers_do_not_play_has_a_copy_beside_the_page(tmp_path):
+    top = tmp_path / "a b#c"
+    top.mkdir()
+    soundfile.write(top / "S1_V?%.aiff", pulses(3, 2), RATE)
+    soundfile.write(top / "slow.wav", pulses(3)[::4], RATE // 4)
+    page = inventory_page.write(inventory.take(top, workers=1), tmp_path / "out")
+    links = re.findall(r'class="play" href="(.*?)"', page.read_text())
+    copies = [soundfile.info(page.parent / link) for link in links]
+    assert [(one.format, one.channels, one.samplerate, one.duration) for one in copies] == [
+        ("FLAC", 2, RATE, 3.0),
+        ("FLAC", 1, RATE, 3.0),
+    ]
+
+
+def test_what_names_say_is_on_the_page_and_in_the_table(tmp_path):
+    for name in ("S1_V_2000ep.wav", "S1 ending.wav"):
+        soundfile.write(tmp_path / name, pulses(1), RATE)
+    page = inventory_page.write(inventory.take(tmp_path, workers=1), tmp_path / "out")
+    assert "VAR, 2000 epochs" in page.read_text()
+    with (page.parent / "inventory.csv").open() as file:
+        rows = [(row["song"], row["section"], row["mode"], row["epochs"]) for row in csv.DictReader(file)]
+    assert rows == [("S1", "ending", "", ""), ("S1", "", "VAR", "2000")]
 
 
 def test_names_of_files_run_nowhere(tmp_path):

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import xml.etree.ElementTree as ElementTree
+from importlib import resources
 
 import pytest
 
@@ -132,6 +133,63 @@ def test_long_names_are_not_cut_where_they_differ():
     for figure in figures.everything(frame, statistics.evaluate(frame)):
         for width in (plots.WIDE, plots.NARROW):
             assert "\u2026" not in plots.render(figure.draw(width=width)), (figure.name, width)
+
+
+LONG = "the-very-long-name-of-a-song-that-nobody-would-ever-want-to-write-out"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"{LONG}-caw-VAR-{epochs}-{i}" for epochs in (100, 1500) for i in range(3)],
+        [f"{i}-{LONG}" for i in range(12)],
+        [f"{LONG}-{i}-{LONG}" for i in range(12)],
+        [LONG[:place] + letter + LONG[place:] for place in range(2, 60, 7) for letter in "ab"],
+        ["short", LONG, LONG + "s"],
+    ],
+)
+def test_shortened_names_fit_and_stay_apart(names):
+    forms = theme.shortened(names, lambda form: len(form) <= 20)
+    assert list(forms) == names
+    assert all(len(form) <= 20 for form in forms.values())
+    assert len(set(forms.values())) == len(names)
+    assert all(form == name or theme.ELLIPSIS in form for name, form in forms.items())
+
+
+def test_a_name_that_fits_stays_whole():
+    assert theme.shortened(["S1_U_3", "S1_Ud"], lambda form: len(form) <= 6) == {
+        "S1_U_3": "S1_U_3",
+        "S1_Ud": "S1_Ud",
+    }
+
+
+@pytest.mark.parametrize("listeners", [1, 3])
+def test_clips_with_long_names_have_different_labels_in_every_chart(listeners):
+    """What an axis shows, once Vega has drawn it: no two clips with the same cut name."""
+    table = panels.panel(listeners=listeners, caw=4, jukebox=2, originals=4)
+    table["name"] = f"{LONG}-" + table["name"] + "-" + LONG
+    frame = responses.load(table)
+    clips = stimuli.by_stimulus(frame)
+    for figure in figures.everything(frame, statistics.evaluate(frame)):
+        if figure.name not in ("scorecard", "clips", "verdicts", "modes"):
+            continue
+        for width in (plots.WIDE, plots.NARROW):
+            text = [
+                element.text
+                for element in ElementTree.fromstring(plots.render(figure.draw(width=width))).iter()
+                if element.text
+            ]
+            cut = [label for label in text if theme.ELLIPSIS in label]
+            assert len(cut) == len(set(cut)) == len(clips), (figure.name, width)
+
+
+def test_charts_take_the_font_and_the_width_of_the_page(panel, panel_results):
+    css = (resources.files("analysis") / "templates" / "report.css").read_text(encoding="utf-8")
+    assert f"1.55 {theme.FONT};" in css
+    chart = plots.clips(panel_results, stimuli.by_stimulus(panel))
+    assert chart.to_dict()["config"]["font"] == theme.FONT
+    svg = plots.render(chart)
+    assert 0.95 * plots.WIDE <= float(ElementTree.fromstring(svg).get("width")) <= plots.WIDE + 10
 
 
 def test_names_of_clips_that_would_run_into_each_other_are_left_out(panel, panel_results):

@@ -329,3 +329,43 @@ def test_a_fault_in_a_file_names_the_file(tmp_path):
     responses.founding().drop(columns="repeat").iloc[:0].to_csv(path, index=False)
     with pytest.raises(responses.ResponsesError, match=r"mine\.csv: .*no answers"):
         responses.load(path)
+
+
+BETTER = "What should the model do better?"
+
+
+def test_final_answers_are_columns_of_the_table(tmp_path):
+    """A table made elsewhere brings them along: a column for each question, once or in every row."""
+    table = panels.panel(listeners=2, caw=4, jukebox=0, originals=2).drop(columns="comment")
+    first = table.groupby("listener").cumcount() == 0
+    table[f"Final: {BETTER}"] = table["listener"].map({"L01": "Longer - not faster.", "L02": ""})
+    table["final_2"] = "NA"
+    table.loc[~first, "final_2"] = None
+    table.to_csv(tmp_path / "answers.csv", index=False)
+    frame = responses.load(tmp_path / "answers.csv")
+    assert responses.final_answers(frame) == [
+        {"listener": "L01", "number": 1, "question": BETTER, "text": "Longer - not faster."},
+        {"listener": "L01", "number": 2, "question": "Final question 2", "text": "NA"},
+        {"listener": "L02", "number": 2, "question": "Final question 2", "text": "NA"},
+    ]
+    pd.testing.assert_frame_equal(responses.load(frame.drop(columns="repeat")), frame)
+
+
+def test_a_listener_has_one_answer_to_a_final_question(table):
+    table[f"final_{BETTER}"] = ["Longer.", "", "longer.", *[""] * 17]
+    error = refused(table)
+    assert (error.row, error.column) == (3, f"final_{BETTER}")
+    assert "'longer.' differs from the answer of listener in row 1; keep one of them" in str(error)
+
+
+def test_final_answers_of_a_study_become_columns_and_come_back():
+    rows = [{"listener": name, "position": place} for name in ("Ada", "Ben") for place in (1, 2)]
+    forms = [
+        {"listener": "Ada", "number": 1, "question": "Help?", "text": "Yes."},
+        {"listener": "Ada", "number": 2, "question": BETTER, "text": ""},
+        {"listener": "Ben", "number": 2, "question": BETTER, "text": "Chords."},
+    ]
+    joined = responses.with_final_answers(rows, forms)
+    assert [row[f"final_{BETTER}"] for row in joined] == [None, None, "Chords.", "Chords."]
+    assert [form["text"] for form in responses.final_answers(pd.DataFrame(joined))] == ["Yes.", "Chords."]
+    assert responses.with_final_answers(rows, []) == rows

@@ -10,6 +10,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from analysis import responses, results, statistics
+from analysis.plan import AnalysisPlan
 from analysis.results import Result, find
 from tests.analysis import panels
 
@@ -192,13 +193,16 @@ def test_equivalence_needs_a_bound_set_before_and_ten_originals():
     name, group = "musicality, equivalence with originals", "machine-made - originals"
     frame = responses.load(panels.panel(originals=12, effect=0.0))
     assert "bound" in only(statistics.evaluate(frame), "equivalence", name, group).note
-    wide, narrow = (only(statistics.evaluate(frame, bound=b), "equivalence", name, group) for b in (4.0, 0.1))
+    broad, slim = AnalysisPlan(musicality_bound=4.0), AnalysisPlan(musicality_bound=0.1)
+    wide, narrow = (
+        only(statistics.evaluate(frame, plan=plan), "equivalence", name, group) for plan in (broad, slim)
+    )
     assert wide.p < 0.05
     assert "is inside the bound" in wide.note
     assert narrow.p > 0.05
     assert "not inside" in narrow.note
     small = responses.load(panels.panel(originals=4))
-    assert "4 originals" in only(statistics.evaluate(small, bound=4.0), "equivalence", name, group).note
+    assert "4 originals" in only(statistics.evaluate(small, plan=broad), "equivalence", name, group).note
 
 
 def test_two_listeners_have_no_agreement_and_three_do():

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis import formats, model_tables, quality, responses, statistics, table_files, tables, wording
+from analysis.plan import AnalysisPlan
 from analysis.tables import Table
 from caw import spreadsheet
 from tests.analysis import panels
@@ -138,7 +139,7 @@ def test_other_and_unsaid_have_a_place_only_where_they_occur(panel, panel_result
 def test_both_tables_of_estimates_say_the_same_numbers():
     """And an interval that is not of 95 % says so in both."""
     frame = responses.load(panels.panel(effect=1.2, originals=10, listeners=8, caw=6))
-    results = statistics.evaluate(frame, bound=2.0)
+    results = statistics.evaluate(frame, plan=AnalysisPlan(musicality_bound=2.0))
     whole, models = tables.statistics(results), model_tables.models(results)
     chosen = [model_tables.modelled(r) for r in tables.inferential(results)]
     columns = ["estimate", "low", "high", "p", "p (Holm)"]

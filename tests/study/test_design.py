@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis.plan import AnalysisPlan
 from study import design
 from study.design import DesignError
 from study.folder import StudyFolder
@@ -23,10 +24,10 @@ def load(tmp_path: Path, text: str) -> design.Design:
 def test_defaults_are_the_case_studys_shape(tmp_path):
     made = load(tmp_path, HEAD + SOURCE)
     assert list(made.sets) == ["UMG", "VAR"]
-    assert [(one.fakes, one.originals, one.imported) for one in made.sets.values()] == [(8, 2, 0), (8, 2, 2)]
+    assert [(one.fakes, one.originals, one.imported) for one in made.sets.values()] == [(8, 3, 0), (8, 3, 2)]
     assert (made.mode_of("UMG"), made.mode_of("VAR")) == ("UMG", "VAR")
     assert made.sources[0].name == "a"
-    assert made.stimuli.samples == 160_000
+    assert made.stimuli.samples == 320_000
     assert len(made.questions.final) == 3
 
 
@@ -166,6 +167,26 @@ def test_what_stands_in_the_place_of_the_file_is_told(tmp_path):
         design.load(StudyFolder(tmp_path).require().path)
 
 
+@pytest.mark.parametrize(
+    "text", ["", "[set.UMG]\nfakes = 4\n[set.VAR]\noriginals = 3\n", "[stimuli]\nrate = 8000\n"]
+)
+def test_a_study_that_was_built_with_earlier_defaults_keeps_them(tmp_path, text):
+    stated = "[stimuli]\nseconds = 10.0\n" if "[stimuli]" not in text else text + "seconds = 10.0\n"
+    sets = text if "[set" in text else "[set.UMG]\noriginals = 2\n[set.VAR]\noriginals = 2\nimported = 2\n"
+    sets = sets.replace("fakes = 4", "fakes = 4\noriginals = 2")
+    before = load(tmp_path, HEAD + SOURCE + sets * ("[stimuli]" not in sets) + stated)
+    now = load(tmp_path, HEAD + SOURCE + text)
+    assert (now.stimuli.seconds, now.digest() == before.digest()) == (20.0, False)
+    (tmp_path / "private").mkdir()
+    record = tmp_path / "private" / "build.json"
+    record.write_text(f'{{"design_digest": "{before.digest()}"}}')
+    assert design.load(tmp_path).digest() == before.digest()
+    assert design.load(tmp_path).stimuli.seconds == 10.0
+    for other in (f'{{"design_digest": "{now.digest()}"}}', "[]", "{", "{}"):
+        record.write_text(other)
+        assert design.load(tmp_path).digest() == now.digest()
+
+
 def test_digest_follows_the_settings_and_not_their_spelling(tmp_path):
     one = load(tmp_path, HEAD + SOURCE).digest()
     spelt = '# words\n[study]\nseed = 1\ntitle = "T"\n[stimuli]\nrate = 16000\n' + SOURCE
@@ -176,8 +197,11 @@ def test_digest_follows_the_settings_and_not_their_spelling(tmp_path):
 def test_a_study_that_was_begun_keeps_its_digest_over_an_upgrade(tmp_path):
     """Of this very text at the first version. It fails where a new key counts although nobody has set it: the
     server would refuse every study that listeners have begun. Name such a key in design.LATER_KEYS."""
+    first = "4f55a3b031ff354369595184ce90187261ed90e7844e2ce08329ff2d31034b4c"
+    (tmp_path / "private").mkdir()
+    (tmp_path / "private" / "build.json").write_text(f'{{"design_digest": "{first}"}}')
     made = load(tmp_path, HEAD + SOURCE)
-    assert made.digest() == "4f55a3b031ff354369595184ce90187261ed90e7844e2ce08329ff2d31034b4c"
+    assert made.digest() == first
     assert load(tmp_path, HEAD + SOURCE + "trainings = 1\n").digest() == made.digest()
     assert load(tmp_path, HEAD + SOURCE + "trainings = 2\n").digest() != made.digest()
 
@@ -235,3 +259,58 @@ def test_a_bound_set_later_is_another_design(tmp_path):
     other = load(tmp_path, f"{HEAD}[analysis]\nequivalence = 1.0\n{SOURCE}")
     assert other.analysis.equivalence == 1.0
     assert one.digest() != other.digest()
+
+
+def test_the_analysis_plan_is_read_and_its_older_key_keeps_its_meaning(tmp_path):
+    plan = 'primary = "inspiring"\naccuracy_bound = 0.1\nmusicality_bound = 2\nexclude = ["hasty"]\n'
+    found = load(tmp_path, f"{HEAD}[analysis]\n{plan}{SOURCE}").analysis.plan()
+    assert found == AnalysisPlan("inspiring", accuracy_bound=0.1, musicality_bound=2.0, exclude=("hasty",))
+    older = load(tmp_path, f"{HEAD}[analysis]\nequivalence = 1.5\n{SOURCE}").analysis.plan()
+    assert older == AnalysisPlan(musicality_bound=1.5)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('primary = "accuracy"', 'analysis.primary = "accuracy": is not one of the choices; write one of'),
+        ("accuracy_bound = 0.5", "analysis.accuracy_bound = 0.5: is out of range; it must be below 0.5"),
+        ("musicality_bound = 11", "analysis.musicality_bound = 11: is out of range; it must be at most 10"),
+        ('exclude = ["slow"]', r'analysis.exclude\[1\] = "slow": is not one of the choices; write one of'),
+        ("acuracy_bound = 0.1", "unknown key; did you mean `accuracy_bound`?"),
+        (
+            "musicality_bound = 1\nequivalence = 2",
+            "analysis.equivalence = 2: is another bound than .* delete",
+        ),
+    ],
+)
+def test_a_wrong_analysis_plan_is_refused_with_its_line(tmp_path, line, told):
+    at = HEAD.count("\n") + 2 + line.count("\n")
+    with pytest.raises(DesignError, match=rf"study.toml:{at}: .*{told}"):
+        load(tmp_path, f"{HEAD}[analysis]\n{line}\n{SOURCE}")
+    alone = tmp_path / "plan.toml"
+    alone.write_text(f"[analysis]\n{line}\n")
+    with pytest.raises(DesignError, match=rf"plan.toml:{2 + line.count(chr(10))}: .*{told}"):
+        design.analysis_plan(alone)
+
+
+def test_the_analysis_plan_is_no_part_of_what_listeners_hear(tmp_path):
+    one = load(tmp_path, HEAD + SOURCE).digest()
+    plan = 'primary = "musicality"\naccuracy_bound = 0.1\nmusicality_bound = 1\nexclude = ["hasty"]\n'
+    assert load(tmp_path, f"{HEAD}[analysis]\n{plan}{SOURCE}").digest() == one
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (None, "plan.toml:1: plan.toml: No such file or directory; name a file with a table"),
+        ("[study]\n", "plan.toml:1: analysis: there is no such table; add it, with primary"),
+        ("analysis = 3\n", "plan.toml:1: analysis = 3: .* write a table"),
+        ("[analysis\n", "plan.toml:1: TOML: "),
+    ],
+)
+def test_a_file_without_an_analysis_plan_is_refused(tmp_path, text, told):
+    file = tmp_path / "plan.toml"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(DesignError, match=told):
+        design.analysis_plan(file)

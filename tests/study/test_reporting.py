@@ -1,11 +1,13 @@
 import csv
 import re
+from importlib import resources
 
 import pytest
 
 import analysis.report
 from analysis import responses, trainings
-from study import reporting
+from analysis.plan import AnalysisPlan
+from study import design, reporting
 from study.preparation import blinding
 from study.preparation.blinding import BlindingError
 from study.preparation.build import build
@@ -136,7 +138,8 @@ def test_another_key_than_the_sealed_one_opens_nothing(study, answer, written):
 def test_the_report_is_handed_sound_provenance_and_settings(study, answer, written):
     answer(study, "Ada")
     reporting.report(study)
-    ((_, facts),) = written
+    ((frame, facts),) = written
+    assert [form["text"] for form in responses.final_answers(frame)] == ["yes", "no", "more bass"]
     assert len(facts.stimuli) == 9
     assert all(file.is_file() for file in facts.stimuli.values())
     assert {row["name"] for row in facts.provenance} == {
@@ -144,6 +147,7 @@ def test_the_report_is_handed_sound_provenance_and_settings(study, answer, writt
     }
     assert all(row["pool_sha256"] for row in facts.provenance)
     assert [form["text"] for form in facts.final_forms] == ["yes", "no", "more bass"]
+    assert facts.title == "Test"
     assert facts.settings["stimuli"]["seconds"] == 1.0
 
 
@@ -162,9 +166,109 @@ def test_the_export_holds_every_answer_and_no_truth(study, answer, tmp_path):
     rows = list(csv.DictReader(text.splitlines()))
     assert {row["comment"] for row in rows} == {"'=HYPERLINK(1)"}
     assert {row["listener"] for row in rows} == {"Ada"}
+    final = [name for name in rows[0] if name.startswith("final_")]
+    assert [{row[name] for row in rows} for name in final] == [{"yes"}, {"no"}, {"more bass"}]
+
+
+def test_a_title_given_for_the_report_stands_in_place_of_the_studys(study, answer, written):
+    answer(study, "Ada")
+    reporting.report(study, title="What Ada heard")
+    assert written[0][1].title == "What Ada heard"
 
 
 def test_an_export_of_nothing_writes_nothing(study, tmp_path):
     with pytest.raises(ReportingError, match="no answers yet"):
         reporting.export(study, tmp_path / "answers.csv")
     assert not (tmp_path / "answers.csv").exists()
+
+
+@pytest.fixture
+def founding_table():
+    with resources.as_file(resources.files("analysis") / "data" / "case_study_2022.csv") as path:
+        yield path
+
+
+PLAN = """[analysis]
+primary = "musicality"
+musicality_bound = 1.5
+"""
+
+
+@pytest.fixture
+def planned(new_study, monkeypatch):
+    """A study whose plan is fixed when its first listener begins, as where it is served."""
+    folder = new_study("planned", more=PLAN)
+    build(folder)
+    monkeypatch.setattr(Store, "served_plan", design.load(folder.path).analysis.plan())
+    return folder
+
+
+def test_the_plan_that_was_fixed_goes_to_the_analysis(planned, answer, written):
+    answer(planned, "Ada")
+    reporting.report(planned)
+    ((_, facts),) = written
+    assert facts.plan == AnalysisPlan("musicality", musicality_bound=1.5)
+    assert re.fullmatch(
+        rf"analysis plan fixed at .* UTC, sha256 {facts.plan.sha256}, unchanged", facts.plan_told
+    )
+
+
+def test_a_plan_changed_after_opening_is_told_and_the_fixed_one_used(planned, answer, written, run, tmp_path):
+    answer(planned, "Ada")
+    planned.toml.write_text(planned.toml.read_text().replace("bound = 1.5", "bound = 3.0"))
+    told = "changed after opening: musicality_bound was 1.5, is 3.0; the fixed plan is used"
+    for arguments in (("status",), ("export", "--out", tmp_path / "answers.csv"), ("report",)):
+        code, out, err = run(arguments[0], planned.path, *arguments[1:])
+        assert code == 0, err
+        assert "warning: analysis plan fixed at" in out
+        assert told in out
+    ((_, facts),) = written
+    assert facts.plan.musicality_bound == 1.5
+    assert told in facts.plan_told
+
+
+def test_a_study_whose_plan_was_never_fixed_says_so(study, answer, written):
+    answer(study, "Ada")
+    study.toml.write_text(study.toml.read_text() + PLAN)
+    assert reporting.plan_sentence(study).startswith("warning: no analysis plan was set before the data; not")
+    reporting.report(study)
+    ((_, facts),) = written
+    assert facts.plan is None
+    assert 'not used, as it was set afterwards: primary = "musicality"' in facts.plan_told
+
+
+def test_answers_are_exported_although_study_toml_cannot_be_read(planned, answer, run, tmp_path):
+    answer(planned, "Ada")
+    planned.toml.write_text("[study\n")
+    code, out, _ = run("export", planned.path, "--out", tmp_path / "answers.csv")
+    assert code == 0
+    assert "warning: the analysis plan is not looked at: " in out
+    assert len((tmp_path / "answers.csv").read_text().splitlines()) == 1 + 9
+
+
+def test_a_table_is_reported_by_a_plan_that_is_given(founding_table, written, run, tmp_path):
+    plan = tmp_path / "study.toml"
+    plan.write_text(PLAN)
+    code, out, err = run("report", "--from", founding_table, "--out", tmp_path / "report", "--plan", plan)
+    assert (code, err) == (0, "")
+    ((_, facts),) = written
+    assert facts.plan == AnalysisPlan("musicality", musicality_bound=1.5)
+    assert facts.plan_told.endswith("when it was set is not known here")
+
+
+@pytest.mark.parametrize("text", ["[analysis]\naccuracy_bound = 2\n", None])
+def test_a_plan_that_cannot_be_read_refuses_the_report_of_a_table(founding_table, run, tmp_path, text):
+    plan = tmp_path / "study.toml"
+    if text:
+        plan.write_text(text)
+    code, _, err = run("report", "--from", founding_table, "--out", tmp_path / "report", "--plan", plan)
+    assert code == 2
+    assert len(err.splitlines()) == 1
+    assert f"{plan}:" in err
+    assert not (tmp_path / "report").exists()
+
+
+def test_a_studys_own_report_takes_no_other_plan(study, run):
+    code, _, err = run("report", study.path, "--plan", "other.toml")
+    assert code == 2
+    assert "--plan other.toml is for --from; a study's own plan is in its study.toml" in err

@@ -49,6 +49,13 @@ def test_init_writes_a_study(run, tmp_path, clip):
     code, out, _ = run("init", tmp_path / "s", clip, "--title", "Ours")
     assert code == 0
     assert "Look through it, then: study build" in out
+    assert (
+        "With 16 machine-made clips and 6 originals, can the report answer this?\n  yes  Can listeners" in out
+    )
+    assert (
+        "  no   Do machine-made clips pass as real? 6 originals cannot show it; raise `originals` to 10"
+        in out
+    )
     assert "Ours" in (tmp_path / "s" / "study.toml").read_text()
     assert "there is a study already" in refused(run("init", tmp_path / "s", clip))
     assert run("init", tmp_path / "our songs")[1].endswith(f"study build '{tmp_path / 'our songs'}'\n")
@@ -153,12 +160,14 @@ def test_a_report_from_a_table(run, tmp_path, monkeypatch):
 
     handed = []
     monkeypatch.setattr(
-        analysis.report, "write", lambda frame, out, *, facts=None: handed.append(frame) or out / "index.html"
+        analysis.report,
+        "write",
+        lambda frame, out, *, facts: handed.append((frame, facts)) or out / "index.html",
     )
     table = tmp_path / "table.csv"
     responses.founding().to_csv(table, index=False)
-    code, out, _ = run("report", "--from", table, "--out", tmp_path / "out")
-    assert (code, len(handed[0])) == (0, 20)
+    code, out, _ = run("report", "--from", table, "--out", tmp_path / "out", "--title", "Our band")
+    assert (code, len(handed[0][0]), handed[0][1].title) == (0, 20, "Our band")
     assert f"The report is {tmp_path / 'out' / 'index.html'}" in out
     assert StudyFolder(tmp_path).report.exists() is False
 

@@ -110,6 +110,8 @@ def test_it_is_unblinded_and_reported(old):
         names = [row["name"] for row in csv.DictReader(file) if row["set"] != "practice"]
     assert len(names) == 12
     assert not [name for name in names if name not in page]
+    assert "no analysis plan was set before the data" in page
+    assert "no analysis plan was set before the data" in run("status", old.path)
 
 
 def test_before_its_answers_it_is_built_on(old):

@@ -236,3 +236,11 @@ def test_streamlit_run_without_an_address_says_one_line_and_serves_nothing(tiny_
     assert line.startswith("streamlit: no host is set, which means all addresses")
     assert "127.0.0.1" in line
     assert "Traceback" not in told.stderr + told.stdout
+
+
+def test_the_first_listener_of_a_served_study_fixes_its_analysis_plan(tiny_study, serve):
+    tiny_study.toml.write_text(tiny_study.toml.read_text() + '\n[analysis]\nprimary = "inspiring"\n')
+    serving = serve(tiny_study)
+    serving.store.consent(serving.store.find(serving.store.invite("Ada")).id, "v1")
+    assert serving.store.kept_plan().text == serving.design.analysis.plan().text
+    assert '"inspiring"' in serving.store.kept_plan().text

@@ -6,10 +6,11 @@ import pytest
 import sqlalchemy as sa
 from scripted_listener import ANSWER, BUILD, WHOLE, answer_all, ready
 
+from analysis.plan import AnalysisPlan
 from study.room import schema
 from study.room.answering import Listening, OtherTab
 from study.room.protocol import AnswerError
-from study.room.store import StoreError
+from study.room.store import Store, StoreError
 
 both = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
 
@@ -294,3 +295,48 @@ def test_a_play_key_opens_for_its_own_listener_alone(store):
     assert store.clip(key, bo) is None
     assert store.clip(key, None) is None
     assert store.clip("aaaaaaaa", ann) is None
+
+
+# the analysis plan
+
+
+@both
+def test_the_plan_that_is_served_is_fixed_when_the_first_listener_begins(store):
+    store.register_build(**BUILD)
+    store.served_plan = AnalysisPlan(accuracy_bound=0.1)
+    pilot = store.find(store.invite("Pip", pilot=True))
+    store.consent(pilot.id, "v1")
+    assert store.kept_plan() is None
+    ready(store)
+    kept = store.kept_plan()
+    assert (kept.text, kept.sha256) == (store.served_plan.text, store.served_plan.sha256)
+    assert kept.at.tzinfo is not None
+    assert kept.at <= schema.now()
+    store.served_plan = AnalysisPlan(accuracy_bound=0.2)
+    ready(store, "Bea")
+    assert store.kept_plan() == kept
+
+
+@both
+def test_no_plan_is_fixed_after_the_first_answer(store):
+    ready(store)
+    answer_all(store, "Ann", stop=3)
+    store.served_plan = AnalysisPlan(accuracy_bound=0.1)
+    ready(store, "Bea")
+    assert store.kept_plan() is None
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+def test_two_listeners_who_begin_at_once_fix_one_plan(store):
+    store.register_build(**BUILD)
+    people = [store.find(store.invite(name)).id for name in ("Ann", "Bea", "Cy", "Dee")]
+    stores = [Store(store.engine.url.render_as_string(hide_password=False)) for _ in people]
+    for number, one in enumerate(stores, start=1):
+        one.served_plan = AnalysisPlan(musicality_bound=float(number))
+    with ThreadPoolExecutor(len(people)) as pool:
+        list(pool.map(lambda one, person: one.consent(person, "v1"), stores, people))
+    kept = store.kept_plan()
+    assert kept.text in [one.served_plan.text for one in stores]
+    assert kept.sha256 == AnalysisPlan.of(kept.text).sha256
+    for one in stores:
+        one.close()

@@ -1,0 +1,55 @@
+"""What was asked of every clip, as numbers: outcomes, all of which are estimated and compared in one way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pandas as pd
+
+INSPIRING = ("no", "maybe", "yes")  # the answers in order; "other" is quoted, never counted
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A column of the answers as numbers within a scale.
+
+    name: in tables and results. column: of the frame of `responses.load`. coded: the number of each answer,
+    None where it is one already; an answer without a number is missing. low, high: the ends of the scale.
+    """
+
+    name: str
+    column: str
+    coded: dict | None = None
+    low: float = 0.0
+    high: float = 1.0
+
+    __hash__: ClassVar = object.__hash__
+
+    @property
+    def share(self) -> bool:
+        """Whether it is 0 or 1, so that its mean is a share of answers."""
+        return (self.low, self.high) == (0.0, 1.0)
+
+    @property
+    def mean(self) -> str:
+        """The name of a group's mean."""
+        return self.name if self.share else f"{self.name}, mean"
+
+    @property
+    def difference(self) -> str:
+        """The name of one group's mean less another's."""
+        return f"{self.name}, difference"
+
+    def values(self, frame: pd.DataFrame) -> pd.Series:
+        """The outcome of every answer [n], NaN where there is none."""
+        if self.column not in frame:
+            return pd.Series(float("nan"), index=frame.index)
+        said = frame[self.column]
+        return (said if self.coded is None else said.map(self.coded)).astype(float)
+
+
+JUDGED_REAL = Outcome("judged real", "verdict", {"real": 1.0, "fake": 0.0})
+MUSICALITY = Outcome("musicality", "musicality", high=10.0)
+INSPIRED = Outcome("inspiring, yes or maybe", "inspiring", {"yes": 1.0, "maybe": 1.0, "no": 0.0})
+KEPT = Outcome("kept", "kept", {True: 1.0, False: 0.0})  # "Keep this one"
