@@ -12,10 +12,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from analysis.outcomes import INSPIRED, JUDGED_REAL, MUSICALITY, Outcome
 from scipy import stats
 
 from analysis import detection, estimation, stimuli
+from analysis.outcomes import INSPIRED, JUDGED_REAL, MUSICALITY, Outcome
 from analysis.results import MACHINE, ORIGINALS
 from tests.benchmarks import conclusions
 from tests.benchmarks.conclusions import BACKENDS, Judgement, Study

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from analysis.outcomes import MUSICALITY
 from scipy import stats
 
+from analysis.outcomes import MUSICALITY
 from tests.benchmarks import conclusions, conclusions_after
 from tests.benchmarks.conclusions import NAMED, SCENARIOS, Cell, Design, Study
 
