@@ -24,12 +24,16 @@ def minimum(
     """
     best, value = _search(function, start, bounds)
     low = np.array([low == 0.0 for low, _ in bounds])
-    for place in np.flatnonzero(low & (best < 0.05)):  # near 0 a standard deviation hardly moves the function
-        for away in OFF_BOUND:
-            trial = np.where(np.arange(len(best)) == place, away, best)
-            if function(trial) < value - 1e-8:
-                best, value = _search(function, trial, bounds)
-                break
+    for _ in low:  # where one leaves its bound, another may, too
+        left = value
+        for place in np.flatnonzero(low & (best < 0.05)):  # near 0 an SD hardly moves the function
+            for away in OFF_BOUND:
+                trial = np.where(np.arange(len(best)) == place, away, best)
+                if function(trial) < value - 1e-8:
+                    best, value = _search(function, trial, bounds)
+                    break
+        if value > left - 1e-8:
+            break
     lows, highs = np.array([(low, high) for low, high in bounds], float).T  # None becomes NaN: no bound
     free, curvature, moved, away = _inside(best, bounds), None, np.inf, 0.0
     for _ in range(6):

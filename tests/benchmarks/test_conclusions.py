@@ -106,6 +106,16 @@ def test_closed_forms_are_those_of_the_report(name):
             assert one is None or one == pytest.approx(other, rel=2e-3, abs=2e-3)
 
 
+def test_a_variance_near_none_is_not_taken_for_none():
+    """Listeners' variance of this share is small: the search ended at 0, with 15 degrees of freedom for 3."""
+    study = conclusions.study(NAMED["detectable"], Design(3, 16, 4), 2002)
+    quick, fitted = (
+        conclusions_after.judge(study, [conclusions.FOOLING], quick=quick)[conclusions.FOOLING]
+        for quick in (True, False)
+    )
+    assert fitted[1:] == pytest.approx(quick[1:], rel=2e-3)
+
+
 def test_a_closed_form_pools_what_is_less_than_the_rest():
     """With listeners alike the difference is Student's t-test on clip means."""
     answers = np.random.default_rng(3).normal(size=(1, 9))
