@@ -165,14 +165,14 @@ def write(plan: Plan, table: pd.DataFrame, out: Path) -> list[Path]:
         }
         alt = planning.advice(table, outcome)
         parts.append({"alt": alt, "tables": grids(plan, table, outcome), **inside})
-    atomic.write(out / PAGE, _page(sentences(plan, table), parts, basis(plan)))
+    atomic.write(out / PAGE, _page(planning.kind_of(table), sentences(plan, table), parts, basis(plan)))
     return [*paths, out / PAGE]
 
 
 _WIDTHS = {plots.WIDE: "wide", plots.NARROW: "narrow"}
 
 
-def _page(sentences: Sequence[str], parts: list[dict], basis: Sequence[str]) -> str:
+def _page(kind: str, sentences: Sequence[str], parts: list[dict], basis: Sequence[str]) -> str:
     folder = resources.files("analysis") / "templates"
     template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
         (folder / "plan.html.j2").read_text(encoding="utf-8")
@@ -181,4 +181,4 @@ def _page(sentences: Sequence[str], parts: list[dict], basis: Sequence[str]) -> 
         "".join((folder / name).read_text(encoding="utf-8") for name in ("report.css", "tables.css"))
     )
     target = f"{planning.TARGET:.2f}".removeprefix("0")
-    return template.render(css=css, sentences=sentences, parts=parts, basis=basis, target=target)
+    return template.render(css=css, kind=kind, sentences=sentences, parts=parts, basis=basis, target=target)
