@@ -8,12 +8,13 @@ is built beside its place and then put there in one step, so there is never half
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata, resources
 from pathlib import Path
@@ -47,7 +48,8 @@ from analysis.tables import Table
 
 PAGE = "index.html"
 RESULTS = "statistics.json"
-OWN = {PAGE, RESULTS, "tables", "plots"}
+FACTS = "study.json"  # what `ReportFacts` holds besides results
+OWN = {PAGE, RESULTS, FACTS, "tables", "plots"}
 SOUND = {".wav": "audio/wav", ".flac": "audio/flac", ".ogg": "audio/ogg", ".mp3": "audio/mpeg"}
 TITLE = "Listening study"
 MOST_ROWS = 400  # of a table on the page; its file has them all
@@ -121,6 +123,7 @@ def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -
     building = _building(out)
     try:
         _write_parts(building, frame, results, parts)
+        (building / FACTS).write_text(_facts_as_json(facts, out), encoding="utf-8")
         pictures = {figure.name: _picture(figure, building / "plots") for figure in drawn}
         page = _page(frame, results, parts, pictures, facts, found)
         (building / PAGE).write_text(page, encoding="utf-8")
@@ -183,6 +186,13 @@ def _write_parts(folder: Path, frame: pd.DataFrame, results: list[Result], parts
         Table("results", "All results", statistics.to_frame(results)),
     ]:
         table_files.write(table, folder / "tables")
+
+
+def _facts_as_json(facts: ReportFacts, out: Path) -> str:
+    """The facts for `analysis.notebook.open`: sound files by their way from the report's folder."""
+    known = asdict(replace(facts, results=None, stimuli={}))
+    known["stimuli"] = {name: os.path.relpath(path, out) for name, path in facts.stimuli.items()}
+    return json.dumps(known, indent=1, ensure_ascii=False, default=str) + "\n"
 
 
 def _picture(figure: figures.Figure, folder: Path) -> dict[str, Any]:
