@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -111,35 +112,42 @@ def _answers(answers: pd.DataFrame) -> str:
     return ", ".join([*found, f"judged real by {f.percent((answers['verdict'] == 'real').mean())}"])
 
 
-def by_condition(frame: pd.DataFrame) -> Table:
+def by_condition(frame: pd.DataFrame, keys: Sequence[str] = ("backend", "mode", "epochs")) -> Table:
     """How the clips of each backend, mode and epoch count were judged, and the originals below them.
 
-    frame: loaded answers. Columns: backend, mode, epochs, clips, answers; for each outcome its mean, "low"
-    and "high" of the 95% interval (as of `estimation.mean`), and for shares "count" and "of", the answers
-    behind them. A panel's intervals need `stimuli.LEAST_CLIPS` clips. An outcome that nobody was asked is
-    left out.
+    frame: loaded answers. keys: the columns to group by. Columns: the keys, clips, answers; for each outcome
+    its mean, "low" and "high" of the 95% interval (as of `estimation.mean`), and for shares "count" and "of",
+    the answers behind them. A panel's intervals need `stimuli.LEAST_CLIPS` clips. An outcome that nobody was
+    asked is left out.
     """
     answers = stimuli.distinct(frame)
     fakes, originals = answers[answers["truth"] == "fake"], answers[answers["truth"] == "real"]
     asked = [outcome for outcome in ASKED if outcome.values(answers).notna().any()]
-    keys = ["backend", "mode", "epochs"]
+    keys, rows, lines = list(keys), [], []
     stated = set(fakes.loc[fakes["epochs"].notna(), "backend"])
-    rows, lines = [], []
     for key, part in fakes.groupby(keys, dropna=False, sort=True):
-        epochs = ("not stated" if key[0] in stated else "") if pd.isna(key[2]) else f"{key[2]}"
-        _add(rows, lines, dict(zip(keys, key, strict=True)), (*key[:2], epochs), part, asked)
+        names = ["" if pd.isna(value) else str(value) for value in key]
+        if "epochs" in keys and part["epochs"].isna().all() and set(part["backend"]) & stated:
+            names[keys.index("epochs")] = "not stated"
+        _add(rows, lines, dict(zip(keys, key, strict=True)), names, part, asked)
     if len(originals):
-        _add(rows, lines, {"backend": ORIGINALS}, (ORIGINALS, "", ""), originals, asked)
+        blank = dict.fromkeys(keys)
+        named = next((key for key in ("backend", *keys) if key in keys and key != "epochs"), None)
+        key = blank | ({named: ORIGINALS} if named else {})
+        _add(rows, lines, key, [ORIGINALS, *[""] * (len(keys) - 1)], originals, asked)
     table = pd.DataFrame(rows, columns=None if rows else keys)
-    table["epochs"] = pd.array(table["epochs"] if "epochs" in table else [None] * len(table), dtype="Int64")
+    if "epochs" in keys:
+        table["epochs"] = pd.array(table["epochs"], dtype="Int64")
     return Table("by_condition", "By backend, mode and epochs", table, shown=pd.DataFrame(lines))
 
 
-def _add(rows: list, lines: list, key: dict, names: tuple, part: pd.DataFrame, asked: list[Outcome]) -> None:
+def _add(
+    rows: list, lines: list, key: dict, names: list[str], part: pd.DataFrame, asked: list[Outcome]
+) -> None:
     """One row of `by_condition`: its values, and as a reader sees it."""
     row = key | {"clips": part["clip"].nunique(), "answers": len(part)}
     few = row["clips"] < stimuli.LEAST_CLIPS and not stimuli.Panel.of(part).one
-    line = dict(zip(("backend", "mode", "epochs"), names, strict=True))
+    line = dict(zip(key, names, strict=True))
     line |= {name: str(row[name]) for name in ("clips", "answers")}
     for outcome in asked:
         found = estimation.mean(part, outcome)

@@ -8,12 +8,13 @@ is built beside its place and then put there in one step, so there is never half
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata, resources
 from pathlib import Path
@@ -24,6 +25,8 @@ import pandas as pd
 from markupsafe import Markup
 
 from analysis import (
+    checks,
+    estimands,
     figures,
     inspiring_clips,
     measured,
@@ -32,6 +35,7 @@ from analysis import (
     plots,
     report_script,
     responses,
+    sensitivity,
     statistics,
     stimuli,
     table_files,
@@ -47,9 +51,20 @@ from analysis.tables import Table
 
 PAGE = "index.html"
 RESULTS = "statistics.json"
-OWN = {PAGE, RESULTS, "tables", "plots"}
+FACTS = "study.json"  # what `ReportFacts` holds besides results
+OWN = {PAGE, RESULTS, FACTS, "tables", "plots"}
 SOUND = {".wav": "audio/wav", ".flac": "audio/flac", ".ogg": "audio/ogg", ".mp3": "audio/mpeg"}
 TITLE = "Listening study"
+CHECKED = {  # what stands beside the statistics: by family its title, and what it is
+    sensitivity.FAMILY: (
+        "Sensitivity",
+        "The main comparison again, without answers that may not be meant; their p are not corrected.",
+    ),
+    checks.FAMILY: (
+        "Model checks",
+        "Whether the models of the main comparison fit, and how far one listener or one clip carries it.",
+    ),
+}
 MOST_ROWS = 400  # of a table on the page; its file has them all
 MOST_PINS = 4  # moments of a clip in its cell; the comments below and the file have them all
 HASH = re.compile("[0-9a-f]{32,}")
@@ -116,11 +131,13 @@ def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -
     found = measured.of(facts.measures, stimuli.by_stimulus(frame))
     parts = tables.everything(frame, results) + _clip_provenance(facts.provenance)
     parts += [inspiring_clips.by_condition(frame), tables.certainty(results)]
+    parts.append(estimands.table(results, facts.plan))
     parts += measured.tables(found) if found else []
     drawn = figures.everything(frame, results, found)
     building = _building(out)
     try:
         _write_parts(building, frame, results, parts)
+        (building / FACTS).write_text(_facts_as_json(facts, out), encoding="utf-8")
         pictures = {figure.name: _picture(figure, building / "plots") for figure in drawn}
         page = _page(frame, results, parts, pictures, facts, found)
         (building / PAGE).write_text(page, encoding="utf-8")
@@ -185,6 +202,13 @@ def _write_parts(folder: Path, frame: pd.DataFrame, results: list[Result], parts
         table_files.write(table, folder / "tables")
 
 
+def _facts_as_json(facts: ReportFacts, out: Path) -> str:
+    """The facts for `analysis.notebook.open`: sound files by their way from the report's folder."""
+    known = asdict(replace(facts, results=None, stimuli={}))
+    known["stimuli"] = {name: os.path.relpath(path, out) for name, path in facts.stimuli.items()}
+    return json.dumps(known, indent=1, ensure_ascii=False, default=str) + "\n"
+
+
 def _picture(figure: figures.Figure, folder: Path) -> dict[str, Any]:
     """Draw a figure into its files, and for a wide and a narrow page, which shows the one that fits."""
     wide, narrow = (plots.render(figure.draw(width=width)) for width in (plots.WIDE, plots.NARROW))
@@ -242,7 +266,11 @@ def _page(
         sets=sets,
         tables=named,
         figures=pictures,
-        statistics=_statistics(results, panel),
+        statistics=_statistics([r for r in results if r.family not in CHECKED], panel),
+        checked=[
+            (title, told, _statistics([r for r in results if r.family == family], panel))
+            for family, (title, told) in CHECKED.items()
+        ],
         final_forms=_final_forms(facts.final_forms or responses.final_answers(frame)),
         methods=told,
         references=methods.references(told),

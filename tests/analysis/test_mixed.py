@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis import mixed
-from tests.analysis.r_reference.agreement import agrees
+from tests.analysis.r_reference.agreement import agrees, contrasts_agree
 from tests.analysis.r_reference.make_data import STUDIES, study
 
 FOLDER = Path(__file__).with_name("r_reference")
@@ -32,15 +32,42 @@ def fit(model: str, d: pd.DataFrame) -> mixed.Fit:
         return mixed.linear(d["musicality"], fixed(d), *who)
     if model in ("probit", "logit"):
         return mixed.binary(d["fake"], fixed(d), *who, link=model)
-    if model == "slopes":
-        return mixed.binary(d["fake"], fixed(d), *who, slope=d["truth"])
+    if model == "probit-level":
+        return mixed.binary(d["fake"], fixed(d), *who, level=d["truth"])
+    if model == "ordinal-level":
+        return mixed.ordinal(d["musicality"], {"truth": d["truth"]}, *who, level=d["truth"])
     return mixed.ordinal(d["musicality"], {"truth": d["truth"]}, *who, link=model.removeprefix("ordinal-"))
 
 
-@pytest.mark.parametrize("model", ["linear", "probit", "logit", "slopes", "ordinal-probit", "ordinal-logit"])
+def level(d: pd.DataFrame, count: int) -> np.ndarray:
+    """Two levels, or three: then every other machine-made clip is of a level of its own."""
+    odd = d["stimulus"].str[1:].astype(int) % 2 == 1
+    return np.where(d["truth"] < 0, "real", np.where(odd & (count == 3), "odd", "fake"))
+
+
+@pytest.mark.parametrize("found", [key for key in REFERENCE if "levels" not in key])
+def test_agrees_with_r(found):
+    name, model = found.split()
+    agrees(fit(model, data(name)), REFERENCE[found], named=not model.startswith("ordinal"))
+
+
+@pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize("name", STUDIES)
-def test_agrees_with_r(name, model):
-    agrees(fit(model, data(name)), REFERENCE[f"{name} {model}"], named=not model.startswith("ordinal"))
+def test_levels_agree_with_listeners_means_as_constants(name, count):
+    d = data(name)
+    found = mixed.levels(d["musicality"], level(d, count), d["listener"], d["stimulus"])
+    others = ["fake", "odd"][: count - 1]
+    contrasts_agree(found, REFERENCE[f"{name} levels-{count}"], others, "real")
+
+
+def test_r_fitted_every_kind_of_model_in_every_study_that_it_can_be_fitted_to():
+    """The ordinal one with levels is refused by R's own formula where one of its variances is none."""
+    assert {key.split()[0] for key in REFERENCE} == set(STUDIES)
+    kinds = {"linear", "probit", "logit", "probit-level", "ordinal-probit", "ordinal-logit"}
+    for name in STUDIES:
+        there = {key.split()[1] for key in REFERENCE if key.startswith(f"{name} ")}
+        assert there - {"ordinal-level"} == kinds | {"levels-2", "levels-3"}
+    assert any(key.endswith("ordinal-level") for key in REFERENCE)
 
 
 def test_the_data_are_those_that_r_was_given():
@@ -58,6 +85,45 @@ def test_a_balanced_linear_fit_is_the_analysis_of_variance():
     d = data("balanced")
     means = d.groupby("truth")["musicality"].mean()
     assert fit("linear", d).of("truth") == pytest.approx(means[0.5] - means[-0.5])
+
+
+def table(seed: int, listeners: int, clips: tuple[int, int]) -> np.ndarray:
+    """A complete table of answers [listeners, clips of one level, then of the other]."""
+    dice, total = np.random.default_rng(seed), sum(clips)
+    own = np.repeat(dice.normal(0, 1, (listeners, 2)), clips, axis=1)
+    return (
+        dice.normal(0, 1, (listeners, 1))
+        + dice.normal(0, 1, total)
+        + own
+        + dice.normal(0, 1, (listeners, total))
+    )
+
+
+@pytest.mark.parametrize("listeners", [2, 3, 8, 24])
+@pytest.mark.parametrize(("clips", "seed"), [((16, 4), 1), ((10, 10), 2), ((5, 3), 3)])
+def test_a_complete_table_is_the_analysis_of_variance_with_both_random(listeners, clips, seed):
+    """Mean squares of clips within levels, of listeners by level and of the rest; Satterthwaite's df."""
+    y = table(seed, listeners, clips)
+    parts = np.split(y, [clips[0]], axis=1)
+    within = sum(((part.mean(axis=0) - part.mean()) ** 2).sum() for part in parts)
+    rest = sum(
+        ((part - part.mean(axis=0) - part.mean(axis=1)[:, None] + part.mean()) ** 2).sum() for part in parts
+    )
+    between = np.subtract(*(part.mean(axis=1) for part in parts))
+    h, count = 1 / clips[0] + 1 / clips[1], sum(clips) - 2
+    of_clips, own = listeners * within / count, between.var(ddof=1) / h
+    error = rest / ((listeners - 1) * count)
+    assert min(of_clips, own) > 1.3 * error  # else a variance is 0 and REML is another estimate than this one
+    squares = np.array([of_clips, own, -error])
+    sizes = np.array([count, listeners - 1, (listeners - 1) * count])
+    df = squares.sum() ** 2 / (squares**2 / sizes).sum()
+
+    who, what = np.indices(y.shape)
+    level = np.where(what < clips[0], "a", "b")
+    found = mixed.levels(y.ravel(), level.ravel(), who.ravel(), what.ravel()).contrast({"a": 1.0, "b": -1.0})
+    assert found.estimate == pytest.approx(between.mean(), abs=1e-6)
+    assert found.se == pytest.approx(np.sqrt(h * squares.sum() / listeners), rel=2e-3)
+    assert found.df == pytest.approx(df, rel=2e-3)
 
 
 @settings(max_examples=10)
@@ -124,5 +190,35 @@ def test_refuses_answers_that_are_all_alike():
 def test_refuses_answers_that_truth_explains_to_the_last():
     """Every original 8, everything else 2: an error of 0 would give an interval that is no number."""
     d = data("unbalanced").assign(musicality=lambda d: 5 - 6 * d["truth"])
-    with pytest.raises(mixed.MixedModelError, match="truth explain every answer"):
+    with pytest.raises(mixed.NoSpreadError, match="truth explain every answer"):
         fit("linear", d)
+    own = d["listener"].str[1:].astype(float)  # and listeners' means are no spread either
+    with pytest.raises(mixed.NoSpreadError, match="fake and real explain every answer"):
+        mixed.levels(d["musicality"] + own, level(d, 2), d["listener"], d["stimulus"])
+
+
+def test_one_level_has_nothing_to_be_compared_with():
+    d = data("unbalanced")
+    with pytest.raises(mixed.MixedModelError, match="one level"):
+        mixed.levels(d["musicality"], ["a"] * len(d), d["listener"], d["stimulus"])
+
+
+def test_levels_do_not_see_how_high_each_listener_rates():
+    d = data("unbalanced")
+    raised = d["musicality"] + d["listener"].str[1:].astype(float)
+    found = [
+        mixed.levels(y, level(d, 3), d["listener"], d["stimulus"]).contrast({"fake": 1.0, "real": -1.0})
+        for y in (d["musicality"], raised)
+    ]
+    assert found[1].estimate == pytest.approx(found[0].estimate, abs=1e-3)
+    assert found[1].se == pytest.approx(found[0].se, rel=1e-3)
+    assert found[1].df == pytest.approx(found[0].df, rel=1e-2)
+
+
+def test_an_effect_within_a_bound_has_a_p_that_agrees_with_its_interval():
+    found = fit("linear", data("balanced")).contrast({"truth": 1.0})
+    low, high = found.interval(0.9)
+    reach = max(-low, high)
+    assert found.p_within(reach) == pytest.approx(0.05)
+    assert found.p_within(1.1 * reach) < 0.05 < found.p_within(0.9 * reach)
+    assert found.p_within(0.1) > 0.5  # the estimate lies outside

@@ -1,4 +1,4 @@
-# Conditional modes and their standard deviations of the linear model, by lme4, for conditional_modes.py.
+# Conditional modes and their standard deviations of the linear model, by lme4, for the modes of a fit.
 # Run in this folder: Rscript modes.R > modes.json
 library(lme4)
 out <- c()
