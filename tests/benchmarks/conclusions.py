@@ -16,15 +16,13 @@ listener over clips, for this listener, whose d' and preference are then the pop
 from __future__ import annotations
 
 import argparse
-import csv
 import importlib
 import json
 import math
 import multiprocessing
 import sys
 import zlib
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import product
@@ -37,9 +35,10 @@ from scipy.stats import norm
 LISTENERS = (1, 2, 3, 8, 24, 200)
 DESIGNS = ((16, 4), (10, 10), (8, 2))  # machine-made + originals
 STUDIES = {200: 150}  # at most, of so many listeners
-SOURCED = {24: 150, 200: 30}  # of these at most so many with sources
-SLOW = {200: 3}  # of these at most so many are put to the slow probit model of the code before
-SLOWEST = 40  # studies put to it otherwise
+SOURCED = {200: 10}  # of these at most so many with sources
+MOST_SOURCED = 60  # otherwise
+SLOW = {200: 2}  # of these at most so many are put to the slow probit model of the code before
+SLOWEST = 12  # studies put to it otherwise
 LEVEL, CONFIDENCE = 0.05, 0.95
 CENTRE, INSPIRES = 5.0, 5.5  # points: the mean rating, and where a clip begins to inspire
 LIKING = 1.0  # points: how much inspiring strays from the rating
@@ -148,7 +147,7 @@ class Study:
 
     @cached_property
     def answers(self) -> pd.DataFrame:
-        """As `analysis.responses.load` gives them, without repeats."""
+        """As `analysis.responses.load` gives them, and then `stimuli.distinct`."""
         answers = pd.concat([self.clips] * len(self.fake), ignore_index=True)
         names = np.array([f"L{i:03d}" for i in range(len(self.fake))], dtype=object)
         answers.insert(0, "listener", np.repeat(names, len(self.clips)))
@@ -204,7 +203,7 @@ def _clips(sourced: bool, apart: bool, design: Design) -> pd.DataFrame:
     clips.insert(0, "set", "A")
     clips.insert(1, "position", pd.array(np.arange(1, len(clips) + 1), dtype="Int64"))
     clips.insert(2, "name", [f"clip {i:02d}" for i in range(len(clips))])
-    clips["stimulus"] = clips["stimulus_id"] = clips["name"]
+    clips["clip"] = clips["stimulus_id"] = clips["name"]
     return clips
 
 
@@ -222,7 +221,7 @@ def _true(scenario: Scenario, design: Design, leaning: float, level: float, alwa
         rated[side] = CENTRE if scenario.constant else rounded_mean(middle, spread)
         inspired[side] = float(norm.cdf((middle - INSPIRES) / math.hypot(spread, LIKING)))
     return {
-        TOLD_APART: real[-0.5] - real[0.5],
+        **dict.fromkeys((TOLD_APART, ANY, PROBIT), real[-0.5] - real[0.5]),
         BALANCED: 0.5 + (real[-0.5] - real[0.5]) / 2,
         **{FOOLING: real[0.5], BACKEND_FOOLS: real[0.5], RATED: rated[0.5], BACKEND_RATED: rated[0.5]},
         INSPIRED: inspired[0.5],
@@ -280,7 +279,7 @@ def jobs(code: str, names: Iterable[str], studies: int, listeners: Iterable[int]
         few = number < SLOW.get(heard, SLOWEST)
         if code == "after":
             in_turn = slow if scenario.sources and heard > 1 else quick
-            if in_turn is quick or number < SOURCED.get(heard, studies):
+            if in_turn is quick or number < SOURCED.get(heard, MOST_SOURCED):
                 in_turn.append(Job(code, name, design, number, None))
         elif heard < 8:
             quick.append(Job(code, name, design, number, None))
@@ -289,141 +288,6 @@ def jobs(code: str, names: Iterable[str], studies: int, listeners: Iterable[int]
             if few and PROBIT in scenario.measures:
                 slow.append(Job(code, name, design, number, True))
     return quick + slow
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What became of one measure in the studies of one design; shares are of those it was reported in."""
-
-    studies: int
-    reported: int
-    undefined: int  # p is NaN
-    tested: int
-    rejects: float
-    intervals: int
-    covers: float
-    width: float
-
-    @classmethod
-    def of(cls, judged: list[list | None]) -> Cell:
-        """judged: true value, p, low, high of every study asked for; None where nothing was reported."""
-        known = [one for one in judged if one]
-        p = np.array([one[1] for one in known if one[1] is not None], float)
-        ends = np.array([[one[0], *one[2:]] for one in known if None not in one[2:]], float).reshape(-1, 3)
-        covered = (ends[:, 1] - 1e-9 <= ends[:, 0]) & (ends[:, 0] <= ends[:, 2] + 1e-9)
-        return cls(
-            len(judged),
-            len(known),
-            int(np.isnan(p).sum()),
-            len(p),
-            float((~(p >= LEVEL)).mean()) if len(p) else math.nan,  # NaN: the sentence before took it for one
-            len(ends),
-            float(covered.mean()) if len(ends) else math.nan,
-            float((ends[:, 2] - ends[:, 1]).mean()) if len(ends) else math.nan,
-        )
-
-
-def error(share: float, count: int) -> float:
-    """Monte Carlo error of a share; of 0 and 1 that of one study more."""
-    return (
-        math.sqrt(max(share * (1 - share), (1 - 1 / (count + 1)) / (count + 1)) / count)
-        if count
-        else math.nan
-    )
-
-
-Place = tuple[str, str, int, int, int, str]  # code, scenario, listeners, machine-made, originals, measure
-
-
-def cells(rows: Iterable[dict]) -> dict[Place, Cell]:
-    """Every cell of the tables, of the studies in which its measure was asked for."""
-    studies = defaultdict(list)
-    for one in rows:
-        for measure, judged in one["judged"].items():
-            studies[one["code"], one["scenario"], *one["design"].values(), measure].append(judged)
-    return {place: Cell.of(judged) for place, judged in studies.items() if measured(place[0], place[-1])}
-
-
-def measured(code: str, measure: str) -> bool:
-    """Whether that code has what the measure asks for."""
-    return measure not in ((INSPIRES_MORE,) if code == "before" else (ANY, PROBIT))
-
-
-def lines(found: dict[Place, Cell]) -> Iterator[str]:
-    """The Markdown tables: of each measure a row per scenario and design, a column per count of listeners."""
-    for kind, measures in (("Share of studies with p < .05", TESTS), ("Coverage", INTERVALS)):
-        yield f"## {kind}"
-        for measure in measures:
-            yield from _table(found, measure, kind == "Coverage")
-
-
-def _table(found: dict[Place, Cell], measure: str, covers: bool) -> Iterator[str]:
-    scenarios = [s.name for s in SCENARIOS if any((p[1], p[5]) == (s.name, measure) for p in found)]
-    codes = [c for c in ("before", "after") if any((p[0], p[5]) == (c, measure) for p in found)]
-    body = []
-    for name in scenarios:
-        for design in DESIGNS:
-            texts = []
-            for heard in LISTENERS:
-                both = [_text(found.get((c, name, heard, *design, measure)), covers) for c in codes]
-                texts.append(" / ".join(both) if any(both) else "")
-            if any(texts):
-                body.append(f"| {name} | {design[0]}+{design[1]} | {' | '.join(texts)} |")
-    if body:
-        yield f"\n### {measure[0].upper() + measure[1:]} ({' / '.join(codes)})\n"
-        yield f"| scenario | clips | {' | '.join(map(str, LISTENERS))} |"
-        yield f"|---|---|{'---:|' * len(LISTENERS)}"
-        yield from body
-
-
-def _text(cell: Cell | None, covers: bool) -> str:
-    """A share; how many of the studies had it, where not all; how many p were NaN."""
-    if cell is None:
-        return ""
-    share, count = (cell.covers, cell.intervals) if covers else (cell.rejects, cell.tested)
-    if not count:
-        return "none"
-    text = f"{share:.2f}" if covers else f"{share:.3f}"
-    text = text.removeprefix("0") if share < 1 else "1"
-    marks = [f"of {count / cell.studies:.0%}".replace("100%", "")] if count < cell.studies else []
-    marks += [f"{cell.undefined} NaN"] if cell.undefined and not covers else []
-    return f"{text} ({', '.join(marks)})" if marks else text
-
-
-def page(found: dict[Place, Cell], command: str) -> str:
-    """The whole of conclusions.md."""
-    count = {
-        heard: max((c.studies for p, c in found.items() if p[2] == heard), default=0) for heard in LISTENERS
-    }
-    slow = max((c.studies for p, c in found.items() if p[5] == PROBIT), default=0)
-    told = ", ".join(f"{n} of {heard}" for heard, n in count.items())
-    head = f"""# What the report concludes, by simulation
-
-Written by `{command}`; every figure with its Monte Carlo error, and intervals' widths, in conclusions.csv.
-Columns are numbers of listeners; studies of each cell, by listeners: {told}. At .05 the Monte Carlo error of
-300 studies is .013, of 60 it is .028. The probit model of the code before (commit dda9d1b) was fitted in the
-first {slow} studies of a cell at most, and what it concluded from it ("told apart" from 8 listeners) is of
-those. "(of 60%)": in so many of the studies it was reported at all; "none": in none. Shares are of those
-studies. The scenarios are described in conclusions.py.
-"""
-    return head + "\n" + "\n".join(lines(found)) + "\n"
-
-
-COLUMNS = ("code", "scenario", "listeners", "machine_made", "originals", "measure", "studies", "reported")
-COLUMNS += ("p_is_nan", "rejects", "rejects_error", "covers", "covers_error", "mean_width")
-
-
-def records(found: dict[Place, Cell]) -> Iterator[tuple]:
-    """The rows of conclusions.csv, in the order of `COLUMNS`."""
-    for place, cell in sorted(found.items()):
-        shares = (
-            cell.rejects,
-            error(cell.rejects, cell.tested),
-            cell.covers,
-            error(cell.covers, cell.intervals),
-        )
-        texts = ["" if math.isnan(value) else f"{value:.4f}" for value in (*shares, cell.width)]
-        yield (*place, cell.studies, cell.reported, cell.undefined, *texts)
 
 
 def options_of(arguments: list[str] | None) -> argparse.Namespace:
@@ -443,6 +307,7 @@ def main(arguments: list[str] | None = None) -> None:
     code = "before" if asked.before else "after"
     if asked.before:
         sys.path.insert(0, str(asked.before))
+    conclusions_tables = importlib.import_module("tests.benchmarks.conclusions_tables")
     rows = []
     if asked.rows.exists():
         rows = [json.loads(line) for line in asked.rows.read_text().splitlines()]
@@ -454,13 +319,7 @@ def main(arguments: list[str] | None = None) -> None:
             file.write(json.dumps(one) + "\n")
             if count % 500 == 0:
                 print(f"{count} of {len(left)} studies", flush=True)
-    found = cells(rows)
-    command = f"python -m tests.benchmarks.conclusions --rows FILE --studies {asked.studies}"
-    (asked.results / "conclusions.md").write_text(page(found, command))
-    with (asked.results / "conclusions.csv").open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(records(found))
+    conclusions_tables.write(rows, asked.results)
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def _judged(study: Study, outcome: Outcome, pair, compared: bool, quick: bool) -
         sides = (values[:, one], values[:, other])
         if found := contrast(*sides, outcome) if compared else mean(sides[0], outcome):
             return found
-    answers = stimuli.distinct(study.answers)
+    answers = study.answers  # none is a repeat
     labels = pd.Series(np.tile(groups.to_numpy(), len(study.fake)), index=answers.index)
     if compared:
         found = estimation.contrasts(answers, outcome, labels, [pair])[0]

@@ -9,8 +9,9 @@ import pytest
 from scipy import stats
 
 from analysis.outcomes import MUSICALITY
-from tests.benchmarks import conclusions, conclusions_after
-from tests.benchmarks.conclusions import NAMED, SCENARIOS, Cell, Design, Study
+from tests.benchmarks import conclusions, conclusions_after, conclusions_tables
+from tests.benchmarks.conclusions import NAMED, SCENARIOS, Design, Study
+from tests.benchmarks.conclusions_tables import Cell
 
 MANY = Design(150, 60, 60)
 
@@ -128,11 +129,12 @@ def test_a_panels_report_needs_four_clips_of_a_group():
 def test_a_cell_counts_rejections_coverage_and_what_was_not_reported():
     judged = [[1.0, 0.01, 0.5, 2.0], [1.0, 0.2, 1.5, 2.0], [1.0, math.nan, None, None], None]
     cell = Cell.of(judged)
+    assert not cell.null
     assert (cell.studies, cell.reported, cell.undefined, cell.tested, cell.intervals) == (4, 3, 1, 3, 2)
     assert cell.rejects == pytest.approx(2 / 3)  # a p that is NaN read as a finding
     assert (cell.covers, cell.width) == (0.5, pytest.approx(1.0))
-    assert conclusions.error(0.5, 100) == pytest.approx(0.05)
-    assert 0 < conclusions.error(0.0, 100) < 0.02
+    assert conclusions_tables.error(0.5, 100) == pytest.approx(0.05)
+    assert 0 < conclusions_tables.error(0.0, 100) < 0.02
 
 
 def test_the_page_sets_before_and_after_side_by_side(tmp_path):
@@ -152,9 +154,11 @@ def test_the_page_sets_before_and_after_side_by_side(tmp_path):
     kept.write_text("".join(json.dumps(one) + "\n" for one in rows))
     conclusions.main(["--rows", str(kept), "--studies", "0", "--results", str(tmp_path)])
     text = (tmp_path / "conclusions.md").read_text()
-    assert "| null | 16+4 |  | .500 / .000 (of 50%) |  |  |  |  |" in text
+    assert "| null | 16+4 |  | **.500** / .000 (of 50%) |  |  |  |  |" in text
     assert "| null | 16+4 |  | 1 / 1 (of 50%) |  |  |  |  |" in text
+    pooled = "| musicality, difference | null |  |  | **.500** [.500, .500] | .000 [.000, .000] of 50% |"
+    assert pooled in text
     table = (tmp_path / "conclusions.csv").read_text().splitlines()
-    assert table[0].split(",") == list(conclusions.COLUMNS)
+    assert table[0].split(",") == list(conclusions_tables.COLUMNS)
     assert table[1].startswith("after,null,2,16,4,")
     assert len(table) == 3
