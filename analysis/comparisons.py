@@ -14,15 +14,16 @@ import pandas as pd
 
 from analysis import dose, estimation, ratings, trainings
 from analysis import formats as f
+from analysis.estimation import Estimate
 from analysis.outcomes import INSPIRED, JUDGED_REAL, MUSICALITY, Outcome
+from analysis.plan import AnalysisPlan
 from analysis.ratings import said
 from analysis.results import ALL, MACHINE, MACHINE_LESS_ORIGINALS, ORIGINALS, Question, Result
-from analysis.stimuli import LEAST_CLIPS, LEAST_ORIGINALS, Panel
+from analysis.stimuli import LEAST_CLIPS, LEAST_EQUIVALENCE, LEAST_ORIGINALS, Panel
 
 TRUTH, BACKENDS, MODES, EPOCHS, SETS = "truth", "backends", "modes", dose.FAMILY, "sets"
 TRAININGS = "trainings"
 EQUIVALENCE = "equivalence"
-LEAST_EQUIVALENCE = 10  # originals
 COMPARED = (JUDGED_REAL, MUSICALITY, INSPIRED)
 RATIO = "variance of clips, originals over machine-made"
 PASSES = "passes as real"
@@ -55,6 +56,22 @@ def kinds(first: pd.DataFrame) -> Iterator[Kind]:
     for family, labels in of:
         labels = labels.astype(object).where(fake, ORIGINALS)
         yield Kind(family, labels.where(labels != dose.UNSTATED, None))
+
+
+def against_originals(first: pd.DataFrame, outcome: Outcome) -> Estimate:
+    """The main comparison: machine-made clips less originals, or why there is none."""
+    labels = first["truth"].map({"fake": MACHINE, "real": ORIGINALS})
+    if few := lacking(first, labels, outcome, Panel.of(first)):
+        return Estimate(refused="; ".join(few.values()))
+    return estimation.contrasts(first, outcome, labels, [(MACHINE, ORIGINALS)])[0]
+
+
+def primary(plan: AnalysisPlan | None) -> tuple[str, str, str] | None:
+    """Family, name and group of the test that the plan chose before the data."""
+    names = {outcome.name: outcome for outcome in COMPARED} | {"inspiring": INSPIRED}
+    if plan is None or plan.primary is None:
+        return None
+    return TRUTH, names[plan.primary].difference, MACHINE_LESS_ORIGINALS
 
 
 def records(first: pd.DataFrame, panel: Panel) -> list[Result]:

@@ -11,14 +11,13 @@ from scipy import stats
 
 from analysis import permutation, stimuli, trainings
 from analysis.results import CHECK, Question, Result
-from analysis.stimuli import Panel
+from analysis.stimuli import LEAST_LEVELS, Panel
 
 FAMILY = "epochs"
 TREND = "trend over epochs"  # followed by the outcome
 WITHIN = "trend within sources"  # followed by the outcome
 WITHIN_TRAININGS = "trend within trainings"  # in its place where cells have several trainings
 MIN_BLOCKS = 2
-MIN_LEVELS = 3
 MIN_ANSWERS_PER_LEVEL = 2
 OUTCOMES = (("musicality", "musicality", "rated"), ("fooling", "judged_real", "answers"))
 UNSTATED = "not stated"
@@ -88,10 +87,10 @@ def _within(
     stated = part.assign(block=block).dropna(subset=["block", "epochs", column])
     table = stated.pivot_table(index="block", columns="epochs", values=column, aggfunc="mean")
     blocks = table.dropna()
-    if table.shape[1] < MIN_LEVELS or len(blocks) < MIN_BLOCKS:
+    if table.shape[1] < LEAST_LEVELS or len(blocks) < MIN_BLOCKS:
         return question.refuse(
             f"{len(blocks)} of {len(table)} {kind} have a clip of every epoch count ({table.shape[1]}); "
-            f"the test needs {MIN_BLOCKS} complete ones and {MIN_LEVELS} epoch counts"
+            f"the test needs {MIN_BLOCKS} complete ones and {LEAST_LEVELS} epoch counts"
         )
     test = permutation.page(blocks.to_numpy(dtype=float))
     if test.smallest_p >= 0.05:
@@ -110,10 +109,10 @@ def _trend(part: pd.DataFrame, question: Question, outcome: tuple[str, str, str]
     kept = stated[stated["epochs"].isin(sizes.index[sizes >= MIN_ANSWERS_PER_LEVEL])]
     levels, unstated = kept["epochs"].nunique(), int(part["epochs"].isna().sum())
     aside = f"epochs are not stated for {unstated} of {len(part)} clips" if unstated else ""
-    if levels < MIN_LEVELS:
+    if levels < LEAST_LEVELS:
         why = (
             f"{levels} of {len(sizes)} epoch count{'s' * (len(sizes) != 1)} rest{'s' * (len(sizes) == 1)} "
-            f"on at least {MIN_ANSWERS_PER_LEVEL} answers; a trend needs {MIN_LEVELS}"
+            f"on at least {MIN_ANSWERS_PER_LEVEL} answers; a trend needs {LEAST_LEVELS}"
         )
         return question.refuse("; ".join(filter(None, (why, aside))))
     test = permutation.trend(kept["epochs"].astype(float), kept[column])

@@ -41,7 +41,7 @@ def difference(k1: int, n1: int, k2: int, n2: int, confidence: float = 0.95) -> 
     _check(k1, n1, k2, n2)
     if not 0 < confidence < 1:
         raise ValueError(f"the confidence is {confidence:g}; it must lie between 0 and 1")
-    estimate, table, level = k1 / n1 - k2 / n2, (k1, n1, k2, n2), 1 - confidence
+    estimate, table, level = k1 / n1 - k2 / n2, (k1, n1, k2, n2), round(1 - confidence, 12)
     scanned = np.union1d(np.arange(-50, 51) / 50, estimate)
     tails = _tails(table, scanned)
     p = float(tails[scanned == 0][0])

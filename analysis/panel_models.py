@@ -17,7 +17,7 @@ from analysis.comparisons import Kind
 from analysis.outcomes import INSPIRING, JUDGED_REAL, MUSICALITY
 from analysis.ratings import said
 from analysis.results import CHECK, MACHINE, ORIGINALS, Question, Result
-from analysis.stimuli import Panel, who
+from analysis.stimuli import LEAST_LEVELS, Panel, who
 from analysis.trainings import Nests
 
 MIXED, ORDER = "mixed models", "order"
@@ -219,9 +219,9 @@ def _trends(first: pd.DataFrame, panel: Panel) -> list[Result]:
             question = Question(dose.FAMILY, TREND.format(outcome.name), f"{backend} {mode}", panel.unit)
             kept = part[outcome.values(part).notna()]
             counts = sorted(kept["epochs"].unique())
-            if len(counts) < dose.MIN_LEVELS:
+            if len(counts) < LEAST_LEVELS:
                 many = f"{len(counts)} epoch count{'s' * (len(counts) != 1)}"
-                found.append(question.refuse(f"{many}; a trend needs {dose.MIN_LEVELS}"))
+                found.append(question.refuse(f"{many}; a trend needs {LEAST_LEVELS}"))
                 continue
             doublings = np.log2(np.array(counts, float))
             doublings -= doublings.mean()

@@ -7,6 +7,7 @@ clips and with ties, which is why these tests stand beside the mixed models. All
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations, permutations
@@ -17,13 +18,14 @@ from scipy import stats
 
 EXACT_LIMIT = 100_000  # arrangements enumerated; beyond it as many are drawn
 EXACT_CLIPS = 200  # above it the normal approximation of the rank sum is exact enough
+SCANNED = 4000  # shifts x clips that are all tried
 MOST_LEVELS = 7  # whose orders are all enumerated
 SLACK = 1e-9
 
 
 @dataclass(frozen=True)
 class Shift:
-    """Group a against group b: the typical difference a - b with its interval, and the exact p."""
+    """One group against another: the typical difference with its interval, and the exact p."""
 
     estimate: float
     low: float
@@ -46,7 +48,8 @@ def rank_test(a, b) -> float:
     centre = len(a) * scores.sum() / len(scores)
     distance = np.abs(np.arange(len(chances)) - centre)
     observed = abs(scores[: len(a)].sum() - centre)
-    return float(min(1.0, chances[distance >= observed - SLACK].sum()))
+    p = min(1.0, chances[distance >= observed - SLACK].sum())
+    return float(f"{p:.12g}")  # .05 is .05, not a rounding below it
 
 
 def smallest_rank_p(a, b) -> float:
@@ -56,17 +59,37 @@ def smallest_rank_p(a, b) -> float:
     return min(rank_test(lowest, values[len(a) :]), rank_test(highest, values[: len(values) - len(a)]))
 
 
-def hodges_lehmann(a, b, level: float = 0.95) -> Shift:
-    """The median of all differences a_i - b_j, with Moses' interval and the exact rank-sum p.
+def shift(one, two, confidence: float = 0.95) -> Shift:
+    """The median of all differences one_i - two_j, with the interval and the p of `rank_test`.
 
-    Hodges & Lehmann (1963), Annals of Mathematical Statistics 34:598-611. The interval inverts the untied
-    rank-sum distribution; with ties it is conservative, with very few clips it is infinite.
+    Hodges & Lehmann (1963), Annals of Mathematical Statistics 34:598-611. The interval goes from the first to
+    the last shift that the test, ties and all, does not reject, so it excludes 0 exactly where
+    p < 1 - confidence: where 0 is rejected, so is all beyond it (an end next to 0 lies 1e-6 off it, and so
+    does the estimate). Infinite where few clips reject no shift, NaN where for ties they reject all.
     """
-    a, b = _finite(a), _finite(b)
-    differences = np.sort((a[:, None] - b[None, :]).ravel())
-    cut = _outer_differences(len(a), len(b), (1 - level) / 2)
-    low, high = (differences[cut - 1], differences[len(differences) - cut]) if cut else (-np.inf, np.inf)
-    return Shift(float(np.median(differences)), float(low), float(high), rank_test(a, b))
+    one, two, level = _finite(one).round(9), _finite(two).round(9), round(1 - confidence, 12)
+    differences = np.subtract.outer(one, two).round(9)
+    gaps = np.unique(differences)  # p is constant between two of them, and another where values tie
+    edges = np.concatenate([[gaps[0] - 1], gaps, [gaps[-1] + 1]])
+    points = np.sort(np.concatenate([gaps, (edges[1:] + edges[:-1]) / 2]))
+    at_zero = 2 * int(np.searchsorted(gaps, 0)) + int(0 in gaps)  # its place among the points
+    p, estimate = rank_test(one, two), float(np.median(differences))
+
+    def kept(place: int) -> bool:
+        shifted = (one - points[place]).round(9)
+        return (p if place == at_zero else rank_test(shifted, two)) >= level
+
+    first, last = _range(kept, len(points), 2 * int(np.searchsorted(gaps, estimate)), len(one) + len(two))
+    if p < level and first <= at_zero <= last:
+        above = np.sign(np.subtract.outer(one, two)).sum() > 0
+        first, last = (at_zero + 1, last) if above else (first, at_zero - 1)
+    if first > last:
+        return Shift(estimate, np.nan, np.nan, p)
+    around = np.concatenate([[-np.inf], gaps, [np.inf]])
+    low, high = float(around[(first + 1) // 2]), float(around[last // 2 + 1])
+    if p < level:
+        low, high = (low or 1e-6, high) if first > at_zero else (low, high or -1e-6)
+    return Shift(float(np.clip(estimate, low, high)), low, high, p)
 
 
 @dataclass(frozen=True)
@@ -160,17 +183,18 @@ def page(blocks, *, seed: int = 0) -> Page:
     return Page(observed / 2, beyond(abs(observed - centre)), beyond(farthest), exact)
 
 
-def _outer_differences(a: int, b: int, tail: float) -> int:
-    """How many of the a * b ordered differences lie beyond each limit of Moses' interval."""
-    if a + b > EXACT_CLIPS:
-        half = stats.norm.isf(tail) * np.sqrt(a * b * (a + b + 1) / 12)
-        return max(0, int(a * b / 2 - half))
-    small = min(a, b)
-    doubled_ranks = 2 * np.arange(1, a + b + 1)
-    below = np.cumsum(
-        _subset_sums(doubled_ranks, small)[small * (small + 1) :: 2]
-    )  # P(U <= u), u = 0, 1, ...
-    return int(np.searchsorted(below, tail + SLACK))
+def _range(kept, count: int, inside: int, clips: int) -> tuple[int, int]:
+    """The first and the last place of `count` that are kept; (1, 0) where none is.
+
+    With many clips, by halving outwards from `inside`: there, what is kept has no gaps worth a scan.
+    """
+    if count * clips <= SCANNED:
+        places = [place for place in range(count) if kept(place)]
+        return (places[0], places[-1]) if places else (1, 0)
+    if not kept(inside):
+        return 1, 0
+    first = bisect_left(range(inside), True, key=kept)
+    return first, inside + bisect_left(range(inside + 1, count), True, key=lambda place: not kept(place))
 
 
 def _jonckheere(rows: np.ndarray, sizes: list[int]) -> np.ndarray:
@@ -201,11 +225,11 @@ def _arrangements(values: np.ndarray, sizes: list[int]) -> np.ndarray:
 def _subset_sums(scores: np.ndarray, size: int) -> np.ndarray:
     """Probability of each sum when `size` of the whole-number scores are drawn without replacement."""
     chances = np.zeros((size + 1, int(np.sort(scores)[-size:].sum()) + 1))
-    chances[0, 0] = 1.0
-    for seen, score in enumerate(scores, 1):
-        for k in range(min(size, seen), 0, -1):  # a random k of the `seen` scores holds this one in k / seen
-            chances[k] *= 1 - k / seen
-            chances[k, score:] += chances[k - 1, : chances.shape[1] - score] * (k / seen)
+    chances[0, 0], held = 1.0, np.arange(1, size + 1)[:, None]
+    for seen, score in enumerate(scores, 1):  # k of the `seen` scores hold this one with chance k / seen
+        with_it = chances[:-1, : chances.shape[1] - score] * (held / seen)
+        chances[1:] *= 1 - np.minimum(held / seen, 1)
+        chances[1:, score:] += with_it
     return chances[size]
 
 
@@ -214,6 +238,3 @@ def _finite(values) -> np.ndarray:
     if not len(values) or not np.isfinite(values).all():
         raise ValueError(f"{values.tolist()} must be one or more finite numbers")
     return values
-
-
-shift = hodges_lehmann

@@ -8,12 +8,13 @@ is built beside its place and then put there in one step, so there is never half
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata, resources
 from pathlib import Path
@@ -25,6 +26,7 @@ from markupsafe import Markup
 
 from analysis import (
     figures,
+    inspiring_clips,
     measured,
     methods,
     pins,
@@ -46,7 +48,8 @@ from analysis.tables import Table
 
 PAGE = "index.html"
 RESULTS = "statistics.json"
-OWN = {PAGE, RESULTS, "tables", "plots"}
+FACTS = "study.json"  # what `ReportFacts` holds besides results
+OWN = {PAGE, RESULTS, FACTS, "tables", "plots"}
 SOUND = {".wav": "audio/wav", ".flac": "audio/flac", ".ogg": "audio/ogg", ".mp3": "audio/mpeg"}
 TITLE = "Listening study"
 MOST_ROWS = 400  # of a table on the page; its file has them all
@@ -114,12 +117,13 @@ def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -
     results = _evaluated(frame, facts) if facts.results is None else list(facts.results)
     found = measured.of(facts.measures, stimuli.by_stimulus(frame))
     parts = tables.everything(frame, results) + _clip_provenance(facts.provenance)
-    parts.append(tables.certainty(results))
+    parts += [inspiring_clips.by_condition(frame), tables.certainty(results)]
     parts += measured.tables(found) if found else []
     drawn = figures.everything(frame, results, found)
     building = _building(out)
     try:
         _write_parts(building, frame, results, parts)
+        (building / FACTS).write_text(_facts_as_json(facts, out), encoding="utf-8")
         pictures = {figure.name: _picture(figure, building / "plots") for figure in drawn}
         page = _page(frame, results, parts, pictures, facts, found)
         (building / PAGE).write_text(page, encoding="utf-8")
@@ -184,6 +188,13 @@ def _write_parts(folder: Path, frame: pd.DataFrame, results: list[Result], parts
         table_files.write(table, folder / "tables")
 
 
+def _facts_as_json(facts: ReportFacts, out: Path) -> str:
+    """The facts for `analysis.notebook.open`: sound files by their way from the report's folder."""
+    known = asdict(replace(facts, results=None, stimuli={}))
+    known["stimuli"] = {name: os.path.relpath(path, out) for name, path in facts.stimuli.items()}
+    return json.dumps(known, indent=1, ensure_ascii=False, default=str) + "\n"
+
+
 def _picture(figure: figures.Figure, folder: Path) -> dict[str, Any]:
     """Draw a figure into its files, and for a wide and a narrow page, which shows the one that fits."""
     wide, narrow = (plots.render(figure.draw(width=width)) for width in (plots.WIDE, plots.NARROW))
@@ -213,8 +224,14 @@ def _page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"numeric": tables.numeric, "most_rows": MOST_ROWS}
+    environment.globals |= {
+        "numeric": tables.numeric,
+        "most_rows": MOST_ROWS,
+        "most_open": inspiring_clips.MOST_OPEN,
+    }
     sets = _sets(frame, results, named, facts)
+    leading = inspiring_clips.leading(frame)
+    _move_players([*leading.clips, *leading.originals], sets)
     players = {(part["name"], clip["clip"]): clip["player"] for part in sets for clip in part["clips"]}
     return environment.get_template("report.html.j2").render(
         css=Markup(
@@ -229,13 +246,14 @@ def _page(
         trained=wording.trained(frame),
         unfinished=list(facts.unfinished),
         inspired=wording.inspired(results),
+        leading=leading,
         script=Markup(report_script.source()),
         allowed=Markup(report_script.allowed()),
         sets=sets,
         tables=named,
         figures=pictures,
         statistics=_statistics(results, panel),
-        final_forms=_final_forms(facts.final_forms),
+        final_forms=_final_forms(facts.final_forms or responses.final_answers(frame)),
         methods=told,
         references=methods.references(told),
         provenance=_provenance(facts),
@@ -273,6 +291,17 @@ def _sets(
         said = tables.inspiring_said(frame)
         sets.append({"name": name, "table": table, "clips": rows, "told": told, "said": said})
     return sets
+
+
+def _move_players(opening: list[dict[str, Any]], sets: list[dict[str, Any]]) -> None:
+    """Put the players of the clips that a report opens with beside them; the clip tables then lead there."""
+    rows = {(part["name"], row["clip"]): row for part in sets for row in part["clips"]}
+    for clip in opening:
+        row = rows[clip["set"], clip["clip"]]
+        clip |= {"sound": row["sound"], "player": row["player"]}
+        row["sound"] = None
+        for said in clip["said"]:
+            said["player"] = row["player"]
 
 
 def _moments(pinned: str) -> tuple[list[str], list[pins.Pin]]:

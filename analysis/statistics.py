@@ -12,6 +12,7 @@ import pandas as pd
 
 from analysis import (
     agreement,
+    checks,
     comparisons,
     discrimination,
     dose,
@@ -19,6 +20,7 @@ from analysis import (
     panel_models,
     quality,
     ratings,
+    sensitivity,
     stimuli,
     trainings,
 )
@@ -33,18 +35,22 @@ ALIKE = "takes clips of one training as independent"
 def evaluate(frame: pd.DataFrame, *, plan: AnalysisPlan | None = None) -> list[Result]:
     """Every figure of a report on `frame` (as of `responses.load`), p corrected by Holm.
 
-    plan: what was settled before the data; None: nothing was.
+    plan: what was settled before the data; None: nothing was. What it excludes counts in the family data
+    quality and for single clips alone. Its primary test is corrected for no other.
 
     Families: data quality, detection, confidence, truth, backends, modes, epochs, sets, ratings, missing
-    answers, agreement, mixed models, conditional modes, order, equivalence, clips; with several listeners
-    also listeners, with several trainings of a cell also trainings. Hidden repeats count only for their own
-    consistency, and a stimulus of two sets counts once.
+    answers, agreement, mixed models, conditional modes, order, equivalence, sensitivity, model checks, clips;
+    with several listeners also listeners, with several trainings of a cell also trainings. Hidden repeats
+    count only for their own consistency, and a stimulus of two sets counts once.
     """
-    first = stimuli.distinct(frame)
+    every = stimuli.distinct(frame)
+    first, left_out = sensitivity.apply(every, plan)
     panel = Panel.of(first)
     compared = comparisons.records(first, panel)
+    main = {outcome: comparisons.against_originals(first, outcome) for outcome in comparisons.COMPARED}
     found = [
         *quality.records(frame),
+        *sensitivity.excluded(every, first, left_out),
         *discrimination.records(first, panel, compared),
         *compared,
         *dose.records(first, panel),
@@ -54,12 +60,15 @@ def evaluate(frame: pd.DataFrame, *, plan: AnalysisPlan | None = None) -> list[R
         *comparisons.equivalence(
             first, panel, accuracy=plan and plan.accuracy_bound, points=plan and plan.musicality_bound
         ),
+        *sensitivity.records(every, plan, main),
+        *checks.records(first, main),
     ]
     if not panel.one:
         found += individuals.per_listener(first)
     elif trainings.repeated(first):
         found = [_alike(result) for result in found]
-    return holm([*found, *individuals.per_clip(stimuli.by_stimulus(frame), panel)])
+    found += individuals.per_clip(stimuli.by_stimulus(frame), panel)
+    return holm(found, primary=comparisons.primary(plan))
 
 
 def _alike(result: Result) -> Result:

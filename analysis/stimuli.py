@@ -12,8 +12,12 @@ import pandas as pd
 
 from analysis import outcomes, responses
 
-LEAST_CLIPS = 4  # in a group, for what is inferred of it: the one rule of every module
-LEAST_ORIGINALS = 8  # with fewer, a test errs where originals differ more among each other than fakes do
+# how many there must be for what is inferred: the one place that says it
+LEAST_CLIPS = 4  # in a group, for a test or an interval of a panel
+LEAST_ORIGINALS = 8  # in all: with fewer, tests err where originals vary more than machine-made clips
+LEAST_EQUIVALENCE = 10  # originals, to show that machine-made clips are like them
+LEAST_LEVELS = 3  # epoch counts, for a trend
+LEAST_TRAININGS = 3  # or sources, or models: for how they differ to be modelled
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from analysis import (
 from analysis import formats as f
 from analysis.comparisons import BACKENDS, EPOCHS, MODES, SETS, TRAININGS, TRUTH
 from analysis.outcomes import INSPIRED, JUDGED_REAL, KEPT, MUSICALITY
-from analysis.results import CHECK, Result, find, groups, of_family
+from analysis.results import CHECK, ORIGINALS, Result, find, groups, of_family
 from analysis.stimuli import Panel
 
 _PLAIN = rf"[<>]?[-{f.MINUS}]?\d*\.?\d+%?"
@@ -192,9 +192,15 @@ def _pinned(rows: pd.DataFrame) -> str:
 
 
 def by_group(results: Iterable[Result], family: str, title: str) -> Table:
-    """How each group of a family was judged: verdicts, musicality and inspiring, with intervals."""
-    results, rows = list(results), []
-    for group in groups(results, family, ratings.REAL):
+    """How each group of a family was judged: verdicts, musicality and inspiring, with intervals.
+
+    Below groups of machine-made clips stands the row of the originals.
+    """
+    results, rows, key = list(results), [], _singular(family)
+    places = [(family, group) for group in groups(results, family, ratings.REAL)]
+    if places and family not in (TRUTH, SETS) and ORIGINALS in groups(results, TRUTH, ratings.REAL):
+        places.append((TRUTH, ORIGINALS))
+    for family, group in places:
         real = find(results, family, ratings.REAL, group)
         mean, sd, median = (
             find(results, family, n, group) for n in (ratings.MEAN, ratings.SD, ratings.MEDIAN)
@@ -209,7 +215,7 @@ def by_group(results: Iterable[Result], family: str, title: str) -> Table:
         counts[UNSAID] = real.total - sum(filter(None, counts.values()))
         rows.append(
             {
-                _singular(family): group,
+                key: group,
                 "clips": real.n,
                 "judged real": real.estimate,
                 "low": real.low,
@@ -230,9 +236,9 @@ def by_group(results: Iterable[Result], family: str, title: str) -> Table:
     for answer in ("other", UNSAID):  # a column only where it occurs
         if not any(row[answer] for row in rows):
             rows = [{key: value for key, value in row.items() if key != answer} for row in rows]
-    table = pd.DataFrame(rows, columns=None if rows else [_singular(family)])
-    shown = pd.DataFrame([_group_line(_singular(family), row) for row in rows])
-    return Table(f"by_{_singular(family)}", title, table, shown=shown)
+    table = pd.DataFrame(rows, columns=None if rows else [key])
+    shown = pd.DataFrame([_group_line(key, row) for row in rows])
+    return Table(f"by_{key}", title, table, shown=shown)
 
 
 def _group_line(key: str, row: dict) -> dict[str, str]:

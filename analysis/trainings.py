@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-FEWEST = 3  # trainings (or models) whose variance a mixed model is asked for: simulated in tests/benchmarks
+from analysis.stimuli import LEAST_TRAININGS
+
 _MADE = ["run", "backend", "source", "epochs"]
 _CELL = ["source", "backend", "mode", "epochs"]  # clips of one training of a cell differ in their seed alone
 
@@ -100,11 +101,12 @@ def nests(frame: pd.DataFrame, side: np.ndarray | None = None) -> Nests:
         if count in (0, before) or len(of_clips) == count:  # the same again; or a group for each clip
             continue
         before = count
-        if count >= FEWEST:
+        if count >= LEAST_TRAININGS:
             found = Nests((*found.groups, groups), (*found.kinds, kind))
         elif count > 1 and (side is None or _between(groups, side)):
             few.append(
-                f"{count} {kind}, fewer than {FEWEST}: how they differ is not in the interval, too narrow"
+                f"{count} {kind}, fewer than {LEAST_TRAININGS}: "
+                "how they differ is not in the interval, too narrow"
             )
     return Nests(found.groups, found.kinds, "; ".join(few))
 

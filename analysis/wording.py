@@ -296,7 +296,8 @@ def trained(frame: pd.DataFrame) -> str:
     if not trainings.repeated(frame):
         return (
             "Each model was trained once, and several clips come of one training. What these share cannot be "
-            f"told from their source: from {trainings.FEWEST} sources on it is modelled with the source; "
+            f"told from their source: from {stimuli.LEAST_TRAININGS} sources on it is modelled with the "
+            "source; "
             "with fewer, intervals speak of more clips of these trainings, and are "
             "too narrow for training anew. "
             "Several trainings of a source (trainings in study.toml) would show it."
@@ -311,7 +312,7 @@ def trained(frame: pd.DataFrame) -> str:
         )
     return (
         f"{made} Mixed models take sources, trainings and models (trainings at one epoch count) as random, "
-        f"so they speak of others like these; {trainings.FEWEST} or more of a "
+        f"so they speak of others like these; {stimuli.LEAST_TRAININGS} or more of a "
         "kind are needed, and what is left "
         "out is said beside the result."
     )

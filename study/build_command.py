@@ -30,7 +30,8 @@ def build(
         bool, typer.Option("--pool-only", help="Stop before the sets, to hear and pick clips first.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be made, its time and disk; make nothing.")
+        bool,
+        typer.Option("--dry-run", help="What would be made, its time, what it can answer; make nothing."),
     ] = False,
     engine: Annotated[
         str, typer.Option(help="local: this machine; ray: a cluster (pip install 'eureka-study[cluster]').")
@@ -59,9 +60,13 @@ def build(
 def _do(study: StudyFolder, chosen: Engine, *, dry_run: bool, pool_only: bool) -> None:
     folder = study.path
     if dry_run:
+        from study import design, questions
         from study.preparation.forecast import forecast
 
-        show(forecast(study), chosen, Console(highlight=False))
+        planned = forecast(study)
+        for line in questions.lines(design.load(folder)):
+            print(line)
+        show(planned, chosen, Console(highlight=False))
     elif pool_only:
         from study.preparation.build import build as make
         from study.preparation.progress import BuildProgress

@@ -43,11 +43,14 @@ def init(
     title: Annotated[str, typer.Option(help="The study's title; the folder's name by default.")] = "",
 ) -> None:
     """Make a study folder: clips copied in, and study.toml."""
+    from study import design, questions
     from study.preparation import new_study
 
     study = StudyFolder(folder)
     for note in new_study.create(study, clips or [], title=title):
         print(f"note: {note}")
+    for line in questions.lines(design.load(folder)):
+        print(line)
     print(f"{study.toml} is written. Look through it, then: study build {shlex.quote(str(folder))}")
 
 

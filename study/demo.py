@@ -10,7 +10,7 @@ from study import design
 from study.folder import FolderError, StudyFolder
 from study.preparation import new_study
 
-EPOCHS = (100, 700)
+EPOCHS = (100, 300, 700)  # stops of one training
 LISTENER = "songwriter"
 SEED = 2022
 TITLE = "Eureka demo"
@@ -37,6 +37,7 @@ def prepare(folder: StudyFolder, clip: Path | None) -> list[str]:
             seed=SEED,
             control=True,
             repetition=True,
+            rewards=True,
         )
 
 

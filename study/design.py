@@ -25,10 +25,11 @@ from pydantic import (
     model_validator,
 )
 
-from caw import file_names
+from caw import atomic, file_names
 from study import languages, toml_text
 from study import password as passwords
 from study.design_error import DesignError, KeyPath, Wrong, dotted, translated
+from study.folder import StudyFolder
 from study.toml_location import line_of
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class Set(_Table):
     """[set.NAME]: what one part of the study holds."""
 
     fakes: Count = 8
-    originals: Count = 2
+    originals: Count = 3
     imported: Count = 0  # at most so many of the fakes are imported clips
     mode: Mode | None = None  # None: the set's own name
     seed: Seed | None = None  # None: the study's; another one draws other clips
@@ -144,6 +145,15 @@ class Set(_Table):
         if self.fakes + self.originals == 0:
             raise Wrong("holds no clip", "raise `fakes` or `originals`, or delete the table")
         return self
+
+    def takes(self, source: str, epochs: int | None, backend: str) -> bool:
+        """Whether `cells` lets a clip of that source, epoch count and backend into the set."""
+        return not self.cells or any(
+            entry.source in (None, source)
+            and entry.epochs in (None, epochs)
+            and entry.backend in (None, backend)
+            for entry in self.cells
+        )
 
 
 Accepted = Literal[
@@ -163,7 +173,7 @@ class Stimuli(_Table):
     """[stimuli]: the one form that every clip is brought into."""
 
     rate: Annotated[int, Field(ge=8000, le=96000)] = 16000  # Hz
-    seconds: Annotated[float, Field(ge=0.5, le=300)] = 10.0  # each stimulus lasts exactly so long
+    seconds: Annotated[float, Field(ge=0.5, le=300)] = 20.0  # each stimulus lasts exactly so long
     trim: Annotated[float, Field(ge=0, le=10)] = 0.2  # s off both ends: padding makes all outputs start alike
     loudness: Annotated[float, Field(ge=-60, le=-10)] = -26.0  # LUFS, integrated
     fade: Annotated[float, Field(ge=0, le=5)] = 0.01  # s, in and out
@@ -337,14 +347,13 @@ class Design(_Table):
         return DesignError(self._file, line_of(self._text, path), dotted(path), value, what, mend)
 
 
-DEFAULT_SETS = {
-    "UMG": Set(fakes=8, originals=2, imported=0),
-    "VAR": Set(fakes=8, originals=2, imported=2),
-}
+DEFAULT_SETS = {"UMG": Set(), "VAR": Set(imported=2)}
+_EARLIER_SECONDS, _EARLIER_ORIGINALS = 10.0, 2  # the defaults of studies that were built until November 2026
 
 
 def load(folder: Path | str) -> Design:
-    """Read `folder`/study.toml.
+    """Read `folder`/study.toml. Where the sets in the folder were built with the defaults of an earlier
+    version, keys that the file leaves out keep those, so that a study which listeners have begun goes on.
 
     Raises: DesignError for the first fault, with file, line, key, value and mend.
     """
@@ -356,7 +365,31 @@ def load(folder: Path | str) -> Design:
         raise DesignError(file, 1, FILE_NAME, None, "no such file", "make one with `study init`") from None
     except toml_text.TomlError as error:
         raise DesignError(file, error.line, "TOML", None, error.what, error.fix) from None
-    return parse(tables, file, text)
+    design = parse(tables, file, text)
+    earlier = _with_earlier_defaults(design)
+    return earlier if earlier.digest() == _digest_at_build(file.parent) else design
+
+
+def _with_earlier_defaults(design: Design) -> Design:
+    """The design with the defaults that keys had when stimuli lasted 10 s and sets held 2 originals."""
+    stimuli, sets = design.stimuli, design.sets
+    if "seconds" not in stimuli.model_fields_set:
+        stimuli = stimuli.model_copy(update={"seconds": _EARLIER_SECONDS})
+    sets = {
+        name: one
+        if "originals" in one.model_fields_set
+        else one.model_copy(update={"originals": _EARLIER_ORIGINALS})
+        for name, one in sets.items()
+    }
+    return design.model_copy(update={"stimuli": stimuli, "sets": sets})
+
+
+def _digest_at_build(folder: Path) -> str | None:
+    """The digest of the design that the sets in the folder were built from; None where none is recorded."""
+    try:
+        return atomic.read_json(StudyFolder(folder).build_record)["design_digest"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def analysis_plan(file: Path) -> AnalysisPlan:

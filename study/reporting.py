@@ -51,7 +51,8 @@ def report(
     ResponsesError before anything is closed or logged.
     """
     from analysis import responses
-    from analysis.report import ReportFacts, rehearse, write
+    from analysis.notebook import Study
+    from analysis.report import ReportFacts, rehearse
     from study.room.store import Store
 
     settings = design.load(folder.require().path)
@@ -95,7 +96,7 @@ def report(
             frame = _frame(folder, responses.with_final_answers(*last), key, noted)
             facts = replace(facts, results=None, final_forms=last[1])
         facts = replace(facts, unblinding=store.unblindings())
-        return write(frame, out, facts=facts)
+        return Study(frame, facts).report(out)
     finally:
         store.close()
 
@@ -105,15 +106,15 @@ def report_from_table(table: Path, out: Path, *, title: str = "", plan: Path | N
 
     plan: a study.toml, or a file with its table [analysis] alone. Raises: DesignError, ResponsesError.
     """
-    from analysis import responses
-    from analysis.report import ReportFacts, write
+    from analysis import notebook, responses
+    from analysis.report import ReportFacts
 
     facts = ReportFacts(title=title)
     if plan is not None:
         chosen = design.analysis_plan(plan)
         told = f"analysis plan of {plan.name}, sha256 {chosen.sha256}; when it was set is not known here"
         facts = replace(facts, plan=chosen, plan_told=told)
-    return write(responses.load(table), out, facts=facts)
+    return notebook.Study(responses.load(table), facts).report(out)
 
 
 def plan_standing(settings: Design, store: Store) -> Standing:

@@ -7,7 +7,7 @@
 from analysis.plots import measured, planning
 from analysis.plots.groups import dose, fooling, inspiring, musicality
 from analysis.plots.one_listener import counts, scorecard
-from analysis.plots.panel import clips, modes, roc, verdicts
+from analysis.plots.panel import clips, modes, quantiles, roc, verdicts
 from analysis.plots.theme import NARROW, WIDE, inline, png, render, save
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "musicality",
     "planning",
     "png",
+    "quantiles",
     "roc",
     "render",
     "save",

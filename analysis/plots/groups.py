@@ -101,10 +101,10 @@ def dose(
     as it must be where the groups name backends.
     """
     means = _rows(list(results), (doses.FAMILY,), ratings.MEAN, lambda r: f"n {r.n}")
-    levels = list(means["group"])
     dosed = doses.dosed(clips)  # as the results: clips that nobody rated have a say in the groups' names
     points = _laned(dosed.assign(group=doses.levels(dosed)).dropna(subset=["musicality"]))
     several = doses.several(dosed)
+    levels = sorted({*means["group"], *points["group"]}, key=doses.in_order)
     x = alt.X(
         "group:O",
         title="epochs (as each backend counts them)" if several else "epochs (optimiser steps per scale)",

@@ -180,5 +180,25 @@ def verdicts(
     return theme.finish(alt.hconcat(*parts, spacing=8), "Who took which clip for what", width)
 
 
+def quantiles(table: pd.DataFrame, *, width: int = WIDE) -> alt.TopLevelMixin:
+    """Residuals and modes against the normal distribution, as of `checks.normal_quantiles`: a normal one lies
+    on the line.
+    """
+    reach = float(np.ceil(table[["expected", "observed"]].abs().to_numpy().max(initial=1.0)))
+    ends = alt.Chart(pd.DataFrame({"expected": [-reach, reach], "observed": [-reach, reach]}))
+    size = (width - 180) // 3 if width > theme.NARROW else width - 60
+    scale, parts = alt.Scale(domain=[-reach, reach], nice=False), []
+    for name, part in table.groupby("part", sort=False):
+        x = alt.X("expected:Q", scale=scale, title="normal quantile", axis=alt.Axis(tickCount=5))
+        first = not parts or width <= theme.NARROW
+        y = alt.Y("observed:Q", scale=scale, title="standard deviations" if first else None)
+        dots = alt.Chart(part).mark_circle(size=22, color=theme.BLUE, opacity=0.6).encode(x=x, y=y)
+        line = ends.mark_line(color=theme.GREY, strokeDash=[5, 4]).encode(x=x, y=y)
+        title = alt.TitleParams(name, fontSize=theme.letters(width), fontWeight="normal")
+        parts.append(alt.layer(line, dots).properties(width=size, height=min(size, 220), title=title))
+    joined = alt.hconcat if width > theme.NARROW else alt.vconcat
+    return theme.finish(joined(*parts, spacing=14), "Musicality: are residuals normal?", width)
+
+
 def _clip_names(clips: Iterable[str], width: int, **axis) -> tuple[int, alt.Axis]:
     return theme.names_axis(clips, *CLIP_NAMES[width > theme.NARROW], size=theme.letters(width), **axis)

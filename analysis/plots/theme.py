@@ -15,7 +15,8 @@ ORANGE, SKY, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
 BLUE, VERMILION, GREY, INK = "#0072B2", "#D55E00", "#8A8F98", "#24292F"
 
 WIDE, NARROW = 1010, 340  # px: the text width of the page on a desktop or on paper, and on a phone
-FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", Arial, sans-serif'  # the page's
+# The page's font as well: alike in their metrics, so that what is laid out in one of them fits in the others.
+FONT = 'Helvetica, Arial, "Liberation Sans", Roboto, sans-serif'
 PNG_SCALE = 2
 SLIM, BROAD = set("!'()*,-./:;I[]fijlrt|` "), set("@MWm%\u2026")  # letters of Arial and its like
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
@@ -58,6 +59,7 @@ def look(width: int) -> alt.Config:
             labelFontSize=size,
             titleFontSize=size,
             symbolSize=110,
+            columnPadding=18,
             labelLimit=0,
         ),
         text=alt.MarkConfig(fontSize=size, color=INK),

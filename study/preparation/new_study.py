@@ -19,8 +19,9 @@ from study.design import Set, Stimuli
 from study.folder import FolderError, StudyFolder
 from study.preparation import material, originals
 
-EPOCHS = (1500, 3000)
+EPOCHS = (750, 1500, 3000)  # stops of one training, each twice as far as the one before
 PASSAGE = design.LONGEST_DEFAULT_PASSAGE
+SHORTER = (15.0, 12.0, 10.0)  # s that stimuli last where longer ones leave no room for all originals
 _CONTROL_CLIPS = 2  # per mode
 _NAME_KEPT = 56  # characters of a clip's name where two are alike: with a number it stays within 64
 _CONTROL_SAYS = """\
@@ -30,7 +31,7 @@ _CONTROL_SAYS = """\
 _EXAMPLE = """\
 # [[source]]
 # file = "riff.wav"
-# epochs = [1500, 3000]
+# epochs = [750, 1500, 3000]
 """
 
 
@@ -44,14 +45,17 @@ def create(
     seed: int | None = None,
     control: bool = False,
     repetition: bool = False,
+    rewards: bool = False,
 ) -> list[str]:
     """Make `folder` with a copy of each clip in sources/ and a study.toml that builds as it stands.
 
-    Stimuli last 10 s, or as long as two originals fit side by side into the shortest clip's passage. What
-    originals take beside the passages is not taken from their length: the researcher decides what gives way.
+    Stimuli last 20 s, or as long as two originals fit side by side into the shortest clip; one of SHORTER
+    where that makes room for all originals beside the passages. Otherwise the researcher decides what gives
+    way.
     seed: of the study; drawn when None. control: whether clips of `mosaic` stand among those of the model;
     otherwise study.toml says how to add them. repetition: whether listeners may hear passages twice where the
     clips are too short for all originals; otherwise `study build` will refuse the study, and a line says so.
+    rewards: whether listeners see their score and take clips home, once they have finished.
 
     Returns what the researcher should know, a line each.
     Raises: AudioError for a clip that cannot be used, FolderError where a study is already.
@@ -80,14 +84,19 @@ def create(
     tables = [_table(target, start, epochs, per_cell) for target in targets.values()] or [_EXAMPLE]
     controls = [_control(target, start) for target in targets.values() or [Path("riff.wav")]]
     tables.append(_CONTROL_SAYS + "\n".join(controls if control else map(_commented, controls)))
-    text = template().substitute(
-        title=json.dumps(title or file_names.shown(folder.path.resolve().name), ensure_ascii=False),
-        seed=secrets.randbelow(10_000) if seed is None else seed,
-        sources="\n".join(tables),
-        fakes=wanted.fakes,
-        originals=wanted.originals,
-        seconds=f"{seconds:.1f}",
-    )
+    values = {
+        "title": json.dumps(title or file_names.shown(folder.path.resolve().name), ensure_ascii=False),
+        "seed": secrets.randbelow(10_000) if seed is None else seed,
+        "sources": "\n".join(tables),
+        "fakes": wanted.fakes,
+        "originals": wanted.originals,
+        "rewards": json.dumps(rewards),
+    }
+
+    def written(seconds: float) -> str:
+        return template().substitute(values, seconds=f"{seconds:.1f}")
+
+    text = written(seconds)
     settings = design.parse(tomllib.loads(text), folder.toml, text)
     notes += [
         f"{target.as_posix()} is the copy of {file_names.shown(clip.name)}"
@@ -96,7 +105,12 @@ def create(
     ]
     for clip, target in targets.items():
         _copy(clip, folder.path / target)
-    if refusal := _repetition(settings, folder):
+    refusal = _repetition(settings, folder)
+    shorter = (length for length in SHORTER if length < seconds)
+    if refusal and (fits := next((one for one in shorter if not _repetition(settings, folder, one)), None)):
+        refusal, text = None, written(fits)
+        notes.append(f"stimuli last {fits:g} s instead of {seconds:g} s, so that the originals find room")
+    if refusal:
         if repetition:
             text = text.replace("accept = []", f'accept = ["{originals.ACCEPTED}"]', 1)
             notes.append(f"{refusal.what}: listeners will hear passages twice, as stimuli.accept allows")
@@ -106,17 +120,25 @@ def create(
     return notes
 
 
-def _repetition(settings: design.Design, folder: StudyFolder) -> originals.RepetitionError | None:
-    """Why `study build` would refuse the design, as its clips have too little room for its originals."""
+def _repetition(
+    settings: design.Design, folder: StudyFolder, seconds: float | None = None
+) -> originals.RepetitionError | None:
+    """Why `study build` would refuse the design, as its clips have too little room for its originals.
+
+    seconds: of stimuli, instead of those that the design states.
+    """
+    if seconds is not None:
+        form = settings.stimuli.model_copy(update={"seconds": seconds})
+        settings = settings.model_copy(update={"stimuli": form})
     found = originals.available(settings, material.passages(settings, folder), {})
     return originals.shortage(settings, found, {})
 
 
 def stimulus_seconds(lengths: Sequence[float]) -> float:
-    """How long stimuli can last, so that two of them, trimmed, fit side by side into each clip's passage."""
+    """How long stimuli can last, so that two of them, trimmed, fit side by side into each clip."""
     form = Stimuli()
-    passage = min([*lengths, PASSAGE])
-    fitting = math.floor(10 * (passage / 2 - 2 * form.trim)) / 10
+    longest = min([PASSAGE, *(length / 2 for length in lengths)])
+    fitting = math.floor(10 * (longest - 2 * form.trim) + 1e-6) / 10
     return max(0.5, min(form.seconds, fitting))
 
 
@@ -142,7 +164,8 @@ def _narrow(infos: Sequence[audio.AudioInfo]) -> list[str]:
 
 
 def template() -> Template:
-    """The commented study.toml, with ${title}, ${seed}, ${sources}, ${fakes}, ${originals}, ${seconds}."""
+    """The commented study.toml, with ${title}, ${seed}, ${sources}, ${fakes}, ${originals}, ${seconds} and
+    ${rewards} to fill in."""
     return Template(files("study.preparation").joinpath("study_template.toml").read_text("utf-8"))
 
 

@@ -198,15 +198,8 @@ def _picked(
 
 
 def _fits(fake: Fake, mode: str, chosen: Set) -> bool:
-    return fake.cell.mode == mode and (
-        not chosen.cells
-        or any(
-            entry.source in (None, fake.cell.source)
-            and entry.epochs in (None, fake.cell.epochs)
-            and entry.backend in (None, fake.cell.backend)
-            for entry in chosen.cells
-        )
-    )
+    cell = fake.cell
+    return cell.mode == mode and chosen.takes(cell.source, cell.epochs, cell.backend)
 
 
 def _draw_practice(

@@ -11,14 +11,18 @@ from study.room.store import Listener
 
 
 def show_debrief(study: Served, person: Listener) -> None:
-    """The listener's own score, or nothing."""
-    if not study.design.listening.debrief or not study.store.unblindings():
+    """The listener's own score, or when and where it comes, or nothing."""
+    say = wording.of(study.design)
+    if not study.design.listening.debrief or person.pilot:  # a pilot's answers are not among those that count
+        return
+    if not study.store.unblindings():
+        st.header(say("debrief.title"), anchor=False)
+        st.write(say("debrief.later"))
         return
     found = score(study, person.name)
     if found is None:
         return
     right, total, fooled = found
-    say = wording.of(study.design)
     st.header(say("debrief.title"), anchor=False)
     st.write(say.count("debrief.score", total, right=right, clips=total))
     if fooled:

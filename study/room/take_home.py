@@ -1,29 +1,37 @@
-"""What a listener takes home: the clips marked "Keep this one", at full quality, with tempo and key.
+"""What a listener takes home: the clips marked "Keep this one", with tempo and key.
 
 Only where the design allows it, and only after the listener has finished: clips side by side tell more than
-one, and whoever keeps them could show them to those who are still at it. No name, no order and no date in the
-archive says what a clip is.
+one, and whoever keeps them could show them to those who are still at it. Before the study is unblinded they
+are the files that were heard, and no name, no order and no date in the archive says what a clip is.
+Afterwards they are the whole clips at full quality, named after song and model.
 """
 
 from __future__ import annotations
 
 import io
+import shutil
+import tempfile
 import wave
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from html import escape
 from pathlib import Path
+from typing import IO, Any
 from urllib.parse import quote
 
+import numpy as np
 import sqlalchemy as sa
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
+from caw import audio
 from study.languages import Words
 from study.room import links, wording
+from study.room.full_quality import Truth
 from study.room.protocol import Page
 from study.room.schema import answer, reading, trial
 from study.room.served import Served, served
@@ -34,6 +42,7 @@ _SYMBOLS = {  # as chord symbols, which DAWs write in every language; a German B
     "major": ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"),
     "minor": ("Cm", "C#m", "Dm", "Ebm", "Em", "Fm", "F#m", "Gm", "G#m", "Am", "Bbm", "Bm"),
 }
+_PIECE = 1 << 20  # bytes of the archive that are sent at once
 _WHEN = (2026, 1, 1, 0, 0, 0)  # of every file: when a clip was made tells what it is
 
 
@@ -44,6 +53,10 @@ class Kept:
     number: int
     set_name: str
     stimulus_id: str
+
+    @property
+    def place(self) -> tuple[str, str]:
+        return self.set_name, self.stimulus_id
 
     @property
     def name(self) -> str:
@@ -59,6 +72,7 @@ class Facts:
     seconds: float
     rate: int
     channels: int
+    bits: int = 16
 
 
 def show_take_home(study: Served, person: Listener) -> None:
@@ -70,7 +84,12 @@ def show_take_home(study: Served, person: Listener) -> None:
         return
     say = wording.of(study.design)
     st.header(say("take_home.title"), anchor=False)
-    st.write(say.count("take_home.text", len(clips), clips=len(clips)))
+    truth = Truth.of(study)
+    st.write(say.count("take_home.full" if truth else "take_home.text", len(clips), clips=len(clips)))
+    if truth and (gone := sum(not truth.has(clip.place) for clip in clips)):
+        st.write(say.count("take_home.gone", gone, clips=gone))
+    if not study.store.unblindings():
+        st.write(say("take_home.later"))
     label = escape(say("take_home.download"))
     mark = st.query_params.get(links.MARK)
     address = f"{ADDRESS}?{links.MARK}={quote(mark)}" if mark else ADDRESS
@@ -109,10 +128,11 @@ async def download(request: Request) -> Response:
         return Response(status_code=404)
     name = _archive_name(wording.of(served().design))
     headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
-    return Response(found, media_type="application/zip", headers=headers)
+    headers["content-length"] = str(found.seek(0, io.SEEK_END))
+    return StreamingResponse(_pieces(found), media_type="application/zip", headers=headers)
 
 
-def _asked_for(token: str | None) -> bytes | None:
+def _asked_for(token: str | None) -> IO[bytes] | None:
     study = served()
     person = study.store.find(token)
     if person is None or not may_take(study, person):
@@ -121,22 +141,53 @@ def _asked_for(token: str | None) -> bytes | None:
     return archive(study, clips) if clips else None
 
 
-def archive(study: Served, clips: list[Kept]) -> bytes:
-    """A zip of the clips as 16-bit WAV files, with a text file of their tempo, key, length and rate."""
-    say = wording.of(study.design)
-    told = [say("take_home.heading", study=study.design.study.title), say("take_home.hint"), ""]
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as pack:
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        file.seek(0)
+        while piece := file.read(_PIECE):
+            yield piece
 
-        def put(name: str, content: bytes) -> None:
-            pack.writestr(zipfile.ZipInfo(f"{say('take_home.folder')}/{name}", _WHEN), content)
+
+def archive(study: Served, clips: list[Kept]) -> IO[bytes]:
+    """A zip of the clips as WAV files, with a text file of their tempo, key, length and form.
+
+    It is a temporary file, gone when it is closed: clips at full quality can be too large for memory.
+    """
+    say, truth = wording.of(study.design), Truth.of(study)
+    lines = [say("take_home.heading", study=study.design.study.title), say("take_home.hint"), ""]
+    out = tempfile.TemporaryFile()  # noqa: SIM115, as it is sent and closed after this function has returned
+    with zipfile.ZipFile(out, "w") as pack, tempfile.TemporaryDirectory() as folder:
+
+        def put(name: str, content: IO[bytes]) -> None:
+            entry = zipfile.ZipInfo(f"{say('take_home.folder')}/{name}", _WHEN)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            with pack.open(entry, "w") as file:
+                shutil.copyfileobj(content, file)
 
         for clip in clips:
-            file = study.folder.stimulus(clip.set_name, clip.stimulus_id)
-            put(clip.name, _wav(file))
-            told.append(line(say, clip.name, facts(file)))
-        put(say("take_home.file"), ("\r\n".join(told) + "\r\n").encode("utf-8-sig"))
-    return out.getvalue()
+            heard = study.folder.stimulus(*clip.place)
+            name, about, remark = clip.name, facts(heard), ""
+            row = truth.key.get(clip.place) if truth else None
+            sound = truth.sound(row) if row else None
+            if row:
+                name = f"{truth.title(say, clip.number, row)}.wav"
+                remark = "" if sound else f" ({say('take_home.as_heard')})"
+            if sound:
+                about = replace(about, **_form(*sound))
+                audio.write(Path(folder) / "whole.wav", *sound)
+                with (Path(folder) / "whole.wav").open("rb") as file:
+                    put(name, file)
+            else:
+                put(name, io.BytesIO(_wav(heard)))
+            lines.append(line(say, name, about) + remark)
+        put(say("take_home.file"), io.BytesIO(("\r\n".join(lines) + "\r\n").encode("utf-8-sig")))
+    return out
+
+
+def _form(samples: np.ndarray, rate: int) -> dict[str, Any]:
+    """What `Facts` hold of the file that a clip at full quality is written into."""
+    channels = samples.shape[0] if samples.ndim > 1 else 1
+    return {"seconds": samples.shape[-1] / rate, "rate": rate, "channels": channels, "bits": 24}
 
 
 def line(say: Words, name: str, found: Facts) -> str:
@@ -156,6 +207,7 @@ def line(say: Words, name: str, found: Facts) -> str:
         key=key,
         seconds=say.number(round(found.seconds, 2)),
         rate=found.rate,
+        bits=found.bits,
         channels=say("take_home.mono" if found.channels == 1 else "take_home.stereo"),
     )
 

@@ -50,22 +50,59 @@ def test_rank_test_holds_its_level_under_the_null():
     assert np.mean(np.array(p) <= 0.05) <= 0.07
 
 
-@given(ratings.filter(lambda x: len(x) > 2), ratings.filter(lambda x: len(x) > 2), st.integers(-3, 3))
-def test_hodges_lehmann_moves_with_a_shift(a, b, shift):
-    one, moved = permutation.hodges_lehmann(a, b), permutation.hodges_lehmann(np.array(a) + shift, b)
-    assert moved.estimate == pytest.approx(one.estimate + shift)
-    assert one.low <= one.estimate <= one.high
+clips = st.lists(st.integers(0, 10), min_size=2, max_size=9)
 
 
-def test_hodges_lehmann_covers_at_its_level():
-    rng = np.random.default_rng(2)
-    shifts = [permutation.hodges_lehmann(x[:8], x[8:]) for x in rng.normal(size=(400, 18))]
-    assert np.mean([shift.low <= 0 <= shift.high for shift in shifts]) >= 0.93
+@settings(max_examples=40)
+@given(clips, clips, st.sampled_from([0.8, 0.95]))
+def test_the_interval_of_a_shift_is_what_the_test_does_not_reject(a, b, confidence):
+    found, level = permutation.shift(a, b, confidence), 1 - confidence
+    assert found.p == permutation.rank_test(a, b)
+    assert (found.low > 0 or found.high < 0) == (found.p < round(level, 12))
+    assert found.low <= found.estimate <= found.high
+    shifts = np.arange(-11, 11.25, 0.25)
+    kept = np.array([permutation.rank_test(np.array(a) - d, b) > level - 1e-12 for d in shifts])
+    outside = (shifts < found.low - 1e-5) | (shifts > found.high + 1e-5)
+    far = shifts * found.estimate <= 0 if found.p < level else np.zeros(len(shifts), bool)
+    assert not (kept & outside & ~far).any()
+    assert all(kept[np.abs(shifts - end) <= 0.5].any() for end in (found.low, found.high) if abs(end) < 10)
 
 
-def test_a_few_clips_give_an_infinite_interval_not_a_wrong_one():
-    shift = permutation.hodges_lehmann([1, 2], [3, 4])
-    assert (shift.low, shift.high) == (-np.inf, np.inf)
+@settings(max_examples=40)
+@given(clips, clips, st.integers(-3, 3))
+def test_a_shift_moves_with_its_group_and_turns_with_the_order(a, b, by):
+    one, moved = permutation.shift(a, b), permutation.shift(np.array(a) + by, b)
+    other = permutation.shift(b, a)
+    close = pytest.approx((one.low + by, one.estimate + by, one.high + by), abs=1e-5)
+    assert (other.low, other.estimate, other.high) == pytest.approx((-one.high, -one.estimate, -one.low))
+    if one.p >= 0.05 and moved.p >= 0.05:
+        assert (moved.low, moved.estimate, moved.high) == close
+
+
+def test_without_ties_the_interval_is_moses():
+    rng = np.random.default_rng(4)
+    a, b = rng.normal(size=8), rng.normal(size=10)
+    differences, found = np.sort(np.subtract.outer(a, b).ravel()), permutation.shift(a, b)
+    below = [stats.mannwhitneyu(a - d + 1e-9, b, method="exact").pvalue < 0.05 for d in differences]
+    kept = differences[~np.array(below)]
+    assert (found.low, found.high) == pytest.approx((kept[0], kept[-1]), abs=0.3)
+    assert found.estimate == pytest.approx(np.median(differences))
+
+
+def test_many_clips_are_searched_as_few_are_scanned(monkeypatch):
+    rng = np.random.default_rng(5)
+    a, b = rng.integers(2, 11, size=16), rng.integers(0, 9, size=10)
+    scanned = permutation.shift(a, b)
+    monkeypatch.setattr(permutation, "SCANNED", 0)
+    assert permutation.shift(a, b) == scanned
+
+
+def test_a_few_clips_give_an_infinite_interval_and_ties_that_fit_no_shift_none():
+    few = permutation.shift([1, 2], [3, 4])
+    assert (few.low, few.high) == (-np.inf, np.inf)
+    tied = permutation.shift([0] * 20 + [1] * 8, [0] * 40)
+    assert tied.p < 0.05
+    assert np.isnan([tied.low, tied.high]).all()
 
 
 @given(levels, st.randoms(use_true_random=False))

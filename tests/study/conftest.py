@@ -46,9 +46,9 @@ def song(seconds: float, rate: int = 16000, seed: int = 0) -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def recording(tmp_path_factory) -> Path:
-    """90 seconds of sound at 16 kHz in a WAV file: enough for a study of the defaults."""
+    """170 seconds of sound at 16 kHz in a WAV file: enough for a study of the defaults."""
     file = tmp_path_factory.mktemp("recordings") / "song.wav"
-    audio.write(file, song(90.0), 16000)
+    audio.write(file, song(170.0), 16000)
     return file
 
 

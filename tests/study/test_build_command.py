@@ -17,6 +17,8 @@ def test_a_dry_run_says_what_would_be_made_and_makes_nothing(run, new_study, mon
     folder = new_study()
     before = sorted(folder.path.rglob("*"))
     code, out, _ = run("build", folder.path, "--dry-run")
+    assert out.startswith("With 6 machine-made clips and 3 originals, can the report answer this?\n  no   ")
+    assert "A trend needs 3 epoch counts, there are 2; name more in `epochs`" in out
     assert code == 0
     assert "4 cells, 8 clips and 6 originals in 2 jobs." in out
     assert "About 11 s on 1 worker with 8 cores, right within a factor of two; no GPU assumed." in out

@@ -49,6 +49,13 @@ def test_init_writes_a_study(run, tmp_path, clip):
     code, out, _ = run("init", tmp_path / "s", clip, "--title", "Ours")
     assert code == 0
     assert "Look through it, then: study build" in out
+    assert (
+        "With 16 machine-made clips and 6 originals, can the report answer this?\n  yes  Can listeners" in out
+    )
+    assert (
+        "  no   Do machine-made clips pass as real? 6 originals cannot show it; raise `originals` to 10"
+        in out
+    )
     assert "Ours" in (tmp_path / "s" / "study.toml").read_text()
     assert "there is a study already" in refused(run("init", tmp_path / "s", clip))
     assert run("init", tmp_path / "our songs")[1].endswith(f"study build '{tmp_path / 'our songs'}'\n")

@@ -18,8 +18,8 @@ def test_what_init_writes_builds_as_it_stands(tmp_path, recording):
     made = design.load(folder.path)
     assert made.study.title == 'Songs of "us"'
     assert {name: len(picks) for name, picks in plan.make(made, folder).picks.items()} == {
-        "UMG": 10,
-        "VAR": 10,
+        "UMG": 11,
+        "VAR": 11,
         "practice": 2,
     }
 
@@ -56,10 +56,11 @@ def test_clips_are_copied_and_never_mixed_up(tmp_path, clip):
 
 
 @pytest.mark.parametrize(
-    ("length", "seconds"), [(60.0, 10.0), (25.0, 10.0), (20.0, 9.6), (8.0, 3.6), (2.0, 0.6)]
+    ("length", "seconds"),
+    [(60.0, 20.0), (40.8, 20.0), (30.0, 14.6), (25.0, 12.1), (20.0, 9.6), (8.0, 3.6), (2.0, 0.6)],
 )
 def test_stimuli_shrink_so_that_two_originals_fit(length, seconds):
-    assert new_study.stimulus_seconds([40.0, length]) == seconds
+    assert new_study.stimulus_seconds([50.0, length]) == seconds
 
 
 def test_too_little_material_is_said_with_the_seconds_that_are_missing(tmp_path, recording):
@@ -68,26 +69,36 @@ def test_too_little_material_is_said_with_the_seconds_that_are_missing(tmp_path,
     folder = StudyFolder(tmp_path / "study")
     _, note = new_study.create(folder, [tmp_path / "minute.wav"])
     assert note.startswith(
-        "`study build` will refuse this study: 5 originals of 10.4 s (2 for UMG, 2 for VAR, "
+        "`study build` will refuse this study: 7 originals of 20.4 s (3 for UMG, 3 for VAR, "
     )
     assert (
-        "minute.wav has 35.0 s that no model learns from, room for 3; 17.0 s more of minute.wav are" in note
+        "minute.wav has 35.0 s that no model learns from, room for 1; 107.8 s more of minute.wav are" in note
     )
-    with pytest.raises(DesignError, match="17.0 s more of minute.wav are needed"):
+    with pytest.raises(DesignError, match="107.8 s more of minute.wav are needed"):
         plan.make(design.load(folder.path), folder)
     folder.toml.write_text(folder.toml.read_text().replace("accept = []", 'accept = ["repetition"]'))
     made = plan.make(design.load(folder.path), folder)
-    assert [len(names) for names in made.picks.values()] == [10, 10, 2]
-    assert "originals from minute.wav lie in what models learn from, as stimuli.accept allows" in made.notes
+    assert [len(names) for names in made.picks.values()] == [11, 11, 2]
+    assert "originals from minute.wav share up to" in " ".join(made.notes)
+
+
+def test_stimuli_are_shorter_where_that_makes_room_for_all_originals(tmp_path, recording):
+    samples, rate = audio.read(recording, seconds=115)
+    audio.write(tmp_path / "song.wav", samples, rate)
+    folder = StudyFolder(tmp_path / "study")
+    _, note = new_study.create(folder, [tmp_path / "song.wav"])
+    assert note == "stimuli last 12 s instead of 20 s, so that the originals find room"
+    assert design.load(folder.path).stimuli.seconds == 12.0
+    assert len(plan.make(design.load(folder.path), folder).picks["UMG"]) == 11
 
 
 def test_shrinking_is_said(tmp_path, clip):
     note, _ = new_study.create(StudyFolder(tmp_path / "study"), [clip])
-    assert note.startswith("stimuli last 3.6 s instead of 10 s: riff.wav has 8.0 s")
+    assert note.startswith("stimuli last 3.6 s instead of 20 s: riff.wav has 8.0 s")
 
 
 def test_of_a_whole_song_the_passage_is_named_and_nothing_else_is_judged(tmp_path):
-    song = 0.1 * np.sin(np.arange(40 * 8000) / 5).astype(np.float32)
+    song = 0.1 * np.sin(np.arange(50 * 8000) / 5).astype(np.float32)
     song[27 * 8000 : 35 * 8000] = 0  # a long silence that no model hears
     audio.write(tmp_path / "song.wav", song, 8000)
     with warnings.catch_warnings():

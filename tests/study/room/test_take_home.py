@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
+import shutil
 import wave
 import zipfile
 
 import numpy as np
 import pytest
+import soundfile
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.testclient import TestClient
+from streamlit.testing.v1 import AppTest
 from tiny_study import make_tiny_study
 
+from caw import audio
 from study import languages
 from study.preparation.blinding import read_key
-from study.room import take_home
+from study.room import listener, take_home
 from study.room.answering import Listening
 from study.room.gate import Gate
 from study.room.protocol import FIELDS_OF, Page
 from study.room.routes import ROUTES
+from study.room.server import PAGES
 from study.room.take_home import Facts
 
 RATE = 16_000
@@ -38,9 +45,9 @@ def client():
     return TestClient(app, follow_redirects=False, base_url="http://127.0.0.1")
 
 
-def _take(study, name: str = "Ann", *, keep=lambda step: True, stop: int = 99) -> str:
+def _take(study, name: str = "Ann", *, keep=lambda step: True, stop: int = 99, pilot=False) -> str:
     """A listener who answers all clips, keeps some of those that count, and finishes; returns the token."""
-    token = study.store.invite(name)
+    token = study.store.invite(name, pilot=pilot)
     person = study.store.find(token)
     study.store.claim(person.id, "T")
     study.store.consent(person.id, "v1")
@@ -97,6 +104,143 @@ def test_the_archive_holds_the_kept_clips_sample_by_sample_and_says_nothing_else
     for row in key.values():
         for secret in ("stimulus_id", "name", "source", "run", "backend"):
             assert row[secret].encode() not in whole
+
+
+SOURCES = """take_home = true
+debrief = true
+[[source]]
+file = "sources/Swamp groove.wav"
+name = "swampgroove.flac"
+modes = []
+"""
+
+
+@pytest.fixture
+def rich(tmp_path, serve):
+    """The study with a pool: of each set the original, cut out of a stereo recording, and a mono clip."""
+    folder = make_tiny_study(tmp_path / "rich", listening=SOURCES)
+    dice = np.random.default_rng(2)
+    song = dice.uniform(-0.5, 0.5, (2, 5 * 48_000)).astype(np.float32)
+    (folder.path / "sources").mkdir()
+    audio.write(folder.path / "sources" / "Swamp groove.wav", song, 48_000)
+    folder.pool.mkdir()
+    record = {"clips": {}, "originals": {"UMG": [], "VAR": []}}
+    for row in rows_of(folder):
+        file = folder.pool / f"{row['name']}.wav"
+        clip, rate = dice.uniform(-0.5, 0.5, 3 * 22_050).astype(np.float32), 22_050
+        if row["truth"] == "real" and row["set"] in record["originals"]:
+            clip, rate = song[:, 48_000 : 3 * 48_000].mean(axis=0), 48_000
+            facts = {"name": row["name"], "passage": "swampgroove.flac", "start": 1.0, "seconds": 2.0}
+            record["originals"][row["set"]].append(facts)
+        audio.write(file, clip, rate)
+        record["clips"][row["name"]] = hashlib.sha256(file.read_bytes()).hexdigest()
+    folder.build_record.write_text(json.dumps(record))
+    return serve(folder)
+
+
+def rows_of(folder) -> list[dict[str, str]]:
+    return read_key(folder, hashlib.sha256(folder.key.read_bytes()).hexdigest())
+
+
+def unblind(study) -> None:
+    study.store.log_unblinding("Ida", "report", study.store.build().key_sha256)
+
+
+def sounds(pack: zipfile.ZipFile) -> dict[str, tuple]:
+    """Each sound file of an archive: (samples [n, channels], rate, subtype)."""
+    found = {}
+    for name in pack.namelist():
+        if name.endswith(".wav"):
+            with soundfile.SoundFile(io.BytesIO(pack.read(name))) as file:
+                form = file.samplerate, file.subtype
+                found[name.removeprefix("kept-clips/")] = (file.read(always_2d=True), *form)
+    return found
+
+
+def test_after_the_unblinding_whole_clips_are_named_after_song_and_model(rich, client):
+    token = _take(rich)
+    unblind(rich)
+    pack = _archive(client, token)
+    found, heard = sounds(pack), {}
+    for row in rich.store.answers():
+        heard[row["set"], row["stimulus_id"]] = len(heard) + 1
+    for row in rows_of(rich.folder):
+        if row["set"] == "practice":
+            continue
+        number, real = heard[row["set"], row["stimulus_id"]], row["truth"] == "real"
+        what = "original" if real else f"{row['mode']}, {row['backend']}, {row['epochs']} epochs"
+        samples, rate, subtype = found.pop(f"Swamp groove, clip {number} ({what}).wav")
+        assert (rate, subtype) == (48_000 if real else 22_050, "PCM_24")
+        if real:
+            file, begin, end = rich.folder.path / "sources" / "Swamp groove.wav", 48_000, 3 * 48_000
+        else:
+            file, begin, end = rich.folder.pool / f"{row['name']}.wav", 0, 3 * 22_050
+        np.testing.assert_array_equal(samples, soundfile.read(file, always_2d=True)[0][begin:end])
+    assert not found
+    text = pack.read("kept-clips/tempo and key.txt").decode("utf-8-sig")
+    assert "2 s, 48000 Hz, 24 bit, stereo" in text
+    assert "3 s, 22050 Hz, 24 bit, mono" in text
+    assert "as you heard it" not in text
+
+
+def test_before_the_unblinding_a_pool_gives_nothing_away(rich, client):
+    token = _take(rich)
+    pack = _archive(client, token)
+    assert [name for name in pack.namelist() if "clip-0" not in name] == ["kept-clips/tempo and key.txt"]
+    forms = {(rate, subtype, len(samples)) for samples, rate, subtype in sounds(pack).values()}
+    assert forms == {(RATE, "PCM_16", 19_200)}
+
+
+@pytest.mark.parametrize("loss", ["pool", "record", "key", "clip"])
+def test_what_is_gone_comes_as_it_was_heard_and_says_so(rich, client, loss):
+    token = _take(rich)
+    unblind(rich)
+    if loss == "pool":
+        shutil.rmtree(rich.folder.pool)
+    elif loss == "clip":  # another one in its place is not what was heard
+        for file in rich.folder.pool.glob("*.wav"):
+            audio.write(file, np.full(9_000, 0.1, np.float32), 48_000)
+    else:
+        (rich.folder.key if loss == "key" else rich.folder.build_record).unlink()
+    pack = _archive(client, token)
+    text = pack.read("kept-clips/tempo and key.txt").decode("utf-8-sig")
+    forms = {(rate, subtype, len(samples)) for samples, rate, subtype in sounds(pack).values()}
+    assert forms == {(RATE, "PCM_16", 19_200)}
+    assert text.count("(as you heard it; no longer there at full quality)") == (0 if loss == "key" else 4)
+    assert ("Swamp groove, clip 1" in text) == (loss != "key")
+
+
+def test_of_a_recording_that_was_changed_the_clip_of_the_pool_is_given(rich, client):
+    token = _take(rich)
+    unblind(rich)
+    file = rich.folder.path / "sources" / "Swamp groove.wav"
+    audio.write(file, np.full((2, 5 * 48_000), 0.1, np.float32), 48_000)
+    originals = [one for name, one in sounds(_archive(client, token)).items() if "original" in name]
+    assert [(samples.shape, rate) for samples, rate, _ in originals] == [((96_000, 1), 48_000)] * 2
+
+
+def _last_page(monkeypatch, token: str) -> str:
+    monkeypatch.setattr(listener, "token", lambda: token)
+    page = AppTest.from_file(str(PAGES), default_timeout=120).run()
+    assert not page.exception
+    return "\n".join(one.value for one in page.markdown)
+
+
+def test_the_last_page_says_what_comes_later_and_then_what_has_come(rich, monkeypatch):
+    token, pilot = _take(rich), _take(rich, "Pia", pilot=True)
+    assert "score" not in _last_page(monkeypatch, pilot)
+    before = _last_page(monkeypatch, token)
+    assert "Here they are as you heard them" in before
+    assert "At full quality and named after song and model, they come later" in before
+    assert "Your score is not known yet" in before
+    assert "this page says how often you told real from fake" in before
+    unblind(rich)
+    after = _last_page(monkeypatch, token)
+    assert "Here they are whole and at full quality" in after
+    assert "You told real from fake in **2 of 4** clips" in after
+    assert "later" not in after
+    next(rich.folder.pool.glob("*_UMG_*.wav")).unlink()
+    assert "1 clip is no longer there at full quality" in _last_page(monkeypatch, token)
 
 
 def test_nobody_else_and_nobody_earlier_gets_it(study, client):

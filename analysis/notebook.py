@@ -1,0 +1,329 @@
+"""A study opened for analysis: its answers, tables, comparisons, charts and report, as a notebook shows them.
+
+The command `study report` and the report's page go through here, too, so that a notebook and a report of the
+same answers say the same.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, replace
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+
+import altair as alt
+import pandas as pd
+
+from analysis import comparisons, figures, inspiring_clips, report, responses, statistics, wording
+from analysis.plan import AnalysisPlan
+from analysis.report import ReportFacts
+from analysis.results import Result, to_frame
+
+ANSWERS = Path("tables") / "answers.csv"  # in a report's folder
+FAMILIES = {
+    "truth": comparisons.TRUTH,
+    "backend": comparisons.BACKENDS,
+    "mode": comparisons.MODES,
+    "epochs": comparisons.EPOCHS,
+    "set": comparisons.SETS,
+}
+COLUMNS = ("backend", "mode", "epochs", "set", "source", "run")
+
+
+class StudyError(ValueError):
+    """A study that cannot be opened, or a question to it that has no answer."""
+
+
+def open(source: str | PathLike | pd.DataFrame, *, plan: AnalysisPlan | None = None) -> Study:
+    """Open the answers of a listening study.
+
+    Parameters
+    ----------
+    source
+        A study's folder after its unblinding (``study report`` writes ``report/`` into it), a report's
+        folder, or a table of answers: a CSV file or a data frame with at least the columns of
+        ``case_study_2022.csv`` (see `analysis.responses.load`).
+    plan
+        What was settled before the data. Default: the plan that the study kept; of a table, none.
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    StudyError
+        Where there is no such folder or file, or the study is still blind.
+    analysis.ResponsesError
+        For a table that is not one of answers; it names the row, the column and the value.
+
+    Examples
+    --------
+    >>> import analysis
+    >>> study = analysis.open(analysis.founding())
+    >>> study
+    1 listener · 20 clips (16 machine-made, 4 originals) · 2 sets
+    """
+    facts = ReportFacts()
+    if isinstance(source, pd.DataFrame):
+        frame = source if "repeat" in source else responses.load(source)
+    else:
+        folder = Path(source)
+        if not folder.exists():
+            raise StudyError(f"{folder} does not exist; give a study's folder, or a table of answers")
+        if folder.is_dir():
+            folder = next((one for one in (folder / "report", folder) if (one / ANSWERS).exists()), None)
+            if folder is None:
+                why = f"{source} holds no unblinded answers"
+                raise StudyError(f"{why}; run `study report {source}`, which closes and unblinds the study")
+            facts = _facts(folder)
+        frame = responses.load(folder / ANSWERS if folder.is_dir() else folder)
+    return Study(frame, replace(facts, plan=plan) if plan else facts)
+
+
+def _facts(folder: Path) -> ReportFacts:
+    """What a report's folder says of its study; an older report says nothing."""
+    if not (folder / report.FACTS).exists():
+        return ReportFacts()
+    known = json.loads((folder / report.FACTS).read_text(encoding="utf-8"))
+    known = {field.name: known[field.name] for field in fields(ReportFacts) if field.name in known}
+    sounds = {name: folder / path for name, path in known.get("stimuli", {}).items()}
+    there = {name: path for name, path in sounds.items() if path.exists()}
+    plan = AnalysisPlan.of(json.dumps(known["plan"])) if known.get("plan") else None
+    return ReportFacts(**known | {"stimuli": there, "plan": plan})
+
+
+class Study:
+    """The answers of a study and what follows from them. Made by `analysis.open`.
+
+    Attributes and methods give data frames and Altair charts, which a notebook displays. Nothing is computed
+    before it is asked for, and nothing twice.
+    """
+
+    def __init__(self, frame: pd.DataFrame, facts: ReportFacts | None = None) -> None:
+        self._frame, self._facts = frame, facts or ReportFacts()
+
+    def __repr__(self) -> str:
+        return wording.subtitle(self._frame)
+
+    @property
+    def answers(self) -> pd.DataFrame:
+        """One row per listener and clip, hidden repeats among them, as of `analysis.responses.load`.
+
+        Verdicts are "real" or "fake", musicality is 0 to 10, times are in seconds; what was not answered is
+        missing.
+
+        Examples
+        --------
+        >>> len(analysis.open(analysis.founding()).answers)
+        20
+        """
+        return self._frame.copy()
+
+    @cached_property
+    def _results(self) -> list[Result]:
+        return list(self._facts.results or statistics.evaluate(self._frame, plan=self._facts.plan))
+
+    @property
+    def results(self) -> pd.DataFrame:
+        """Every estimate, test and count, one a row, and what was not computed with its reason.
+
+        Columns as the fields of `analysis.results.Result`: family, name, group; estimate, low and high (95 %
+        interval unless `level` says otherwise), p and p_holm; n of which unit; method and note.
+
+        Examples
+        --------
+        >>> results = analysis.open(analysis.founding()).results
+        >>> results.query("name == 'balanced accuracy'")["estimate"].item()
+        0.84375
+        """
+        return to_frame(self._results)
+
+    @property
+    def summary(self) -> list[str]:
+        """The sentences that a report opens with: taken for real? told apart? any good?
+
+        Examples
+        --------
+        >>> len(analysis.open(analysis.founding()).summary)
+        3
+        """
+        return wording.summary(self._frame, self._results)
+
+    @property
+    def by_epochs(self) -> pd.DataFrame:
+        """How machine-made clips of each epoch count were judged, the originals below; see `by`.
+
+        Examples
+        --------
+        >>> len(analysis.open(analysis.founding()).by_epochs)
+        6
+        """
+        return self.by("epochs")
+
+    @property
+    def by_mode(self) -> pd.DataFrame:
+        """How machine-made clips of each mode (UMG, VAR) were judged, the originals below; see `by`.
+
+        Examples
+        --------
+        >>> len(analysis.open(analysis.founding()).by_mode)
+        3
+        """
+        return self.by("mode")
+
+    @property
+    def by_backend(self) -> pd.DataFrame:
+        """How the clips of each backend were judged, the originals below; see `by`.
+
+        Examples
+        --------
+        >>> len(analysis.open(analysis.founding()).by_backend)
+        3
+        """
+        return self.by("backend")
+
+    def by(self, *columns: str) -> pd.DataFrame:
+        """How machine-made clips were judged, by one or several columns, and the originals below them.
+
+        Parameters
+        ----------
+        columns
+            Of "epochs", "mode", "backend", "set", "source", "run".
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row per combination that occurs: how many clips and answers; of judged real, musicality (0 to
+            10), inspiring (yes or maybe) and kept the mean with the ends of its 95 % interval, as of
+            `analysis.estimation.mean`, and of shares the count and what it is of.
+
+        Raises
+        ------
+        StudyError
+            For another column, or one that the table lacks.
+
+        Examples
+        --------
+        >>> table = analysis.open(analysis.founding()).by("epochs", "mode")
+        >>> list(table.columns[:4])
+        ['epochs', 'mode', 'clips', 'answers']
+        """
+        for column in columns or ("",):
+            if column not in COLUMNS or column not in self._frame:
+                known = ", ".join(name for name in COLUMNS if name in self._frame)
+                raise StudyError(f"clips cannot be grouped by {column!r}; choose of {known}")
+        return inspiring_clips.by_condition(self._frame, columns).frame
+
+    def compare(self, column: str, outcome: str | None = None) -> pd.DataFrame:
+        """Every group of a column against the originals and against every other.
+
+        Parameters
+        ----------
+        column
+            "truth", "backend", "mode" or "epochs".
+        outcome
+            "judged real", "musicality" or "inspiring, yes or maybe"; default: all of them.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row per comparison: the difference of means with its 95 % interval, p, p by Holm within the
+            outcome, what it was computed by, and notes; or the reason why nothing was.
+
+        Raises
+        ------
+        StudyError
+            For another column or outcome.
+
+        Examples
+        --------
+        >>> found = analysis.open(analysis.founding()).compare("truth", "judged real")
+        >>> round(found["difference"].item(), 4)
+        -0.6875
+        """
+        if column not in FAMILIES or column == "set":
+            raise StudyError(f"{column!r} is not compared; choose truth, backend, mode or epochs")
+        names = {one.name: one.difference for one in comparisons.COMPARED}
+        if outcome is not None and outcome not in names:
+            raise StudyError(f"{outcome!r} is not compared; choose of {', '.join(names)}")
+        asked = [names[outcome]] if outcome else list(names.values())
+        rows = [r for r in self._results if r.family == FAMILIES[column] and r.name in asked]
+        names = {"name": "outcome", "group": "groups", "estimate": "difference"}
+        frame = to_frame(rows).rename(columns=names)
+        return frame[["outcome", "groups", "difference", "low", "high", "p", "p_holm", "n", "method", "note"]]
+
+    @property
+    def plots(self) -> list[str]:
+        """The names of the charts that fit these answers, for `plot`.
+
+        Examples
+        --------
+        >>> analysis.open(analysis.founding()).plots[:2]
+        ['scorecard', 'counts']
+        """
+        return [figure.name for figure in self._figures]
+
+    @cached_property
+    def _figures(self) -> list[figures.Figure]:
+        return figures.everything(self._frame, self._results)
+
+    def plot(self, name: str, width: int = 640) -> alt.TopLevelMixin:
+        """A chart of the report.
+
+        Parameters
+        ----------
+        name
+            One of `plots`, as "dose", "fooling", "musicality", "inspiring", "scorecard".
+        width
+            In pixels.
+
+        Returns
+        -------
+        altair.Chart or a composition of charts
+
+        Raises
+        ------
+        StudyError
+            For a chart that these answers do not have.
+
+        Examples
+        --------
+        >>> chart = analysis.open(analysis.founding()).plot("dose")
+        >>> "$schema" in chart.to_dict()
+        True
+        """
+        chosen = [figure for figure in self._figures if figure.name == name]
+        if not chosen:
+            known = ", ".join(self.plots)
+            raise StudyError(f"there is no chart {name!r} of these answers; choose of {known}")
+        return chosen[0].draw(width=width)
+
+    def report(self, out: str | PathLike, *, title: str = "") -> Path:
+        """Write the whole report, as ``study report`` does: a page, tables, plots and results.
+
+        Parameters
+        ----------
+        out
+            A folder, new or of an earlier report, which is replaced in one step.
+        title
+            Of the page; default: the study's.
+
+        Returns
+        -------
+        pathlib.Path
+            Of its index.html.
+
+        Raises
+        ------
+        analysis.report.ReportError
+            Where `out` is a file, or holds anything else than a report.
+
+        Examples
+        --------
+        >>> analysis.open(analysis.founding()).report("out").name
+        'index.html'
+        """
+        facts = replace(self._facts, results=self._results, title=title or self._facts.title)
+        return report.write(self._frame, Path(out), facts=facts)
