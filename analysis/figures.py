@@ -22,8 +22,8 @@ from analysis import (
 )
 from analysis import formats as f
 from analysis.measured import Measured
-from analysis.ratings import REAL as JUDGED_REAL
 from analysis.outcomes import MUSICALITY
+from analysis.ratings import REAL as JUDGED_REAL
 from analysis.results import ORIGINALS, Result, find, groups
 from analysis.statistics import BACKENDS, EPOCHS, MODES, TRUTH
 from analysis.stimuli import Panel
