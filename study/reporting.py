@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from caw import atomic, spreadsheet
+from caw.command_line import stage
 from study import design
 from study.account import account
 from study.design import Design
@@ -76,6 +77,7 @@ def report(
             settings=settings.model_dump(mode="json", by_alias=True),
             measures=measuring.read(folder),
         )
+        stage(f"Working out the results of {len(frame)} answers and writing the report")
         facts = rehearse(frame, out, facts=facts)  # the last that can refuse, and all of it in memory alone
         store.log_unblinding(who or account(), reason, sealed.key_sha256)  # closes the study as well
         if (last := store.answers()) != answers:  # whoever has not finished went on until it was closed
@@ -91,7 +93,9 @@ def report_from_table(table: Path, out: Path) -> Path:
     from analysis import responses
     from analysis.report import write
 
-    return write(responses.load(table), out, facts=None)
+    frame = responses.load(table)
+    stage(f"Working out the results of {len(frame)} answers and writing the report")
+    return write(frame, out, facts=None)
 
 
 def joined(
