@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from caw.command_line import stage
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -86,6 +88,7 @@ def plan(
         studies=studies,
         seed=seed,
     )
+    stage("Simulating studies for every number of listeners, clips and originals")
     table = planning.power(asked)
     show(asked, table, Console(highlight=False))
     if out is not None:

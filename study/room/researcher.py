@@ -18,7 +18,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from study.room import login, sessions
+from study.room import login, sessions, theme
 from study.room.listener import style
 from study.room.served import served
 from study.room.sessions import Session
@@ -62,7 +62,10 @@ def _style() -> str:
     """Our own, and that of tables on every page of the house, for which the analysis itself is not loaded."""
     analysis = Path(find_spec("analysis").origin).parent
     sheets = (files("study.room") / "researcher.css", analysis / "templates" / "tables.css")
-    return "".join(sheet.read_text("utf-8") for sheet in sheets)
+    text = "".join(sheet.read_text("utf-8") for sheet in sheets)
+    for word, colors in (("LIGHT", theme.LIGHT), ("DARK", theme.DARK)):
+        text = text.replace(word, colors["backgroundColor"])
+    return text
 
 
 def guarded(body: Body) -> None:

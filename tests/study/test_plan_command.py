@@ -34,7 +34,7 @@ def test_the_plan_in_the_terminal_and_as_files(run, tmp_path):
     out = tmp_path / "plan"
     asked = ("--listeners", "8,24", "--clips", "20", "--originals", "4,10", "--effect", "1.5")
     code, said, error = run("plan", *asked, "--studies", "1000", "--out", out)
-    assert (code, error) == (0, "")
+    assert (code, error) == (0, "Simulating studies for every number of listeners, clips and originals\n")
     assert "add originals, not listeners" in said
     assert "endless" in said
     assert "15 of 20 clips right" in said
