@@ -13,8 +13,8 @@ Christensen 2018, "Cumulative link models for ordinal regression") are fitted by
 tests compare all of them with R's lme4, lmerTest and ordinal.
 
 Wald statistics of `binary` and `ordinal` are referred to t where an effect lies between stimuli, as truth
-does: z takes the stimuli's variance as known, and with few stimuli it rejects too often (simulated in
-tests/benchmarks/type_one_error.py). Degrees of freedom are the stimuli less the effects between them, or
+does: z takes the stimuli's variance as known, and with few stimuli it rejects too often (simulated
+at 16 + 4 clips: .07 to .09 at .05). Degrees of freedom are the stimuli less the effects between them, or
 the groups (with the stimuli in none) less the effects between those, whichever an effect lies between
 ("between-within": Li and Redden 2015, "Comparing denominator degrees of freedom approximations for the
 generalized linear mixed model", BMC Med. Res. Methodol. 15:38).
