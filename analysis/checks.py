@@ -20,7 +20,7 @@ from analysis.estimation import Estimate
 from analysis.mixed import Fit
 from analysis.outcomes import INSPIRING, JUDGED_REAL, Outcome
 from analysis.results import MACHINE_LESS_ORIGINALS, Question, Result
-from analysis.stimuli import LEAST_CLIPS
+from analysis.stimuli import LEAST_CLIPS, Panel
 
 FAMILY = "model checks"
 SKEWED = 1.0  # skewness of residuals above which to worry
@@ -129,9 +129,8 @@ def _odds(first: pd.DataFrame, column: str, codes: dict | None) -> Result:
     Economic Statistics 29:238-249).
     """
     method = "marginal log odds ratios of the lowest and highest cut, two-way jackknife"
-    question = Question(
-        FAMILY, f"{column}, difference of log odds between cuts", MACHINE_LESS_ORIGINALS, "", method
-    )
+    name = f"{column}, difference of log odds between cuts"
+    question = Question(FAMILY, name, MACHINE_LESS_ORIGINALS, _unit(first, "answer"), method)
     coded = first[column].map(codes) if codes else first[column]
     answered = first[coded.notna()]
     y, fake = coded[answered.index].to_numpy(float), (answered["truth"] == "fake").to_numpy()
@@ -205,7 +204,13 @@ def _without_one(kept: pd.DataFrame, outcome: Outcome, estimate: Estimate) -> li
         if turned:
             advice = f"the sign turns where one of {f.plural(turned, kind)} is left out"
         name = f"{outcome.difference}, without one {kind}"
-        question = Question(FAMILY, name, MACHINE_LESS_ORIGINALS, kind, "lowest and highest, not an interval")
-        ranged = values.min(), values.max()
+        method = "lowest and highest, not an interval"
+        question = Question(FAMILY, name, MACHINE_LESS_ORIGINALS, _unit(kept, kind), method)
+        ranged = min(values.min(), estimate.estimate), max(values.max(), estimate.estimate)
         found.append(question.result(estimate.estimate, ranged, n=len(values), notes=(advice, ends)))
     return found
+
+
+def _unit(first: pd.DataFrame, unit: str) -> str:
+    panel = Panel.of(first)
+    return panel.unit if panel.one else unit

@@ -97,7 +97,7 @@ def mean(frame: pd.DataFrame, outcome: Outcome, confidence: float = 0.95) -> Est
     equivalent = min(center * (1 - center) / variance, answers)
     low, high = detection.score_interval(center, equivalent, stats.t.ppf(0.5 + confidence / 2, sum_.df))
     return replace(
-        about, estimate=center, low=low, high=high, method=f"{about.method}, {WILSON.lower()} on its variance"
+        about, estimate=center, low=low, high=high, method=f"{about.method}, with a {WILSON} on its variance"
     )
 
 
@@ -223,8 +223,11 @@ def _separated(about: Estimate, outcome: Outcome, sides: list[pd.Series], part: 
         return replace(about, method="exact permutation of the clips")
     low = estimate - math.hypot(one.estimate - one.low, other.high - other.estimate)
     high = estimate + math.hypot(one.high - one.estimate, other.estimate - other.low)
+    low, high = max(-1.0, low), min(1.0, high)
+    if about.p < 1 - about.level:  # where 0 is rejected, so is all that lies beyond it
+        low, high = (max(low, 0.0), high) if estimate > 0 else (low, min(high, 0.0))
     method = "exact permutation of the clips; interval from Clopper and Pearson's"
-    return replace(about, low=max(-1.0, low), high=min(1.0, high), method=method)
+    return replace(about, low=low, high=high, method=method)
 
 
 def _exact(frame, outcome, labels, pair, confidence) -> Estimate:

@@ -66,22 +66,38 @@ def equivalence(k1: int, n1: int, k2: int, n2: int, bound: float) -> float:
     _check(k1, n1, k2, n2)
     if not 0 < bound < 1:
         raise ValueError(f"the bound is {bound:g}; it must lie between 0 and 1")
-    return float(
-        max(_tails(table, np.array([-bound]), side=1)[0] for table in ((k1, n1, k2, n2), (k2, n2, k1, n1)))
-    )
+    return float(max(_larger(n1, n2, -bound)[k1, k2], _larger(n2, n1, -bound)[k2, k1]))
 
 
 @lru_cache(64)
-def p_values(n1: int, n2: int) -> np.ndarray:
-    """The two-sided p that the shares are the same for every table [n1 + 1, n2 + 1] of counts."""
+def p_values(n1: int, n2: int, bound: float | None = None) -> np.ndarray:
+    """The two-sided p that the shares are the same for every table [n1 + 1, n2 + 1] of counts.
+
+    With a `bound`: that of `equivalence`.
+    """
     _check(0, n1, 0, n2)
-    size = np.abs(_statistics(n1, n2, np.zeros(1))[0]).ravel()
-    order = np.argsort(-size, kind="stable")
-    shares = _angles(8 * (n1 + n2) + 200)
-    chances = _chances(n1, shares)[:, :, None] * _chances(n2, shares)[:, None, :]
-    tails = np.cumsum(chances.reshape(len(shares), -1)[:, order], axis=1).max(axis=0)
-    last = np.searchsorted(-size[order], -size + SLACK, side="right") - 1  # of the tables as extreme
-    return np.minimum(tails[last], 1.0).reshape(n1 + 1, n2 + 1)
+    if bound is not None:
+        return np.maximum(_larger(n1, n2, -bound), _larger(n2, n1, -bound).T)
+    return _all_tails(n1, n2, 0.0, np.abs(_statistics(n1, n2, np.zeros(1))[0]), 2)
+
+
+@lru_cache(64)
+def _larger(n1: int, n2: int, hypothesis: float) -> np.ndarray:
+    """p of every table that the difference is `hypothesis`, against a larger one."""
+    return _all_tails(n1, n2, hypothesis, _statistics(n1, n2, np.array([hypothesis]))[0], 1)
+
+
+def _all_tails(n1: int, n2: int, hypothesis: float, size: np.ndarray, sides: int) -> np.ndarray:
+    """P(a table at least as extreme, by `size`) of each table [n1 + 1, n2 + 1]."""
+    if n1 + n2 > EXACT_CLIPS:
+        return sides * special.ndtr(-size)
+    low, high = max(0.0, -hypothesis), min(1.0, 1 - hypothesis)  # of the second share
+    second = low + (high - low) * _angles(2 * (n1 + n2) + 200)
+    chances = _chances(n1, np.clip(second + hypothesis, 0, 1))[:, :, None] * _chances(n2, second)[:, None, :]
+    order = np.argsort(-size, axis=None, kind="stable")
+    tails = np.cumsum(chances.reshape(len(second), -1)[:, order], axis=1).max(axis=0)
+    last = np.searchsorted(-size.ravel()[order], -size.ravel() + SLACK, side="right") - 1  # of the tied
+    return np.minimum(tails[last], 1.0).reshape(size.shape)
 
 
 def _edge(table, kept: float, rejected: float, level: float) -> float:
@@ -93,19 +109,17 @@ def _edge(table, kept: float, rejected: float, level: float) -> float:
     return kept
 
 
-def _tails(table, differences: np.ndarray, side: int = 0) -> np.ndarray:
-    """p of the table under each hypothesis; side 1: of a larger difference alone."""
+def _tails(table, differences: np.ndarray) -> np.ndarray:
+    """Two-sided p of the table under each hypothesis."""
     k1, n1, k2, n2 = table
     size, found = n1 + n2 + 60, []
     part = max(1, _AT_ONCE // (size * (max(n1, n2) + 1)))
     for some in np.array_split(differences, -(-len(differences) // part)):
-        observed = _statistics(n1, n2, some, [k1], [k2])
-        observed = observed if side else np.abs(observed)
+        observed = np.abs(_statistics(n1, n2, some, [k1], [k2]))
         if n1 + n2 > EXACT_CLIPS:
-            found.append((2 - side) * special.ndtr(-observed.ravel()))
+            found.append(2 * special.ndtr(-observed.ravel()))
             continue
-        z = _statistics(n1, n2, some)
-        extreme = ((z if side else np.abs(z)) >= observed - SLACK).astype(float)
+        extreme = (np.abs(_statistics(n1, n2, some)) >= observed - SLACK).astype(float)
         low, high = np.maximum(0, -some), np.minimum(1, 1 - some)  # of the second share
         where, tail, rows = np.broadcast_to(_angles(size), (len(some), size)), 0.0, np.arange(len(some))
         for _ in range(2):  # all shares there can be, then those next to the worst of them

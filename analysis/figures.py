@@ -9,9 +9,20 @@ from functools import partial
 import altair as alt
 import pandas as pd
 
-from analysis import discrimination, dose, individuals, measured, plots, ratings, stimuli
+from analysis import (
+    checks,
+    comparisons,
+    discrimination,
+    dose,
+    individuals,
+    measured,
+    plots,
+    ratings,
+    stimuli,
+)
 from analysis import formats as f
 from analysis.measured import Measured
+from analysis.outcomes import MUSICALITY
 from analysis.ratings import REAL as JUDGED_REAL
 from analysis.results import ORIGINALS, Result, find, groups
 from analysis.statistics import BACKENDS, EPOCHS, MODES, TRUTH
@@ -57,6 +68,8 @@ def everything(frame: pd.DataFrame, results: Iterable[Result], found: Measured |
         chosen.append(_inspiring(results))
     if groups(results, individuals.MODES, individuals.OF_LISTENER) not in ([], ["all"]):
         chosen.append(_modes(results, clips))
+    if not panel.one and (quantiles := _quantiles(first)):
+        chosen.append(quantiles)
     if found is not None:
         chosen += [_measured_verdicts(found, panel), _measured_groups(found)]
     return chosen
@@ -173,6 +186,17 @@ def _modes(results: list[Result], clips: pd.DataFrame) -> Figure:
         "mean where answers are few."
     )
     return Figure("modes", caption, f"{'; '.join(told)}.", partial(plots.modes, results, clips))
+
+
+def _quantiles(first: pd.DataFrame) -> Figure | None:
+    """Whether musicality's model fits; None where there is none."""
+    table = checks.normal_quantiles(comparisons.against_originals(stimuli.distinct(first), MUSICALITY))
+    if table.empty:
+        return None
+    parts = ", ".join(f"{len(part)} {name}" for name, part in table.groupby("part", sort=False))
+    told = f"Residuals and modes of the model of musicality against normal quantiles: {parts}."
+    caption = "On the line, what the model takes as normal is normal; far off at an end, a few are outliers."
+    return Figure("quantiles", caption, told, partial(plots.quantiles, table))
 
 
 def _measured_verdicts(found: Measured, panel: Panel) -> Figure:

@@ -44,7 +44,7 @@ def rank_test(a, b) -> float:
     if len(a) + len(b) > EXACT_CLIPS:
         return float(stats.mannwhitneyu(a, b, method="asymptotic").pvalue)
     scores = np.rint(2 * stats.rankdata(np.concatenate([a, b]))).astype(int)  # midranks doubled are whole
-    chances = _subset_sums(scores, len(a))
+    chances = rank_sums(scores, len(a))
     centre = len(a) * scores.sum() / len(scores)
     distance = np.abs(np.arange(len(chances)) - centre)
     observed = abs(scores[: len(a)].sum() - centre)
@@ -222,7 +222,7 @@ def _arrangements(values: np.ndarray, sizes: list[int]) -> np.ndarray:
     return values[np.array(list(deal(tuple(range(len(values))), sizes)))]
 
 
-def _subset_sums(scores: np.ndarray, size: int) -> np.ndarray:
+def rank_sums(scores: np.ndarray, size: int) -> np.ndarray:
     """Probability of each sum when `size` of the whole-number scores are drawn without replacement."""
     chances = np.zeros((size + 1, int(np.sort(scores)[-size:].sum()) + 1))
     chances[0, 0], held = 1.0, np.arange(1, size + 1)[:, None]

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from analysis import formats as f
 from analysis import planning, plots
-from analysis.planning import MUSICALITY, VERDICTS, Plan
+from analysis.planning import MUSICALITY, SAME, VERDICTS, Plan
 from caw import atomic, spreadsheet
 
 TABLE, PAGE = "power.csv", "index.html"
@@ -23,43 +23,75 @@ ENDLESS = "endless"
 
 @dataclass(frozen=True)
 class Grid:
-    """Power for one number of clips: a row per number of listeners, the last of them endless; a column per
-    number of originals."""
+    """One quantity for one number of clips: a row per number of listeners, the last of them endless; a column
+    per number of originals (of sources, where backends are compared: `kind`)."""
 
     title: str
+    kind: str
     heads: list[str]
     rows: list[list[str]]
 
 
-def grids(table: pd.DataFrame, outcome: str) -> list[Grid]:
-    """The table of `planning.power` as readers see it, one grid per number of clips."""
-    found = []
+def grids(plan: Plan, table: pd.DataFrame, outcome: str) -> list[Grid]:
+    """The table of `planning.power` as readers see it: for each number of clips its power, its precision and,
+    where there is one, the power to show that there is no difference."""
+    found, kind = [], planning.kind_of(table)
     for clips, part in table[table["outcome"] == outcome].groupby("clips"):
-        wide = part.pivot_table(index="listeners", columns="originals", values="power")
-        worst = part["monte_carlo_error"].max()
-        title = f"Power for {outcome}, {clips} clips (Monte Carlo error at most {f.p_value(worst)})"
-        rows = [
-            [f"{count:.0f}" if math.isfinite(count) else ENDLESS, *map(f.number, powers)]
-            for count, powers in zip(wide.index, wide.to_numpy(), strict=True)
-        ]
-        found.append(Grid(title, ["listeners", *map(str, wide)], rows))
+        worst = f"Monte Carlo error at most {f.p_value(part['monte_carlo_error'].max())}"
+        titles = {
+            "power": f"Power for {outcome}, {clips} clips ({worst})",
+            "half_width": f"95% interval, {clips} clips: half its width, {_unit(plan, outcome)}",
+        }
+        if plan.bound(outcome) is not None:
+            titles["equivalence"] = f"Power to show {_alike(plan, outcome)}, {clips} clips"
+        for column, title in titles.items():
+            wide = part.pivot(index="listeners", columns=kind, values=column)
+            if wide.isna().all(axis=None):
+                continue
+            rows = [
+                [f"{count:.0f}" if math.isfinite(count) else ENDLESS, *map(f.number, values)]
+                for count, values in zip(wide.index, wide.to_numpy(), strict=True)
+            ]
+            found.append(Grid(title, kind, ["listeners", *map(str, wide)], rows))
     return found
 
 
-def outcomes(plan: Plan) -> list[str]:
-    """What the plan asks about."""
-    asked = {MUSICALITY: plan.effect, VERDICTS: plan.d_prime}
-    return [outcome for outcome, effect in asked.items() if effect is not None]
+def _unit(plan: Plan, outcome: str) -> str:
+    if outcome == MUSICALITY:
+        return "points"
+    if outcome == VERDICTS:
+        return "balanced accuracy" if plan.backends is None else "difference of shares judged real"
+    return "difference of shares inspiring"
+
+
+def _alike(plan: Plan, outcome: str) -> str:
+    if outcome == VERDICTS:
+        within = f"balanced accuracy within .5 \N{PLUS-MINUS SIGN} {plan.accuracy_bound:g}"
+        return f"that clips pass as real ({within})"
+    return f"that musicality is alike (within {plan.musicality_bound:g} of 10 points)"
 
 
 def sentences(plan: Plan, table: pd.DataFrame) -> list[str]:
     """The advice for each outcome, and what one listener must get right."""
-    found = [
-        (f"{outcome.capitalize()}. " if len(outcomes(plan)) > 1 else "") + planning.advice(table, outcome)
-        for outcome in outcomes(plan)
-    ]
-    right = [(planning.right_to_beat_chance(clips), clips) for clips in sorted(set(plan.clips))]
-    (first, clips), *others = right
+    found = []
+    for outcome in plan.effects():
+        named = f"{outcome.capitalize()}. " if len(plan.effects()) > 1 else ""
+        found.append(named + planning.advice(table, outcome))
+        if told := planning.advice(table, outcome, "equivalence"):
+            found.append(f"To show {_alike(plan, outcome)}, where there is no difference. {told}")
+        elif plan.bound(outcome) is not None:
+            least = planning.LEAST_EQUIVALENCE
+            found.append(f"To show {_alike(plan, outcome)}, {least} originals are needed at least.")
+    if plan.backends is not None:
+        return found
+    sizes = sorted(set(plan.clips))
+    if 1 in plan.listeners:
+        asked = [outcome for outcome in (VERDICTS, MUSICALITY) if outcome in plan.effects()] or [VERDICTS]
+        for clips in sizes:
+            least = [f"{planning.fewest_originals(clips, outcome)} ({outcome})" for outcome in asked]
+            told = f"One listener, {clips} clips: p can be under .05 at all from this many originals on"
+            found.append(f"{told}: {', '.join(least)}.")
+    (first, clips), *others = [(planning.right_to_beat_chance(clips), clips) for clips in sizes]
     told = f"To beat chance at .05 one listener must get {first} of {clips} clips right"
     told += "".join(f", {count} of {clips}" for count, clips in others)
     found.append(f"{told}; that holds if half of the clips are originals.")
@@ -69,24 +101,47 @@ def sentences(plan: Plan, table: pd.DataFrame) -> list[str]:
 def basis(plan: Plan) -> list[str]:
     """What the numbers rest on."""
     s, found = plan.spread, []
+    groups = "originals and machine-made clips" if plan.backends is None else "the backends"
     if plan.effect is not None:
         found.append(
-            f"Musicality: a difference of {plan.effect:g} points between originals and machine-made clips; "
-            f"standard deviations {s.listener:g} (listeners), {s.clip:g} (clips), {s.answer:g} (answers) and "
-            f"{s.preference:g} (how much each listener prefers originals) points; the linear mixed model "
-            "with listeners' slopes, every listener rating every clip."
+            f"Musicality: a difference of {plan.effect:g} points between {groups}; standard deviations "
+            f"{s.listener:g} (listeners), {s.clip:g} (clips), {s.answer:g} (answers) and {s.preference:g} "
+            "(how much each listener prefers one of them) points."
         )
-    if plan.d_prime is not None:
+    shares = {outcome: effect for outcome, effect in plan.effects().items() if outcome != MUSICALITY}
+    for outcome, effect in shares.items():
+        told = f"shares of answers that differ by {effect:g} between {groups}, around one half"
+        if outcome == VERDICTS and plan.accuracy is not None:
+            told = f"a balanced accuracy of {plan.accuracy:g}, originals recognized as often as others"
+        found.append(f"{outcome.capitalize()}: {told}.")
+    if shares:
         found.append(
-            f"Verdicts: d' {plan.d_prime:g}; standard deviations {s.leaning:g} (listeners' leanings), "
-            f"{s.skill:g} (their d') and {s.guise:g} (clips), in units of d'; the analysis of "
-            "variance of answers as 0 and 1, a cautious stand-in for the probit mixed model."
+            f"Such answers: standard deviations {s.leaning:g} (listeners' leanings), {s.skill:g} (how well "
+            f"they tell the groups apart) and {s.guise:g} (clips), in units of a single answer's noise."
         )
     found.append(
-        "Clips are taken as independent. Those of one trained model are alike: with few trainings the power "
-        "is less, and several trainings of a source (trainings in study.toml) help more than clips of one."
+        "Panels: the contrast of the linear mixed model, of ratings as of answers of 0 and 1, listeners and "
+        "clips random, with Satterthwaite's degrees of freedom; every listener judges every clip."
     )
-    counts = " and ".join(f"{plan.studies_of(outcome)} of {outcome}" for outcome in outcomes(plan))
+    if 1 in plan.listeners:
+        found.append(
+            "One listener: the exact test of two shares, and the exact permutation of the ratings' ranks. "
+            "They speak of this listener alone and take clips as independent, whatever their sources. The "
+            "interval of shares is that of the answers to be expected."
+        )
+    if plan.backends is None:
+        found.append(
+            "Clips are taken as independent. Those of one trained model are alike: with few trainings the "
+            "power is less, and several trainings of a source (trainings in study.toml) help more than clips "
+            "of one."
+        )
+    else:
+        found.append(
+            "Both backends made half of the clips and were trained once on each of so many sources, "
+            f"{'the same ones' if plan.backends == SAME else 'each on others'}; sources differ with a "
+            f"standard deviation of {s.source:g} points (of other answers, in proportion to clips)."
+        )
+    counts = " and ".join(f"{plan.studies_of(outcome)} of {outcome}" for outcome in plan.effects())
     return [*found, f"Simulated studies behind every number: {counts}; seed {plan.seed}."]
 
 
@@ -98,7 +153,7 @@ def write(plan: Plan, table: pd.DataFrame, out: Path) -> list[Path]:
     parts, paths = [], [out / TABLE]
     shown = table.assign(listeners=[f"{n:.0f}" if math.isfinite(n) else ENDLESS for n in table["listeners"]])
     atomic.write(out / TABLE, spreadsheet.frame_as_csv(shown.round(6)))
-    for outcome in outcomes(plan):
+    for outcome in plan.effects():
         drawn = {width: plots.render(plots.planning.power(table, outcome, width=width)) for width in _WIDTHS}
         stem = out / f"power_{outcome}"
         png, svg = (stem.with_suffix(suffix) for suffix in (".png", ".svg"))
@@ -109,15 +164,15 @@ def write(plan: Plan, table: pd.DataFrame, out: Path) -> list[Path]:
             name: Markup(plots.inline(drawn[width], f"{outcome}-{name}")) for width, name in _WIDTHS.items()
         }
         alt = planning.advice(table, outcome)
-        parts.append({"alt": alt, "tables": grids(table, outcome), **inside})
-    atomic.write(out / PAGE, _page(sentences(plan, table), parts, basis(plan)))
+        parts.append({"alt": alt, "tables": grids(plan, table, outcome), **inside})
+    atomic.write(out / PAGE, _page(planning.kind_of(table), sentences(plan, table), parts, basis(plan)))
     return [*paths, out / PAGE]
 
 
 _WIDTHS = {plots.WIDE: "wide", plots.NARROW: "narrow"}
 
 
-def _page(sentences: Sequence[str], parts: list[dict], basis: Sequence[str]) -> str:
+def _page(kind: str, sentences: Sequence[str], parts: list[dict], basis: Sequence[str]) -> str:
     folder = resources.files("analysis") / "templates"
     template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
         (folder / "plan.html.j2").read_text(encoding="utf-8")
@@ -126,4 +181,4 @@ def _page(sentences: Sequence[str], parts: list[dict], basis: Sequence[str]) -> 
         "".join((folder / name).read_text(encoding="utf-8") for name in ("report.css", "tables.css"))
     )
     target = f"{planning.TARGET:.2f}".removeprefix("0")
-    return template.render(css=css, sentences=sentences, parts=parts, basis=basis, target=target)
+    return template.render(css=css, kind=kind, sentences=sentences, parts=parts, basis=basis, target=target)

@@ -25,6 +25,8 @@ import pandas as pd
 from markupsafe import Markup
 
 from analysis import (
+    checks,
+    estimands,
     figures,
     inspiring_clips,
     measured,
@@ -33,6 +35,7 @@ from analysis import (
     plots,
     report_script,
     responses,
+    sensitivity,
     statistics,
     stimuli,
     table_files,
@@ -52,6 +55,16 @@ FACTS = "study.json"  # what `ReportFacts` holds besides results
 OWN = {PAGE, RESULTS, FACTS, "tables", "plots"}
 SOUND = {".wav": "audio/wav", ".flac": "audio/flac", ".ogg": "audio/ogg", ".mp3": "audio/mpeg"}
 TITLE = "Listening study"
+CHECKED = {  # what stands beside the statistics: by family its title, and what it is
+    sensitivity.FAMILY: (
+        "Sensitivity",
+        "The main comparison again, without answers that may not be meant; their p are not corrected.",
+    ),
+    checks.FAMILY: (
+        "Model checks",
+        "Whether the models of the main comparison fit, and how far one listener or one clip carries it.",
+    ),
+}
 MOST_ROWS = 400  # of a table on the page; its file has them all
 MOST_PINS = 4  # moments of a clip in its cell; the comments below and the file have them all
 HASH = re.compile("[0-9a-f]{32,}")
@@ -118,6 +131,7 @@ def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -
     found = measured.of(facts.measures, stimuli.by_stimulus(frame))
     parts = tables.everything(frame, results) + _clip_provenance(facts.provenance)
     parts += [inspiring_clips.by_condition(frame), tables.certainty(results)]
+    parts.append(estimands.table(results, facts.plan))
     parts += measured.tables(found) if found else []
     drawn = figures.everything(frame, results, found)
     building = _building(out)
@@ -252,7 +266,11 @@ def _page(
         sets=sets,
         tables=named,
         figures=pictures,
-        statistics=_statistics(results, panel),
+        statistics=_statistics([r for r in results if r.family not in CHECKED], panel),
+        checked=[
+            (title, told, _statistics([r for r in results if r.family == family], panel))
+            for family, (title, told) in CHECKED.items()
+        ],
         final_forms=_final_forms(facts.final_forms or responses.final_answers(frame)),
         methods=told,
         references=methods.references(told),

@@ -92,6 +92,11 @@ STEPPED = ("musicality",)  # whole numbers, kept as float because some are missi
 YES_OR_NO = ("kept",)  # "Keep this one"
 NEVER_EMPTY = ("listener", "set", "name", "truth", "backend", "verdict")
 DESCRIPTION = ("truth", "backend", "mode", "epochs")  # of a clip, not of an answer
+FINAL_QUESTIONS = {  # what `final_1` to `final_3` stand for: the questions of the founding study
+    1: "Can the model help to finish songs?",
+    2: "Did clips reach musical areas that you would not go to?",
+    3: "What should the model do better?",
+}
 ORIGINAL = "original"  # the backend of every real clip, and of no other
 ONE_LISTENER = "listener"  # the name given where the table has no listener column
 
@@ -102,7 +107,8 @@ def load(source: str | Path | pd.DataFrame) -> pd.DataFrame:
     Parameters: a CSV file (as of `caw.spreadsheet.read`) or a frame, with at least the columns of
     `case_study_2022.csv`. `listener` may be missing (one listener), and so may the columns in `OPTIONAL`; any
     other column is carried along as it is. A column whose heading begins with `final_` or `Final:` holds the
-    listeners' answers to the question that follows, in each listener's first row or in all of them.
+    listeners' answers to the question that follows (or to that of its number in `FINAL_QUESTIONS`), in each
+    listener's first row or in all of them.
 
     Returns one row per listener x stimulus, in the order given: text columns as `str` or None, `position`,
     `epochs`, `confidence` (1-5) and other whole numbers as Int64, `musicality` (0-10, in whole steps) and
@@ -190,7 +196,8 @@ def final_answers(frame: pd.DataFrame) -> list[dict[str, Any]]:
     found = []
     for number, column in enumerate((name for name in frame if name.startswith(FINAL)), 1):
         question = column.removeprefix(FINAL)
-        question = f"Final question {question}" if question.isdecimal() else question
+        if question.isdecimal():
+            question = FINAL_QUESTIONS.get(int(question), f"Final question {question}")
         said = frame.dropna(subset=[column]).drop_duplicates("listener")
         for listener, text in zip(said["listener"], said[column], strict=True):
             found.append({"listener": listener, "number": number, "question": question, "text": text})

@@ -101,6 +101,8 @@ def records(every: pd.DataFrame, plan: AnalysisPlan | None, main: Mapping[Outcom
     for outcome, estimate in main.items():
         base = _told(estimate, used, every, outcome, MAIN)
         found.append(base)
+        if base.refused and not planned:
+            continue
         for label, exclude in variants.items():
             unknown = [_unknown(every, rule) for rule in EXCLUSIONS if (rule in exclude) != (rule in planned)]
             if unknown and all(unknown):

@@ -306,7 +306,7 @@ def inference(
 
 def in_numbers(result: Result) -> dict[str, str]:
     """A result's estimate, interval and p as a reader sees them, by column; "" for what it has none of."""
-    other = " (90%)" if "90 % interval" in result.method and result.low is not None else ""
+    other = f" ({result.level:.0%})" if result.level != 0.95 and result.low is not None else ""
     return {
         "estimate": "" if result.estimate is None else f.number(result.estimate),
         INTERVAL: f.interval(result.low, result.high) + other,

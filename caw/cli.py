@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from caw import audio, cli_mosaic, cli_tasks, command_line, measuring
+from caw import audio, cli_mosaic, cli_tasks, command_line, file_names, measuring
 from caw.cli_clips import (
     MOST_EPOCHS,
     Count,
@@ -88,12 +88,13 @@ def train(
 
     trunk = out / "trunk.pt" if len(counts) > 1 and wanted[0].shares_steps else None
     told = f"{len(clips)} clips" if len(clips) > 1 else ""
+    name = told or file_names.shown(clips[0].stem)
     for settings in wanted:
         folder = out / str(settings.epochs) if len(counts) > 1 else out
-        with bar("preparing") as show:
+        with bar(f"Training {name}, {settings.epochs} epochs per scale") as show:
             run = train_run(
                 passages, lowest, folder, settings=settings, source=sources, resume=resume, trunk=trunk,
-                progress=lambda now, show=show: _show(now, show),
+                progress=lambda now, show=show: _show(now, show, name),
             )  # fmt: skip
         what = told or f"{run.seconds:.1f} s"
         typer.echo(f"trained {what} at {run.rate} Hz, {run.epochs} epochs per scale: {folder}")
@@ -228,9 +229,9 @@ def _in_words(model) -> str:
     return f"score at {model.rates[0]:g} frames per second, {waveforms}" if scored else waveforms
 
 
-def _show(now, show) -> None:
-    """Progress of a training on the bar."""
-    what = f"epoch {now.epoch}/{now.epochs}, {now.finished}/{now.scales} scales done"
+def _show(now, show, name: str) -> None:
+    """Progress of a training on `name` on the bar."""
+    what = f"Training {name}, epoch {now.epoch} of {now.epochs}, {now.finished} of {now.scales} scales done"
     losses = "  ".join(f"{name} {value:.3f}" for name, value in now.losses.items())
     show(now.fraction, now.remaining, what, losses)
 
@@ -238,8 +239,11 @@ def _show(now, show) -> None:
 def _write_clips(model, out: Path, suffix: str, kind: str, seeds: range, draw) -> None:
     """Draw and write `kind`-SEED.`suffix` for every seed, once the run is known to be whole."""
     check_place(out, suffix)
-    for seed in seeds:
-        write_clip(out / f"{kind}-{seed}.{suffix}", draw(seed), model.rate)
+    count, made_by = len(seeds), f"({kind.partition('-')[0].upper()}, {model.epochs} epochs)"
+    with bar(f"Making {count} clip{'s' if count > 1 else ''} {made_by}") as show:
+        for done, seed in enumerate(seeds):
+            show(done / count, None, f"Making clip {done + 1} of {count} {made_by}")
+            write_clip(out / f"{kind}-{seed}.{suffix}", draw(seed), model.rate)
 
 
 def main() -> None:

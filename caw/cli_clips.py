@@ -74,7 +74,11 @@ def write_clip(path: Path, samples: np.ndarray, rate: int) -> None:
 
 @contextmanager
 def bar(what: str) -> Iterator[Show]:
-    """Gives show(share, remaining seconds, description, note); silent where stderr is no terminal."""
+    """Gives show(share, remaining seconds, description, note). what: the work, with what it is done to.
+
+    Where stderr is no terminal, `what` is one line on it, written as the work first reports.
+    """
+    watched, begun = sys.stderr.isatty(), False
     shown = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -83,11 +87,16 @@ def bar(what: str) -> Iterator[Show]:
         TextColumn("{task.fields[left]}"),
         TextColumn("{task.fields[note]}"),
         console=Console(stderr=True, highlight=False, soft_wrap=True),
-        disable=not sys.stderr.isatty(),
+        disable=not watched,
+        redirect_stdout=sys.stdout.isatty(),  # what is piped stays in its pipe
     )
     task = shown.add_task(what, total=1.0, left="", note="")
 
     def show(share: float, remaining: float | None = None, description: str = what, note: str = "") -> None:
+        nonlocal begun
+        if not watched and not begun:
+            print(what, file=sys.stderr, flush=True)
+        begun = True
         if remaining is None:
             remaining = shown.tasks[0].time_remaining or 0.0
         minutes, seconds = divmod(round(remaining), 60)

@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from caw import audio
+from caw import audio, file_names
 from caw.cli_clips import bar
 
 KEPT = ("PCM_16", "PCM_24")  # what can be written as it was read
@@ -53,11 +53,14 @@ def inpaint(
         samples, rate = audio.read(clip, mono=False)
     suffix = clip.suffix.lower() if clip.suffix.lower() in (".wav", ".flac") else ".wav"
     subtype = _subtype(clip)
-    seeds = range(seed, seed + n)
-    for number, filled in zip(seeds, inpainting.inpaintings(samples, rate, holes, seeds), strict=True):
-        path = out / f"inpaint-{number}{suffix}"
-        audio.write(path, filled, rate, subtype=subtype)
-        typer.echo(str(path))
+    seeds, name = range(seed, seed + n), file_names.shown(clip.stem)
+    fillings = inpainting.inpaintings(samples, rate, holes, seeds)
+    with bar(f"Filling {name}, {n} time{'s' if n > 1 else ''}") as show:
+        for done, (number, filled) in enumerate(zip(seeds, fillings, strict=True), start=1):
+            show(done / n, None, f"Filling {name}, {done} of {n}")
+            path = out / f"inpaint-{number}{suffix}"
+            audio.write(path, filled, rate, subtype=subtype)
+            typer.echo(str(path))
 
 
 def extend(
@@ -82,7 +85,8 @@ def extend(
     samples, low_rate = audio.read(low, mono=False)
     material, rate = _material(run)
     extension.validate(material, rate, low_rate)
-    with bar("learning the upper band") as show:
+    name = file_names.shown(run.stem)
+    with bar(f"Learning the upper band of {name}") as show:
 
         def told(step: int, steps: int, loss: float) -> None:
             show(step / steps, note=f"loss {loss:.3f}")

@@ -40,6 +40,11 @@ def run(app: typer.Typer, name: str, *, goes_on: str) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def stage(text: str) -> None:
+    """Say on stderr what is being done from now on, in one line, where that takes longer than a moment."""
+    print(text, file=sys.stderr, flush=True)
+
+
 def _explain(name: str, error: Exception, goes_on: str) -> int:
     if isinstance(error, typer.Exit):
         return error.exit_code

@@ -366,8 +366,13 @@ def load(folder: Path | str) -> Design:
     except toml_text.TomlError as error:
         raise DesignError(file, error.line, "TOML", None, error.what, error.fix) from None
     design = parse(tables, file, text)
+    return as_built(design, _digest_at_build(file.parent))
+
+
+def as_built(design: Design, digest: str | None) -> Design:
+    """The design with earlier defaults, where sets with this digest were built from just that one."""
     earlier = _with_earlier_defaults(design)
-    return earlier if earlier.digest() == _digest_at_build(file.parent) else design
+    return earlier if earlier.digest() == digest else design
 
 
 def _with_earlier_defaults(design: Design) -> Design:

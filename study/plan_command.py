@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from caw.command_line import stage
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -28,8 +30,26 @@ def plan(
     effect: Annotated[
         float | None, typer.Option(help="Difference to find, points of musicality.", show_default="1.5")
     ] = None,
-    d_prime: Annotated[
-        float | None, typer.Option(help="And, or instead: d' to find.", show_default=False)
+    accuracy: Annotated[
+        float | None, typer.Option(help="And, or instead: balanced accuracy to find.", show_default=False)
+    ] = None,
+    inspiring: Annotated[
+        float | None, typer.Option(help="Likewise: difference of the shares inspiring.", show_default=False)
+    ] = None,
+    accuracy_bound: Annotated[
+        float | None, typer.Option(help="Within .5 +- this clips pass as real.", show_default=False)
+    ] = None,
+    musicality_bound: Annotated[
+        float | None, typer.Option(help="Points within which clips are alike.", show_default=False)
+    ] = None,
+    backends: Annotated[
+        str | None,
+        typer.Option(help="Compare two, of the same or of different sources.", metavar="same|different"),
+    ] = None,
+    sources: Annotated[str, typer.Option(help="Of each backend, likewise.")] = "5,10",
+    judged_real: Annotated[
+        float | None,
+        typer.Option(help="Of backends: difference of the shares judged real.", show_default=False),
     ] = None,
     listener_sd: Annotated[float, typer.Option(help="How listeners differ, points.")] = 1.0,
     clip_sd: Annotated[float, typer.Option(help="How clips of one kind differ, points.")] = 1.0,
@@ -38,27 +58,37 @@ def plan(
         float, typer.Option(help="How listeners differ in preferring originals, points.")
     ] = 1.0,
     clip_sd_verdicts: Annotated[
-        float, typer.Option(help="How clips of one kind differ in seeming machine-made, units of d'.")
+        float, typer.Option(help="How clips of one kind differ in verdicts, units of an answer's noise.")
     ] = 0.4,
+    source_sd: Annotated[float, typer.Option(help="How sources differ, points (of backends).")] = 0.7,
     studies: Annotated[int, typer.Option(help="Simulated for each number.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Of the simulation.", min=0)] = 1,
     out: Annotated[
         Path | None, typer.Option(help="A folder for the table, the plot and a page.", show_default=False)
     ] = None,
 ) -> None:
-    """Before a study: its power, by listeners, clips, originals. And the ceiling of more listeners."""
+    """Before a study: its power and precision, by listeners, clips, originals. And the ceiling of more."""
     from analysis import plan_page, planning
 
     asked = planning.Plan(
         listeners=numbers("--listeners", listeners, most=12),
         clips=numbers("--clips", clips, most=4),
         originals=numbers("--originals", originals, most=6),
-        effect=_EFFECT if effect is None and d_prime is None else effect,
-        d_prime=d_prime,
-        spread=planning.Spread(listener_sd, clip_sd, answer_sd, preference_sd, guise=clip_sd_verdicts),
+        effect=_EFFECT if effect is None and {accuracy, inspiring, judged_real} == {None} else effect,
+        accuracy=accuracy,
+        inspiring=inspiring,
+        judged_real=judged_real,
+        accuracy_bound=accuracy_bound,
+        musicality_bound=musicality_bound,
+        backends=backends,
+        sources=numbers("--sources", sources, most=6),
+        spread=planning.Spread(
+            listener_sd, clip_sd, answer_sd, preference_sd, guise=clip_sd_verdicts, source=source_sd
+        ),
         studies=studies,
         seed=seed,
     )
+    stage("Simulating studies for every number of listeners, clips and originals")
     table = planning.power(asked)
     show(asked, table, Console(highlight=False))
     if out is not None:
@@ -106,11 +136,11 @@ def show(plan: Plan, table: pd.DataFrame, console: Console) -> None:
     def say(text: str) -> None:
         console.print(text, markup=False, soft_wrap=True)
 
-    for outcome in plan_page.outcomes(plan):
-        for grid in plan_page.grids(table, outcome):
+    for outcome in plan.effects():
+        for grid in plan_page.grids(plan, table, outcome):
             shown = Table()
             for head in grid.heads:
-                shown.add_column(f"{head}\noriginals" if head.isdigit() else head, justify="right")
+                shown.add_column(f"{head}\n{grid.kind}" if head.isdigit() else head, justify="right")
             for place, row in enumerate(grid.rows):
                 shown.add_row(*row, end_section=place == len(grid.rows) - 2)
             say(grid.title)

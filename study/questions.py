@@ -154,7 +154,7 @@ def _against_originals(design: Design, stimuli) -> Iterable[Question]:
     asked, least = "Do machine-made clips pass as real?", stimuli.LEAST_EQUIVALENCE
     if originals < least:
         yield Question(asked, f"{originals} originals cannot show it", _raise_originals(least))
-    elif not design.analysis.model_dump(exclude_none=True):
+    elif design.analysis.equivalence is None:
         why_not = "No bound says which difference counts as none"
         yield Question(asked, why_not, "set one under [analysis] before anybody answers")
     elif design.listening.listeners == 1:
@@ -168,8 +168,8 @@ def _raise_originals(least: int) -> str:
 
 
 def _contrast(kind: str, levels: Mapping[str, Wanted], drawn: list[Draw], stimuli) -> Question:
-    """Whether the levels, as backends, can be compared with each other and each with the originals."""
-    asked = f"Do {kind} differ from each other and from originals?"
+    """Whether the levels, as each of the backends, can be compared with each other."""
+    asked = f"Do {kind} differ from each other?"
     if len(levels) < 2:
         why_not = f"All clips are of {next(iter(levels))}" if levels else "No clip states one"
         return Question(asked, why_not, f"add another of the {kind}")
@@ -177,7 +177,7 @@ def _contrast(kind: str, levels: Mapping[str, Wanted], drawn: list[Draw], stimul
     least = stimuli.LEAST_CLIPS
     if few := [f"{count} of {name}" for name, count in counts.items() if count < least]:
         why_not = f"Sets are sure to hold {' and '.join(few)}, {least} of each are needed"
-        return Question(asked, why_not, f"raise `fakes` and `clips`, or leave out one of the {kind}")
+        return Question(asked, why_not, f"raise `fakes` and `clips`, or take fewer sources or {kind}")
     sources = [{group.source for group in _groups(drawn) if wanted(group)} for wanted in levels.values()]
     fewest = stimuli.LEAST_TRAININGS
     if any(names != sources[0] for names in sources) and min(map(len, sources)) < fewest:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from caw import atomic, spreadsheet
+from caw.command_line import stage
 from study import design
 from study.account import account
 from study.design import Design
@@ -89,6 +90,7 @@ def report(
             plan=stands.plan,
             plan_told=stands.sentence,
         )
+        stage(f"Working out the results of {len(frame)} answers and writing the report")
         facts = rehearse(frame, out, facts=facts)  # the last that can refuse, and all of it in memory alone
         store.log_unblinding(who or account(), reason, sealed.key_sha256)  # closes the study as well
         last = store.answers(), store.final_forms()
@@ -114,7 +116,9 @@ def report_from_table(table: Path, out: Path, *, title: str = "", plan: Path | N
         chosen = design.analysis_plan(plan)
         told = f"analysis plan of {plan.name}, sha256 {chosen.sha256}; when it was set is not known here"
         facts = replace(facts, plan=chosen, plan_told=told)
-    return notebook.Study(responses.load(table), facts).report(out)
+    frame = responses.load(table)
+    stage(f"Working out the results of {len(frame)} answers and writing the report")
+    return notebook.Study(frame, facts).report(out)
 
 
 def plan_standing(settings: Design, store: Store) -> Standing:

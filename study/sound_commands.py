@@ -9,6 +9,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from caw import file_names
+
 OUT = Annotated[Path, typer.Option("--out", help="Folder for the page and its files.", show_default=False)]
 
 
@@ -41,10 +43,11 @@ def inventory(
     from analysis import inventory_page
 
     inventory_page.check_place(out)
-    columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("files"))
-    console = Console(stderr=True)
+    columns = (TextColumn("Measuring the files of {task.description}"), BarColumn(bar_width=24))
+    columns += (MofNCompleteColumn(), TimeRemainingColumn())
+    console, name = Console(stderr=True), file_names.shown(folder.resolve().name)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        line = progress.add_task("", total=None)
+        line = progress.add_task(name, total=None)
         found = taking.take(
             folder,
             workers=workers,

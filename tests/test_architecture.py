@@ -172,6 +172,16 @@ def test_files_are_focused_and_named_for_what_they_hold(tracked):
 
 def test_the_top_level_is_the_agreed_one(tracked):
     agreed = {"README.md", "LICENSE", "Makefile", "constraints.txt", "pyproject.toml", "streamlit_app.py"}
-    agreed |= {"analysis", "caw", "study", "tests", ".ci", ".gitignore", ".gitattributes", ".streamlit"}
+    agreed |= {
+        "analysis",
+        "caw",
+        "study",
+        "tests",
+        "examples",
+        ".ci",
+        ".gitignore",
+        ".gitattributes",
+        ".streamlit",
+    }
     agreed |= {"Dockerfile", ".dockerignore", "compose.yaml"}
     assert {path.parts[0] for path in tracked} <= agreed

@@ -158,7 +158,7 @@ def verdicts(
     inner = width - left - 40
     named = inner / len(clips) >= COLUMN * size  # else names would run into each other
     _, columns = theme.names_axis(
-        clips["label"], 0, 260, size=size, labels=named, labelAngle=-90, ticks=False
+        clips["label"] if named else [], 0, 260, size=size, labels=named, labelAngle=-90, ticks=False
     )
     parts = []
     for kind in theme.KIND.values():

@@ -1,4 +1,4 @@
-"""The chart of a plan: power against listeners, a line per number of originals, dashed ceilings."""
+"""The chart of a plan: power against listeners, a line per number of originals or of sources, its ceiling."""
 
 from __future__ import annotations
 
@@ -20,42 +20,43 @@ APART = 0.052  # of power: closer, two values at the right would overlap
 
 
 def power(table: pd.DataFrame, outcome: str, *, width: int = WIDE) -> alt.TopLevelMixin:
-    """Power against listeners for each number of clips (a panel each) and of originals (a line each).
+    """Power against listeners for each number of clips (a panel each) and of originals (a line each), or of
+    sources where backends are compared.
 
     `table`: as of `planning.power`. Dashed lines at the right end are the ceilings at endless listeners,
     with their values; the dotted line is the power that plans aim at. At most `MOST_LINES` numbers of
     originals are drawn: the first and the last, and others evenly between.
     """
-    rows = table[table["outcome"] == outcome]
-    drawn = sorted(rows["originals"].unique())
+    rows, kind = table[table["outcome"] == outcome], planning.kind_of(table)
+    drawn = sorted(rows[kind].unique())
     if len(drawn) > MOST_LINES:
         drawn = [drawn[i] for i in np.linspace(0, len(drawn) - 1, MOST_LINES).round().astype(int)]
-    rows = rows[rows["originals"].isin(drawn)].assign(line=rows["originals"].astype(str))
+    rows = rows[rows[kind].isin(drawn)].assign(line=rows[kind].astype(str))
     sizes = sorted(rows["clips"].unique())
     columns = 1 if width < WIDE or len(sizes) == 1 else 2
     each = width // columns - 60 - ASIDE
-    charts = [_panel(rows[rows["clips"] == size], drawn, each, titled=len(sizes) > 1) for size in sizes]
+    charts = [_panel(rows[rows["clips"] == size], kind, drawn, each, titled=len(sizes) > 1) for size in sizes]
     chart = charts[0] if len(charts) == 1 else alt.concat(*charts, columns=columns, spacing=18)
-    return theme.finish(chart, f"Power for {outcome}: add listeners, or originals?", width)
+    return theme.finish(chart, f"Power for {outcome}: add listeners, or {kind}?", width)
 
 
-def _panel(rows: pd.DataFrame, drawn: list[int], width: int, *, titled: bool) -> alt.LayerChart:
+def _panel(rows: pd.DataFrame, kind: str, drawn: list[int], width: int, *, titled: bool) -> alt.LayerChart:
     finite, ceilings = rows[np.isfinite(rows["listeners"])], rows[np.isinf(rows["listeners"])]
     ceilings = ceilings.drop(columns="listeners").assign(label=_apart(ceilings["power"]))
     names = [str(count) for count in drawn]
     colour = alt.Color(
         "line:N",
         scale=alt.Scale(domain=names, range=list(COLOURS[: len(names)])),
-        legend=alt.Legend(title="originals"),
+        legend=alt.Legend(title=kind),
     )
     shape = alt.Shape(
         "line:N",
         scale=alt.Scale(domain=names, range=list(MARKS[: len(names)])),
-        legend=alt.Legend(title="originals"),
+        legend=alt.Legend(title=kind),
     )
     counts = sorted({int(count) for count in finite["listeners"]})
-    kind = "log" if counts[-1] > 3 * counts[0] else "linear"
-    scale = alt.Scale(type=kind, domain=[counts[0] * 0.93, counts[-1] * 1.05], nice=False)
+    spacing = "log" if counts[-1] > 3 * counts[0] else "linear"
+    scale = alt.Scale(type=spacing, domain=[counts[0] * 0.93, counts[-1] * 1.05], nice=False)
     axis = alt.Axis(
         values=counts, title="listeners", labelOverlap="greedy", labelSeparation=5, format="d", grid=False
     )

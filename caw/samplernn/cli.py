@@ -74,14 +74,16 @@ class Drawing:
         check_place(self.out, self.suffix)
         return model
 
-    def write(self, mode: str, draw: Callable[..., np.ndarray], rate: int) -> None:
+    def write(self, mode: str, draw: Callable[..., np.ndarray], model: Any) -> None:
         """Draw the clips, showing how far it got, and write them."""
         seeds = list(range(self.seed, self.seed + self.n))
         odds = Odds(temperature=self.temperature, top_p=self.top_p, eta=self.eta)
-        with bar("draw") as show:
+        epochs = self.epochs or max(model.epochs, default=0)
+        what = f"Making {self.n} clip{'s' if self.n > 1 else ''} ({mode.upper()}, {epochs} epochs)"
+        with bar(what) as show:
             drawn = draw(seeds=seeds, epochs=self.epochs, odds=odds, told=show)
         for samples, seed in zip(drawn, seeds, strict=True):
-            write_clip(self.out / f"{mode}-{seed}.{self.suffix}", samples, rate)
+            write_clip(self.out / f"{mode}-{seed}.{self.suffix}", samples, model.rate)
 
 
 def draws(command: Callable[..., None]) -> Callable[..., None]:
@@ -152,10 +154,16 @@ def train(
     sources = sources_of(files, start, seconds)
     from caw.samplernn.training import train as train_run  # takes seconds to load
 
-    with bar("train") as show:
+    name = file_names.shown(files[0].stem) if len(files) == 1 else f"{len(files)} clips"
+    with bar(f"Training {name}, {epochs} epochs") as show:
 
         def told(p) -> None:
-            show(p.fraction, p.remaining, f"epoch {p.epoch}/{p.epochs}", f"{p.bits:.3f} bits per sample")
+            show(
+                p.fraction,
+                p.remaining,
+                f"Training {name}, epoch {p.epoch} of {p.epochs}",
+                f"{p.bits:.3f} bits",
+            )
 
         run = train_run(
             passages, lowest, out, settings=settings, epochs=epochs, snapshots=snapshots or (),
@@ -174,7 +182,7 @@ def generate(
     """Unconditional generation (UMG): new music in the manner of the clips."""
     model = drawing.model()
     length = model.seconds if seconds is None else seconds
-    drawing.write("umg", functools.partial(model.generate, length), model.rate)
+    drawing.write("umg", functools.partial(model.generate, length), model)
 
 
 @app.command()
@@ -191,7 +199,7 @@ def vary(
     model = drawing.model()
     if clip > len(model.config["clips"]):
         raise audio.AudioError(f"--clip is {clip}; use 1 to {len(model.config['clips'])}, see samplernn info")
-    drawing.write("var", functools.partial(model.vary, clip=clip - 1, candidates=candidates), model.rate)
+    drawing.write("var", functools.partial(model.vary, clip=clip - 1, candidates=candidates), model)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from caw import atomic, audio, file_names, sound_files
+from caw.command_line import stage
 from study import design
 from study.folder import PRACTICE, StudyFolder
 from study.preparation import audit, audit_tables, blinding
@@ -57,6 +58,7 @@ def of_study(folder: StudyFolder, *, sets: Sequence[str] = (), alpha: float = au
             heard.setdefault(row["set"], []).append(clip)
         practice = heard.pop(PRACTICE, [])
         chosen = {name: heard[name] for name in build.stimuli if name in heard and (not sets or name in sets)}
+        stage(f"Auditing {sum(map(len, chosen.values()))} clips of {', '.join(chosen)}")
         found = audit.run(chosen, practice, alpha=alpha, accept=settings.stimuli.accept)
         title = f"Leak audit of {settings.study.title}"
         audit_tables.write(found, folder.make_private() / folder.audit.name, title=title)
@@ -78,6 +80,7 @@ def of_folders(real: Path, fake: Path, *, alpha: float = audit.ALPHA, out: Path 
         files, others = _clips(folder)
         clips += [Heard(file, is_real) for file in files]
         left_out += others
+    stage(f"Auditing {len(clips)} clips of {real.name} and {fake.name}")
     found = replace(audit.run({"clips": clips}, alpha=alpha, loose=True), left_out=left_out)
     if out is not None:
         audit_tables.write(found, out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from importlib.resources import files
 
 from study.preparation.findings import Audit, Finding, Strip
 
@@ -17,7 +18,7 @@ _WORDS = {
 }
 _STYLE = """
 :root { color-scheme: light dark; --paper: #fff; --ink: #1d2126; --soft: #5a636e; --line: #d5dae0;
-  --real: #0b62a8; --fake: #b04a00; --bad: #b3261e; --good: #1b6e3c; }
+  --accent: var(--real); --real: #0b62a8; --fake: #b04a00; --bad: #b3261e; --good: #1b6e3c; }
 @media (prefers-color-scheme: dark) { :root { --paper: #15181c; --ink: #e6e9ec; --soft: #a3acb6;
   --line: #3a4149; --real: #7db8ee; --fake: #f0a35e; --bad: #ff8a80; --good: #7fd39b; } }
 * { box-sizing: border-box; }
@@ -27,7 +28,7 @@ h1 { font-size: 1.5rem; margin: 0 0 .25rem; } h2 { font-size: 1.15rem; margin: 2
 p { max-width: 44rem; margin: .4rem 0; } .soft { color: var(--soft); }
 .verdict { border-left: 4px solid var(--good); padding: .3rem .8rem; font-weight: 600; }
 .verdict.bad { border-color: var(--bad); }
-.wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: .9rem; }
+table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 caption { text-align: left; color: var(--soft); padding-bottom: .3rem; }
 th, td { text-align: left; padding: .3rem .7rem .3rem 0; border-bottom: 1px solid var(--line);
   vertical-align: middle; } td.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
@@ -74,9 +75,14 @@ def render(audit: Audit, *, title: str, verdict: str) -> str:
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}'
     body = "\n".join(part for part in parts if part)
     return (
-        f'<!doctype html>\n<html lang="en"><head>{head}</title><style>{_STYLE}</style></head>\n'
+        f'<!doctype html>\n<html lang="en"><head>{head}</title><style>{_STYLE}{_tables()}</style></head>\n'
         f"<body><main>\n{body}\n</main></body></html>\n"
     )
+
+
+def _tables() -> str:
+    """The style of tables on every page of the house: they say that they scroll."""
+    return (files("analysis") / "templates" / "tables.css").read_text("utf-8")
 
 
 def _formats(findings: list[Finding]) -> str:
@@ -147,7 +153,8 @@ def _classifiers(audit: Audit) -> str:
 def _table(heads: list[str], rows: list[str], caption: str) -> str:
     head = "".join(f"<th scope=col>{name}</th>" for name in heads)
     return (
-        f'<div class="wide"><table><caption>{caption}</caption><thead><tr>{head}</tr></thead>'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{caption}">'
+        f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 _ROWS = 8  # bars of running parts at once; a cluster runs more
 _WIDTH, _NARROWEST = 24, 4  # of a bar, in letters: words that say how far it is come first
 _BESIDE = 15  # letters of share and time, and between the columns
+_NAMED = 3  # running parts that a log names
 _SILENCE = 300.0  # s after which a log is told how far the build is, although no part has ended
 
 
@@ -22,6 +23,7 @@ class _Part:
 
     cost: float
     began: float
+    text: str = ""
     behind: float = 0.0  # cost of what the same worker has to do after it
     share: float = 0.0
     row: TaskID | None = None
@@ -88,7 +90,7 @@ class BuildProgress:
         row = None
         if self._bars is not None and sum(other.row is not None for other in self._parts.values()) < _ROWS:
             row = self._bars.add_task(text, total=1.0)
-        self._parts[part] = _Part(cost, time.monotonic(), behind, row=row)
+        self._parts[part] = _Part(cost, time.monotonic(), text, behind, row=row)
         self._show()
 
     def tell(self, share: float, text: str, part: Hashable = None) -> None:
@@ -96,7 +98,7 @@ class BuildProgress:
         running = self._parts.get(part)
         if running is None:
             return
-        running.share = share
+        running.share, running.text = share, text
         if self._bars is not None and running.row is not None:
             self._bars.update(running.row, completed=min(1.0, share), description=text)
         self._show()
@@ -152,7 +154,8 @@ class BuildProgress:
             self._bar.bar_width = max(_NARROWEST, min(self._bar.bar_width, room))
             self._bars.update(self._whole, completed=self.share, description=told)
         elif told and time.monotonic() - self._spoke >= _SILENCE:
-            self._line(f"{self.share:4.0%}  {told}")
+            running = [part.text for part in self._parts.values() if part.text][:_NAMED]
+            self._line(f"{self.share:4.0%}  {told}{': ' if running else ''}{'; '.join(running)}")
 
     def _count(self) -> None:
         """Add up how long workers have worked."""

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 from html import escape
 from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
 
 import streamlit as st
 
-from study.room import login, sessions
+from study.room import login, sessions, theme
 from study.room.listener import style
 from study.room.served import served
 from study.room.sessions import Session
@@ -43,7 +46,7 @@ def session() -> Session | None:
 def show(title: str, body: Body) -> None:
     """One page: the frame around `body`, or for strangers the way to the login."""
     style()
-    st.html(f"<style>{files('study.room').joinpath('researcher.css').read_text('utf-8')}</style>")
+    st.html(f"<style>{_style()}</style>")
     here = session()
     if here is None:
         locked()
@@ -52,6 +55,17 @@ def show(title: str, body: Body) -> None:
     if done := st.session_state.pop(_DONE, None):
         st.success(done)
     guarded(body)
+
+
+@cache
+def _style() -> str:
+    """Our own, and that of tables on every page of the house, for which the analysis itself is not loaded."""
+    analysis = Path(find_spec("analysis").origin).parent
+    sheets = (files("study.room") / "researcher.css", analysis / "templates" / "tables.css")
+    text = "".join(sheet.read_text("utf-8") for sheet in sheets)
+    for word, colors in (("LIGHT", theme.LIGHT), ("DARK", theme.DARK)):
+        text = text.replace(word, colors["backgroundColor"])
+    return text
 
 
 def guarded(body: Body) -> None:
@@ -68,6 +82,19 @@ def guarded(body: Body) -> None:
     except Exception:
         print(traceback.format_exc(), file=sys.stderr, flush=True)
         st.error(FAILED)
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, label: str) -> str:
+    """A table of texts as HTML, its first column naming each row; on a phone it says that it scrolls."""
+    head = "".join(f'<th scope="col">{escape(one)}</th>' for one in heads)
+    body = "".join(
+        f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{escape(one)}</td>" for one in cells)}</tr>'
+        for name, *cells in rows
+    )
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(label)}">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
 
 
 def locked() -> None:

@@ -81,6 +81,7 @@ def served() -> Served:
     build = store.build()
     if build is None:
         raise StoreError(f"{path}: no blinded sets yet; run `study build {path}` first")
+    design = designs.as_built(design, build.design_digest)  # a server may lack the record of the build
     if build.design_digest != design.digest():
         raise StoreError(f"{path}: study.toml has changed since the build; run `study build {path}` again")
     if folder.key.exists():  # a server may do without; but not with another than listeners are asked about

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import confidence, detection, figures, model_tables, pins, report, responses, statistics, tables
+from analysis import confidence, detection, figures, pins, report, responses, statistics, tables
 from analysis.results import find
 from analysis.stimuli import Panel
 from tests.analysis import panels
@@ -67,7 +67,7 @@ def test_the_type_two_area_is_a_mean_over_listeners(frame):
 
 def test_a_study_that_did_not_ask_says_nothing_of_it(founding, founding_results):
     assert confidence.records(founding, Panel.of(founding)) == []
-    assert model_tables.certainty(founding_results).frame.empty
+    assert tables.certainty(founding_results).frame.empty
     assert find(founding_results, "truth", "kept", "machine-made") is None
 
 

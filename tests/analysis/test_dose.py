@@ -71,8 +71,8 @@ def test_a_trend_says_that_its_epoch_counts_are_of_different_sources(frame, apar
     results = statistics.evaluate(responses.load(frame))
     told = "epoch counts are of different sources (100: song 1, song 2; "
     for family, name in (
-        (dose.FAMILY, f"{dose.TREND}: musicality"),
-        (f"{panel_models.MIXED}, {dose.FAMILY}", panel_models.DOSE),
+        (dose.FAMILY, f"{dose.TREND}: musicality{CHECK}"),
+        (dose.FAMILY, panel_models.TREND.format("musicality")),
     ):
         found = find(results, family, name, "caw UMG")
         assert found.estimate is not None

@@ -91,13 +91,18 @@ def table(seed: int, listeners: int, clips: tuple[int, int]) -> np.ndarray:
     """A complete table of answers [listeners, clips of one level, then of the other]."""
     dice, total = np.random.default_rng(seed), sum(clips)
     own = np.repeat(dice.normal(0, 1, (listeners, 2)), clips, axis=1)
-    return dice.normal(0, 1, (listeners, 1)) + dice.normal(0, 1, total) + own + dice.normal(0, 1, (listeners, total))
+    return (
+        dice.normal(0, 1, (listeners, 1))
+        + dice.normal(0, 1, total)
+        + own
+        + dice.normal(0, 1, (listeners, total))
+    )
 
 
 @pytest.mark.parametrize("listeners", [2, 3, 8, 24])
-@pytest.mark.parametrize(("clips", "seed"), [((16, 4), 1), ((10, 10), 2), ((5, 3), 4)])
+@pytest.mark.parametrize(("clips", "seed"), [((16, 4), 1), ((10, 10), 2), ((5, 3), 3)])
 def test_a_complete_table_is_the_analysis_of_variance_with_both_random(listeners, clips, seed):
-    """Mean squares of clips within levels, of listeners by level and of the rest, and Satterthwaite's degrees."""
+    """Mean squares of clips within levels, of listeners by level and of the rest; Satterthwaite's df."""
     y = table(seed, listeners, clips)
     parts = np.split(y, [clips[0]], axis=1)
     within = sum(((part.mean(axis=0) - part.mean()) ** 2).sum() for part in parts)
@@ -108,7 +113,7 @@ def test_a_complete_table_is_the_analysis_of_variance_with_both_random(listeners
     h, count = 1 / clips[0] + 1 / clips[1], sum(clips) - 2
     of_clips, own = listeners * within / count, between.var(ddof=1) / h
     error = rest / ((listeners - 1) * count)
-    assert of_clips > error < own  # else a variance is 0 and REML is another estimate than this one
+    assert min(of_clips, own) > 1.3 * error  # else a variance is 0 and REML is another estimate than this one
     squares = np.array([of_clips, own, -error])
     sizes = np.array([count, listeners - 1, (listeners - 1) * count])
     df = squares.sum() ** 2 / (squares**2 / sizes).sum()

@@ -1,13 +1,15 @@
-"""The tests of the mixed models: what their statistics are referred to, and when slopes are in the model."""
+"""Mixed models of verdicts and ordered answers: what they are referred to, and when there is no result."""
+
+import dataclasses
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis import mixed, panel_models, responses
+from analysis import mixed, panel_models, responses, results, stimuli, trainings
 from analysis.stimuli import Panel
-from tests.analysis.panels import panel
+from tests.analysis import panels
 from tests.analysis.test_mixed import data, fixed
 
 
@@ -29,28 +31,64 @@ def test_effects_between_clips_are_tested_on_the_clips_degrees_of_freedom(name):
     assert found.p("truth") > 2 * stats.norm.sf(t)
 
 
-def musicality(frame: pd.DataFrame):
-    first = responses.load(frame)
-    first = first[~first["repeat"]].reset_index(drop=True)
-    found = panel_models.records(first, Panel.of(first))
-    return next(r for r in found if (r.family, r.name) == (panel_models.MIXED, panel_models.MUSICALITY))
+def d_prime(frame: pd.DataFrame) -> results.Result:
+    first = stimuli.distinct(responses.load(frame))
+    found = panel_models._detection(first, Panel.of(first))
+    return results.find(found, panel_models.MIXED, panel_models.DETECTION)
 
 
-def test_listeners_slopes_are_in_the_model_where_listeners_differ_in_them():
-    frame = panel(listeners=12, seed=4, missing=0.0, caw=8, jukebox=0, originals=6)
-    level = musicality(frame)
-    taste = np.random.default_rng(1).permutation(np.linspace(-4, 4, 12))
-    own = frame["listener"].map(dict(zip(sorted(set(frame["listener"])), taste, strict=True)))
-    side = np.where(frame["truth"] == "real", 0.5, -0.5)
-    differing = musicality(frame.assign(musicality=(frame["musicality"] + own * side).round().clip(0, 10)))
-    assert panel_models.NO_SLOPES in level.note
-    assert panel_models.NO_SLOPES not in differing.note
-    assert differing.high - differing.low > 1.1 * (level.high - level.low)
+@pytest.fixture(scope="module")
+def small() -> pd.DataFrame:
+    return panels.panel(listeners=8, caw=5, jukebox=0, originals=4, effect=1.0, missing=0.0)
 
 
-def test_equivalence_says_as_the_difference_does_that_slopes_are_left_out():
-    first = responses.load(panel(listeners=4, seed=4, missing=0.0, caw=8, jukebox=0, originals=10))
-    found = panel_models.records(first, Panel.of(first), bound=2.0)
-    names = (panel_models.MUSICALITY, panel_models.SIMILAR)
-    told = {r.name: panel_models.NO_SLOPES in r.note for r in found if r.name in names}
-    assert told == dict.fromkeys(names, True)
+def test_d_prime_is_the_probit_slope_with_an_interval_and_no_test(small):
+    """The test of detection is of the linear model: a probit slope fails where listeners are good."""
+    found = d_prime(small)
+    truth = np.where(small["truth"] == "fake", 0.5, -0.5)
+    fit = mixed.binary(
+        small["verdict"] == "fake",
+        {"1": np.ones(len(small)), "truth": truth},
+        small["listener"],
+        small["name"],
+        level=small["truth"],
+    )
+    assert found.estimate == pytest.approx(fit.of("truth"), rel=1e-3)
+    assert (found.low, found.high) == pytest.approx(fit.interval("truth"), rel=1e-2)
+    assert found.p is None
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda d: d[d["listener"] < "L05"], "4 listeners, fewer than 8"),
+        (lambda d: d[d["truth"] == "fake"], "needs machine-made clips and originals"),
+        (lambda d: d[~d["name"].str.startswith("original_UMG")], "2 clips of originals with an answer"),
+        (lambda d: d.assign(verdict=d["truth"], difficulty=None), "every answer on machine-made was fake"),
+        (
+            lambda d: d.assign(verdict=d["verdict"].where(d["truth"] == "fake", "real"), difficulty=None),
+            "every answer on originals was real: d\N{PRIME} has no upper limit",
+        ),
+    ],
+)
+def test_d_prime_says_why_it_has_no_value(small, change, why):
+    found = d_prime(change(small))
+    assert found.refused
+    assert why in found.note
+
+
+@pytest.mark.parametrize(
+    ("se", "why"),
+    [
+        (0.0, "no maximum that could be reached"),
+        (np.nan, "no maximum that could be reached"),
+        (5.1, "error of 5.1 says"),
+    ],
+)
+def test_a_fit_without_a_maximum_is_no_result(se, why):
+    fit = mixed.binary([0, 1, 1, 0, 1, 0, 0, 1], {"1": np.ones(8)}, list("aabbccdd"), list("xyxyxyxy"))
+    fit = dataclasses.replace(fit, covariance=np.array([[se**2]]))
+    question = results.Question(panel_models.MIXED, panel_models.DETECTION)
+    found = panel_models._result(question, fit, {"1": 1.0}, trainings.Nests())
+    assert found.refused
+    assert why in found.note

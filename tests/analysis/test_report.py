@@ -7,10 +7,11 @@ import re
 from html.parser import HTMLParser
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 
-from analysis import figures, plots, report, report_script, responses, statistics, wording
+from analysis import figures, inspiring_clips, plots, report, report_script, responses, statistics, wording
 from analysis.report import ReportError, ReportFacts
 from analysis.stimuli import Panel
 from tests.analysis import panels
@@ -115,7 +116,7 @@ def test_contents_lead_to_every_section_and_the_answer_comes_first(written):
     sections = [attrs["id"] for tag, attrs in page.tags if tag == "section"]
     links = [attrs["href"] for tag, attrs in page.tags if tag == "a"]
     assert links == [f"#{name}" for name in sections]
-    assert sections[0] == "short"
+    assert sections[:2] == ["inspiring", "short"]
     assert page.text.index("Do the machine-made clips inspire?") < page.text.index(
         "one of the 16 machine-made"
     )
@@ -139,6 +140,7 @@ def test_a_pin_leads_to_its_clip_where_the_report_has_its_sound(tmp_path, sound,
     frame["comment"] = frame["comment"].astype(object)
     for name in (heard, silent):
         frame.loc[frame["name"] == name, "comment"] = "[0:07] the snare [1:02] its end"
+        frame.loc[frame["name"] == name, "inspiring"] = "yes"
     page = report.write(frame, tmp_path / "report", facts=ReportFacts(stimuli={heard: sound}))
     tags = Page(page.read_text(encoding="utf-8")).tags
     player = [attrs["id"] for tag, attrs in tags if tag == "audio"]
@@ -147,6 +149,55 @@ def test_a_pin_leads_to_its_clip_where_the_report_has_its_sound(tmp_path, sound,
     assert {pin["href"] for pin in linked} == {f"#{player[0]}"}
     assert {pin["data-seconds"] for pin in linked} == {"7", "62"}
     assert len(pins) == 2 * len(linked)  # those of the clip without sound are words alone
+
+
+def opening(page: str) -> str:
+    """What a reader sees of the first section without opening anything."""
+    section = re.search(r'<section id="inspiring">.*?</section>', page, re.S)[0]
+    return re.sub(r"<details>.*?</details>", "", section, flags=re.S)
+
+
+def test_the_report_opens_with_what_inspired(tmp_path, sound, quick):
+    frame = responses.load(panels.panel(listeners=12, originals=6))
+    frame = frame.assign(inspiring_text="a bridge", remark=frame["name"].map({"caw_UMG_06": "loops well"}))
+    facts = ReportFacts(stimuli=dict.fromkeys(frame["name"], sound))
+    page = report.write(frame, tmp_path / "report", facts=facts).read_text(encoding="utf-8")
+    leading = inspiring_clips.leading(frame).clips
+    seen = opening(page)
+    assert re.findall(r"<h3>(\S+) <span", seen) == [clip["clip"] for clip in leading[:10]]
+    assert len(leading) > 10
+    assert seen.count('aria-label="Clip ') == 10
+    for words in ("a bridge", "loops well", "3000 epochs", "machine-made"):
+        assert words in seen
+    tags = Page(page).tags
+    players = [attrs["id"] for tag, attrs in tags if tag == "audio"]
+    assert len(players) == len(set(players)) == 22  # one of each clip: its sound is in the page once
+    leads = {attrs["href"][1:] for _, attrs in tags if attrs.get("class") == "pin play"}
+    assert leads < set(players)
+    assert len(leads) >= len(leading)
+
+
+def test_where_nothing_inspired_the_best_rated_open_the_report(tmp_path, founding, quick):
+    frame = responses.load(founding.drop(columns="repeat").assign(inspiring="no"))
+    seen = opening(report.write(frame, tmp_path / "report").read_text(encoding="utf-8"))
+    assert "No machine-made clip was called inspiring or kept. The best rated:" in seen
+    assert re.findall(r"<h3>(\S+) <span", seen) == ["J1", "S7_V_2", "S7_U_8"]
+
+
+def test_the_originals_stand_under_every_table_of_groups(written):
+    for name, group in (("mode", "VAR"), ("backend", "jukebox"), ("epochs", "3500")):
+        table = pd.read_csv(written.parent / "tables" / f"by_{name}.csv", dtype=str)
+        assert list(table[name].iloc[-2:]) == [group, "originals"]
+        assert tuple(table[["count", "of"]].iloc[-1]) == ("3", "4")
+    conditions = pd.read_csv(written.parent / "tables" / "by_condition.csv")
+    assert conditions["backend"].iloc[-1] == "originals"
+
+
+def test_final_answers_of_a_table_are_shown(written):
+    text = Page(written.read_text(encoding="utf-8")).text
+    assert "In the listener's words What should the model do better? Longer clips, of about 60 s" in text
+    answers = pd.read_csv(written.parent / "tables" / "answers.csv")
+    assert answers["final_3"].notna().sum() == 1
 
 
 def test_the_page_says_the_founding_figures_and_what_was_not_computed(written):

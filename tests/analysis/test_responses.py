@@ -345,8 +345,8 @@ def test_final_answers_are_columns_of_the_table(tmp_path):
     frame = responses.load(tmp_path / "answers.csv")
     assert responses.final_answers(frame) == [
         {"listener": "L01", "number": 1, "question": BETTER, "text": "Longer - not faster."},
-        {"listener": "L01", "number": 2, "question": "Final question 2", "text": "NA"},
-        {"listener": "L02", "number": 2, "question": "Final question 2", "text": "NA"},
+        {"listener": "L01", "number": 2, "question": responses.FINAL_QUESTIONS[2], "text": "NA"},
+        {"listener": "L02", "number": 2, "question": responses.FINAL_QUESTIONS[2], "text": "NA"},
     ]
     pd.testing.assert_frame_equal(responses.load(frame.drop(columns="repeat")), frame)
 

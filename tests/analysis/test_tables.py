@@ -6,11 +6,10 @@ import io
 import pandas as pd
 import pytest
 
-from analysis import formats, model_tables, quality, responses, statistics, table_files, tables, wording
-from analysis.plan import AnalysisPlan
+from analysis import formats, quality, responses, statistics, table_files, tables, wording
+from analysis.results import Question
 from analysis.tables import Table
 from caw import spreadsheet
-from tests.analysis import panels
 
 
 def test_one_listeners_clip_table_has_answers_beside_truth(founding):
@@ -32,7 +31,10 @@ def test_groups_are_read_as_k_of_n(founding_results):
     text = tables.by_group(founding_results, "backends", "By backend").text()
     row = text[text["backend"] == "caw"].iloc[0]
     assert row["judged real"] == "1/14 (7%)"
-    assert row["inspiring yes / maybe / no"] == "0 / 8 / 6"
+    inspiring = "inspiring yes / maybe / no / not said"  # of the originals' row below, too
+    assert row[inspiring] == "0 / 8 / 6 / 0"
+    assert text.iloc[-1]["backend"] == "originals"
+    assert text.iloc[-1][["judged real", inspiring]].tolist() == ["3/4 (75%)", "0 / 1 / 1 / 2"]
     assert "mean, 95% interval" not in text  # one listener has none
 
 
@@ -136,20 +138,27 @@ def test_other_and_unsaid_have_a_place_only_where_they_occur(panel, panel_result
     assert "inspiring other" not in whole["clips_UMG"].frame
 
 
-def test_both_tables_of_estimates_say_the_same_numbers():
-    """And an interval that is not of 95 % says so in both."""
-    frame = responses.load(panels.panel(effect=1.2, originals=10, listeners=8, caw=6))
-    results = statistics.evaluate(frame, plan=AnalysisPlan(musicality_bound=2.0))
-    whole, models = tables.statistics(results), model_tables.models(results)
-    chosen = [model_tables.modelled(r) for r in tables.inferential(results)]
-    columns = ["estimate", "low", "high", "p", "p (Holm)"]
-    pd.testing.assert_frame_equal(
-        whole.frame.loc[chosen, columns].reset_index(drop=True), models.frame[columns]
-    )
-    for table in (whole, models):
-        marked = [cell for cell in table.text()["95% interval"] if cell.endswith("(90%)")]
-        assert len(marked) == 1
-        assert "95% interval" in tables.numeric(table.text())
+def test_an_interval_that_is_not_of_95_percent_says_so():
+    questions = [
+        Question("equivalence", "as musical as originals"),
+        Question("truth", "musicality, difference"),
+    ]
+    results = [
+        question.result(1.0, (0.5, 1.5), 0.01, level=level)
+        for question, level in zip(questions, (0.9, 0.95), strict=True)
+    ]
+    text = tables.statistics(results).text()
+    assert list(text["95% interval"]) == ["0.50 to 1.50 (90%)", "0.50 to 1.50"]
+    assert "95% interval" in tables.numeric(text)
+
+
+def test_statistics_hold_every_comparison_and_no_description(panel_results):
+    table = tables.statistics(panel_results).frame
+    compared = table[table["result"].str.endswith(", difference")]
+    assert set(compared["question"]) == {"truth", "backends", "modes", "epochs"}
+    assert set(compared["counted in"]) == {"share", "points"}
+    assert compared["p (Holm)"].notna().all()
+    assert not table["result"].isin(tables.DESCRIPTIVE).any()
 
 
 def test_values_that_were_left_empty_are_counted_and_named():

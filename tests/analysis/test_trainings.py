@@ -7,16 +7,19 @@ import pandas as pd
 import pytest
 
 from analysis import (
+    comparisons,
     dose,
     mixed,
     panel_models,
     ratings,
     responses,
     statistics,
+    stimuli,
     tables,
     trainings,
     wording,
 )
+from analysis.outcomes import MUSICALITY
 from analysis.results import find
 from analysis.stimuli import Panel
 from tests.analysis import panels
@@ -132,7 +135,7 @@ def test_one_training_per_cell_keeps_every_result():
 
 
 def test_models_name_trainings_as_random_and_how_many(several_results):
-    truth = find(several_results, panel_models.MIXED, panel_models.MUSICALITY, "machine-made - originals")
+    truth = find(several_results, "truth", MUSICALITY.difference, "machine-made - originals")
     assert "listeners, clips, trainings and models random" in truth.method
     assert "6 trainings, 18 models" in truth.note
     share = find(several_results, panel_models.MIXED, panel_models.ICC_NESTS["trainings"])
@@ -141,27 +144,27 @@ def test_models_name_trainings_as_random_and_how_many(several_results):
         found = [r for r in several_results if r.family == panel_models.MIXED and r.name == name]
         assert "6 trainings" in found[0].note
         assert "t on trainings" in found[0].method
+    mean = find(several_results, "truth", MUSICALITY.mean, "machine-made")
+    assert "trainings and models random" in mean.method
 
 
-def test_the_epochs_model_is_that_of_mixed(several, several_results):
-    found = find(several_results, f"{panel_models.MIXED}, {dose.FAMILY}", panel_models.DOSE, "caw UMG")
+def test_a_trend_is_a_contrast_of_the_epochs_model(several, several_results):
+    """The slope of a straight line through the epoch counts' means, over the doublings: here 0, 2 and 4."""
+    found = find(several_results, dose.FAMILY, panel_models.TREND.format("musicality"), "caw UMG")
     part = several[several["truth"] == "fake"]
-    doubled = np.log2(part["epochs"].astype(float))
-    fixed = {"1": np.ones(len(part)), "log2": doubled - doubled.mean()}
     nests = [trainings.labels(part), trainings.models(part)]
-    fit = mixed.linear(part["musicality"], fixed, part["listener"], part["name"], nests=nests)
-    assert found.estimate == pytest.approx(fit.of("log2"))
-    assert found.p == pytest.approx(fit.p("log2"))
+    level = part["epochs"].astype(str)
+    fit = mixed.levels(part["musicality"], level, part["listener"], part["name"], nests=nests)
+    slope = fit.contrast({"100": -1 / 4, "400": 0.0, "1600": 1 / 4})
+    assert found.estimate == pytest.approx(slope.estimate, rel=1e-4)
+    assert found.p == pytest.approx(slope.p, rel=1e-3)
+    assert "6 trainings, 18 models" in found.note
 
 
-def test_tests_on_clips_say_what_they_take_as_independent(several, several_results):
-    rests = [r for r in several_results if statistics.ALIKE in r.note]
-    assert {"detection", "truth", "epochs"} <= {r.family for r in rests}
-    assert {r.unit for r in rests} == {Panel.of(several).unit}  # no listener's rates, no clip's mode
-    assert not any(r.family.startswith(panel_models.MIXED) for r in rests)
+def test_a_trend_within_trainings_has_them_as_blocks(several_results):
     within = find(several_results, dose.FAMILY, f"{dose.WITHIN_TRAININGS}: musicality (check)", "caw UMG")
     assert within.n == 18  # 6 trainings as blocks of 3 epoch counts
-    assert statistics.ALIKE not in within.note
+    assert not any(statistics.ALIKE in r.note for r in several_results)  # a panel's models know them
 
 
 def test_a_table_by_training_has_the_columns_of_the_others(several, several_results):
@@ -174,9 +177,10 @@ def test_a_table_by_training_has_the_columns_of_the_others(several, several_resu
 
 def test_few_trainings_are_not_modelled_and_it_is_said():
     few = study(count=2, epochs=(400,))
-    results = statistics.evaluate(few)
-    found = find(results, panel_models.MIXED, panel_models.MUSICALITY, "machine-made - originals")
-    assert "trainings random" not in found.method
+    first = stimuli.distinct(few)
+    compared = comparisons.compared(first, next(comparisons.kinds(first)), Panel.of(first))
+    found = find(compared, "truth", MUSICALITY.difference, "machine-made - originals")
+    assert "trainings" not in found.method
     assert "2 trainings, fewer than 3" in found.note
     assert "too narrow" in found.note
     assert "2 trainings" in wording.trained(few)
@@ -185,14 +189,14 @@ def test_few_trainings_are_not_modelled_and_it_is_said():
 @pytest.mark.parametrize(("count", "modelled"), [(2, ()), (3, ("trainings",))])
 def test_three_trainings_are_the_fewest_that_are_modelled(count, modelled):
     frame = study(count=count, epochs=(400,), listeners=2)
-    found = trainings.nests(frame, np.where(frame["truth"] == "fake", 0.5, -0.5))
+    found = trainings.nests(stimuli.distinct(frame), np.where(frame["truth"] == "fake", 0.5, -0.5))
     assert found.kinds == modelled
     assert bool(found.left_out) != bool(modelled)
 
 
 def test_few_trainings_are_no_fault_of_an_effect_within_them():
     """Where each goes through all epoch counts, its level is in none of the differences between these."""
-    frame = study(count=2, listeners=2)
+    frame = stimuli.distinct(study(count=2, listeners=2))
     fakes = frame[frame["truth"] == "fake"]
     within = trainings.nests(fakes, np.log2(fakes["epochs"].astype(float)))
     assert (within.kinds, within.left_out) == (("models",), "")
@@ -201,7 +205,7 @@ def test_few_trainings_are_no_fault_of_an_effect_within_them():
 
 def test_a_training_of_one_clip_each_is_that_clip():
     """The two variances could not be told apart; what is of one kind with another is not modelled twice."""
-    frame = study(count=5, epochs=(400,), listeners=2)
+    frame = stimuli.distinct(study(count=5, epochs=(400,), listeners=2))
     assert trainings.nests(frame[frame["name"].str.endswith("-1")]) == trainings.Nests()
     assert trainings.nests(frame).kinds == ("trainings",)  # and no models, as each has one
 
@@ -244,35 +248,18 @@ def test_trainings_of_two_backends_are_compared_by_their_means(count):
     )
     better["musicality"], worse["musicality"] = 8.0 + np.arange(len(better)) % 3, 1.0
     whole = pd.concat([better, worse], ignore_index=True).drop(columns="repeat")
-    results = statistics.evaluate(responses.load(whole))
-    found = find(results, "backends", ratings.OF_TRAININGS, "caw - small")
+    first = stimuli.distinct(responses.load(whole))
+    found = find(
+        ratings.compare_trainings(first, "backends", Panel(1)),
+        "backends",
+        ratings.OF_TRAININGS,
+        "caw - small",
+    )
     assert found.refused == (count == 3)
     if count == 4:
         assert found.p == pytest.approx(2 / 70)
         assert found.n == 8
         assert found.estimate == pytest.approx(8.0)
-
-
-def test_listeners_slopes_stay_where_clips_of_one_training_are_alike():
-    """No variance of clips is left beside that of trainings, which says nothing of listeners' slopes."""
-    dice, rows = np.random.default_rng(1), []
-    side = {"caw": 0.5, "small": -0.5}
-    quality = {(b, t): dice.normal(0, 0.7) for b in side for t in range(5)}
-    for who in range(12):
-        level, slope = dice.normal(), dice.normal()
-        for (b, t), own in quality.items():
-            for clip in range(2):
-                points = 5 + level + own + slope * side[b] + dice.normal(0, 0.5)
-                rows.append((f"L{who}", f"{b} {t} {clip}", b, f"riff-{b}-t{t}", np.clip(points, 0, 10)))
-    frame = pd.DataFrame(rows, columns=["listener", "name", "backend", "run", "musicality"]).assign(
-        set="one", truth="fake", mode="UMG", source="riff", epochs=None, difficulty=None,
-        verdict="fake", inspiring="no", position=1,
-    )  # fmt: skip
-    found = panel_models.records(frame, Panel(12))
-    caw = find(found, f"{panel_models.MIXED}, backends", panel_models.MUSICALITY, "caw - small")
-    assert panel_models.SINGULAR in caw.note
-    assert "variance of trainings" not in caw.note
-    assert panel_models.NO_SLOPES not in caw.note
 
 
 def test_a_training_counts_by_the_mean_of_its_clips_and_a_clip_of_none_by_itself():
@@ -284,6 +271,6 @@ def test_a_training_counts_by_the_mean_of_its_clips_and_a_clip_of_none_by_itself
     ]
     heard += [("mosaic", None, f"mosaic-{clip}", who, 1.0) for clip in range(4) for who in "abc"]
     frame = pd.DataFrame(heard, columns=["backend", "run", "name", "listener", "musicality"])
-    frame = frame.assign(set="one", truth="fake", mode="UMG", source="riff", epochs=None)
-    found = ratings.compare_trainings(frame, "backends", ("caw", "mosaic"), Panel(3))
+    frame = frame.assign(set="one", truth="fake", mode="UMG", source="riff", epochs=None, clip=frame["name"])
+    (found,) = ratings.compare_trainings(frame, "backends", Panel(3))
     assert (found.estimate, found.n) == (3.0, 8)  # of 4 and 1 point; answers would have given 5

@@ -74,7 +74,7 @@ def test_a_pin_plays_its_clip_from_there_and_stops_the_other(context, written):
     until(page, f"{playing}.length === 1 && {playing}[0] === '{target}'")
     assert other.get_attribute("data-seconds") == "5"
     assert page.evaluate(f"document.getElementById('{target}').currentTime") >= 5
-    assert page.evaluate(f"document.getElementById('{target}').closest('details').open")
+    assert page.evaluate(f"document.getElementById('{target}').checkVisibility()")
 
 
 @pytest.mark.parametrize("script", [True, False])

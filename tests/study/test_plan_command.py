@@ -34,7 +34,7 @@ def test_the_plan_in_the_terminal_and_as_files(run, tmp_path):
     out = tmp_path / "plan"
     asked = ("--listeners", "8,24", "--clips", "20", "--originals", "4,10", "--effect", "1.5")
     code, said, error = run("plan", *asked, "--studies", "1000", "--out", out)
-    assert (code, error) == (0, "")
+    assert (code, error) == (0, "Simulating studies for every number of listeners, clips and originals\n")
     assert "add originals, not listeners" in said
     assert "endless" in said
     assert "15 of 20 clips right" in said
@@ -42,11 +42,31 @@ def test_the_plan_in_the_terminal_and_as_files(run, tmp_path):
     assert (out / "power_musicality.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_plan_for_one_listener(run):
+    asked = ("--listeners", "1", "--originals", "4,10", "--accuracy", "0.9", "--accuracy-bound", "0.2")
+    code, said, error = run("plan", *asked, "--studies", "1000")
+    assert (code, error) == (0, "")
+    assert "p can be under .05 at all from this many originals on: 1 (verdicts)" in said
+    assert "1 listener with 10 originals among 20 reaches" in said
+    assert "half its width, balanced accuracy" in said
+    assert "clips pass as real (balanced accuracy within .5 ± 0.2)" in said
+
+
+def test_a_plan_for_two_backends(run):
+    asked = ("--backends", "different", "--sources", "2,10", "--listeners", "8,24")
+    code, said, error = run("plan", *asked, "--studies", "1000")
+    assert (code, error) == (0, "")
+    assert "so add sources" in said
+    assert "originals" not in said.replace("originals or", "")
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (["--listeners", "many"], "--listeners many: write a number, a list"),
-        (["--listeners", "1"], "1 listeners; a plan needs from 2"),
+        (["--listeners", "0"], "0 listeners; a plan needs from 1"),
+        (["--accuracy", "75"], "the balanced accuracy is 75; it must lie between 0 and 1"),
+        (["--backends", "other"], "backends of other sources; write same or different"),
         (["--originals", "18"], "18 originals do not fit into 20 clips"),
         (["--clip-sd", "0"], "the standard deviation of clip is 0"),
         (["--effect", "inf"], "the effect is inf"),

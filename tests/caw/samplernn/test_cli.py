@@ -33,14 +33,16 @@ def test_a_folder_is_learned_and_drawn_from(run, tmp_path):
     train = ["train", songs, "--out", out, "--epochs", 2, "--snapshot", 1, "--dim", 8, "--rate", 2000]
     code, said, wrong = run(*train, "--held-out", 0.2, "--device", "cpu")
     assert (code, said) == (0, f"trained 4.5 s at 2000 Hz, 2 epochs: {out}\n")
-    assert wrong == f"samplernn: warning: {songs}: left out as no sound: notes.txt\n"
+    warning = f"samplernn: warning: {songs}: left out as no sound: notes.txt"
+    assert wrong.splitlines() == [warning, "Training 2 clips, 2 epochs"]
     code, said, _ = run("info", out)
     assert code == 0
     assert "clip 1       a.flac, 2.00 s" in said
     assert "epochs kept  1, 2" in said
     assert "bits per sample: train" in said
-    code, said, _ = run("generate", out, "--out", tmp_path / "new", "--n", 2, "--seconds", 0.3, "--seed", 5)
-    assert code == 0
+    drawn = ["--n", 2, "--seconds", 0.3, "--seed", 5]
+    code, said, error = run("generate", out, "--out", tmp_path / "new", *drawn)
+    assert (code, error) == (0, "Making 2 clips (UMG, 2 epochs)\n")
     assert said.split() == [str(tmp_path / "new" / f"umg-{seed}.wav") for seed in (5, 6)]
     code, said, _ = run("vary", out, "--out", tmp_path / "new", "--clip", 2, "--candidates", 2)
     samples, rate = audio.read(said.strip())

@@ -153,7 +153,7 @@ def test_hidden_files_are_left_out_and_what_is_no_sound_is_named(run, tmp_path):
     (fake / "notes.txt").write_text("take 2 is best")
     (fake / "older").mkdir()
     code, out, error = run("audit", "--real", real, "--fake", fake, "--alpha", 0.0005)
-    assert (code, error) == (0, "")
+    assert (code, error) == (0, "Auditing 12 clips of real and fake\n")
     notes = " ".join(out.split())
     assert f"note: {real}: 2 hidden files were left out" in notes
     assert f"note: {fake}: not looked at, as no sound that can be read: notes.txt, older/" in notes

@@ -43,13 +43,13 @@ def test_a_log_is_told_how_far_the_grid_is_also_while_no_part_ends(monkeypatch):
         bar.state("0 of 2 cells done, 1 running")
         bar.begin("first", 5.0, "train riff")
         for clock[0], share in ((200.0, 0.1), (299.0, 0.2), (300.0, 0.3), (400.0, 0.4), (600.0, 0.5)):
-            bar.tell(share, "train riff", "first")
+            bar.tell(share, f"train riff: epoch {share * 100:.0f} of 100", "first")
         clock[0] = 800.0
         bar.state("1 of 2 cells done")
         bar.end("first", "train riff")
     assert text.getvalue().splitlines() == [
-        " 15%  0 of 2 cells done, 1 running, 28 min left",
-        " 25%  0 of 2 cells done, 1 running, 30 min left",
+        " 15%  0 of 2 cells done, 1 running, 28 min left: train riff: epoch 30 of 100",
+        " 25%  0 of 2 cells done, 1 running, 30 min left: train riff: epoch 50 of 100",
         " 50%  train riff: 13 min; 1 of 2 cells done, 13 min left",
     ]
 

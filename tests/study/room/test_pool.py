@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from pool_study import IDA, ORIGINAL, REMARK, UMG_FAKE, VAR_FAKE, clips_of, make_pool, opened, said
 from scripted_listener import brought, finished, logged
+from streamlit.testing.v1 import AppTest
 from tiny_study import EPOCHS
 
 from caw import spreadsheet
 from study.preparation import curation
 from study.preparation.pool import COLUMNS
-from study.room import pool_sounds, researcher, researcher_pool
+from study.room import pool_keys, pool_sounds, researcher, researcher_pool
 
 
 @pytest.fixture
@@ -21,6 +23,12 @@ def study(tmp_path, serve, monkeypatch):
     monkeypatch.setattr(researcher, "session", lambda: IDA)
     monkeypatch.setattr(pool_sounds, "_seen", set())
     return serve(make_pool(tmp_path / "study"))
+
+
+def field(page, what, clip):
+    """The list "pick" or "rating" of a clip, whose key ends otherwise each time it is put anew."""
+    (one,) = [box for box in page.selectbox if re.fullmatch(rf"{what}-{clip}(@\d+)?", box.key)]
+    return one
 
 
 # the page
@@ -82,7 +90,7 @@ def test_a_clip_is_picked_rated_and_remarked(study):
     again = opened()
     assert again.selectbox(key=f"rating-{UMG_FAKE}").value == "7"
     assert again.text_area(key=f"remark-{UMG_FAKE}").value == REMARK
-    again.selectbox(key=f"rating-{UMG_FAKE}").set_value(None).run()
+    again.selectbox(key=f"rating-{UMG_FAKE}").select("").run()
     again.selectbox(key=f"pick-{UMG_FAKE}").select("").run()
     choice = curation.read(study.folder)[UMG_FAKE]
     assert (choice.pick, choice.rating, choice.remark) == ("", None, REMARK)
@@ -126,7 +134,7 @@ def test_what_cannot_be_kept_goes_back_with_a_word(study):
     page.run()
     (told,) = [one.value for one in page.error]
     assert told.startswith("Not kept. study/private/picks.csv: row 2: ")
-    assert page.selectbox(key=f"rating-{UMG_FAKE}").value is None
+    assert field(page, "rating", UMG_FAKE).value == ""
 
 
 def test_after_answers_sets_stand_and_remarks_still_go(study):
@@ -162,20 +170,130 @@ def test_measures_stand_beside_those_of_the_source(study):
     }
     study.folder.measures.write_text(json.dumps(record))
     page = opened()
-    (table,) = page.dataframe
-    assert table.value.loc["clicks"].tolist()[:2] == ["0.25", "0.5"]
-    told = " ".join(one.proto.body for one in page.get("html"))
+    told = said(page)
+    assert f'<div class="scroll" tabindex="0" role="region" aria-label="Measures of {UMG_FAKE}">' in told
+    assert '<th scope="row">clicks</th><td>0.25</td><td>0.5</td><td>-</td>' in told
     assert "as listeners hear it" in told, "the comparison's numbers are others, of the whole file"
 
 
-def test_a_large_pool_comes_in_pages(study):
+# pages and keys
+
+
+@pytest.fixture
+def many(study):
+    """Sixty clips of the mode UMG."""
     rows = spreadsheet.records(study.folder.pool_table)
-    many = [rows[1] | {"name": f"clip-{number}"} for number in range(1, 21)]
-    spreadsheet.write(study.folder.pool_table, COLUMNS, many)
+    clips = [rows[1] | {"name": f"clip-{number}"} for number in range(1, 61)]
+    spreadsheet.write(study.folder.pool_table, COLUMNS, clips)
+    return study
+
+
+def press(page, *presses, load="a"):
+    """What the browser sends after these keys: (number, clip, pick) or (number, page)."""
+    sent = [
+        {"number": one[0], "clip": one[1], "pick": one[2], "page": 0}
+        if len(one) == 3
+        else {"number": one[0], "clip": "", "pick": "", "page": one[1]}
+        for one in presses
+    ]
+    page.session_state[pool_keys.KEY] = {"sent": {"load": load, "tries": 0, "presses": sent}}
+    return page.run()
+
+
+def test_a_large_pool_comes_in_pages_of_25(many):
     page = opened()
-    assert clips_of(page) == [f"clip-{number}" for number in range(1, 9)]
-    page.selectbox(key="pool-page-20").select(16).run()
-    assert clips_of(page) == [f"clip-{number}" for number in range(17, 21)]
+    assert clips_of(page) == [f"clip-{number}" for number in range(1, 26)]
+    assert "Clips 1 to 25 of 60" in said(page)
+    page.session_state["pool-page"] = 3
+    assert clips_of(page.run()) == [f"clip-{number}" for number in range(51, 61)]
+
+
+def test_a_filter_leads_to_the_first_page_and_no_page_is_past_the_last(many):
+    page = opened()
+    for number in range(31, 61):
+        curation.change(many.folder, many.design, f"clip-{number}", "Ida", {curation.OUT: ""}, answered=False)
+    page.session_state["pool-page"] = 3
+    page.run()
+    page.selectbox(key="only-pick").select("The build chooses").run()
+    assert clips_of(page) == [f"clip-{number}" for number in range(1, 26)]
+    press(page, (1, 2))
+    assert clips_of(page) == [f"clip-{number}" for number in range(26, 31)]
+    page = press(page, *((number, f"clip-{number}", curation.OUT) for number in range(26, 31)))
+    assert clips_of(page) == [f"clip-{number}" for number in range(1, 26)]
+
+
+def test_nothing_is_lost_when_pages_change(many):
+    page = opened()
+    page.text_area(key="remark-clip-1").input(REMARK)
+    page.selectbox(key="rating-clip-2").select("7")
+    page.session_state["pool-page"] = 2
+    page.run()
+    assert clips_of(page)[0] == "clip-26"
+    assert curation.read(many.folder)["clip-1"].remark == REMARK
+    assert curation.read(many.folder)["clip-2"].rating == 7
+    page.session_state["pool-page"] = 1
+    page.run()
+    assert page.text_area(key="remark-clip-1").value == REMARK
+    assert page.selectbox(key="rating-clip-2").value == "7"
+
+
+def test_keys_pick_and_turn_pages(many):
+    page = press(opened(), (1, "clip-1", "UMG"), (2, "clip-2", curation.OUT), (3, 2))
+    choices = curation.read(many.folder)
+    assert (choices["clip-1"].pick, choices["clip-2"].pick) == ("UMG", curation.OUT)
+    assert [row["who"] for row in curation.history(many.folder)] == ["Ida", "Ida"]
+    assert clips_of(page)[0] == "clip-26"
+    press(page, (3, 2), (4, 1), (5, "clip-1", ""))
+    assert field(page, "pick", "clip-1").value == ""
+    assert field(page, "pick", "clip-2").value == curation.OUT
+    assert curation.read(many.folder)["clip-1"].pick == ""
+
+
+def test_a_press_counts_once_however_often_it_is_sent(many):
+    page = press(opened(), (1, "clip-1", "UMG"))
+    field(page, "pick", "clip-1").select("").run()
+    press(page, (1, "clip-1", "UMG"))
+    assert curation.read(many.folder)["clip-1"].pick == ""
+    press(page, (1, "clip-1", curation.OUT), load="the page loaded anew")
+    assert curation.read(many.folder)["clip-1"].pick == curation.OUT
+
+
+def test_a_pick_by_key_that_cannot_be_kept_says_why(many):
+    page = press(opened(), (1, "clip-1", "UMG"), (2, "clip-2", "UMG"), (3, "clip-3", "VAR"))
+    told = "\n".join(one.value for one in page.error)
+    assert "clip-2 is one too many" in told
+    assert "clip-3 is of mode UMG" in told
+    assert field(page, "pick", "clip-2").value == ""
+    assert set(curation.read(many.folder)) == {"clip-1"}
+
+
+@pytest.mark.parametrize(
+    ("shown", "renewed", "kept"),
+    [("", 0, REMARK), (REMARK, 0, None), ("", 1, None)],
+    ids=["new", "same", "old"],
+)
+def test_a_late_message_about_a_field_is_no_change(many, shown, renewed, kept):
+    def script(shown, renewed, remark):
+        import streamlit as st
+
+        from study.room import researcher_pool
+
+        st.session_state["pool-shown"] = {"remark-clip-1": shown}
+        st.session_state["pool-renewed"] = {("remark", "clip-1"): renewed}
+        st.session_state["remark-clip-1"] = remark
+        researcher_pool._keep("clip-1", "remark", "remark-clip-1")
+
+    page = AppTest.from_function(script, kwargs={"shown": shown, "renewed": renewed, "remark": REMARK}).run()
+    assert not page.exception
+    assert curation.read(many.folder).get("clip-1", curation.Choice()).remark == kept
+
+
+@pytest.mark.parametrize("sent", [None, 7, {"presses": 3}, {"presses": [{"number": "1"}]}, {"presses": [{}]}])
+def test_what_is_no_press_does_nothing(many, sent):
+    page = opened()
+    page.session_state[pool_keys.KEY] = {"sent": sent}
+    assert len(clips_of(page.run())) == 25
+    assert not curation.history(many.folder)
 
 
 def test_facts_are_escaped():
