@@ -24,6 +24,8 @@ from tests.benchmarks.conclusions import (
     TESTS,
 )
 
+FEW = 30  # studies, of which no share is called worse than it should be
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -122,7 +124,7 @@ def _pooled(parts: list[Cell], covers: bool) -> str:
     share = sum(share * count for share, count in zip(shares, counts, strict=True)) / whole
     text = _number(share, covers, _off(share, whole, covers, all(cell.null for *_, cell in known)))
     span = f" [{_number(min(shares), covers)}, {_number(max(shares), covers)}]"
-    return text + span + (f" of {whole / asked:.0%}" if whole < asked else "")
+    return text + span + _part(whole, asked)
 
 
 def _share(cell: Cell, covers: bool) -> tuple[float, int]:
@@ -137,6 +139,8 @@ def _number(share: float, covers: bool, off: bool = False) -> str:
 
 def _off(share: float, count: int, covers: bool, null: bool) -> bool:
     """Whether a share is worse than it should be by more than two Monte Carlo errors."""
+    if count < FEW:
+        return False
     reach = 2 * math.sqrt(LEVEL * (1 - LEVEL) / count)
     return share < CONFIDENCE - reach if covers else null and share > LEVEL + reach
 
@@ -168,9 +172,13 @@ def _text(cell: Cell | None, covers: bool) -> str:
     if not count:
         return "none"
     text = _number(share, covers, _off(share, count, covers, cell.null))
-    marks = [f"of {count / cell.studies:.0%}"] if count < cell.studies else []
-    marks += [f"{cell.undefined} NaN"] if cell.undefined and not covers else []
-    return f"{text} ({', '.join(marks)})" if marks else text
+    nan = f" {cell.undefined} NaN" if cell.undefined and not covers else ""
+    return text + _part(count, cell.studies) + nan
+
+
+def _part(count: int, studies: int) -> str:
+    """In how many of the studies there was a share, where that is not in all of them."""
+    return f" ({count / studies:.0%})" if count / studies < 0.995 else ""
 
 
 HEAD = """# What the report concludes, by simulation
@@ -182,7 +190,7 @@ and of clips .5. Ratings: no difference (1.5 points), SD of listeners 1, of thei
 of single answers 1.5. Sources: SD .35 (d') and .7 (points); four, two for each backend or all for both. With
 one listener the values that are estimated are that listener's.
 
-**Bold**: worse than .05 (where there is no effect) or .95 by more than two Monte Carlo errors. "(of 60%)": in
+**Bold**: worse than .05 (where there is no effect) or .95 by more than two Monte Carlo errors. "(60%)": in
 so many of the studies it was reported at all, and the share is of those; "none": in none. "Told apart" is
 what the report says in a sentence: before, of the probit model where it was fitted (8 listeners and more),
 else of the test on clip means, or Fisher's of one listener. A p that is NaN counts as p < .05, as the

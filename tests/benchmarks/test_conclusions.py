@@ -157,16 +157,16 @@ def test_the_page_sets_before_and_after_side_by_side(tmp_path):
             "slow": None,
             "judged": {conclusions.PREFERRED: p and [0.0, p, -1.0, 1.0]},
         }
-        for code, of_code in (("before", (0.01, 0.5)), ("after", (0.5, None)))
+        for code, of_code in (("before", (0.01, 0.5) * 20), ("after", (0.5, None) * 20))
         for number, p in enumerate(of_code)
     ]
     kept = tmp_path / "rows.jsonl"
     kept.write_text("".join(json.dumps(one) + "\n" for one in rows))
     conclusions.main(["--rows", str(kept), "--studies", "0", "--results", str(tmp_path)])
     text = (tmp_path / "conclusions.md").read_text()
-    assert "| null | 16+4 |  | **.500** / .000 (of 50%) |  |  |  |  |" in text
-    assert "| null | 16+4 |  | 1 / 1 (of 50%) |  |  |  |  |" in text
-    pooled = "| musicality, difference | null |  |  | **.500** [.500, .500] | .000 [.000, .000] of 50% |"
+    assert "| null | 16+4 |  | **.500** / .000 (50%) |  |  |  |  |" in text
+    assert "| null | 16+4 |  | 1 / 1 (50%) |  |  |  |  |" in text
+    pooled = "| musicality, difference | null |  |  | **.500** [.500, .500] | .000 [.000, .000] (50%) |"
     assert pooled in text
     table = (tmp_path / "conclusions.csv").read_text().splitlines()
     assert table[0].split(",") == list(conclusions_tables.COLUMNS)
