@@ -48,14 +48,10 @@ def kinds(first: pd.DataFrame) -> Iterator[Kind]:
     fake = first["truth"] == "fake"
     yield Kind(TRUTH, fake.map({True: MACHINE, False: ORIGINALS}))
     dosed = dose.dosed(first)
-    of = (
-        (BACKENDS, first["backend"]),
-        (MODES, first["mode"]),
-        (EPOCHS, dose.levels(dosed).reindex(first.index)),
-    )
+    counts = dose.levels(dosed)[dosed["epochs"].notna()]
+    of = ((BACKENDS, first["backend"]), (MODES, first["mode"]), (EPOCHS, counts.reindex(first.index)))
     for family, labels in of:
-        labels = labels.astype(object).where(fake, ORIGINALS)
-        yield Kind(family, labels.where(labels != dose.UNSTATED, None))
+        yield Kind(family, labels.astype(object).where(fake, ORIGINALS))
 
 
 def against_originals(first: pd.DataFrame, outcome: Outcome) -> Estimate:
@@ -80,6 +76,9 @@ def records(first: pd.DataFrame, panel: Panel) -> list[Result]:
     for kind in kinds(first):
         found += _described(first, kind, panel)
         found += compared(first, kind, panel)
+    dosed = dose.dosed(first)
+    unstated = dose.levels(dosed)[dosed["epochs"].isna()]
+    found += _described(first, Kind(EPOCHS, unstated.reindex(first.index)), panel)
     known = trainings.labels(first)
     if trainings.repeated(first):
         found += _described(first, Kind(TRAININGS, known), panel)

@@ -241,9 +241,10 @@ def _write_clips(model, out: Path, suffix: str, kind: str, seeds: range, draw) -
     check_place(out, suffix)
     count, made_by = len(seeds), f"({kind.partition('-')[0].upper()}, {model.epochs} epochs)"
     with bar(f"Making {count} clip{'s' if count > 1 else ''} {made_by}") as show:
-        for done, seed in enumerate(seeds):
-            show(done / count, None, f"Making clip {done + 1} of {count} {made_by}")
-            write_clip(out / f"{kind}-{seed}.{suffix}", draw(seed), model.rate)
+        for done, seed in enumerate(seeds, start=1):
+            samples = draw(seed)  # refuses what it cannot draw before anything is said
+            show(done / count, None, f"Making clip {min(done + 1, count)} of {count} {made_by}")
+            write_clip(out / f"{kind}-{seed}.{suffix}", samples, model.rate)
 
 
 def main() -> None:

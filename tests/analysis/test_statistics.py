@@ -52,6 +52,7 @@ def only(found, family, name, group="all") -> Result:
         ("truth", "musicality, mean", "originals", 4.5),
         ("backends", "judged real", "caw", 1 / 14),
         ("backends", "judged real", "jukebox", 0),
+        ("epochs", "judged real", "not stated", 1 / 6),
         ("ratings", "inspiring, yes or maybe", "all", 11 / 18),
         ("missing answers", "musicality missing", "machine-made", 2),
     ],
@@ -125,6 +126,17 @@ def test_the_founding_data_compare_what_they_can_and_say_where_no_test_could_rea
     assert poor.estimate == -4  # the one rated clip of Jukebox, described
     assert "no answers to 13 and 1 clips could reach p < .05 (smallest attainable p 0.071)" in poor.note
     assert only(founding_results, "epochs", "musicality, difference", "1500 - 2000").p is None
+
+
+def test_clips_whose_epochs_are_not_stated_are_described_and_not_compared(founding):
+    """Compared as a group, they would count as if they had one epoch count, in each of several backends."""
+    renamed = (founding["backend"] == "caw") & founding["epochs"].eq(2000).fillna(False)
+    other = founding.assign(backend=founding["backend"].mask(renamed, "srnn"))
+    for frame, group in ((founding, "not stated"), (other, "caw not stated")):
+        first = stimuli.distinct(frame)
+        found = [r for r in comparisons.records(first, stimuli.Panel.of(first)) if r.family == "epochs"]
+        assert only(found, "epochs", "judged real", group).total == 6
+        assert not any("not stated" in r.group for r in found if r.name.endswith("difference"))
 
 
 def test_the_bounds_hold_whatever_the_missing_ratings_were(founding, founding_results):

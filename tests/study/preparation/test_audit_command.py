@@ -43,7 +43,7 @@ def test_a_built_study_is_audited_again_as_it_is_now(run, new_study, answer):
     answer(folder, "Ada", 2)
     shutil.rmtree(folder.audit)
     code, out, error = run("audit", folder.path, "--alpha", 0.001)  # by chance never
-    assert (code, error) == (0, "")
+    assert (code, error) == (0, "Auditing 9 clips of UMG, VAR\n")
     assert "For the researcher alone" in out
     assert "order of presentation" in " ".join(out.split())
     rows = json.loads((folder.audit / "audit.json").read_text())["findings"]
@@ -68,6 +68,8 @@ def test_a_swapped_file_is_a_leak_with_its_mend(run, new_study):
     audio.write(file, samples * 0.9, rate, subtype="PCM_16")
     code, out, error = run("audit", folder.path)
     assert code == 1
+    stage, error = error.split("\n", 1)
+    assert stage == "Auditing 9 clips of UMG, VAR"
     assert error.count("\n") == 1
     assert error.startswith("study: leak: changed (s since 1970) differs in all sets: ")
     assert "(and permissions, bytes)" in error
@@ -113,7 +115,7 @@ def test_any_two_folders_are_audited(run, tmp_path):
     code, out, error = run(
         "audit", "--real", real, "--fake", fake, "--out", tmp_path / "out", "--alpha", 0.0005
     )
-    assert (code, error) == (0, "")
+    assert (code, error) == (0, "Auditing 12 clips of real and fake\n")
     assert "no leak found" in out
     names = {"audit.csv", "audit.json", "index.html"}
     assert {file.name for file in (tmp_path / "out").iterdir()} == names
