@@ -13,6 +13,8 @@ import numpy as np
 
 from tests.benchmarks.conclusions import (
     ANY,
+    BACKENDS_FOOL,
+    BACKENDS_RATED,
     CONFIDENCE,
     DESIGNS,
     INSPIRES_MORE,
@@ -229,7 +231,13 @@ def write(rows: list[dict], folder: Path) -> None:
         for code in ("before", "after")
     )
     slow = max((c.studies for p, c in found.items() if p[2] >= 8 and p[5] == PROBIT), default=0)
-    told = f"Studies of a cell at most, by listeners: {told}; of the probit model {slow}.\n\n"
+    between = (BACKENDS_FOOL, BACKENDS_RATED)
+    sourced = [c.studies for p, c in found.items() if p[0] == "after" and p[2] > 1 and p[5] in between]
+    told = f"""Studies of a cell at most, by listeners: {told}.
+Of them so many were put to what takes long: before, the probit model {slow}; after, models with sources and
+several listeners {max(sourced, default=0)}.
+
+"""
     (folder / "conclusions.md").write_text(HEAD + told + "\n".join(lines(found)) + "\n")
     with (folder / "conclusions.csv").open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

@@ -74,6 +74,14 @@ def test_those_who_always_say_fake_do_and_perfect_ones_err_never():
     assert (perfect["verdict"] == perfect["truth"]).all()
 
 
+def test_listeners_differ_in_their_d_prime_as_much_as_said():
+    wide = replace(NAMED["detectable"], verdicts=conclusions.Spread(0, 3.0, 0, 0, 1.0))
+    found = [conclusions.study(wide, Design(400, 10, 2), number) for number in range(20)]
+    taken = np.mean([1 - study.fake[:, :10].mean() for study in found])
+    assert found[0].true[conclusions.FOOLING] == pytest.approx(stats.norm.cdf(-0.75 / math.sqrt(3.25)))
+    assert taken == pytest.approx(found[0].true[conclusions.FOOLING], abs=0.015)
+
+
 def test_clips_of_originals_vary_as_much_as_said():
     wide = replace(NAMED["originals vary twice as much"], ratings=conclusions.Spread(0, 0, 1.0, 0, 0.0))
     answers = conclusions.study(wide, Design(2, 400, 400), 0).answers
@@ -127,6 +135,29 @@ def test_a_closed_form_pools_what_is_less_than_the_rest():
     test = stats.ttest_ind(answers[:, :5].mean(axis=0), answers[:, 5:].mean(axis=0))
     assert p == pytest.approx(test.pvalue)
     assert (low, high) == pytest.approx(tuple(test.confidence_interval()))
+
+
+def test_without_any_variance_but_the_answers_a_closed_form_is_least_squares():
+    """Listeners' own levels are constants, so it is Student's t-test on what they leave."""
+    noise = np.random.default_rng(5).normal(size=(4, 8))
+    for part in (noise[:, :4], noise[:, 4:]):
+        part -= 0.9 * (part.mean(axis=0) - part.mean())
+        part -= 0.9 * (part.mean(axis=1, keepdims=True) - part.mean())
+    p, low, high = conclusions_after.contrast(noise[:, :4], noise[:, 4:] + 1, MUSICALITY)
+    left = np.hstack([noise[:, :4], noise[:, 4:] + 1])
+    left = left - left.mean(axis=1, keepdims=True)
+    difference = left[:, :4].mean() - left[:, 4:].mean()
+    rest = ((left[:, :4] - left[:, :4].mean()) ** 2).sum() + ((left[:, 4:] - left[:, 4:].mean()) ** 2).sum()
+    df = left.size - 4 - 1
+    assert p == pytest.approx(2 * stats.t.sf(abs(difference) / math.sqrt(rest / df / 8), df))
+    assert (low + high) / 2 == pytest.approx(difference)
+
+
+def test_balanced_accuracy_of_perfect_listeners_lies_above_a_half():
+    for listeners in (1, 3):
+        study = conclusions.study(NAMED["perfect listeners"], Design(listeners, 10, 10), 0)
+        _, low, high = conclusions_after.judge(study, [conclusions.BALANCED])[conclusions.BALANCED]
+        assert 0.5 <= low < high == 1
 
 
 def test_a_panels_report_needs_four_clips_of_a_group():
