@@ -17,7 +17,7 @@ from analysis.comparisons import Kind
 from analysis.outcomes import INSPIRING, JUDGED_REAL, MUSICALITY
 from analysis.ratings import said
 from analysis.results import CHECK, MACHINE, ORIGINALS, Question, Result
-from analysis.stimuli import LEAST_LEVELS, Panel, who
+from analysis.stimuli import LEAST_LEVELS, LEAST_SPARE, Panel, who
 from analysis.trainings import Nests
 
 MIXED, ORDER = "mixed models", "order"
@@ -222,6 +222,10 @@ def _trends(first: pd.DataFrame, panel: Panel) -> list[Result]:
             if len(counts) < LEAST_LEVELS:
                 many = f"{len(counts)} epoch count{'s' * (len(counts) != 1)}"
                 found.append(question.refuse(f"{many}; a trend needs {LEAST_LEVELS}"))
+                continue
+            if (clips := kept["clip"].nunique()) < len(counts) + LEAST_SPARE:
+                few = f"{clips} clips of {len(counts)} epoch counts do not say how clips of one count differ"
+                found.append(question.refuse(f"{few}; at least {len(counts) + LEAST_SPARE} are needed"))
                 continue
             doublings = np.log2(np.array(counts, float))
             doublings -= doublings.mean()

@@ -17,6 +17,7 @@ LEAST_CLIPS = 4  # in a group, for a test or an interval of a panel
 LEAST_ORIGINALS = 8  # in all: with fewer, tests err where originals vary more than machine-made clips
 LEAST_EQUIVALENCE = 10  # originals, to show that machine-made clips are like them
 LEAST_LEVELS = 3  # epoch counts, for a trend
+LEAST_SPARE = 3  # clips more than epoch counts, for a trend of a panel: fewer do not say how clips differ
 LEAST_TRAININGS = 3  # or sources, or models: for how they differ to be modelled
 
 

@@ -279,13 +279,18 @@ def test_clips_pass_as_real_where_balanced_accuracy_lies_within_its_bound(listen
     frame = panels.panel(listeners=listeners, caw=20, jukebox=0, originals=20, effect=0.0, seed=3)
     dice = np.random.default_rng(4)
     frame["verdict"], frame["difficulty"] = dice.choice(["real", "fake"], len(frame)), None
-    wide, narrow = (only(equivalence(frame, accuracy=a), "equivalence", name, group) for a in (0.4, 0.02))
+    asked = only(equivalence(frame, accuracy=0.4), "equivalence", name, group)
+    reach = max(0.5 - asked.low, asked.high - 0.5)
+    wide, narrow = (
+        only(equivalence(frame, accuracy=factor * reach), "equivalence", name, group) for factor in (1.1, 0.8)
+    )
     real = (frame["verdict"] == "real").groupby(frame["truth"]).mean()
     assert wide.estimate == pytest.approx(0.5 - (real["fake"] - real["real"]) / 2)
     assert 0.1 < wide.low < wide.estimate < wide.high < 0.9
     assert (wide.low, wide.high) == (narrow.low, narrow.high)
     assert wide.p < 0.05 < narrow.p
-    assert "lies within the bound: balanced accuracy within 0.4 of 1/2" in wide.note
+    assert "lies within the bound: balanced accuracy within 0.4 of 1/2" in asked.note
+    assert "lies within the bound" in wide.note
     assert "lies not within the bound" in narrow.note
     perfect = frame.assign(verdict=frame["truth"])
     told = only(equivalence(perfect, accuracy=0.4), "equivalence", name, group)
@@ -392,6 +397,22 @@ def test_a_trend_that_is_there_is_found_and_named_by_backend_and_mode():
     assert check.estimate > 0.9
     assert model.p < 0.001
     assert 0 < model.low < model.estimate < model.high
+
+
+@pytest.mark.parametrize(("clips", "tested"), [(3, False), (5, False), (6, True)])
+def test_a_trend_needs_three_clips_more_than_epoch_counts(clips, tested):
+    """With one clip of each count nothing says how clips differ; with few, p < .05 in 7 to 12 % by chance."""
+    frame = panels.panel(listeners=3, caw=2 * clips, jukebox=0, originals=0, missing=0)
+    frame = frame[frame["mode"] == "UMG"].reset_index(drop=True)
+    frame["epochs"] = 100 * 4 ** (frame["name"].str[-2:].astype(int) // 2 % 3)
+    first = stimuli.distinct(responses.load(frame))
+    found = panel_models._trends(first, stimuli.Panel.of(first))
+    assert [r.refused for r in found] == [not tested] * 2
+    if not tested:
+        told = (
+            f"{clips} clips of 3 epoch counts do not say how clips of one count differ; at least 6 are needed"
+        )
+        assert {r.note for r in found} == {told}
 
 
 PERFECT = {"verdict": lambda d: d["truth"], "difficulty": None}
