@@ -1,3 +1,4 @@
+import re
 import sys
 from pathlib import Path
 
@@ -72,7 +73,8 @@ def tiny(monkeypatch):
 
 @pytest.fixture
 def new_study(tmp_path, clip, tiny, monkeypatch):
-    """Makes a study folder of 1 s stimuli; keywords are put into the tables of its study.toml."""
+    """Makes a study folder of 1 s stimuli; keywords are put into the tables of its study.toml. Sets that say
+    nothing of originals hold 2."""
     monkeypatch.delenv("STUDY_DATABASE_URL", raising=False)
 
     def make(folder: str = "study", more: str = "", **tables: str) -> StudyFolder:
@@ -87,6 +89,11 @@ def new_study(tmp_path, clip, tiny, monkeypatch):
             "stimuli": "[stimuli]\nseconds = 1.0\ntrim = 0.1\n",
             "listening": "[listening]\npractice = 2\n",
         } | tables
+        sets = [one for one in re.split(r"(?=^\[set\.)", parts["sets"], flags=re.M) if one.strip()]
+        stated = ("originals", "practice]")
+        parts["sets"] = "".join(
+            one if any(word in one for word in stated) else f"{one.rstrip()}\noriginals = 2\n" for one in sets
+        )
         (path / "study.toml").write_text("\n".join(parts.values()) + more)
         return StudyFolder(path)
 
