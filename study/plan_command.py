@@ -67,7 +67,7 @@ def plan(
         Path | None, typer.Option(help="A folder for the table, the plot and a page.", show_default=False)
     ] = None,
 ) -> None:
-    """Before a study: its power and precision, by listeners, clips, originals. And the ceiling of more."""
+    """Before a study: its power, by listeners and clips."""
     from analysis import plan_page, planning
 
     asked = planning.Plan(

@@ -7,6 +7,7 @@ tried before, in memory, so that no study is opened for nothing. Pilots count no
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -90,7 +91,7 @@ def report(
             plan=stands.plan,
             plan_told=stands.sentence,
         )
-        stage(f"Working out the results of {len(frame)} answers and writing the report")
+        _say_what_runs(frame)
         facts = rehearse(frame, out, facts=facts)  # the last that can refuse, and all of it in memory alone
         store.log_unblinding(who or account(), reason, sealed.key_sha256)  # closes the study as well
         last = store.answers(), store.final_forms()
@@ -117,8 +118,14 @@ def report_from_table(table: Path, out: Path, *, title: str = "", plan: Path | N
         told = f"analysis plan of {plan.name}, sha256 {chosen.sha256}; when it was set is not known here"
         facts = replace(facts, plan=chosen, plan_told=told)
     frame = responses.load(table)
-    stage(f"Working out the results of {len(frame)} answers and writing the report")
+    _say_what_runs(frame)
     return notebook.Study(frame, facts).report(out)
+
+
+def _say_what_runs(frame: pd.DataFrame) -> None:
+    """On a terminal alone: elsewhere a refusal that follows is to be the only line."""
+    if sys.stderr.isatty():
+        stage(f"Working out the results of {len(frame)} answers and writing the report")
 
 
 def plan_standing(settings: Design, store: Store) -> Standing:
