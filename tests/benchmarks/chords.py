@@ -20,7 +20,7 @@ from caw.compose import chords, hearing, pitch
 from tests.benchmarks import beat_scores, compose_riff
 
 RATE = 16000  # Hz, as a study's clips
-# General-MIDI programs: electric piano, distortion guitar, steel strings, picked bass, synth strings, church organ
+# General-MIDI programs: electric piano, distortion guitar, steel strings, picked bass, and so on
 OTHERS = {"piano": 4, "guitar": 30, "nylon": 25, "bass": 34, "strings": 50, "organ": 19, "flute": 71}
 SURE = (0.0, 0.5, 0.7, 0.9, 1.01)
 ROOTS = tuple(beat_scores.ROOTS)
@@ -67,7 +67,7 @@ def at_true_bars(samples, bars, names) -> list[tuple[bool, bool, float]]:
 
 
 def all_heard(samples, bars, names) -> float:
-    """The share of the moments, a tenth of a second apart, whose chord is right, where the beat is found too."""
+    """The share of moments, a tenth of a second apart, whose chord is right, the beat being found as well."""
     plan = hearing.hear(samples, RATE)
     if plan.beats is None:
         return np.nan
@@ -101,9 +101,8 @@ def main() -> int:
     for low, high in zip(SURE, SURE[1:], strict=False):
         there = (sure >= low) & (sure < high)
         if there.any():
-            print(
-                f"certainty from {low:g} to {min(high, 1):g}: {right[there].mean():.2f} of {there.sum()} right"
-            )
+            share = f"{right[there].mean():.2f} of {there.sum()}"
+            print(f"certainty from {low:g} to {min(high, 1):g}: {share} right")
     return 0
 
 
