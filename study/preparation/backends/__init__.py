@@ -3,7 +3,8 @@
 A backend is one file in this folder, named after the backend, that defines `BACKEND`: an object with the
 members of `Backend`. Nothing else has to be changed or registered. Heavy imports belong inside its functions.
 One whose modes or epochs hang on its options also has `configured(options)`, which gives such an object for
-them. What backends run as programs of their own, and how, is in the folder `programs`.
+them. One whose clips can follow plans, bridge, be varied by a strength or learn from an album first says so by
+`composes(options)`: "" where it can, else why not. What backends run as programs of their own, and how, is in the folder `programs`.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from caw import atomic
+
+if TYPE_CHECKING:
+    from caw.compose.plan import Plan
 
 
 class BackendError(ValueError):
@@ -28,6 +32,14 @@ class BackendError(ValueError):
     def __init__(self, message: str, *, key: str = ""):
         super().__init__(message)
         self.key = key
+
+
+class AlbumFile(NamedTuple):
+    """A recording of the band that models learn from before they learn from a passage."""
+
+    name: str  # as study.toml has it
+    file: Path
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,10 @@ class Cell:
     backend: str  # as it stands in the key; for imported clips the system that made them
     file_sha256: str = ""
     training: int = 1  # which of the source's independent trainings, counted from 1
+    plan: str = ""  # the name of the plan that its clips follow; BRIDGE for bridges; "": none
+    strength: float | None = None  # of variations; None: the model's own
+    asked: Plan | None = None  # the plan itself; None where none is asked for
+    album: tuple[AlbumFile, ...] = ()  # what is learnt from before the passage
 
     @property
     def name(self) -> str:
@@ -50,6 +66,7 @@ class Cell:
         parts = [self.source, self.mode, None if self.epochs is None else str(self.epochs)]
         if self.backend != "caw":
             parts.insert(1, self.backend)
+        parts += [self.plan, "" if self.strength is None else f"s{100 * self.strength:g}"]
         if self.training > 1:
             parts.append(f"t{self.training}")
         return "-".join(part for part in parts if part)
