@@ -41,10 +41,7 @@ LATER_KEYS = ("trainings", *PLAN_KEYS, "plans", "bridge", "strength", "album")  
 LATER_FACTS = ("plan", "strength")  # of a clip: no older study has them
 LONGEST_DEFAULT_PASSAGE = 25.0  # s; what the model's paper trains on
 Mode = Literal["UMG", "VAR"]
-PLAN, BRIDGE = (
-    "plan",
-    "bridge",
-)  # what clips are called by in the key that follow a plan without a name; bridges
+PLAN, BRIDGE = "plan", "bridge"  # in the key: the plan of a source that names none; clips that are bridges
 
 
 def _as_tuple(value: Any) -> Any:

@@ -6,13 +6,13 @@ goes with its cell to whichever machine makes the clips.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from study.design import LATER_KEYS, PLAN_KEYS, Asked, Design, KeyPath
+from study.design import BRIDGE, LATER_KEYS, PLAN_KEYS, Asked, Design, KeyPath
 from study.folder import StudyFolder
-from study.preparation.backends import Backend, Cell
+from study.preparation.backends import Backend, Cell, Task
 
 if TYPE_CHECKING:
     from caw.compose.plan import Plan
@@ -36,17 +36,31 @@ def check(design: Design, index: int, backend: Backend) -> None:
         raise design.error(("source", index, stated[0]), _shown(value), why_not, fix)
 
 
+def require_able(design: Design, backend: Backend, task: Task) -> None:
+    """Raises: DesignError where runs of an earlier version cannot make what a task asks for."""
+    outdated = getattr(backend, "outdated", None)
+    if outdated is None or (why_not := outdated(task)) is None:
+        return
+    cell = task.cell
+    index = [(source.name, source.backend) for source in design.sources].index((cell.source, cell.backend))
+    source = design.sources[index]
+    key = "bridge" if cell.plan == BRIDGE else "strength" if cell.strength is not None else "plans"
+    if key == "plans" and not source.plans:
+        key = next(key for key in PLAN_KEYS if getattr(source, key) is not None)
+    raise design.error(("source", index, key), _shown(getattr(source, key)), *why_not)
+
+
 def plans(design: Design, folder: StudyFolder) -> Plans:
     """The plans of each source; None for one that asks for nothing, so that the model draws it by itself.
 
     Raises: DesignError for a file that cannot be read, and for chords, metres and forms that mean nothing.
     """
-    found: dict[tuple[int, str], Plan | None] = {}
+    read: dict[tuple[int, str], Plan | None] = {}
     for index, source in enumerate(design.sources):
         for name, asked in source.asked.items():
             here = ("source", index, "plans", name) if source.plans else ("source", index)
-            found[index, name] = _read(design, here, asked, folder)
-    return found
+            read[index, name] = _read(design, here, asked, folder)
+    return read
 
 
 def _read(design: Design, here: KeyPath, asked: Asked, folder: StudyFolder) -> Plan | None:
@@ -54,40 +68,33 @@ def _read(design: Design, here: KeyPath, asked: Asked, folder: StudyFolder) -> P
     if not stated:
         return None
     from caw.compose import plan
-
     from study.preparation.material import said
 
-    file = folder.path / asked.plan if asked.plan else None
     try:
-        return plan.read(file) if file else plan.Plan.from_options(**stated)
+        return plan.read(folder.path / asked.plan) if asked.plan else plan.Plan.from_options(**stated)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        fix = "name a plan's file, as `caw plan` writes it"
+        raise design.error((*here, "plan"), asked.plan, why, fix) from None
     except ValueError as error:  # PlanError, ChordError
         key = next((key for key in stated if key in str(error)), next(iter(stated)))
+        file = Path(Path(asked.plan).name) if asked.plan else None
         raise design.error((*here, key), stated[key], *said(error, file)) from None
 
 
 def facts(cell: Cell) -> list[Any]:
-    """All that a cell is asked for besides its passage, mode and epochs, as JSON; [] for nothing.
+    """All that a cell is asked for besides its passage, mode and epochs, as JSON; [] where that is nothing.
 
-    What a plan leaves at its default is left out, so that clips stay what they are when plans can hold more.
+    What was heard in a clip is a remark that decides nothing.
     """
-    asked = {"plan": cell.plan, "strength": cell.strength, "content": content(cell.asked)}
+    asked: dict[str, Any] = {"plan": cell.plan, "strength": cell.strength}
     asked["album"] = [one.sha256 for one in cell.album]
-    stated = {key: value for key, value in asked.items() if value not in ("", None, [], {})}
+    if cell.asked is not None:
+        from caw.compose import plan
+
+        asked["content"] = {**plan.document(cell.asked), "heard": None}
+    stated = {key: value for key, value in asked.items() if value not in ("", None, [])}
     return [stated] if stated else []
-
-
-def content(value: Any) -> Any:
-    """A plan, or any part of it, as JSON. What was heard in a clip is a remark and decides nothing."""
-    if dataclasses.is_dataclass(value):
-        fields = ((field, getattr(value, field.name)) for field in dataclasses.fields(value))
-        return {
-            field.name: content(one)
-            for field, one in fields
-            if one != field.default and field.name != "heard"
-        }
-    if isinstance(value, list | tuple):
-        return [content(one) for one in value]
-    return value
 
 
 def _shown(value: Any) -> Any:

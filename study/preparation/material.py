@@ -75,12 +75,12 @@ def passages(design: Design, folder: StudyFolder) -> dict[str, Passage]:
 
 
 def _album(design: Design, index: int, folder: StudyFolder) -> list[AlbumFile]:
-    found = []
+    album = []
     for number, name in enumerate(design.sources[index].album):
         file = folder.path / name
         _length(design, ("source", index, "album", number), name, file)
-        found.append(AlbumFile(name, file, atomic.sha256(file)))
-    return found
+        album.append(AlbumFile(name, file, atomic.sha256(file)))
+    return album
 
 
 def check_backends(design: Design, folder: StudyFolder) -> None:

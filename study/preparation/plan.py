@@ -71,6 +71,7 @@ def make(design: Design, folder: StudyFolder) -> Plan:
         file = backends.file_of(cell.backend, table)
         if cell.training > 1 and not backends.get(file).work(task):
             raise _untrained(design, cell)
+        composed.require_able(design, backends.get(file), task)
         plan.tasks.append((file, task))
     plan.remarks = {entry.name: entry.remark for entry in design.imported}
     plan = _with_originals(design, folder, plan, choices, imports)

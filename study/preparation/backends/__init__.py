@@ -3,8 +3,10 @@
 A backend is one file in this folder, named after the backend, that defines `BACKEND`: an object with the
 members of `Backend`. Nothing else has to be changed or registered. Heavy imports belong inside its functions.
 One whose modes or epochs hang on its options also has `configured(options)`, which gives such an object for
-them. One whose clips can follow plans, bridge, be varied by a strength or learn from an album first says so by
-`composes(options)`: "" where it can, else why not. What backends run as programs of their own, and how, is in the folder `programs`.
+them. One whose clips can follow plans, be bridges, vary by a strength or learn from an album first says so by
+`composes(options)`: "" where these let it, else why not; and by `outdated(task)` what is wrong with runs of an
+earlier version that cannot, and the fix, or None. What backends run as programs of their own, and how,
+is in the folder `programs`.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import hashlib
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
@@ -70,6 +72,16 @@ class Cell:
         if self.training > 1:
             parts.append(f"t{self.training}")
         return "-".join(part for part in parts if part)
+
+    @property
+    def files(self) -> dict[Path, str]:
+        """The sound files that it is made from, with their sha256."""
+        return {self.file: self.file_sha256} | {one.file: one.sha256 for one in self.album}
+
+    def moved(self, places: Mapping[Path, Path]) -> Cell:
+        """The same with its files in other places."""
+        album = tuple(one._replace(file=places[one.file]) for one in self.album)
+        return replace(self, file=places[self.file], album=album)
 
     @property
     def learner(self) -> str:
@@ -148,7 +160,7 @@ class Backend(Protocol):
     def keeps(self, task: Task) -> tuple[str, ...]:
         """Names in models/ (files, or folders with all they hold) that the task reads and writes.
 
-        With these and the cell's file the task can go on on another machine.
+        With these and the cell's files the task can go on on another machine.
         """
 
     def costs(self, task: Task) -> dict[str, Cost]:
