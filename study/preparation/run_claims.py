@@ -17,7 +17,6 @@ from caw import atomic
 from study.preparation.backends import BackendError, Task
 
 SET_ELSEWHERE = {"epochs": "[[source]] epochs", "seed": "[study] seed"}
-
 _RECIPE = ".recipe.json"
 
 

@@ -75,9 +75,7 @@ class CawBackend:
         own = folder.name, run_claims.recipe_file(folder).name
         if not self._shares(task):
             return own
-        before = (
-            name for run in self._of_before(task) for name in (run.name, run_claims.recipe_file(run).name)
-        )
+        before = [name for run in self._of_before(task) for name in (run.name, f"{run.name}.recipe.json")]
         return tuple(dict.fromkeys((*own, self._trunk(task).name, *before)))
 
     def costs(self, task: Task) -> dict[str, Cost]:
