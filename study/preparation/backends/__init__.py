@@ -4,9 +4,9 @@ A backend is one file in this folder, named after the backend, that defines `BAC
 members of `Backend`. Nothing else has to be changed or registered. Heavy imports belong inside its functions.
 One whose modes or epochs hang on its options also has `configured(options)`, which gives such an object for
 them. One whose clips can follow plans, be bridges, vary by a strength or learn from an album first has
-`composes(options)`, which says why these options do not let it ("" where they do), and `outdated(task)`, which
-says why runs of an earlier version do not, with the fix (None where they do). What backends run as programs of
-their own, and how, is in the folder `programs`.
+`composes(options)`, why these options do not let it ("" where they do), and `outdated(task)`, why runs of an
+earlier version do not, with the fix (None where they do). What backends run as programs of their own, and
+how, is in the folder `programs`.
 """
 
 from __future__ import annotations
