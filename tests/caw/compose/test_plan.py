@@ -61,3 +61,79 @@ def test_what_cannot_be_is_said_in_one_line(wrong, message):
 def test_an_unreadable_chord_says_where_it_is():
     with pytest.raises(ChordError, match="section A, bar 2: chord 'Hm' cannot be read"):
         Plan((Section("A", (Bar(), Bar(chords=("Em", "Hm")))),))
+
+
+def _charts(made):
+    return {s.name: " ".join(",".join(bar.chords) or "?" for bar in s.bars) for s in made.sections}
+
+
+@pytest.mark.parametrize(
+    ("options", "charts", "form"),
+    [
+        ({"chords": "Em C G D"}, {"A": "Em C G D"}, ()),
+        ({"chords": "Em C,D % ?"}, {"A": "Em C,D C,D ?"}, ()),
+        ({"chords": "Em C | Am F"}, {"A": "Em C", "B": "Am F"}, ()),
+        ({"chords": "Em C | Am F", "form": "B A B"}, {"A": "Em C", "B": "Am F"}, ("B", "A", "B")),
+        (
+            {"chords": "Em C | Am F", "form": "verse chorus verse"},
+            {"verse": "Em C", "chorus": "Am F"},
+            ("verse", "chorus", "verse"),
+        ),
+        ({"chords": "Em C", "form": "A B A"}, {"A": "Em C", "B": "Em C"}, ("A", "B", "A")),
+        ({"chords": "| Em | C D |"}, {"A": "Em C,D"}, ()),
+        ({"chords": "| Em | C D || Am |"}, {"A": "Em C,D", "B": "Am"}, ()),
+        ({"form": "A B"}, {"A": "? ? ? ?", "B": "? ? ? ?"}, ("A", "B")),
+        ({"bpm": 120}, {}, ()),
+    ],
+)
+def test_plans_from_options(options, charts, form):
+    made = Plan.from_options(**options)
+    assert (_charts(made), made.form) == (charts, form)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"chords": "Em Hm"}, "bar 2: chord 'Hm' cannot be read"),
+        ({"chords": " "}, "the chart has no chord"),
+        ({"form": " "}, "form names no section"),
+        ({"metre": ""}, "metre is empty"),
+        ({"metre": "4/4 5"}, "metre '5' cannot be read"),
+        ({"chords": "Em | C | D", "form": "verse chorus"}, "chords have 3 sections, the form has 2"),
+        ({"chords": "Em", "bpm": 20}, "bpm is 20"),
+        ({"form": "A!"}, "section 'A!' cannot be called so"),
+        ({"chords": "Em", "bpm": 120, "metre": "4/4", "seconds": 1e9}, "use at most 10000"),
+    ],
+)
+def test_options_that_cannot_be_are_one_line(options, message):
+    with pytest.raises((PlanError, ChordError)) as caught:
+        Plan.from_options(**options)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_metres_go_round_through_a_section():
+    made = Plan.from_options(chords="Em C G", metre="7/8 4/4")
+    assert [bar.metre for bar in made.bars()] == ["7/8", "4/4", "7/8"]
+    assert [bar.metre for bar in Plan.from_options(metre="7/8 4/4").bars()] == ["7/8", "4/4"]
+    assert [bar.metre for bar in Plan.from_options(chords="Em C", metre="5/4").bars()] == ["5/4", "5/4"]
+
+
+def test_options_change_what_they_name_of_another_plan():
+    heard = Plan.from_options(chords="Em C | Am F", form="A B A", bpm=120, metre="4/4")
+    heard = plan.replace(heard, beats=(0.0, 0.5, 1.0), first_bar=1)
+    faster = Plan.from_options(bpm=140, base=heard)
+    assert (faster.bpm, faster.beats, faster.first_bar) == (140, None, 0)
+    assert faster.sections == heard.sections
+    other = Plan.from_options(chords="G D", base=heard)
+    assert (_charts(other), other.form, other.beats) == ({"A": "G D"}, (), heard.beats)
+    assert Plan.from_options(form="B B", base=heard).section_of_bar() == ["B"] * 4
+    assert Plan.from_options(base=heard) == heard
+
+
+def test_a_piece_is_repeated_until_it_lasts():
+    made = Plan.from_options(chords="Em C | Am", form="A B", bpm=120, metre="4/4", seconds=10)
+    assert made.section_of_bar() == ["A", "A", "B"] * 2
+    assert made.seconds() == 12
+    assert Plan.from_options(chords="Em", seconds=10).section_of_bar() == ["A"]  # the tempo is the clip's
+    assert Plan.from_options(chords="Em").lasting(3.6, bpm=60, metre="7/8").section_of_bar() == ["A", "A"]
