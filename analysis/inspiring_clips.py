@@ -26,10 +26,10 @@ _ORDER = {"yes": 0, "maybe": 1}  # whose words come first, after those who kept 
 class Leading:
     """The machine-made clips to open with, the best first, and the originals that inspired.
 
-    clips, originals: a dict per clip with set, clip, truth, made by, mode, epochs, asked (its plan or
-    strength, in words), answers (how many), heard (what was answered, in words), said (dicts of listener,
-    inspiring, kept, words and pins), more (answers with words that are not in said), remark. inspired: False
-    where none inspired or was kept, and clips holds the best rated instead.
+    clips, originals: a dict per clip with set, clip, truth, made by, mode, epochs, its plan or strength where
+    it has any, answers (how many), heard (what was answered, in words), said (dicts of listener, inspiring,
+    kept, words and pins), more (answers with words that are not in said), remark. inspired: False where none
+    inspired or was kept, and clips holds the best rated instead.
     """
 
     clips: list[dict[str, Any]]
@@ -80,7 +80,7 @@ def _clip(answers: pd.DataFrame) -> dict[str, Any]:
         "made by": clip["backend"],
         "mode": clip["mode"],
         "epochs": "" if pd.isna(clip["epochs"]) else f"{clip['epochs']}",
-        "asked": [f"{column} {clip[column]}" for column in ways.stated(answers)],
+        **{column: f"{clip[column]}" for column in ways.stated(answers)},
         "heard": _one_answer(clip) if len(answers) == 1 else _answers(answers),
         "said": said[:MOST_WORDS],
         "more": len(said) - MOST_WORDS,
