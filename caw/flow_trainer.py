@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from caw import flow
+from caw.compose.guide import GROUPS, PHASE, Guide
 from caw.config import FlowSettings
 from caw.losses import flow_matching
 from caw.muon import Muon
@@ -147,18 +148,31 @@ class FlowTrainer(ABC):
 
 
 class ScoreTrainer(FlowTrainer):
-    """The score, in crops of some seconds."""
+    """The score, in crops of some seconds, with what the guide says of them."""
 
     def __init__(
-        self, scores: list[Tensor], bands: Bands, settings: FlowSettings, rates: tuple[float, ...]
+        self,
+        scores: list[Tensor],
+        bands: Bands,
+        settings: FlowSettings,
+        rates: tuple[float, ...],
+        guide: Guide | None = None,
     ) -> None:
         device = scores[0].device
         network = _seeded_network(settings, rates, 0, len(bands.mean), 1)
-        super().__init__(
-            network, flow.ScoreScale(network, bands, settings), 0, settings, device, settings.score_rate
-        )
+        scale = flow.ScoreScale(network, bands, settings, guide=guide)
+        super().__init__(network, scale, 0, settings, device, settings.score_rate)
         self.scores = scores
         self.crop = min(round(settings.score_crop * RATE), *(s.shape[-1] for s in scores))
+        self.rows, self.steps = [], []
+        for timeline, score in zip(guide.clips if guide else [], scores, strict=bool(guide)):
+            self.rows.append(torch.from_numpy(guide.rows(timeline, score.shape[-1], RATE)))
+            self.steps.append(torch.from_numpy(guide.steps(timeline, score.shape[-1], RATE)))
+
+    def step(self, epoch: int) -> dict[str, float]:
+        """`settings.score_steps` optimiser steps; the loss is that of the last."""
+        count = self.settings.score_steps
+        return [super(ScoreTrainer, self).step(epoch * count + i) for i in range(count)][-1]
 
     def finish(self) -> flow.ScoreScale:
         """The scale with averaged weights and its bands evened out."""
@@ -171,10 +185,28 @@ class ScoreTrainer(FlowTrainer):
         kept = torch.rand(hidden.shape, generator=self.generator).to(self.device) >= share
         return hidden * kept / (1 - share)
 
-    def crops(self) -> tuple[Tensor, None, None, Tensor]:
+    def crops(self) -> tuple[Tensor, None, Tensor | None, Tensor]:
         places = self._places([s.shape[-1] - self.crop + 1 for s in self.scores], self.settings.score_batch)
         clean = torch.stack([self.scores[c][:, s : s + self.crop] for c, s in places])
-        return clean, None, None, torch.zeros(len(clean), device=self.device)
+        return clean, None, self._conditioning(places), torch.zeros(len(clean), device=self.device)
+
+    def _conditioning(self, places: list[tuple[int, int]]) -> Tensor | None:
+        """What the network reads of the guide under each crop, noise in it and some of it left out."""
+        if not self.rows:
+            return None
+        cut = []
+        for clip, start in places:
+            rows = self.rows[clip][:, start : start + self.crop].clone()
+            steps = self.steps[clip][start : start + self.crop]
+            values = len(rows) - PHASE.stop
+            noise = torch.randn(values, int(steps[-1] - steps[0]) + 1, generator=self.generator)
+            rows[PHASE.stop :] += self.settings.guide_noise * noise[:, steps - steps[0]]
+            left_out = torch.rand(len(GROUPS), generator=self.generator) < self.settings.guide_dropout
+            for group, out in zip(GROUPS, left_out.tolist(), strict=True):
+                if out:
+                    rows[group] = 0
+            cut.append(rows)
+        return self.network.read(torch.stack(cut).to(self.device))
 
 
 class WaveTrainer(FlowTrainer):

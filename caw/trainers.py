@@ -9,6 +9,9 @@ from torch import Tensor
 
 from caw import cascade
 from caw.adversarial_trainer import AdversarialTrainer
+from caw.compose import timeline
+from caw.compose.guide import Guide
+from caw.compose.plan import Plan
 from caw.config import AdversarialSettings, FlowSettings, Settings
 from caw.flow_trainer import ScoreTrainer, WaveTrainer
 from caw.score import Bands
@@ -37,23 +40,33 @@ def costs(settings: Settings, rates: tuple[float, ...]) -> list[float]:
         widths = [settings.first_channels] + [settings.channels] * (len(rates) - 1)
         weights = [rate * width**2 for rate, width in zip(rates, widths, strict=True)]
     else:
-        weights = [1.0] * len(rates)
+        weights = [float(settings.score_steps)] + [1.0] * (len(rates) - 1)
     return [w / sum(weights) for w in weights]
 
 
 def trainers_for(
-    clips: list[Tensor], rates: tuple[float, ...], scales: list[cascade.Scale | None], settings: Settings
+    clips: list[Tensor],
+    rates: tuple[float, ...],
+    scales: list[cascade.Scale | None],
+    settings: Settings,
+    plans: list[Plan | None] | None = None,
 ) -> list[Callable[[], Trainer]]:
     """For each scale what makes its trainer, fresh from its seed.
 
     clips: [channels, n] at the last rate. scales: the finished ones by index, as they come: the published
-    recipe needs those below.
+    recipe needs those below. plans: of each clip what is known of its beats and chords (`caw.compose`).
     """
     if isinstance(settings, FlowSettings):
         bands = Bands.of(clips, int(rates[-1]), settings.bands).to(clips[0].device)
         pyramids = [cascade.pyramid_of(clip, rates, bands) for clip in clips]
+        guide = None
+        if settings.guide:
+            heard = plans or [None] * len(clips)
+            guide = Guide.of(
+                [timeline.of(c.cpu().numpy(), int(rates[-1]), p) for c, p in zip(clips, heard, strict=True)]
+            )
         makers: list[Callable[[], Trainer]] = [
-            lambda: ScoreTrainer([p[0].score for p in pyramids], bands, settings, rates)
+            lambda: ScoreTrainer([p[0].score for p in pyramids], bands, settings, rates, guide)
         ]
         for index in range(1, len(rates)):
             makers.append(lambda index=index: WaveTrainer(pyramids, rates, index, bands, settings))

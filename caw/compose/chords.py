@@ -1,0 +1,163 @@
+"""Chords: their names as musicians and as MIREX write them, and their recognition in chroma."""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+NO_CHORD = "N"
+NO_CHORD_NAMES = {"N", "N.C.", "NC", "n.c.", "nc", "X"}  # X: MIREX's "no chord that has a name"
+AGAIN = "%"  # a bar as the one before it
+ADVICE = "write chords as Em, F#m7b5, Bbmaj7, Dsus4, E:min7, G/B or N (no chord)"
+SPELLINGS = {"♯": "#", "♭": "b", "𝄪": "##", "𝄫": "bb", "−": "-", "–": "-", "Δ": "^", "△": "^", "º": "°"}
+ROOT = re.compile(r"([A-G])(##|bb|#|b)?")
+DEGREE = re.compile(r"(#{0,2}|b{0,2})(1[0-3]|[1-9])")
+# How qualities are also written, in the order in which they are put into pychord's and mir_eval's words.
+QUALITIES = (
+    (r"^ma?j?or(?=\d|$)", "maj"),
+    (r"\^$", "^7"),
+    (r"^(Maj|MAJ|Ma|ma|M|\^|j)(?=\d|$|\(|[#b])", "maj"),
+    (r"^(minor|Min|MIN|Mi|min|mi|-)", "m"),
+    (r"^m\(?(maj|Maj|MAJ|Ma|ma|M|\^)", "mmaj"),
+    (r"^(ø7?|h7?|hdim7?|halfdim7?)$", "m7b5"),
+    (r"^(°|o|diminished|Dim)(?=7|$)", "dim"),
+    (r"^(\+|augmented|Aug)(?=\d|$|maj)", "aug"),
+    (r"^aug7$", "7#5"),
+    (r"^aug9$", "9#5"),
+    (r"^augmaj7$", "maj7+5"),
+    (r"^7\+$", "7#5"),
+    (r"^7?alt$", "7#9#5"),
+    (r"^(no|omit)3$", "5"),
+    (r"^(7|9)sus$", r"\g<1>sus4"),
+    (r"[(),]", ""),
+)
+
+
+class ChordError(ValueError):
+    """A chord's name that cannot be read; says which and how to write it."""
+
+
+@dataclass(frozen=True)
+class Chord:
+    """A chord. Pitch classes are 0 for C to 11 for B; the root and the bass are None where there is none."""
+
+    label: str  # as it was written
+    root: int | None
+    pitch_classes: tuple[int, ...]  # ascending; the bass is one of them
+    bass: int | None
+
+    def template(self) -> np.ndarray:
+        """Its pitch classes as chroma [12] from C up, of norm 1; zeros where there is no chord."""
+        weights = np.zeros(12)
+        weights[list(self.pitch_classes)] = 1.0
+        return weights / max(1.0, float(np.linalg.norm(weights)))
+
+
+NONE = Chord(NO_CHORD, None, (), None)
+
+
+@functools.lru_cache(maxsize=4096)
+def parse(name: str) -> Chord:
+    """The chord that `name` says: as musicians write it (Em, F#m7b5, G/B, by pychord) or as MIREX does
+    (E:min, Bb:maj7/3, N, by mir_eval). Raises ChordError where neither reads it."""
+    text = name.strip()
+    if text in NO_CHORD_NAMES:
+        return NONE
+    for sign, plain in SPELLINGS.items():
+        text = text.replace(sign, plain)
+    root = ROOT.match(text)
+    if not root or "," in re.sub(r"\([^()]*\)", "", text) or " " in text:
+        raise ChordError(_unreadable(name))
+    quality, bass = _bass_of(text[root.end() :], root[0])
+    semitones = _mirex(root[0], quality) if ":" in quality else _musicians(root[0], quality)
+    if semitones is None or bass is None:
+        raise ChordError(_unreadable(name))
+    lowest = _pitch(root[0])
+    classes = {(lowest + step) % 12 for step in semitones} | {bass}
+    return Chord(name.strip(), lowest, tuple(sorted(classes)), bass)
+
+
+def parse_line(text: str) -> tuple[tuple[Chord, ...], ...]:
+    """The chords of a chart's bars: a bar a word, commas within a bar ("Em C,D G"), % for the bar before.
+
+    Raises ChordError, which says the bar.
+    """
+    bars: list[tuple[Chord, ...]] = []
+    for number, word in enumerate(text.split(), start=1):
+        if word == AGAIN and bars:
+            bars.append(bars[-1])
+            continue
+        try:
+            bars.append(tuple(parse(name) for name in _names(word)))
+        except ChordError as error:
+            raise ChordError(f"bar {number}: {error}") from None
+    return tuple(bars)
+
+
+def _names(word: str) -> list[str]:
+    """The names of one bar; commas within brackets, as in E:7(b9,13), part no names."""
+    return re.split(r",(?![^()]*\))", word)
+
+
+def _bass_of(rest: str, root: str) -> tuple[str, int | None]:
+    """What follows a root without its bass, and the bass, named as a note or a degree; None if unreadable."""
+    rest = re.sub(r"6/9(?!\d)", "69", rest)  # a chord of its own, no sixth over a ninth
+    quality, slash, bass = rest.rpartition("/")
+    if not slash:
+        return rest, _pitch(root)
+    if ROOT.fullmatch(bass):
+        return quality, _pitch(bass)
+    if not DEGREE.fullmatch(bass):
+        return quality, None
+    from mir_eval import chord  # half a second and more, for few names
+
+    return quality, (_pitch(root) + chord.scale_degree_to_semitone(bass)) % 12
+
+
+def _pitch(note: str) -> int:
+    return ("C.D.EF.G.A.B".index(note[0]) + note.count("#") - note.count("b")) % 12
+
+
+def _mirex(root: str, quality: str) -> set[int] | None:
+    """Semitones over the root of what mir_eval reads, such as :min7 or :7(b9); None if it does not."""
+    from mir_eval import chord
+
+    quality = {":aug7": ":aug(b7)", ":maj11": ":maj9(11)"}.get(quality, quality)
+    try:
+        _, there, _ = chord.encode(root + quality, reduce_extended_chords=True)
+    except chord.InvalidChordException:
+        return None
+    return set(np.flatnonzero(there).tolist())
+
+
+def _musicians(root: str, quality: str) -> set[int] | None:
+    """Semitones over the root of what pychord reads, such as m7b5; None if it does not."""
+    import pychord
+
+    for pattern, plain in (("", ""), *QUALITIES):
+        quality = re.sub(pattern, plain, quality) if pattern else quality
+        try:
+            steps = pychord.Chord(f"C{quality}").quality.components
+        except (ValueError, IndexError):
+            continue
+        return {step % 12 for step in steps}
+    return _mirex(root, f":{quality}")
+
+
+def _unreadable(name: str) -> str:
+    text = name.strip()
+    larger = text[:1].upper() + text[1:]
+    if text[:1] in "abcdefg" and text[:1] and _reads(larger):
+        return f"chord {text!r} cannot be read; write {larger}"
+    return f"chord {text!r} cannot be read; {ADVICE}"
+
+
+def _reads(name: str) -> bool:
+    try:
+        parse(name)
+    except ChordError:
+        return False
+    return True
