@@ -95,7 +95,7 @@ class FlowSettings(Settings):
     score_crop: float = 8.0  # seconds per training crop
     score_batch: int = 2  # crops per step
     score_dropout: float = 0.25
-    score_steps: int = 3  # steps that the score takes in an epoch: it gains from more, the waveforms hardly
+    score_steps: int = 2  # steps that the score takes in an epoch: it gains from more, the waveforms hardly
     guide: bool = True  # the score's network is shown beats, bars, pitch classes, loudness and accents
     guide_noise: float = 0.3  # deviations of noise on what it is shown while training
     guide_dropout: float = 0.15  # share of crops from which each part of the guide is left out

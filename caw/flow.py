@@ -133,8 +133,10 @@ class ScoreScale:
         strength: float | None = None,
         timeline: Timeline | None = None,
     ) -> Signal:
-        """VAR keeps the clip's score for `strength` 0 and without a guide; else it is taken back towards noise
-        and drawn again, following `timeline`."""
+        """VAR takes the clip's score back towards noise and draws it again, following `timeline`.
+
+        It is kept for `strength` 0, and where there is no guide.
+        """
         strength = self.settings.variation if strength is None else strength
         if not self.guide or strength == 0:
             return original

@@ -75,10 +75,11 @@ class FlowTrainer(ABC):
         scale.network = self.average
         matrices = self.network.matrices()
         known = {id(p) for p in matrices}
+        stacked = self.network.gated_matrices() if settings.guide else []  # trainings of before go on as then
         rest = [p for p in self.network.parameters() if id(p) not in known]
         self.optimizers = [
             torch.optim.Adam(rest, settings.learning_rate, betas=(0.9, 0.99), fused=device.type == "cuda"),
-            Muon(matrices, matrix_rate, weight_decay=settings.decay),
+            Muon(matrices, matrix_rate, weight_decay=settings.decay, stacked=stacked),
         ]
 
     @abstractmethod

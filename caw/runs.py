@@ -200,9 +200,9 @@ class Run:
         """VAR: a training clip with its structure kept and its details drawn anew.
 
         strength (preset fast and standard): from 0 to 1, how far the music goes from the clip's: 0 keeps
-        score and lowest waveform, as the published model does; 1 keeps the clip's beats and chords alone. None:
-        the run's own setting. Runs of before there were guides vary the lowest waveform alone. clip: index of
-        the training clip. plan: chords, loudness and density to take the place of the clip's, bar by bar. keep:
+        score and lowest waveform, as the published model does; 1 keeps the clip's beats and chords alone.
+        None: the run's own setting. Runs without a guide vary the lowest waveform alone. clip: index of the
+        training clip. plan: chords, loudness and density to take the place of the clip's, bar by bar. keep:
         "rhythm" leaves the harmony open (or to the plan), "harmony" the rhythm.
         """
         if strength is not None and not 0 <= strength <= 1:
@@ -232,7 +232,7 @@ class Run:
     def _refuse_without_guide(self, what: str) -> None:
         if what:
             raise RunError(
-                f"{self.folder} was trained without a guide, so it cannot follow {what}; train the clip again "
+                f"{self.folder} was trained without a guide and cannot follow {what}; train the clip again, "
                 "with preset fast or standard"
             )
 

@@ -40,7 +40,7 @@ class Material:
         return float(np.median(np.concatenate([np.diff(c.bounds) / np.diff(c.beat) for c in self.clips])))
 
     def sounding(self, chord: chords.Chord) -> np.ndarray:
-        """Pitch classes [12] as a chord is asked for: its own raised over the clips' mean, the others lowered."""
+        """Pitch classes [12] that ask for a chord: its own raised over the mean, others lowered."""
         template = np.asarray(chord.template(), dtype=float)
         spread = template.std()
         return self.mean + (self.deviation * (template - template.mean()) / spread if spread else 0.0)

@@ -67,7 +67,7 @@ class Timeline:
 
     @staticmethod
     def joined(parts: list[Timeline]) -> Timeline:
-        """The units of several timelines in a row; their times are those of the first part and must be set."""
+        """The units of several timelines in a row; times and positions are those of the first part."""
         own = ("chroma", "loudness", "density", "accents", "sound")
         together = {name: np.concatenate([getattr(part, name) for part in parts]) for name in own}
         return dataclasses.replace(parts[0], **together)
@@ -130,7 +130,7 @@ def _heard(frames: Frames, plan, seconds: float):
 
 
 def _bar_positions(firsts: np.ndarray, count: int, usual: float) -> np.ndarray:
-    """Position in bars of each bound, from the units that bars begin with; bars at the ends are usual ones."""
+    """Position in bars of each bound, from the units that bars begin with; `usual`: of bars at the ends."""
     known = np.concatenate([[firsts[0] - usual], firsts, [max(firsts[-1] + usual, count)]])
     return np.interp(np.arange(count), known, np.arange(len(known)) - 1.0)
 
