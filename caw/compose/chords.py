@@ -10,7 +10,8 @@ import numpy as np
 
 NO_CHORD = "N"
 NO_CHORD_NAMES = {"N", "N.C.", "NC", "n.c.", "nc", "X"}  # X: MIREX's "no chord that has a name"
-AGAIN = "%"  # a bar as the one before it
+AGAIN, OPEN = "%", "?"  # a bar as the one before it; a bar that asks for no chord
+BARS = "|"  # a chart that begins with it has a bar between each two, as musicians write it
 ADVICE = "write chords as Em, F#m7b5, Bbmaj7, Dsus4, E:min7, G/B or N (no chord)"
 SPELLINGS = {"♯": "#", "♭": "b", "𝄪": "##", "𝄫": "bb", "−": "-", "–": "-", "Δ": "^", "△": "^", "º": "°"}
 ROOT = re.compile(r"([A-G])(##|bb|#|b)?")
@@ -81,17 +82,21 @@ def parse(name: str) -> Chord:
 
 
 def parse_line(text: str) -> tuple[tuple[Chord, ...], ...]:
-    """The chords of a chart's bars: a bar a word, commas within a bar ("Em C,D G"), % for the bar before.
+    """The chords of a chart's bars: a bar a word, commas within a bar ("Em C,D G"), or between bar lines
+    ("| Em | C D | G |"). % is the bar before once more, ? a bar that asks for nothing, which gives ().
 
     Raises ChordError, which says the bar.
     """
+    words = text.split()
+    if text.strip().startswith(BARS):
+        words = [",".join(part.replace(",", " ").split()) for part in text.strip().strip(BARS).split(BARS)]
     bars: list[tuple[Chord, ...]] = []
-    for number, word in enumerate(text.split(), start=1):
+    for number, word in enumerate(words, start=1):
         if word == AGAIN and bars:
             bars.append(bars[-1])
             continue
         try:
-            bars.append(tuple(parse(name) for name in _names(word)))
+            bars.append(() if word == OPEN else tuple(parse(name) for name in _names(word)))
         except ChordError as error:
             raise ChordError(f"bar {number}: {error}") from None
     return tuple(bars)
