@@ -10,7 +10,7 @@ import numpy as np
 
 from caw import yardstick
 from caw.config import PRESETS
-from caw.measures import artefacts, distributions, matches, music
+from caw.measures import artefacts, distributions, harmony, matches, music, partials, rhythm
 from caw.measures.catalogue import measures
 
 SCALES = PRESETS["fast"].scales  # Hz
@@ -47,11 +47,43 @@ def evaluate(real, fake, rate, *, scales=SCALES) -> dict[str, float | None]:
     found["tempo"] = tempo(fake, rate)
     found["tempo_error"] = _taken(music.tempo_error, real, fake, rate)
     found["chroma_distance"] = _taken(music.chroma_distance, real, fake, rate)
+    found |= _composed(real, fake, rate)
     for hz in edges(scales, rate):
         found[f"edge_{hz:g}"] = _taken(artefacts.edge, real, fake, rate, hz=hz)
     found["clicks"] = artefacts.clicks(fake, rate)
     found |= {"silence": silent["share"], "longest_silence": silent["longest"]}
     return {one.name: found[one.name] for one in measures(edges(scales, rate)) if one.name in found}
+
+
+def _composed(real, fake, rate) -> dict[str, float | None]:
+    found = alone(fake, rate)
+    found["trans"] = _taken(harmony.chord_transitions, real, fake, rate)
+    for seconds in (1, 4):
+        found[f"correlation_{seconds}"] = _taken(
+            matches.correlation, real, fake, rate, seconds=float(seconds)
+        )
+    if abs(real.samples.size - fake.samples.size) <= yardstick.HOP * rate:
+        found["same_mel"] = _taken(matches.same_moment, real, fake, rate)
+        found["same_chord"] = _taken(harmony.same_chord, real, fake, rate)
+    else:
+        found |= {"same_mel": None, "same_chord": None}
+    return found
+
+
+def alone(x, rate) -> dict[str, float | None]:
+    """The measures that look at one clip alone, by name."""
+    found = {
+        "pulse": _taken(rhythm.pulse, x, rate),
+        "bar_acf": _taken(rhythm.bar_autocorrelation, x, rate),
+        "sync": _taken(rhythm.sync, x, rate),
+        "attack_4k": _taken(rhythm.attack, x, rate),
+        "rough_mid": _taken(partials.roughness, x, rate),
+    }
+    tracks = partials.tracks(x, rate)
+    found["jitter_lo"] = _taken(partials.jitter, tracks)
+    found["partial_mid"] = _taken(partials.partial_length, tracks, partials.MIDDLE)
+    found["partial_hi"] = _taken(partials.partial_length, tracks, partials.HIGH)
+    return found
 
 
 def anchors(real, rate, *, scales=SCALES) -> dict[str, dict[str, float | None]]:
@@ -66,7 +98,28 @@ def anchors(real, rate, *, scales=SCALES) -> dict[str, dict[str, float | None]]:
     first, second, halves = real.samples[:middle], real.samples[middle:], {}
     if middle >= yardstick.SHORTEST * rate and first.any() and second.any():
         halves = evaluate(first, second, rate, scales=scales)
-    return {"halves": halves, "noise": evaluate(real, noise, rate, scales=scales)}
+    imposed, mosaic = {}, {}
+    try:
+        from caw import score
+
+        shaped = score.shaped_noise(real.samples, int(rate))
+        imposed = evaluate(real, shaped, rate, scales=scales)
+    except ImportError:  # without torch there is no score
+        pass
+    try:
+        from caw import mosaic as mosaics
+
+        copy = mosaics.generate(real.samples, int(rate), real.samples.size / rate)
+        mosaic = evaluate(real, copy, rate, scales=scales)
+    except mosaics.MosaicError:
+        pass
+    return {
+        "real": alone(real, rate),
+        "halves": halves,
+        "imposed": imposed,
+        "mosaic": mosaic,
+        "noise": evaluate(real, noise, rate, scales=scales),
+    }
 
 
 def tempo(x, rate) -> float | None:

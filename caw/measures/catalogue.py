@@ -41,6 +41,25 @@ MUSIC = (
     Measure("chroma_distance", "", LESS, "share of the pitch classes' weight that lies elsewhere, 0 to 1"),
 )
 EDGE = Measure("edge", "dB", ZERO, "hole (-) or ridge (+) where two scales meet, less the real clip's")
+SOUND = (
+    Measure("sync", "", "as real", "mean correlation of six bands' rises: do they strike together"),
+    Measure("attack_4k", "dB", "as real", "rise of the level above 4 kHz at onsets"),
+    Measure("rough_mid", "dB", "as real", "envelope's power at 12 to 60 Hz over 0.5 to 8 Hz, 500 to 2000 Hz"),
+    Measure("jitter_lo", "dB", "as real", "flicker of held partials of 60 to 500 Hz, per 16 ms"),
+    Measure("partial_mid", "ms", "as real", "length of partials of 0.5 to 2 kHz"),
+    Measure("partial_hi", "ms", "as real", "length of partials of 2 to 6 kHz"),
+)
+COMPOSITION = (
+    Measure("pulse", "", "as real", "highest autocorrelation of the onsets at 0.25 to 1.5 s"),
+    Measure("bar_acf", "", "as real", "the same at 1 to 6 s: do bars repeat"),
+    Measure("trans", "", LESS, "distance of the chords' transitions from beat to beat, 0 to 1"),
+)
+ALIKE = (
+    Measure("correlation_1", "", HALVES, "best log-mel correlation of 1 s with any stretch of the real clip"),
+    Measure("correlation_4", "", HALVES, "the same of 4 s"),
+    Measure("same_mel", "", "", "log-mel correlation with the real clip at the same moment"),
+    Measure("same_chord", "", "", "share of beats with the real clip's chord at the same moment"),
+)
 ARTEFACTS = (
     Measure("clicks", "/min", LESS, "single samples or joints that jump out"),
     Measure("silence", "", HALVES, "share of frames of 50 ms over 40 dB below the clip's level"),
@@ -54,7 +73,7 @@ def measures(edges=()) -> list[Measure]:
         replace(EDGE, name=f"{EDGE.name}_{hz:g}", meaning=EDGE.meaning.replace("scales meet", told))
         for hz, told in ((hz, f"scales meet at {hz:g} Hz") for hz in edges)
     ]
-    return [*LIKENESS, *COPYING, *MUSIC, *seams, *ARTEFACTS]
+    return [*LIKENESS, *COPYING, *ALIKE, *MUSIC, *COMPOSITION, *SOUND, *seams, *ARTEFACTS]
 
 
 def measure(name: str) -> Measure:
