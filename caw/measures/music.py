@@ -66,30 +66,21 @@ def chroma(x, rate) -> np.ndarray:
     (a form of Gomez 2006, "Tonal description of music audio signals", section 3.2). Frames 40 dB under the
     clip's level do not count.
     """
-    frames, _ = chroma_frames(x, rate)
-    total = frames.sum()
-    if not total:
-        raise yardstick.TooShortError("no pitch was found between 60 and 5000 Hz")
-    return frames.sum(axis=0) / total
-
-
-def chroma_frames(x, rate) -> tuple[np.ndarray, float]:
-    """The shares of `chroma` frame by frame, [frames, 12], and the seconds between frames.
-
-    A row sums to 1, or to 0 where nothing is heard. Frame k begins at k times those seconds.
-    """
     x = yardstick.validated(x, rate, "x")
     size, hop = round(WINDOW * rate), max(1, round(HOP * rate))
     if x.size < size:
         raise yardstick.TooShortError(f"{x.size / rate:.2f} s are too short for pitches; give {WINDOW:g} s")
     frames = np.lib.stride_tricks.sliding_window_view(x / yardstick.rms(x), size)[::hop]
     window = signal.get_window("hann", size).astype(np.float32)
-    shares = []
+    shares = np.zeros(12)
     for first in range(0, len(frames), AT_ONCE):
         part = frames[first : first + AT_ONCE]
         heard = np.sqrt(np.mean(part**2, axis=1)) > 10 ** (yardstick.QUIET_DB / 20)
-        shares.append(_pitch_classes(part * window, rate) * heard[:, None])
-    return np.concatenate(shares), hop / rate
+        shares += _pitch_classes(part[heard] * window, rate)
+    total = shares.sum()
+    if not total:
+        raise yardstick.TooShortError("no pitch was found between 60 and 5000 Hz")
+    return shares / total
 
 
 def chroma_distance(real, fake, rate) -> float:
@@ -117,7 +108,7 @@ def key(x, rate) -> tuple[int, str] | None:
 
 
 def _pitch_classes(frames: np.ndarray, rate: float) -> np.ndarray:
-    """Of windowed frames [count, n], each one's shares [count, 12]."""
+    """Sum over windowed frames [count, n] of each frame's shares [12]."""
     size = fft.next_fast_len(2 * frames.shape[1], real=True)
     levels = 20 * np.log10(np.abs(fft.rfft(frames, size, axis=1)) + 1e-9)
     low = max(1, int(np.ceil(PITCHES[0] * size / rate)))
@@ -130,8 +121,6 @@ def _pitch_classes(frames: np.ndarray, rate: float) -> np.ndarray:
     semitone = (69 + 12 * np.log2(bins * rate / size / A4)) % 12
     amplitude = 10 ** (top / 20)
     weight = amplitude / np.bincount(frame, amplitude, minlength=len(frames))[frame]
-    lower, upper = semitone.astype(int) % 12, semitone % 1
-    shares = np.zeros((len(frames), 12))
-    np.add.at(shares, (frame, lower), weight * (1 - upper))
-    np.add.at(shares, (frame, (lower + 1) % 12), weight * upper)
-    return shares
+    upper = semitone % 1
+    shares = np.bincount(semitone.astype(int) % 12, weight * (1 - upper), minlength=12)
+    return shares + np.bincount((semitone.astype(int) + 1) % 12, weight * upper, minlength=12)

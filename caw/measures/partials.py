@@ -41,8 +41,8 @@ class Tracks:
 def tracks(x, rate) -> Tracks:
     """The partials of a clip [n] at `rate` Hz.
 
-    Peaks of spectra of 64 ms every 16 ms, each placed by a parabola and joined to the nearest of the frame before
-    where both are each other's nearest and within 3 % (8 Hz for low ones).
+    Peaks of spectra of 64 ms every 16 ms, each placed by a parabola, and joined to one of the frame before
+    where each is the other's nearest and they are within 3 % (8 Hz for low ones).
     """
     x = yardstick.validated(x, rate, "x")
     frame, frequency, level = _peaks(x, rate)
@@ -61,7 +61,7 @@ def tracks(x, rate) -> Tracks:
     return Tracks(frame, frequency, level, track)
 
 
-def partial_length(found: Tracks, band: tuple[float, float]) -> float:
+def length(found: Tracks, band: tuple[float, float]) -> float:
     """Length in ms of the track that a random partial frame between band[0] and band[1] Hz belongs to.
 
     That is the mean of the tracks' lengths, each weighted by its length.
@@ -89,9 +89,9 @@ def jitter(found: Tracks, band: tuple[float, float] = LOW) -> float:
 
 
 def roughness(x, rate, band: tuple[float, float] = MIDDLE) -> float:
-    """Power of the envelope at 12 to 60 Hz over that at 0.5 to 8 Hz, of the sound between 500 and 2000 Hz, in dB.
+    """Power of the envelope at 12 to 60 Hz over that at 0.5 to 8 Hz, in dB, of the sound from 500 to 2000 Hz.
 
-    The envelope is the magnitude of the analytic signal. Flicker and noise are rough, held and struck tones are not.
+    The envelope is the magnitude of the analytic signal. Flicker is rough, held tones are not.
     """
     x = yardstick.validated(x, rate, "x")
     if x.size < 2 / SLOW[0] * rate / 2:

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import ndimage, signal
 
 from caw import yardstick
+from caw.measures import matches
 
 PULSE_LAGS = (0.25, 1.5)  # seconds: a beat and its halves and doubles
 BAR_LAGS = (1.0, 6.0)  # seconds: a bar, or two
@@ -41,10 +42,10 @@ def bar_autocorrelation(x, rate) -> float:
 
 
 def sync(x, rate) -> float:
-    """How far the bands strike together: the mean correlation between the rises of six bands' levels, -1 to 1.
+    """How far the bands strike together: mean correlation between the rises of six bands' levels, -1 to 1.
 
-    The bands lie between 60 and 7600 Hz (or 0.95 of half the rate), each about 1.2 octaves wide; levels in dB of windows of 32 ms
-    every 16 ms. A band that is silent throughout is left out.
+    The bands lie between 60 and 7600 Hz, 1.2 octaves each, as far as the rate reaches; levels are in dB, of
+    windows of 32 ms every 16 ms. A band that is silent throughout is left out.
     """
     x = yardstick.validated(x, rate, "x")
     edges = [edge for edge in SYNC_BANDS if edge <= 0.95 * rate / 2]
@@ -63,9 +64,9 @@ def sync(x, rate) -> float:
 def attack(x, rate) -> float:
     """How far the level above 4 kHz rises at onsets, in dB.
 
-    Onsets are peaks of the onset curve of one deviation over its mean, 0.1 s apart at least. The highest level of windows
-    of 8 ms from 12 ms before the onset to 40 ms after it, over their median from 64 to 20 ms before it; the mean over all onsets.
-    Raises: TooShortError for a clip without onsets and at rates under 10 kHz, where 4 kHz is no edge.
+    Onsets are peaks of the onset curve one deviation over its mean, 0.1 s apart at least. The highest level in
+    windows of 8 ms from 12 ms before to 40 ms after it, over the median from 64 to 20 ms before it; the mean
+    over all onsets. Raises: TooShortError for a clip with few onsets, and at rates under 10 kHz.
     """
     x = yardstick.validated(x, rate, "x")
     if rate < 2.5 * ATTACK_ABOVE:
@@ -87,6 +88,19 @@ def attack(x, rate) -> float:
     if len(rises) < LEAST_ONSETS:
         raise yardstick.TooShortError(f"{len(rises)} onsets are too few; {LEAST_ONSETS} are needed")
     return float(np.mean(rises))
+
+
+def same_onsets(real, fake, rate) -> float:
+    """Correlation of the onset curves of two clips at the same moment, -1 to 1.
+
+    Raises: TooShortError where one clip is longer than the other.
+    """
+    matches.require_one_length(real, fake, rate)
+    curves = [onset_curve(x, rate) for x in (real, fake)]
+    size = min(curve.size for curve in curves)
+    if min(curve.std() for curve in curves) < matches.STEADY:
+        raise yardstick.TooShortError("a clip is steady throughout; give one in which something happens")
+    return float(np.corrcoef(curves[0][:size], curves[1][:size])[0, 1])
 
 
 def _highest(x, rate, lags) -> float:
