@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from caw import threads
+from caw.config import PRESETS
 
 FRAME = 0.016  # seconds from one frame to the next
 WINDOW = 0.064
@@ -190,3 +191,17 @@ def _filters(edges: tuple[float, ...], rate: int) -> tuple[Tensor, Tensor, Tenso
     share = weights / np.maximum(weights.sum(0), 1e-9) * carried
     weights = weights / np.maximum(weights.sum(1, keepdims=True), 1e-9)
     return tuple(torch.from_numpy(a.astype(np.float32)) for a in (weights, share, carried))
+
+
+def shaped_noise(samples: np.ndarray, rate: int, *, seed: int = 0) -> np.ndarray:
+    """White noise [n] with the loudness of a clip [n] in every band and frame, and nothing else of it.
+
+    No model is in it: a measure that this passes tells shaped noise from white, and no music from noise. The
+    bands and the number of impositions are those of the preset `fast`.
+    """
+    settings = PRESETS["fast"]
+    wave = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32))[None]
+    bands = Bands.of([wave], int(rate), settings.bands)
+    noise = np.random.default_rng(seed).standard_normal(wave.shape[-1]) * np.sqrt(bands.level)
+    noise = torch.from_numpy(noise.astype(np.float32))[None]
+    return bands.impose(noise, int(rate), bands.measure(wave), settings.impositions)[0].numpy()

@@ -27,7 +27,10 @@ def edge(real, fake, rate, *, hz: float) -> float:
     """
     if not reaches(hz, rate):
         raise yardstick.TooShortError(f"an edge at {hz:g} Hz has no upper neighbour at a rate of {rate:g} Hz")
-    return _prominence(fake, rate, hz) - _prominence(real, rate, hz)
+    in_fake, in_real = (
+        yardstick.kept(x, ("prominence", hz), lambda x=x: _prominence(x, rate, hz)) for x in (fake, real)
+    )
+    return in_fake - in_real
 
 
 def reaches(hz: float, rate: float) -> bool:
