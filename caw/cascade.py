@@ -73,9 +73,7 @@ def climb(
     return signal
 
 
-def reconstruct(
-    scales: list[Scale], pyramid: list[Signal], timeline: Timeline | None = None
-) -> list[Signal]:
+def reconstruct(scales: list[Scale], pyramid: list[Signal], timeline: Timeline | None = None) -> list[Signal]:
     """The clip as the model knows it, at every scale so far. timeline: the clip's own, for a guided score."""
     signals: list[Signal] = []
     for scale, original in zip(scales, pyramid, strict=False):

@@ -97,6 +97,7 @@ class FlowSettings(Settings):
     score_dropout: float = 0.25
     score_steps: int = 2  # steps that the score takes in an epoch: it gains from more, the waveforms hardly
     guide: bool = True  # the score's network is shown beats, bars, pitch classes, loudness and accents
+    album_epochs: int = 200  # of them the first learn from all of an album, where there is one
     guide_noise: float = 0.3  # deviations of noise on what it is shown while training
     guide_dropout: float = 0.15  # share of crops from which each part of the guide is left out
     channels: int = 48  # of the waveforms' networks
@@ -125,6 +126,7 @@ class FlowSettings(Settings):
         for name in _COUNTS:
             _at_least(self, name, 1)
         _at_least(self, "impositions", 0)
+        _at_least(self, "album_epochs", 0)
         _at_least(self, "recent", 2)
         if self.kernel % 2 == 0:
             raise SettingsError(f"kernel is {self.kernel!r}; use an odd number")
@@ -200,6 +202,17 @@ def preset(name: str = "fast", **changes: Any) -> Settings:
         if key not in known:
             raise unknown(f"preset {name}", key, known)
     return dataclasses.replace(base, **{k: v for k, v in changes.items() if v is not None})
+
+
+def as_begun(settings: Settings, record: dict[str, Any]) -> Settings:
+    """The settings with which an unfinished run goes on that was begun by a version without guides.
+
+    record: the run's, as `to_json` wrote it. What that version did not know of keeps to what it did.
+    """
+    if not isinstance(settings, FlowSettings) or "guide" in record:
+        return settings
+    kept = {name: value for name, value in EARLIER.items() if name in ("guide", "score_steps")}
+    return dataclasses.replace(settings, **kept, variation=record.get("variation", 1.0))
 
 
 def to_json(settings: Settings) -> dict[str, Any]:

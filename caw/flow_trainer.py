@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from caw import flow
 from caw.compose.guide import GROUPS, PHASE, Guide
+from caw.compose.timeline import Timeline
 from caw.config import FlowSettings
 from caw.losses import flow_matching
 from caw.muon import Muon
@@ -54,6 +55,8 @@ def averaging(settings: FlowSettings, epoch: int) -> float:
 class FlowTrainer(ABC):
     """What score and waveforms have in common: optimisers, average, random state.
 
+    clips: how many it learns from. own: how many of them the run is about; the others are an album, which
+    the first `album_epochs` learn from as well.
     The matrices between hidden channels are trained by Muon (Jordan et al. 2024), the rest by Adam.
     """
 
@@ -65,7 +68,11 @@ class FlowTrainer(ABC):
         settings: FlowSettings,
         device: torch.device,
         matrix_rate: float,
+        clips: int,
+        own: int | None = None,
     ) -> None:
+        self.clip_count = self.among = clips
+        self.own = clips if own is None else own
         self.settings = settings
         self.device = device
         self.generator = torch.Generator().manual_seed(settings.seed * 1000 + index)
@@ -82,6 +89,8 @@ class FlowTrainer(ABC):
             Muon(matrices, matrix_rate, weight_decay=settings.decay, stacked=stacked),
         ]
 
+    steps_per_epoch = 1
+
     @abstractmethod
     def crops(self) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor]:
         """Clean state, lower state or None, what is told of the score or None, and noise level [B]."""
@@ -93,6 +102,7 @@ class FlowTrainer(ABC):
     def step(self, epoch: int) -> dict[str, float]:
         """One optimiser step; returns the loss by name."""
         settings, generator = self.settings, self.generator
+        self._choose_clips(epoch)
         share = rate_share(settings, epoch)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
@@ -140,6 +150,11 @@ class FlowTrainer(ABC):
         for kept, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
             kept.lerp_(now, 1 - decay)
 
+    def _choose_clips(self, step: int) -> None:
+        """The first steps learn from an album as well, those after them from the run's own clips alone."""
+        early = step < self.settings.album_epochs * self.steps_per_epoch
+        self.among = self.clip_count if early else self.own
+
     def _places(self, rooms: Sequence[int], count: int) -> list[tuple[int, int]]:
         """A clip and a start for each crop, each start of each clip as likely; rooms: starts per clip."""
         ends = torch.tensor(rooms).cumsum(0)
@@ -157,28 +172,31 @@ class ScoreTrainer(FlowTrainer):
         bands: Bands,
         settings: FlowSettings,
         rates: tuple[float, ...],
-        guide: Guide | None = None,
+        timelines: list[Timeline] | None = None,
+        own: int | None = None,
     ) -> None:
         device = scores[0].device
         network = _seeded_network(settings, rates, 0, len(bands.mean), 1)
+        guide = Guide.of(timelines[:own]) if timelines else None
         scale = flow.ScoreScale(network, bands, settings, guide=guide)
-        super().__init__(network, scale, 0, settings, device, settings.score_rate)
+        super().__init__(network, scale, 0, settings, device, settings.score_rate, len(scores), own)
+        self.steps_per_epoch = settings.score_steps
         self.scores = scores
         self.crop = min(round(settings.score_crop * RATE), *(s.shape[-1] for s in scores))
         self.rows, self.steps = [], []
-        for timeline, score in zip(guide.clips if guide else [], scores, strict=bool(guide)):
+        for timeline, score in zip(timelines or [], scores, strict=bool(timelines)):
             self.rows.append(torch.from_numpy(guide.rows(timeline, score.shape[-1], RATE)))
             self.steps.append(torch.from_numpy(guide.steps(timeline, score.shape[-1], RATE)))
 
     def step(self, epoch: int) -> dict[str, float]:
         """`settings.score_steps` optimiser steps; the loss is that of the last."""
-        count = self.settings.score_steps
+        count = self.steps_per_epoch
         return [super(ScoreTrainer, self).step(epoch * count + i) for i in range(count)][-1]
 
     def finish(self) -> flow.ScoreScale:
         """The scale with averaged weights and its bands evened out."""
         scale = super().finish()
-        scale.even_out(self.scores, torch.Generator().manual_seed(self.settings.seed))
+        scale.even_out(self.scores[: self.own], torch.Generator().manual_seed(self.settings.seed))
         return scale
 
     def drop(self, hidden: Tensor) -> Tensor:
@@ -187,7 +205,9 @@ class ScoreTrainer(FlowTrainer):
         return hidden * kept / (1 - share)
 
     def crops(self) -> tuple[Tensor, None, Tensor | None, Tensor]:
-        places = self._places([s.shape[-1] - self.crop + 1 for s in self.scores], self.settings.score_batch)
+        places = self._places(
+            [s.shape[-1] - self.crop + 1 for s in self.scores[: self.among]], self.settings.score_batch
+        )
         clean = torch.stack([self.scores[c][:, s : s + self.crop] for c, s in places])
         return clean, None, self._conditioning(places), torch.zeros(len(clean), device=self.device)
 
@@ -220,14 +240,16 @@ class WaveTrainer(FlowTrainer):
         index: int,
         bands: Bands,
         settings: FlowSettings,
+        own: int | None = None,
     ) -> None:
         waves = [p[index].wave for p in pyramids]
         channels = waves[0].shape[0]
         rate, lower_rate = rates[index], rates[index - 1] if index > 1 else None
         network = _seeded_network(settings, rates, index, len(bands.mean), channels)
-        whitening = flow.Whitening.of([w.cpu().numpy() for w in waves], settings.prediction_order)
+        whitening = flow.Whitening.of([w.cpu().numpy() for w in waves[:own]], settings.prediction_order)
         scale = flow.FlowScale(rate, lower_rate, network, whitening, bands, channels, settings)
-        super().__init__(network, scale, index, settings, waves[0].device, settings.matrix_rate)
+        device = waves[0].device
+        super().__init__(network, scale, index, settings, device, settings.matrix_rate, len(waves), own)
         self.clean = [whitening.apply(w) for w in waves]
         self.lower = None
         if index > 1:
@@ -243,7 +265,7 @@ class WaveTrainer(FlowTrainer):
     def crops(self) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
         settings, scale, device = self.settings, self.scale, self.device
         fold, samples = scale.fold, self.crop * scale.fold
-        places = self._places([w.shape[-1] - samples + 1 for w in self.clean], settings.batch)
+        places = self._places([w.shape[-1] - samples + 1 for w in self.clean[: self.among]], settings.batch)
         signs = (2 * torch.randint(0, 2, (settings.batch,), generator=self.generator) - 1).tolist()
 
         def cut(waves: list[Tensor]) -> Tensor:

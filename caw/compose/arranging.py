@@ -215,13 +215,13 @@ def _phrases(plan: Plan, material: Material, rng: np.random.Generator, seconds: 
         clip, first, last = walk.bars[model]
         timeline = material.clips[clip]
         bounds = timeline.bounds[first : last + 1] - timeline.bounds[first]
-        nothing = np.full(len(bounds), np.nan)
+        nothing = np.zeros(0)
         parts.append(timeline.taken(np.arange(first, last), now + bounds, nothing, nothing, np.array([0])))
         starts.append(last - first)
         now += bounds[-1]
         if now >= seconds:
             break
     bounds = np.concatenate([part.bounds[:-1] for part in parts] + [parts[-1].bounds[-1:]])
-    nothing = np.full(len(bounds), np.nan)
+    nothing = np.zeros(0)
     phrases = np.cumsum([0, *starts[:-1]])
     return Timeline.joined(parts).changed(bounds=bounds, beat=nothing, bar=nothing, phrases=phrases)

@@ -41,10 +41,10 @@ class Guide:
         out = np.zeros((ROWS, frames), np.float32)
         if timeline.has_beat:
             beat = timeline.beat[unit] + within * np.diff(timeline.beat)[unit]
-            bar = timeline.bar[unit] + within * np.diff(timeline.bar)[unit]
-            out[PHASE] = np.concatenate(
-                [phase(beat, cycles) for cycles in BEATS] + [phase(bar, cycles) for cycles in BARS]
-            )
+            out[: 2 * len(BEATS)] = np.concatenate([phase(beat, cycles) for cycles in BEATS])
+            if len(timeline.bar):
+                bar = timeline.bar[unit] + within * np.diff(timeline.bar)[unit]
+                out[2 * len(BEATS) : PHASE.stop] = np.concatenate([phase(bar, cycles) for cycles in BARS])
         else:  # the units are notes
             out[:4] = np.concatenate([phase(within, 1.0), phase(within, 2.0)])
         values = (_values(timeline) - self.mean[:, None]) / self.deviation[:, None]

@@ -29,11 +29,11 @@ PHRASE_SECONDS = 2.0  # about how long a phrase lasts where there is no beat
 
 @dataclass(frozen=True)
 class Timeline:
-    """One row a unit. Positions count up from 0 at the first bar line, and are NaN where nothing is heard."""
+    """One row a unit. Positions count up from 0 at the first bar line."""
 
     bounds: np.ndarray  # [units + 1] seconds, ascending: unit k lasts from bounds[k] to bounds[k + 1]
-    beat: np.ndarray  # [units + 1] position in quarter notes
-    bar: np.ndarray  # [units + 1] position in bars
+    beat: np.ndarray  # [units + 1] position in quarter notes; [0] where no beat is heard
+    bar: np.ndarray  # [units + 1] position in bars; [0] where no bars are heard
     phrases: np.ndarray  # int, ascending: the units that bars (or phrases) begin with
     chroma: np.ndarray  # [units, 12] pitch classes from C up, of length 1 in the squares
     loudness: np.ndarray  # [units] dB about the clip's mean
@@ -47,7 +47,7 @@ class Timeline:
 
     @property
     def has_beat(self) -> bool:
-        return bool(np.isfinite(self.beat).all())
+        return len(self.beat) > 0
 
     @property
     def seconds(self) -> float:
@@ -100,9 +100,9 @@ def of(samples: np.ndarray, rate: int, plan=None) -> Timeline:
 
 
 def phase(position: np.ndarray, cycles: float) -> np.ndarray:
-    """Sine and cosine [2, n] of so many cycles for each whole of `position` [n]; 0 where that is NaN."""
+    """Sine and cosine [2, n] of so many cycles for each whole of `position` [n]."""
     angle = 2 * np.pi * cycles * position
-    return np.nan_to_num(np.stack([np.sin(angle), np.cos(angle)]))
+    return np.stack([np.sin(angle), np.cos(angle)])
 
 
 def _heard(frames: Frames, plan, seconds: float):
@@ -110,7 +110,7 @@ def _heard(frames: Frames, plan, seconds: float):
     tempo = None if plan is None else plan.bpm
     grid = beats.grid(frames, tempo=tempo)
     bounds = grid.bounds.astype(float)
-    nothing = np.full(len(bounds), np.nan)
+    nothing = np.zeros(0)
     if grid.kind == "onsets":
         length = np.diff(bounds)
         group = np.floor(np.cumsum(np.append(0, length[:-1])) / PHRASE_SECONDS).astype(int)
