@@ -21,11 +21,11 @@ NO_TARGET = f"{PASSED} no target: shaped noise passes it (caw measure --explain)
 READING = (
     "Read each beside its anchors. " + "; ".join(f"{name}: {what}" for name, what in ANCHORS.items()) + ".",
     "aim: what new music should reach, or else what the halves read. Where imposed reaches it (marked "
-    f"{PASSED}), loudness alone is enough: for this clip the measure is no target. frechet_0.13 and frechet_0.5 "
-    "were passed so on every clip tried. imposed has the real clip's whole score, so it passes those of rhythm; "
+    f"{PASSED}), loudness alone is enough: for this clip the measure is no target; both frechet "
+    "were passed so on every clip tried. imposed has the real clip's whole score and so its rhythm; "
     "what it copies shows in correlation_1 and correlation_4.",
-    "Judge them jointly. A copy wins every distance and shows in copied_share to correlation_4; a click track "
-    "wins pulse and bar_acf and loses the rest. same_ is for variations: 1 keeps everything.",
+    "Judge them jointly. A copy wins every distance and shows in copied_share to correlation_4; a click track"
+    " wins pulse and bar_acf and loses the rest. same_ is for variations: 1 keeps everything.",
 )
 
 
@@ -63,7 +63,7 @@ def number(value: float | None) -> str:
 
 
 def flat(record: Mapping) -> dict:
-    """A record as one row: its facts, its measures by name, its anchors' as halves_NAME, noise_NAME and so on."""
+    """A record as one row: its facts, its measures by name, its anchors' as halves_NAME and so on."""
     row = {key: value for key, value in record.items() if not isinstance(value, Mapping | list)}
     row |= record["measures"]
     for anchor, values in record["anchors"].items():

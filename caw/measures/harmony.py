@@ -85,7 +85,7 @@ def chord_follow(x, rate, chords: Sequence, times) -> float:
 
 
 def beat_times(x, rate, *, like: np.ndarray | None = None) -> np.ndarray:
-    """Seconds [beats + 1] that bound a clip's beats (of `caw.mosaic.beats`); steps of 0.5 s where it has none.
+    """Seconds [beats + 1] that bound a clip's beats (`caw.mosaic.beats`); steps of 0.5 s where it has none.
 
     like: another clip's. Where that one has no beats, steps are taken; where this one's beats are nearer to
     its half or its double, or none, they are sought again at its level: how often a chord follows itself

@@ -64,7 +64,7 @@ def sync(x, rate) -> float:
 def attack(x, rate) -> float:
     """How far the level above 4 kHz rises at onsets, in dB.
 
-    Onsets are peaks of the onset curve one deviation over its mean, 0.1 s apart at least. The highest level in
+    Onsets are peaks of the onset curve one deviation over its mean, 0.1 s apart or more. The highest level in
     windows of 8 ms from 12 ms before to 40 ms after it, over the median from 64 to 20 ms before it; the mean
     over all onsets. Raises: TooShortError for a clip with few onsets, and at rates under 10 kHz.
     """
