@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import special
 
 NO_CHORD = "N"
 NO_CHORD_NAMES = {"N", "N.C.", "NC", "n.c.", "nc", "X"}  # X: MIREX's "no chord that has a name"
@@ -166,3 +168,81 @@ def _reads(name: str) -> bool:
     except ChordError:
         return False
     return True
+
+
+NOTE_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+STAY = 0.8  # how likely a chord goes on to the next step
+SHARP = 16.0  # how much a likeness of 1 is worth in nats
+FIFTHS_RARE, NONE_RARE = 0.06, 0.0  # likeness that power chords and no chord must be ahead by
+
+
+def recognise(chroma: np.ndarray, *, stay: float | np.ndarray = STAY) -> tuple[list[Chord], np.ndarray]:
+    """The chord of each step, and how certain it is, 0 to 1.
+
+    chroma: [n, 12] from C up, of any scale. stay: how likely a chord goes on from a step to the next, one
+    number or [n - 1]. Major and minor triads, power chords and N are compared by cosine with their templates
+    (Fujishima 1999) and smoothed by a hidden Markov model (Viterbi). Certainty is the share of the posterior
+    that speaks for the chord, where its likeness is over that of even chroma; N has none.
+    """
+    chroma = np.asarray(chroma, float)
+    if chroma.ndim != 2 or chroma.shape[1] != 12:
+        raise ValueError(f"chroma has shape {chroma.shape}; use [n, 12], from C up")
+    known, templates = _vocabulary()
+    size = np.linalg.norm(chroma, axis=1, keepdims=True)
+    even = np.full(12, 12**-0.5)
+    like = np.where(size > 0, chroma, even) / np.where(size > 0, size, 1) @ templates.T
+    like = like - np.array(
+        [NONE_RARE if c.root is None else FIFTHS_RARE * (len(c.pitch_classes) == 2) for c in known]
+    )
+    path, posterior = _smoothed(SHARP * like, np.broadcast_to(stay, max(len(chroma) - 1, 0)))
+    ahead = (like[np.arange(len(path)), path] - like[:, 0]) / (1 - 0.5)
+    certainty = posterior[np.arange(len(path)), path] * np.clip(ahead, 0, 1)
+    return [known[index] for index in path], certainty
+
+
+@functools.cache
+def _vocabulary() -> tuple[list[Chord], np.ndarray]:
+    """N, then triads and fifths on every root; templates [37, 12]."""
+    known = [NONE] + [parse(f"{note}{quality}") for quality in ("", "m", "5") for note in NOTE_NAMES]
+    return known, np.array([np.full(12, 12**-0.5), *(chord.template() for chord in known[1:])])
+
+
+def _smoothed(evidence: np.ndarray, stay: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The best path [n] and the posterior [n, k] of states, from evidence [n, k] in nats."""
+    count, states = evidence.shape
+    go, same = np.log((1 - stay) / (states - 1)), np.log(stay)
+    moves = [np.where(np.eye(states, dtype=bool), s, g) for s, g in zip(same, go, strict=True)]
+    score, before = evidence.copy(), np.zeros((count, states), int)
+    ahead, behind = evidence.copy(), np.zeros_like(evidence)
+    for step in range(1, count):
+        total = score[step - 1][:, None] + moves[step - 1]
+        before[step] = total.argmax(axis=0)
+        score[step] += total.max(axis=0)
+        ahead[step] += special.logsumexp(ahead[step - 1][:, None] + moves[step - 1], axis=0)
+    for step in range(count - 2, -1, -1):
+        behind[step] = special.logsumexp(moves[step] + (evidence + behind)[step + 1], axis=1)
+    path = np.zeros(count, int)
+    if count:
+        path[-1] = score[-1].argmax()
+    for step in range(count - 1, 0, -1):
+        path[step - 1] = before[step, path[step]]
+    return path, special.softmax(ahead + behind, axis=1)
+
+
+def transition_matrix(names: Sequence[Chord | str]) -> np.ndarray:
+    """Shares [25, 25] of the steps from one chord to the next, summing to 1 (zeros for fewer than two).
+
+    Rows are what is left, columns what is reached: major chords on C up, minor chords on C up, N. A chord
+    counts as minor where it has a minor third and no major one.
+    """
+    places = [_triad(parse(name) if isinstance(name, str) else name) for name in names]
+    matrix = np.zeros((25, 25))
+    np.add.at(matrix, (places[:-1], places[1:]), 1.0)
+    return matrix / max(1.0, matrix.sum())
+
+
+def _triad(chord: Chord) -> int:
+    if chord.root is None:
+        return 24
+    over = {(pitch - chord.root) % 12 for pitch in chord.pitch_classes}
+    return chord.root + 12 * (3 in over and 4 not in over)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from caw import atomic, file_names
 from caw.compose import chords as chord_names
 from caw.compose.chords import OPEN, ChordError
@@ -176,6 +178,21 @@ class Plan:
         """The section's name of every bar of the piece."""
         there = {section.name: len(section.bars) for section in self.sections}
         return [name for name in self._order() for _ in range(there[name])]
+
+    def times(self) -> list[float]:
+        """When every bar begins, in seconds, by `beats` (gone on at their last pace) or by bpm from 0.
+
+        Raises: PlanError where the plan says no metre, or neither beats nor a tempo.
+        """
+        lengths = [beats_in(bar.metre) for bar in self.bars()]
+        starts = np.concatenate([[0.0], np.cumsum(lengths)])[: len(lengths)]
+        if self.beats is None:
+            if self.bpm is None:
+                raise PlanError("neither bpm nor beats say a tempo; write bpm = 120")
+            return (starts * 60 / self.bpm).tolist()
+        starts, last = starts + self.first_bar, len(self.beats) - 1
+        beyond = np.maximum(starts - last, 0) * (self.beats[-1] - self.beats[-2])
+        return (np.interp(starts, np.arange(last + 1), self.beats) + beyond).tolist()
 
     def seconds(self, *, bpm: float | None = None, metre: str | None = None) -> float | None:
         """How long the piece is by its tempo and metres, or by these where it says none; None if unknown."""
