@@ -69,7 +69,7 @@ def train(
     one is returned as it is); on a CPU the weights end up the same as without the interruption.
     trunk: a file through which trainings that differ in their epochs share steps (`caw.trunk`): this one
     begins where an earlier one ended that is no longer, and leaves its own end for longer ones.
-    plan: what is known of the clip's beats, metre and chords (a list: of each clip); heard in it if not given.
+    plan: what is known of the clip's beats, metre and chords (a list: of each clip), heard if not given.
     album: more of the band's recordings, like `samples` and at the same rate, which the first
     `settings.album_epochs` epochs learn from as well; draws and variations are of the clips alone.
     Errors: `runs.RunError` for a clip that cannot be trained on or a folder that does not fit.
