@@ -386,7 +386,7 @@ class _Clock:
         speed = (share - self.first) / max(1e-9, time.monotonic() - self.start)
         epoch = sum(job.epoch for job in jobs) // len(jobs)
         finished = sum(job.epoch == epochs for job in jobs)
-        left = (1 - share) / speed if speed > 0 else 0.0
+        left = max(0.0, 1 - share) / speed if speed > 0 else 0.0
         return Progress(len(jobs), finished, epoch, epochs, losses, self.elapsed(), left, share)
 
     def _share(self, jobs: list[Job]) -> float:
