@@ -12,8 +12,8 @@ import numpy as np
 from caw.compose.timeline import Timeline
 
 SLOTS = 8  # moments of a bar that are compared
-SHARPNESS = 0.25  # of the choice among jumps, in median distances between bars
-WILDER = 0.75  # added to it by a novelty of 1
+SHARPNESS = 0.12  # of the choice among jumps, in median distances between bars
+WILDER = 0.2  # added to it by a novelty of 1
 RECENT = 4  # bars that a jump does not go back to, where there are others
 CHORD_WEIGHT = 3.0  # how much a bar's likeness to the asked pitch classes counts, in the same distances
 
