@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from caw.compose.walk import Walk
 
 UNITS = 2  # a quarter note
 SECTION_SECONDS = 14.0  # about how long a section is where the plan names none
+EMPHASIS = 1.5  # deviations by which a chord's pitch classes are raised
+FARTHER = 0.03  # correlation that a semitone of transposition must gain
 FORM = "AABACABA"  # of a plan without one: what is heard comes back
 
 
@@ -39,11 +42,36 @@ class Material:
         """Seconds of a quarter note, the median over the clips."""
         return float(np.median(np.concatenate([np.diff(c.bounds) / np.diff(c.beat) for c in self.clips])))
 
-    def sounding(self, chord: chords.Chord) -> np.ndarray:
-        """Pitch classes [12] that ask for a chord: its own raised over the mean, others lowered."""
+    def sounding(self, chord: chords.Chord) -> tuple[np.ndarray, int]:
+        """Pitch classes [12] that ask for a chord, and the shift in semitones under which the clips have it.
+
+        Its own are raised over the clips' mean and the others lowered, in deviations. A chord that the clips
+        lack is asked for as one that they have, transposed.
+        """
         template = np.asarray(chord.template(), dtype=float)
-        spread = template.std()
-        return self.mean + (self.deviation * (template - template.mean()) / spread if spread else 0.0)
+        if not template.any():
+            return self.mean, 0
+        shifts = sorted(range(-6, 7), key=lambda s: (abs(s), s))
+        shift = max(shifts, key=lambda s: self.presence(np.roll(template, -s)) - FARTHER * abs(s))
+        turned = np.roll(template, -shift)
+        asked = self.mean + EMPHASIS * self.deviation * (turned - turned.mean()) / turned.std()
+        return np.roll(asked, shift), shift
+
+    def presence(self, template: np.ndarray) -> float:
+        """How well the clips' best bar sounds a chord: the correlation of pitch classes [12]."""
+        return max(float(np.corrcoef(template, bar)[0, 1]) for bar in self.bars)
+
+    @cached_property
+    def bars(self) -> np.ndarray:
+        """Pitch classes [bars, 12] of the clips, half a bar each."""
+        rows = []
+        for clip, first, last in self.walk.bars:
+            rows += [
+                part.mean(axis=0)
+                for part in np.array_split(self.clips[clip].chroma[first:last], 2)
+                if len(part)
+            ]
+        return np.array(rows)
 
 
 def arrange(
@@ -155,10 +183,11 @@ def _unrolled(plan: Plan) -> list[tuple[str, list[Bar]]]:
 
 
 def _asked(bar: Bar, material: Material) -> np.ndarray | None:
-    """Pitch classes [chords, 12] that a bar asks for."""
+    """Pitch classes [chords, 12] of the clips' own bars that a bar's chords are modelled on."""
     if not bar.chords:
         return None
-    return np.array([material.sounding(chords.parse(name)) for name in bar.chords])
+    parsed = [chords.parse(name) for name in bar.chords]
+    return np.array([np.roll(chroma, -shift) for chroma, shift in map(material.sounding, parsed)])
 
 
 def _modelled(walk: Walk, model: int, bar: Bar) -> tuple[int, np.ndarray]:
@@ -179,8 +208,9 @@ def _overridden(part: Timeline, bar: Bar, material: Material) -> Timeline:
     """The units of a bar with what a plan asks of it."""
     changes, count = {}, len(part.chroma)
     if bar.chords:
-        chroma = np.array([material.sounding(chords.parse(name)) for name in bar.chords])
-        changes["chroma"] = chroma[np.arange(count) * len(chroma) // count]
+        chroma, shift = zip(*[material.sounding(chords.parse(name)) for name in bar.chords], strict=True)
+        which = np.arange(count) * len(chroma) // count
+        changes |= {"chroma": np.array(chroma)[which], "shift": np.array(shift, dtype=float)[which]}
     for name in ("loudness", "density"):
         if (value := getattr(bar, name)) is not None:
             values = np.atleast_1d(np.asarray(value, dtype=float))
