@@ -72,7 +72,8 @@ def measurements(
     """Read the files and measure: (one record per generated clip, what should be said of the files).
 
     A record holds real, fake (file names), rate (Hz), real_seconds, fake_seconds, real_tempo (BPM), measures
-    (by name, as `measures.evaluate`, with diversity) and anchors (halves, noise).
+    (by name, as `measures.evaluate`, with diversity), anchors (as `measures.anchors`) and passed_by_noise (as
+    `catalogue.passed_by_noise`).
     Raises: AudioError, YardstickError, MeasuringError.
     """
     from caw import measures, yardstick
@@ -106,6 +107,7 @@ def measurements(
                 "real_tempo": tempo,
                 "measures": {name: found[name] for name in order},
                 "anchors": anchors,
+                "passed_by_noise": catalogue.passed_by_noise(anchors),
             }
         )
     return records, notes
