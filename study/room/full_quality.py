@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from caw import atomic, audio, file_names
-from study.design import LATER_FACTS, Design
+from study.design import Design
 from study.folder import StudyFolder
 from study.languages import Words
 from study.preparation import blinding
@@ -56,8 +56,9 @@ class Truth:
         file = self._source(row["source"])
         song = file.stem if file else row["source"] or row["name"]
         what = [row["mode"], row["backend"]]
-        facts = (fact for fact in ("epochs", *LATER_FACTS) if row.get(fact))
-        what += [say(f"take_home.{fact}", **{fact: row[fact]}) for fact in facts]
+        what += [say("take_home.epochs", epochs=row["epochs"])] if row["epochs"] else []
+        what += [say("take_home.plan", plan=row["plan"])] if row.get("plan") else []
+        what += [say("take_home.strength", strength=row["strength"])] if row.get("strength") else []
         what = [say("take_home.original")] if row["truth"] == "real" else what
         return file_names.safe(say("take_home.clip", song=song, clip=number, what=", ".join(what)))
 
