@@ -38,6 +38,7 @@ GRID = 2**15  # frequencies at which a prediction filter is measured
 SEGMENT = 30  # seconds drawn at a time
 WHOLE = 2  # seconds: 125 frames of the score
 MARGIN = 2  # seconds drawn before and after them: more than all networks see
+ACCENTUATION = 2.0  # of the guide while drawing: what is drawn has weaker accents than what is asked for
 FLICKER = 10.0  # Hz: changes of a band faster than that are flicker or attacks
 EVENED = 50.0  # seconds drawn to measure what a score's network draws
 JOINT = (0.85, 0.95)  # shares of the lower Nyquist frequency between which two scales are cross-faded
@@ -155,7 +156,18 @@ class ScoreScale:
     def even_out(self, scores: list[Tensor], generator: torch.Generator) -> None:
         """Measure `EVENED` seconds that the network draws, and the range of the clips' scores."""
         self.drawn = None
-        drawn = self.draw(None, round(EVENED * RATE), generator).score
+        count = max(1, round(EVENED * RATE / sum(score.shape[-1] for score in scores)))
+        timelines = (
+            self.guide.clips if self.guide else [None] * len(scores)
+        )  # what is drawn is as in the clips
+        drawn = torch.cat(
+            [
+                self.draw(None, score.shape[-1], generator, timeline).score
+                for timeline, score in zip(timelines, scores, strict=True)
+                for _ in range(count)
+            ],
+            1,
+        )
         mean = drawn.mean(1, keepdim=True)
         self.drawn = torch.cat([mean, _spread(drawn) / _spread(*scores)], 1)
         whole = torch.cat(scores, 1)
@@ -180,7 +192,7 @@ class ScoreScale:
             return lambda a, b: None
         rows = np.zeros((ROWS, start.shape[-1]), np.float32)
         if timeline is not None:
-            rows = self.guide.rows(timeline, start.shape[-1], RATE)
+            rows = self.guide.rows(timeline, start.shape[-1], RATE, accentuation=ACCENTUATION)
         with torch.inference_mode():
             read = self.network.read(torch.from_numpy(rows)[None].to(start.device))
         return lambda a, b: read[:, :, a:b]

@@ -17,7 +17,7 @@ SECTION_SECONDS = 14.0  # about how long a section is where the plan names none
 FADE = 0.5  # strength of a variation from which it asks for less of the clip than beats and chords
 EMPHASIS = 1.5  # deviations by which a chord's pitch classes are raised
 FARTHER = 0.03  # correlation that a semitone of transposition must gain
-FORM = "AABACABA"  # of a plan without one: what is heard comes back
+FORM = "ABACABAD"  # of a plan without one: what is heard comes back
 
 
 @dataclass(frozen=True)
