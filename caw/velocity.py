@@ -83,6 +83,10 @@ class Velocity(nn.Module):
         """The weights between hidden channels, which an optimiser may treat as matrices."""
         return [p for layer in self.layers for p in (layer.weight, layer.mix)]
 
+    def gated_matrices(self) -> list[nn.Parameter]:
+        """Those of them that hold the weights of what is gated over those of the gate."""
+        return [layer.weight for layer in self.layers]
+
     def told(self, score: Tensor, places: Tensor) -> Tensor:
         """The score [B, D, S] as the network reads it at `places` [B, F], in frames of the score."""
         return at(self.read(score), places)

@@ -46,8 +46,8 @@ NO_TORCH |= {
     )
 }
 NO_TORCH |= {Path("caw/yardstick.py")} | {path for path in PATHS if path.parts[:2] == ("caw", "measures")}
-NO_TORCH |= {Path("caw/cli_mosaic.py"), Path("caw/cli_clips.py")} | {
-    path for path in PATHS if path.parts[:2] == ("caw", "mosaic")
+NO_TORCH |= {Path("caw/cli_mosaic.py"), Path("caw/cli_clips.py"), Path("caw/cli_compose.py")} | {
+    path for path in PATHS if path.parts[:2] in (("caw", "mosaic"), ("caw", "compose"))
 }
 NO_STREAMLIT = {Path("study/room") / name for name in ("__init__.py", "store.py", "protocol.py")}
 TORCH = {"torch", "torchaudio"}

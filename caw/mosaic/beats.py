@@ -55,11 +55,11 @@ class Grid:
         return f"{self.tempo:.1f} beats a minute, {bars}, cut by {'half ' * (self.per_beat == 2)}beats"
 
 
-def grid(frames: Frames, *, tempo: float | None = None, beats_per_bar: int | None = None) -> Grid:
+def grid(frames: Frames, *, tempo: float | None = None, beats_per_bar: float | None = None) -> Grid:
     """The grid of a clip.
 
-    tempo: beats per minute to look near. beats_per_bar: known beforehand. Either makes beats be taken where
-    none is clear, if the clip holds LEAST_BEATS.
+    tempo: beats per minute to look near. beats_per_bar: known beforehand, 3.5 for 7/8. Either makes beats be
+    taken where none is clear, if the clip holds LEAST_BEATS.
     """
     period, clarity = beat_period(frames.onsets, tempo)
     needed = max(CLEAR, BY_CHANCE / np.sqrt(len(frames) / period))
@@ -163,7 +163,7 @@ def _filled(beats: np.ndarray, period: float, per_beat: int, end: float) -> np.n
 
 
 def bars(
-    frames: Frames, rows: np.ndarray, per_beat: int, beats_per_bar: int | None
+    frames: Frames, rows: np.ndarray, per_beat: int, beats_per_bar: float | None
 ) -> tuple[int | None, np.ndarray]:
     """Units per bar (None where that cannot be told), and each unit's place in its bar.
 
@@ -173,7 +173,7 @@ def bars(
     """
     units = len(rows) - 1
     if beats_per_bar is not None:
-        bar = beats_per_bar * per_beat
+        bar = max(1, round(beats_per_bar * per_beat))
     else:
         bar = _bar_length(_unit_features(frames, rows), _accents(frames, rows), per_beat)
     if bar is None or units < LEAST_BARS * bar:

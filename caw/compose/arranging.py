@@ -1,0 +1,257 @@
+"""From a plan to a timeline: what a plan leaves open is modelled on the clip's own bars, by a walk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from caw.compose import chords
+from caw.compose.plan import Bar, Plan, beats_in
+from caw.compose.timeline import Timeline
+from caw.compose.walk import Walk
+
+UNITS = 2  # a quarter note
+SECTION_SECONDS = 14.0  # about how long a section is where the plan names none
+EMPHASIS = 1.5  # deviations by which a chord's pitch classes are raised
+FARTHER = 0.03  # correlation that a semitone of transposition must gain
+FORM = "AABACABA"  # of a plan without one: what is heard comes back
+
+
+@dataclass(frozen=True)
+class Material:
+    """What plans are laid over: the timelines of the clips and the ways between their bars."""
+
+    clips: list[Timeline]
+    walk: Walk
+    mean: np.ndarray  # [12] of the clips' pitch classes
+    deviation: np.ndarray  # [12]
+
+    @classmethod
+    def of(cls, clips: list[Timeline]) -> Material:
+        chroma = np.concatenate([clip.chroma for clip in clips])
+        return cls(clips, Walk(clips), chroma.mean(axis=0), chroma.std(axis=0))
+
+    @property
+    def has_beat(self) -> bool:
+        return all(clip.has_beat for clip in self.clips)
+
+    @property
+    def period(self) -> float:
+        """Seconds of a quarter note, the median over the clips."""
+        return float(np.median(np.concatenate([np.diff(c.bounds) / np.diff(c.beat) for c in self.clips])))
+
+    def sounding(self, chord: chords.Chord) -> tuple[np.ndarray, int]:
+        """Pitch classes [12] that ask for a chord, and the shift in semitones under which the clips have it.
+
+        Its own are raised over the clips' mean and the others lowered, in deviations. A chord that the clips
+        lack is asked for as one that they have, transposed.
+        """
+        template = np.asarray(chord.template(), dtype=float)
+        if not template.any():
+            return self.mean, 0
+        shifts = sorted(range(-6, 7), key=lambda s: (abs(s), s))
+        shift = max(shifts, key=lambda s: self.presence(np.roll(template, -s)) - FARTHER * abs(s))
+        turned = np.roll(template, -shift)
+        asked = self.mean + EMPHASIS * self.deviation * (turned - turned.mean()) / turned.std()
+        return np.roll(asked, shift), shift
+
+    def presence(self, template: np.ndarray) -> float:
+        """How well the clips' best bar sounds a chord: the correlation of pitch classes [12]."""
+        return max(float(np.corrcoef(template, bar)[0, 1]) for bar in self.bars)
+
+    @cached_property
+    def bars(self) -> np.ndarray:
+        """Pitch classes [bars, 12] of the clips, half a bar each."""
+        rows = []
+        for clip, first, last in self.walk.bars:
+            rows += [
+                part.mean(axis=0)
+                for part in np.array_split(self.clips[clip].chroma[first:last], 2)
+                if len(part)
+            ]
+        return np.array(rows)
+
+
+def arrange(
+    plan: Plan, material: Material, rng: np.random.Generator, seconds: float | None = None
+) -> Timeline:
+    """The plan in time, until `seconds` (repeated or cut), or as long as it is.
+
+    Sections of one name are modelled on the same bars. Without a beat in the clips and without a tempo in
+    the plan the walk's phrases follow each other as long as each is.
+    """
+    if not material.has_beat and plan.bpm is None and plan.beats is None:
+        return _phrases(plan, material, rng, seconds or plan_seconds(plan, material))
+    sections = _sections(plan, material, seconds)
+    drawn: dict[str, list[int]] = {}
+    parts, lengths = [], []
+    for name, bars in sections:
+        asked = [_asked(bar, material) for bar in bars]
+        if name not in drawn:
+            wish = np.array([np.zeros(12) if a is None else a.mean(axis=0) for a in asked])
+            drawn[name] = material.walk.draw(len(bars), plan.novelty, rng, wish)
+        for bar, model in zip(bars, drawn[name], strict=False):
+            clip, units = _modelled(material.walk, model, bar)
+            grid = np.arange(len(units) + 1) / UNITS
+            part = material.clips[clip].taken(units, grid, grid, grid, np.array([0]))
+            parts.append(_overridden(part, bar, material))
+            lengths.append(len(units))
+    return _placed(parts, lengths, plan, material)
+
+
+def varied(clip: Timeline, material: Material, plan: Plan | None, keep: str | None) -> Timeline:
+    """A clip's own timeline with a plan's chords, loudness and density, bar by bar, over and over.
+
+    keep: "rhythm" asks for no pitch classes but the plan's, "harmony" for no accents.
+    """
+    changes = {}
+    if keep == "rhythm":
+        changes["chroma"] = np.full_like(clip.chroma, np.nan)
+    if keep == "harmony":
+        changes |= {
+            "accents": np.full_like(clip.accents, np.nan),
+            "density": np.full_like(clip.density, np.nan),
+        }
+    clip = clip.changed(**changes)
+    bars = [] if plan is None else [bar for _, bars in _unrolled(plan) for bar in bars]
+    if not bars:
+        return clip
+    parts, rows = [], 0
+    ends = [*clip.phrases[1:], clip.units]
+    firsts = [0, *clip.phrases[1:]] if len(clip.phrases) else [0]  # a pick-up belongs to the first bar
+    for number, (first, last) in enumerate(zip(firsts, ends, strict=True)):
+        units = np.arange(first, last)
+        part = clip.taken(units, clip.bounds, clip.beat, clip.bar, clip.phrases)
+        parts.append(_overridden(part, bars[number % len(bars)], material))
+        rows += len(units)
+    return Timeline.joined(parts)
+
+
+def plan_seconds(plan: Plan, material: Material) -> float:
+    """How long a plan lasts, in seconds; one without bars lasts as long as the first clip."""
+    bars = plan.bars()
+    if plan.beats is not None:
+        return float(plan.beats[-1])
+    if not bars or not material.has_beat:
+        return material.clips[0].seconds
+    usual = _usual(plan, material)
+    period = 60 / plan.bpm if plan.bpm else material.period
+    return period * sum(beats_in(bar.metre) if bar.metre else usual for bar in bars)
+
+
+def _usual(plan: Plan, material: Material) -> float:
+    """Quarter notes in a bar that says nothing of its metre."""
+    if plan.metre:
+        return beats_in(plan.metre)
+    if not material.has_beat:
+        return 4.0
+    lengths = [last - first for _, first, last in material.walk.bars]
+    clip = material.clips[0]
+    return float(np.median(lengths)) * float(np.median(np.diff(clip.beat)))
+
+
+def _sections(plan: Plan, material: Material, seconds: float | None) -> list[tuple[str, list[Bar]]]:
+    """The plan's sections in their order, repeated until `seconds` are covered."""
+    period = 60 / plan.bpm if plan.bpm else material.period
+    usual = _usual(plan, material)
+    known = _unrolled(plan)
+    if not known:
+        count = max(1, round(SECTION_SECONDS / (usual * period) / 4) * 4)
+        known = [(name, [Bar(metre=plan.metre)] * count) for name in FORM]
+        seconds = seconds if seconds is not None else material.clips[0].seconds
+    if seconds is None:
+        return known
+    sections, covered = [], 0.0
+    while covered < seconds + period:
+        for name, bars in known:
+            sections.append((name, bars))
+            covered += period * sum(beats_in(bar.metre) if bar.metre else usual for bar in bars)
+            if covered >= seconds + period:
+                break
+    return sections
+
+
+def _unrolled(plan: Plan) -> list[tuple[str, list[Bar]]]:
+    """The plan's sections in the order of its form, each bar with its metre where the plan says one."""
+    there = {
+        section.name: [replace(bar, metre=bar.metre or plan.metre) for bar in section.bars]
+        for section in plan.sections
+    }
+    return [(name, there[name]) for name in (plan.form or there)]
+
+
+def _asked(bar: Bar, material: Material) -> np.ndarray | None:
+    """Pitch classes [chords, 12] of the clips' own bars that a bar's chords are modelled on."""
+    if not bar.chords:
+        return None
+    parsed = [chords.parse(name) for name in bar.chords]
+    return np.array([np.roll(chroma, -shift) for chroma, shift in map(material.sounding, parsed)])
+
+
+def _modelled(walk: Walk, model: int, bar: Bar) -> tuple[int, np.ndarray]:
+    """The clip and its units, one for each half quarter note of the bar, that a bar is modelled on."""
+    clip, first, last = walk.bars[model]
+    timeline = walk.clips[clip]
+    step = float(np.median(np.diff(timeline.beat))) if timeline.has_beat else 1 / UNITS
+    own = (last - first) * step  # quarter notes
+    beats = beats_in(bar.metre) if bar.metre else own
+    count = max(1, round(beats * UNITS))
+    if not timeline.has_beat:
+        return clip, first + np.arange(count) * (last - first) // count
+    place = np.arange(count) / UNITS % max(own, step)
+    return clip, np.minimum(first + (place / step + 1e-6).astype(int), timeline.units - 1)
+
+
+def _overridden(part: Timeline, bar: Bar, material: Material) -> Timeline:
+    """The units of a bar with what a plan asks of it."""
+    changes, count = {}, len(part.chroma)
+    if bar.chords:
+        chroma, shift = zip(*[material.sounding(chords.parse(name)) for name in bar.chords], strict=True)
+        which = np.arange(count) * len(chroma) // count
+        changes |= {"chroma": np.array(chroma)[which], "shift": np.array(shift, dtype=float)[which]}
+    for name in ("loudness", "density"):
+        if (value := getattr(bar, name)) is not None:
+            values = np.atleast_1d(np.asarray(value, dtype=float))
+            changes[name] = values[np.arange(count) * len(values) // count]
+    return part.changed(**changes)
+
+
+def _placed(parts: list[Timeline], lengths: list[int], plan: Plan, material: Material) -> Timeline:
+    """Bars one after the other, on a steady grid or on the plan's own beats."""
+    joined = Timeline.joined(parts)
+    ends = np.cumsum([0, *lengths])
+    bar = np.interp(np.arange(ends[-1] + 1), ends, np.arange(len(ends)))
+    beat = np.arange(ends[-1] + 1) / UNITS
+    period = 60 / plan.bpm if plan.bpm else material.period
+    bounds = beat * period
+    if plan.beats is not None and len(plan.beats) > plan.first_bar + 1:
+        times = np.asarray(plan.beats[plan.first_bar :]) - plan.beats[plan.first_bar]
+        step = (times[-1] - times[0]) / (len(times) - 1)
+        more = max(0, int(np.ceil(beat[-1])) + 1 - len(times))
+        times = np.concatenate([times, times[-1] + step * np.arange(1, more + 1)])
+        bounds = np.interp(beat, np.arange(len(times)), times)
+    return joined.changed(bounds=bounds, beat=beat, bar=bar, phrases=ends[:-1])
+
+
+def _phrases(plan: Plan, material: Material, rng: np.random.Generator, seconds: float) -> Timeline:
+    """Phrases of clips without a beat, as the walk leads, each as long as it is."""
+    walk = material.walk
+    lengths = [material.clips[c].bounds[b] - material.clips[c].bounds[a] for c, a, b in walk.bars]
+    count = int(np.ceil(seconds / max(min(lengths), 0.1))) + 1
+    parts, starts, now = [], [], 0.0
+    for model in walk.draw(count, plan.novelty, rng):
+        clip, first, last = walk.bars[model]
+        timeline = material.clips[clip]
+        bounds = timeline.bounds[first : last + 1] - timeline.bounds[first]
+        nothing = np.zeros(0)
+        parts.append(timeline.taken(np.arange(first, last), now + bounds, nothing, nothing, np.array([0])))
+        starts.append(last - first)
+        now += bounds[-1]
+        if now >= seconds:
+            break
+    bounds = np.concatenate([part.bounds[:-1] for part in parts] + [parts[-1].bounds[-1:]])
+    nothing = np.zeros(0)
+    phrases = np.cumsum([0, *starts[:-1]])
+    return Timeline.joined(parts).changed(bounds=bounds, beat=nothing, bar=nothing, phrases=phrases)

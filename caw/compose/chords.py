@@ -1,0 +1,248 @@
+"""Chords: their names as musicians and as MIREX write them, and their recognition in chroma."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+NO_CHORD = "N"
+NO_CHORD_NAMES = {"N", "N.C.", "NC", "n.c.", "nc", "X"}  # X: MIREX's "no chord that has a name"
+AGAIN, OPEN = "%", "?"  # a bar as the one before it; a bar that asks for no chord
+BARS = "|"  # a chart that begins with it has a bar between each two, as musicians write it
+ADVICE = "write chords as Em, F#m7b5, Bbmaj7, Dsus4, E:min7, G/B or N (no chord)"
+SPELLINGS = {"♯": "#", "♭": "b", "𝄪": "##", "𝄫": "bb", "−": "-", "–": "-", "Δ": "^", "△": "^", "º": "°"}
+ROOT = re.compile(r"([A-G])(##|bb|#|b)?")
+DEGREE = re.compile(r"(#{0,2}|b{0,2})(1[0-3]|[1-9])")
+# How qualities are also written, in the order in which they are put into pychord's and mir_eval's words.
+QUALITIES = (
+    (r"^ma?j?or(?=\d|$)", "maj"),
+    (r"\^$", "^7"),
+    (r"^(Maj|MAJ|Ma|ma|M|\^|j)(?=\d|$|\(|[#b])", "maj"),
+    (r"^(minor|Min|MIN|Mi|min|mi|-)", "m"),
+    (r"^m\(?(maj|Maj|MAJ|Ma|ma|M|\^)", "mmaj"),
+    (r"^(ø7?|h7?|hdim7?|halfdim7?)$", "m7b5"),
+    (r"^(°|o|diminished|Dim)(?=7|$)", "dim"),
+    (r"^(\+|augmented|Aug)(?=\d|$|maj)", "aug"),
+    (r"^aug7$", "7#5"),
+    (r"^aug9$", "9#5"),
+    (r"^augmaj7$", "maj7+5"),
+    (r"^7\+$", "7#5"),
+    (r"^7?alt$", "7#9#5"),
+    (r"^(no|omit)3$", "5"),
+    (r"^(7|9)sus$", r"\g<1>sus4"),
+    (r"[(),]", ""),
+)
+
+
+class ChordError(ValueError):
+    """A chord's name that cannot be read; says which and how to write it."""
+
+
+@dataclass(frozen=True)
+class Chord:
+    """A chord. Pitch classes are 0 for C to 11 for B; the root and the bass are None where there is none."""
+
+    label: str  # as it was written
+    root: int | None
+    pitch_classes: tuple[int, ...]  # ascending; the bass is one of them
+    bass: int | None
+
+    def template(self) -> np.ndarray:
+        """Its pitch classes as chroma [12] from C up, of norm 1; zeros where there is no chord."""
+        weights = np.zeros(12)
+        weights[list(self.pitch_classes)] = 1.0
+        return weights / max(1.0, float(np.linalg.norm(weights)))
+
+
+NONE = Chord(NO_CHORD, None, (), None)
+
+
+@functools.lru_cache(maxsize=4096)
+def parse(name: str) -> Chord:
+    """The chord that `name` says: as musicians write it (Em, F#m7b5, G/B, by pychord) or as MIREX does
+    (E:min, Bb:maj7/3, N, by mir_eval). Raises ChordError where neither reads it."""
+    text = name.strip()
+    if text in NO_CHORD_NAMES:
+        return NONE
+    for sign, plain in SPELLINGS.items():
+        text = text.replace(sign, plain)
+    root = ROOT.match(text)
+    if not root or "," in re.sub(r"\([^()]*\)", "", text) or " " in text:
+        raise ChordError(_unreadable(name))
+    quality, bass = _bass_of(text[root.end() :], root[0])
+    semitones = _mirex(root[0], quality) if ":" in quality else _musicians(root[0], quality)
+    if semitones is None or bass is None:
+        raise ChordError(_unreadable(name))
+    lowest = _pitch(root[0])
+    classes = {(lowest + step) % 12 for step in semitones} | {bass}
+    return Chord(name.strip(), lowest, tuple(sorted(classes)), bass)
+
+
+def parse_line(text: str) -> tuple[tuple[Chord, ...], ...]:
+    """The chords of a chart's bars: a bar a word, commas within a bar ("Em C,D G"), or between bar lines
+    ("| Em | C D | G |"). % is the bar before once more, ? a bar that asks for nothing, which gives ().
+
+    Raises ChordError, which says the bar.
+    """
+    words = text.split()
+    if text.strip().startswith(BARS):
+        words = [",".join(part.replace(",", " ").split()) for part in text.strip().strip(BARS).split(BARS)]
+    bars: list[tuple[Chord, ...]] = []
+    for number, word in enumerate(words, start=1):
+        if word == AGAIN and bars:
+            bars.append(bars[-1])
+            continue
+        try:
+            bars.append(() if word == OPEN else tuple(parse(name) for name in _names(word)))
+        except ChordError as error:
+            raise ChordError(f"bar {number}: {error}") from None
+    return tuple(bars)
+
+
+def _names(word: str) -> list[str]:
+    """The names of one bar; commas within brackets, as in E:7(b9,13), part no names."""
+    return re.split(r",(?![^()]*\))", word)
+
+
+def _bass_of(rest: str, root: str) -> tuple[str, int | None]:
+    """What follows a root without its bass, and the bass, named as a note or a degree; None if unreadable."""
+    rest = re.sub(r"6/9(?!\d)", "69", rest)  # a chord of its own, no sixth over a ninth
+    quality, slash, bass = rest.rpartition("/")
+    if not slash:
+        return rest, _pitch(root)
+    if ROOT.fullmatch(bass):
+        return quality, _pitch(bass)
+    if not DEGREE.fullmatch(bass):
+        return quality, None
+    from mir_eval import chord  # half a second and more, for few names
+
+    return quality, (_pitch(root) + chord.scale_degree_to_semitone(bass)) % 12
+
+
+def _pitch(note: str) -> int:
+    return ("C.D.EF.G.A.B".index(note[0]) + note.count("#") - note.count("b")) % 12
+
+
+def _mirex(root: str, quality: str) -> set[int] | None:
+    """Semitones over the root of what mir_eval reads, such as :min7 or :7(b9); None if it does not."""
+    from mir_eval import chord
+
+    quality = {":aug7": ":aug(b7)", ":maj11": ":maj9(11)"}.get(quality, quality)
+    try:
+        _, there, _ = chord.encode(root + quality, reduce_extended_chords=True)
+    except chord.InvalidChordException:
+        return None
+    return set(np.flatnonzero(there).tolist())
+
+
+def _musicians(root: str, quality: str) -> set[int] | None:
+    """Semitones over the root of what pychord reads, such as m7b5; None if it does not."""
+    import pychord
+
+    for pattern, plain in (("", ""), *QUALITIES):
+        quality = re.sub(pattern, plain, quality) if pattern else quality
+        try:
+            steps = pychord.Chord(f"C{quality}").quality.components
+        except (ValueError, IndexError):
+            continue
+        return {step % 12 for step in steps}
+    return _mirex(root, f":{quality}")
+
+
+def _unreadable(name: str) -> str:
+    text = name.strip()
+    larger = text[:1].upper() + text[1:]
+    if text[:1] in "abcdefg" and text[:1] and _reads(larger):
+        return f"chord {text!r} cannot be read; write {larger}"
+    return f"chord {text!r} cannot be read; {ADVICE}"
+
+
+def _reads(name: str) -> bool:
+    try:
+        parse(name)
+    except ChordError:
+        return False
+    return True
+
+
+NOTE_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+STAY = 0.8  # how likely a chord goes on to the next step
+SHARP = 16.0  # how much a likeness of 1 is worth in nats
+FIFTHS_RARE, NONE_RARE = 0.06, 0.0  # likeness that power chords and no chord must be ahead by
+
+
+def recognise(chroma: np.ndarray, *, stay: float | np.ndarray = STAY) -> tuple[list[Chord], np.ndarray]:
+    """The chord of each step, and how certain it is, 0 to 1.
+
+    chroma: [n, 12] from C up, of any scale. stay: how likely a chord goes on from a step to the next, one
+    number or [n - 1]. Major and minor triads, power chords and N are compared by cosine with their templates
+    (Fujishima 1999) and smoothed by a hidden Markov model (Viterbi). Certainty is the share of the posterior
+    that speaks for the chord, where its likeness is over that of even chroma; N has none.
+    """
+    chroma = np.asarray(chroma, float)
+    if chroma.ndim != 2 or chroma.shape[1] != 12:
+        raise ValueError(f"chroma has shape {chroma.shape}; use [n, 12], from C up")
+    known, templates = _vocabulary()
+    size = np.linalg.norm(chroma, axis=1, keepdims=True)
+    even = np.full(12, 12**-0.5)
+    like = np.where(size > 0, chroma, even) / np.where(size > 0, size, 1) @ templates.T
+    like = like - np.array(
+        [NONE_RARE if c.root is None else FIFTHS_RARE * (len(c.pitch_classes) == 2) for c in known]
+    )
+    path, posterior = _smoothed(SHARP * like, np.broadcast_to(stay, max(len(chroma) - 1, 0)))
+    ahead = (like[np.arange(len(path)), path] - like[:, 0]) / (1 - 0.5)
+    certainty = posterior[np.arange(len(path)), path] * np.clip(ahead, 0, 1)
+    return [known[index] for index in path], certainty
+
+
+@functools.cache
+def _vocabulary() -> tuple[list[Chord], np.ndarray]:
+    """N, then triads and fifths on every root; templates [37, 12]."""
+    known = [NONE] + [parse(f"{note}{quality}") for quality in ("", "m", "5") for note in NOTE_NAMES]
+    return known, np.array([np.full(12, 12**-0.5), *(chord.template() for chord in known[1:])])
+
+
+def _smoothed(evidence: np.ndarray, stay: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The best path [n] and the posterior [n, k] of states, from evidence [n, k] in nats."""
+    count, states = evidence.shape
+    go, same = np.log((1 - stay) / (states - 1)), np.log(stay)
+    moves = [np.where(np.eye(states, dtype=bool), s, g) for s, g in zip(same, go, strict=True)]
+    score, before = evidence.copy(), np.zeros((count, states), int)
+    ahead, behind = evidence.copy(), np.zeros_like(evidence)
+    for step in range(1, count):
+        total = score[step - 1][:, None] + moves[step - 1]
+        before[step] = total.argmax(axis=0)
+        score[step] += total.max(axis=0)
+        ahead[step] += special.logsumexp(ahead[step - 1][:, None] + moves[step - 1], axis=0)
+    for step in range(count - 2, -1, -1):
+        behind[step] = special.logsumexp(moves[step] + (evidence + behind)[step + 1], axis=1)
+    path = np.zeros(count, int)
+    if count:
+        path[-1] = score[-1].argmax()
+    for step in range(count - 1, 0, -1):
+        path[step - 1] = before[step, path[step]]
+    return path, special.softmax(ahead + behind, axis=1)
+
+
+def transition_matrix(names: Sequence[Chord | str]) -> np.ndarray:
+    """Shares [25, 25] of the steps from one chord to the next, summing to 1 (zeros for fewer than two).
+
+    Rows are what is left, columns what is reached: major chords on C up, minor chords on C up, N. A chord
+    counts as minor where it has a minor third and no major one.
+    """
+    places = [_triad(parse(name) if isinstance(name, str) else name) for name in names]
+    matrix = np.zeros((25, 25))
+    np.add.at(matrix, (places[:-1], places[1:]), 1.0)
+    return matrix / max(1.0, matrix.sum())
+
+
+def _triad(chord: Chord) -> int:
+    if chord.root is None:
+        return 24
+    over = {(pitch - chord.root) % 12 for pitch in chord.pitch_classes}
+    return chord.root + 12 * (3 in over and 4 not in over)
