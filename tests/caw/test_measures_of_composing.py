@@ -156,6 +156,7 @@ def test_chords_that_were_asked_for_are_followed():
     sound, times = chart(names), np.arange(0, 8.01, 0.5)
     asked = [template(name) for name in names]
     assert harmony.chord_follow(sound, RATE, asked, times) == 1
+    assert harmony.chord_follow(sound, RATE, names, times) == 1
     shifted = asked[1:] + asked[:1]
     assert harmony.chord_follow(sound, RATE, shifted, times) == 0
     half = [template(name) for name in names[:8]] + shifted[8:]
