@@ -67,7 +67,7 @@ def chord_follow(x, rate, chords: Sequence, times) -> float:
     """Share of beats in which the chord that was asked for fits better than all others asked for, 0 to 1.
 
     chords: one for each beat, as a name ("Em"), a `caw.compose.chords.Chord` or pitch classes [12] from C up;
-    no chord ("N", all 0) is left out. times: seconds [beats + 1]. With one chord alone it is 1: ask for several.
+    no chord ("N", all 0) is left out. times: seconds [beats + 1]. With one chord alone it is 1.
     """
     templates = np.array([_template(chord) for chord in chords])
     times = np.asarray(times, float)

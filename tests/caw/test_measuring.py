@@ -105,6 +105,14 @@ def test_csv_has_a_row_a_clip_and_a_column_a_measure_and_anchor(clips, tmp_path)
     assert rows[0]["match_4"] == ""
 
 
+def test_pictures_are_drawn_where_asked(clips, tmp_path):
+    folder = tmp_path / "seen"
+    done = caw("measure", "real.wav", "new1.wav", "--pictures", folder, "--rate", "2000", cwd=clips)
+    assert done.returncode == 0, done.stderr
+    assert f"pictures: {folder / 'spectrograms-1.png'}" in done.stdout
+    assert [file.name for file in folder.iterdir()] == ["spectrograms-1.png"]
+
+
 def test_explain_says_every_measure():
     done = caw("measure", "--explain")
     assert done.returncode == 0
@@ -125,6 +133,7 @@ def test_explain_says_every_measure():
         (["real.wav", "new1.wav", "--rate", "100"], "rate is 100; give a sampling rate of at least 200 Hz"),
         (["real.wav", "new1.wav", "--seconds", "60"], "60 s were asked for"),
         (["real.wav", "new1.wav", "--seconds", "0.3"], "real.wav is 0.30 s long; give at least 0.5 s"),
+        (["real.wav", "new1.wav", "--pictures", "real.wav"], "--pictures real.wav is a file: name a folder"),
         (["real.wav", "new1.wav", "--out", "found.txt"], "found.txt: suffix '.txt' cannot be written"),
     ],
 )
