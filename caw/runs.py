@@ -215,7 +215,7 @@ class Run:
         if not self.guided:
             self._refuse_without_guide("a plan" if plan is not None else "keep" if keep else "")
             return self._finish(cascade.vary(self.scales, pyramid, generator, strength))
-        timeline = varied(self.scales[0].guide.clips[clip], self.scales[0].material, plan, keep)
+        timeline = varied(self.scales[0].guide.clips[clip], self.scales[0].material, plan, keep, strength)
         return self._finish(cascade.vary(self.scales, pyramid, generator, strength, timeline))
 
     def reconstruct(self, *, clip: int = 0) -> np.ndarray:

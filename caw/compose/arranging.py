@@ -14,6 +14,7 @@ from caw.compose.walk import Walk
 
 UNITS = 2  # a quarter note
 SECTION_SECONDS = 14.0  # about how long a section is where the plan names none
+FADE = 0.5  # strength of a variation from which it asks for less of the clip than beats and chords
 EMPHASIS = 1.5  # deviations by which a chord's pitch classes are raised
 FARTHER = 0.03  # correlation that a semitone of transposition must gain
 FORM = "AABACABA"  # of a plan without one: what is heard comes back
@@ -101,21 +102,26 @@ def arrange(
     return _placed(parts, lengths, plan, material)
 
 
-def varied(clip: Timeline, material: Material, plan: Plan | None, keep: str | None) -> Timeline:
+def varied(
+    clip: Timeline, material: Material, plan: Plan | None, keep: str | None, strength: float = 0.0
+) -> Timeline:
     """A clip's own timeline with a plan's chords, loudness and density, bar by bar, over and over.
 
-    keep: "rhythm" asks for no pitch classes but the plan's, "harmony" for no accents.
+    keep: "rhythm" asks for no pitch classes but the plan's, "harmony" for no accents. strength: from FADE
+    to 1 less and less is asked of loudness, density and accents, in the end nothing; where the rhythm is to
+    be kept, or chords take the place of the clip's, all of it is.
     """
+    bars = [] if plan is None else [bar for _, bars in _unrolled(plan) for bar in bars]
     changes = {}
+    if strength > FADE and keep != "rhythm" and not bars:
+        for name in ("loudness", "density", "accents"):
+            values, share = getattr(clip, name), (1 - strength) / (1 - FADE)
+            changes[name] = values.mean(axis=0) + share * (values - values.mean(axis=0))
     if keep == "rhythm":
         changes["chroma"] = np.full_like(clip.chroma, np.nan)
     if keep == "harmony":
-        changes |= {
-            "accents": np.full_like(clip.accents, np.nan),
-            "density": np.full_like(clip.density, np.nan),
-        }
+        changes |= {name: np.full_like(getattr(clip, name), np.nan) for name in ("accents", "density")}
     clip = clip.changed(**changes)
-    bars = [] if plan is None else [bar for _, bars in _unrolled(plan) for bar in bars]
     if not bars:
         return clip
     parts, rows = [], 0
