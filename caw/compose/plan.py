@@ -468,7 +468,7 @@ def _toml(plan: Plan, tables: dict[str, Any]) -> str:
     for key in ("bpm", "metre", "novelty", "form"):
         if key in tables:
             line = f"{key} = {_value(tables[key])}"
-            lines.append(f"{line:<24}# {COMMENTS[key]}" if key in COMMENTS else line)
+            lines.append(f"{line:<23} # {COMMENTS[key]}" if key in COMMENTS else line)
     certainty = {}
     if plan.heard and len(plan.heard.chords) == len(plan.section_of_bar()):
         for name, sure in zip(plan.section_of_bar(), plan.heard.chords, strict=True):
