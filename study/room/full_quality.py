@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from caw import atomic, audio, file_names
-from study.design import Design
+from study.design import LATER_FACTS, Design
 from study.folder import StudyFolder
 from study.languages import Words
 from study.preparation import blinding
@@ -56,7 +56,8 @@ class Truth:
         file = self._source(row["source"])
         song = file.stem if file else row["source"] or row["name"]
         what = [row["mode"], row["backend"]]
-        what += [say("take_home.epochs", epochs=row["epochs"])] if row["epochs"] else []
+        facts = (fact for fact in ("epochs", *LATER_FACTS) if row.get(fact))
+        what += [say(f"take_home.{fact}", **{fact: row[fact]}) for fact in facts]
         what = [say("take_home.original")] if row["truth"] == "real" else what
         return file_names.safe(say("take_home.clip", song=song, clip=number, what=", ".join(what)))
 

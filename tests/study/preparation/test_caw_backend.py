@@ -1,10 +1,12 @@
 import os
 import shutil
 import signal
+from functools import partial
 
+import numpy as np
 import pytest
 
-from caw import atomic, spreadsheet
+from caw import atomic, audio, spreadsheet
 from study import design
 from study.design import DesignError
 from study.folder import StudyFolder
@@ -13,6 +15,7 @@ from study.preparation.build import build
 from study.preparation.grid import CellsFailed, Grid
 from study.preparation.pool import Pool
 from study.preparation.progress import BuildProgress
+from tests.study.conftest import song
 from tests.study.preparation.conftest import die_at, pool_digest
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -265,3 +268,44 @@ def test_costs_fall_as_the_work_is_done(caw_study):
     shutil.copytree(folder.models, longer.models)
     costs = backends.get("caw").costs(longer)
     assert costs["train riff from 0 to 4"].seconds == pytest.approx(0.4)  # one epoch of the four is missing
+
+
+def test_clips_follow_plans_and_strengths_and_one_training_serves_them_all(caw_study):
+    from caw import runs
+    from caw.compose.plan import Plan
+
+    folder = caw_study(epochs=(2,))
+    asking = 'plans = { chart = "Em C", own = {} }\nstrength = [0.0, 1.0]\nclips = 1\n'
+    folder.toml.write_text(folder.toml.read_text().replace("clips = 1\n", asking))
+    build(folder, pool_only=True)
+    pool = Pool(folder)
+    run = runs.load(folder.models / "riff-2")
+    assert [entry.name for entry in folder.models.iterdir() if entry.is_dir()] == ["riff-2"]
+    draws = {
+        "riff-UMG-2-chart-1": partial(run.generate, 1.2, plan=Plan.from_options(chords="Em C")),
+        "riff-UMG-2-own-1": partial(run.generate, 1.2),
+        "riff-VAR-2-s0-1": partial(run.vary, strength=0.0),
+        "riff-VAR-2-s100-1": partial(run.vary, strength=1.0),
+    }
+    for name, draw in draws.items():
+        samples = draw(seed=int(pool.rows[name]["seed"]))
+        assert np.allclose(samples, pool.read(name)[0], atol=1e-6), name
+    facts = {name: (pool.rows[name]["plan"], pool.rows[name]["strength"]) for name in draws}
+    assert list(facts.values()) == [("chart", ""), ("own", ""), ("", "0"), ("", "1")]
+
+
+def test_an_album_is_learnt_from_first(caw_study, tmp_path):
+    import json
+
+    audio.write(tmp_path / "album.wav", song(3.0, rate=8000), 8000)
+    folder = caw_study(epochs=(2,))
+    text = folder.toml.read_text()
+    folder.toml.write_text(text.replace("clips = 1\n", 'clips = 1\nalbum = ["../album.wav"]\n'))
+    build(folder, pool_only=True)
+    assert len(json.loads((folder.models / "riff-2" / "config.json").read_text())["album"]) == 1
+    shutil.rmtree(folder.pool)
+    folder.toml.write_text(text)
+    with pytest.raises(
+        CellsFailed, match=r"riff-2: was trained from something else \(album differ\); move or"
+    ):
+        build(folder, pool_only=True)
