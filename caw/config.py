@@ -214,8 +214,9 @@ def as_begun(settings: Settings, record: dict[str, Any]) -> Settings:
     """
     if not isinstance(settings, FlowSettings) or "guide" in record:
         return settings
-    kept = {name: value for name, value in EARLIER.items() if name in ("guide", "score_steps")}
-    return dataclasses.replace(settings, **kept, variation=record.get("variation", 1.0))
+    theirs = from_json(record)
+    later = {field.name for field in dataclasses.fields(settings)} - set(record) - {"schedule"}
+    return dataclasses.replace(settings, **{name: getattr(theirs, name) for name in later | {"variation"}})
 
 
 def to_json(settings: Settings) -> dict[str, Any]:

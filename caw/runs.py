@@ -176,12 +176,14 @@ class Run:
     ) -> np.ndarray:
         """UMG: round(rate * seconds) samples of new music. Same run, seconds, seed and plan: same output.
 
-        seconds: None for as long as the plan is, or as the first training clip. plan: tempo, metre, form,
+        seconds: None for as long as the plan's bars are, or as the first training clip. plan: tempo, metre, form,
         chords, loudness and density (`caw.compose.plan`); what it leaves open is drawn from the clip.
         """
         if seconds is not None and not (np.isfinite(seconds) and 0.1 <= seconds <= LONGEST):
             raise RunError(f"seconds is {seconds!r}; use a length from 0.1 to {LONGEST:g}")
         generator = self._generator(seed)
+        if seconds is None and (plan is None or not plan.sections):
+            seconds = self.seconds
         if not self.guided:
             self._refuse_without_guide("a plan" if plan is not None else "")
             return self._finish(cascade.generate(self.scales, seconds or self.seconds, generator))
