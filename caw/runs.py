@@ -176,8 +176,8 @@ class Run:
     ) -> np.ndarray:
         """UMG: round(rate * seconds) samples of new music. Same run, seconds, seed and plan: same output.
 
-        seconds: None for as long as the plan's bars are, or as the first training clip. plan: tempo, metre, form,
-        chords, loudness and density (`caw.compose.plan`); what it leaves open is drawn from the clip.
+        seconds: None for as long as the plan's bars are, or as the first training clip. plan: tempo, metre,
+        form, chords, loudness and density (`caw.compose.plan`); what it leaves open is drawn from the clip.
         """
         if seconds is not None and not (np.isfinite(seconds) and 0.1 <= seconds <= LONGEST):
             raise RunError(f"seconds is {seconds!r}; use a length from 0.1 to {LONGEST:g}")
