@@ -86,19 +86,19 @@ def arrange(
     if not material.has_beat and plan.bpm is None and plan.beats is None:
         return _phrases(plan, material, rng, seconds or plan_seconds(plan, material))
     sections = _sections(plan, material, seconds)
-    drawn: dict[str, list[int]] = {}
+    drawn: dict[str, list[tuple[int, int]]] = {}
     parts, lengths = [], []
     for name, bars in sections:
         asked = [_asked(bar, material) for bar in bars]
         if name not in drawn:
             wish = np.array([np.zeros(12) if a is None else a.mean(axis=0) for a in asked])
-            drawn[name] = material.walk.draw(len(bars), plan.novelty, rng, wish)
-        for bar, model in zip(bars, drawn[name], strict=False):
-            clip, units = _modelled(material.walk, model, bar)
-            grid = np.arange(len(units) + 1) / UNITS
-            part = material.clips[clip].taken(units, grid, grid, grid, np.array([0]))
+            harmony = material.walk.draw(len(bars), plan.novelty, rng, wish)
+            rhythm = material.walk.draw(len(bars), plan.novelty, rng) if plan.novelty else harmony
+            drawn[name] = list(zip(harmony, rhythm, strict=True))
+        for bar, (harmony, rhythm) in zip(bars, drawn[name], strict=True):
+            part = _modelled(material, harmony, rhythm, bar)
             parts.append(_overridden(part, bar, material))
-            lengths.append(len(units))
+            lengths.append(part.units)
     return _placed(parts, lengths, plan, material)
 
 
@@ -196,14 +196,27 @@ def _asked(bar: Bar, material: Material) -> np.ndarray | None:
     return np.array([np.roll(chroma, -shift) for chroma, shift in map(material.sounding, parsed)])
 
 
-def _modelled(walk: Walk, model: int, bar: Bar) -> tuple[int, np.ndarray]:
-    """The clip and its units, one for each half quarter note of the bar, that a bar is modelled on."""
+def _modelled(material: Material, harmony: int, rhythm: int, bar: Bar) -> Timeline:
+    """A bar with the pitch classes of one bar of the walk, and the loudness and accents of another.
+
+    So nothing is asked for that the clips hold as it is. A bar that says nothing of its metre is as long as
+    that of the harmony.
+    """
+    walk = material.walk
+    clip, units = _units(walk, harmony, beats_in(bar.metre) if bar.metre else None)
+    other, struck = _units(walk, rhythm, len(units) / UNITS)
+    grid = np.arange(len(units) + 1) / UNITS
+    part = material.clips[other].taken(struck, grid, grid, grid, np.array([0]))
+    return part.changed(chroma=material.clips[clip].chroma[units])
+
+
+def _units(walk: Walk, model: int, beats: float | None) -> tuple[int, np.ndarray]:
+    """The clip of a bar of the walk, and its units, one for each half quarter note of a bar of `beats`."""
     clip, first, last = walk.bars[model]
     timeline = walk.clips[clip]
     step = float(np.median(np.diff(timeline.beat))) if timeline.has_beat else 1 / UNITS
     own = (last - first) * step  # quarter notes
-    beats = beats_in(bar.metre) if bar.metre else own
-    count = max(1, round(beats * UNITS))
+    count = max(1, round((own if beats is None else beats) * UNITS))
     if not timeline.has_beat:
         return clip, first + np.arange(count) * (last - first) // count
     place = np.arange(count) / UNITS % max(own, step)
