@@ -189,6 +189,9 @@ def _reads(name: str) -> bool:
 
 
 NOTE_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+FLATS = dict(zip(("C#", "F#"), ("Db", "Gb"), strict=True))  # in keys with flats
+SHARPS = dict(zip(("Eb", "Ab", "Bb"), ("D#", "G#", "A#"), strict=True))  # in keys with sharps
+FLAT_KEYS, SHARP_KEYS = (5, 10, 3, 8, 1), (7, 2, 9, 4, 11, 6)  # major, and minor keys of the same notes
 STAY = 0.8  # how likely a chord goes on to the next step
 SHARP = 40.0  # how much a likeness of 1 is worth in nats
 FIFTHS_RARE, NONE_RARE = 0.1, 0.3  # likeness that power chords and no chord must be ahead by
@@ -216,6 +219,20 @@ def recognise(chroma: np.ndarray, *, stay: float | np.ndarray = STAY) -> tuple[l
     ahead = (like[np.arange(len(path)), path] - like[:, 0]) / (1 - 0.5)
     certainty = posterior[np.arange(len(path)), path] * np.clip(ahead, 0, 1)
     return [known[index] for index in path], certainty
+
+
+def spelled(found: Sequence[Chord]) -> list[Chord]:
+    """Recognised chords with their roots in sharps or flats, as in the key that has most of their notes."""
+    total = sum((chord.template() for chord in found), np.zeros(12))
+    keys = [total[[(key + step) % 12 for step in MAJOR]].sum() for key in range(12)]
+    key = int(np.argmax(keys)) if total.any() else 0
+    names = FLATS if key in FLAT_KEYS else SHARPS if key in SHARP_KEYS else {}
+    out = []
+    for chord in found:
+        root = ROOT.match(chord.label)
+        plain = root[0] if root else chord.label
+        out.append(parse(names.get(plain, plain) + chord.label[len(plain) :]))
+    return out
 
 
 @functools.cache

@@ -122,6 +122,7 @@ def _charts(mono, rate: int, bounds: np.ndarray, units: np.ndarray):
     halves = pitch.chroma(mono, rate, bounds[edges])
     stay = np.where(np.arange(len(halves) - 1) % 2 == 0, STAY_IN_BAR, STAY_AT_LINE)
     found, sure = chord_names.recognise(halves, stay=stay)
+    found = chord_names.spelled(found)
     charts, certainty = [], []
     for index in range(0, len(found), 2):
         pair = dict.fromkeys(chord.label for chord in found[index : index + 2])

@@ -63,6 +63,17 @@ def test_certainty_is_near_none_where_nothing_is_to_be_heard():
     assert certainty.max() == 0
 
 
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [("Fm C# Ab Eb", "Fm Db Ab Eb"), ("B Abm E F#5", "B G#m E F#5"), ("Am F C N", "Am F C N"), ("N", "N")],
+)
+def test_recognised_chords_are_spelled_in_their_key(line, key):
+    found = [chords.parse(name) for name in line.split()]
+    spelled = chords.spelled(found)
+    assert " ".join(chord.label for chord in spelled) == key
+    assert [chord.root for chord in spelled] == [chord.root for chord in found]
+
+
 @pytest.mark.parametrize("shape", [(12,), (4, 11)])
 def test_chroma_of_another_shape_is_refused(shape):
     with pytest.raises(ValueError, match="use \\[n, 12\\]"):
