@@ -8,6 +8,7 @@ it ended, and is the same as if it had been trained alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from study.preparation import run_claims, training_progress
 from study.preparation.backends import Clip, Cost, Task, Tell, seed_for
 
 if TYPE_CHECKING:
+    from caw.compose.plan import Plan
     from caw.runs import Run
 
 # of one core, measured for 25 s at 16 kHz; `paper` works on the whole clip in every step, the others on crops
@@ -31,6 +33,7 @@ _BYTES_PER_RUN = {"fast": 7.1e6, "standard": 9e6, "paper": 60e6}  # weights; cli
 _BYTES_PER_TRUNK = {"fast": 23e6, "standard": 29e6}
 _BYTES_PER_EPOCH = 280.0  # of losses.jsonl
 _BYTES_PER_SECOND = 4 * 16000.0  # of the clip
+_PHRASE = 2.0  # s that a bridge takes for a bar where there is no beat
 _STRETCH = 50  # epochs that are one part of the costs, so that runs that share them name them alike
 
 
@@ -115,12 +118,12 @@ class CawBackend:
         """One clip, float32 [n] at the run's rate."""
         cell = task.cell
         if cell.mode == "VAR":
-            strength = {} if cell.strength is None else {"strength": cell.strength}
-            return run.vary(seed=seed, **strength)
+            return run.vary(seed=seed, **({} if cell.strength is None else {"strength": cell.strength}))
         if cell.plan == BRIDGE:
-            return self._bridge(run, task, seed)
-        plan = {} if cell.asked is None else {"plan": cell.asked}
-        return run.generate(task.seconds, seed=seed, **plan)
+            passage, rate = audio.read(cell.file, start=cell.start, seconds=cell.seconds)
+            bars = _bars(run.plan(), task.seconds)
+            return run.bridge(passage, passage, rate, bars=bars, seed=seed, only_new=True)
+        return run.generate(task.seconds, seed=seed, **({} if cell.asked is None else {"plan": cell.asked}))
 
     def _trained(self, task: Task, folder: Path, tell: Tell):
         """The run of this task's source and epochs: loaded, gone on with, or trained from nothing."""
@@ -220,6 +223,19 @@ class CawBackend:
             return runs.load(folder).complete
         except runs.RunError:
             return False
+
+
+def _bars(heard: Plan, seconds: float) -> int:
+    """How many bars of a bridge last so long, though it may come out half a bar shorter.
+
+    heard: in the passage; without a beat a bridge counts phrases as bars.
+    """
+    from caw.compose.plan import beats_in
+
+    bar = _PHRASE
+    if heard.beats is not None and heard.metre is not None:
+        bar = beats_in(heard.metre) * (heard.beats[-1] - heard.beats[0]) / (len(heard.beats) - 1)
+    return math.ceil(seconds / bar) + 1
 
 
 BACKEND = CawBackend()

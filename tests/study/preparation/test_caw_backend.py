@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from caw import atomic, audio, spreadsheet
+from caw.compose.plan import Plan
 from study import design
 from study.design import DesignError
 from study.folder import StudyFolder
@@ -272,7 +273,6 @@ def test_costs_fall_as_the_work_is_done(caw_study):
 
 def test_clips_follow_plans_and_strengths_and_one_training_serves_them_all(caw_study):
     from caw import runs
-    from caw.compose.plan import Plan
 
     folder = caw_study(epochs=(2,))
     asking = 'plans = { chart = "Em C", own = {} }\nstrength = [0.0, 1.0]\nclips = 1\n'
@@ -295,17 +295,41 @@ def test_clips_follow_plans_and_strengths_and_one_training_serves_them_all(caw_s
 
 
 def test_an_album_is_learnt_from_first(caw_study, tmp_path):
-    import json
-
     audio.write(tmp_path / "album.wav", song(3.0, rate=8000), 8000)
     folder = caw_study(epochs=(2,))
     text = folder.toml.read_text()
     folder.toml.write_text(text.replace("clips = 1\n", 'clips = 1\nalbum = ["../album.wav"]\n'))
     build(folder, pool_only=True)
-    assert len(json.loads((folder.models / "riff-2" / "config.json").read_text())["album"]) == 1
+    assert len(atomic.read_json(folder.models / "riff-2" / "config.json")["album"]) == 1
     shutil.rmtree(folder.pool)
     folder.toml.write_text(text)
     with pytest.raises(
         CellsFailed, match=r"riff-2: was trained from something else \(album differ\); move or"
     ):
         build(folder, pool_only=True)
+
+
+class BridgingRun:
+    """A run that notes which bridge is asked of it: of a clip in 7/8 at 120 beats a minute."""
+
+    rate = 4000
+
+    def plan(self):
+        return Plan(beats=tuple(0.5 * number for number in range(5)), metre="7/8")
+
+    def bridge(self, before, after, rate, *, bars, seed, only_new):
+        self.asked = before, after, rate, bars, only_new
+        return np.zeros(round(bars * 1.75 * self.rate), np.float32)
+
+
+def test_a_bridge_is_of_new_bars_between_the_passages_ends(caw_study, monkeypatch):
+    folder = caw_study(epochs=(2,))
+    folder.toml.write_text(folder.toml.read_text().replace("clips = 1\n", "clips = 1\nbridge = true\n"))
+    ((caw, task),) = [one for one in tasks_of(folder) if one[1].cell.plan == "bridge"]
+    run = BridgingRun()
+    monkeypatch.setattr(type(caw), "_trained", lambda *_: run)
+    (clip,) = caw.make(task, lambda *_: None)
+    before, after, rate, bars, only_new = run.asked
+    assert (len(before), rate, bars, only_new) == (2 * 22050, 22050, 2, True)
+    assert np.array_equal(before, after)
+    assert (clip.name, len(clip.samples)) == ("riff-UMG-2-bridge-1", round(2 * 1.75 * 4000))
