@@ -390,6 +390,7 @@ def save_scale(folder: Path, index: int, scale: cascade.Scale) -> None:
         tensors |= {"drawn": scale.drawn, "range": scale.range}
         if scale.guide:
             tensors |= {f"guide.{k}": torch.from_numpy(v) for k, v in scale.guide.tensors().items()}
+            tensors["accentuation"] = torch.tensor(scale.accentuation, dtype=torch.float64)
     if isinstance(scale, flow.FlowScale):
         tensors["whitening.coefficients"] = torch.from_numpy(scale.whitening.coefficients)
         tensors["whitening.deviation"] = torch.tensor(scale.whitening.deviation, dtype=torch.float64)
@@ -440,8 +441,11 @@ def _flow_scale(
     network = network.to(device).eval()
     if index == 0:
         known = (tensors[name].to(device) for name in ("drawn", "range"))
-        guide = {k: v.numpy() for k, v in _part(tensors, "guide.").items()}
-        return flow.ScoreScale(network, bands, settings, *known, Guide.from_tensors(guide) if guide else None)
+        scale = flow.ScoreScale(network, bands, settings, *known)
+        if guide := {k: v.numpy() for k, v in _part(tensors, "guide.").items()}:
+            scale.guide = Guide.from_tensors(guide)
+            scale.accentuation = tensors["accentuation"].item()
+        return scale
     whitening = flow.Whitening(
         tensors["whitening.coefficients"].numpy(), tensors["whitening.deviation"].item()
     )

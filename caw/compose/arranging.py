@@ -14,6 +14,7 @@ from caw.compose.walk import Walk
 
 UNITS = 2  # a quarter note
 SECTION_SECONDS = 14.0  # about how long a section is where the plan names none
+RUBATO = 0.02  # median deviation of beats from which a tempo is free (bands that were tried: .01 and less)
 FADE = 0.5  # strength of a variation from which it asks for less of the clip than beats and chords
 EMPHASIS = 1.5  # deviations by which a chord's pitch classes are raised
 FARTHER = 0.03  # correlation that a semitone of transposition must gain
@@ -41,7 +42,16 @@ class Material:
     @property
     def period(self) -> float:
         """Seconds of a quarter note, the median over the clips."""
-        return float(np.median(np.concatenate([np.diff(c.bounds) / np.diff(c.beat) for c in self.clips])))
+        return float(np.median(self._periods))
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the clips' tempo gives and takes, so that new music should, too."""
+        return float(np.median(np.abs(self._periods / self.period - 1))) > RUBATO
+
+    @property
+    def _periods(self) -> np.ndarray:
+        return np.concatenate([np.diff(clip.bounds) / np.diff(clip.beat) for clip in self.clips])
 
     def sounding(self, chord: chords.Chord) -> tuple[np.ndarray, int]:
         """Pitch classes [12] that ask for a chord, and the shift in semitones under which the clips have it.
@@ -80,7 +90,8 @@ def arrange(
 ) -> Timeline:
     """The plan in time, until `seconds` (repeated or cut), or as long as it is.
 
-    Sections of one name are modelled on the same bars. Without a beat in the clips and without a tempo in
+    Sections of one name are modelled on the same bars. Beats are even, or as long as in the clips where their
+    tempo is free and the plan names none. Without a beat in the clips and without a tempo in
     the plan the walk's phrases follow each other as long as each is.
     """
     if not material.has_beat and plan.bpm is None and plan.beats is None:
@@ -205,8 +216,12 @@ def _modelled(material: Material, harmony: int, rhythm: int, bar: Bar) -> Timeli
     walk = material.walk
     clip, units = _units(walk, harmony, beats_in(bar.metre) if bar.metre else None)
     other, struck = _units(walk, rhythm, len(units) / UNITS)
-    grid = np.arange(len(units) + 1) / UNITS
-    part = material.clips[other].taken(struck, grid, grid, grid, np.array([0]))
+    model, grid = material.clips[other], np.arange(len(units) + 1) / UNITS
+    lengths = np.full(len(struck), material.period / UNITS) if material.has_beat else np.diff(grid)
+    if material.has_beat and material.is_free:
+        lengths = (np.diff(model.bounds) / np.diff(model.beat))[struck] / UNITS
+    bounds = np.concatenate([[0.0], np.cumsum(lengths)])
+    part = model.taken(struck, bounds, grid, grid, np.array([0]))
     return part.changed(chroma=material.clips[clip].chroma[units])
 
 
@@ -243,8 +258,9 @@ def _placed(parts: list[Timeline], lengths: list[int], plan: Plan, material: Mat
     ends = np.cumsum([0, *lengths])
     bar = np.interp(np.arange(ends[-1] + 1), ends, np.arange(len(ends)))
     beat = np.arange(ends[-1] + 1) / UNITS
-    period = 60 / plan.bpm if plan.bpm else material.period
-    bounds = beat * period
+    bounds = np.concatenate([[0.0], np.cumsum(np.concatenate([np.diff(part.bounds) for part in parts]))])
+    if plan.bpm:
+        bounds = beat * (60 / plan.bpm)
     if plan.beats is not None and len(plan.beats) > plan.first_bar + 1:
         times = np.asarray(plan.beats[plan.first_bar :]) - plan.beats[plan.first_bar]
         step = (times[-1] - times[0]) / (len(times) - 1)
