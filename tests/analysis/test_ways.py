@@ -7,9 +7,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import comparisons, figures, inspiring_clips, notebook, responses, statistics, tables, ways
+from analysis import (
+    comparisons,
+    figures,
+    individuals,
+    inspiring_clips,
+    notebook,
+    responses,
+    statistics,
+    stimuli,
+    tables,
+    ways,
+)
 from analysis.outcomes import MUSICALITY
 from analysis.results import find, groups
+from analysis.stimuli import Panel
 from tests.analysis import panels
 
 PLAN_OF = {0: "chart", 1: "verse", 2: None}
@@ -29,7 +41,8 @@ def asked_of(frame: pd.DataFrame, *, plan: bool = True, strength: bool = True) -
 
 @pytest.fixture(scope="module")
 def frame():
-    return responses.load(asked_of(panels.panel(listeners=5, caw=24, originals=6)))
+    """One listener: what is tested here does not hang on the models of a panel, which take long."""
+    return responses.load(asked_of(panels.panel(listeners=1, caw=24, originals=6, missing=0)))
 
 
 @pytest.fixture(scope="module")
@@ -90,11 +103,19 @@ def test_tables_charts_and_the_notebook_have_them(frame, results):
     study.__dict__["_results"] = results
     table = study.by("mode", "plan", "strength")
     assert set(table["plan"].dropna()) == {"chart", "verse"}
-    assert table.loc[table["strength"].notna(), "answers"].sum() == 12 * 5
+    assert table.loc[table["strength"].notna(), "answers"].sum() == 12
     compared = study.compare("strength", "musicality")
     assert "0.30 - 1.00" in set(compared["groups"])
     conditions = inspiring_clips.by_condition(frame)
     assert list(conditions.frame)[:5] == ["backend", "mode", "epochs", "plan", "strength"]
+
+
+def test_a_panels_clips_are_listed_with_what_was_asked_of_them():
+    frame = responses.load(asked_of(panels.panel(listeners=3, caw=6, originals=2)))
+    results = individuals.per_clip(stimuli.by_stimulus(frame), Panel.of(frame))
+    table = tables.clips(frame, results, "UMG").frame.set_index("clip")
+    assert table.at["caw_UMG_00", "plan"] == "chart"
+    assert "strength" not in table
 
 
 @pytest.mark.parametrize(("value", "why"), [(1.5, "0 to 1"), ("much", "much")])
