@@ -25,7 +25,7 @@ class Measure:
     within: float | None = None  # as real: of the real clip's value, at most; as halves: over the halves'
     factor: float = 1.0  # less: times the halves' value, at most
     enough: float = 0.0  # less: reached whatever the halves' value
-    least: float = 0.0  # as real: a real clip under it says nothing
+    least: float | None = None  # as real: a real clip under it says nothing
 
     @property
     def aim(self) -> str:
@@ -130,7 +130,7 @@ def reached(one: Measure, value: float | None, anchors: Mapping[str, Mapping]) -
     if value is None or not one.aim:
         return None
     if one.better == REAL:
-        if real is None or real < one.least:
+        if real is None or (one.least is not None and real < one.least):
             return None
         if one.share:
             return value >= min(one.share * real, real if halves is None else halves)

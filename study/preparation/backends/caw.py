@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from caw.runs import Run
 
 # of one core, measured for 25 s at 16 kHz; `paper` works on the whole clip in every step, the others on crops
-_SECONDS_PER_EPOCH = {"fast": 0.4, "standard": 0.7, "paper": 600.0}
+_SECONDS_PER_EPOCH = {"fast": 0.5, "standard": 0.8, "paper": 600.0}
 _MEASURED_LENGTH = 25.0  # s
 _SECONDS_PER_CLIP = 2.0
 _BYTES_PER_RUN = {"fast": 7.1e6, "standard": 9e6, "paper": 60e6}  # weights; clip and losses come on top

@@ -175,15 +175,23 @@ def test_without_a_beat_phrases_follow_each_other_as_long_as_they_are(notes):
 
 
 def test_a_variation_keeps_what_it_is_to_keep(clip, material):
-    assert varied(clip, material, None, None) is clip or np.array_equal(
-        varied(clip, material, None, None).chroma, clip.chroma
-    )
+    whole = varied(clip, material, None, None)
+    for name in timeline.VALUES:
+        np.testing.assert_allclose(getattr(whole, name), getattr(clip, name), atol=1e-9)
     rhythm = varied(clip, material, None, "rhythm")
     assert np.isnan(rhythm.chroma).all()
     np.testing.assert_array_equal(rhythm.accents, clip.accents)
     harmony = varied(clip, material, None, "harmony")
     assert np.isnan(harmony.accents).all()
     np.testing.assert_array_equal(harmony.chroma, clip.chroma)
+
+
+def test_a_strong_variation_asks_for_beats_and_chords_alone(clip, material):
+    spread = [varied(clip, material, None, None, s).accents.std(axis=0).sum() for s in (0, 0.5, 0.75, 1)]
+    assert spread[0] == pytest.approx(spread[1])
+    assert spread[2] == pytest.approx(spread[0] / 2)
+    assert spread[3] == pytest.approx(0, abs=1e-9)
+    np.testing.assert_array_equal(varied(clip, material, None, None, 1).chroma, clip.chroma)
 
 
 def test_a_variation_takes_a_chart_bar_by_bar_round_and_round(clip, material):
