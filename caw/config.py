@@ -97,8 +97,9 @@ class FlowSettings(Settings):
     score_dropout: float = 0.25
     score_steps: int = 2  # steps that the score takes in an epoch: it gains from more, the waveforms hardly
     guide: bool = True  # the score's network is shown beats, bars, pitch classes, loudness and accents
+    transposed: float = 0.25  # share of crops that are transposed, for chords that the clip lacks
     album_epochs: int = 200  # of them the first learn from all of an album, where there is one
-    guide_noise: float = 0.3  # deviations of noise on what it is shown while training
+    guide_noise: float = 0.4  # deviations of noise on what it is shown while training
     guide_dropout: float = 0.15  # share of crops from which each part of the guide is left out
     channels: int = 48  # of the waveforms' networks
     frames: int = 250  # frames per second of the lowest waveform: fold = scale rate / frames
@@ -141,6 +142,8 @@ class FlowSettings(Settings):
             raise SettingsError(f"variation is {self.variation!r}; use a number from 0 to 1")
         if not 0 <= self.guide_dropout < 1:
             raise SettingsError(f"guide_dropout is {self.guide_dropout!r}; use a number from 0 to below 1")
+        if not 0 <= self.transposed <= 1:
+            raise SettingsError(f"transposed is {self.transposed!r}; use a number from 0 to 1")
         if not (math.isfinite(self.guide_noise) and self.guide_noise >= 0):
             raise SettingsError(f"guide_noise is {self.guide_noise!r}; use a number of 0 or more")
 

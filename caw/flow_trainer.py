@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from caw import flow
-from caw.compose.guide import GROUPS, PHASE, Guide
+from caw.compose.guide import GROUPS, PHASE, SHIFT, Guide
 from caw.compose.timeline import Timeline
 from caw.config import FlowSettings
 from caw.losses import flow_matching
@@ -27,6 +27,7 @@ from caw.score import RATE, Bands
 from caw.velocity import Velocity
 
 WARM_UP = 50  # steps over which the learning rate rises
+MOST_SEMITONES = 6  # of a transposed crop: any key is within reach
 FINAL_RATE = 0.02  # its share left at the end of the cosine
 
 
@@ -208,20 +209,36 @@ class ScoreTrainer(FlowTrainer):
         places = self._places(
             [s.shape[-1] - self.crop + 1 for s in self.scores[: self.among]], self.settings.score_batch
         )
-        clean = torch.stack([self.scores[c][:, s : s + self.crop] for c, s in places])
-        return clean, None, self._conditioning(places), torch.zeros(len(clean), device=self.device)
+        clean = [self.scores[c][:, s : s + self.crop] for c, s in places]
+        shifts = [self._shift() for _ in places] if self.rows else []
+        for index, shift in enumerate(shifts):
+            if shift:
+                clean[index] = self.scale.bands.transposed(clean[index], shift)
+        told = self._conditioning(places, shifts)
+        return torch.stack(clean), None, told, torch.zeros(len(clean), device=self.device)
 
-    def _conditioning(self, places: list[tuple[int, int]]) -> Tensor | None:
+    def _shift(self) -> int:
+        """By how many semitones a crop is transposed: 0 for most."""
+        share, semitones = torch.rand(2, generator=self.generator).tolist()
+        if share >= self.settings.transposed:
+            return 0
+        return (*range(-MOST_SEMITONES, 0), *range(1, MOST_SEMITONES + 1))[
+            int(semitones * 2 * MOST_SEMITONES)
+        ]
+
+    def _conditioning(self, places: list[tuple[int, int]], shifts: list[int]) -> Tensor | None:
         """What the network reads of the guide under each crop, noise in it and some of it left out."""
         if not self.rows:
             return None
         cut = []
-        for clip, start in places:
+        for (clip, start), shift in zip(places, shifts, strict=True):
             rows = self.rows[clip][:, start : start + self.crop].clone()
+            if shift:
+                self.scale.guide.transpose(rows.numpy(), shift)
             steps = self.steps[clip][start : start + self.crop]
-            values = len(rows) - PHASE.stop
+            values = SHIFT.start - PHASE.stop
             noise = torch.randn(values, int(steps[-1] - steps[0]) + 1, generator=self.generator)
-            rows[PHASE.stop :] += self.settings.guide_noise * noise[:, steps - steps[0]]
+            rows[PHASE.stop : SHIFT.start] += self.settings.guide_noise * noise[:, steps - steps[0]]
             left_out = torch.rand(len(GROUPS), generator=self.generator) < self.settings.guide_dropout
             for group, out in zip(GROUPS, left_out.tolist(), strict=True):
                 if out:

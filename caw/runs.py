@@ -20,6 +20,7 @@ from safetensors.torch import load as tensors_in
 from safetensors.torch import save
 
 from caw import adversarial, atomic, cascade, flow, threads
+from caw.compose import plan as plan_files
 from caw.compose.arranging import varied
 from caw.compose.guide import Guide
 from caw.compose.plan import Plan
@@ -214,7 +215,7 @@ class Run:
         if not self.guided:
             self._refuse_without_guide("a plan" if plan is not None else "keep" if keep else "")
             return self._finish(cascade.vary(self.scales, pyramid, generator, strength))
-        timeline = varied(self.scales[0].guide.clips[clip], self.scales[0].material, plan, keep)
+        timeline = varied(self.scales[0].guide.clips[clip], self.scales[0].material, plan, keep, strength)
         return self._finish(cascade.vary(self.scales, pyramid, generator, strength, timeline))
 
     def reconstruct(self, *, clip: int = 0) -> np.ndarray:
@@ -223,6 +224,15 @@ class Run:
         timeline = scales[0].guide.clips[clip] if self.guided else None
         with threads.drawing():
             return self._finish(cascade.reconstruct(scales, pyramid, timeline)[-1])
+
+    def plan(self, clip: int = 0) -> Plan:
+        """What was known of a training clip's beats, metre and chords when it was trained on, or is heard."""
+        kept = (self.config.get("plans") or [None] * self.clips)[clip]
+        if kept is not None:
+            return plan_files.of_document(kept)
+        from caw.compose.hearing import hear
+
+        return hear(self.learned_clips()[clip].numpy(), self.rate)
 
     @property
     def guided(self) -> bool:

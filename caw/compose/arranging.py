@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from caw.compose.walk import Walk
 
 UNITS = 2  # a quarter note
 SECTION_SECONDS = 14.0  # about how long a section is where the plan names none
+FADE = 0.5  # strength of a variation from which it asks for less of the clip than beats and chords
+EMPHASIS = 1.5  # deviations by which a chord's pitch classes are raised
+FARTHER = 0.03  # correlation that a semitone of transposition must gain
 FORM = "AABACABA"  # of a plan without one: what is heard comes back
 
 
@@ -39,11 +43,36 @@ class Material:
         """Seconds of a quarter note, the median over the clips."""
         return float(np.median(np.concatenate([np.diff(c.bounds) / np.diff(c.beat) for c in self.clips])))
 
-    def sounding(self, chord: chords.Chord) -> np.ndarray:
-        """Pitch classes [12] that ask for a chord: its own raised over the mean, others lowered."""
+    def sounding(self, chord: chords.Chord) -> tuple[np.ndarray, int]:
+        """Pitch classes [12] that ask for a chord, and the shift in semitones under which the clips have it.
+
+        Its own are raised over the clips' mean and the others lowered, in deviations. A chord that the clips
+        lack is asked for as one that they have, transposed.
+        """
         template = np.asarray(chord.template(), dtype=float)
-        spread = template.std()
-        return self.mean + (self.deviation * (template - template.mean()) / spread if spread else 0.0)
+        if not template.any():
+            return self.mean, 0
+        shifts = sorted(range(-6, 7), key=lambda s: (abs(s), s))
+        shift = max(shifts, key=lambda s: self.presence(np.roll(template, -s)) - FARTHER * abs(s))
+        turned = np.roll(template, -shift)
+        asked = self.mean + EMPHASIS * self.deviation * (turned - turned.mean()) / turned.std()
+        return np.roll(asked, shift), shift
+
+    def presence(self, template: np.ndarray) -> float:
+        """How well the clips' best bar sounds a chord: the correlation of pitch classes [12]."""
+        return max(float(np.corrcoef(template, bar)[0, 1]) for bar in self.bars)
+
+    @cached_property
+    def bars(self) -> np.ndarray:
+        """Pitch classes [bars, 12] of the clips, half a bar each."""
+        rows = []
+        for clip, first, last in self.walk.bars:
+            rows += [
+                part.mean(axis=0)
+                for part in np.array_split(self.clips[clip].chroma[first:last], 2)
+                if len(part)
+            ]
+        return np.array(rows)
 
 
 def arrange(
@@ -78,21 +107,26 @@ def arrange(
     return _placed(parts, lengths, plan, material)
 
 
-def varied(clip: Timeline, material: Material, plan: Plan | None, keep: str | None) -> Timeline:
+def varied(
+    clip: Timeline, material: Material, plan: Plan | None, keep: str | None, strength: float = 0.0
+) -> Timeline:
     """A clip's own timeline with a plan's chords, loudness and density, bar by bar, over and over.
 
-    keep: "rhythm" asks for no pitch classes but the plan's, "harmony" for no accents.
+    keep: "rhythm" asks for no pitch classes but the plan's, "harmony" for no accents. strength: from FADE
+    to 1 less and less is asked of loudness, density and accents, in the end nothing; where the rhythm is to
+    be kept, or chords take the place of the clip's, all of it is.
     """
+    bars = [] if plan is None else [bar for _, bars in _unrolled(plan) for bar in bars]
     changes = {}
+    if strength > FADE and keep != "rhythm" and not bars:
+        for name in ("loudness", "density", "accents"):
+            values, share = getattr(clip, name), (1 - strength) / (1 - FADE)
+            changes[name] = values.mean(axis=0) + share * (values - values.mean(axis=0))
     if keep == "rhythm":
         changes["chroma"] = np.full_like(clip.chroma, np.nan)
     if keep == "harmony":
-        changes |= {
-            "accents": np.full_like(clip.accents, np.nan),
-            "density": np.full_like(clip.density, np.nan),
-        }
+        changes |= {name: np.full_like(getattr(clip, name), np.nan) for name in ("accents", "density")}
     clip = clip.changed(**changes)
-    bars = [] if plan is None else [bar for _, bars in _unrolled(plan) for bar in bars]
     if not bars:
         return clip
     parts, rows = [], 0
@@ -160,10 +194,11 @@ def _unrolled(plan: Plan) -> list[tuple[str, list[Bar]]]:
 
 
 def _asked(bar: Bar, material: Material) -> np.ndarray | None:
-    """Pitch classes [chords, 12] that a bar asks for."""
+    """Pitch classes [chords, 12] of the clips' own bars that a bar's chords are modelled on."""
     if not bar.chords:
         return None
-    return np.array([material.sounding(chords.parse(name)) for name in bar.chords])
+    parsed = [chords.parse(name) for name in bar.chords]
+    return np.array([np.roll(chroma, -shift) for chroma, shift in map(material.sounding, parsed)])
 
 
 def _modelled(walk: Walk, model: int, bar: Bar) -> tuple[int, np.ndarray]:
@@ -184,8 +219,9 @@ def _overridden(part: Timeline, bar: Bar, material: Material) -> Timeline:
     """The units of a bar with what a plan asks of it."""
     changes, count = {}, len(part.chroma)
     if bar.chords:
-        chroma = np.array([material.sounding(chords.parse(name)) for name in bar.chords])
-        changes["chroma"] = chroma[np.arange(count) * len(chroma) // count]
+        chroma, shift = zip(*[material.sounding(chords.parse(name)) for name in bar.chords], strict=True)
+        which = np.arange(count) * len(chroma) // count
+        changes |= {"chroma": np.array(chroma)[which], "shift": np.array(shift, dtype=float)[which]}
     for name in ("loudness", "density"):
         if (value := getattr(bar, name)) is not None:
             values = np.atleast_1d(np.asarray(value, dtype=float))

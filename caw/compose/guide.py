@@ -1,8 +1,9 @@
 """The guide: what the score's network is shown of a timeline, one column for each frame of the score.
 
 Ten rows say where in the bar and beat a frame lies, twelve which pitch classes sound, two how loud and how
-dense the music is, the rest where accents fall. All but the first ten are in deviations about the clips' own
-mean, and a row of zeros asks for nothing. Values hold for a unit of the timeline (half a beat, or a note).
+dense the music is, three where accents fall, and the last how far the clip is transposed. Pitch classes,
+level and accents are in deviations about the clips' own mean, so that zeros ask for nothing in particular.
+Values hold for a unit of the timeline (half a beat, or a note).
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ PHASE = slice(0, 10)
 CHROMA = slice(10, 22)
 LEVEL = slice(22, 24)
 ACCENT = slice(24, 24 + ACCENTS // SLOTS)
-ROWS = ACCENT.stop
+SHIFT = slice(ACCENT.stop, ACCENT.stop + 1)
+ROWS = SHIFT.stop
 GROUPS = (PHASE, CHROMA, LEVEL, ACCENT)  # each of which is left out of some crops while training
+OCTAVE_HALF = 6.0  # semitones of a shift of 1
 BEATS = (2.0, 4.0, 1.0)  # cycles a quarter note
 BARS = (1.0, 2.0)  # cycles a bar
 EXTREME = 3.0  # deviations; what is asked beyond that was never heard
@@ -49,8 +52,17 @@ class Guide:
             out[:4] = np.concatenate([phase(within, 1.0), phase(within, 2.0)])
         values = (_values(timeline) - self.mean[:, None]) / self.deviation[:, None]
         slot = np.clip((within * SLOTS).astype(int), 0, SLOTS - 1)
-        out[PHASE.stop :] = np.clip(np.nan_to_num(values[:, unit * SLOTS + slot]), -EXTREME, EXTREME)
+        values = np.nan_to_num(values[:, unit * SLOTS + slot])
+        out[PHASE.stop : SHIFT.start] = np.clip(values, -EXTREME, EXTREME)
+        out[SHIFT] = timeline.shift[unit] / OCTAVE_HALF
         return out
+
+    def transpose(self, rows: np.ndarray, semitones: int) -> None:
+        """Make rows [ROWS, frames] of the clip those of the clip transposed, in place."""
+        mean, deviation = (np.float32(x[:12, None]) for x in (self.mean, self.deviation))
+        turned = np.roll(rows[CHROMA] * deviation + mean, semitones, axis=0)
+        rows[CHROMA] = np.clip((turned - mean) / deviation, -EXTREME, EXTREME)
+        rows[SHIFT] += semitones / OCTAVE_HALF
 
     @staticmethod
     def steps(timeline: Timeline, frames: int, rate: float) -> np.ndarray:
@@ -87,7 +99,7 @@ def _units(timeline: Timeline, times: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def _values(timeline: Timeline) -> np.ndarray:
-    """[ROWS less PHASE, units * SLOTS]"""
+    """Pitch classes, level and accents [rows, units * SLOTS]."""
     held = np.column_stack([timeline.chroma, timeline.loudness, timeline.density])
     struck = timeline.accents.reshape(timeline.units, -1, SLOTS)  # bands, slots
     return np.concatenate(

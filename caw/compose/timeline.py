@@ -12,7 +12,8 @@ import numpy as np
 from scipy import ndimage
 
 from caw import mel_scale
-from caw.compose.plan import beats_in
+from caw.compose.chords import parse
+from caw.compose.plan import Plan, beats_in
 from caw.mosaic import beats, features
 from caw.mosaic.features import HOP, Frames
 
@@ -24,6 +25,7 @@ STRONGEST = 4.0  # deviations; a stronger onset counts as this
 REACH = 0.03  # seconds around a moment in which an accent counts for it
 DENSITY_SECONDS = 1.0  # over which accents are counted
 USUAL_BAR = 4.0  # beats, where bars cannot be heard
+VALUES = ("chroma", "loudness", "density", "accents", "sound", "shift")  # of each unit
 PHRASE_SECONDS = 2.0  # about how long a phrase lasts where there is no beat
 
 
@@ -40,6 +42,7 @@ class Timeline:
     density: np.ndarray  # [units] accents about here, 1 is the clip's mean
     accents: np.ndarray  # [units, ACCENTS] onsets of each band at each slot, 0 to STRONGEST
     sound: np.ndarray  # [units, bands] level in dB
+    shift: np.ndarray  # [units] semitones by which what was heard is transposed
 
     @property
     def units(self) -> int:
@@ -58,8 +61,7 @@ class Timeline:
         self, rows: np.ndarray, bounds: np.ndarray, beat: np.ndarray, bar: np.ndarray, phrases: np.ndarray
     ):
         """A timeline whose units sound like `rows` (indices of units) of this one, at other times."""
-        own = ("chroma", "loudness", "density", "accents", "sound")
-        return Timeline(bounds, beat, bar, phrases, **{name: getattr(self, name)[rows] for name in own})
+        return Timeline(bounds, beat, bar, phrases, **{name: getattr(self, name)[rows] for name in VALUES})
 
     def changed(self, **values: np.ndarray) -> Timeline:
         """The same but for some of its fields."""
@@ -68,8 +70,7 @@ class Timeline:
     @staticmethod
     def joined(parts: list[Timeline]) -> Timeline:
         """The units of several timelines in a row; times and positions are those of the first part."""
-        own = ("chroma", "loudness", "density", "accents", "sound")
-        together = {name: np.concatenate([getattr(part, name) for part in parts]) for name in own}
+        together = {name: np.concatenate([getattr(part, name) for part in parts]) for name in VALUES}
         return dataclasses.replace(parts[0], **together)
 
     def tensors(self) -> dict[str, np.ndarray]:
@@ -77,10 +78,10 @@ class Timeline:
         return dataclasses.asdict(self)
 
 
-def of(samples: np.ndarray, rate: int, plan=None) -> Timeline:
+def of(samples: np.ndarray, rate: int, plan: Plan | None = None) -> Timeline:
     """The timeline of a clip [n] or [channels, n] at `rate` Hz.
 
-    plan: a `caw.compose.plan.Plan` of this clip whose beats, metre and chords are used where it has them.
+    plan: of this clip, whose beats, metre and chords are used where it has them.
     """
     mono = np.atleast_2d(samples).mean(axis=0, dtype=np.float32)
     frames = features.analyse(mono, rate)
@@ -94,9 +95,22 @@ def of(samples: np.ndarray, rate: int, plan=None) -> Timeline:
     accents = _accents(frames, bounds, rate)
     chroma = np.roll(np.maximum(_means(frames.chroma, rows), 0), C_FROM_A, axis=1)
     chroma = np.sqrt(chroma / np.maximum(chroma.sum(axis=1, keepdims=True), 1e-9))
+    if plan is not None:
+        chroma = _named(chroma, phrases, plan)
     return Timeline(
-        bounds, beat, bar, phrases, chroma, level - level.mean(), _density(accents, bounds), accents, sound
-    )
+        bounds, beat, bar, phrases, chroma, level - level.mean(), _density(accents, bounds), accents, sound,
+        np.zeros(len(chroma)),
+    )  # fmt: skip
+
+
+def _named(chroma: np.ndarray, phrases: np.ndarray, plan: Plan) -> np.ndarray:
+    """Pitch classes [units, 12] with those of the chords that a plan of the clip names raised, bar by bar."""
+    raised = chroma.copy()
+    for first, last, bar in zip(phrases, [*phrases[1:], len(chroma)], plan.bars(), strict=False):
+        if bar.chords:
+            named = np.array([parse(name).template() for name in bar.chords])
+            raised[first:last] *= 1 + named[np.arange(last - first) * len(named) // (last - first)]
+    return raised / np.maximum(np.linalg.norm(raised, axis=1, keepdims=True), 1e-9)
 
 
 def phase(position: np.ndarray, cycles: float) -> np.ndarray:
@@ -105,7 +119,7 @@ def phase(position: np.ndarray, cycles: float) -> np.ndarray:
     return np.stack([np.sin(angle), np.cos(angle)])
 
 
-def _heard(frames: Frames, plan, seconds: float):
+def _heard(frames: Frames, plan: Plan | None, seconds: float):
     """Bounds, beats, bars and first units of bars by `caw.mosaic.beats`."""
     tempo = None if plan is None else plan.bpm
     grid = beats.grid(frames, tempo=tempo)
@@ -135,7 +149,7 @@ def _bar_positions(firsts: np.ndarray, count: int, usual: float) -> np.ndarray:
     return np.interp(np.arange(count), known, np.arange(len(known)) - 1.0)
 
 
-def _planned(plan, seconds: float):
+def _planned(plan: Plan, seconds: float):
     """Bounds, beats, bars and first units of bars as a plan of the clip says."""
     times = np.asarray(plan.beats, dtype=float)
     step = np.median(np.diff(times)) if len(times) > 1 else 0.5

@@ -127,6 +127,26 @@ def test_beats_of_a_plan_bend_the_tempo(material):
     np.testing.assert_allclose(made.bounds[::2][:16] + beats[0], beats, atol=1e-9)
 
 
+@pytest.mark.parametrize(("name", "shift"), [("A", 0), ("F#m", 0), ("A#", 1), ("G#", -1), ("C", -2)])
+def test_a_chord_that_the_clip_lacks_is_one_of_its_own_transposed(material, name, shift):
+    chroma, semitones = material.sounding(parse(name))
+    assert semitones == shift
+    plain = chroma - np.roll(material.mean, shift)
+    fits = {n: plain @ parse(n).template() for n in ("A", "F#m", "A#", "G#", "C", "E")}
+    assert max(fits, key=fits.get) == name
+
+
+def test_rows_of_a_transposed_clip_are_those_of_the_clip_moved(clip):
+    own = Guide.of([clip])
+    rows = own.rows(clip, 500, 62.5)
+    moved = rows.copy()
+    own.transpose(moved, 3)
+    higher = own.rows(clip.changed(chroma=np.roll(clip.chroma, 3, axis=1)), 500, 62.5)
+    np.testing.assert_allclose(moved[guide.CHROMA], higher[guide.CHROMA], atol=1e-3)
+    np.testing.assert_array_equal(moved[: guide.CHROMA.start], rows[: guide.CHROMA.start])
+    assert set(moved[guide.SHIFT].ravel()) == {0.5}
+
+
 def test_a_chord_is_asked_for_where_it_stands(material):
     plan = Plan.from_options(chords="C#m Ab,Eb", bpm=120, metre="4/4")
     made = arrange(plan, material, dice())
@@ -155,15 +175,23 @@ def test_without_a_beat_phrases_follow_each_other_as_long_as_they_are(notes):
 
 
 def test_a_variation_keeps_what_it_is_to_keep(clip, material):
-    assert varied(clip, material, None, None) is clip or np.array_equal(
-        varied(clip, material, None, None).chroma, clip.chroma
-    )
+    whole = varied(clip, material, None, None)
+    for name in timeline.VALUES:
+        np.testing.assert_allclose(getattr(whole, name), getattr(clip, name), atol=1e-9)
     rhythm = varied(clip, material, None, "rhythm")
     assert np.isnan(rhythm.chroma).all()
     np.testing.assert_array_equal(rhythm.accents, clip.accents)
     harmony = varied(clip, material, None, "harmony")
     assert np.isnan(harmony.accents).all()
     np.testing.assert_array_equal(harmony.chroma, clip.chroma)
+
+
+def test_a_strong_variation_asks_for_beats_and_chords_alone(clip, material):
+    spread = [varied(clip, material, None, None, s).accents.std(axis=0).sum() for s in (0, 0.5, 0.75, 1)]
+    assert spread[0] == pytest.approx(spread[1])
+    assert spread[2] == pytest.approx(spread[0] / 2)
+    assert spread[3] == pytest.approx(0, abs=1e-9)
+    np.testing.assert_array_equal(varied(clip, material, None, None, 1).chroma, clip.chroma)
 
 
 def test_a_variation_takes_a_chart_bar_by_bar_round_and_round(clip, material):
