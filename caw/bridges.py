@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from caw import cascade, learned_clips
 from caw.audio import resample
-from caw.compose import bridging, chords
+from caw.compose import bridging
+from caw.compose.chords import NO_CHORD
 from caw.compose.plan import Plan
 from caw.holding import Known
 from caw.measures import music
@@ -35,7 +36,8 @@ class Made:
     rate: int  # Hz
     first: int  # sample at which the new bars begin
     last: int  # and where they end
-    remarks: tuple[str, ...]  # for the person who asked
+    beats: np.ndarray  # seconds of the half beats about the new bars; empty where there is no beat
+    remarks: tuple[str, ...] = ()  # for the person who asked
 
     @property
     def new(self) -> np.ndarray:
@@ -63,11 +65,10 @@ def make(
     """
     if not run.guided:
         raise RunError(
-            f"{run.folder} was trained without a guide and cannot draw beside a passage; train the clip again, "
-            "with preset fast or standard"
+            f"{run.folder} was trained without a guide and cannot draw beside a passage; train the clip "
+            "again, with preset fast or standard"
         )
-    if isinstance(bars, bool) or not isinstance(bars, int) or not BARS[0] <= bars <= BARS[1]:
-        raise RunError(f"bars is {bars!r}; use a whole number from {BARS[0]} to {BARS[1]}")
+    check_bars(bars)
     if ending and (after is not None or before is None):
         raise RunError("an ending follows one passage; give no second one")
     sides = [
@@ -87,20 +88,26 @@ def make(
         remarks.append(f"no clear beat: the new part is {bars} phrases of {bridging.PHRASE:g} s")
     close = None
     if ending:
-        label = _last_chord(plan, sides[0], own)
-        close = material.sounding(chords.parse(label))
-        remarks.append(f"ends on {label}")
+        close = _last_chord(plan, sides[0], own)
+        remarks.append(f"ends on {close}")
     generator = run._generator(seed)
     rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
     laid = bridging.lay(*passages, material, bars, rng, plan=plan, close=close)
     if laid.last - laid.first > LONGEST:
         raise RunError(f"{bars} bars are {laid.last - laid.first:.0f} s; use fewer, at most {LONGEST} s")
     new = _drawn(run, sides, laid, generator)
+    beats = laid.timeline.bounds if laid.timeline.has_beat else np.zeros(0)
     whole = [one for one in (sides[0], new, sides[1]) if one is not None]
     first = 0 if sides[0] is None else sides[0].shape[1]
     samples = np.concatenate(whole, axis=1)
     shaped = samples[0] if run.channels == 1 else samples
-    return Made(shaped, own, first, first + new.shape[1], tuple(remarks))
+    return Made(shaped, own, first, first + new.shape[1], beats + (first / own - laid.first), tuple(remarks))
+
+
+def check_bars(bars: int) -> None:
+    """Raises: RunError for a number of bars that is none, or out of range."""
+    if isinstance(bars, bool) or not isinstance(bars, int) or not BARS[0] <= bars <= BARS[1]:
+        raise RunError(f"bars is {bars!r}; use a whole number from {BARS[0]} to {BARS[1]}")
 
 
 def add_section(run: Run, bars: int = 8, *, seed: int = 0, clip: int = 0, plan: Plan | None = None) -> Made:
@@ -121,7 +128,7 @@ def add_section(run: Run, bars: int = 8, *, seed: int = 0, clip: int = 0, plan: 
     cut = round(at * run.rate)
     made = make(run, wave[:, :cut], wave[:, cut:], run.rate, bars=bars, seed=seed, plan=plan)
     told = f"the new section begins at {at:.2f} s of {seconds:.2f} s"
-    return Made(made.samples, made.rate, made.first, made.last, (told, *made.remarks))
+    return replace(made, remarks=(told, *made.remarks))
 
 
 def _at_run(run: Run, samples: np.ndarray, rate: int, name: str) -> np.ndarray:
@@ -155,7 +162,7 @@ def _last_chord(plan: Plan | None, passage: np.ndarray, rate: int) -> str:
     try:
         key, shares = music.key(mono, rate), music.chroma(mono, rate)
     except TooShortError:
-        return chords.NO_CHORD
+        return NO_CHORD
     if key is None:  # an open fifth commits to nothing
         return f"{NOTES[int(np.argmax(shares))]}5"
     return NOTES[key[0]] + ("m" if key[1] == "minor" else "")

@@ -28,6 +28,14 @@ RunFolder = Annotated[
         show_default=False,
     ),
 ]
+Section = Annotated[
+    int | None,
+    typer.Option(
+        "--add-section",
+        metavar="BARS",
+        help="The clip as it is, with so many new bars inside, at the bar line next to two thirds of it.",
+    ),
+]
 OnlyNew = Annotated[bool, typer.Option("--only-new", help="Write the new bars alone, without the passages.")]
 
 
@@ -53,7 +61,8 @@ def bridge(
 ) -> None:
     """New bars between two passages, in their tempo, metre and key; the passages stay as they are.
 
-    Cut the passages at bar lines, as in an editor; one that ends in the middle of a bar has it completed.
+    Cut the passages at bar lines (a cut on a beat is taken for one); one that ends elsewhere within a bar
+    has the bar completed.
     """
     plan = cli_compose.plan_of(chords=chords, novelty=novelty)
     _write("bridge", [before, after], out, run, suffix, range(seed, seed + n), only_new, bars=bars, plan=plan)
@@ -102,7 +111,17 @@ def intro(
     _write("intro", [None, after], out, run, suffix, range(seed, seed + n), only_new, bars=bars, plan=plan)
 
 
-def write_sections(model, bars: int, out: Path, suffix: str, seeds: range, clip: int, plan, kind: str) -> None:
+def check_alone(**others) -> None:
+    """Raises: RunError where --add-section comes with options that vary the clip."""
+    from caw.runs import RunError
+
+    if named := [f"--{name}" for name, value in others.items() if value is not None]:
+        raise RunError(f"--add-section leaves the clip as it is; leave {' and '.join(named)} out")
+
+
+def write_sections(
+    model, bars: int, out: Path, suffix: str, seeds: range, clip: int, plan, kind: str
+) -> None:
     """For `caw vary --add-section`: a training clip with a new section inside, for every seed."""
     from caw import bridges
 
@@ -125,13 +144,15 @@ def _write(
 ) -> None:
     """Draw and write `kind`-SEED.`suffix` for every seed."""
     from caw import bridges, runs  # take seconds to load
+    from caw.training import DEFAULT_RATE
 
     check_place(out, suffix)
     bridges.check_bars(how["bars"])
     run = None if folder is None else runs.load(folder)
     if run is not None:
         run.scales  # noqa: B018  refuses an unfinished run before long work
-    rate = min(audio.inspect(file).rate for file in files if file) if run is None else run.rate
+    lowest = min(audio.inspect(file).rate for file in files if file)
+    rate = min(lowest, DEFAULT_RATE) if run is None else run.rate
     mono = run is None or run.channels == 1
     passages = [None if file is None else _passage(file, rate, mono) for file in files]
     if run is None:

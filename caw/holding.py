@@ -51,7 +51,7 @@ class Known:
             begin, end = first / self.rate, (first + wave.shape[-1]) / self.rate
             inner = WINDOW / 2 if first else 0.0, WINDOW / 2 if end < self.total / self.rate else 0.0
             a = math.ceil((begin + inner[0]) * RATE - 1e-6)
-            b = min(frames, math.floor((end - inner[1]) * RATE + 1e-6))
+            b = min(frames, math.floor((end - inner[1]) * RATE + 1e-6) + 1)
             if b > a:
                 places = torch.arange(a, b, device=held.device) - begin * RATE
                 held[:, a:b] = at(bands.measure(wave)[None], places[None])[0]

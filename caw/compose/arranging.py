@@ -85,8 +85,8 @@ def arrange(
     """The plan in time, until `seconds` (repeated or cut), or as long as it is.
 
     Sections of one name are modelled on the same bars: those of the walk that `models` has for the name, or
-    of one that is drawn. Without a beat in the clips and without a tempo in
-    the plan the walk's phrases follow each other as long as each is.
+    of one that is drawn. Without a beat in the clips and without a tempo in the plan the walk's phrases
+    follow each other as long as each is.
     """
     if not material.has_beat and plan.bpm is None and plan.beats is None:
         return _phrases(plan, material, rng, seconds or plan_seconds(plan, material))

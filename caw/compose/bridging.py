@@ -26,7 +26,10 @@ TRIES = 32  # walks, of which the one is laid that fits both sides best
 PHRASE = 2.0  # seconds that count as a bar where there is no beat
 SLOWEST, CURVE = 0.7, 3.0  # tempo at the end of a final ritardando and its shape (Friberg and Sundberg 1999)
 SLOWING = 2  # bars it takes, with the last chord's
-CLOSING_DB, CLOSING_DENSITY = -6.0, 0.4  # where an ending's loudness and density have come to at its last chord
+CLOSING_DB, CLOSING_DENSITY = (
+    -6.0,
+    0.4,
+)  # where an ending's loudness and density have come to at its last chord
 OPENING_DB, OPENING_DENSITY = -4.0, 0.5  # where those of an intro begin
 
 
@@ -78,12 +81,12 @@ def lay(
     rng: np.random.Generator,
     *,
     plan: Plan | None = None,
-    close: np.ndarray | None = None,
+    close: str | None = None,
 ) -> Laid:
     """`bars` new bars between two passages, after one (`after` is None) or before one.
 
-    plan: chords, loudness, density and novelty of the new bars; shorter ones come round. close: pitch classes
-    [12] of a last chord: the bars become an ending. A passage that is cut in the middle of a bar has that bar
+    plan: chords, loudness, density and novelty of the new bars; shorter ones come round. close: the
+    last bar's chord: the bars become an ending. A passage that is cut in the middle of a bar has that bar
     completed; where two bar lines do not meet, the new part is up to half a bar longer or shorter.
     """
     plan = plan or Plan()
@@ -108,11 +111,12 @@ def lay(
     end = right.beat[0] + count * length if right else stop
     beat = np.linspace(begin, end, max(1, round(UNITS * (end - begin))) + 1)
     bounds = first + seconds_at(beat)
-    new = _modelled(beat, length, plan, material, known, rng, whole=0 if left is None or left.on_line else 1)
+    whole = 0 if left is None or left.on_line else 1
+    new = _modelled(beat, length, plan, material, known, rng, whole, close)
     ends = None
     if close is not None:
         ends = first + float(seconds_at(np.array([stop - length]))[0])
-        new = _closed(new, beat, stop, length, close)
+        new = _closed(new, beat, stop, length)
     elif before is None:
         new = _opened(new)
     parts, all_bounds, all_beats = [new], [bounds], [beat]
@@ -138,10 +142,7 @@ def _side(passage: Passage, length: float, *, at_end: bool) -> _Side:
     rows, edge = (slice(-LOCAL, None), -1) if at_end else (slice(None, LOCAL), 0)
     period = _period(heard, rows)
     here = heard.beat[edge] + (seam - heard.bounds[edge]) / period
-    place = here
-    if np.isfinite(heard.bar).all():
-        bar = np.diff(heard.beat)[rows].sum() / np.diff(heard.bar)[rows].sum()
-        place = (heard.bar[edge] + (here - heard.beat[edge]) / bar) * bar
+    place = here - heard.beat[heard.phrases[edge]]
     grid = 1.0 if length == round(length) else 1 / UNITS
     off = place - grid * np.round(place / grid)
     on_line = bool(abs(off) <= ON_BEAT)
@@ -162,7 +163,7 @@ def _bar(known: list[Timeline], material: Material) -> float:
     heard = {
         float(np.round(2 * np.median(np.diff(one.beat) / np.diff(one.bar))) / 2)
         for one in known
-        if np.isfinite(one.bar).all()
+        if len(one.bar)
     }
     if len(heard) == 1:
         return heard.pop()
@@ -188,7 +189,7 @@ def _tempo(left, right, start: float, stop: float, closing: float):
     return seconds_at
 
 
-def _modelled(beat, length, plan, material, known, rng, *, whole: int) -> Timeline:
+def _modelled(beat, length, plan, material, known, rng, whole: int, close: str | None) -> Timeline:
     """What the new units ask for, from the best of several walks over the run's clips and the passages."""
     middle = (beat[:-1] + beat[1:]) / 2
     number = np.floor(middle / length + 1e-6).astype(int)
@@ -198,12 +199,16 @@ def _modelled(beat, length, plan, material, known, rng, *, whole: int) -> Timeli
         replace(asked[(k - whole) % len(asked)] if k >= whole else Bar(), metre=f"{round(2 * length)}/8")
         for k in range(base, int(number[-1]) + 1)
     ]
+    if close is not None:
+        bars[-1] = replace(bars[-1], chords=(close,))
     together = Material.of([*material.clips, *known])
     models = _fitting(together, len(known), bars, plan.novelty, rng)
     laid = Plan(sections=(Section("A", tuple(bars)),), novelty=plan.novelty)
     grid = arrange(laid, together, rng, models={"A": models})
-    row = (number - base) * round(UNITS * length) + np.floor(UNITS * (middle - number * length) + 1e-6).astype(int)
-    nothing = np.full(len(beat), np.nan)
+    row = (number - base) * round(UNITS * length) + np.floor(
+        UNITS * (middle - number * length) + 1e-6
+    ).astype(int)
+    nothing = np.zeros(0)
     return grid.taken(np.clip(row, 0, grid.units - 1), nothing, nothing, nothing, np.array([0]))
 
 
@@ -213,8 +218,10 @@ def _fitting(material: Material, known: int, bars: list[Bar], novelty: float, rn
     wish = np.zeros((len(bars), 12))
     for row, bar in zip(wish, bars, strict=True):
         if bar.chords:
-            row[:] = np.mean([material.sounding(parse(name)) for name in bar.chords], axis=0)
-    of_clip = [[k for k, bar in enumerate(walk.bars) if bar[0] == clip] for clip in range(len(material.clips))]
+            row[:] = np.mean([material.sounding(parse(name))[0] for name in bar.chords], axis=0)
+    of_clip = [
+        [k for k, bar in enumerate(walk.bars) if bar[0] == clip] for clip in range(len(material.clips))
+    ]
     ends = of_clip[len(material.clips) - known :] if known else []
     last = ends[0][-1] if ends and ends[0] else None
     first = ends[-1][0] if ends and ends[-1] else None
@@ -231,17 +238,15 @@ def _fitting(material: Material, known: int, bars: list[Bar], novelty: float, rn
     return best
 
 
-def _closed(new: Timeline, beat: np.ndarray, stop: float, length: float, chord: np.ndarray) -> Timeline:
+def _closed(new: Timeline, beat: np.ndarray, stop: float, length: float) -> Timeline:
     """New units as an ending: softer and sparser over its second half, and one held chord in its last bar."""
     middle = (beat[:-1] + beat[1:]) / 2
     fall = np.clip((middle - (beat[0] + stop) / 2) / max((stop - beat[0]) / 2 - length, 0.5), 0, 1)
     held = middle > stop - length
-    chroma, accents = new.chroma.copy(), new.accents.copy()
-    chroma[held] = chord
+    accents = new.accents.copy()
     accents[held] = 0.0
     accents.reshape(len(middle), -1, SLOTS)[np.argmax(held), :, 0] = STRONGEST / 2
     return new.changed(
-        chroma=chroma,
         accents=accents,
         loudness=new.loudness + CLOSING_DB * fall,
         density=np.where(held, 0.0, new.density * (1 + (CLOSING_DENSITY - 1) * fall)),
@@ -265,7 +270,9 @@ def _without_beat(before, after, material, bars: int, rng, plan: Plan) -> Laid:
     parts, bounds = [new.taken(np.flatnonzero(inside), *[new.bounds] * 4)], [first + new.bounds[:-1][inside]]
     if before is not None:
         heard, start = before.timeline, before.seconds - first
-        rows = np.flatnonzero((heard.bounds[:-1] >= start - 1e-9) & (heard.bounds[:-1] < before.seconds - 0.05))
+        rows = np.flatnonzero(
+            (heard.bounds[:-1] >= start - 1e-9) & (heard.bounds[:-1] < before.seconds - 0.05)
+        )
         parts.insert(0, heard.taken(rows, *[heard.bounds] * 4))
         bounds.insert(0, heard.bounds[rows] - start)
     if after is not None:
@@ -274,8 +281,10 @@ def _without_beat(before, after, material, bars: int, rng, plan: Plan) -> Laid:
         parts.append(heard.taken(rows, *[heard.bounds] * 4))
         bounds.append(last + heard.bounds[rows])
     times = np.concatenate(bounds)
-    times = _ascending(np.append(times, max(times[-1] + 0.1, last + (min(after.seconds, LEAD) if after else 0))))
-    nothing = np.full(len(times), np.nan)
+    times = _ascending(
+        np.append(times, max(times[-1] + 0.1, last + (min(after.seconds, LEAD) if after else 0)))
+    )
+    nothing = np.zeros(0)
     return Laid(
         Timeline.joined(parts).changed(bounds=times, beat=nothing, bar=nothing, phrases=np.array([0])),
         first, last,
