@@ -10,7 +10,17 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from caw import audio, cli_clips, cli_compose, cli_mosaic, cli_tasks, command_line, file_names, measuring
+from caw import (
+    audio,
+    cli_bridges,
+    cli_clips,
+    cli_compose,
+    cli_mosaic,
+    cli_tasks,
+    command_line,
+    file_names,
+    measuring,
+)
 from caw.cli_clips import (
     MOST_EPOCHS,
     Count,
@@ -167,6 +177,7 @@ def vary(
         str | None,
         typer.Option(help="rhythm leaves the harmony free, harmony the rhythm; both are kept if not given."),
     ] = None,
+    add_section: cli_bridges.Section = None,
 ) -> None:
     """Variations (VAR): a training clip with its structure kept, as far as the strength says."""
     asked = cli_compose.plan_of(chords=chords)
@@ -174,6 +185,10 @@ def vary(
     index = _index(model, clip)
     kind = "var" if model.clips == 1 else f"var-clip{clip}"
     seeds = range(seed, seed + n)
+    if add_section is not None:
+        cli_bridges.check_alone(strength=strength, keep=keep)
+        cli_bridges.write_sections(model, add_section, out, suffix, seeds, index, asked, kind)
+        return
     how = {"strength": strength, "clip": index, "plan": asked, "keep": keep}
     _write_clips(model, out, suffix, kind, seeds, lambda s: model.vary(seed=s, **how))
 
@@ -224,6 +239,7 @@ app.command()(measuring.measure)
 app.command()(cli_mosaic.mosaic)
 cli_tasks.add_to(app)
 cli_compose.add_to(app)
+cli_bridges.add_to(app)
 
 
 def _counts(epochs: str | None) -> list[int | None]:

@@ -30,9 +30,10 @@ from caw.compose.guide import ROWS, Guide
 from caw.compose.plan import Plan
 from caw.compose.timeline import Timeline
 from caw.config import FlowSettings
+from caw.holding import Known, holding
 from caw.pyramid import Signal, resample
 from caw.score import RATE, Bands, at
-from caw.velocity import Velocity, integrate
+from caw.velocity import Hold, Velocity, integrate, kept
 
 GRID = 2**15  # frequencies at which a prediction filter is measured
 SEGMENT = 30  # seconds drawn at a time
@@ -121,13 +122,28 @@ class ScoreScale:
         samples: int,
         generator: torch.Generator,
         timeline: Timeline | None = None,
+        known: Known | None = None,
     ) -> Signal:
-        """A fresh score of `samples` frames. timeline: what it is to follow; None: a walk over the clips."""
+        """A fresh score of `samples` frames. timeline: what it is to follow; None: a walk over the clips.
+
+        known: passages that it is drawn beside, and whose own score it has there.
+        """
         if timeline is None and self.guide:
             timeline = self.arranged(Plan(), samples / RATE, generator)
         noise = torch.randn(len(self.bands.mean), samples, generator=generator).to(self.bands.mean.device)
+        if known is not None:
+            return Signal(None, self._beside(known, noise, generator, timeline))
         drawn = self._follow(noise, 1.0, 0.0, timeline)
         return Signal(None, drawn if self.drawn is None else self._evened(drawn))
+
+    def _beside(
+        self, known: Known, noise: Tensor, generator: torch.Generator, timeline: Timeline | None
+    ) -> Tensor:
+        """A score whose known frames are held on the way."""
+        score, there = known.score(self.bands, noise.shape[-1])
+        hold = holding(self._uneven(score), noise, there)
+        drawn = self._evened(self._follow(noise, 1.0, 0.0, timeline, hold))
+        return drawn + there * (score - drawn)
 
     def vary(
         self,
@@ -207,10 +223,14 @@ class ScoreScale:
         """The inverse of `_evened`, but for its limits."""
         return _scaled(score, self.drawn[:, 1:], inverse=True) + self.drawn[:, :1]
 
-    def _follow(self, start: Tensor, time: float, end: float, timeline: Timeline | None) -> Tensor:
+    def _follow(
+        self, start: Tensor, time: float, end: float, timeline: Timeline | None, hold: Hold | None = None
+    ) -> Tensor:
         steps = self.settings.score_draw_steps if end == 0.0 else 4 * self.settings.score_draw_steps
-        conditioning = self._read(timeline, start)
-        return integrate(self.network, start, None, conditioning, 0.0, steps=steps, time=time, end=end)
+        read = self._read(timeline, start)
+        return integrate(
+            self.network, start, None, read, 0.0, steps=steps, time=time, end=end, hold=hold or kept
+        )
 
     def _read(self, timeline: Timeline | None, start: Tensor) -> Callable[[int, int], Tensor | None]:
         """What the network reads of the guide at frames a to b; nothing without one."""
@@ -283,11 +303,19 @@ class FlowScale:
         """Whitened and folded: [channels, n] -> [channels * fold, ceil(n / fold)]."""
         return folded(self.whitening.apply(wave), self.fold)
 
-    def draw(self, lower: Signal, samples: int, generator: torch.Generator) -> Signal:
-        """A fresh signal of `samples` samples that goes with `lower`."""
+    def draw(
+        self, lower: Signal, samples: int, generator: torch.Generator, known: Known | None = None
+    ) -> Signal:
+        """A fresh signal of `samples` samples that goes with `lower`.
+
+        known: passages at this rate that it is drawn beside, and that it holds as they are.
+        """
         frames = -(-samples // self.fold)
-        noise = torch.randn(self.channels * self.fold, frames, generator=generator)
-        return self._drawn(noise.to(lower.score.device), lower, samples, 1.0, generator)
+        noise = torch.randn(self.channels * self.fold, frames, generator=generator).to(lower.score.device)
+        if known is None:
+            return self._drawn(noise, lower, samples, 1.0, generator)
+        held = known.frames(self.frames, self.fold, frames)
+        return Signal(known.put(self._drawn(noise, lower, samples, 1.0, generator, held).wave), lower.score)
 
     def vary(self, original: Signal, generator: torch.Generator, strength: float | None = None) -> Signal:
         """The lowest waveform only: the clip's own for `strength` 0, as published, or varied.
@@ -312,9 +340,18 @@ class FlowScale:
         return Signal(self._wave(state, lifted)[:, : original.wave.shape[-1]], lower.score)
 
     def _drawn(
-        self, start: Tensor, lower: Signal, samples: int, time: float, generator: torch.Generator
+        self,
+        start: Tensor,
+        lower: Signal,
+        samples: int,
+        time: float,
+        generator: torch.Generator,
+        held: tuple[Tensor, Tensor] | None = None,
     ) -> Signal:
-        """In segments with enough around them, so that the memory needed hardly grows with the length."""
+        """In segments with enough around them, so that the memory needed hardly grows with the length.
+
+        held: frames that are known, and which those are.
+        """
         level, fold, frames = self.settings.draw_noise, self.fold, start.shape[-1]
         score = lower.score + level * torch.randn(lower.score.shape, generator=generator).to(start.device)
         hiss = None if self.lowest else Hiss(self.channels, self.rate, generator)
@@ -331,7 +368,10 @@ class FlowScale:
             noise = None if hiss is None else level * self._below(hiss.between(a * fold, b * fold)[None])
             given, told = self._given(lifted, score, early, noise)
             steps = self.settings.draw_steps if self.lowest else self.settings.finer_draw_steps
-            state = integrate(self.network, start[:, a:b], given, told, level, steps=steps, time=time)
+            hold = kept if held is None else holding(held[0][:, a:b], start[:, a:b], held[1][a:b])
+            state = integrate(
+                self.network, start[:, a:b], given, told, level, steps=steps, time=time, hold=hold
+            )
             piece = self._wave(state, lifted)[:, : samples - a * fold]
             if self.settings.impositions:
                 times = self.settings.impositions if self.rate == self.bands.rate else 1

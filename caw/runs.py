@@ -236,6 +236,34 @@ class Run:
 
         return hear(self.learned_clips()[clip].numpy(), self.rate)
 
+    def bridge(self, before: np.ndarray, after: np.ndarray, rate: int, **how) -> np.ndarray:
+        """Two passages, [n] or [channels, n] at `rate` Hz, with new bars between them, at the run's rate.
+
+        how: bars, seed, plan, as in `caw.bridges.make`, which also says where the new bars are.
+        """
+        return self._beside(before, after, rate, **how)
+
+    def continue_(self, before: np.ndarray, rate: int, *, ending: bool = False, **how) -> np.ndarray:
+        """A passage with new bars after it; ending: they close. See `bridge`."""
+        return self._beside(before, None, rate, ending=ending, **how)
+
+    def intro(self, after: np.ndarray, rate: int, **how) -> np.ndarray:
+        """A passage with new bars before it. See `bridge`."""
+        return self._beside(None, after, rate, **how)
+
+    def add_section(
+        self, bars: int = 8, *, seed: int = 0, clip: int = 0, plan: Plan | None = None
+    ) -> np.ndarray:
+        """A training clip with a new section inside, at the bar line next to two thirds of it."""
+        from caw import bridges  # which needs this module
+
+        return bridges.add_section(self, bars, seed=seed, clip=clip, plan=plan).samples
+
+    def _beside(self, before: np.ndarray | None, after: np.ndarray | None, rate: int, **how) -> np.ndarray:
+        from caw import bridges  # which needs this module
+
+        return bridges.make(self, before, after, rate, **how).samples
+
     @property
     def guided(self) -> bool:
         """Whether its score follows plans."""

@@ -86,18 +86,23 @@ class Material:
 
 
 def arrange(
-    plan: Plan, material: Material, rng: np.random.Generator, seconds: float | None = None
+    plan: Plan,
+    material: Material,
+    rng: np.random.Generator,
+    seconds: float | None = None,
+    models: dict[str, list[int]] | None = None,
 ) -> Timeline:
     """The plan in time, until `seconds` (repeated or cut), or as long as it is.
 
-    Sections of one name are modelled on the same bars. Beats are even, or as long as in the clips where their
-    tempo is free and the plan names none. Without a beat in the clips and without a tempo in
-    the plan the walk's phrases follow each other as long as each is.
+    Sections of one name are modelled on the same bars: those of the walk that `models` has for the name, or
+    of walks that are drawn, one for harmony and one for rhythm. Beats are even, or as long as in the clips
+    where their tempo is free and the plan names none. Without a beat in the clips and without a tempo in the
+    plan the walk's phrases follow each other as long as each is.
     """
     if not material.has_beat and plan.bpm is None and plan.beats is None:
         return _phrases(plan, material, rng, seconds or plan_seconds(plan, material))
     sections = _sections(plan, material, seconds)
-    drawn: dict[str, list[tuple[int, int]]] = {}
+    drawn = {name: list(zip(bars, bars, strict=True)) for name, bars in (models or {}).items()}
     parts, lengths = [], []
     for name, bars in sections:
         asked = [_asked(bar, material) for bar in bars]
@@ -153,12 +158,12 @@ def plan_seconds(plan: Plan, material: Material) -> float:
         return float(plan.beats[-1])
     if not bars or not material.has_beat:
         return material.clips[0].seconds
-    usual = _usual(plan, material)
+    usual = usual_bar(plan, material)
     period = 60 / plan.bpm if plan.bpm else material.period
     return period * sum(beats_in(bar.metre) if bar.metre else usual for bar in bars)
 
 
-def _usual(plan: Plan, material: Material) -> float:
+def usual_bar(plan: Plan, material: Material) -> float:
     """Quarter notes in a bar that says nothing of its metre."""
     if plan.metre:
         return beats_in(plan.metre)
@@ -172,7 +177,7 @@ def _usual(plan: Plan, material: Material) -> float:
 def _sections(plan: Plan, material: Material, seconds: float | None) -> list[tuple[str, list[Bar]]]:
     """The plan's sections in their order, repeated until `seconds` are covered."""
     period = 60 / plan.bpm if plan.bpm else material.period
-    usual = _usual(plan, material)
+    usual = usual_bar(plan, material)
     known = _unrolled(plan)
     if not known:
         count = max(1, round(SECTION_SECONDS / (usual * period) / 4) * 4)
