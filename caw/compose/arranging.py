@@ -109,7 +109,10 @@ def arrange(
         if name not in drawn:
             wish = np.array([np.zeros(12) if a is None else a.mean(axis=0) for a in asked])
             harmony = material.walk.draw(len(bars), plan.novelty, rng, wish)
-            rhythm = material.walk.draw(len(bars), plan.novelty, rng) if plan.novelty else harmony
+            rhythm = harmony  # in the clip's own order nothing is new
+            if plan.novelty:
+                lengths = material.walk.lengths[harmony]
+                rhythm = material.walk.draw(len(bars), plan.novelty, rng, lengths=lengths)
             drawn[name] = list(zip(harmony, rhythm, strict=True))
         for bar, (harmony, rhythm) in zip(bars, drawn[name], strict=True):
             part = _modelled(material, harmony, rhythm, bar)
