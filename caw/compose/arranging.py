@@ -111,8 +111,8 @@ def arrange(
             harmony = material.walk.draw(len(bars), plan.novelty, rng, wish)
             rhythm = harmony  # in the clip's own order nothing is new
             if plan.novelty:
-                lengths = material.walk.lengths[harmony]
-                rhythm = material.walk.draw(len(bars), plan.novelty, rng, lengths=lengths)
+                alike = material.walk.lengths[harmony]
+                rhythm = material.walk.draw(len(bars), plan.novelty, rng, lengths=alike)
             drawn[name] = list(zip(harmony, rhythm, strict=True))
         for bar, (harmony, rhythm) in zip(bars, drawn[name], strict=True):
             part = _modelled(material, harmony, rhythm, bar)
