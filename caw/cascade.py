@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from caw import threads
+from caw.compose.timeline import Timeline
+from caw.holding import Known, let_ring
 from caw.pyramid import Signal, build, length
 from caw.score import Bands
 
@@ -25,20 +27,58 @@ class Scale(Protocol):
     def reconstruct(self, original: Signal, lower: Signal | None) -> Signal: ...
 
 
-def generate(scales: list[Scale], seconds: float, generator: torch.Generator) -> Signal:
-    """UMG: a new signal of round(rate * seconds) samples, composed at the first scale."""
-    return climb(scales, 0, None, seconds, generator)
+def generate(
+    scales: list[Scale], seconds: float, generator: torch.Generator, timeline: Timeline | None = None
+) -> Signal:
+    """UMG: a new signal of round(rate * seconds) samples, composed at the first scale.
+
+    timeline: what the score is to follow (`caw.compose`); only for a first scale with a guide.
+    """
+    if timeline is None:
+        return climb(scales, 0, None, seconds, generator)
+    with threads.drawing():
+        first = scales[0].draw(None, length(scales[0].rate, seconds), generator, timeline)
+    return climb(scales, 1, first, seconds, generator)
 
 
 def vary(
-    scales: list[Scale], pyramid: list[Signal], generator: torch.Generator, strength: float | None = None
+    scales: list[Scale],
+    pyramid: list[Signal],
+    generator: torch.Generator,
+    strength: float | None = None,
+    timeline: Timeline | None = None,
 ) -> Signal:
-    """VAR: the clip's first scales (score and lowest waveform), varied, and all above them drawn anew."""
-    kept = 2 if pyramid[0].wave is None else 1
+    """VAR: the clip's score, varied as far as `strength` says, and the waveforms under it drawn anew.
+
+    Where there is no guide the score is kept, and the lowest waveform is varied; for a strength of 0 both are
+    kept, as published. timeline: what a varied score follows.
+    """
     seconds = pyramid[-1].wave.shape[-1] / scales[-1].rate
     with threads.drawing():
-        first = scales[kept - 1].vary(pyramid[kept - 1], generator, strength)
+        if timeline is not None and strength != 0:
+            first = scales[0].vary(pyramid[0], generator, strength, timeline)
+            kept = 1
+        else:
+            kept = 2 if pyramid[0].wave is None else 1
+            first = scales[kept - 1].vary(pyramid[kept - 1], generator, strength)
     return climb(scales, kept, first, seconds, generator)
+
+
+def beside(
+    scales: list[Scale], known: Known, generator: torch.Generator, timeline: Timeline, close: float | None
+) -> Signal:
+    """New sound between, after or before passages, which are in the result as they are (`caw.holding`).
+
+    close: the second at which a last chord begins that is held and dies away.
+    """
+    with threads.drawing():
+        seconds = known.total / known.rate
+        signal = scales[0].draw(None, length(scales[0].rate, seconds), generator, timeline, known)
+        if close is not None:
+            signal = Signal(None, let_ring(signal.score, close, scales[0].bands))
+        for scale in scales[1:]:
+            signal = scale.draw(signal, length(scale.rate, seconds), generator, known.at(scale.rate))
+    return signal
 
 
 def climb(
@@ -51,11 +91,14 @@ def climb(
     return signal
 
 
-def reconstruct(scales: list[Scale], pyramid: list[Signal]) -> list[Signal]:
-    """The clip as the model knows it, at every scale so far."""
+def reconstruct(scales: list[Scale], pyramid: list[Signal], timeline: Timeline | None = None) -> list[Signal]:
+    """The clip as the model knows it, at every scale so far. timeline: the clip's own, for a guided score."""
     signals: list[Signal] = []
     for scale, original in zip(scales, pyramid, strict=False):
-        signals.append(scale.reconstruct(original, signals[-1] if signals else None))
+        lower, more = signals[-1] if signals else None, {}
+        if timeline is not None and not signals:
+            more = {"timeline": timeline}
+        signals.append(scale.reconstruct(original, lower, **more))
     return signals
 
 

@@ -10,7 +10,17 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from caw import audio, cli_mosaic, cli_tasks, command_line, file_names, measuring
+from caw import (
+    audio,
+    cli_bridges,
+    cli_clips,
+    cli_compose,
+    cli_mosaic,
+    cli_tasks,
+    command_line,
+    file_names,
+    measuring,
+)
 from caw.cli_clips import (
     MOST_EPOCHS,
     Count,
@@ -75,14 +85,35 @@ def train(
     seed: Annotated[int | None, typer.Option(min=0, help="Of everything random.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run in --out.")] = False,
+    plan: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="What caw plan heard in the clip, put right; heard anew without it."
+        ),
+    ] = None,
+    passage: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The clip, where CLIP is the band's other recordings or a folder of them: the first epochs "
+            "learn from all of them. --start and --seconds cut it.",
+        ),
+    ] = None,
 ) -> None:
     """Train on a clip, or on several together, and leave a run folder."""
+    album = []
+    if passage is not None:
+        album, clips = cli_clips.recordings(clips, passage), [passage]
+    if resume and epochs is None and (known := cli_clips.epochs_of(out)):
+        epochs = str(known)  # the default was another once
     counts = _counts(epochs)
     wanted = [named_preset(preset, epochs=n, seed=seed, device=device, rate=rate) for n in counts]
     check_cut(clips, start, seconds)
+    known = None if plan is None else _plan_of(plan, clips)
     lowest = min(audio.inspect(clip).rate for clip in clips)
     check_rate(rate, lowest)
     passages = [_passage(clip, lowest, start, seconds, stereo) for clip in clips]
+    others = [_passage(one, lowest, 0.0, None, stereo) for one in album]
     sources = sources_of(clips, start, seconds)
     from caw.training import train as train_run  # takes seconds to load
 
@@ -94,7 +125,7 @@ def train(
         with bar(f"Training {name}, {settings.epochs} epochs per scale") as show:
             run = train_run(
                 passages, lowest, folder, settings=settings, source=sources, resume=resume, trunk=trunk,
-                progress=lambda now, show=show: _show(now, show, name),
+                progress=lambda now, show=show: _show(now, show, name), plan=known, album=others,
             )  # fmt: skip
         what = told or f"{run.seconds:.1f} s"
         typer.echo(f"trained {what} at {run.rate} Hz, {run.epochs} epochs per scale: {folder}")
@@ -107,14 +138,23 @@ def generate(
     run: Run,
     out: Out,
     n: Count = 1,
-    seconds: Annotated[float | None, typer.Option(help="Length; the training clip's if not given.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="Length; the plan's or the training clip's if not given.")
+    ] = None,
     seed: Seed = 0,
     suffix: Suffix = "wav",
+    plan: cli_compose.PlanFile = None,
+    chords: cli_compose.Chords = None,
+    bpm: cli_compose.Bpm = None,
+    metre: cli_compose.Metre = None,
+    form: cli_compose.Form = None,
+    novelty: cli_compose.Novelty = None,
 ) -> None:
-    """Unconditional generation (UMG): new music in the manner of the clip."""
+    """Unconditional generation (UMG): new music in the manner of the clip, by a plan where there is one."""
+    asked = cli_compose.plan_of(plan=plan, chords=chords, bpm=bpm, metre=metre, form=form, novelty=novelty)
     model = _load(run)
-    length = model.seconds if seconds is None else seconds
-    _write_clips(model, out, suffix, "umg", range(seed, seed + n), lambda s: model.generate(length, seed=s))
+    seeds = range(seed, seed + n)
+    _write_clips(model, out, suffix, "umg", seeds, lambda s: model.generate(seconds, seed=s, plan=asked))
 
 
 @app.command()
@@ -127,17 +167,30 @@ def vary(
     strength: Annotated[
         float | None,
         typer.Option(
-            help="How far the lowest waveform goes from the clip's, 0 to 1; the run's own if not given."
+            help="How far the music goes from the clip's, 0 to 1; the run's own if not given. 0 draws its "
+            "details anew, 1 keeps its beats and chords alone."
         ),
     ] = None,
     suffix: Suffix = "wav",
+    chords: cli_compose.Chords = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(help="rhythm leaves the harmony free, harmony the rhythm; both are kept if not given."),
+    ] = None,
+    add_section: cli_bridges.Section = None,
 ) -> None:
-    """Variations (VAR): a training clip's structure with its details drawn anew."""
+    """Variations (VAR): a training clip with its structure kept, as far as the strength says."""
+    asked = cli_compose.plan_of(chords=chords)
     model = _load(run)
     index = _index(model, clip)
     kind = "var" if model.clips == 1 else f"var-clip{clip}"
     seeds = range(seed, seed + n)
-    _write_clips(model, out, suffix, kind, seeds, lambda s: model.vary(seed=s, strength=strength, clip=index))
+    if add_section is not None:
+        cli_bridges.check_alone(strength=strength, keep=keep)
+        cli_bridges.write_sections(model, add_section, out, suffix, seeds, index, asked, kind)
+        return
+    how = {"strength": strength, "clip": index, "plan": asked, "keep": keep}
+    _write_clips(model, out, suffix, kind, seeds, lambda s: model.vary(seed=s, **how))
 
 
 @app.command()
@@ -185,6 +238,8 @@ def info(run: Run) -> None:
 app.command()(measuring.measure)
 app.command()(cli_mosaic.mosaic)
 cli_tasks.add_to(app)
+cli_compose.add_to(app)
+cli_bridges.add_to(app)
 
 
 def _counts(epochs: str | None) -> list[int | None]:
@@ -213,6 +268,16 @@ def _passage(path: Path, rate: int, start: float, seconds: float | None, stereo:
         count = "one channel" if len(samples) == 1 else f"{len(samples)} channels"
         raise audio.AudioError(f"{path}: has {count}; --stereo takes two: leave it out to train in mono")
     return samples
+
+
+def _plan_of(path: Path, clips: list[Path]):
+    """The plan of the one clip that is trained on."""
+    from caw.compose import plan
+
+    if len(clips) > 1:
+        told = f"--plan {path} is of one clip, not of {len(clips)}"
+        raise plan.PlanError(f"{told}; train on one of them")
+    return plan.read(path)
 
 
 def _index(model, number: int) -> int:

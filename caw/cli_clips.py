@@ -22,6 +22,7 @@ Count = Annotated[int, typer.Option("--n", min=1, max=1000, help="How many clips
 Suffix = Annotated[str, typer.Option("--format", help="wav or flac, 24 bit.")]
 Number = Annotated[int, typer.Option("--clip", min=1, help="Which training clip, counted from 1.")]
 
+SOUNDS = (".wav", ".flac", ".ogg", ".aiff", ".aif", ".mp3", ".m4a")
 MOST_EPOCHS = 10_000_000  # as a study's: years, and a slip of the finger
 
 Show = Callable[..., None]
@@ -33,6 +34,24 @@ def check_cut(files: Sequence[Path], start: float, seconds: float | None) -> Non
         raise audio.AudioError(
             "--start and --seconds cut one clip; cut the files first, or train on one of them"
         )
+
+
+def recordings(album: Sequence[Path], passage: Path) -> list[Path]:
+    """An album's files, folders opened, without the passage's own. Raises: AudioError for an empty one."""
+    files: list[Path] = []
+    for path in album:
+        inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SOUNDS) if path.is_dir() else [path]
+        if not inside:
+            raise audio.AudioError(f"{path}: holds no recording; put WAV, FLAC, OGG, AIFF, MP3 or M4A there")
+        files += inside
+    return [path for path in files if path.resolve() != passage.resolve()]
+
+
+def epochs_of(out: Path) -> int | None:
+    """The epoch count of a run that was begun in a folder; None where there is none."""
+    from caw import runs
+
+    return runs.load(out).epochs if (out / runs.CONFIG).is_file() else None
 
 
 def check_rate(asked: int | None, lowest: int) -> None:

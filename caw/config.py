@@ -13,6 +13,7 @@ PAPER_SCALES = (
     320, 400, 500, 640, 800, 1000, 1280, 1600, 2000, 2500, 4000, 8000, 10000, 12000, 14400, 16000,
 )  # fmt: skip
 
+EARLIER = {"schedule": "cosine", "guide": False, "score_steps": 1}  # of runs whose file does not say
 SCHEDULES = ("root", "cosine")
 SHORTEST_CLIP = 2.0  # seconds that a training needs
 LARGEST_SEED = 2**53 - 1  # each scale draws with seeds of its own, up to 1000 times as large
@@ -21,7 +22,7 @@ SHORTEST_CROP = 0.1  # seconds: a few frames of the score
 
 _COUNTS = (
     "kernel", "bands", "score_channels", "score_layers", "channels", "layers", "finer_layers", "batch",
-    "score_batch",
+    "score_batch", "score_steps",
     "score_draw_steps", "draw_steps", "finer_draw_steps", "steady",
 )  # fmt: skip
 
@@ -81,6 +82,7 @@ class FlowSettings(Settings):
     """
 
     preset: str = "fast"
+    epochs: int = 600
     scales: tuple[int, ...] = (1000, 4000, 16000)
     learning_rate: float = 2e-3  # of Adam
     matrix_rate: float = 0.02  # of Muon, for the waveforms
@@ -93,6 +95,12 @@ class FlowSettings(Settings):
     score_crop: float = 8.0  # seconds per training crop
     score_batch: int = 2  # crops per step
     score_dropout: float = 0.25
+    score_steps: int = 2  # steps that the score takes in an epoch: it gains from more, the waveforms hardly
+    guide: bool = True  # the score's network is shown beats, bars, pitch classes, loudness and accents
+    transposed: float = 0.25  # share of crops that are transposed, for chords that the clip lacks
+    album_epochs: int = 200  # of them the first learn from all of an album, where there is one
+    guide_noise: float = 0.4  # deviations of noise on what it is shown while training
+    guide_dropout: float = 0.15  # share of crops from which each part of the guide is left out
     channels: int = 48  # of the waveforms' networks
     frames: int = 250  # frames per second of the lowest waveform: fold = scale rate / frames
     layers: int = 5  # 0.5 s of receptive field
@@ -111,14 +119,15 @@ class FlowSettings(Settings):
     score_draw_steps: int = 5  # evaluations of its network per draw
     draw_steps: int = 3
     finer_draw_steps: int = 2
-    impositions: int = 6  # times that the finest waveform is brought to the score; the others once
-    variation: float = 1.0  # how far VAR takes the lowest waveform back to noise: 0 keeps it, 1 wholly
+    impositions: int = 1  # times that the finest waveform is brought to the score: more shortens its tones
+    variation: float = 0.6  # how far VAR goes from the clip: 0 keeps score and lowest waveform
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in _COUNTS:
             _at_least(self, name, 1)
         _at_least(self, "impositions", 0)
+        _at_least(self, "album_epochs", 0)
         _at_least(self, "recent", 2)
         if self.kernel % 2 == 0:
             raise SettingsError(f"kernel is {self.kernel!r}; use an odd number")
@@ -131,6 +140,12 @@ class FlowSettings(Settings):
             raise SettingsError(f"score_dropout is {self.score_dropout!r}; use a number from 0 to below 1")
         if not 0 <= self.variation <= 1:
             raise SettingsError(f"variation is {self.variation!r}; use a number from 0 to 1")
+        if not 0 <= self.guide_dropout < 1:
+            raise SettingsError(f"guide_dropout is {self.guide_dropout!r}; use a number from 0 to below 1")
+        if not 0 <= self.transposed <= 1:
+            raise SettingsError(f"transposed is {self.transposed!r}; use a number from 0 to 1")
+        if not (math.isfinite(self.guide_noise) and self.guide_noise >= 0):
+            raise SettingsError(f"guide_noise is {self.guide_noise!r}; use a number of 0 or more")
 
     @property
     def shares_steps(self) -> bool:
@@ -192,6 +207,18 @@ def preset(name: str = "fast", **changes: Any) -> Settings:
     return dataclasses.replace(base, **{k: v for k, v in changes.items() if v is not None})
 
 
+def as_begun(settings: Settings, record: dict[str, Any]) -> Settings:
+    """The settings with which an unfinished run goes on that was begun by a version without guides.
+
+    record: the run's, as `to_json` wrote it. What that version did not know of keeps to what it did.
+    """
+    if not isinstance(settings, FlowSettings) or "guide" in record:
+        return settings
+    theirs = from_json(record)
+    later = {field.name for field in dataclasses.fields(settings)} - set(record) - {"schedule"}
+    return dataclasses.replace(settings, **{name: getattr(theirs, name) for name in later | {"variation"}})
+
+
 def to_json(settings: Settings) -> dict[str, Any]:
     """A dict that `json.dumps` takes and `from_json` reads back."""
     return dataclasses.asdict(settings)
@@ -202,5 +229,5 @@ def from_json(record: dict[str, Any]) -> Settings:
     changes = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items() if k != "preset"}
     name = record.get("preset", "")
     if isinstance(PRESETS.get(name), FlowSettings):
-        changes.setdefault("schedule", "cosine")  # of runs from before there was another
+        changes = EARLIER | changes
     return preset(name, **changes)

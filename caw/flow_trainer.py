@@ -17,6 +17,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from caw import flow
+from caw.compose.guide import GROUPS, PHASE, SHIFT, Guide
+from caw.compose.timeline import Timeline
 from caw.config import FlowSettings
 from caw.losses import flow_matching
 from caw.muon import Muon
@@ -25,6 +27,7 @@ from caw.score import RATE, Bands
 from caw.velocity import Velocity
 
 WARM_UP = 50  # steps over which the learning rate rises
+MOST_SEMITONES = 6  # of a transposed crop: any key is within reach
 FINAL_RATE = 0.02  # its share left at the end of the cosine
 
 
@@ -53,6 +56,8 @@ def averaging(settings: FlowSettings, epoch: int) -> float:
 class FlowTrainer(ABC):
     """What score and waveforms have in common: optimisers, average, random state.
 
+    clips: how many it learns from. own: how many of them the run is about; the others are an album, which
+    the first `album_epochs` learn from as well.
     The matrices between hidden channels are trained by Muon (Jordan et al. 2024), the rest by Adam.
     """
 
@@ -64,7 +69,11 @@ class FlowTrainer(ABC):
         settings: FlowSettings,
         device: torch.device,
         matrix_rate: float,
+        clips: int,
+        own: int | None = None,
     ) -> None:
+        self.clip_count = self.among = clips
+        self.own = clips if own is None else own
         self.settings = settings
         self.device = device
         self.generator = torch.Generator().manual_seed(settings.seed * 1000 + index)
@@ -74,11 +83,14 @@ class FlowTrainer(ABC):
         scale.network = self.average
         matrices = self.network.matrices()
         known = {id(p) for p in matrices}
+        stacked = self.network.gated_matrices() if settings.guide else []  # trainings of before go on as then
         rest = [p for p in self.network.parameters() if id(p) not in known]
         self.optimizers = [
             torch.optim.Adam(rest, settings.learning_rate, betas=(0.9, 0.99), fused=device.type == "cuda"),
-            Muon(matrices, matrix_rate, weight_decay=settings.decay),
+            Muon(matrices, matrix_rate, weight_decay=settings.decay, stacked=stacked),
         ]
+
+    steps_per_epoch = 1
 
     @abstractmethod
     def crops(self) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor]:
@@ -91,6 +103,7 @@ class FlowTrainer(ABC):
     def step(self, epoch: int) -> dict[str, float]:
         """One optimiser step; returns the loss by name."""
         settings, generator = self.settings, self.generator
+        self._choose_clips(epoch)
         share = rate_share(settings, epoch)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
@@ -138,6 +151,11 @@ class FlowTrainer(ABC):
         for kept, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
             kept.lerp_(now, 1 - decay)
 
+    def _choose_clips(self, step: int) -> None:
+        """The first steps learn from an album as well, those after them from the run's own clips alone."""
+        early = step < self.settings.album_epochs * self.steps_per_epoch
+        self.among = self.clip_count if early else self.own
+
     def _places(self, rooms: Sequence[int], count: int) -> list[tuple[int, int]]:
         """A clip and a start for each crop, each start of each clip as likely; rooms: starts per clip."""
         ends = torch.tensor(rooms).cumsum(0)
@@ -147,23 +165,39 @@ class FlowTrainer(ABC):
 
 
 class ScoreTrainer(FlowTrainer):
-    """The score, in crops of some seconds."""
+    """The score, in crops of some seconds, with what the guide says of them."""
 
     def __init__(
-        self, scores: list[Tensor], bands: Bands, settings: FlowSettings, rates: tuple[float, ...]
+        self,
+        scores: list[Tensor],
+        bands: Bands,
+        settings: FlowSettings,
+        rates: tuple[float, ...],
+        timelines: list[Timeline] | None = None,
+        own: int | None = None,
     ) -> None:
         device = scores[0].device
         network = _seeded_network(settings, rates, 0, len(bands.mean), 1)
-        super().__init__(
-            network, flow.ScoreScale(network, bands, settings), 0, settings, device, settings.score_rate
-        )
+        guide = Guide.of(timelines[:own]) if timelines else None
+        scale = flow.ScoreScale(network, bands, settings, guide=guide)
+        super().__init__(network, scale, 0, settings, device, settings.score_rate, len(scores), own)
+        self.steps_per_epoch = settings.score_steps
         self.scores = scores
         self.crop = min(round(settings.score_crop * RATE), *(s.shape[-1] for s in scores))
+        self.rows, self.steps = [], []
+        for timeline, score in zip(timelines or [], scores, strict=bool(timelines)):
+            self.rows.append(torch.from_numpy(guide.rows(timeline, score.shape[-1], RATE)))
+            self.steps.append(torch.from_numpy(guide.steps(timeline, score.shape[-1], RATE)))
+
+    def step(self, epoch: int) -> dict[str, float]:
+        """`settings.score_steps` optimiser steps; the loss is that of the last."""
+        count = self.steps_per_epoch
+        return [super(ScoreTrainer, self).step(epoch * count + i) for i in range(count)][-1]
 
     def finish(self) -> flow.ScoreScale:
         """The scale with averaged weights and its bands evened out."""
         scale = super().finish()
-        scale.even_out(self.scores, torch.Generator().manual_seed(self.settings.seed))
+        scale.even_out(self.scores[: self.own], torch.Generator().manual_seed(self.settings.seed))
         return scale
 
     def drop(self, hidden: Tensor) -> Tensor:
@@ -171,10 +205,46 @@ class ScoreTrainer(FlowTrainer):
         kept = torch.rand(hidden.shape, generator=self.generator).to(self.device) >= share
         return hidden * kept / (1 - share)
 
-    def crops(self) -> tuple[Tensor, None, None, Tensor]:
-        places = self._places([s.shape[-1] - self.crop + 1 for s in self.scores], self.settings.score_batch)
-        clean = torch.stack([self.scores[c][:, s : s + self.crop] for c, s in places])
-        return clean, None, None, torch.zeros(len(clean), device=self.device)
+    def crops(self) -> tuple[Tensor, None, Tensor | None, Tensor]:
+        places = self._places(
+            [s.shape[-1] - self.crop + 1 for s in self.scores[: self.among]], self.settings.score_batch
+        )
+        clean = [self.scores[c][:, s : s + self.crop] for c, s in places]
+        shifts = [self._shift() for _ in places] if self.rows else []
+        for index, shift in enumerate(shifts):
+            if shift:
+                clean[index] = self.scale.bands.transposed(clean[index], shift)
+        told = self._conditioning(places, shifts)
+        return torch.stack(clean), None, told, torch.zeros(len(clean), device=self.device)
+
+    def _shift(self) -> int:
+        """By how many semitones a crop is transposed: 0 for most."""
+        share, semitones = torch.rand(2, generator=self.generator).tolist()
+        if share >= self.settings.transposed:
+            return 0
+        return (*range(-MOST_SEMITONES, 0), *range(1, MOST_SEMITONES + 1))[
+            int(semitones * 2 * MOST_SEMITONES)
+        ]
+
+    def _conditioning(self, places: list[tuple[int, int]], shifts: list[int]) -> Tensor | None:
+        """What the network reads of the guide under each crop, noise in it and some of it left out."""
+        if not self.rows:
+            return None
+        cut = []
+        for (clip, start), shift in zip(places, shifts, strict=True):
+            rows = self.rows[clip][:, start : start + self.crop].clone()
+            if shift:
+                self.scale.guide.transpose(rows.numpy(), shift)
+            steps = self.steps[clip][start : start + self.crop]
+            values = SHIFT.start - PHASE.stop
+            noise = torch.randn(values, int(steps[-1] - steps[0]) + 1, generator=self.generator)
+            rows[PHASE.stop : SHIFT.start] += self.settings.guide_noise * noise[:, steps - steps[0]]
+            left_out = torch.rand(len(GROUPS), generator=self.generator) < self.settings.guide_dropout
+            for group, out in zip(GROUPS, left_out.tolist(), strict=True):
+                if out:
+                    rows[group] = 0
+            cut.append(rows)
+        return self.network.read(torch.stack(cut).to(self.device))
 
 
 class WaveTrainer(FlowTrainer):
@@ -187,14 +257,16 @@ class WaveTrainer(FlowTrainer):
         index: int,
         bands: Bands,
         settings: FlowSettings,
+        own: int | None = None,
     ) -> None:
         waves = [p[index].wave for p in pyramids]
         channels = waves[0].shape[0]
         rate, lower_rate = rates[index], rates[index - 1] if index > 1 else None
         network = _seeded_network(settings, rates, index, len(bands.mean), channels)
-        whitening = flow.Whitening.of([w.cpu().numpy() for w in waves], settings.prediction_order)
+        whitening = flow.Whitening.of([w.cpu().numpy() for w in waves[:own]], settings.prediction_order)
         scale = flow.FlowScale(rate, lower_rate, network, whitening, bands, channels, settings)
-        super().__init__(network, scale, index, settings, waves[0].device, settings.matrix_rate)
+        device = waves[0].device
+        super().__init__(network, scale, index, settings, device, settings.matrix_rate, len(waves), own)
         self.clean = [whitening.apply(w) for w in waves]
         self.lower = None
         if index > 1:
@@ -210,7 +282,7 @@ class WaveTrainer(FlowTrainer):
     def crops(self) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
         settings, scale, device = self.settings, self.scale, self.device
         fold, samples = scale.fold, self.crop * scale.fold
-        places = self._places([w.shape[-1] - samples + 1 for w in self.clean], settings.batch)
+        places = self._places([w.shape[-1] - samples + 1 for w in self.clean[: self.among]], settings.batch)
         signs = (2 * torch.randint(0, 2, (settings.batch,), generator=self.generator) - 1).tolist()
 
         def cut(waves: list[Tensor]) -> Tensor:

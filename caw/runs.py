@@ -20,6 +20,10 @@ from safetensors.torch import load as tensors_in
 from safetensors.torch import save
 
 from caw import adversarial, atomic, cascade, flow, threads
+from caw.compose import plan as plan_files
+from caw.compose.arranging import varied
+from caw.compose.guide import Guide
+from caw.compose.plan import Plan
 from caw.config import FlowSettings, Settings, SettingsError, from_json
 from caw.pyramid import Signal
 from caw.score import Bands
@@ -29,6 +33,8 @@ CLIPS = "clips.safetensors"
 LOSSES = "losses.jsonl"
 CHECKPOINT = "checkpoint.pt"
 FINISHED = "finished.json"
+LONGEST = 3600  # seconds that are drawn
+KEPT = ("rhythm", "harmony")  # what a variation may keep alone
 DIGESTS = "sha256"  # in CONFIG: of each file of weights and clips; runs of older versions have none
 _SEAL = b"sha256:"  # before the digest that ends a checkpoint
 
@@ -165,28 +171,110 @@ class Run:
         """Whether the training ran to its end."""
         return (self.folder / FINISHED).exists()
 
-    def generate(self, seconds: float, *, seed: int = 0) -> np.ndarray:
-        """UMG: round(rate * seconds) samples of new music. Same run, seconds and seed: same output."""
-        if not (np.isfinite(seconds) and 0.1 <= seconds <= 3600):
-            raise RunError(f"seconds is {seconds!r}; use a length from 0.1 to 3600")
-        return self._finish(cascade.generate(self.scales, seconds, self._generator(seed)))
+    def generate(
+        self, seconds: float | None = None, *, seed: int = 0, plan: Plan | None = None
+    ) -> np.ndarray:
+        """UMG: round(rate * seconds) samples of new music. Same run, seconds, seed and plan: same output.
 
-    def vary(self, *, seed: int = 0, strength: float | None = None, clip: int = 0) -> np.ndarray:
+        seconds: None for as long as the plan's bars are, or as the first training clip. plan: tempo, metre,
+        form, chords, loudness and density (`caw.compose.plan`); what it leaves open is drawn from the clip.
+        """
+        if seconds is not None and not (np.isfinite(seconds) and 0.1 <= seconds <= LONGEST):
+            raise RunError(f"seconds is {seconds!r}; use a length from 0.1 to {LONGEST:g}")
+        generator = self._generator(seed)
+        if seconds is None and (plan is None or not plan.sections):
+            seconds = self.seconds
+        if not self.guided:
+            self._refuse_without_guide("a plan" if plan is not None else "")
+            return self._finish(cascade.generate(self.scales, seconds or self.seconds, generator))
+        timeline = self.scales[0].arranged(plan or Plan(), seconds, generator)
+        whole = seconds or min(timeline.seconds, LONGEST)
+        return self._finish(cascade.generate(self.scales, whole, generator, timeline))
+
+    def vary(
+        self,
+        *,
+        seed: int = 0,
+        strength: float | None = None,
+        clip: int = 0,
+        plan: Plan | None = None,
+        keep: str | None = None,
+    ) -> np.ndarray:
         """VAR: a training clip with its structure kept and its details drawn anew.
 
-        strength (preset fast and standard): from 0 to 1, how far the lowest waveform goes back to noise
-        before it is drawn again; 0 keeps it as it is, as the published model does; None: the run's own
-        setting. clip: index of the training clip.
+        strength (preset fast and standard): from 0 to 1, how far the music goes from the clip's: 0 keeps
+        score and lowest waveform, as the published model does; 1 keeps the clip's beats and chords alone.
+        None: the run's own setting. Runs without a guide vary the lowest waveform alone. clip: index of the
+        training clip. plan: chords, loudness and density to take the place of the clip's, bar by bar. keep:
+        "rhythm" leaves the harmony open (or to the plan), "harmony" the rhythm.
         """
         if strength is not None and not 0 <= strength <= 1:
             raise RunError(f"strength is {strength!r}; use a number from 0 to 1")
-        return self._finish(cascade.vary(self.scales, self.pyramid(clip), self._generator(seed), strength))
+        if keep not in (None, *KEPT):
+            raise RunError(f"keep is {keep!r}; use {' or '.join(KEPT)}")
+        generator, pyramid = self._generator(seed), self.pyramid(clip)
+        strength = self.settings.variation if strength is None and self.guided else strength
+        if not self.guided:
+            self._refuse_without_guide("a plan" if plan is not None else "keep" if keep else "")
+            return self._finish(cascade.vary(self.scales, pyramid, generator, strength))
+        timeline = varied(self.scales[0].guide.clips[clip], self.scales[0].material, plan, keep, strength)
+        return self._finish(cascade.vary(self.scales, pyramid, generator, strength, timeline))
 
     def reconstruct(self, *, clip: int = 0) -> np.ndarray:
         """A training clip as the model redraws it."""
         scales, pyramid = self.scales, self.pyramid(clip)
+        timeline = scales[0].guide.clips[clip] if self.guided else None
         with threads.drawing():
-            return self._finish(cascade.reconstruct(scales, pyramid)[-1])
+            return self._finish(cascade.reconstruct(scales, pyramid, timeline)[-1])
+
+    def plan(self, clip: int = 0) -> Plan:
+        """What was known of a training clip's beats, metre and chords when it was trained on, or is heard."""
+        kept = (self.config.get("plans") or [None] * self.clips)[clip]
+        if kept is not None:
+            return plan_files.of_document(kept)
+        from caw.compose.hearing import hear
+
+        return hear(self.learned_clips()[clip].numpy(), self.rate)
+
+    def bridge(self, before: np.ndarray, after: np.ndarray, rate: int, **how) -> np.ndarray:
+        """Two passages, [n] or [channels, n] at `rate` Hz, with new bars between them, at the run's rate.
+
+        how: bars, seed, plan, as in `caw.bridges.make`, which also says where the new bars are.
+        """
+        return self._beside(before, after, rate, **how)
+
+    def continue_(self, before: np.ndarray, rate: int, *, ending: bool = False, **how) -> np.ndarray:
+        """A passage with new bars after it; ending: they close. See `bridge`."""
+        return self._beside(before, None, rate, ending=ending, **how)
+
+    def intro(self, after: np.ndarray, rate: int, **how) -> np.ndarray:
+        """A passage with new bars before it. See `bridge`."""
+        return self._beside(None, after, rate, **how)
+
+    def add_section(
+        self, bars: int = 8, *, seed: int = 0, clip: int = 0, plan: Plan | None = None
+    ) -> np.ndarray:
+        """A training clip with a new section inside, at the bar line next to two thirds of it."""
+        from caw import bridges  # which needs this module
+
+        return bridges.add_section(self, bars, seed=seed, clip=clip, plan=plan).samples
+
+    def _beside(self, before: np.ndarray | None, after: np.ndarray | None, rate: int, **how) -> np.ndarray:
+        from caw import bridges  # which needs this module
+
+        return bridges.make(self, before, after, rate, **how).samples
+
+    @property
+    def guided(self) -> bool:
+        """Whether its score follows plans."""
+        return getattr(self.settings, "guide", False)
+
+    def _refuse_without_guide(self, what: str) -> None:
+        if what:
+            raise RunError(
+                f"{self.folder} was trained without a guide and cannot follow {what}; train the clip again, "
+                "with preset fast or standard"
+            )
 
     @cached_property
     def scales(self) -> list[cascade.Scale]:
@@ -328,6 +416,9 @@ def save_scale(folder: Path, index: int, scale: cascade.Scale) -> None:
         tensors |= {f"bands.{k}": v for k, v in scale.bands.tensors().items()}
     if isinstance(scale, flow.ScoreScale):
         tensors |= {"drawn": scale.drawn, "range": scale.range}
+        if scale.guide:
+            tensors |= {f"guide.{k}": torch.from_numpy(v) for k, v in scale.guide.tensors().items()}
+            tensors["accentuation"] = torch.tensor(scale.accentuation, dtype=torch.float64)
     if isinstance(scale, flow.FlowScale):
         tensors["whitening.coefficients"] = torch.from_numpy(scale.whitening.coefficients)
         tensors["whitening.deviation"] = torch.tensor(scale.whitening.deviation, dtype=torch.float64)
@@ -378,7 +469,11 @@ def _flow_scale(
     network = network.to(device).eval()
     if index == 0:
         known = (tensors[name].to(device) for name in ("drawn", "range"))
-        return flow.ScoreScale(network, bands, settings, *known)
+        scale = flow.ScoreScale(network, bands, settings, *known)
+        if guide := {k: v.numpy() for k, v in _part(tensors, "guide.").items()}:
+            scale.guide = Guide.from_tensors(guide)
+            scale.accentuation = tensors["accentuation"].item()
+        return scale
     whitening = flow.Whitening(
         tensors["whitening.coefficients"].numpy(), tensors["whitening.deviation"].item()
     )

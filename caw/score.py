@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from caw import threads
+from caw.config import PRESETS
 
 FRAME = 0.016  # seconds from one frame to the next
 WINDOW = 0.064
@@ -26,6 +27,7 @@ FLOOR = 1e-5  # -50 dB under white noise of the clip's level: fainter is as good
 REACH = 0.93  # share of a scale's Nyquist frequency up to which it can carry a band
 STRONGEST = 3.5  # natural log of the largest change of amplitude made at once: 30 dB
 FAINTEST = 0.3  # natural log: a band that varies less (1.3 dB) is taken to vary this much
+TONAL = (1500.0, 3000.0)  # Hz: below, tones are moved by a transposition; above, nothing is
 BLOCK = 512  # frames worked on at a time, so that ten minutes fit in memory
 
 
@@ -100,6 +102,16 @@ class Bands:
             made = functional.pad(made / weight, (0, max(0, size // 2 + samples - length)))
             wave = made[:, size // 2 : size // 2 + samples]
         return wave
+
+    def transposed(self, score: Tensor, semitones: float) -> Tensor:
+        """A score [bands, frames] with its tones moved by so many semitones; what lies above stays (drums).
+
+        Bands take the level of those from which their frequency comes, below 1.5 kHz; from 3 kHz on they keep
+        their own.
+        """
+        level = score * self.deviation.to(score.device) + self.mean.to(score.device)
+        level = _transposition(tuple(self.edges.tolist()), semitones).to(score.device) @ level
+        return (level - self.mean.to(score.device)) / self.deviation.to(score.device)
 
     def to(self, device: torch.device) -> Bands:
         """The same on another device."""
@@ -178,6 +190,20 @@ def _weight(window: Tensor, hop: int, frames: int) -> Tensor:
 
 
 @lru_cache
+def _transposition(edges: tuple[float, ...], semitones: float) -> Tensor:
+    """Weights [bands, bands] that move what lies below TONAL[0] Hz, and less and less up to TONAL[1]."""
+    centres = np.array(edges)[1:-1]
+    places = np.interp(centres / 2 ** (semitones / 12), centres, np.arange(len(centres)))
+    below = np.minimum(places.astype(int), len(centres) - 2)
+    rows, moved = np.arange(len(centres)), np.zeros((len(centres), len(centres)))
+    moved[rows, below] = 1 - (places - below)
+    moved[rows, below + 1] = places - below
+    low, high = np.log(TONAL)
+    share = np.clip((high - np.log(np.maximum(centres, 1.0))) / (high - low), 0, 1)[:, None]
+    return torch.from_numpy((share * moved + (1 - share) * np.eye(len(centres))).astype(np.float32))
+
+
+@lru_cache
 def _filters(edges: tuple[float, ...], rate: int) -> tuple[Tensor, Tensor, Tensor]:
     size, _ = _sizes(rate)
     edge = np.array(edges)
@@ -190,3 +216,17 @@ def _filters(edges: tuple[float, ...], rate: int) -> tuple[Tensor, Tensor, Tenso
     share = weights / np.maximum(weights.sum(0), 1e-9) * carried
     weights = weights / np.maximum(weights.sum(1, keepdims=True), 1e-9)
     return tuple(torch.from_numpy(a.astype(np.float32)) for a in (weights, share, carried))
+
+
+def shaped_noise(samples: np.ndarray, rate: int, *, seed: int = 0) -> np.ndarray:
+    """White noise [n] with the loudness of a clip [n] in every band and frame, and nothing else of it.
+
+    No model is in it: a measure that this passes tells shaped noise from white, and no music from noise. The
+    bands and the number of impositions are those of the preset `fast`.
+    """
+    settings = PRESETS["fast"]
+    wave = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32))[None]
+    bands = Bands.of([wave], int(rate), settings.bands)
+    noise = np.random.default_rng(seed).standard_normal(wave.shape[-1]) * np.sqrt(bands.level)
+    noise = torch.from_numpy(noise.astype(np.float32))[None]
+    return bands.impose(noise, int(rate), bands.measure(wave), settings.impositions)[0].numpy()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from torch import Tensor
 
 from caw import cascade
 from caw.adversarial_trainer import AdversarialTrainer
+from caw.compose import timeline
+from caw.compose.plan import Plan
 from caw.config import AdversarialSettings, FlowSettings, Settings
 from caw.flow_trainer import ScoreTrainer, WaveTrainer
 from caw.score import Bands
@@ -37,26 +39,39 @@ def costs(settings: Settings, rates: tuple[float, ...]) -> list[float]:
         widths = [settings.first_channels] + [settings.channels] * (len(rates) - 1)
         weights = [rate * width**2 for rate, width in zip(rates, widths, strict=True)]
     else:
-        weights = [1.0] * len(rates)
+        weights = [float(settings.score_steps)] + [1.0] * (len(rates) - 1)
     return [w / sum(weights) for w in weights]
 
 
 def trainers_for(
-    clips: list[Tensor], rates: tuple[float, ...], scales: list[cascade.Scale | None], settings: Settings
+    clips: list[Tensor],
+    rates: tuple[float, ...],
+    scales: list[cascade.Scale | None],
+    settings: Settings,
+    plans: list[Plan | None] | None = None,
+    album: Sequence[Tensor] = (),
 ) -> list[Callable[[], Trainer]]:
     """For each scale what makes its trainer, fresh from its seed.
 
     clips: [channels, n] at the last rate. scales: the finished ones by index, as they come: the published
-    recipe needs those below.
+    recipe needs those below. plans: of each clip what is known of its beats and chords (`caw.compose`).
+    album: more clips, which the first epochs of the flow-matching presets learn from as well.
     """
     if isinstance(settings, FlowSettings):
-        bands = Bands.of(clips, int(rates[-1]), settings.bands).to(clips[0].device)
-        pyramids = [cascade.pyramid_of(clip, rates, bands) for clip in clips]
+        bands, own = Bands.of(clips, int(rates[-1]), settings.bands).to(clips[0].device), len(clips)
+        pyramids = [cascade.pyramid_of(clip, rates, bands) for clip in [*clips, *album]]
+        timelines = None
+        if settings.guide:
+            known = [*(plans or [None] * own), *[None] * len(album)]
+            timelines = [
+                timeline.of(clip.cpu().numpy(), int(rates[-1]), plan)
+                for clip, plan in zip([*clips, *album], known, strict=True)
+            ]
         makers: list[Callable[[], Trainer]] = [
-            lambda: ScoreTrainer([p[0].score for p in pyramids], bands, settings, rates)
+            lambda: ScoreTrainer([p[0].score for p in pyramids], bands, settings, rates, timelines, own)
         ]
         for index in range(1, len(rates)):
-            makers.append(lambda index=index: WaveTrainer(pyramids, rates, index, bands, settings))
+            makers.append(lambda index=index: WaveTrainer(pyramids, rates, index, bands, settings, own))
         return makers
     pyramid = cascade.pyramid_of(clips[0], rates, None)
     return [

@@ -21,7 +21,9 @@ import torch
 from caw import atomic, runs
 from caw import trunk as trunks
 from caw.audio import resample
-from caw.config import AdversarialSettings, Settings, from_json, to_json
+from caw.compose import plan as plan_files
+from caw.compose.plan import Plan
+from caw.config import AdversarialSettings, Settings, as_begun, from_json, to_json
 from caw.learned_clips import checked, levelled
 from caw.parallel import Job, Step, divided, steps
 from caw.pyramid import scale_rates
@@ -56,6 +58,8 @@ def train(
     resume: bool = False,
     trunk: Path | None = None,
     progress: Callable[[Progress], None] | None = None,
+    plan: Plan | Sequence[Plan | None] | None = None,
+    album: Sequence[np.ndarray] = (),
 ) -> runs.Run:
     """Train on a clip, or on several of one band, and leave a run folder.
 
@@ -64,7 +68,10 @@ def train(
     list of them. resume: go on with an unfinished run of the same clips and settings in `out` (a finished
     one is returned as it is); on a CPU the weights end up the same as without the interruption.
     trunk: a file through which trainings that differ in their epochs share steps (`caw.trunk`): this one
-    begins where an earlier one ended that is no longer, and leaves its own end there for longer ones.
+    begins where an earlier one ended that is no longer, and leaves its own end for longer ones.
+    plan: what is known of the clip's beats, metre and chords (a list: of each clip), heard if not given.
+    album: more of the band's recordings, like `samples` and at the same rate, which the first
+    `settings.album_epochs` epochs learn from as well; draws and variations are of the clips alone.
     Errors: `runs.RunError` for a clip that cannot be trained on or a folder that does not fit.
     """
     out = Path(out)
@@ -75,6 +82,8 @@ def train(
     given = list(samples) if isinstance(samples, list | tuple) else [samples]
     sources = [source] if source is None or isinstance(source, dict) else list(source)
     clips, clip_rate, peak = _prepare(given, rate, settings)
+    more = _album(album, rate, clip_rate, len(clips[0]), peak, settings)
+    plans = _plans(plan, len(clips), settings)
     waves = [torch.from_numpy(clip) for clip in clips]
     config = {
         "settings": to_json(settings),
@@ -92,6 +101,13 @@ def train(
         "versions": runs.versions(),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
+    if any(plans):
+        config["plans"] = [None if one is None else plan_files.document(one) for one in plans]
+    if more:
+        config["album"] = [hashlib.sha256(one.tobytes()).hexdigest() for one in more]
+    if resume and (out / runs.CONFIG).exists():
+        settings = as_begun(settings, runs.load(out).config["settings"])
+        config["settings"] = to_json(settings)
     _open_folder(out, config, waves, resume, trunk)
     run = runs.load(out)
     if run.complete:
@@ -99,7 +115,8 @@ def train(
     workers = _workers(settings, len(run.rates))
     with divided(workers):
         # a run may go on on another device than it began on
-        _Training(dataclasses.replace(run, settings=settings), waves, workers, progress, trunk).run()
+        learned = _Learned(waves, plans, [torch.from_numpy(one) for one in more])
+        _Training(dataclasses.replace(run, settings=settings), learned, workers, progress, trunk).run()
     return runs.load(out)
 
 
@@ -119,6 +136,30 @@ def _prepare(given: list[np.ndarray], rate: int, settings: Settings) -> tuple[li
         clips = [resample(c, rate, clip_rate) for c in clips]
     clips, peak = levelled(clips)
     return clips, clip_rate, peak
+
+
+def _album(
+    album: Sequence[np.ndarray], rate: int, clip_rate: int, channels: int, peak: float, settings: Settings
+) -> list[np.ndarray]:
+    """The album's recordings [channels, n] at the run's rate, as loud to the clips as they were."""
+    if album and isinstance(settings, AdversarialSettings):
+        raise runs.RunError("preset paper learns from one clip alone; give no album, or use preset fast")
+    more = [_with_channels(samples, rate) for samples in album]
+    if any(len(one) != channels for one in more):
+        raise runs.RunError(f"the clip has {channels} channels and the album others; give it in as many")
+    if clip_rate != rate:
+        more = [resample(one, rate, clip_rate) for one in more]
+    return [np.ascontiguousarray(one / peak, dtype=np.float32) for one in more]
+
+
+def _plans(plan: Plan | Sequence[Plan | None] | None, clips: int, settings: Settings) -> list[Plan | None]:
+    """A plan or none for each clip."""
+    plans = [plan] * clips if plan is None or isinstance(plan, Plan) else list(plan)
+    if any(plans) and not getattr(settings, "guide", False):
+        raise runs.RunError(f"preset {settings.preset} without a guide learns no plan; leave the plan out")
+    if len(plans) != clips or (clips > 1 and isinstance(plan, Plan)):
+        raise runs.RunError(f"there are {clips} clips; give a plan for each of them")
+    return plans
 
 
 def _with_channels(samples: np.ndarray, rate: int) -> np.ndarray:
@@ -141,6 +182,9 @@ def _open_folder(
         old = runs.load(out).config
         if [c["sha256"] for c in old["clips"]] != [c["sha256"] for c in config["clips"]]:
             raise runs.RunError(f"{out} was trained on another clip; choose another folder")
+        for key, what in (("plans", "plan"), ("album", "album")):
+            if old.get(key) != config.get(key):
+                raise runs.RunError(f"{out} was begun with another {what}; give that one, or another folder")
         ours, theirs = from_json(config["settings"]), from_json(old["settings"])
         for name, value in vars(theirs).items():
             if name != "device" and getattr(ours, name, None) != value:
@@ -169,13 +213,22 @@ def _workers(settings: Settings, scales: int) -> int:
     return min(scales, torch.get_num_threads())
 
 
+@dataclass(frozen=True)
+class _Learned:
+    """What a training learns from: clips and album [channels, n] at the run's rate, plans of the clips."""
+
+    clips: list[torch.Tensor]
+    plans: list[Plan | None]
+    album: list[torch.Tensor]
+
+
 class _Training:
     """The loop over all scales, with its files."""
 
     def __init__(
         self,
         run: runs.Run,
-        clips: list[torch.Tensor],
+        learned: _Learned,
         workers: int,
         progress: Callable[[Progress], None] | None,
         trunk: Path | None = None,
@@ -190,7 +243,8 @@ class _Training:
         self.checkpoint = runs.read_state(self.folder / runs.CHECKPOINT, fix) or {}
         rates = tuple(run.rates)
         scales: list[Any] = [None] * len(rates)
-        makers = trainers_for([c.to(self.device) for c in clips], rates, scales, settings)
+        clips, album = ([c.to(self.device) for c in some] for some in (learned.clips, learned.album))
+        makers = trainers_for(clips, rates, scales, settings, learned.plans, album)
         saved = self.checkpoint.get("scales", {})
         self.jobs = []
         for index, make in enumerate(makers):
@@ -332,7 +386,7 @@ class _Clock:
         speed = (share - self.first) / max(1e-9, time.monotonic() - self.start)
         epoch = sum(job.epoch for job in jobs) // len(jobs)
         finished = sum(job.epoch == epochs for job in jobs)
-        left = (1 - share) / speed if speed > 0 else 0.0
+        left = max(0.0, 1 - share) / speed if speed > 0 else 0.0
         return Progress(len(jobs), finished, epoch, epochs, losses, self.elapsed(), left, share)
 
     def _share(self, jobs: list[Job]) -> float:

@@ -60,7 +60,9 @@ def leave(path: Path, folder: Path, config: dict[str, Any], trainers: list[Any],
 def identity(config: dict[str, Any]) -> str:
     """What trainings have in common that share their steps: clips, scales and all settings but `OWN`."""
     settings = {name: value for name, value in config["settings"].items() if name not in OWN}
-    return json.dumps([settings, config["rates"], [c["sha256"] for c in config["clips"]]], sort_keys=True)
+    more = [config[key] for key in ("plans", "album") if key in config]
+    clips = [c["sha256"] for c in config["clips"]]
+    return json.dumps([settings, config["rates"], clips, *more], sort_keys=True)
 
 
 def _kept(path: Path, config: dict[str, Any]) -> int:

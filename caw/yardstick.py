@@ -12,8 +12,10 @@ holds the mean power of its bins in dB, and 0 dB is white noise of the same RMS 
 -50 dB (faint hiss between loud tones) fades into the floor.
 """
 
+from collections.abc import Callable, Hashable
 from functools import cached_property
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 from scipy import fft, linalg, signal
@@ -45,17 +47,27 @@ class TooShortError(YardstickError):
 
 
 class Clip:
-    """A clip whose spectrogram is computed once: every measure takes it in the place of an array.
+    """A clip that is analysed once: every measure takes it in the place of an array.
 
     samples: float array [n]; rate: Hz, the same that the measure is given.
     """
 
     def __init__(self, samples, rate, *, name: str = "x"):
         self.samples, self.rate = validated(samples, rate, name), rate
+        self.kept: dict[Hashable, Any] = {}  # what `kept` has made of it
 
     @cached_property
     def log_mel(self) -> np.ndarray:
         return _log_mel(self.samples, self.rate)
+
+
+def kept(x, key: Hashable, made: Callable[[], Any]) -> Any:
+    """What `made` makes of `x`: once, where that is a `Clip`. key: what it is kept under."""
+    if not isinstance(x, Clip):
+        return made()
+    if key not in x.kept:
+        x.kept[key] = made()
+    return x.kept[key]
 
 
 def evaluate(real, fake, rate) -> dict[str, float]:
@@ -106,10 +118,7 @@ def frechet(real, fake, rate, *, patch_seconds=0.13) -> float:
     on the first 16 principal components of the real clip's patches and a multiple of the identity on the
     rest, so that hiss in a band where the real clip is always quiet counts as well.
     """
-    real, fake = (patches(log_mel(x, rate), rate, patch_seconds) for x in (real, fake))
-    mean = real.mean(axis=0)
-    real, fake = real - mean, fake - mean
-    axes = principal_axes(real, min(DIMENSIONS, len(real) // 2))
+    real, fake, axes = centred_patches(real, fake, rate, patch_seconds)
     real_inside, fake_inside = real @ axes, fake @ axes
     apart = np.sum(fake.mean(axis=0) ** 2) - np.sum(fake_inside.mean(axis=0) ** 2)
     real_rest, fake_rest = (
@@ -229,6 +238,19 @@ def patches(spectrogram: np.ndarray, rate: float, seconds: float) -> np.ndarray:
     views = np.lib.stride_tricks.sliding_window_view(spectrogram, frames, axis=1)
     every = views[:, :: max(1, frames // OVERLAP)]
     return np.ascontiguousarray(every.transpose(1, 0, 2)).reshape(every.shape[1], -1)
+
+
+def centred_patches(real, fake, rate, seconds: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Both clips' `patches` less the real ones' mean, and these' first axes [features, DIMENSIONS]."""
+
+    def found() -> tuple[np.ndarray, np.ndarray]:
+        patched = patches(log_mel(real, rate), rate, seconds)
+        mean = patched.mean(axis=0)
+        return mean, principal_axes(patched - mean, min(DIMENSIONS, len(patched) // 2))
+
+    mean, axes = kept(real, ("axes", seconds), found)
+    real, fake = (patches(log_mel(x, rate), rate, seconds) - mean for x in (real, fake))
+    return real, fake, axes
 
 
 def principal_axes(centred: np.ndarray, count: int) -> np.ndarray:

@@ -91,7 +91,7 @@ class Plan:
     beats: tuple[float, ...] | None = None  # seconds of every quarter note, a clip's own curve; before bpm
     first_bar: int = 0  # which of `beats` begins the first bar
     metre: str | None = None  # None: the clip's
-    novelty: float = 0.5  # 0 to 1: how readily the walk over the clip's bars jumps
+    novelty: float = 0.3  # 0 to 1: how readily the walk over the clip's bars jumps
     heard: Heard | None = None
 
     def __post_init__(self) -> None:

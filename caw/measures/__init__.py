@@ -1,16 +1,17 @@
 """All measures of a generated clip against the clip it was trained on, and the anchors to read them by.
 
 `catalogue` lists them; `caw.yardstick` holds the first of them and the spectrogram that all share;
-`distributions`, `matches`, `music` and `artefacts` hold the rest. Conventions are the yardstick's: float
-arrays [n] at one rate, level does not count. A measure that a clip is too short for is None. Nothing here
-imports torch, and nothing is trained: the same arrays give the same values.
+`distributions`, `matches`, `music`, `rhythm`, `harmony`, `partials` and `artefacts` hold the rest.
+Conventions are the yardstick's: float arrays [n] at one rate, level does not count. A measure that a clip is
+too short for is None. Nothing here imports torch, but one anchor as it is taken, and nothing is trained: the
+same arrays give the same values.
 """
 
 import numpy as np
 
 from caw import yardstick
 from caw.config import PRESETS
-from caw.measures import artefacts, distributions, matches, music
+from caw.measures import artefacts, distributions, harmony, matches, music, partials, rhythm
 from caw.measures.catalogue import measures
 
 SCALES = PRESETS["fast"].scales  # Hz
@@ -33,40 +34,86 @@ def evaluate(real, fake, rate, *, scales=SCALES) -> dict[str, float | None]:
     of the cascade that made it, for the seams. Raises: YardstickError for arrays that cannot be measured.
     """
     real, fake = as_clip(real, rate, "real"), as_clip(fake, rate, "fake")
-    found = {}
+    found = alone(fake, rate)
     for seconds in yardstick.PATCHES:
         patch = {"patch_seconds": seconds}
         found[f"frechet_{seconds:g}"] = _taken(yardstick.frechet, real, fake, rate, **patch)
         found[f"sliced_{seconds:g}"] = _taken(distributions.sliced_wasserstein, real, fake, rate, **patch)
         found[f"coverage_{seconds:g}"] = _taken(distributions.coverage, real, fake, rate, **patch)
-    copied, silent = yardstick.copying(real, fake, rate), artefacts.silence(fake, rate)
+    copied = yardstick.copying(real, fake, rate)
     found |= {"copied_share": copied["share"], "longest_run": copied["longest_run"]}
     for seconds in matches.LENGTHS:
         found[f"match_{seconds:g}"] = _taken(matches.match, real, fake, rate, seconds=seconds)
+    for seconds in matches.CORRELATED:
+        found[f"correlation_{seconds:g}"] = _taken(matches.correlation, real, fake, rate, seconds=seconds)
     found["onset_distance"] = _taken(yardstick.onset_distance, real, fake, rate)
-    found["tempo"] = tempo(fake, rate)
     found["tempo_error"] = _taken(music.tempo_error, real, fake, rate)
     found["chroma_distance"] = _taken(music.chroma_distance, real, fake, rate)
+    found["trans"] = _taken(harmony.chord_transitions, real, fake, rate)
+    found["same_mel"] = _taken(matches.same_mel, real, fake, rate)
+    found["same_onsets"] = _taken(rhythm.same_onsets, real, fake, rate)
+    found["same_chord"] = _taken(harmony.same_chord, real, fake, rate)
     for hz in edges(scales, rate):
         found[f"edge_{hz:g}"] = _taken(artefacts.edge, real, fake, rate, hz=hz)
-    found["clicks"] = artefacts.clicks(fake, rate)
-    found |= {"silence": silent["share"], "longest_silence": silent["longest"]}
     return {one.name: found[one.name] for one in measures(edges(scales, rate)) if one.name in found}
 
 
-def anchors(real, rate, *, scales=SCALES) -> dict[str, dict[str, float | None]]:
-    """What the measures read for two clips that are known: dict(halves=..., noise=...), each as `evaluate`.
+def alone(x, rate) -> dict[str, float | None]:
+    """The measures that look at one clip alone, by name; `evaluate` says the same of it."""
+    x = as_clip(x, rate, "x")
+    tracks, silent = partials.tracks(x, rate), artefacts.silence(x, rate)
+    return {
+        "pulse": _taken(rhythm.pulse, x, rate),
+        "bar_acf": _taken(rhythm.bar_autocorrelation, x, rate),
+        "tempo": tempo(x, rate),
+        "sync": _taken(rhythm.sync, x, rate),
+        "attack_4k": _taken(rhythm.attack, x, rate),
+        "rough_mid": _taken(partials.roughness, x, rate),
+        "jitter_lo": _taken(partials.jitter, tracks),
+        "partial_mid": _taken(partials.length, tracks, partials.MIDDLE),
+        "partial_hi": _taken(partials.length, tracks, partials.HIGH),
+        "clicks": artefacts.clicks(x, rate),
+        "silence": silent["share"],
+        "longest_silence": silent["longest"],
+    }
 
-    halves: the real clip's second half against its first. noise: white noise as long as the clip; {} in place
-    of halves where these are too short to be measured.
+
+def anchors(real, rate, *, scales=SCALES) -> dict[str, dict[str, float | None]]:
+    """What the measures read for clips that are known, each as `evaluate`: dict of those that could be taken.
+
+    real: the real clip itself, by the measures that look at one clip alone. halves: its second half against
+    its first. imposed: white noise with the real clip's score (`caw.score.shaped_noise`; without torch there
+    is none). mosaic: the clip's own pieces in another order (`caw.mosaic`). noise: white noise. All are as
+    long as the clip. An anchor that cannot be taken, as the halves of a clip of less than 1 s, is {}.
     """
+    from caw import mosaic as mosaics
+
     real = as_clip(real, rate, "real")
     middle = real.samples.size // 2
-    noise = np.random.default_rng(yardstick.NOISE_SEED).standard_normal(real.samples.size)
     first, second, halves = real.samples[:middle], real.samples[middle:], {}
     if middle >= yardstick.SHORTEST * rate and first.any() and second.any():
         halves = evaluate(first, second, rate, scales=scales)
-    return {"halves": halves, "noise": evaluate(real, noise, rate, scales=scales)}
+
+    def against(made) -> dict[str, float | None]:
+        try:
+            return evaluate(real, made(), rate, scales=scales)
+        except (ImportError, mosaics.MosaicError):
+            return {}
+
+    def imposed() -> np.ndarray:
+        from caw import score
+
+        return score.shaped_noise(real.samples, round(rate), seed=yardstick.NOISE_SEED)
+
+    seconds = real.samples.size / rate
+    noise = np.random.default_rng(yardstick.NOISE_SEED).standard_normal(real.samples.size)
+    return {
+        "real": alone(real, rate),
+        "halves": halves,
+        "imposed": against(imposed),
+        "mosaic": against(lambda: mosaics.generate(real.samples, round(rate), seconds)),
+        "noise": evaluate(real, noise, rate, scales=scales),
+    }
 
 
 def tempo(x, rate) -> float | None:

@@ -1,7 +1,7 @@
 """What only a machine leaves: seams between the scales of a cascade, clicks, gaps."""
 
 import numpy as np
-from scipy import signal
+from scipy import fft, signal
 
 from caw import yardstick
 
@@ -14,7 +14,7 @@ CLICK_LEAST_DB = -40.0  # dB re the clip's own level in that difference
 CLICK_LONGEST = 0.001  # seconds; what stays high for longer is an attack
 CLICK_APART = 0.005  # seconds to either side in which nothing else may stand out
 LEAST_DB = -90.0  # dB re white noise of the clip's level; a spectrum below it is empty
-AT_ONCE = 2_000_000  # samples whose spectra are held at a time
+AT_ONCE = 2_000_000  # samples held as frames
 FRAME = 0.05  # seconds, of the level in which silence is sought
 
 
@@ -27,7 +27,10 @@ def edge(real, fake, rate, *, hz: float) -> float:
     """
     if not reaches(hz, rate):
         raise yardstick.TooShortError(f"an edge at {hz:g} Hz has no upper neighbour at a rate of {rate:g} Hz")
-    return _prominence(fake, rate, hz) - _prominence(real, rate, hz)
+    in_fake, in_real = (
+        yardstick.kept(x, ("prominence", hz), lambda x=x: _prominence(x, rate, hz)) for x in (fake, real)
+    )
+    return in_fake - in_real
 
 
 def reaches(hz: float, rate: float) -> bool:
@@ -77,9 +80,14 @@ def silence(x, rate) -> dict[str, float]:
 def _prominence(x, rate, hz: float) -> float:
     x = yardstick.validated(x, rate, "x")
     size = min(x.size, max(256, round(64 * rate / hz)))  # 64 periods of the edge
-    parts = np.array_split(x / yardstick.rms(x), -(-x.size // AT_ONCE))
-    frequencies = np.fft.rfftfreq(size, 1 / rate)
-    power = np.mean([signal.welch(part, rate, nperseg=size)[1] for part in parts], axis=0)
+    window = signal.get_window("hann", size).astype(np.float32)
+    frames = np.lib.stride_tricks.sliding_window_view(x / yardstick.rms(x), size)[:: size - size // 2]
+    frequencies, power, rows = np.fft.rfftfreq(size, 1 / rate), 0.0, max(1, AT_ONCE // size)
+    for first in range(0, len(frames), rows):  # Welch's method; scipy's takes a Python call for each frame
+        part = frames[first : first + rows]
+        spectra = fft.rfft((part - part.mean(axis=1, keepdims=True)) * window, axis=1)
+        power = power + np.sum(np.abs(spectra) ** 2, axis=0, dtype=np.float64)
+    power *= 2 / (len(frames) * rate * np.sum(window**2))
 
     def level(low: float, high: float) -> float:
         inside = (frequencies >= low * hz) & (frequencies <= high * hz)

@@ -3,19 +3,41 @@
 Tables, JSON, the study's report and the documentation take names, units and meanings from here.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-LESS, MORE, ZERO, HALVES = "less", "more", "0", "as halves"  # which value is better
+LESS, MORE, ZERO, HALVES, REAL = "less", "more", "0", "as halves", "as real"  # which value is better
+CLEAR_PULSE = 0.25  # a real clip under it has no beat that could be kept
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One measure. `better`: less, more, 0 (of either sign), as halves (the anchor), or "" for none."""
+    """One measure. `better`: less, more, 0 (of either sign), as halves or as real (anchors), or "" for none.
+
+    The rest says when it is reached (`reached`), for those that are to be aimed at.
+    """
 
     name: str
     unit: str
     better: str
     meaning: str
+    share: float | None = None  # as real: of the real clip's value, at least
+    within: float | None = None  # as real: of the real clip's value, at most; as halves: over the halves'
+    factor: float = 1.0  # less: times the halves' value, at most
+    enough: float = 0.0  # less: reached whatever the halves' value
+    least: float | None = None  # as real: a real clip under it says nothing
+
+    @property
+    def aim(self) -> str:
+        """When it is reached, in words; "" for a measure that is none, as of artefacts."""
+        if self.better == REAL:
+            return f"{self.share:g} of real" if self.share else f"within {self.within:g} of real"
+        if self.better == LESS and self not in ARTEFACTS:
+            enough = f" or {self.enough:g}" if self.enough else ""
+            return f"{self.factor:g} x halves{enough}" if self.factor != 1 else f"halves{enough}"
+        if self.better == MORE and self in LIKENESS:
+            return "halves"
+        return f"halves + {self.within:g}" if self.better == HALVES and self.within else ""
 
 
 LIKENESS = (
@@ -32,13 +54,48 @@ COPYING = (
     Measure("match_0.25", "dB", HALVES, "how near 0.25 s of spectrogram come to the real clip; 0 is a copy"),
     Measure("match_1", "dB", HALVES, "how near 1 s of spectrogram comes to the real clip; 0 is a copy"),
     Measure("match_4", "dB", HALVES, "how near 4 s of spectrogram come to the real clip; 0 is a copy"),
+    Measure(
+        "correlation_1", "", HALVES, within=0.05,
+        meaning="best correlation of 1 s of spectrogram with any of the real clip's; 1 is a copy",
+    ),
+    Measure("correlation_4", "", HALVES, "the same of 4 s", within=0.05),
     Measure("diversity", "", MORE, "1 less the share of windows that the given clips have in common"),
-)
+)  # fmt: skip
 MUSIC = (
-    Measure("onset_distance", "", LESS, "difference of the onsets' autocorrelations: the feel of the rhythm"),
+    Measure("pulse", "", REAL, "how clearly onsets come back within 0.25 to 1.5 s", 0.85, least=CLEAR_PULSE),
+    Measure("bar_acf", "", REAL, "how clearly onsets come back within 1 to 6 s", 0.75, least=CLEAR_PULSE),
+    Measure(
+        "onset_distance", "", LESS, factor=1.3,
+        meaning="difference of the onsets' autocorrelations: the feel of the rhythm",
+    ),
     Measure("tempo", "BPM", "", "tempo of the generated clip, a guess among halves and doubles"),
-    Measure("tempo_error", "%", LESS, "its distance from the real clip's; halves and doubles are the same"),
+    Measure(
+        "tempo_error", "%", LESS, enough=1.0,
+        meaning="its distance from the real clip's; halves and doubles are the same",
+    ),
     Measure("chroma_distance", "", LESS, "share of the pitch classes' weight that lies elsewhere, 0 to 1"),
+    Measure("trans", "", LESS, "distance of the chords' transitions from beat to beat, 0 to 1"),
+)  # fmt: skip
+SOUND = (
+    Measure("sync", "", REAL, "do the bands strike together: correlation of the rises of six", 0.85),
+    Measure("attack_4k", "dB", REAL, "rise of the level above 4 kHz at onsets", 0.85),
+    Measure(
+        "rough_mid",
+        "dB",
+        REAL,
+        within=2.0,
+        meaning="flutter (12 to 60 Hz) over swell (0.5 to 8 Hz) of the sound from 0.5 to 2 kHz",
+    ),
+    Measure(
+        "jitter_lo", "dB", REAL, "unsteadiness of held partials from 60 to 500 Hz, in 16 ms", within=0.15
+    ),
+    Measure("partial_mid", "ms", REAL, "length of partials from 0.5 to 2 kHz", 0.85),
+    Measure("partial_hi", "ms", REAL, "length of partials from 2 to 6 kHz", 0.85),
+)
+VARIATION = (
+    Measure("same_mel", "", "", "correlation with the real clip's spectrogram at the same moment"),
+    Measure("same_onsets", "", "", "correlation with its onsets at the same moment"),
+    Measure("same_chord", "", "", "share of its beats that have the same chord at the same moment"),
 )
 EDGE = Measure("edge", "dB", ZERO, "hole (-) or ridge (+) where two scales meet, less the real clip's")
 ARTEFACTS = (
@@ -54,7 +111,7 @@ def measures(edges=()) -> list[Measure]:
         replace(EDGE, name=f"{EDGE.name}_{hz:g}", meaning=EDGE.meaning.replace("scales meet", told))
         for hz, told in ((hz, f"scales meet at {hz:g} Hz") for hz in edges)
     ]
-    return [*LIKENESS, *COPYING, *MUSIC, *seams, *ARTEFACTS]
+    return [*LIKENESS, *COPYING, *MUSIC, *SOUND, *VARIATION, *seams, *ARTEFACTS]
 
 
 def measure(name: str) -> Measure:
@@ -62,3 +119,33 @@ def measure(name: str) -> Measure:
     kind, _, hz = name.partition("_")
     known = {found.name: found for found in measures([float(hz)] if kind == EDGE.name else ())}
     return known[name]
+
+
+def reached(one: Measure, value: float | None, anchors: Mapping[str, Mapping]) -> bool | None:
+    """Whether a value is within the measure's aim, or as good as what the real clip's halves read.
+
+    anchors: as `measures.anchors`. None for a measure that is no aim, and where a value it needs is missing.
+    """
+    real, halves = (anchors.get(name, {}).get(one.name) for name in ("real", "halves"))
+    if value is None or not one.aim:
+        return None
+    if one.better == REAL:
+        if real is None or (one.least is not None and real < one.least):
+            return None
+        if one.share:
+            return value >= min(one.share * real, real if halves is None else halves)
+        return abs(value - real) <= max(one.within, 0 if halves is None else abs(halves - real))
+    if halves is None:
+        return value <= one.enough if one.enough else None
+    if one.better == MORE:
+        return value >= halves
+    return value <= (halves + one.within if one.better == HALVES else max(one.factor * halves, one.enough))
+
+
+def passed_by_noise(anchors: Mapping[str, Mapping]) -> list[str]:
+    """The aims that noise shaped by the real clip's score reaches: no targets, for this clip.
+
+    anchors: as `measures.anchors`; [] where they lack `imposed`.
+    """
+    shaped = anchors.get("imposed") or {}
+    return [name for name, value in shaped.items() if reached(measure(name), value, anchors)]

@@ -6,14 +6,26 @@ from dataclasses import replace
 
 from caw.measures import catalogue
 
-AT_A_TIME = 4  # generated clips in one table: with the anchors it stays within 80 characters
-NAME, UNIT, BETTER, COLUMN = 16, 5, 9, 8  # characters
+AT_A_TIME = 2  # generated clips in one table: with the anchors it stays within 80 characters
+NAME, UNIT, BETTER, COLUMN = 16, 5, 7, 7  # characters
 WIDTH = 80
-ANCHORS = ("halves", "noise")
+ANCHORS = {
+    "real": "the real clip itself",
+    "halves": "its second half against its first",
+    "imposed": "white noise with the loudness of the real clip in every band, without any model",
+    "mosaic": "the real clip's own pieces in another order",
+    "noise": "white noise",
+}
+PASSED = "*"  # behind a value of `imposed` that reaches the aim
+NO_TARGET = f"{PASSED} no target: shaped noise passes it (caw measure --explain)"
 READING = (
-    "Read each beside its anchors. halves: the real clip's second half against its first; noise: white "
-    "noise. Judge them jointly: a copy wins every distance and shows in copied_share to match_4; noise "
-    "passes those and loses every distance."
+    "Read each beside its anchors. " + "; ".join(f"{name}: {what}" for name, what in ANCHORS.items()) + ".",
+    "aim: what new music should reach, or else what the halves read. Where imposed reaches it (marked "
+    f"{PASSED}), loudness alone is enough: for this clip the measure is no target; both frechet "
+    "were passed so on every clip tried. imposed has the real clip's whole score and so its rhythm; "
+    "what it copies shows in correlation_1 and correlation_4.",
+    "Judge them jointly. A copy wins every distance and shows in copied_share to correlation_4; a click track"
+    " wins pulse and bar_acf and loses the rest. same_ is for variations: 1 keeps everything.",
 )
 
 
@@ -25,18 +37,20 @@ def tables(records: Sequence[Mapping]) -> str:
     parts = [
         _table(records[first : first + AT_A_TIME], first + 1) for first in range(0, len(records), AT_A_TIME)
     ]
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, NO_TARGET] if records[0]["passed_by_noise"] else parts)
 
 
 def explanation() -> str:
     """What every measure means, and how to read them."""
     edge = replace(catalogue.EDGE, name=f"{catalogue.EDGE.name}_HZ")
-    listed = [catalogue.Measure("measure", "unit", "better", "meaning"), *catalogue.measures(), edge]
-    lines = []
-    for one in listed:
-        start = f"{one.name:<{NAME}}{one.unit:<{UNIT}}{one.better:<{BETTER}}  "
-        lines += textwrap.wrap(one.meaning, WIDTH, initial_indent=start, subsequent_indent=" " * len(start))
-    return "\n".join([*lines, "", *textwrap.wrap(READING, WIDTH)])
+    lines = [f"{'measure':<{NAME}}{'unit':<{UNIT}}{'better':<{BETTER}}  meaning [aim]"]
+    for one in [*catalogue.measures(), edge]:
+        start = f"{one.name:<{NAME}}{one.unit:<{UNIT}}{_better(one):<{BETTER}}  "
+        meaning = f"{one.meaning} [{one.aim}]" if one.aim else one.meaning
+        lines += textwrap.wrap(meaning, WIDTH, initial_indent=start, subsequent_indent=" " * len(start))
+    for paragraph in READING:
+        lines += ["", *textwrap.wrap(paragraph, WIDTH)]
+    return "\n".join(lines)
 
 
 def number(value: float | None) -> str:
@@ -49,26 +63,36 @@ def number(value: float | None) -> str:
 
 
 def flat(record: Mapping) -> dict:
-    """A record as one row: its facts, its measures by name, its anchors' as halves_NAME and noise_NAME."""
-    row = {key: value for key, value in record.items() if key not in ("measures", "anchors")}
+    """A record as one row: its facts, its measures by name, its anchors' as halves_NAME and so on."""
+    row = {key: value for key, value in record.items() if not isinstance(value, Mapping | list)}
     row |= record["measures"]
-    for anchor in ANCHORS:
-        row |= {f"{anchor}_{name}": value for name, value in record["anchors"][anchor].items()}
-    return row
+    for anchor, values in record["anchors"].items():
+        row |= {f"{anchor}_{name}": value for name, value in values.items()}
+    return row | {"passed_by_noise": " ".join(record["passed_by_noise"])}
 
 
 def _table(records: Sequence[Mapping], first: int) -> str:
-    anchors = records[0]["anchors"]
-    heads = [*(str(first + place) for place in range(len(records))), *ANCHORS]
+    anchors = {name: values for name, values in records[0]["anchors"].items() if values}
+    heads = [*(str(first + place) for place in range(len(records))), *anchors]
     lines = [_line("", "", "better", heads)]
     for name in records[0]["measures"]:
         one = catalogue.measure(name)
-        values = [record["measures"][name] for record in records]
-        values += [anchors[anchor].get(name) for anchor in ANCHORS]
-        lines.append(_line(name, one.unit, one.better, [number(value) for value in values]))
+        cells = [number(record["measures"][name]) for record in records]
+        for anchor, values in anchors.items():
+            passed = anchor == "imposed" and name in records[0]["passed_by_noise"]
+            cells.append(number(values.get(name)) + (PASSED if passed else ""))
+        lines.append(_line(name, one.unit, _better(one), cells))
     return "\n".join(lines)
 
 
+def _better(one: catalogue.Measure) -> str:
+    return one.better.removeprefix("as ")
+
+
 def _line(name: str, unit: str, better: str, cells: Sequence[str]) -> str:
+    """A row. A mark stands in the gap that every number leaves before the next."""
     start = f"{name:<{NAME}}{unit:<{UNIT}}{better:<{BETTER}}"
-    return start + "".join(f"{cell:>{COLUMN}}" for cell in cells)
+    padded = [
+        f"{cell.removesuffix(PASSED):>{COLUMN - 1}}{PASSED if PASSED in cell else ' '}" for cell in cells
+    ]
+    return (start + "".join(padded)).rstrip()

@@ -56,10 +56,7 @@ def coverage(real, fake, rate, *, patch_seconds=0.13) -> float:
 
 def _coordinates(real, fake, rate, seconds: float) -> tuple[np.ndarray, np.ndarray, float]:
     """The coordinates [patches, 17] of both clips, and the variance of the real one's patches."""
-    real, fake = (yardstick.patches(yardstick.log_mel(x, rate), rate, seconds) for x in (real, fake))
-    mean = real.mean(axis=0)
-    real, fake = real - mean, fake - mean
-    axes = yardstick.principal_axes(real, min(yardstick.DIMENSIONS, len(real) // 2))
+    real, fake, axes = yardstick.centred_patches(real, fake, rate, seconds)
     both = []
     for patches in (real, fake):
         inside = patches @ axes

@@ -59,7 +59,7 @@ def analyse(samples: np.ndarray, rate: int) -> Frames:
     few = -(-count // CHROMA_EVERY)
     chroma = _spectra(samples, rate, long, HOP * CHROMA_EVERY, few, _pitch_classes(long, rate), power=0.5)
     chroma = np.repeat(chroma, CHROMA_EVERY, axis=0)[:count]
-    return Frames(mel, chroma, _onsets(mel), _onsets(mel[:, :BASS_BANDS]))
+    return Frames(mel, chroma, onsets(mel), onsets(mel[:, :BASS_BANDS]))
 
 
 def _spectra(samples, rate, size: int, hop: float, count: int, weights, *, power=1.0) -> np.ndarray:
@@ -96,7 +96,7 @@ def _pitch_classes(size: int, rate: int) -> np.ndarray:
     return (np.maximum(1 - apart, 0) * (heard / np.sqrt(bins))[:, None]).astype(np.float32)
 
 
-def _onsets(mel: np.ndarray) -> np.ndarray:
+def onsets(mel: np.ndarray) -> np.ndarray:
     """How strongly sound begins at each frame: the mean rise in dB, less its surroundings."""
     before = ndimage.maximum_filter1d(mel, 3, axis=1)  # a pitch that glides into the next band is no onset
     rise = np.zeros(len(mel))

@@ -4,6 +4,7 @@ import torch
 
 from caw.config import FlowSettings
 from caw.flow import FlowScale, ScoreScale, Whitening, folded, joined, network_for, unfolded
+from caw.flow import _spread as spread
 from caw.score import Bands
 
 
@@ -71,11 +72,28 @@ def drawing(deviation):
     return scale, scores[0]
 
 
-def test_a_drawn_score_has_mean_0_and_deviation_1_in_each_band():
-    scale, _ = drawing(10.0)
+def test_a_drawn_score_has_mean_0_and_the_clips_slow_and_fast_deviation_in_each_band():
+    scale, _ = drawing(1.0)
+    generator = torch.Generator().manual_seed(3)
+    calm = torch.sin(torch.arange(3000) / 40).expand(40, -1) + torch.randn(40, 3000, generator=generator)
+    scale.even_out([calm], torch.Generator().manual_seed(1))
+    scale.range = 100 * scale.range
     drawn = scale.draw(None, 3000, torch.Generator().manual_seed(9)).score
     torch.testing.assert_close(drawn.mean(1), torch.zeros(len(drawn)), atol=0.15, rtol=0)
-    torch.testing.assert_close(drawn.std(1), torch.ones(len(drawn)), atol=0.15, rtol=0)
+    torch.testing.assert_close(spread(drawn), spread(calm), atol=0, rtol=0.2)
+
+
+def test_evening_out_is_undone():
+    scale, score = drawing(1.0)
+    scale.range = 100 * scale.range
+    torch.testing.assert_close(scale._evened(scale._uneven(score)), score, atol=1e-4, rtol=0)
+
+
+def test_a_scale_without_a_second_deviation_is_evened_out_as_before():
+    scale, score = drawing(1.0)
+    scale.drawn, scale.range = scale.drawn[:, :2], 100 * scale.range
+    expected = (score - scale.drawn[:, :1]) / scale.drawn[:, 1:]
+    torch.testing.assert_close(scale._evened(score), expected)
 
 
 def test_a_drawn_score_stays_in_the_range_of_the_clips():

@@ -59,3 +59,17 @@ def test_a_parameter_without_a_gradient_stays_and_a_closure_is_called():
     first = optimizer.step(closure)
     assert torch.equal(still, before)
     assert optimizer.step(closure) < first
+
+
+def test_stacked_matrices_are_made_orthogonal_one_by_one():
+    whole = torch.nn.Parameter(_matrix(40, 30))
+    halves = [torch.nn.Parameter(half.clone()) for half in whole.detach().chunk(2)]
+    together = Muon([whole], 0.02, weight_decay=0.1, stacked=[whole])
+    apart = Muon(halves, 0.02, weight_decay=0.1)
+    for seed in range(1, 4):
+        whole.grad = _matrix(40, 30, seed=seed)
+        for half, gradient in zip(halves, whole.grad.chunk(2), strict=True):
+            half.grad = gradient.clone()
+        together.step()
+        apart.step()
+    torch.testing.assert_close(whole, torch.cat(halves))

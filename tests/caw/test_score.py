@@ -175,3 +175,21 @@ def test_bands_survive_their_tensors():
     again = Bands.from_tensors(bands.tensors())
     assert (again.rate, again.level) == (bands.rate, bands.level)
     torch.testing.assert_close(again.measure(hiss(2.0)), bands.measure(hiss(2.0)), atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("semitones", [-5, 2, 6])
+def test_a_transposed_score_has_its_tones_moved_and_its_cymbals_where_they_were(semitones):
+    rate = 16000
+    time = torch.arange(2 * rate) / rate
+    quiet = 0.01 * torch.randn(1, 2 * rate, generator=torch.Generator().manual_seed(0))
+    wave = sum(torch.sin(2 * torch.pi * hz * time) for hz in (220.0, 440.0, 6000.0))[None] + quiet
+    factor = 2 ** (semitones / 12)
+    moved = (
+        sum(torch.sin(2 * torch.pi * hz * time) for hz in (220 * factor, 440 * factor, 6000.0))[None] + quiet
+    )
+    bands = Bands.of([wave, moved], rate, 112)
+    there, expected = bands.transposed(bands.measure(wave), semitones), bands.measure(moved)
+    apart = ((there - expected) * bands.deviation)[:, 20:100].square().mean().sqrt()
+    before = ((bands.measure(wave) - expected) * bands.deviation)[:, 20:100].square().mean().sqrt()
+    assert apart < 0.5 * before
+    torch.testing.assert_close(bands.transposed(expected, 0), expected, atol=1e-4, rtol=1e-4)

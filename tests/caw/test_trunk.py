@@ -84,7 +84,7 @@ def test_runs_that_share_steps_take_each_once(alone, clip, small, tmp_path, monk
     monkeypatch.setattr(FlowTrainer, "step", counted_step)
     shared = chain(clip, tmp_path, small)
     assert same(shared, alone)
-    assert sorted(taken) == sorted(2 * list(range(6)))  # of two scales
+    assert sorted(taken) == sorted([*range(6), *range(12)])  # of the waveform; the score takes two an epoch
     assert [run.config.get("begun") for run in shared] == [
         None,
         {"epochs": 2, "trunk": "trunk.pt"},

@@ -1,0 +1,202 @@
+"""What happens when: beats, bars, pitch classes, loudness and accents of a clip, or of music to be made.
+
+A timeline is cut into units: half beats, or notes where no beat is clear. `of` hears it in a clip.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from caw import mel_scale
+from caw.compose.chords import parse
+from caw.compose.plan import Plan, beats_in
+from caw.mosaic import beats, features
+from caw.mosaic.features import HOP, Frames
+
+C_FROM_A = -3  # the pitch classes of `caw.mosaic` begin with A, these with C
+ACCENT_BANDS = (0.0, 200.0, 2000.0, np.inf)  # Hz: kick and bass, voices and snares, cymbals
+SLOTS = 2  # moments in a unit at which accents are kept: on quarters of a beat
+ACCENTS = SLOTS * (len(ACCENT_BANDS) - 1)
+STRONGEST = 4.0  # deviations; a stronger onset counts as this
+REACH = 0.03  # seconds around a moment in which an accent counts for it
+DENSITY_SECONDS = 1.0  # over which accents are counted
+USUAL_BAR = 4.0  # beats, where bars cannot be heard
+VALUES = ("chroma", "loudness", "density", "accents", "sound", "shift")  # of each unit
+PHRASE_SECONDS = 2.0  # about how long a phrase lasts where there is no beat
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """One row a unit. Positions count up from 0 at the first bar line."""
+
+    bounds: np.ndarray  # [units + 1] seconds, ascending: unit k lasts from bounds[k] to bounds[k + 1]
+    beat: np.ndarray  # [units + 1] position in quarter notes; [0] where no beat is heard
+    bar: np.ndarray  # [units + 1] position in bars; [0] where no bars are heard
+    phrases: np.ndarray  # int, ascending: the units that bars (or phrases) begin with
+    chroma: np.ndarray  # [units, 12] pitch classes from C up, of length 1 in the squares
+    loudness: np.ndarray  # [units] dB about the clip's mean
+    density: np.ndarray  # [units] accents about here, 1 is the clip's mean
+    accents: np.ndarray  # [units, ACCENTS] onsets of each band at each slot, 0 to STRONGEST
+    sound: np.ndarray  # [units, bands] level in dB
+    shift: np.ndarray  # [units] semitones by which what was heard is transposed
+
+    @property
+    def units(self) -> int:
+        return len(self.bounds) - 1
+
+    @property
+    def has_beat(self) -> bool:
+        return len(self.beat) > 0
+
+    @property
+    def seconds(self) -> float:
+        """Where the last unit ends."""
+        return float(self.bounds[-1])
+
+    def taken(
+        self, rows: np.ndarray, bounds: np.ndarray, beat: np.ndarray, bar: np.ndarray, phrases: np.ndarray
+    ):
+        """A timeline whose units sound like `rows` (indices of units) of this one, at other times."""
+        return Timeline(bounds, beat, bar, phrases, **{name: getattr(self, name)[rows] for name in VALUES})
+
+    def changed(self, **values: np.ndarray) -> Timeline:
+        """The same but for some of its fields."""
+        return dataclasses.replace(self, **values)
+
+    @staticmethod
+    def joined(parts: list[Timeline]) -> Timeline:
+        """The units of several timelines in a row; times and positions are those of the first part."""
+        together = {name: np.concatenate([getattr(part, name) for part in parts]) for name in VALUES}
+        return dataclasses.replace(parts[0], **together)
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """What `Timeline(**tensors)` takes."""
+        return dataclasses.asdict(self)
+
+
+def of(samples: np.ndarray, rate: int, plan: Plan | None = None) -> Timeline:
+    """The timeline of a clip [n] or [channels, n] at `rate` Hz.
+
+    plan: of this clip, whose beats, metre and chords are used where it has them.
+    """
+    mono = np.atleast_2d(samples).mean(axis=0, dtype=np.float32)
+    frames = features.analyse(mono, rate)
+    if plan is not None and plan.beats is not None:
+        bounds, beat, bar, phrases = _planned(plan, len(mono) / rate)
+    else:
+        bounds, beat, bar, phrases = _heard(frames, plan, len(mono) / rate)
+    rows = frames.row(bounds)
+    sound = _means(frames.mel, rows)
+    level = 10 * np.log10(np.maximum(_means(10 ** (frames.mel / 10), rows).sum(axis=1), 1e-6))
+    accents = _accents(frames, bounds, rate)
+    chroma = np.roll(np.maximum(_means(frames.chroma, rows), 0), C_FROM_A, axis=1)
+    chroma = np.sqrt(chroma / np.maximum(chroma.sum(axis=1, keepdims=True), 1e-9))
+    if plan is not None:
+        chroma = _named(chroma, phrases, plan)
+    return Timeline(
+        bounds, beat, bar, phrases, chroma, level - level.mean(), _density(accents, bounds), accents, sound,
+        np.zeros(len(chroma)),
+    )  # fmt: skip
+
+
+def _named(chroma: np.ndarray, phrases: np.ndarray, plan: Plan) -> np.ndarray:
+    """Pitch classes [units, 12] with those of the chords that a plan of the clip names raised, bar by bar."""
+    raised = chroma.copy()
+    for first, last, bar in zip(phrases, [*phrases[1:], len(chroma)], plan.bars(), strict=False):
+        if bar.chords:
+            named = np.array([parse(name).template() for name in bar.chords])
+            raised[first:last] *= 1 + named[np.arange(last - first) * len(named) // (last - first)]
+    return raised / np.maximum(np.linalg.norm(raised, axis=1, keepdims=True), 1e-9)
+
+
+def phase(position: np.ndarray, cycles: float) -> np.ndarray:
+    """Sine and cosine [2, n] of so many cycles for each whole of `position` [n]."""
+    angle = 2 * np.pi * cycles * position
+    return np.stack([np.sin(angle), np.cos(angle)])
+
+
+def _heard(frames: Frames, plan: Plan | None, seconds: float):
+    """Bounds, beats, bars and first units of bars by `caw.mosaic.beats`."""
+    tempo = None if plan is None else plan.bpm
+    grid = beats.grid(frames, tempo=tempo)
+    bounds = grid.bounds.astype(float)
+    nothing = np.zeros(0)
+    if grid.kind == "onsets":
+        length = np.diff(bounds)
+        group = np.floor(np.cumsum(np.append(0, length[:-1])) / PHRASE_SECONDS).astype(int)
+        return bounds, nothing, nothing, np.flatnonzero(np.diff(group, prepend=-1))
+    firsts = np.flatnonzero(grid.places == 0)
+    beat = np.arange(len(bounds)) / grid.per_beat
+    if grid.per_bar is None:
+        start = int(firsts[0]) if len(firsts) else 0
+        length = round(USUAL_BAR * grid.per_beat)
+        return bounds, beat - beat[start], nothing, np.arange(start % length, grid.units, length)
+    return (
+        bounds,
+        beat - beat[firsts[0]],
+        _bar_positions(firsts, len(bounds), grid.per_bar * grid.per_beat),
+        firsts,
+    )
+
+
+def _bar_positions(firsts: np.ndarray, count: int, usual: float) -> np.ndarray:
+    """Position in bars of each bound, from the units that bars begin with; `usual`: of bars at the ends."""
+    known = np.concatenate([[firsts[0] - usual], firsts, [max(firsts[-1] + usual, count - 1)]])
+    return np.interp(np.arange(count), known, np.arange(len(known)) - 1.0)
+
+
+def _planned(plan: Plan, seconds: float):
+    """Bounds, beats, bars and first units of bars as a plan of the clip says."""
+    times = np.asarray(plan.beats, dtype=float)
+    step = np.median(np.diff(times)) if len(times) > 1 else 0.5
+    early = times[0] - step * np.arange(int(times[0] / step), 0, -1)
+    late = times[-1] + step * np.arange(1, int(max(0.0, seconds - times[-1]) / step) + 1)
+    whole = np.concatenate([early, times, late])
+    whole = whole[(whole >= 0) & (whole <= seconds)]
+    halves = np.arange(2 * len(whole) - 1) / 2
+    bounds = np.interp(halves, np.arange(len(whole)), whole)
+    beat = halves - (plan.first_bar + np.sum(early >= 0))
+    usual = beats_in(plan.metre or "4/4")
+    lines = [0.0]
+    for bar in plan.bars():
+        lines.append(lines[-1] + (beats_in(bar.metre) if bar.metre else usual))
+    while lines[-1] < beat[-1]:
+        lines.append(lines[-1] + usual)
+    count = int(np.ceil(max(0.0, -beat[0]) / usual))
+    lines = np.concatenate([lines[0] - usual * np.arange(count, 0, -1), lines])
+    bar = np.interp(beat, lines, np.arange(len(lines)) - float(count))
+    phrases = np.flatnonzero(np.isin(np.round(2 * beat[:-1]), np.round(2 * lines)))
+    return bounds, beat, bar, phrases if len(phrases) else np.array([0])
+
+
+def _means(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Means [units, d] of frames [n, d] between bounds."""
+    total = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0, dtype=np.float64)])
+    ends = np.maximum(rows[1:], rows[:-1] + 1)
+    return (total[np.minimum(ends, len(values))] - total[rows[:-1]]) / (ends - rows[:-1])[:, None]
+
+
+def _accents(frames: Frames, bounds: np.ndarray, rate: int) -> np.ndarray:
+    """The strongest onset of each band within REACH of each slot [units, ACCENTS]."""
+    middle = mel_scale.even(features.LOWEST, min(rate, features.ANALYSIS_RATE) / 2, features.BANDS + 2)[1:-1]
+    length = np.diff(bounds)[:, None]
+    rows = frames.row(bounds[:-1, None] + length * np.arange(SLOTS) / SLOTS)
+    columns = []
+    for low, high in zip(ACCENT_BANDS, ACCENT_BANDS[1:], strict=False):
+        inside = (middle >= low) & (middle < high)
+        onsets = features.onsets(frames.mel[:, inside]) if inside.any() else np.zeros(len(frames))
+        wide = ndimage.maximum_filter1d(onsets, 2 * round(REACH / HOP) + 1)
+        columns.append(np.minimum(wide[rows], STRONGEST))
+    return np.concatenate(columns, axis=1)
+
+
+def _density(accents: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+    """Accents about each unit, over DENSITY_SECONDS, in units of their mean."""
+    count = np.minimum(accents, 1.5).mean(axis=1) / np.maximum(np.diff(bounds), 1e-3)
+    reach = max(1, round(DENSITY_SECONDS / float(np.median(np.diff(bounds)))))
+    smooth = ndimage.uniform_filter1d(count, reach, mode="nearest")
+    return smooth / max(float(smooth.mean()), 1e-9)

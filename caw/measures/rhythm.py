@@ -1,0 +1,130 @@
+"""The beat and the attacks of one clip: does it have a pulse, do its bands strike together, and how hard.
+
+Each measure looks at one clip alone and is to be read beside the real clip's own value.
+"""
+
+import numpy as np
+from scipy import ndimage, signal
+
+from caw import yardstick
+from caw.measures import matches
+
+PULSE_LAGS = (0.25, 1.5)  # seconds: a beat and its halves and doubles
+BAR_LAGS = (1.0, 6.0)  # seconds: a bar, or two
+SYNC_BANDS = (60.0, 150.0, 350.0, 800.0, 1800.0, 3800.0, 7600.0)  # Hz, edges of six bands
+SYNC_WINDOW, SYNC_HOP = 0.032, 0.016  # seconds
+SYNC_FLOOR_DB = -40.0  # dB below a band's own mean level; fainter is as good as silent
+LEAST_BANDS = 3  # with sound in them
+ATTACK_ABOVE = 4000.0  # Hz
+ATTACK_WINDOW, ATTACK_HOP = 0.008, 0.004  # seconds
+BEFORE, AFTER = (-0.064, -0.02), (-0.012, 0.04)  # seconds around an onset
+ONSET_APART = 0.1  # seconds
+FAINTEST_DB = -60.0  # dB re the clip's level; fainter is as good as silent
+LEAST_ONSETS = 4
+
+
+def onset_curve(x, rate) -> np.ndarray:
+    """The mean rise in dB over all bands of the log-mel spectrogram between frames of 16 ms, [frames - 1]."""
+    return np.maximum(0, np.diff(yardstick.log_mel(x, rate), axis=1)).mean(axis=0)
+
+
+def pulse(x, rate) -> float:
+    """How clearly the onsets come back within a beat's reach: 0 to 1.
+
+    The highest autocorrelation of the onset curve at lags of 0.25 to 1.5 s.
+    """
+    return _highest(x, rate, PULSE_LAGS)
+
+
+def bar_autocorrelation(x, rate) -> float:
+    """The same at lags of 1 to 6 s: whether bars repeat."""
+    return _highest(x, rate, BAR_LAGS)
+
+
+def sync(x, rate) -> float:
+    """How far the bands strike together: mean correlation between the rises of six bands' levels, -1 to 1.
+
+    The bands lie between 60 and 7600 Hz, 1.2 octaves each, as far as the rate reaches; levels are in dB, of
+    windows of 32 ms every 16 ms. A band that is silent throughout is left out.
+    """
+    x = yardstick.validated(x, rate, "x")
+    edges = [edge for edge in SYNC_BANDS if edge <= 0.95 * rate / 2]
+    rises = []
+    for low, high in zip(edges, edges[1:], strict=False):
+        power = _power(x, rate, low, high, SYNC_WINDOW, SYNC_HOP)
+        if power.mean() > 10 ** (FAINTEST_DB / 10) * yardstick.rms(x) ** 2:
+            level = 10 * np.log10(power / power.mean() + 10 ** (SYNC_FLOOR_DB / 10))
+            rises.append(np.maximum(0, np.diff(level)))
+    if len(rises) < LEAST_BANDS:
+        raise yardstick.TooShortError(f"only {len(rises)} bands hold sound; {LEAST_BANDS} are compared")
+    pairs = np.corrcoef(rises)[np.triu_indices(len(rises), 1)]
+    return float(np.nan_to_num(pairs).mean())
+
+
+def attack(x, rate) -> float:
+    """How far the level above 4 kHz rises at onsets, in dB.
+
+    Onsets are peaks of the onset curve one deviation over its mean, 0.1 s apart or more. The highest level in
+    windows of 8 ms from 12 ms before to 40 ms after it, over the median from 64 to 20 ms before it; the mean
+    over all onsets. Raises: TooShortError for a clip with few onsets, and at rates under 10 kHz.
+    """
+    x = yardstick.validated(x, rate, "x")
+    if rate < 2.5 * ATTACK_ABOVE:
+        raise yardstick.TooShortError(f"a rate of {rate:g} Hz holds too little above {ATTACK_ABOVE:g} Hz")
+    curve = ndimage.gaussian_filter1d(onset_curve(x, rate), 0.5)
+    frames = yardstick.frames_per_second(rate)
+    least = curve.mean() + curve.std()
+    peaks, _ = signal.find_peaks(curve, height=least, distance=max(1, round(ONSET_APART * frames)))
+    power = _power(x, rate, ATTACK_ABOVE, 0.95 * rate / 2, ATTACK_WINDOW, ATTACK_HOP)
+    level = 10 * np.log10(power / yardstick.rms(x) ** 2 + 10 ** (FAINTEST_DB / 10))
+    rises = []
+    for second in (peaks + 0.5) / frames:
+        before, after = (
+            level[max(0, round((second + first) / ATTACK_HOP)) : max(0, round((second + last) / ATTACK_HOP))]
+            for first, last in (BEFORE, AFTER)
+        )
+        if before.size and after.size:
+            rises.append(after.max() - np.median(before))
+    if len(rises) < LEAST_ONSETS:
+        raise yardstick.TooShortError(f"{len(rises)} onsets are too few; {LEAST_ONSETS} are needed")
+    return float(np.mean(rises))
+
+
+def same_onsets(real, fake, rate) -> float:
+    """Correlation of the onset curves of two clips at the same moment, -1 to 1.
+
+    Raises: TooShortError where one clip is longer than the other.
+    """
+    matches.require_one_length(real, fake, rate)
+    curves = [onset_curve(x, rate) for x in (real, fake)]
+    size = min(curve.size for curve in curves)
+    if min(curve.std() for curve in curves) < matches.STEADY:
+        raise yardstick.TooShortError("a clip is steady throughout; give one in which something happens")
+    return float(np.corrcoef(curves[0][:size], curves[1][:size])[0, 1])
+
+
+def _highest(x, rate, lags) -> float:
+    curve = onset_curve(x, rate)
+    frames = yardstick.frames_per_second(rate)
+    low, high = round(lags[0] * frames), round(lags[1] * frames)
+    high = min(high, curve.size // 2)
+    if high <= low:
+        told = f"{curve.size / frames:.1f} s are too short for lags of {lags[0]:g} s"
+        raise yardstick.TooShortError(f"{told}; give a clip of at least {2 * lags[0]:g} s")
+    curve = curve - curve.mean()
+    size = curve.size
+    back = np.fft.irfft(np.abs(np.fft.rfft(curve, 2 * size)) ** 2)[: high + 1]
+    squares = np.concatenate([[0.0], np.cumsum(curve**2)])
+    place = np.arange(low, high + 1)
+    norm = np.sqrt(squares[size - place] * (squares[size] - squares[place]))
+    return float((back[low:] / np.maximum(norm, 1e-12)).max())
+
+
+def _power(x, rate, low: float, high: float, window: float, hop: float) -> np.ndarray:
+    """Mean square of x between low and high Hz, of windows every `hop` seconds centred on their time."""
+    band = signal.sosfiltfilt(signal.butter(4, (low, high), "band", fs=rate, output="sos"), x)
+    total = np.concatenate([[0.0], np.cumsum(band**2)])
+    middle = np.rint(np.arange(int(x.size / rate / hop)) * hop * rate).astype(int)
+    half = max(1, round(window * rate / 2))
+    first, last = np.maximum(middle - half, 0), np.minimum(middle + half, x.size)
+    return np.maximum(total[last] - total[first], 0) / (last - first)
