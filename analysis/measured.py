@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from analysis import formats as f
+from analysis import ways
 from analysis.dose import dosed, in_order, levels
 from analysis.tables import Table
 from caw.measures import catalogue, display
@@ -102,6 +103,7 @@ def tables(found: Measured) -> list[Table]:
         "made by": clips["backend"],
         "mode": clips["mode"],
         "epochs": clips["epochs"],
+        **{column: clips[column] for column in ways.stated(clips)},
         "judged real": clips["judged_real"],
         "source": clips["source"],
     }
@@ -161,6 +163,7 @@ def groups(found: Measured) -> pd.DataFrame:
     labels = {"backend": clips["backend"], "mode": clips["mode"]}
     if clips["epochs"].notna().any():
         labels["epochs"] = levels(dosed(clips))
+    labels |= {column: groups.dropna() for _, column, groups in ways.differing(clips)}
     parts = []
     for kind, groups_of in labels.items():
         order = sorted(set(groups_of), key=in_order)
@@ -183,7 +186,8 @@ def _origin(row: Mapping[str, Any]) -> str:
     if pd.isna(row["made by"]):
         return display.ANCHORS[row["clip"].rpartition(": ")[2]]
     epochs = "" if pd.isna(row["epochs"]) else f", {row['epochs']} epochs"
-    return f"{row['made by']} {row['mode']}{epochs}"
+    more = (f", {column} {row[column]}" for column in ways.COLUMNS.values() if not pd.isna(row.get(column)))
+    return f"{row['made by']} {row['mode']}{epochs}{''.join(more)}"
 
 
 def _text(value, write) -> str:

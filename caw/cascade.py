@@ -9,6 +9,7 @@ from torch import Tensor
 
 from caw import threads
 from caw.compose.timeline import Timeline
+from caw.holding import Known, let_ring
 from caw.pyramid import Signal, build, length
 from caw.score import Bands
 
@@ -61,6 +62,23 @@ def vary(
             kept = 2 if pyramid[0].wave is None else 1
             first = scales[kept - 1].vary(pyramid[kept - 1], generator, strength)
     return climb(scales, kept, first, seconds, generator)
+
+
+def beside(
+    scales: list[Scale], known: Known, generator: torch.Generator, timeline: Timeline, close: float | None
+) -> Signal:
+    """New sound between, after or before passages, which are in the result as they are (`caw.holding`).
+
+    close: the second at which a last chord begins that is held and dies away.
+    """
+    with threads.drawing():
+        seconds = known.total / known.rate
+        signal = scales[0].draw(None, length(scales[0].rate, seconds), generator, timeline, known)
+        if close is not None:
+            signal = Signal(None, let_ring(signal.score, close, scales[0].bands))
+        for scale in scales[1:]:
+            signal = scale.draw(signal, length(scale.rate, seconds), generator, known.at(scale.rate))
+    return signal
 
 
 def climb(

@@ -10,7 +10,17 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from caw import audio, cli_clips, cli_compose, cli_mosaic, cli_tasks, command_line, file_names, measuring
+from caw import (
+    audio,
+    cli_bridges,
+    cli_clips,
+    cli_compose,
+    cli_mosaic,
+    cli_tasks,
+    command_line,
+    file_names,
+    measuring,
+)
 from caw.cli_clips import (
     MOST_EPOCHS,
     Count,
@@ -143,9 +153,8 @@ def generate(
     """Unconditional generation (UMG): new music in the manner of the clip, by a plan where there is one."""
     asked = cli_compose.plan_of(plan=plan, chords=chords, bpm=bpm, metre=metre, form=form, novelty=novelty)
     model = _load(run)
-    length = model.seconds if seconds is None and (asked is None or not asked.sections) else seconds
     seeds = range(seed, seed + n)
-    _write_clips(model, out, suffix, "umg", seeds, lambda s: model.generate(length, seed=s, plan=asked))
+    _write_clips(model, out, suffix, "umg", seeds, lambda s: model.generate(seconds, seed=s, plan=asked))
 
 
 @app.command()
@@ -168,6 +177,7 @@ def vary(
         str | None,
         typer.Option(help="rhythm leaves the harmony free, harmony the rhythm; both are kept if not given."),
     ] = None,
+    add_section: cli_bridges.Section = None,
 ) -> None:
     """Variations (VAR): a training clip with its structure kept, as far as the strength says."""
     asked = cli_compose.plan_of(chords=chords)
@@ -175,6 +185,10 @@ def vary(
     index = _index(model, clip)
     kind = "var" if model.clips == 1 else f"var-clip{clip}"
     seeds = range(seed, seed + n)
+    if add_section is not None:
+        cli_bridges.check_alone(strength=strength, keep=keep)
+        cli_bridges.write_sections(model, add_section, out, suffix, seeds, index, asked, kind)
+        return
     how = {"strength": strength, "clip": index, "plan": asked, "keep": keep}
     _write_clips(model, out, suffix, kind, seeds, lambda s: model.vary(seed=s, **how))
 
@@ -225,6 +239,7 @@ app.command()(measuring.measure)
 app.command()(cli_mosaic.mosaic)
 cli_tasks.add_to(app)
 cli_compose.add_to(app)
+cli_bridges.add_to(app)
 
 
 def _counts(epochs: str | None) -> list[int | None]:

@@ -30,14 +30,17 @@ from caw.compose.guide import ROWS, Guide
 from caw.compose.plan import Plan
 from caw.compose.timeline import Timeline
 from caw.config import FlowSettings
+from caw.holding import Known, holding
 from caw.pyramid import Signal, resample
 from caw.score import RATE, Bands, at
-from caw.velocity import Velocity, integrate
+from caw.velocity import Hold, Velocity, integrate, kept
 
 GRID = 2**15  # frequencies at which a prediction filter is measured
 SEGMENT = 30  # seconds drawn at a time
 WHOLE = 2  # seconds: 125 frames of the score
 MARGIN = 2  # seconds drawn before and after them: more than all networks see
+ACCENTUATIONS = (1.0, 1.5, 2.0, 2.5)  # of the guide while drawing; the one is kept whose pulse is the clips'
+PULSE = (0.25, 1.5)  # seconds at which onsets may come back
 FLICKER = 10.0  # Hz: changes of a band faster than that are flicker or attacks
 EVENED = 50.0  # seconds drawn to measure what a score's network draws
 JOINT = (0.85, 0.95)  # shares of the lower Nyquist frequency between which two scales are cross-faded
@@ -98,6 +101,7 @@ class ScoreScale:
     drawn: Tensor | None = None  # [bands, 2 or 3]: mean; what (slow, and fast) changes are divided by
     range: Tensor | None = None  # [bands, 2]: lowest and highest value of the clips' scores
     guide: Guide | None = None  # of the training clips; None: the network is shown nothing
+    accentuation: float = 1.0  # how much more strongly accents are asked for than they are wanted
 
     rate: float = RATE
     lower_rate = None
@@ -118,13 +122,28 @@ class ScoreScale:
         samples: int,
         generator: torch.Generator,
         timeline: Timeline | None = None,
+        known: Known | None = None,
     ) -> Signal:
-        """A fresh score of `samples` frames. timeline: what it is to follow; None: a walk over the clips."""
+        """A fresh score of `samples` frames. timeline: what it is to follow; None: a walk over the clips.
+
+        known: passages that it is drawn beside, and whose own score it has there.
+        """
         if timeline is None and self.guide:
             timeline = self.arranged(Plan(), samples / RATE, generator)
         noise = torch.randn(len(self.bands.mean), samples, generator=generator).to(self.bands.mean.device)
+        if known is not None:
+            return Signal(None, self._beside(known, noise, generator, timeline))
         drawn = self._follow(noise, 1.0, 0.0, timeline)
         return Signal(None, drawn if self.drawn is None else self._evened(drawn))
+
+    def _beside(
+        self, known: Known, noise: Tensor, generator: torch.Generator, timeline: Timeline | None
+    ) -> Tensor:
+        """A score whose known frames are held on the way."""
+        score, there = known.score(self.bands, noise.shape[-1])
+        hold = holding(self._uneven(score), noise, there)
+        drawn = self._evened(self._follow(noise, 1.0, 0.0, timeline, hold))
+        return drawn + there * (score - drawn)
 
     def vary(
         self,
@@ -153,13 +172,48 @@ class ScoreScale:
         return Signal(None, self._evened(self._follow(code, 1.0, 0.0, timeline)))
 
     def even_out(self, scores: list[Tensor], generator: torch.Generator) -> None:
-        """Measure `EVENED` seconds that the network draws, and the range of the clips' scores."""
-        self.drawn = None
-        drawn = self.draw(None, round(EVENED * RATE), generator).score
-        mean = drawn.mean(1, keepdim=True)
-        self.drawn = torch.cat([mean, _spread(drawn) / _spread(*scores)], 1)
+        """Measure what the network draws over the clips' own bars, `EVENED` seconds long, and their range.
+
+        What is drawn has weaker accents than what is asked for, so more is asked for, until onsets come back
+        as clearly as in the clips.
+        """
         whole = torch.cat(scores, 1)
         self.range = torch.stack([whole.amin(1), whole.amax(1)], 1)
+        begun, apart = generator.get_state(), {}
+        for accentuation in ACCENTUATIONS if self.guide else ():
+            self.accentuation = accentuation
+            generator.set_state(begun)
+            evened = [self._evened(one) for one in self._measure(scores, generator)]
+            apart[accentuation] = sum(
+                abs(self._pulse(one) - self._pulse(score)) for one, score in zip(evened, scores, strict=True)
+            )
+        if apart:
+            self.accentuation = min(apart, key=apart.__getitem__)
+            generator.set_state(begun)
+        self._measure(scores, generator)
+
+    def _pulse(self, score: Tensor) -> float:
+        """How clearly the onsets of a score come back, at the clearest of the lags in `PULSE`."""
+        level = score * self.bands.deviation.to(score.device)
+        rise = level.diff(dim=1).clamp(min=0).mean(0)
+        rise = rise - rise.mean()
+        spectrum = torch.fft.rfft(rise, 2 * len(rise)).abs() ** 2
+        back = torch.fft.irfft(spectrum)[: len(rise)]
+        low, high = (min(len(rise) - 1, round(lag * RATE)) for lag in PULSE)
+        return float(back[low : high + 1].max() / back[0].clamp(min=1e-9))
+
+    def _measure(self, scores: list[Tensor], generator: torch.Generator) -> list[Tensor]:
+        """Set `drawn` by draws over each clip's own bars; gives one of each clip, [bands, frames]."""
+        self.drawn = None
+        count = max(1, round(EVENED * RATE / sum(score.shape[-1] for score in scores)))
+        timelines = self.guide.clips if self.guide else [None] * len(scores)
+        draws = [
+            [self.draw(None, score.shape[-1], generator, timeline).score for _ in range(count)]
+            for timeline, score in zip(timelines, scores, strict=True)
+        ]
+        whole = torch.cat([one for same in draws for one in same], 1)
+        self.drawn = torch.cat([whole.mean(1, keepdim=True), _spread(whole) / _spread(*scores)], 1)
+        return [same[0] for same in draws]
 
     def _evened(self, drawn: Tensor) -> Tensor:
         evened = _scaled(drawn - self.drawn[:, :1], 1 / self.drawn[:, 1:])
@@ -169,10 +223,14 @@ class ScoreScale:
         """The inverse of `_evened`, but for its limits."""
         return _scaled(score, self.drawn[:, 1:], inverse=True) + self.drawn[:, :1]
 
-    def _follow(self, start: Tensor, time: float, end: float, timeline: Timeline | None) -> Tensor:
+    def _follow(
+        self, start: Tensor, time: float, end: float, timeline: Timeline | None, hold: Hold | None = None
+    ) -> Tensor:
         steps = self.settings.score_draw_steps if end == 0.0 else 4 * self.settings.score_draw_steps
-        conditioning = self._read(timeline, start)
-        return integrate(self.network, start, None, conditioning, 0.0, steps=steps, time=time, end=end)
+        read = self._read(timeline, start)
+        return integrate(
+            self.network, start, None, read, 0.0, steps=steps, time=time, end=end, hold=hold or kept
+        )
 
     def _read(self, timeline: Timeline | None, start: Tensor) -> Callable[[int, int], Tensor | None]:
         """What the network reads of the guide at frames a to b; nothing without one."""
@@ -180,7 +238,7 @@ class ScoreScale:
             return lambda a, b: None
         rows = np.zeros((ROWS, start.shape[-1]), np.float32)
         if timeline is not None:
-            rows = self.guide.rows(timeline, start.shape[-1], RATE)
+            rows = self.guide.rows(timeline, start.shape[-1], RATE, accentuation=self.accentuation)
         with torch.inference_mode():
             read = self.network.read(torch.from_numpy(rows)[None].to(start.device))
         return lambda a, b: read[:, :, a:b]
@@ -245,11 +303,19 @@ class FlowScale:
         """Whitened and folded: [channels, n] -> [channels * fold, ceil(n / fold)]."""
         return folded(self.whitening.apply(wave), self.fold)
 
-    def draw(self, lower: Signal, samples: int, generator: torch.Generator) -> Signal:
-        """A fresh signal of `samples` samples that goes with `lower`."""
+    def draw(
+        self, lower: Signal, samples: int, generator: torch.Generator, known: Known | None = None
+    ) -> Signal:
+        """A fresh signal of `samples` samples that goes with `lower`.
+
+        known: passages at this rate that it is drawn beside, and that it holds as they are.
+        """
         frames = -(-samples // self.fold)
-        noise = torch.randn(self.channels * self.fold, frames, generator=generator)
-        return self._drawn(noise.to(lower.score.device), lower, samples, 1.0, generator)
+        noise = torch.randn(self.channels * self.fold, frames, generator=generator).to(lower.score.device)
+        if known is None:
+            return self._drawn(noise, lower, samples, 1.0, generator)
+        held = known.frames(self.frames, self.fold, frames)
+        return Signal(known.put(self._drawn(noise, lower, samples, 1.0, generator, held).wave), lower.score)
 
     def vary(self, original: Signal, generator: torch.Generator, strength: float | None = None) -> Signal:
         """The lowest waveform only: the clip's own for `strength` 0, as published, or varied.
@@ -274,9 +340,18 @@ class FlowScale:
         return Signal(self._wave(state, lifted)[:, : original.wave.shape[-1]], lower.score)
 
     def _drawn(
-        self, start: Tensor, lower: Signal, samples: int, time: float, generator: torch.Generator
+        self,
+        start: Tensor,
+        lower: Signal,
+        samples: int,
+        time: float,
+        generator: torch.Generator,
+        held: tuple[Tensor, Tensor] | None = None,
     ) -> Signal:
-        """In segments with enough around them, so that the memory needed hardly grows with the length."""
+        """In segments with enough around them, so that the memory needed hardly grows with the length.
+
+        held: frames that are known, and which those are.
+        """
         level, fold, frames = self.settings.draw_noise, self.fold, start.shape[-1]
         score = lower.score + level * torch.randn(lower.score.shape, generator=generator).to(start.device)
         hiss = None if self.lowest else Hiss(self.channels, self.rate, generator)
@@ -293,7 +368,10 @@ class FlowScale:
             noise = None if hiss is None else level * self._below(hiss.between(a * fold, b * fold)[None])
             given, told = self._given(lifted, score, early, noise)
             steps = self.settings.draw_steps if self.lowest else self.settings.finer_draw_steps
-            state = integrate(self.network, start[:, a:b], given, told, level, steps=steps, time=time)
+            hold = kept if held is None else holding(held[0][:, a:b], start[:, a:b], held[1][a:b])
+            state = integrate(
+                self.network, start[:, a:b], given, told, level, steps=steps, time=time, hold=hold
+            )
             piece = self._wave(state, lifted)[:, : samples - a * fold]
             if self.settings.impositions:
                 times = self.settings.impositions if self.rate == self.bands.rate else 1

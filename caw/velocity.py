@@ -17,6 +17,12 @@ EMBEDDING = 64
 BLOCK = 4096  # frames worked on at a time, at most: smaller ones keep Python busier than torch
 
 Drop = Callable[[Tensor], Tensor]
+Hold = Callable[[Tensor, float], Tensor]
+
+
+def kept(state: Tensor, time: float) -> Tensor:
+    """A state of which nothing is known beforehand."""
+    return state
 
 
 class Layer(nn.Module):
@@ -125,7 +131,7 @@ def integrate(
     steps: int,
     time: float = 1.0,
     end: float = 0.0,
-    hold: Callable[[Tensor, float], Tensor] = lambda state, time: state,
+    hold: Hold = kept,
 ) -> Tensor:
     """Follow the velocity of `network` from `start` [C, F] at `time` to `end`, by Adams and Bashforth's
     method of second order: one evaluation a step.

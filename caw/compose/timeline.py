@@ -145,7 +145,7 @@ def _heard(frames: Frames, plan: Plan | None, seconds: float):
 
 def _bar_positions(firsts: np.ndarray, count: int, usual: float) -> np.ndarray:
     """Position in bars of each bound, from the units that bars begin with; `usual`: of bars at the ends."""
-    known = np.concatenate([[firsts[0] - usual], firsts, [max(firsts[-1] + usual, count)]])
+    known = np.concatenate([[firsts[0] - usual], firsts, [max(firsts[-1] + usual, count - 1)]])
     return np.interp(np.arange(count), known, np.arange(len(known)) - 1.0)
 
 

@@ -68,7 +68,7 @@ def test_a_file_says_only_what_is_asked_and_can_be_read_by_people(tmp_path):
     assert lines[5:12] == [
         "bpm = 138.5             # quarter notes a minute",
         'metre = "4/4"',
-        "novelty = 0.5           # 0: on as the clip goes; 1: new turns wherever they fit",
+        "novelty = 0.3           # 0: on as the clip goes; 1: new turns wherever they fit",
         'form = "A A"            # sections in order; each comes back as often as it is named',
         "",
         "[section.A]",
@@ -150,4 +150,4 @@ def test_no_content_of_a_file_ends_in_anything_but_one_line(tmp_path, content):
 def test_json_holds_the_same_tables(tmp_path):
     plan.write(tmp_path / "plan.json", Plan.from_options(chords="Em C", form="A A"))
     tables = json.loads((tmp_path / "plan.json").read_text())
-    assert tables == {"novelty": 0.5, "form": "A A", "section": {"A": {"chords": "Em C"}}}
+    assert tables == {"novelty": 0.3, "form": "A A", "section": {"A": {"chords": "Em C"}}}

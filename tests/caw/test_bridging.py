@@ -1,0 +1,206 @@
+"""New bars beside passages: how they are laid, that passages stay as they are, and that seams hardly show."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from caw import bridges
+from caw.compose import bridging
+from caw.compose import timeline as timelines
+from caw.compose.arranging import Material
+from caw.compose.plan import Plan
+from caw.holding import Known, holding, let_ring
+from caw.runs import RunError
+from caw.score import Bands
+from tests.caw.band import band
+
+RATE = 4000
+BEAT = 0.5  # seconds, at 120 beats a minute
+
+
+@pytest.fixture(scope="module")
+def song():
+    """Sixteen bars of 4/4 at 120, from the first bar line on. [n]"""
+    samples, beats = band(120, 4, 32.5, rate=RATE)
+    return samples[round(beats[0] * RATE) :]
+
+
+@pytest.fixture(scope="module")
+def material(song):
+    return Material.of([timelines.of(song, RATE)])
+
+
+@pytest.fixture(scope="module")
+def sides(song, material):
+    """Four bars, and the four bars from the ninth on."""
+    first, second = song[None, : 8 * RATE], song[None, 16 * RATE : 24 * RATE]
+    return [bridging.hear(one, RATE, material) for one in (first, second)]
+
+
+@pytest.fixture(scope="module")
+def guided(song, tiny, tmp_path_factory):
+    from caw.training import train
+
+    return train(song[: 12 * RATE], RATE, tmp_path_factory.mktemp("runs") / "guided", settings=tiny)
+
+
+def dice():
+    return np.random.default_rng(0)
+
+
+def test_a_bridge_is_as_many_bars_as_are_asked_for(sides, material):
+    laid = bridging.lay(*sides, material, 4, dice())
+    assert laid.last - laid.first == pytest.approx(16 * BEAT, abs=0.03)
+
+
+def test_beats_run_on_through_both_seams(sides, material):
+    laid = bridging.lay(*sides, material, 4, dice())
+    line = laid.timeline
+    np.testing.assert_allclose(np.diff(line.bounds) / np.diff(line.beat), BEAT, rtol=0.15)
+    for seam, bars in ((laid.first, 0.0), (laid.last, 4.0)):
+        assert np.interp(seam, line.bounds, line.bar) == pytest.approx(bars, abs=0.03)
+
+
+def test_a_passage_cut_within_a_bar_has_it_completed(song, sides, material):
+    cut = bridging.hear(song[None, : round(9.25 * RATE)], RATE, material)  # two beats and a half of a bar
+    laid = bridging.lay(cut, None, material, 2, dice())
+    assert laid.last - laid.first == pytest.approx(9.5 * BEAT, abs=0.05)
+    bridge = bridging.lay(cut, sides[1], material, 2, dice())
+    assert (bridge.last - bridge.first) / BEAT % 4 == pytest.approx(1.5, abs=0.1)
+
+
+def test_a_cut_on_a_beat_is_taken_for_a_bar_line(song, material):
+    cut = bridging.hear(song[None, : 9 * RATE], RATE, material)
+    laid = bridging.lay(cut, None, material, 2, dice())
+    assert laid.last - laid.first == pytest.approx(8 * BEAT, abs=0.05)
+
+
+def test_the_tempo_goes_from_the_one_side_to_the_other(sides, material):
+    quick = band(132, 4, 8.5, rate=RATE)
+    quick = bridging.hear(quick[0][None, round(quick[1][0] * RATE) :], RATE, material)
+    laid = bridging.lay(sides[0], quick, material, 8, dice())
+    line = laid.timeline
+    new = (line.bounds[:-1] > laid.first) & (line.bounds[1:] < laid.last)
+    periods = (np.diff(line.bounds) / np.diff(line.beat))[new]
+    assert np.all(np.diff(periods) < 0)
+    assert periods[0] == pytest.approx(0.5, rel=0.01)
+    assert periods[-1] == pytest.approx(60 / 132, rel=0.01)
+
+
+def test_named_chords_are_asked_for_bar_by_bar(sides, material):
+    laid = bridging.lay(*sides, material, 4, dice(), plan=Plan.from_options(chords="C F"))
+    line = laid.timeline
+    for bar in range(4):
+        inside = (line.bar[:-1] > bar - 0.01) & (line.bar[:-1] < bar + 0.95)
+        loudest = line.chroma[inside].mean(0).argsort()[-3:]
+        assert set(loudest) == ({0, 4, 7} if bar % 2 == 0 else {0, 5, 9})
+
+
+def test_an_ending_slows_softens_and_holds_its_last_chord(sides, material):
+    laid = bridging.lay(sides[0], None, material, 4, dice(), close="C")
+    line = laid.timeline
+    periods = np.diff(line.bounds) / np.diff(line.beat)
+    assert periods[-1] > 1.3 * periods[0]
+    last = line.bounds[:-1] >= laid.close - 1e-6
+    assert line.bar[:-1][last][0] == pytest.approx(3.0, abs=0.01)
+    assert set(line.chroma[last].mean(0).argsort()[-3:]) == {0, 4, 7}
+    assert np.all(line.density[last] == 0)
+    assert line.accents[last].sum(1)[0] > 0
+    assert line.accents[last].sum(1)[1:].max() == 0
+    plain = bridging.lay(sides[0], None, material, 4, dice()).timeline
+    assert line.loudness[~last][-1] < plain.loudness[~last][-1] - 4
+
+
+def test_without_a_beat_bars_are_phrases_of_two_seconds(sides, material):
+    line = material.clips[0]
+    shapeless = Material.of([line.changed(beat=np.zeros(0), bar=np.zeros(0))])
+    laid = bridging.lay(*sides, shapeless, 3, dice())
+    assert laid.last - laid.first == pytest.approx(6.0)
+    assert not laid.timeline.has_beat
+    assert np.all(np.diff(laid.timeline.bounds) > 0)
+
+
+def test_what_is_held_follows_its_own_way():
+    clean, noise = torch.ones(2, 4), torch.full((2, 4), 3.0)
+    hold = holding(clean, noise, torch.tensor([1.0, 0, 0, 0.5]))
+    state = hold(torch.zeros(2, 4), 0.25)
+    assert state[0].tolist() == [1.5, 0, 0, 0.75]
+
+
+def test_known_samples_are_put_back_and_what_lies_beside_meets_them():
+    wave = torch.zeros(1, 1000)
+    known = Known(((0, torch.ones(1, 300)), (700, -torch.ones(1, 300))), 4000, 1000)
+    out = known.put(wave)
+    assert torch.equal(out[:, :300], torch.ones(1, 300))
+    assert torch.equal(out[:, 700:], -torch.ones(1, 300))
+    assert out.diff().abs().max() < 0.05
+    assert out[0, 345:655].abs().max() == 0
+
+
+def test_a_score_is_known_where_all_of_its_window_is():
+    wave = torch.randn(1, 8000, generator=torch.Generator().manual_seed(0))
+    bands = Bands.of([wave], 4000, 40)
+    known = Known(((0, wave[:, :4000]), (6016, wave[:, 6016:])), 4000, 8000)
+    score, there = known.score(bands, 125)
+    whole = bands.measure(wave)
+    inside = there == 1
+    torch.testing.assert_close(score[:, inside], whole[:, inside], atol=1e-3, rtol=0)
+    assert inside.tolist() == [k < 61 or k >= 96 for k in range(125)]
+
+
+def test_a_chord_that_rings_falls_in_every_band():
+    bands = Bands.of([torch.randn(1, 8000, generator=torch.Generator().manual_seed(0))], 4000, 40)
+    score = torch.randn(40, 200, generator=torch.Generator().manual_seed(1))
+    out = let_ring(score, 1.0, bands)
+    assert torch.equal(out[:, :68], score[:, :68])
+    assert (out[:, 75:].diff(dim=1) < 0).all()
+
+
+def test_passages_are_in_a_bridge_sample_for_sample(guided, song):
+    first, second = song[: 6 * RATE], song[16 * RATE : 21 * RATE + 7]
+    made = bridges.make(guided, first, second, RATE, bars=2)
+    assert np.array_equal(made.samples[: made.first], first)
+    assert np.array_equal(made.samples[made.last :], second)
+    assert made.first == len(first)
+    assert len(made.new) == pytest.approx(4 * RATE, abs=0.05 * RATE)
+    assert np.array_equal(guided.bridge(first, second, RATE, bars=2), made.samples)
+    assert not np.array_equal(guided.bridge(first, second, RATE, bars=2, seed=1), made.samples)
+
+
+def test_an_ending_falls_silent_and_an_intro_begins_in_silence(guided, song):
+    ended = guided.continue_(song[: 6 * RATE], RATE, bars=3, ending=True)
+    assert np.abs(ended[-20:]).max() < 1e-3
+    begun = guided.intro(song[: 6 * RATE], RATE, bars=2)
+    assert begun[0] == 0
+    assert np.array_equal(begun[-6 * RATE :], song[: 6 * RATE])
+
+
+def test_a_section_is_added_inside_a_clip(guided, song):
+    made = bridges.add_section(guided, 2)
+    clip = guided.learned_clips()[0].numpy()[0] * np.float32(guided.config["peak"])
+    assert np.array_equal(np.delete(made.samples, slice(made.first, made.last)), clip)
+    assert np.array_equal(guided.add_section(2), made.samples)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"bars": 0}, "bars is 0; use a whole number from 1 to 256"),
+        ({"before": np.ones(RATE, np.float32)}, "the passage before is 1.00 s long; give 2 s or more"),
+        ({"rate": 2000}, "the passage before has 2000 Hz, the run 4000"),
+        ({"before": None, "after": None}, "no passage was given"),
+        ({"ending": True}, "an ending follows one passage"),
+    ],
+)
+def test_what_cannot_be_is_refused(guided, song, change, message):
+    how = {"before": song[: 4 * RATE], "after": song[: 4 * RATE], "rate": RATE} | change
+    with pytest.raises(RunError, match=message):
+        bridges.make(guided, how.pop("before"), how.pop("after"), how.pop("rate"), **how)
+
+
+def test_a_run_without_a_guide_is_refused(guided, song):
+    unguided = replace(guided, settings=replace(guided.settings, guide=False))
+    with pytest.raises(RunError, match="without a guide"):
+        unguided.bridge(song[: 4 * RATE], song[: 4 * RATE], RATE)
