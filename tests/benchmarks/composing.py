@@ -13,6 +13,7 @@ the measures' own digests.
 import argparse
 import hashlib
 import json
+import re
 import statistics
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def files_of(folder: Path, clip: str) -> dict[str, list[Path]]:
     for path in sorted(folder.rglob("*")):
         if path.suffix not in SOUNDS or not (path.stem.startswith(f"{clip}_") or clip in path.parts[:-1]):
             continue
-        kind = next((kind for kind in ("umg", "var") if kind in path.stem.lower().split("-")), "")
+        kind = next((kind for kind in ("umg", "var") if kind in re.split("[^a-z]", path.stem.lower())), "")
         found.setdefault(kind, []).append(path)
     return found
 

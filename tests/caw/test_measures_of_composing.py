@@ -216,7 +216,7 @@ def test_the_same_moment_is_in_clips_of_one_length(measure):
         ("frechet_0.13", 0.21, None, 0.2, False),
         ("onset_distance", 0.065, None, 0.05, True),
         ("tempo_error", 0.9, None, 0.1, True),
-        ("tempo_error", 1.1, None, 0.1, False),
+        ("tempo_error", 1.1, None, 30.0, False),  # halves whose tempo differs excuse nothing
         ("tempo_error", 0.9, None, None, True),
         ("coverage_0.5", 0.9, None, 0.91, False),
         ("correlation_1", 0.54, None, 0.5, True),
