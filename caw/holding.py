@@ -109,8 +109,9 @@ def holding(clean: Tensor, noise: Tensor, known: Tensor) -> Callable[[Tensor, fl
 def showing(score: Tensor, known: Known, bounds: np.ndarray, deviation: Tensor) -> float:
     """How far a score [bands, frames] changes at the seams, over what it does within the passages.
 
-    bounds: seconds of the half beats. deviation: of the bands [bands, 1]. A change is the mean over the bands of the difference between the
-    `BESIDE` seconds after and before; the largest of the seams over the `SHARE` quantile of the half beats.
+    bounds: seconds of the half beats. deviation: of the bands [bands, 1], which turns the score into
+    loudness. A change is the mean over the bands of the difference between the `BESIDE` seconds after and
+    before; the largest of the seams over the `SHARE` quantile of the half beats.
     """
     seams, inner = [], []
     for first, wave in known.parts:
