@@ -23,7 +23,7 @@ BESIDE, SHARE = 0.2, 0.9  # seconds beside a seam; quantile of the passages' own
 UNSURE = 16  # samples beside a seam that resampling has not got right
 LENGTH = 6  # frames after the beginning of a last chord, from which on it is held
 MEASURED = 25  # frames over which what is held is measured
-FALL = (18.0, 40.0)  # dB a second by which a held chord falls, at the lowest and at the highest band
+FALL = (8.0, 20.0)  # dB a second by which a held chord falls, at the lowest and at the highest band
 
 
 @dataclass(frozen=True)
