@@ -23,8 +23,7 @@ demo: $(READY)
 	@$(VENV)/bin/study demo $${CLIP:+--clip "$$CLIP"} --port "$$PORT"
 
 test: $(READY)
-	$(VENV)/bin/python -m pytest --ignore tests/e2e --numprocesses auto --maxprocesses 4 --dist loadfile
-	$(VENV)/bin/python -m pytest tests/e2e
+	$(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 bench: $(READY)
 	@$(VENV)/bin/python -m tests.benchmarks.bench $${CLIPS:+--clips "$$CLIPS"}

@@ -23,7 +23,7 @@ from analysis import formats as f
 from analysis import loudness, sound_pictures
 from analysis.sound_pictures import Grid
 from caw import atomic, audio, file_names, measures, spreadsheet, yardstick
-from caw.measures import catalogue, display
+from caw.measures import catalogue
 
 PAGE, PICTURE, RECORDS, TABLE = "index.html", "comparison", "comparison.json", "measures.csv"
 LOUDNESS = -18.0  # LUFS; lower for all where a peak would exceed the next
@@ -124,8 +124,9 @@ class Comparison:
 
     @cached_property
     def anchors(self) -> dict[str, dict[str, float | None]]:
-        """The same of the original's second half against its first, and of noise against it."""
-        return measures.anchors(self.original.clip, self.rate)
+        """The same of sounds that are known, as `measures.anchors` has them; those that could be taken."""
+        taken = measures.anchors(self.original.clip, self.rate)
+        return {name: values for name, values in taken.items() if values}
 
     def measure_names(self) -> list[str]:
         """In the catalogue's order; without diversity where one clip has nothing to differ from."""
@@ -142,7 +143,7 @@ class Comparison:
         ]
         rows += [
             {"clip": anchor, "kind": "anchor"} | {name: self.anchors[anchor].get(name) for name in names}
-            for anchor in display.ANCHORS
+            for anchor in self.anchors
         ]
         return pd.DataFrame(rows, columns=["clip", "kind", *names])
 
@@ -155,6 +156,7 @@ class Comparison:
             "clips": [_record(sound) for sound in self.sounds],
             "measures": dict(zip((one.label for one in self.generated), self.measured, strict=True)),
             "anchors": self.anchors,
+            "passed_by_noise": catalogue.passed_by_noise(self.anchors),
         }
 
 

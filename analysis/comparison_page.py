@@ -43,7 +43,7 @@ def html(found: Comparison) -> str:
         sections=plots.sections(found),
         table=_shown_table(found),
         seconds=found.seconds,
-        reading=display.READING,
+        reading=" ".join(display.READING),
     )
 
 
@@ -78,14 +78,18 @@ def flac(samples: np.ndarray, rate: int) -> bytes:
 
 
 def _shown_table(found: Comparison) -> dict[str, Any]:
-    rows = []
+    rows, passed = [], catalogue.passed_by_noise(found.anchors)
     for name in found.measure_names():
         one = catalogue.measure(name)
         values = [display.number(record.get(name)) for record in found.measured]
-        anchors = [display.number(found.anchors[anchor].get(name)) for anchor in display.ANCHORS]
+        anchors = [
+            display.number(values.get(name))
+            + (display.PASSED if anchor == "imposed" and name in passed else "")
+            for anchor, values in found.anchors.items()
+        ]
         title = name.replace("_", " ") + (f" ({one.unit})" if one.unit else "")
         better = {"": "", catalogue.ZERO: "near 0"}.get(one.better, one.better)
         rows.append(
             {"name": title, "better": better, "values": values, "anchors": anchors, "meaning": one.meaning}
         )
-    return {"clips": [one.label for one in found.generated], "anchors": list(display.ANCHORS), "rows": rows}
+    return {"clips": [one.label for one in found.generated], "anchors": list(found.anchors), "rows": rows}

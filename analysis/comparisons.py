@@ -1,7 +1,7 @@
 """Every group of clips described, and compared with the originals and with the others, in one way.
 
-Groups are of truth, backends, modes, epoch counts, trainings and sets. Each comparison is a contrast of one
-model of all groups of its kind, originals among them, for every outcome alike.
+Groups are of truth, backends, modes, epoch counts, plans, strengths, trainings and sets. Each comparison is a
+contrast of one model of all groups of its kind, originals among them, for every outcome alike.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import combinations
 
 import pandas as pd
 
-from analysis import dose, estimation, ratings, trainings
+from analysis import dose, estimation, ratings, trainings, ways
 from analysis import formats as f
 from analysis.estimation import Estimate
 from analysis.outcomes import INSPIRED, JUDGED_REAL, MUSICALITY, Outcome
@@ -22,7 +22,7 @@ from analysis.results import ALL, MACHINE, MACHINE_LESS_ORIGINALS, ORIGINALS, Qu
 from analysis.stimuli import LEAST_CLIPS, LEAST_EQUIVALENCE, LEAST_ORIGINALS, Panel
 
 TRUTH, BACKENDS, MODES, EPOCHS, SETS = "truth", "backends", "modes", dose.FAMILY, "sets"
-TRAININGS = "trainings"
+PLANS, STRENGTHS, TRAININGS = ways.PLANS, ways.STRENGTHS, "trainings"
 EQUIVALENCE = "equivalence"
 COMPARED = (JUDGED_REAL, MUSICALITY, INSPIRED)
 RATIO = "variance of clips, originals over machine-made"
@@ -52,6 +52,8 @@ def kinds(first: pd.DataFrame) -> Iterator[Kind]:
     of = ((BACKENDS, first["backend"]), (MODES, first["mode"]), (EPOCHS, counts.reindex(first.index)))
     for family, labels in of:
         yield Kind(family, labels.astype(object).where(fake, ORIGINALS))
+    for family, _, groups in ways.differing(first):
+        yield Kind(family, groups.where(fake, ORIGINALS))
 
 
 def against_originals(first: pd.DataFrame, outcome: Outcome) -> Estimate:
@@ -155,7 +157,8 @@ def few_originals(first: pd.DataFrame, pair: tuple[str, str]) -> str:
 
 def mixture(first: pd.DataFrame, kind: Kind, pair: tuple[str, str]) -> str:
     """A warning where two groups of machine-made clips differ in what else they are made of."""
-    other = {BACKENDS: "mode", MODES: "backend", EPOCHS: "mode"}.get(kind.family)
+    other = {BACKENDS: "mode", MODES: "backend", EPOCHS: "mode", PLANS: "backend", STRENGTHS: "backend"}
+    other = other.get(kind.family)
     if other is None or ORIGINALS in pair:
         return ""
     clips = first.drop_duplicates("clip")

@@ -19,6 +19,7 @@ from analysis import (
     plots,
     ratings,
     stimuli,
+    ways,
 )
 from analysis import formats as f
 from analysis.measured import Measured
@@ -104,7 +105,7 @@ def _counts(results: list[Result]) -> Figure:
 
 def _fooling(results: list[Result]) -> Figure:
     told = "Share of machine-made clips judged real. " + _list(
-        results, (BACKENDS, MODES, EPOCHS), JUDGED_REAL, lambda r: f"{r.count} of {r.total}"
+        results, (BACKENDS, MODES, EPOCHS, *ways.COLUMNS), JUDGED_REAL, lambda r: f"{r.count} of {r.total}"
     )
     real = find(results, TRUTH, JUDGED_REAL, ORIGINALS)
     caption = "Points with 95% intervals where one can be given."
@@ -116,7 +117,10 @@ def _fooling(results: list[Result]) -> Figure:
 
 def _musicality(results: list[Result], clips: pd.DataFrame) -> Figure:
     told = "Mean musicality, 0 to 10. " + _list(
-        results, (TRUTH, BACKENDS, MODES), ratings.MEAN, lambda r: f"{f.number(r.estimate, 1)} (n {r.n})"
+        results,
+        (TRUTH, BACKENDS, MODES, *ways.COLUMNS),
+        ratings.MEAN,
+        lambda r: f"{f.number(r.estimate, 1)} (n {r.n})",
     )
     caption = "One dot is one clip, the bar is the mean. Backends and modes are of machine-made clips only."
     return Figure("musicality", caption, told, partial(plots.musicality, results, clips))

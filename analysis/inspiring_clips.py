@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import estimation, pins, stimuli
+from analysis import estimation, pins, stimuli, ways
 from analysis import formats as f
 from analysis.outcomes import INSPIRED, JUDGED_REAL, KEPT, MUSICALITY, Outcome
 from analysis.tables import Table
@@ -17,6 +17,7 @@ MOST_OPEN = 10  # clips that stand open; the rest is folded
 MOST_WORDS = 3  # listeners quoted of a clip; its other comments stand further below
 BEST = 3  # clips shown where none inspired
 ORIGINALS = "originals"
+_NUMBERS = ("epochs", "strength")  # columns that hold no names
 ASKED = (JUDGED_REAL, MUSICALITY, INSPIRED, KEPT)
 _ORDER = {"yes": 0, "maybe": 1}  # whose words come first, after those who kept the clip
 
@@ -25,10 +26,10 @@ _ORDER = {"yes": 0, "maybe": 1}  # whose words come first, after those who kept 
 class Leading:
     """The machine-made clips to open with, the best first, and the originals that inspired.
 
-    clips, originals: a dict per clip with set, clip, truth, made by, mode, epochs, answers (how many), heard
-    (what was answered, in words), said (dicts of listener, inspiring, kept, words and pins), more (answers
-    with words that are not in said), remark. inspired: False where none inspired or was kept, and clips
-    holds the best rated instead.
+    clips, originals: a dict per clip with set, clip, truth, made by, mode, epochs, its plan or strength where
+    it has any, answers (how many), heard (what was answered, in words), said (dicts of listener, inspiring,
+    kept, words and pins), more (answers with words that are not in said), remark. inspired: False where none
+    inspired or was kept, and clips holds the best rated instead.
     """
 
     clips: list[dict[str, Any]]
@@ -79,6 +80,7 @@ def _clip(answers: pd.DataFrame) -> dict[str, Any]:
         "made by": clip["backend"],
         "mode": clip["mode"],
         "epochs": "" if pd.isna(clip["epochs"]) else f"{clip['epochs']}",
+        **{column: f"{clip[column]}" for column in ways.stated(answers)},
         "heard": _one_answer(clip) if len(answers) == 1 else _answers(answers),
         "said": said[:MOST_WORDS],
         "more": len(said) - MOST_WORDS,
@@ -112,29 +114,32 @@ def _answers(answers: pd.DataFrame) -> str:
     return ", ".join([*found, f"judged real by {f.percent((answers['verdict'] == 'real').mean())}"])
 
 
-def by_condition(frame: pd.DataFrame, keys: Sequence[str] = ("backend", "mode", "epochs")) -> Table:
+def by_condition(frame: pd.DataFrame, keys: Sequence[str] | None = None) -> Table:
     """How the clips of each backend, mode and epoch count were judged, and the originals below them.
 
-    frame: loaded answers. keys: the columns to group by. Columns: the keys, clips, answers; for each outcome
+    frame: loaded answers. keys: the columns to group by; None: these, and plan and strength where clips were
+    asked for in several ways. Columns: the keys, clips, answers; for each outcome
     its mean, "low" and "high" of the 95% interval (as of `estimation.mean`), and for shares "count" and "of",
     the answers behind them. A panel's intervals need `stimuli.LEAST_CLIPS` clips. An outcome that nobody was
     asked is left out.
     """
     answers = stimuli.distinct(frame)
+    if keys is None:
+        keys = ("backend", "mode", "epochs", *(column for _, column, _ in ways.differing(answers)))
     fakes, originals = answers[answers["truth"] == "fake"], answers[answers["truth"] == "real"]
-    asked = [outcome for outcome in ASKED if outcome.values(answers).notna().any()]
+    heard = [outcome for outcome in ASKED if outcome.values(answers).notna().any()]
     keys, rows, lines = list(keys), [], []
     stated = set(fakes.loc[fakes["epochs"].notna(), "backend"])
     for key, part in fakes.groupby(keys, dropna=False, sort=True):
         names = ["" if pd.isna(value) else str(value) for value in key]
         if "epochs" in keys and part["epochs"].isna().all() and set(part["backend"]) & stated:
             names[keys.index("epochs")] = "not stated"
-        _add(rows, lines, dict(zip(keys, key, strict=True)), names, part, asked)
+        _add(rows, lines, dict(zip(keys, key, strict=True)), names, part, heard)
     if len(originals):
         blank = dict.fromkeys(keys)
-        named = next((key for key in ("backend", *keys) if key in keys and key != "epochs"), None)
+        named = next((key for key in ("backend", *keys) if key in keys and key not in _NUMBERS), None)
         key = blank | ({named: ORIGINALS} if named else {})
-        _add(rows, lines, key, [ORIGINALS, *[""] * (len(keys) - 1)], originals, asked)
+        _add(rows, lines, key, [ORIGINALS, *[""] * (len(keys) - 1)], originals, heard)
     table = pd.DataFrame(rows, columns=None if rows else keys)
     if "epochs" in keys:
         table["epochs"] = pd.array(table["epochs"], dtype="Int64")
@@ -142,14 +147,14 @@ def by_condition(frame: pd.DataFrame, keys: Sequence[str] = ("backend", "mode", 
 
 
 def _add(
-    rows: list, lines: list, key: dict, names: list[str], part: pd.DataFrame, asked: list[Outcome]
+    rows: list, lines: list, key: dict, names: list[str], part: pd.DataFrame, heard: list[Outcome]
 ) -> None:
     """One row of `by_condition`: its values, and as a reader sees it."""
     row = key | {"clips": part["clip"].nunique(), "answers": len(part)}
     few = row["clips"] < stimuli.LEAST_CLIPS and not stimuli.Panel.of(part).one
     line = dict(zip(key, names, strict=True))
     line |= {name: str(row[name]) for name in ("clips", "answers")}
-    for outcome in asked:
+    for outcome in heard:
         found = estimation.mean(part, outcome)
         found = replace(found, low=None, high=None) if few else found
         write = f.percent if outcome.share else f.number

@@ -13,9 +13,10 @@ from typing import Any
 import pandas as pd
 
 from analysis import formats as f
+from analysis import ways
 from analysis.dose import dosed, in_order, levels
 from analysis.tables import Table
-from caw.measures import catalogue
+from caw.measures import catalogue, display
 
 LIKENESS, COPYING = "frechet_0.13", "copied_share"  # what the plots set against the answers
 ON_PAGE = (
@@ -23,12 +24,15 @@ ON_PAGE = (
     "coverage_0.13",
     COPYING,
     "longest_run",
-    "match_1",
+    "correlation_1",
+    "pulse",
+    "bar_acf",
     "onset_distance",
-    "chroma_distance",
+    "trans",
+    "rough_mid",
+    "partial_mid",
     "clicks",
 )
-ANCHORS = {"halves": "second half of it against its first", "noise": "white noise against it"}
 FEWEST = 5  # clips, for a rank correlation to be worth a line
 
 
@@ -38,13 +42,14 @@ class Measured:
 
     clips: one row each, as `stimuli.by_stimulus`, with source and a column per measure (NaN where it was not
     taken). anchors: one row per source and anchor, with the same measures. names: of the measures, in the
-    catalogue's order. rate: Hz; bandwidth: Hz that every clip was limited to. without: how many clips have no
-    measures.
+    catalogue's order. passed: by a measure's name, the sources for which shaped noise reaches its aim. rate:
+    Hz; bandwidth: Hz that every clip was limited to. without: how many clips have no measures.
     """
 
     clips: pd.DataFrame
     anchors: pd.DataFrame
     names: list[str]
+    passed: dict[str, list[str]]
     rate: int
     bandwidth: float
     without: int
@@ -53,7 +58,7 @@ class Measured:
 def of(record: Mapping[str, Any] | None, clips: pd.DataFrame) -> Measured | None:
     """The measures that a study took, joined with its clips; None where it took none.
 
-    record: rate, bandwidth, clips (set, name, source, measures) and anchors (source -> halves, noise).
+    record: rate, bandwidth, clips (set, name, source, measures) and anchors (source -> halves, noise ...).
     clips: as of `stimuli.by_stimulus`.
     """
     fakes = clips[clips["truth"] == "fake"]
@@ -71,13 +76,17 @@ def of(record: Mapping[str, Any] | None, clips: pd.DataFrame) -> Measured | None
         [
             {"source": source, "anchor": anchor} | {name: values[anchor].get(name) for name in names}
             for source, values in record["anchors"].items()
-            for anchor in ANCHORS
+            for anchor in display.ANCHORS
             if values.get(anchor) and source in set(joined["source"])
         ],
         columns=["source", "anchor", *names],
     ).astype(dict.fromkeys(names, float))
     without = len(fakes) - len(joined)
-    return Measured(joined, anchors, names, record["rate"], record["bandwidth"], without)
+    passed: dict[str, list[str]] = {}
+    for source in dict.fromkeys(anchors["source"]):
+        for name in catalogue.passed_by_noise(record["anchors"][source]):
+            passed.setdefault(name, []).append(source)
+    return Measured(joined, anchors, names, passed, record["rate"], record["bandwidth"], without)
 
 
 def title(name: str) -> str:
@@ -94,6 +103,7 @@ def tables(found: Measured) -> list[Table]:
         "made by": clips["backend"],
         "mode": clips["mode"],
         "epochs": clips["epochs"],
+        **{column: clips[column] for column in ways.stated(clips)},
         "judged real": clips["judged_real"],
         "source": clips["source"],
     }
@@ -118,6 +128,10 @@ def tables(found: Measured) -> list[Table]:
             "meaning": [one.meaning for one in meanings],
         }
     )
+    if "imposed" in set(found.anchors["anchor"]):
+        meaning["no target, as shaped noise passes it"] = [
+            ", ".join(found.passed.get(one.name, [])) for one in meanings
+        ]
     return [
         Table("measures", "What the clips measured", whole, shown=shown),
         Table("measures_meaning", "What the measures mean", meaning, shown=meaning[on_page]),
@@ -149,6 +163,7 @@ def groups(found: Measured) -> pd.DataFrame:
     labels = {"backend": clips["backend"], "mode": clips["mode"]}
     if clips["epochs"].notna().any():
         labels["epochs"] = levels(dosed(clips))
+    labels |= {column: groups.dropna() for _, column, groups in ways.differing(clips)}
     parts = []
     for kind, groups_of in labels.items():
         order = sorted(set(groups_of), key=in_order)
@@ -169,9 +184,10 @@ def _in_order(names: set[str]) -> list[str]:
 
 def _origin(row: Mapping[str, Any]) -> str:
     if pd.isna(row["made by"]):
-        return ANCHORS[row["clip"].rpartition(": ")[2]]
+        return display.ANCHORS[row["clip"].rpartition(": ")[2]]
     epochs = "" if pd.isna(row["epochs"]) else f", {row['epochs']} epochs"
-    return f"{row['made by']} {row['mode']}{epochs}"
+    more = (f", {column} {row[column]}" for column in ways.COLUMNS.values() if not pd.isna(row.get(column)))
+    return f"{row['made by']} {row['mode']}{epochs}{''.join(more)}"
 
 
 def _text(value, write) -> str:

@@ -26,9 +26,11 @@ FAMILIES = {
     "backend": comparisons.BACKENDS,
     "mode": comparisons.MODES,
     "epochs": comparisons.EPOCHS,
+    "plan": comparisons.PLANS,
+    "strength": comparisons.STRENGTHS,
     "set": comparisons.SETS,
 }
-COLUMNS = ("backend", "mode", "epochs", "set", "source", "run")
+COLUMNS = ("backend", "mode", "epochs", "plan", "strength", "set", "source", "run")
 
 
 class StudyError(ValueError):
@@ -190,7 +192,7 @@ class Study:
         Parameters
         ----------
         columns
-            Of "epochs", "mode", "backend", "set", "source", "run".
+            Of "epochs", "mode", "backend", "plan", "strength", "set", "source", "run".
 
         Returns
         -------
@@ -222,7 +224,7 @@ class Study:
         Parameters
         ----------
         column
-            "truth", "backend", "mode" or "epochs".
+            "truth", "backend", "mode", "epochs", "plan" or "strength".
         outcome
             "judged real", "musicality" or "inspiring, yes or maybe"; default: all of them.
 
@@ -244,7 +246,8 @@ class Study:
         -0.6875
         """
         if column not in FAMILIES or column == "set":
-            raise StudyError(f"{column!r} is not compared; choose truth, backend, mode or epochs")
+            known = "truth, backend, mode, epochs, plan or strength"
+            raise StudyError(f"{column!r} is not compared; choose {known}")
         names = {one.name: one.difference for one in comparisons.COMPARED}
         if outcome is not None and outcome not in names:
             raise StudyError(f"{outcome!r} is not compared; choose of {', '.join(names)}")

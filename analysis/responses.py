@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import cells
+from analysis import cells, ways
 from analysis.cells import FINAL, ResponsesError
 from caw import spreadsheet
 
@@ -45,6 +45,8 @@ OPTIONAL = (
     "repetition",
     "source",
     "run",
+    "plan",
+    "strength",
     "inspiring_text",
     "comment",
     "remark",
@@ -76,6 +78,7 @@ WHOLE = {  # smallest and largest values
 }
 REAL = {  # smallest and largest values
     "musicality": (0.0, 10.0),
+    "strength": (0.0, 1.0),
     **dict.fromkeys(
         (
             "seconds_heard",
@@ -260,8 +263,9 @@ def _check_truth(frame: pd.DataFrame) -> None:
 
 
 def _check_one_description(frame: pd.DataFrame) -> None:
-    """A clip of a set has one truth, backend, mode, epoch count, id and run, whoever heard it."""
-    described = [*DESCRIPTION, *(column for column in ("stimulus_id", "run") if column in frame)]
+    """A clip of a set has one truth, backend, mode, epoch count, id, run, plan and strength for everyone."""
+    more = ("stimulus_id", "run", *ways.COLUMNS.values())
+    described = [*DESCRIPTION, *(column for column in more if column in frame)]
     first: dict[tuple, tuple[int, tuple]] = {}
     facts = frame[described].astype(object).where(frame[described].notna(), None)
     told_of = facts.itertuples(index=False, name=None)

@@ -40,8 +40,9 @@ def evaluate(frame: pd.DataFrame, *, plan: AnalysisPlan | None = None) -> list[R
 
     Families: data quality, detection, confidence, truth, backends, modes, epochs, sets, ratings, missing
     answers, agreement, mixed models, conditional modes, order, equivalence, sensitivity, model checks, clips;
-    with several listeners also listeners, with several trainings of a cell also trainings. Hidden repeats
-    count only for their own consistency, and a stimulus of two sets counts once.
+    with several listeners also listeners, with several trainings of a cell also trainings, where clips were
+    asked for in several ways also plans or strengths. Hidden repeats count only for their own consistency,
+    and a stimulus of two sets counts once.
     """
     every = stimuli.distinct(frame)
     first, left_out = sensitivity.apply(every, plan)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis import outcomes, responses
+from analysis import outcomes, responses, ways
 
 # how many there must be for what is inferred: the one place that says it
 LEAST_CLIPS = 4  # in a group, for a test or an interval of a panel
@@ -72,17 +72,18 @@ def who(frame: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
 def by_stimulus(frame: pd.DataFrame) -> pd.DataFrame:
     """One row per clip of each set, in the order first heard; repeats are left out.
 
-    Columns: set, name, truth, backend, mode, epochs; answers (how many listeners judged it); judged_real
-    (share in [0, 1]); musicality (mean of those who rated, 0-10, NaN if none) and rated (how many); inspired
-    (share of yes or maybe among yes, maybe and no, NaN if none); label (its name, after its set's where two
-    sets share the name).
+    Columns: set, name, truth, backend, mode, epochs; plan and strength where any is stated; answers (how
+    many listeners judged it); judged_real (share in [0, 1]); musicality (mean of those who rated, 0-10, NaN
+    if none) and rated (how many); inspired (share of yes or maybe among yes, maybe and no, NaN if none);
+    label (its name, after its set's where two sets share the name).
     """
     first = frame[~frame["repeat"]] if "repeat" in frame else frame
     first = first.assign(
         judged_real=outcomes.JUDGED_REAL.values(first), inspired=outcomes.INSPIRED.values(first)
     )
     keys = ["set", "name"]
-    clips = first.drop_duplicates(keys)[[*keys, *responses.DESCRIPTION]].set_index(keys)
+    described = [*keys, *responses.DESCRIPTION, *ways.stated(first)]
+    clips = first.drop_duplicates(keys)[described].set_index(keys)
     by_clip = first.groupby(keys, sort=False)
     means = by_clip[["judged_real", "musicality", "inspired"]].mean()
     counts = pd.DataFrame({"answers": by_clip.size(), "rated": by_clip["musicality"].count()})

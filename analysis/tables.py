@@ -23,9 +23,10 @@ from analysis import (
     ratings,
     stimuli,
     trainings,
+    ways,
 )
 from analysis import formats as f
-from analysis.comparisons import BACKENDS, EPOCHS, MODES, SETS, TRAININGS, TRUTH
+from analysis.comparisons import BACKENDS, EPOCHS, MODES, PLANS, SETS, STRENGTHS, TRAININGS, TRUTH
 from analysis.outcomes import INSPIRED, JUDGED_REAL, KEPT, MUSICALITY
 from analysis.results import CHECK, ORIGINALS, Result, find, groups, of_family
 from analysis.stimuli import Panel
@@ -112,6 +113,7 @@ def answers(frame: pd.DataFrame, group: str) -> Table:
         "made by": part["backend"],
         "mode": part["mode"],
         "epochs": part["epochs"],
+        **{column: part[column] for column in ways.stated(part)},
         "truth": part["truth"],
         "verdict": part["verdict"],
         "easy to tell": part["difficulty"].replace(LEVEL_WORDS),
@@ -151,6 +153,7 @@ def clips(frame: pd.DataFrame, results: Iterable[Result], group: str) -> Table:
                 "made by": clip.backend,
                 "mode": clip.mode,
                 "epochs": clip.epochs,
+                **{column: getattr(clip, column) for column in ways.stated(part)},
                 "truth": clip.truth,
                 "judged real": real.estimate,
                 "low": real.low,
@@ -261,7 +264,7 @@ def _group_line(key: str, row: dict) -> dict[str, str]:
 
 def _singular(family: str) -> str:
     names = {TRUTH: "truth", BACKENDS: "backend", MODES: "mode", EPOCHS: "epochs", SETS: "set"}
-    return (names | {TRAININGS: "training"})[family]
+    return (names | ways.COLUMNS | {TRAININGS: "training"})[family]
 
 
 def statistics(results: Iterable[Result]) -> Table:
@@ -417,6 +420,9 @@ def everything(frame: pd.DataFrame, results: Iterable[Result]) -> list[Table]:
         by_group(results, BACKENDS, "By backend"),
         by_group(results, SETS, "By set"),
     ]
+    for family, title in ((PLANS, "By plan"), (STRENGTHS, "By strength")):
+        if groups(results, family, ratings.REAL):
+            grouped.append(by_group(results, family, title))
     if trainings.repeated(frame):
         grouped.append(by_group(results, TRAININGS, "By training"))
     rest = [statistics(results), not_computed(results), missing(results), data_quality(results)]

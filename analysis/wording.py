@@ -19,6 +19,7 @@ from analysis import (
     ratings,
     stimuli,
     trainings,
+    ways,
 )
 from analysis import formats as f
 from analysis.comparisons import BACKENDS, EPOCHS, MODES, SETS, TRUTH
@@ -58,7 +59,8 @@ def inspired(results: Iterable[Result]) -> dict[str, Any] | None:
         beside.insert(0, f"{f.plural(other.count, 'more answer')} of other, in words of their own.")
     beside += filter(None, [_stronger(results)])
     real, by = find(results, TRUTH, INSPIRED.mean, ORIGINALS), []
-    for family, kind in ((BACKENDS, "backend"), (MODES, "mode"), (EPOCHS, "epochs")):
+    kinds = {BACKENDS: "backend", MODES: "mode", EPOCHS: "epochs"} | ways.COLUMNS
+    for family, kind in kinds.items():
         rows = [r for r in results if (r.family, r.name) == (family, INSPIRED.mean) and r.total]
         if len(rows) > 1:
             rows += [real] if real and real.total else []

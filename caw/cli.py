@@ -153,9 +153,8 @@ def generate(
     """Unconditional generation (UMG): new music in the manner of the clip, by a plan where there is one."""
     asked = cli_compose.plan_of(plan=plan, chords=chords, bpm=bpm, metre=metre, form=form, novelty=novelty)
     model = _load(run)
-    length = model.seconds if seconds is None and (asked is None or not asked.sections) else seconds
     seeds = range(seed, seed + n)
-    _write_clips(model, out, suffix, "umg", seeds, lambda s: model.generate(length, seed=s, plan=asked))
+    _write_clips(model, out, suffix, "umg", seeds, lambda s: model.generate(seconds, seed=s, plan=asked))
 
 
 @app.command()

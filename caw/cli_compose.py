@@ -59,9 +59,13 @@ def plan_of(
     if plan is None and all(value is None for value in asked.values()):
         return None
     from caw.compose import plan as plans
+    from caw.compose.chords import ChordError
 
     base = plans.read(plan) if plan is not None else None
-    return plans.Plan.from_options(**asked, base=base)
+    try:
+        return plans.Plan.from_options(**asked, base=base)
+    except ChordError as error:
+        raise ChordError(f"--chords, {error}") from None
 
 
 def add_to(app: typer.Typer) -> None:

@@ -119,8 +119,8 @@ class FlowSettings(Settings):
     score_draw_steps: int = 5  # evaluations of its network per draw
     draw_steps: int = 3
     finer_draw_steps: int = 2
-    impositions: int = 6  # times that the finest waveform is brought to the score; the others once
-    variation: float = 0.6  # how far VAR goes from the clip: 0 keeps score and lowest waveform
+    impositions: int = 1  # times that the finest waveform is brought to the score: more shortens its tones
+    variation: float = 0.7  # how far VAR goes from the clip: 0 keeps score and lowest waveform
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -214,8 +214,9 @@ def as_begun(settings: Settings, record: dict[str, Any]) -> Settings:
     """
     if not isinstance(settings, FlowSettings) or "guide" in record:
         return settings
-    kept = {name: value for name, value in EARLIER.items() if name in ("guide", "score_steps")}
-    return dataclasses.replace(settings, **kept, variation=record.get("variation", 1.0))
+    theirs = from_json(record)
+    later = {field.name for field in dataclasses.fields(settings)} - set(record) - {"schedule"}
+    return dataclasses.replace(settings, **{name: getattr(theirs, name) for name in later | {"variation"}})
 
 
 def to_json(settings: Settings) -> dict[str, Any]:

@@ -39,6 +39,8 @@ GRID = 2**15  # frequencies at which a prediction filter is measured
 SEGMENT = 30  # seconds drawn at a time
 WHOLE = 2  # seconds: 125 frames of the score
 MARGIN = 2  # seconds drawn before and after them: more than all networks see
+ACCENTUATIONS = (1.0, 1.5, 2.0, 2.5)  # of the guide while drawing; the one is kept whose pulse is the clips'
+PULSE = (0.25, 1.5)  # seconds at which onsets may come back
 FLICKER = 10.0  # Hz: changes of a band faster than that are flicker or attacks
 EVENED = 50.0  # seconds drawn to measure what a score's network draws
 JOINT = (0.85, 0.95)  # shares of the lower Nyquist frequency between which two scales are cross-faded
@@ -99,6 +101,7 @@ class ScoreScale:
     drawn: Tensor | None = None  # [bands, 2 or 3]: mean; what (slow, and fast) changes are divided by
     range: Tensor | None = None  # [bands, 2]: lowest and highest value of the clips' scores
     guide: Guide | None = None  # of the training clips; None: the network is shown nothing
+    accentuation: float = 1.0  # how much more strongly accents are asked for than they are wanted
 
     rate: float = RATE
     lower_rate = None
@@ -169,13 +172,48 @@ class ScoreScale:
         return Signal(None, self._evened(self._follow(code, 1.0, 0.0, timeline)))
 
     def even_out(self, scores: list[Tensor], generator: torch.Generator) -> None:
-        """Measure `EVENED` seconds that the network draws, and the range of the clips' scores."""
-        self.drawn = None
-        drawn = self.draw(None, round(EVENED * RATE), generator).score
-        mean = drawn.mean(1, keepdim=True)
-        self.drawn = torch.cat([mean, _spread(drawn) / _spread(*scores)], 1)
+        """Measure what the network draws over the clips' own bars, `EVENED` seconds long, and their range.
+
+        What is drawn has weaker accents than what is asked for, so more is asked for, until onsets come back
+        as clearly as in the clips.
+        """
         whole = torch.cat(scores, 1)
         self.range = torch.stack([whole.amin(1), whole.amax(1)], 1)
+        begun, apart = generator.get_state(), {}
+        for accentuation in ACCENTUATIONS if self.guide else ():
+            self.accentuation = accentuation
+            generator.set_state(begun)
+            evened = [self._evened(one) for one in self._measure(scores, generator)]
+            apart[accentuation] = sum(
+                abs(self._pulse(one) - self._pulse(score)) for one, score in zip(evened, scores, strict=True)
+            )
+        if apart:
+            self.accentuation = min(apart, key=apart.__getitem__)
+            generator.set_state(begun)
+        self._measure(scores, generator)
+
+    def _pulse(self, score: Tensor) -> float:
+        """How clearly the onsets of a score come back, at the clearest of the lags in `PULSE`."""
+        level = score * self.bands.deviation.to(score.device)
+        rise = level.diff(dim=1).clamp(min=0).mean(0)
+        rise = rise - rise.mean()
+        spectrum = torch.fft.rfft(rise, 2 * len(rise)).abs() ** 2
+        back = torch.fft.irfft(spectrum)[: len(rise)]
+        low, high = (min(len(rise) - 1, round(lag * RATE)) for lag in PULSE)
+        return float(back[low : high + 1].max() / back[0].clamp(min=1e-9))
+
+    def _measure(self, scores: list[Tensor], generator: torch.Generator) -> list[Tensor]:
+        """Set `drawn` by draws over each clip's own bars; gives one of each clip, [bands, frames]."""
+        self.drawn = None
+        count = max(1, round(EVENED * RATE / sum(score.shape[-1] for score in scores)))
+        timelines = self.guide.clips if self.guide else [None] * len(scores)
+        draws = [
+            [self.draw(None, score.shape[-1], generator, timeline).score for _ in range(count)]
+            for timeline, score in zip(timelines, scores, strict=True)
+        ]
+        whole = torch.cat([one for same in draws for one in same], 1)
+        self.drawn = torch.cat([whole.mean(1, keepdim=True), _spread(whole) / _spread(*scores)], 1)
+        return [same[0] for same in draws]
 
     def _evened(self, drawn: Tensor) -> Tensor:
         evened = _scaled(drawn - self.drawn[:, :1], 1 / self.drawn[:, 1:])
@@ -200,7 +238,7 @@ class ScoreScale:
             return lambda a, b: None
         rows = np.zeros((ROWS, start.shape[-1]), np.float32)
         if timeline is not None:
-            rows = self.guide.rows(timeline, start.shape[-1], RATE)
+            rows = self.guide.rows(timeline, start.shape[-1], RATE, accentuation=self.accentuation)
         with torch.inference_mode():
             read = self.network.read(torch.from_numpy(rows)[None].to(start.device))
         return lambda a, b: read[:, :, a:b]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from caw import atomic, audio, spreadsheet
+from caw import atomic, audio, file_names, spreadsheet
 
 SUFFIXES = (".jsonl", ".csv")
 
@@ -40,6 +40,10 @@ def measure(
     scales: Annotated[
         str | None, typer.Option(help="Rates in Hz of the model's scales, as 1000,4000,16000.")
     ] = None,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(help="Folder for spectrograms of all clips, one under the other, with beats."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line for each FAKE.")] = False,
     out: Annotated[Path | None, typer.Option(help="Also write to this .jsonl or .csv file.")] = None,
     explain: Annotated[
@@ -53,7 +57,11 @@ def measure(
     if out is not None and out.suffix not in SUFFIXES:
         raise MeasuringError(f"--out {out}: suffix {out.suffix!r} cannot be written; use .jsonl or .csv")
     chosen = measures.SCALES if scales is None else parse_scales(scales)
+    if pictures is not None and pictures.exists() and not pictures.is_dir():
+        raise MeasuringError(f"--pictures {pictures} is a file: name a folder")
     records, notes = measurements(real, fakes, start=start, seconds=seconds, rate=rate, scales=chosen)
+    if pictures is not None:
+        notes += _pictured(pictures, real, fakes, rate=records[0]["rate"], start=start, seconds=seconds)
     if out is not None:
         _write(out, records)
     for note in notes:
@@ -111,6 +119,16 @@ def measurements(
             }
         )
     return records, notes
+
+
+def _pictured(folder: Path, real: Path, fakes: list[Path], *, rate: int, start, seconds) -> list[str]:
+    """Draw the clips into a folder; what was written, in words."""
+    from caw import pictures
+
+    clips = [(real.name, audio.read(real, rate=rate, start=start, seconds=seconds)[0])]
+    clips += [(path.name, audio.read(path, rate=rate)[0]) for path in fakes]
+    rows = [pictures.row(file_names.shown(name), samples, rate) for name, samples in clips]
+    return [f"pictures: {path}" for path in pictures.write(folder, rows)]
 
 
 def common_rate(rates: dict[Path, int], wanted: int | None) -> tuple[int, list[str]]:

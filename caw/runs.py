@@ -176,12 +176,14 @@ class Run:
     ) -> np.ndarray:
         """UMG: round(rate * seconds) samples of new music. Same run, seconds, seed and plan: same output.
 
-        seconds: None for as long as the plan is, or as the first training clip. plan: tempo, metre, form,
-        chords, loudness and density (`caw.compose.plan`); what it leaves open is drawn from the clip.
+        seconds: None for as long as the plan's bars are, or as the first training clip. plan: tempo, metre,
+        form, chords, loudness and density (`caw.compose.plan`); what it leaves open is drawn from the clip.
         """
         if seconds is not None and not (np.isfinite(seconds) and 0.1 <= seconds <= LONGEST):
             raise RunError(f"seconds is {seconds!r}; use a length from 0.1 to {LONGEST:g}")
         generator = self._generator(seed)
+        if seconds is None and (plan is None or not plan.sections):
+            seconds = self.seconds
         if not self.guided:
             self._refuse_without_guide("a plan" if plan is not None else "")
             return self._finish(cascade.generate(self.scales, seconds or self.seconds, generator))
@@ -416,6 +418,7 @@ def save_scale(folder: Path, index: int, scale: cascade.Scale) -> None:
         tensors |= {"drawn": scale.drawn, "range": scale.range}
         if scale.guide:
             tensors |= {f"guide.{k}": torch.from_numpy(v) for k, v in scale.guide.tensors().items()}
+            tensors["accentuation"] = torch.tensor(scale.accentuation, dtype=torch.float64)
     if isinstance(scale, flow.FlowScale):
         tensors["whitening.coefficients"] = torch.from_numpy(scale.whitening.coefficients)
         tensors["whitening.deviation"] = torch.tensor(scale.whitening.deviation, dtype=torch.float64)
@@ -466,8 +469,11 @@ def _flow_scale(
     network = network.to(device).eval()
     if index == 0:
         known = (tensors[name].to(device) for name in ("drawn", "range"))
-        guide = {k: v.numpy() for k, v in _part(tensors, "guide.").items()}
-        return flow.ScoreScale(network, bands, settings, *known, Guide.from_tensors(guide) if guide else None)
+        scale = flow.ScoreScale(network, bands, settings, *known)
+        if guide := {k: v.numpy() for k, v in _part(tensors, "guide.").items()}:
+            scale.guide = Guide.from_tensors(guide)
+            scale.accentuation = tensors["accentuation"].item()
+        return scale
     whitening = flow.Whitening(
         tensors["whitening.coefficients"].numpy(), tensors["whitening.deviation"].item()
     )

@@ -135,13 +135,16 @@ def show(found: Forecast, engine: Engine, console: Console) -> None:
     if not found.rows and not found.originals:
         console.print(f"Nothing is missing in the pool: all {found.cells_done} cells are done.")
         return
-    table = Table("backend", "epochs", "modes", box=None, pad_edge=False)
+    asked = {"plans": lambda row: row.plans, "strengths": lambda row: [f"{one:g}" for one in row.strengths]}
+    asked = {title: of for title, of in asked.items() if any(map(of, found.rows))}
+    table = Table("backend", "epochs", "modes", *asked, box=None, pad_edge=False)
     for title in ("cells", "clips", "one core", "disk"):
         table.add_column(title, justify="right")
     for row in found.rows[:_MOST_ROWS]:
         epochs = "" if row.epochs is None else str(row.epochs)
         cells, clips, time = str(row.cells), str(row.clips), spoken(row.seconds)
-        table.add_row(row.backend, epochs, ", ".join(row.modes), cells, clips, time, _bytes(row.disk))
+        ways = (", ".join(names) for names in (row.modes, *(of(row) for of in asked.values())))
+        table.add_row(row.backend, epochs, *ways, cells, clips, time, _bytes(row.disk))
     console.print(table)
     if len(found.rows) > _MOST_ROWS:
         console.print(f"and {len(found.rows) - _MOST_ROWS} more kinds of cells, counted in what follows")

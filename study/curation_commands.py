@@ -9,6 +9,7 @@ from rich.table import Table
 
 from study import design
 from study.account import account
+from study.design import LATER_FACTS
 from study.folder import StudyFolder
 from study.preparation import curation
 from study.preparation import pool as pool_table
@@ -16,6 +17,7 @@ from study.preparation.curation import CurationError
 from study.preparation.material import ORIGINAL
 
 LISTED = "pool listed"  # in the study's log
+_WHOLE = ("clip", "mode", "epochs", *LATER_FACTS, "backend")  # never broken: `study pick` wants a clip's name
 
 
 def pick(
@@ -78,8 +80,8 @@ def pool(folder: StudyFolder) -> tuple[Table, str]:
     for column in listed[0]:
         if any(cells[column] for cells in listed):
             longest = max(len(cells[column]) for cells in listed)
-            whole = column in ("clip", "mode", "epochs", "backend")  # `study pick` wants the name of a clip
-            right = column in ("epochs", "rate")
+            whole = column in _WHOLE
+            right = column in ("epochs", "strength", "rate")
             table.add_column(
                 column,
                 overflow="fold",
@@ -93,7 +95,7 @@ def pool(folder: StudyFolder) -> tuple[Table, str]:
 
 def _cells(row: Mapping[str, str], choice: curation.Choice) -> dict[str, str]:
     """What `study pool` says of a clip, by column."""
-    facts = {column: row[column] for column in ("mode", "epochs", "backend", "source")}
+    facts = {column: row[column] for column in ("mode", "epochs", *LATER_FACTS, "backend", "source")}
     if row["name"].startswith(row["source"]):  # it is told already, and the table fits 80 letters
         facts["source"] = ""
     rate = "" if choice.rating is None else str(choice.rating)

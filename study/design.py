@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import (
     BaseModel,
@@ -36,13 +36,31 @@ if TYPE_CHECKING:
     from analysis.plan import AnalysisPlan
 
 FILE_NAME = "study.toml"
-LATER_KEYS = ("trainings",)  # of [[source]]: there were studies before them
+PLAN_KEYS = ("plan", "chords", "bpm", "metre", "form", "novelty")  # of [[source]] and of each of its `plans`
+LATER_KEYS = ("trainings", *PLAN_KEYS, "plans", "bridge", "strength", "album")  # of [[source]]
+LATER_FACTS = ("plan", "strength")  # of a clip: no older study has them
 LONGEST_DEFAULT_PASSAGE = 25.0  # s; what the model's paper trains on
 Mode = Literal["UMG", "VAR"]
+PLAN, BRIDGE = "plan", "bridge"  # in the key: the plan of a source that names none; clips that are bridges
 
 
 def _as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
+
+
+def _as_several(value: Any) -> Any:
+    """One number, or a list of them."""
+    return (value,) if isinstance(value, int | float) and not isinstance(value, bool) else _as_tuple(value)
+
+
+def _as_asked(value: Any) -> Any:
+    """The table of a plan that is written as text: its file, or its chords."""
+    if isinstance(value, str):
+        return {"plan" if value.lower().endswith((".toml", ".json")) else "chords": value}
+    if not isinstance(value, dict):
+        fix = 'write chords, as "Em C G D", a file, as "verse.toml", or a table, as { bpm = 120 }'
+        raise Wrong("is no plan", fix)
+    return value
 
 
 def _plain_name(name: str) -> str:
@@ -58,6 +76,7 @@ Positive = Annotated[int, Field(ge=1, le=MOST)]
 Epochs = Annotated[int, Field(ge=1, le=10_000_000)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Count = Annotated[int, Field(ge=0, le=MOST)]
+Strength = Annotated[float, Field(ge=0, le=1)]
 Text = Annotated[str, Field(min_length=1)]
 
 
@@ -76,8 +95,36 @@ class Study(_Table):
     language: Literal["en", "de"] = "en"  # of the pages; study/languages holds a catalogue for each
 
 
-class Source(_Table):
-    """[[source]]: a clip the models learn from, and from which the originals are cut."""
+class Way(NamedTuple):
+    """How clips of one mode are asked for, by the names that the key has for it."""
+
+    plan: str = ""  # "": the model draws as it does by itself
+    strength: float | None = None  # None: the model's own
+
+
+class Asked(_Table):
+    """A plan that new music follows (`caw.compose.plan`): a file, or what is asked for in a few words."""
+
+    plan: Text | None = None  # a file, TOML or JSON
+    chords: Text | None = None  # a bar a word, as "Em C,D G"
+    bpm: float | None = None
+    metre: Text | None = None
+    form: Text | None = None
+    novelty: float | None = None
+
+    @field_validator(*PLAN_KEYS[1:])
+    @classmethod
+    def _alone(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is not None and info.data.get("plan"):
+            raise Wrong("stands beside `plan`", "write it into that file, or delete `plan`")
+        return value
+
+
+class Source(Asked):
+    """[[source]]: a clip the models learn from, and from which the originals are cut.
+
+    Several plans are several cells, as several epoch counts are, and so are several strengths.
+    """
 
     file: Text
     name: Name = ""  # the file's stem
@@ -86,20 +133,48 @@ class Source(_Table):
     modes: Annotated[tuple[Mode, ...], BeforeValidator(_as_tuple)] = ("UMG", "VAR")
     epochs: Annotated[tuple[Epochs, ...], BeforeValidator(_as_tuple)] = ()
     trainings: Positive = 1  # models for each epoch count, each from a seed of its own
-    clips: Positive = 2  # per cell: training x mode x epochs
+    clips: Positive = 2  # per cell: training x mode x epochs x plan or strength
     backend: Name = "caw"
+    plans: dict[str, Annotated[Asked, BeforeValidator(_as_asked)]] = Field(default_factory=dict)  # by name
+    bridge: bool = False  # UMG: further clips of new bars that lead from the passage's end to its beginning
+    strength: Annotated[tuple[Strength, ...], BeforeValidator(_as_several)] = ()  # VAR: how far it goes
+    album: Annotated[tuple[Text, ...], BeforeValidator(_as_tuple)] = ()  # files that are learnt from first
 
     @model_validator(mode="before")
     @classmethod
     def _name_from_file(cls, table: Any) -> Any:
         return _named_by_file(table)
 
-    @field_validator("epochs", "modes")
+    @field_validator("plans")
+    @classmethod
+    def _tellable(cls, plans: dict[str, Asked]) -> dict[str, Asked]:
+        """Names become parts of names of clips, where t2 is a training and s60 a strength."""
+        for name in plans:
+            if not re.fullmatch(r"(?![st]\d)[a-z][A-Za-z0-9_]{0,31}", name, re.IGNORECASE) or name == BRIDGE:
+                fix = f"use letters, digits and '_', as verse; s60, t2 and {BRIDGE} are taken"
+                raise Wrong(f"{name!r} cannot name a plan", fix)
+        if len({name.casefold() for name in plans}) < len(plans):
+            raise Wrong("names two plans that differ by case alone", "give one of them another name")
+        return plans
+
+    @field_validator("epochs", "modes", "strength", "album")
     @classmethod
     def _no_doubles(cls, values: tuple, info: ValidationInfo) -> tuple:
         if len(set(values)) < len(values):
             raise Wrong("names a value twice", f"write each of the {info.field_name} once")
         return values
+
+    @property
+    def asked(self) -> dict[str, Asked]:
+        """Every plan by its name; {} where models draw as they do by themselves."""
+        own = {key: getattr(self, key) for key in PLAN_KEYS}
+        return self.plans or ({PLAN: Asked(**own)} if set(own.values()) != {None} else {})
+
+    def ways(self, mode: Mode) -> list[Way]:
+        """How clips of this mode are asked for; each way is a cell for each epoch count and training."""
+        if mode == "VAR":
+            return [Way(strength=strength) for strength in self.strength] or [Way()]
+        return [*(Way(name) for name in self.asked or ("",)), *([Way(BRIDGE)] if self.bridge else [])]
 
 
 class Imported(_Table):
@@ -125,6 +200,12 @@ class CellFilter(_Table):
     source: str | None = None
     epochs: Epochs | None = None
     backend: str | None = None
+    plan: str | None = None  # "": clips that follow none
+    strength: Strength | None = None
+
+    def fits(self, clip: Any) -> bool:
+        """Whether a clip (or a cell of them) with these attributes fits the entry."""
+        return all(wanted in (None, getattr(clip, key)) for key, wanted in self)
 
 
 class Set(_Table):
@@ -146,14 +227,9 @@ class Set(_Table):
             raise Wrong("holds no clip", "raise `fakes` or `originals`, or delete the table")
         return self
 
-    def takes(self, source: str, epochs: int | None, backend: str) -> bool:
-        """Whether `cells` lets a clip of that source, epoch count and backend into the set."""
-        return not self.cells or any(
-            entry.source in (None, source)
-            and entry.epochs in (None, epochs)
-            and entry.backend in (None, backend)
-            for entry in self.cells
-        )
+    def takes(self, clip: Any) -> bool:
+        """Whether `cells` lets a clip into the set. clip: anything with the attributes of a `CellFilter`."""
+        return not self.cells or any(entry.fits(clip) for entry in self.cells)
 
 
 Accepted = Literal[
@@ -328,10 +404,14 @@ class Design(_Table):
         counts: listeners hear nothing of it, and it has a digest of its own.
         """
         settings = self.model_dump(mode="json", by_alias=True)
-        for source in settings["source"]:
+        for source, stated in zip(settings["source"], self.sources, strict=True):
             for key in LATER_KEYS:
-                if source[key] == Source.model_fields[key].default:
+                if getattr(stated, key) == Source.model_fields[key].get_default(call_default_factory=True):
                     del source[key]
+        for entry in (entry for one in settings["set"].values() for entry in one["cells"]):
+            for key in LATER_FACTS:
+                if entry[key] is None:
+                    del entry[key]
         if settings["stimuli"]["lowest"] == Stimuli.model_fields["lowest"].default:
             del settings["stimuli"]["lowest"]
         settings["analysis"] = {"equivalence": self.analysis.equivalence}
@@ -442,6 +522,7 @@ def _check_names(design: Design) -> None:
         if source.backend in (other.backend for other in design.sources[:index] if other.name == source.name):
             mend = "join the two tables or give one another `name`"
             raise design.error(here, source.name, "stands twice with the same backend", mend)
+        _check_asked(design, index)
     names = [entry.name for entry in design.imported]
     for index, name in enumerate(names):
         if name in names[:index]:
@@ -462,6 +543,22 @@ def _check_names(design: Design) -> None:
                 raise design.error(("set", name, "cells", index, "source"), entry.source, what, mend)
 
 
+def _check_asked(design: Design, index: int) -> None:
+    """A plan shapes new music alone, and a strength variations alone."""
+    source = design.sources[index]
+    for mode, keys in (("UMG", (*PLAN_KEYS, "plans", "bridge")), ("VAR", ("strength",))):
+        for key in keys:
+            value = getattr(source, key)
+            if value in (None, (), {}, False):
+                continue
+            path, shown = ("source", index, key), None if key == "plans" else value
+            if mode not in source.modes:
+                fix = f'add "{mode}" to `modes`, or delete this key'
+                raise design.error(path, shown, f"is for {mode}, which is not among this source's modes", fix)
+            if key in PLAN_KEYS and source.plans:
+                raise design.error(path, shown, "stands beside `plans`", "make it one of them")
+
+
 def _known_keys(path: KeyPath) -> list[str]:
     """The keys that the table at `path` may hold."""
     tables = {"study": Study, "source": Source, "imported": Imported, "stimuli": Stimuli}
@@ -470,6 +567,8 @@ def _known_keys(path: KeyPath) -> list[str]:
     model = tables.get(str(path[0])) if path else Design
     if "cells" in path:
         model = CellFilter
+    if "plans" in path:
+        model = Asked
     return [field.alias or name for name, field in (model or Design).model_fields.items()]
 
 

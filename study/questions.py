@@ -39,6 +39,8 @@ class Group:
     backend: str
     epochs: int | None
     training: int = 1
+    plan: str = ""
+    strength: float | None = None
 
 
 @dataclass(frozen=True)
@@ -85,11 +87,12 @@ def questions(design: Design) -> list[Question]:
 def draws(design: Design) -> list[Draw]:
     """What each set holds at least: of its imported clips, and of those that are made for it."""
     made = {
-        Group(mode, source.name, source.backend, epochs, training): source.clips
+        Group(mode, source.name, source.backend, epochs, training, *way): source.clips
         for source in design.sources
         for mode in source.modes
         for epochs in source.epochs or (None,)
         for training in range(1, source.trainings + 1)
+        for way in source.ways(mode)
     }
     brought = Counter(Group(one.mode, one.source, one.backend, one.epochs) for one in design.imported)
     found = []
@@ -99,8 +102,7 @@ def draws(design: Design) -> list[Draw]:
             here = {
                 group: clips
                 for group, clips in stock.items()
-                if group.mode == design.mode_of(name)
-                and chosen.takes(group.source, group.epochs, group.backend)
+                if group.mode == design.mode_of(name) and chosen.takes(group)
             }
             draw = _drawn(here, min(wanted, most))
             wanted -= draw.sure.total() + draw.rest

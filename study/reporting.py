@@ -19,7 +19,7 @@ from caw import atomic, spreadsheet
 from caw.command_line import stage
 from study import design
 from study.account import account
-from study.design import Design
+from study.design import LATER_FACTS, Design
 from study.design_error import DesignError
 from study.folder import PRACTICE, StudyFolder
 from study.preparation import blinding, curation, measuring, pool
@@ -168,10 +168,12 @@ def joined(
         if truth is None:
             told = f"the answer to {answer['set']}/{answer['stimulus_id']} has no row in the key"
             raise ReportingError(f"{told}; put the key back that was sealed at build")
-        facts = {name: truth[name] or None for name in _TRUTH}
+        facts = {name: truth[name] or None for name in (*_TRUTH, *LATER_FACTS) if name in truth}
         rows.append(dict(answer) | facts | {"remark": (remarked or {}).get(truth["name"]) or None})
     frame = pd.DataFrame(rows)
     frame["epochs"] = pd.to_numeric(frame["epochs"]).astype("Int64")
+    if "strength" in frame:
+        frame["strength"] = pd.to_numeric(frame["strength"])
     return frame
 
 

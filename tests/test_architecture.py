@@ -25,6 +25,7 @@ NO_TORCH = {
         "file_kinds.py",
         "file_names.py",
         "measuring.py",
+        "pictures.py",
         "sound_files.py",
         "spreadsheet.py",
         "table_text.py",

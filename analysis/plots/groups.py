@@ -1,4 +1,4 @@
-"""Charts of groups of clips: by truth, backend, mode and epochs. For one listener and for a panel."""
+"""Charts of groups of clips: by truth, backend, mode, epochs, plan and strength. For one listener or many."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import altair as alt
 import pandas as pd
 
 from analysis import dose as doses
-from analysis import ratings
+from analysis import ratings, ways
 from analysis.plots import theme
 from analysis.plots.theme import WIDE
 from analysis.ratings import REAL as JUDGED_REAL
 from analysis.results import MACHINE, ORIGINALS, Result, find, groups
 
 KINDS = {"truth": "truth", "backends": "backend", "modes": "mode", "epochs": "epochs"}  # family -> its title
+KINDS |= ways.COLUMNS
 ROW = 32  # px a group takes
 NAMES = {True: (130, 320), False: (100, 130)}  # is it wide: bounds of the px for the names of the groups
 ASIDE = {True: 110, False: 84}  # is it wide: px for the text at the right
@@ -25,12 +26,12 @@ EVEN = list(range(0, 11, 2))
 
 
 def fooling(results: Iterable[Result], *, width: int = WIDE) -> alt.TopLevelMixin:
-    """Share of machine-made clips judged real, by backend, mode and epochs, with intervals and k/n.
+    """Share of machine-made clips judged real, by all that they differ in, with intervals and k/n.
 
     The dashed line is the share of originals judged real: where a perfect imitation would stand.
     """
     results = list(results)
-    families = ("backends", "modes", "epochs")
+    families = ("backends", "modes", "epochs", *ways.COLUMNS)
     table = _rows(results, families, JUDGED_REAL, lambda r: f"{r.count}/{r.total}")
     originals = find(results, "truth", JUDGED_REAL, ORIGINALS)
     line = [] if originals is None or originals.refused else [_dashed(originals)]
@@ -58,7 +59,7 @@ def musicality(results: Iterable[Result], clips: pd.DataFrame, *, width: int = W
 
     `clips`: as of `stimuli.by_stimulus`.
     """
-    families = ("truth", "backends", "modes")
+    families = ("truth", "backends", "modes", *ways.COLUMNS)
     table = _rows(list(results), families, ratings.MEAN, lambda r: f"{r.estimate:.1f} (n {r.n})")
     rated = clips.dropna(subset=["musicality"])
     fakes = rated[rated["truth"] == "fake"]
@@ -67,6 +68,10 @@ def musicality(results: Iterable[Result], clips: pd.DataFrame, *, width: int = W
         "truth": rated.assign(group=truth),
         "backend": fakes.assign(group=fakes["backend"]),
         "mode": fakes.assign(group=fakes["mode"]),
+    }
+    dots |= {
+        column: rated.assign(group=group).dropna(subset=["group"])
+        for _, column, group in ways.differing(clips)
     }
     names, axis_of_names = _names(table, width)
     parts, inner = [], _inner(width, names)
@@ -137,7 +142,7 @@ def dose(
 def inspiring(results: Iterable[Result], *, width: int = WIDE) -> alt.TopLevelMixin:
     """Shares of no, maybe and yes by truth, backend and mode, as bars centred on maybe, with the counts."""
     results, rows = list(results), []
-    for family in ("truth", "backends", "modes"):
+    for family in ("truth", "backends", "modes", *ways.COLUMNS):
         for group in groups(results, family, f"{ratings.INSPIRING} maybe"):
             found = {
                 answer: find(results, family, f"{ratings.INSPIRING} {answer}", group) for answer in INSPIRED

@@ -50,7 +50,7 @@ def verdicts(found: Measured, *, one: bool, width: int = WIDE) -> alt.TopLevelMi
 
 
 def groups(found: Measured, *, width: int = WIDE) -> alt.TopLevelMixin:
-    """Likeness and copying of every machine-made clip by backend, mode and epochs, with the median (bar)."""
+    """Likeness and copying of every machine-made clip by all that they differ in, with the median (bar)."""
     table = measured.groups(found)
     plain = {"ticks": False, "domain": False, "labelPadding": 10}
     wide = width > theme.NARROW

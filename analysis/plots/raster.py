@@ -8,8 +8,7 @@ import zlib
 
 import numpy as np
 
-# Lightness rises evenly from end to end, so the picture also reads in grey and for colour-blind readers.
-RAMP = ("#0b0b1f", "#2b1d5c", "#5f2a7d", "#97387b", "#ca4c66", "#ee7550", "#f9ac5b", "#fbe3a4")
+from caw.pictures import RAMP
 
 
 def data_url(values: np.ndarray, low: float, high: float) -> str:

@@ -14,10 +14,11 @@ from caw.compose.walk import Walk
 
 UNITS = 2  # a quarter note
 SECTION_SECONDS = 14.0  # about how long a section is where the plan names none
+RUBATO = 0.02  # median deviation of beats from which a tempo is free (bands that were tried: .01 and less)
 FADE = 0.5  # strength of a variation from which it asks for less of the clip than beats and chords
 EMPHASIS = 1.5  # deviations by which a chord's pitch classes are raised
 FARTHER = 0.03  # correlation that a semitone of transposition must gain
-FORM = "AABACABA"  # of a plan without one: what is heard comes back
+FORM = "ABACABAD"  # of a plan without one: what is heard comes back
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,16 @@ class Material:
     @property
     def period(self) -> float:
         """Seconds of a quarter note, the median over the clips."""
-        return float(np.median(np.concatenate([np.diff(c.bounds) / np.diff(c.beat) for c in self.clips])))
+        return float(np.median(self._periods))
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the clips' tempo gives and takes, so that new music should, too."""
+        return float(np.median(np.abs(self._periods / self.period - 1))) > RUBATO
+
+    @property
+    def _periods(self) -> np.ndarray:
+        return np.concatenate([np.diff(clip.bounds) / np.diff(clip.beat) for clip in self.clips])
 
     def sounding(self, chord: chords.Chord) -> tuple[np.ndarray, int]:
         """Pitch classes [12] that ask for a chord, and the shift in semitones under which the clips have it.
@@ -85,25 +95,29 @@ def arrange(
     """The plan in time, until `seconds` (repeated or cut), or as long as it is.
 
     Sections of one name are modelled on the same bars: those of the walk that `models` has for the name, or
-    of one that is drawn. Without a beat in the clips and without a tempo in the plan the walk's phrases
-    follow each other as long as each is.
+    of walks that are drawn, one for harmony and one for rhythm. Beats are even, or as long as in the clips
+    where their tempo is free and the plan names none. Without a beat in the clips and without a tempo in the
+    plan the walk's phrases follow each other as long as each is.
     """
     if not material.has_beat and plan.bpm is None and plan.beats is None:
         return _phrases(plan, material, rng, seconds or plan_seconds(plan, material))
     sections = _sections(plan, material, seconds)
-    drawn = dict(models or {})
+    drawn = {name: list(zip(bars, bars, strict=True)) for name, bars in (models or {}).items()}
     parts, lengths = [], []
     for name, bars in sections:
         asked = [_asked(bar, material) for bar in bars]
         if name not in drawn:
             wish = np.array([np.zeros(12) if a is None else a.mean(axis=0) for a in asked])
-            drawn[name] = material.walk.draw(len(bars), plan.novelty, rng, wish)
-        for bar, model in zip(bars, drawn[name], strict=False):
-            clip, units = _modelled(material.walk, model, bar)
-            grid = np.arange(len(units) + 1) / UNITS
-            part = material.clips[clip].taken(units, grid, grid, grid, np.array([0]))
+            harmony = material.walk.draw(len(bars), plan.novelty, rng, wish)
+            rhythm = harmony  # in the clip's own order nothing is new
+            if plan.novelty:
+                alike = material.walk.lengths[harmony]
+                rhythm = material.walk.draw(len(bars), plan.novelty, rng, lengths=alike)
+            drawn[name] = list(zip(harmony, rhythm, strict=True))
+        for bar, (harmony, rhythm) in zip(bars, drawn[name], strict=True):
+            part = _modelled(material, harmony, rhythm, bar)
             parts.append(_overridden(part, bar, material))
-            lengths.append(len(units))
+            lengths.append(part.units)
     return _placed(parts, lengths, plan, material)
 
 
@@ -201,14 +215,31 @@ def _asked(bar: Bar, material: Material) -> np.ndarray | None:
     return np.array([np.roll(chroma, -shift) for chroma, shift in map(material.sounding, parsed)])
 
 
-def _modelled(walk: Walk, model: int, bar: Bar) -> tuple[int, np.ndarray]:
-    """The clip and its units, one for each half quarter note of the bar, that a bar is modelled on."""
+def _modelled(material: Material, harmony: int, rhythm: int, bar: Bar) -> Timeline:
+    """A bar with the pitch classes of one bar of the walk, and the loudness and accents of another.
+
+    So nothing is asked for that the clips hold as it is. A bar that says nothing of its metre is as long as
+    that of the harmony.
+    """
+    walk = material.walk
+    clip, units = _units(walk, harmony, beats_in(bar.metre) if bar.metre else None)
+    other, struck = _units(walk, rhythm, len(units) / UNITS)
+    model, grid = material.clips[other], np.arange(len(units) + 1) / UNITS
+    lengths = np.full(len(struck), material.period / UNITS) if material.has_beat else np.diff(grid)
+    if material.has_beat and material.is_free:
+        lengths = (np.diff(model.bounds) / np.diff(model.beat))[struck] / UNITS
+    bounds = np.concatenate([[0.0], np.cumsum(lengths)])
+    part = model.taken(struck, bounds, grid, grid, np.array([0]))
+    return part.changed(chroma=material.clips[clip].chroma[units])
+
+
+def _units(walk: Walk, model: int, beats: float | None) -> tuple[int, np.ndarray]:
+    """The clip of a bar of the walk, and its units, one for each half quarter note of a bar of `beats`."""
     clip, first, last = walk.bars[model]
     timeline = walk.clips[clip]
     step = float(np.median(np.diff(timeline.beat))) if timeline.has_beat else 1 / UNITS
     own = (last - first) * step  # quarter notes
-    beats = beats_in(bar.metre) if bar.metre else own
-    count = max(1, round(beats * UNITS))
+    count = max(1, round((own if beats is None else beats) * UNITS))
     if not timeline.has_beat:
         return clip, first + np.arange(count) * (last - first) // count
     place = np.arange(count) / UNITS % max(own, step)
@@ -235,8 +266,9 @@ def _placed(parts: list[Timeline], lengths: list[int], plan: Plan, material: Mat
     ends = np.cumsum([0, *lengths])
     bar = np.interp(np.arange(ends[-1] + 1), ends, np.arange(len(ends)))
     beat = np.arange(ends[-1] + 1) / UNITS
-    period = 60 / plan.bpm if plan.bpm else material.period
-    bounds = beat * period
+    bounds = np.concatenate([[0.0], np.cumsum(np.concatenate([np.diff(part.bounds) for part in parts]))])
+    if plan.bpm:
+        bounds = beat * (60 / plan.bpm)
     if plan.beats is not None and len(plan.beats) > plan.first_bar + 1:
         times = np.asarray(plan.beats[plan.first_bar :]) - plan.beats[plan.first_bar]
         step = (times[-1] - times[0]) / (len(times) - 1)

@@ -12,6 +12,7 @@ from scipy import special
 
 NO_CHORD = "N"
 NO_CHORD_NAMES = {"N", "N.C.", "NC", "n.c.", "nc", "X"}  # X: MIREX's "no chord that has a name"
+LONGEST_NAME = 40
 AGAIN, OPEN = "%", "?"  # a bar as the one before it; a bar that asks for no chord
 BARS = "|"  # a chart that begins with it has a bar between each two, as musicians write it
 ADVICE = "write chords as Em, F#m7b5, Bbmaj7, Dsus4, E:min7, G/B or N (no chord)"
@@ -22,9 +23,9 @@ DEGREE = re.compile(r"(#{0,2}|b{0,2})(1[0-3]|[1-9])")
 QUALITIES = (
     (r"^ma?j?or(?=\d|$)", "maj"),
     (r"\^$", "^7"),
-    (r"^(Maj|MAJ|Ma|ma|M|\^|j)(?=\d|$|\(|[#b])", "maj"),
+    (r"^(Maj|MAJ|Ma|MA|ma|M|\^|j)(?=\d|$|\(|[#b])", "maj"),
     (r"^(minor|Min|MIN|Mi|min|mi|-)", "m"),
-    (r"^m\(?(maj|Maj|MAJ|Ma|ma|M|\^)", "mmaj"),
+    (r"^m\(?(maj|Maj|MAJ|Ma|MA|ma|M|\^)", "mmaj"),
     (r"^(ø7?|h7?|hdim7?|halfdim7?)$", "m7b5"),
     (r"^(°|o|diminished|Dim)(?=7|$)", "dim"),
     (r"^(\+|augmented|Aug)(?=\d|$|maj)", "aug"),
@@ -33,10 +34,15 @@ QUALITIES = (
     (r"^augmaj7$", "maj7+5"),
     (r"^7\+$", "7#5"),
     (r"^7?alt$", "7#9#5"),
-    (r"^(no|omit)3$", "5"),
+    (r"^dom(?=\d)", ""),
     (r"^(7|9)sus$", r"\g<1>sus4"),
     (r"[(),]", ""),
 )
+
+
+CHANGED = re.compile(r"(.*?)((?:(?:(?:add|no|omit)[#b]?|[#b])\d{1,2})+)")  # what stands after a known quality
+CHANGE = re.compile(r"(add|no|omit)?([#b]?)(\d{1,2})")
+MAJOR = (0, 2, 4, 5, 7, 9, 11)  # semitones of the degrees
 
 
 class ChordError(ValueError):
@@ -72,7 +78,7 @@ def parse(name: str) -> Chord:
     for sign, plain in SPELLINGS.items():
         text = text.replace(sign, plain)
     root = ROOT.match(text)
-    if not root or "," in re.sub(r"\([^()]*\)", "", text) or " " in text:
+    if not root or len(text) > LONGEST_NAME or "," in re.sub(r"\([^()]*\)", "", text) or " " in text:
         raise ChordError(_unreadable(name))
     quality, bass = _bass_of(text[root.end() :], root[0])
     semitones = _mirex(root[0], quality) if ":" in quality else _musicians(root[0], quality)
@@ -151,13 +157,25 @@ def _musicians(root: str, quality: str) -> set[int] | None:
         except (ValueError, IndexError):
             continue
         return {step % 12 for step in steps}
-    return _mirex(root, f":{quality}")
+    altered = CHANGED.fullmatch(quality)
+    steps = _musicians(root, altered[1]) if altered else None
+    if steps is None:
+        return _mirex(root, f":{quality}")
+    for word, sign, number in CHANGE.findall(altered[2]):
+        natural = MAJOR[(int(number) - 1) % 7]
+        if word != "add":
+            steps.discard(natural)  # an altered degree takes the place of the plain one
+        if word not in ("no", "omit"):
+            steps.add((natural + {"#": 1, "b": -1}.get(sign, 0)) % 12)
+    return steps
 
 
 def _unreadable(name: str) -> str:
     text = name.strip()
+    if len(text) > LONGEST_NAME:
+        return f"chord {text[:LONGEST_NAME]!r}... is too long for a name; put spaces between chords"
     larger = text[:1].upper() + text[1:]
-    if text[:1] in "abcdefg" and text[:1] and _reads(larger):
+    if larger != text and _reads(larger):
         return f"chord {text!r} cannot be read; write {larger}"
     return f"chord {text!r} cannot be read; {ADVICE}"
 
@@ -171,9 +189,12 @@ def _reads(name: str) -> bool:
 
 
 NOTE_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+FLATS = dict(zip(("C#", "F#"), ("Db", "Gb"), strict=True))  # in keys with flats
+SHARPS = dict(zip(("Eb", "Ab", "Bb"), ("D#", "G#", "A#"), strict=True))  # in keys with sharps
+FLAT_KEYS, SHARP_KEYS = (5, 10, 3, 8, 1), (7, 2, 9, 4, 11, 6)  # major, and minor keys of the same notes
 STAY = 0.8  # how likely a chord goes on to the next step
-SHARP = 16.0  # how much a likeness of 1 is worth in nats
-FIFTHS_RARE, NONE_RARE = 0.06, 0.0  # likeness that power chords and no chord must be ahead by
+SHARP = 40.0  # how much a likeness of 1 is worth in nats
+FIFTHS_RARE, NONE_RARE = 0.1, 0.3  # likeness that power chords and no chord must be ahead by
 
 
 def recognise(chroma: np.ndarray, *, stay: float | np.ndarray = STAY) -> tuple[list[Chord], np.ndarray]:
@@ -198,6 +219,20 @@ def recognise(chroma: np.ndarray, *, stay: float | np.ndarray = STAY) -> tuple[l
     ahead = (like[np.arange(len(path)), path] - like[:, 0]) / (1 - 0.5)
     certainty = posterior[np.arange(len(path)), path] * np.clip(ahead, 0, 1)
     return [known[index] for index in path], certainty
+
+
+def spelled(found: Sequence[Chord]) -> list[Chord]:
+    """Recognised chords with their roots in sharps or flats, as in the key that has most of their notes."""
+    total = sum((chord.template() for chord in found), np.zeros(12))
+    keys = [total[[(key + step) % 12 for step in MAJOR]].sum() for key in range(12)]
+    key = int(np.argmax(keys)) if total.any() else 0
+    names = FLATS if key in FLAT_KEYS else SHARPS if key in SHARP_KEYS else {}
+    out = []
+    for chord in found:
+        root = ROOT.match(chord.label)
+        plain = root[0] if root else chord.label
+        out.append(parse(names.get(plain, plain) + chord.label[len(plain) :]))
+    return out
 
 
 @functools.cache

@@ -37,9 +37,12 @@ class Guide:
         rows = np.concatenate([_values(clip) for clip in clips], axis=1)
         return cls(clips, rows.mean(axis=1), np.maximum(rows.std(axis=1), 0.02))
 
-    def rows(self, timeline: Timeline, frames: int, rate: float, start: float = 0.0) -> np.ndarray:
-        """float32 [ROWS, frames], of which frame k lies at start + k / rate seconds."""
-        times = start + np.arange(frames) / rate
+    def rows(self, timeline: Timeline, frames: int, rate: float, *, accentuation: float = 1.0) -> np.ndarray:
+        """float32 [ROWS, frames], of which frame k lies at k / rate seconds.
+
+        accentuation: what accents are multiplied by.
+        """
+        times = np.arange(frames) / rate
         unit, within = _units(timeline, times)
         out = np.zeros((ROWS, frames), np.float32)
         if timeline.has_beat:
@@ -54,6 +57,7 @@ class Guide:
         slot = np.clip((within * SLOTS).astype(int), 0, SLOTS - 1)
         values = np.nan_to_num(values[:, unit * SLOTS + slot])
         out[PHASE.stop : SHIFT.start] = np.clip(values, -EXTREME, EXTREME)
+        out[ACCENT] *= accentuation
         out[SHIFT] = timeline.shift[unit] / OCTAVE_HALF
         return out
 

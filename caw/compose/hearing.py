@@ -19,13 +19,13 @@ from caw.mosaic.features import Frames
 STAY_IN_BAR, STAY_AT_LINE = 0.9, 0.6  # how likely a chord goes on within a bar, and over a bar line
 USUAL_BAR = 4  # beats, where bars cannot be told
 CLEARLY = 0.15  # autocorrelation over what a beat needs at which it is certain by 63 %
-STANDING_OUT = (
-    2.0,
-    6.0,
-)  # deviations by which bar lines stand out: where certainty begins, and where it is full
-FLAT_DB, FLAT_DENSITY = 1.5, 0.25  # deviations below which nothing is said of them
+END = 0.75  # share of a unit at the clip's end that counts as one
+LEAST_CHANGES, AT_ONE_BEAT = 4, 0.7  # changes of chord, and their share at one beat, that make it the first
+FLAT_DB, FLAT_DENSITY = 1.0, 0.2  # deviations between bars below which nothing is said of them
+EARLY = 0.03  # seconds; an onset that little before a bar line is the bar's
 GROUPS = (8, 4, 2)  # bars that a section may have where it comes back
-ALIKE = 0.6  # correlation of the pitch classes and loudness of bars that are the same section
+OFTEN = 2 / 3  # of the groups of bars, at most so many are new ones where sections are told apart
+ALIKE = 0.6  # correlation of the pitch classes of bars that are the same section
 
 
 def hear(
@@ -47,7 +47,11 @@ def hear(
     if grid.kind == "onsets":
         told = f"no clear beat (clarity {grid.clarity:.2f}): tempo, metre and chords are left open"
         return Plan(heard=Heard(source, 0.0, 0.0, (), (told,)))
+    grid = _to_the_end(grid, len(mono) / rate)
     lines, remarks = _bar_lines(grid)
+    changes = _changes(mono, rate, grid, lines[0])
+    if metre is None and grid.per_bar:
+        lines = _moved(lines, changes, grid)
     if per_bar is not None and (per_bar * grid.per_beat) % 1:
         remarks += (f"bars of {metre} do not fit beats of {60 / grid.tempo:.2f} s; name the tempo as well",)
         metre = None
@@ -60,12 +64,12 @@ def hear(
         Bar(None if each == usual else each, chart, loud, dense)
         for each, chart, loud, dense in zip(metres, charts, loudness, density, strict=True)
     ]
-    sections, form = _form(bars, chroma, loudness)
+    sections, form = _form(bars, chroma)
     first = lines[0] % grid.per_beat
     heard = Heard(
         source,
         _rounded(_beat_certainty(frames, grid)),
-        _rounded(_line_certainty(frames, grid, lines) if grid.per_bar else 0.0),
+        _rounded(_line_certainty(lines, changes, grid) if grid.per_bar else 0.0),
         tuple(_rounded(value) for value in certainty),
         remarks,
     )
@@ -92,6 +96,18 @@ def _bar_lines(grid: Grid) -> tuple[np.ndarray, tuple[str, ...]]:
     return lines, ()
 
 
+def _to_the_end(grid: Grid, end: float) -> Grid:
+    """The same, with one more unit where the clip ends just before it, as one cut at a bar line."""
+    unit = grid.bounds[-1] - grid.bounds[-2]
+    if end - grid.bounds[-1] < END * unit:
+        return grid
+    bar = round((grid.per_bar or 1) * grid.per_beat)
+    place = (grid.places[-1] + 1) % bar
+    return replace(
+        grid, bounds=np.append(grid.bounds, grid.bounds[-1] + unit), places=np.append(grid.places, place)
+    )
+
+
 def _metre(length: float) -> str:
     """A bar of so many quarter notes."""
     return f"{length:.0f}/4" if length == round(length) else f"{2 * length:.0f}/8"
@@ -106,6 +122,7 @@ def _charts(mono, rate: int, bounds: np.ndarray, units: np.ndarray):
     halves = pitch.chroma(mono, rate, bounds[edges])
     stay = np.where(np.arange(len(halves) - 1) % 2 == 0, STAY_IN_BAR, STAY_AT_LINE)
     found, sure = chord_names.recognise(halves, stay=stay)
+    found = chord_names.spelled(found)
     charts, certainty = [], []
     for index in range(0, len(found), 2):
         pair = dict.fromkeys(chord.label for chord in found[index : index + 2])
@@ -114,40 +131,28 @@ def _charts(mono, rate: int, bounds: np.ndarray, units: np.ndarray):
     return charts, certainty, halves.reshape(-1, 2, 12)
 
 
-def _beats_of(units: np.ndarray, per_beat: int) -> list[np.ndarray]:
-    """The bounds of each bar's beats, in units; a bar of 7/8 ends with half a beat."""
-    return [np.append(np.arange(first, last, per_beat), last) for first, last in units]
-
-
-def _loudness(mono, rate: int, grid: Grid, units: np.ndarray) -> list[tuple[float, ...] | None]:
-    """Level of every beat in dB over the clip's mean; None throughout where it hardly changes."""
+def _loudness(mono, rate: int, grid: Grid, units: np.ndarray) -> list[float | None]:
+    """Level of every bar in dB over the clip's mean; None throughout where it hardly changes."""
     energy = np.concatenate([[0.0], np.cumsum(np.square(mono, dtype=np.float64))])
-    mean = max(energy[-1] / max(len(mono), 1), 1e-12)
-    found = []
-    for edges in _beats_of(units, grid.per_beat):
-        at = np.clip(np.rint(grid.bounds[edges] * rate).astype(int), 0, len(mono))
-        power = np.diff(energy[at]) / np.maximum(np.diff(at), 1) / mean
-        found.append(10 * np.log10(np.maximum(power, 1e-12)))
-    return _told(found, FLAT_DB, LOUDNESS, 1)
+    at = np.clip(np.rint(grid.bounds[units] * rate).astype(int), 0, len(mono)).reshape(-1, 2)
+    power = np.diff(energy[at], axis=1)[:, 0] / np.maximum(np.diff(at, axis=1)[:, 0], 1)
+    level = 10 * np.log10(np.maximum(power * len(mono) / max(energy[-1], 1e-12), 1e-12))
+    return _told(level, FLAT_DB, LOUDNESS, 1)
 
 
-def _density(frames: Frames, grid: Grid, units: np.ndarray) -> list[tuple[float, ...] | None]:
-    """Onsets of every beat, times the clip's mean; None throughout where it hardly changes."""
-    peaks = signal.find_peaks(frames.onsets, height=1.0)[0] * features.HOP + features.HOP / 2
-    mean = max(len(peaks) / max(len(frames) * features.HOP, 1e-9), 1e-9)
-    early = 0.03  # an onset a little before its beat is the beat's
-    found = []
-    for edges in _beats_of(units, grid.per_beat):
-        times = grid.bounds[edges]
-        counts = np.diff(np.searchsorted(peaks, times - early))
-        found.append(counts / np.diff(times) / mean)
-    return _told(found, FLAT_DENSITY, DENSITY, 2)
+def _density(frames: Frames, grid: Grid, units: np.ndarray) -> list[float | None]:
+    """Onsets of every bar, times the clip's mean; None throughout where it hardly changes."""
+    peaks = signal.find_peaks(frames.onsets, height=1.0)[0] * features.HOP
+    times = grid.bounds[units].reshape(-1, 2)
+    counts = np.diff(np.searchsorted(peaks, times - EARLY), axis=1)[:, 0]
+    mean = len(peaks) / (len(frames) * features.HOP)
+    return _told(counts / np.diff(times, axis=1)[:, 0] / max(mean, 1e-9), FLAT_DENSITY, DENSITY, 2)
 
 
-def _told(found: list[np.ndarray], flat: float, bounds: tuple[float, float], digits: int):
-    if not found or np.concatenate(found).std() < flat:
-        return [None] * len(found)
-    return [tuple(round(float(value), digits) for value in np.clip(each, *bounds)) for each in found]
+def _told(values: np.ndarray, flat: float, bounds: tuple[float, float], digits: int) -> list[float | None]:
+    if not len(values) or values.std() < flat:
+        return [None] * len(values)
+    return [round(float(value), digits) for value in np.clip(values, *bounds)]
 
 
 def _beat_certainty(frames: Frames, grid: Grid) -> float:
@@ -157,31 +162,40 @@ def _beat_certainty(frames: Frames, grid: Grid) -> float:
     return 1 - math.exp(-max(grid.clarity - needed, 0) / CLEARLY)
 
 
-def _line_certainty(frames: Frames, grid: Grid, lines: np.ndarray) -> float:
-    """How far bar lines stand out of the other beats, by onsets, low onsets and changes of pitch classes."""
-    rows = frames.row(grid.bounds)
-    start = lines[0] % grid.per_beat
-    at = np.arange(start, grid.units, grid.per_beat)
-    total = np.concatenate([np.zeros((1, 12)), np.cumsum(frames.chroma, axis=0, dtype=float)])
-    before, after = (total[rows[at]] - total[rows[np.maximum(at - 2, 0)]],
-                     total[rows[np.minimum(at + 2, grid.units)]] - total[rows[at]])  # fmt: skip
-    sizes = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
-    change = np.where(sizes > 0, 1 - (before * after).sum(axis=1) / np.maximum(sizes, 1e-12), 0)
-    accents = 0.0
-    for values in (frames.onsets, frames.bass):
-        near = np.array([values[max(rows[k] - 6, 0) : rows[k] + 7].max(initial=0) for k in at])
-        accents = accents + (near - near.mean()) / max(near.std(), 1e-9)
-    accents = accents + (change - change.mean()) / max(change.std(), 1e-9)
-    first = np.isin(at, lines)
-    if not 2 <= first.sum() < len(at) - 1:
-        return 0.0
-    ours, others = accents[first], accents[~first]
-    error = math.sqrt(ours.var(ddof=1) / len(ours) + others.var(ddof=1) / len(others))
-    low, high = STANDING_OUT
-    return float(np.clip(((ours.mean() - others.mean()) / max(error, 1e-9) - low) / (high - low), 0, 1))
+def _changes(mono, rate: int, grid: Grid, first: int) -> np.ndarray:
+    """The units at which a chord gives way to another, of those a whole number of beats from `first`."""
+    at = np.arange(first % grid.per_beat, grid.units + 1, grid.per_beat)
+    found, _ = chord_names.recognise(pitch.chroma(mono, rate, grid.bounds[at]))
+    roots = [chord.root for chord in found]
+    there = [
+        k for k, (a, b) in enumerate(zip(roots, roots[1:], strict=False), 1) if None not in (a, b) and a != b
+    ]
+    return at[there]
 
 
-def _form(bars: list[Bar], chroma: np.ndarray, loudness: list) -> tuple[tuple[Section, ...], tuple[str, ...]]:
+def _moved(lines: np.ndarray, changes: np.ndarray, grid: Grid) -> np.ndarray:
+    """The bar lines, moved to the beat of the bar at which chords change, where they do so at one alone."""
+    lengths = np.diff(lines)
+    if len(changes) < LEAST_CHANGES or len(set(lengths)) != 1:
+        return lines
+    bar = int(lengths[0])
+    places = (changes - lines[0]) % bar
+    shares = np.bincount(places, minlength=bar) / len(changes)
+    best = int(shares.argmax())
+    if shares[best] < AT_ONE_BEAT or shares[0] > 1 - AT_ONE_BEAT:
+        return lines
+    return np.arange((lines[0] + best) % bar, grid.units + 1, bar)
+
+
+def _line_certainty(lines: np.ndarray, changes: np.ndarray, grid: Grid) -> float:
+    """How much more of the chords' changes than by chance are at bar lines; less where there are few."""
+    by_chance = (len(lines) - 1) * grid.per_beat / max(lines[-1] - lines[0], 1)
+    within = changes[(changes >= lines[0]) & (changes <= lines[-1])]
+    share = np.isin(within, lines).mean() if len(within) else 0.0
+    return float(np.clip((share - by_chance) / (1 - by_chance), 0, 1) * len(within) / (len(within) + 2))
+
+
+def _form(bars: list[Bar], chroma: np.ndarray) -> tuple[tuple[Section, ...], tuple[str, ...]]:
     """Groups of bars as sections: those with one chart that also sound alike are one that comes back.
 
     All bars are one section where no group comes back.
@@ -194,7 +208,9 @@ def _form(bars: list[Bar], chroma: np.ndarray, loudness: list) -> tuple[tuple[Se
         for group in groups:
             same = next((kind for kind in kinds if _alike(kind[0], group, bars, chroma)), None)
             same.append(group) if same else kinds.append([group])
-        if len(kinds) < len(groups) and len(kinds) <= len(LETTERS):
+        whole = len(bars) // size
+        new = sum(kind[0][1] - kind[0][0] == size for kind in kinds)
+        if whole >= 2 and new <= OFTEN * whole and len(kinds) <= len(LETTERS):
             sections = tuple(
                 Section(name, _mean(kind, bars)) for name, kind in zip(LETTERS, kinds, strict=False)
             )
@@ -221,6 +237,6 @@ def _mean(kind: list[tuple[int, int]], bars: list[Bar]) -> tuple[Bar, ...]:
         for key, digits in (("loudness", 1), ("density", 2)):
             values = [getattr(bar, key) for bar in times]
             if values[0] is not None:
-                means[key] = tuple(round(float(value), digits) for value in np.mean(values, axis=0))
+                means[key] = round(float(np.mean(values)), digits)
         out.append(replace(times[0], **means))
     return tuple(out)

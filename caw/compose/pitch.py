@@ -25,7 +25,7 @@ PARTIALS, DECAY = 16, 0.7  # of a note; each partial's amplitude to the one befo
 EVENED = 12 * THIRDS  # bins to either side over which the spectrum is evened out
 EVENNESS = 0.7  # power of the local deviation that is divided by
 BASS = (40.0, 55.0)  # MIDI: all of it below the first, none above the second
-BASS_WEIGHT = 0.6  # beside the rest
+BASS_WEIGHT = 0.3  # beside the rest
 
 
 def chroma(samples: np.ndarray, rate: int, bounds: np.ndarray) -> np.ndarray:
@@ -33,16 +33,22 @@ def chroma(samples: np.ndarray, rate: int, bounds: np.ndarray) -> np.ndarray:
 
     Low notes count once more, as the bass says what a chord is. Silence gives zeros.
     """
+    pitches = np.array(NOTES)
+    weights = 1 + BASS_WEIGHT * np.clip((BASS[1] - pitches) / (BASS[1] - BASS[0]), 0, 1)
+    return (_notes_of(samples, rate, bounds) * weights) @ np.eye(12)[pitches % 12]
+
+
+def _notes_of(samples: np.ndarray, rate: int, bounds: np.ndarray) -> np.ndarray:
+    """How strong each note of NOTES is in each stretch."""
     low = audio.resample(np.asarray(samples, np.float32), rate, RATE) if rate != RATE else samples
     spectra = _evened(_tuned(_thirds(low)))
     rows = np.clip(np.rint(np.asarray(bounds) * RATE / HOP).astype(int), 0, len(spectra))
-    notes, pitches = np.zeros((len(rows) - 1, len(NOTES))), np.array(NOTES)
+    notes = np.zeros((len(rows) - 1, len(NOTES)))
     for index, (first, last) in enumerate(zip(rows, rows[1:], strict=False)):
         mean = spectra[min(first, len(spectra) - 1) : max(last, first + 1)].mean(axis=0)
         if mean.any():
             notes[index] = optimize.nnls(_dictionary(), mean)[0]
-    weights = 1 + BASS_WEIGHT * np.clip((BASS[1] - pitches) / (BASS[1] - BASS[0]), 0, 1)
-    return (notes * weights) @ np.eye(12)[pitches % 12]
+    return notes
 
 
 def _thirds(samples: np.ndarray) -> np.ndarray:

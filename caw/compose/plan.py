@@ -91,7 +91,7 @@ class Plan:
     beats: tuple[float, ...] | None = None  # seconds of every quarter note, a clip's own curve; before bpm
     first_bar: int = 0  # which of `beats` begins the first bar
     metre: str | None = None  # None: the clip's
-    novelty: float = 0.5  # 0 to 1: how readily the walk over the clip's bars jumps
+    novelty: float = 0.3  # 0 to 1: how readily the walk over the clip's bars jumps
     heard: Heard | None = None
 
     def __post_init__(self) -> None:
@@ -468,7 +468,7 @@ def _toml(plan: Plan, tables: dict[str, Any]) -> str:
     for key in ("bpm", "metre", "novelty", "form"):
         if key in tables:
             line = f"{key} = {_value(tables[key])}"
-            lines.append(f"{line:<24}# {COMMENTS[key]}" if key in COMMENTS else line)
+            lines.append(f"{line:<23} # {COMMENTS[key]}" if key in COMMENTS else line)
     certainty = {}
     if plan.heard and len(plan.heard.chords) == len(plan.section_of_bar()):
         for name, sure in zip(plan.section_of_bar(), plan.heard.chords, strict=True):

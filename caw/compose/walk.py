@@ -15,6 +15,7 @@ SLOTS = 8  # moments of a bar that are compared
 SHARPNESS = 0.12  # of the choice among jumps, in median distances between bars
 WILDER = 0.2  # added to it by a novelty of 1
 RECENT = 4  # bars that a jump does not go back to, where there are others
+UNFIT = 20.0  # what a bar of another length than the wanted one costs, in the same distances
 CHORD_WEIGHT = 3.0  # how much a bar's likeness to the asked pitch classes counts, in the same distances
 
 
@@ -35,24 +36,39 @@ class Walk:
     def __len__(self) -> int:
         return len(self.bars)
 
+    @property
+    def lengths(self) -> np.ndarray:
+        """Units of each bar."""
+        return np.array([last - first for _, first, last in self.bars])
+
     def draw(
-        self, count: int, novelty: float, rng: np.random.Generator, chroma: np.ndarray | None = None
+        self,
+        count: int,
+        novelty: float,
+        rng: np.random.Generator,
+        chroma: np.ndarray | None = None,
+        lengths: np.ndarray | None = None,
     ) -> list[int]:
         """`count` bars, as indices of `bars`. novelty: from 0 (in order) to 1 (a jump at every bar line).
 
         chroma: [count, 12] pitch classes that are asked for, rows of zeros where none are.
+        lengths: int [count] units that each bar should have.
         """
         wish = np.zeros((count, len(self.bars)))
+        unfit = np.zeros((count, len(self.bars)), bool)
+        if lengths is not None:
+            unfit = self.lengths != np.asarray(lengths)[:, None]
         if chroma is not None:
             wish = CHORD_WEIGHT * np.asarray(chroma) @ self._chroma().T
-        here = self._pick(wish[0], rng)
+        here = self._pick(wish[0] - UNFIT * unfit[0], rng)
         walked = [here]
         for place in range(1, count):
             goes_on = here + 1 < len(self.bars) and self.bars[here + 1][0] == self.bars[here][0]
-            if goes_on and rng.random() >= novelty and not wish[place].any():
+            goes_on = goes_on and not wish[place].any() and not unfit[place, here + 1]
+            if goes_on and rng.random() >= novelty:
                 here += 1
             else:
-                here = self._jump(here, walked, novelty, wish[place], rng)
+                here = self._jump(here, walked, novelty, wish[place] - UNFIT * unfit[place], rng)
             walked.append(here)
         return walked
 
@@ -64,7 +80,7 @@ class Walk:
             liked = liked - 0.5 * self.alike[here + 1] / spread
         barred = np.zeros(len(self.bars), bool)
         barred[[here, *walked[-RECENT:]]] = True
-        if here + 1 < len(self.bars) and not wish.any():
+        if here + 1 < len(self.bars) and not (wish > 0).any():
             barred[here + 1] = True
         if not barred.all():
             liked = np.where(barred, -np.inf, liked)

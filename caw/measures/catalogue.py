@@ -24,8 +24,8 @@ class Measure:
     share: float | None = None  # as real: of the real clip's value, at least
     within: float | None = None  # as real: of the real clip's value, at most; as halves: over the halves'
     factor: float = 1.0  # less: times the halves' value, at most
-    enough: float = 0.0  # less: reached whatever the halves' value
-    least: float = 0.0  # as real: a real clip under it says nothing
+    most: float | None = None  # less: at most, whatever the halves read
+    least: float | None = None  # as real: a real clip under it says nothing
 
     @property
     def aim(self) -> str:
@@ -33,8 +33,9 @@ class Measure:
         if self.better == REAL:
             return f"{self.share:g} of real" if self.share else f"within {self.within:g} of real"
         if self.better == LESS and self not in ARTEFACTS:
-            enough = f" or {self.enough:g}" if self.enough else ""
-            return f"{self.factor:g} x halves{enough}" if self.factor != 1 else f"halves{enough}"
+            if self.most is not None:
+                return f"{self.most:g}"
+            return f"{self.factor:g} x halves" if self.factor != 1 else "halves"
         if self.better == MORE and self in LIKENESS:
             return "halves"
         return f"halves + {self.within:g}" if self.better == HALVES and self.within else ""
@@ -70,7 +71,7 @@ MUSIC = (
     ),
     Measure("tempo", "BPM", "", "tempo of the generated clip, a guess among halves and doubles"),
     Measure(
-        "tempo_error", "%", LESS, enough=1.0,
+        "tempo_error", "%", LESS, most=1.0,
         meaning="its distance from the real clip's; halves and doubles are the same",
     ),
     Measure("chroma_distance", "", LESS, "share of the pitch classes' weight that lies elsewhere, 0 to 1"),
@@ -130,16 +131,18 @@ def reached(one: Measure, value: float | None, anchors: Mapping[str, Mapping]) -
     if value is None or not one.aim:
         return None
     if one.better == REAL:
-        if real is None or real < one.least:
+        if real is None or (one.least is not None and real < one.least):
             return None
         if one.share:
             return value >= min(one.share * real, real if halves is None else halves)
         return abs(value - real) <= max(one.within, 0 if halves is None else abs(halves - real))
+    if one.most is not None:
+        return value <= one.most
     if halves is None:
-        return value <= one.enough if one.enough else None
+        return None
     if one.better == MORE:
         return value >= halves
-    return value <= (halves + one.within if one.better == HALVES else max(one.factor * halves, one.enough))
+    return value <= (halves + one.within if one.better == HALVES else one.factor * halves)
 
 
 def passed_by_noise(anchors: Mapping[str, Mapping]) -> list[str]:

@@ -22,7 +22,7 @@ HARMONICS, DECAY = 4, 0.7  # of a note, each next one's weight
 COMPRESSION = 0.5  # exponent of the amplitudes
 SURROUNDINGS = 18.0  # semitones over whose mean amplitude a note must stand
 ON_PITCH = 0.2  # semitones from equal temperament
-FLAT = 0.3  # deviation over mean of a beat's pitch classes; white noise reads 0.25, music 0.4 and more
+FLAT = 0.4  # deviation over mean of a beat's pitch classes; white noise reads 0.2 to 0.4, music 0.4 to 1.5
 STAYING = 0.2  # what a change of chord costs, in correlations with a triad
 STEP = 0.5  # seconds, in place of beats where a clip has none
 LEAST_BEATS = 8
@@ -66,10 +66,10 @@ def same_chord(real, fake, rate) -> float:
 def chord_follow(x, rate, chords: Sequence, times) -> float:
     """Share of beats in which the chord that was asked for fits better than all others asked for, 0 to 1.
 
-    chords: one for each beat, as its pitch classes [12] from C up or an object with such a `template()`; no
-    chord (all 0) is left out. times: seconds [beats + 1]. With one chord alone it is 1: ask for several.
+    chords: one for each beat, as a name ("Em"), a `caw.compose.chords.Chord` or pitch classes [12] from C up;
+    no chord ("N", all 0) is left out. times: seconds [beats + 1]. With one chord alone it is 1.
     """
-    templates = np.array([chord.template() if hasattr(chord, "template") else chord for chord in chords])
+    templates = np.array([_template(chord) for chord in chords])
     times = np.asarray(times, float)
     if templates.ndim != 2 or len(times) != len(templates) + 1:
         told = f"{len(templates)} chords and {len(times)} times"
@@ -141,6 +141,15 @@ def chord_labels(x, rate, times: np.ndarray) -> np.ndarray:
         path.append(int(row[path[-1]]))
     flat = heard.std(axis=1) <= FLAT * heard.mean(axis=1)
     return np.where(flat, NO_CHORD, path[::-1])
+
+
+def _template(chord) -> np.ndarray:
+    """Pitch classes [12] of a chord in any of the forms of `chord_follow`."""
+    from caw.compose import chords  # half a second for few
+
+    if isinstance(chord, np.ndarray):
+        return chord
+    return (chords.parse(chord) if isinstance(chord, str) else chord).template()
 
 
 def _triads() -> np.ndarray:

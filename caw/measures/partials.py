@@ -17,6 +17,7 @@ PADDING = 4  # times the window, so that peaks are placed well
 FAINTEST_DB = -60.0  # dB re a sine of the clip's level; fainter peaks do not count
 OVER_FRAME_DB = -50.0  # nor those so far under their frame's strongest
 PROMINENCE_DB = 6.0  # over the median of the surroundings
+BESIDE_HZ, BESIDE_DB = 80.0, -28.0  # nor what is so far under another: the window's side lobes
 SURROUNDINGS = 250.0  # Hz
 APART = 0.03  # largest change of frequency from frame to frame, as a share: half a semitone
 LEAST_APART = 8.0  # Hz, for low partials: half a bin
@@ -141,6 +142,8 @@ def _peaks(x: np.ndarray, rate) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         least = np.maximum(FAINTEST_DB, there.max(axis=1, keepdims=True) + OVER_FRAME_DB)
         peak = (there > left) & (there >= right) & (there > least)
         peak &= there > around[:, low : high + 1] + PROMINENCE_DB
+        beside = ndimage.maximum_filter1d(level, 2 * round(BESIDE_HZ * long / rate) + 1, axis=1)
+        peak &= there > beside[:, low : high + 1] + BESIDE_DB
         frame, place = np.nonzero(peak)
         a, b, c = left[peak], there[peak], right[peak]
         shift = 0.5 * (a - c) / np.minimum(a - 2 * b + c, -1e-9)

@@ -13,7 +13,7 @@ from caw import atomic, audio, file_names, sound_files
 from caw.command_line import stage
 from study import design
 from study.folder import PRACTICE, StudyFolder
-from study.preparation import audit, audit_tables, blinding
+from study.preparation import audit, audit_tables, blinding, measuring
 from study.preparation.findings import Audit, Heard
 
 _NAMES_SHOWN = 5  # of files that are left out
@@ -61,7 +61,9 @@ def of_study(folder: StudyFolder, *, sets: Sequence[str] = (), alpha: float = au
         stage(f"Auditing {sum(map(len, chosen.values()))} clips of {', '.join(chosen)}")
         found = audit.run(chosen, practice, alpha=alpha, accept=settings.stimuli.accept)
         title = f"Leak audit of {settings.study.title}"
-        audit_tables.write(found, folder.make_private() / folder.audit.name, title=title)
+        audit_tables.write(
+            found, folder.make_private() / folder.audit.name, title=title, measures=measuring.read(folder)
+        )
         store.log_event(getpass.getuser(), "audit", audit_tables.verdict_line(found))
     finally:
         store.close()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 from importlib.resources import files
+from typing import Any
 
+from study.preparation import audit_measures
 from study.preparation.findings import Audit, Finding, Strip
 
 _WIDTH, _HEIGHT, _EDGE = 240, 44, 6  # px of a strip plot
@@ -41,8 +44,11 @@ svg { display: block; } svg text { font: 10px system-ui, sans-serif; fill: var(-
 """
 
 
-def render(audit: Audit, *, title: str, verdict: str) -> str:
-    """The whole page. It shows how real and fake lie as groups; it names clips that share sound."""
+def render(audit: Audit, *, title: str, verdict: str, measures: Mapping[str, Any] | None = None) -> str:
+    """The whole page. It shows how real and fake lie as groups; it names clips that share sound.
+
+    measures: of the machine-made clips, as `measuring.read` gives them, where they were taken.
+    """
     formats = [found for found in audit.findings if found.kind == "format"]
     others = [found for found in audit.findings if found.kind != "format"]
     sets = list(dict.fromkeys(found.set for found in others))
@@ -71,6 +77,7 @@ def render(audit: Audit, *, title: str, verdict: str) -> str:
         "form and order. Music and traces are reported and never fail. What a listener notices can be heard, "
         "or comes of the order of the clips; what only a program notices takes somebody who saves the clips "
         "and reads their numbers.</p>",
+        audit_measures.section(measures or {}, _table),
     ]
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}'
     body = "\n".join(part for part in parts if part)

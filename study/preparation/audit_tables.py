@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.box import SIMPLE
 from rich.table import Table
@@ -84,8 +86,13 @@ def verdict_line(audit: Audit) -> str:
     return f"no leak found: format, form and order do not tell real from fake ({what})"
 
 
-def write(audit: Audit, folder: Path, *, title: str = "Leak audit") -> None:
-    """Write audit.json, audit.csv and index.html into a private folder: they show truth by groups."""
+def write(
+    audit: Audit, folder: Path, *, title: str = "Leak audit", measures: Mapping[str, Any] | None = None
+) -> None:
+    """Write audit.json, audit.csv and index.html into a private folder: they show truth by groups.
+
+    measures: as of `audit_page.render`.
+    """
     rows = [asdict(finding) for finding in audit.findings]
     test = {
         "alpha": audit.alpha,
@@ -102,7 +109,7 @@ def write(audit: Audit, folder: Path, *, title: str = "Leak audit") -> None:
     ]
     atomic.write(folder / "audit.json", json.dumps(content, indent=1) + "\n", mode=0o600)
     spreadsheet.write(folder / "audit.csv", COLUMNS, rows, mode=0o600)
-    page = audit_page.render(audit, title=title, verdict=verdict_line(audit))
+    page = audit_page.render(audit, title=title, verdict=verdict_line(audit), measures=measures)
     atomic.write(folder / "index.html", page, mode=0o600)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from analysis import loudness
 from caw import atomic, audio
-from study.design import Design
+from study.design import LATER_FACTS, Design
 from study.folder import PRACTICE, StudyFolder, make_private
 from study.preparation import audit, audit_tables, blinding, stimuli
 from study.preparation.audit import Audit, Heard
@@ -194,7 +194,7 @@ def _write(
         file.chmod(0o600)
         blinding.even_out_times(file)
         facts = pool.rows[clip]
-        row = {name: facts.get(name, "") for name in ("name", *ORIGIN)}
+        row = {name: facts.get(name, "") for name in ("name", *ORIGIN, *LATER_FACTS)}
         row |= {"set": set_name, "stimulus_id": stimulus_id, "sha256": atomic.sha256(file)}
         row["truth"] = "real" if facts["backend"] == ORIGINAL else "fake"
         a_set = next(iter(design.sets)) if set_name == PRACTICE else set_name

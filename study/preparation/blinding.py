@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from caw import atomic, spreadsheet
+from study.design import LATER_FACTS
 from study.folder import StudyFolder
-from study.preparation.pool import ORIGIN
+from study.preparation.pool import ORIGIN, with_later
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz23456789"
 ID_LENGTH = 8
@@ -53,7 +54,7 @@ def write_key(folder: StudyFolder, rows: Iterable[Mapping[str, Any]]) -> str:
     """Write private/key.csv, for its owner alone, and return its seal."""
     folder.make_private()
     ordered = sorted(rows, key=lambda row: (row["set"], row["stimulus_id"]))
-    spreadsheet.write(folder.key, KEY_COLUMNS, ordered, mode=0o600)
+    spreadsheet.write(folder.key, with_later(KEY_COLUMNS, ordered), ordered, mode=0o600)
     return seal(folder)
 
 
@@ -75,7 +76,7 @@ def read_key(folder: StudyFolder, sealed: str) -> list[dict[str, str]]:
 def rows(folder: StudyFolder) -> list[dict[str, str]]:
     """The key's rows, sealed or not; [] where there is none. Raises: BlindingError where it is damaged."""
     try:
-        found = spreadsheet.records(folder.key, KEY_COLUMNS)
+        found = spreadsheet.records(folder.key, (*KEY_COLUMNS, *LATER_FACTS))
     except spreadsheet.TableError as error:
         raise BlindingError(f"{error}; put the original file back") from None
     if found and (lacking := [name for name in KEY_COLUMNS if name not in found[0]]):

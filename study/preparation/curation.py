@@ -125,7 +125,7 @@ def change(
 def misfit(design: Design, set_name: str, clip: str, facts: Mapping[str, str]) -> str:
     """Why a clip cannot be picked into a set, with the mend; "" where it can.
 
-    facts: its backend, mode, epochs and source as text, as a row of the pool has them.
+    facts: its backend, mode, epochs, source, plan and strength as text, as a row of the pool has them.
     """
     if set_name not in design.sets:
         return f"{clip}: there is no set {set_name!r}; pick it into one of {', '.join(design.sets)}"
@@ -137,10 +137,7 @@ def misfit(design: Design, set_name: str, clip: str, facts: Mapping[str, str]) -
         mend = f"pick it into {' or '.join(fitting)}" if fitting else "leave it free"
         return f"{clip} is of mode {facts['mode']}, and set {set_name} takes {mode}; {mend}"
     fits = any(
-        all(
-            wanted is None or str(wanted) == facts[name]
-            for name, wanted in (("source", one.source), ("epochs", one.epochs), ("backend", one.backend))
-        )
+        all(wanted is None or pool.written(wanted) == facts.get(name, "") for name, wanted in one)
         for one in chosen.cells
     )
     if chosen.cells and not fits:

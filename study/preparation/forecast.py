@@ -9,6 +9,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from study import design
 from study.folder import StudyFolder
@@ -20,6 +21,7 @@ from study.preparation.grid import Part, jobs_of, parts_of
 from study.preparation.pool import Pool
 
 _BYTES_PER_SAMPLE = 3  # of a clip in the pool
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Row:
     backend: str
     epochs: int | None
     modes: tuple[str, ...]
+    plans: tuple[str, ...]
+    strengths: tuple[float, ...]
     cells: int
     clips: int  # that are due
     seconds: float  # of one core
@@ -107,6 +111,8 @@ def _rows(parts: Sequence[Part], rate: int) -> list[Row]:
             backend,
             epochs,
             _in_order(part.task.cell.mode for part in group),
+            _in_order(part.task.cell.plan for part in group if part.task.cell.plan),
+            _in_order(part.task.cell.strength for part in group if part.task.cell.strength is not None),
             len(group),
             sum(len(part.task.names) for part in group),
             sum(part.cost.seconds for part in group),
@@ -116,8 +122,8 @@ def _rows(parts: Sequence[Part], rate: int) -> list[Row]:
     ]
 
 
-def _in_order(modes: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(modes))
+def _in_order(values: Iterable[T]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(values))
 
 
 def _disk(part: Part, rate: int) -> float:

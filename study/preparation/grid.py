@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from study.design import LATER_FACTS
 from study.preparation import backends
 from study.preparation.backends import Clip, Cost, Task
 from study.preparation.engines import Ended, Event, Failed, Job, Lost, Made, Started, Told, Warned
@@ -178,6 +179,7 @@ class Grid:
             run=clip.run,
             remark=self.remarks.get(clip.name),
             recipe=self.recipes[clip.name],
+            **{fact: getattr(cell, fact) for fact in LATER_FACTS},
         )
         self.made += 1
         note_lowered(row, self.progress)

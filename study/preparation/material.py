@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from typing import Any
 from caw import atomic, audio
 from study.design import LONGEST_DEFAULT_PASSAGE, Design, DesignError, KeyPath, Source
 from study.folder import StudyFolder
-from study.preparation import backends
-from study.preparation.backends import BackendError, Cell
+from study.preparation import backends, composed
+from study.preparation.backends import AlbumFile, BackendError, Cell
 
 ORIGINAL = "original"  # the backend of real clips, as the key names it
 
@@ -30,6 +31,7 @@ class Passage:
     seconds: float
     file_seconds: float  # length of the whole file
     sha256: str
+    album: tuple[AlbumFile, ...] = ()  # what models learn from before it, of all tables of the source
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def passages(design: Design, folder: StudyFolder) -> dict[str, Passage]:
     for index, source in enumerate(design.sources):
         here: KeyPath = ("source", index)
         file = folder.path / source.file
-        length = _length(design, here, source.file, file)
+        length = _length(design, (*here, "file"), source.file, file)
         rest = length - source.start
         if rest <= 0:
             what = f"{source.file} is {length:.2f} s long"
@@ -65,9 +67,20 @@ def passages(design: Design, folder: StudyFolder) -> dict[str, Passage]:
             raise design.error((*here, "seconds"), source.seconds, what, f"ask for at most {rest:.2f}")
         seconds = min(rest, source.seconds or LONGEST_DEFAULT_PASSAGE)
         _require_length(design, here, source, seconds)
+        before = found[source.name].album if source.name in found else ()
+        album = (*before, *(one for one in _album(design, index, folder) if one not in before))
         sha256 = atomic.sha256(file)
-        found[source.name] = Passage(source.name, file, source.start, seconds, length, sha256)
+        found[source.name] = Passage(source.name, file, source.start, seconds, length, sha256, album)
     return found
+
+
+def _album(design: Design, index: int, folder: StudyFolder) -> list[AlbumFile]:
+    album = []
+    for number, name in enumerate(design.sources[index].album):
+        file = folder.path / name
+        _length(design, ("source", index, "album", number), name, file)
+        album.append(AlbumFile(name, file, atomic.sha256(file)))
+    return album
 
 
 def check_backends(design: Design, folder: StudyFolder) -> None:
@@ -116,15 +129,20 @@ def _check_backend(design: Design, here: KeyPath, source: Source) -> None:
         if backend.name == "command":
             mend += f", or give the command of [backend.{name}] an {{epochs}}"
         raise design.error((*here, "epochs"), list(source.epochs), what, mend)
+    composed.check(design, here[1], backend)
 
 
-def cells(design: Design, found: dict[str, Passage]) -> dict[Cell, int]:
-    """Every cell of the grid and how many clips it holds; cells of one training run stand side by side."""
+def cells(design: Design, found: Mapping[str, Passage], asked: composed.Plans) -> dict[Cell, int]:
+    """Every cell of the grid and how many clips it holds; cells of one training run stand side by side.
+
+    asked: as of `composed.plans`.
+    """
     grid: dict[Cell, int] = {}
-    for source in design.sources:
+    for index, source in enumerate(design.sources):
         passage = found[source.name]
         dimensions = range(1, source.trainings + 1), source.epochs or (None,), source.modes
-        for training, epochs, mode in itertools.product(*dimensions):
+        ways = ((*one, way) for one in itertools.product(*dimensions) for way in source.ways(one[-1]))
+        for training, epochs, mode, way in ways:
             cell = Cell(
                 source=source.name,
                 file=passage.file,
@@ -135,6 +153,10 @@ def cells(design: Design, found: dict[str, Passage]) -> dict[Cell, int]:
                 backend=source.backend,
                 file_sha256=passage.sha256,
                 training=training,
+                plan=way.plan,
+                strength=way.strength,
+                asked=asked.get((index, way.plan)),
+                album=tuple(one for one in passage.album if one.name in source.album),
             )
             grid[cell] = source.clips
     return grid
@@ -149,7 +171,7 @@ def imports(design: Design, folder: StudyFolder) -> list[Fake]:
         if entry.backend == ORIGINAL:
             what = f"{ORIGINAL!r} stands for real clips"
             raise design.error((*here, "backend"), entry.backend, what, "name the system that made the clip")
-        length = _length(design, here, entry.file, file)
+        length = _length(design, (*here, "file"), entry.file, file)
         if length < clip_seconds(design) - 1e-3:
             what = f"is {length:.2f} s long, a stimulus takes {clip_seconds(design):g} s with its trim"
             mend = "import a longer clip, or lower stimuli.seconds or stimuli.trim"
@@ -187,11 +209,12 @@ def said(error: ValueError, file: Path | None = None) -> tuple[str, str]:
     return (what, mend) if what else (text, "see the comments that `study init` writes")
 
 
-def _length(design: Design, here: KeyPath, name: str, file: Path) -> float:
+def _length(design: Design, key: KeyPath, name: str, file: Path) -> float:
+    """In s, of the sound file that a key names."""
     try:
         return audio.inspect(file).seconds
     except ValueError as error:  # AudioError, or a name that no file can bear
-        raise design.error((*here, "file"), name, *said(error, file)) from None
+        raise design.error(key, name, *said(error, file)) from None
 
 
 def _require_length(design: Design, here: KeyPath, source: Source, seconds: float) -> None:

@@ -21,8 +21,8 @@ from study.preparation import blinding, stimuli
 from study.preparation.material import Passage
 from study.preparation.progress import BuildProgress
 
-_FORM = 1  # raise it when clips are measured in another way than before
-_SECONDS_PER_CLIP = 1.0  # of work; for the progress bar
+_FORM = 2  # raise it when clips are measured in another way than before
+_SECONDS_PER_CLIP = 2.0  # of work; for the progress bar
 _AT_ONCE = 4  # clips, where there are as many processors
 
 
@@ -61,7 +61,7 @@ def measure(
             record["anchors"][source] = anchors
     if due or record != known:
         fresh = [source for source in used if source not in record["anchors"]]
-        cost = _SECONDS_PER_CLIP * (len(due) + 2 * len(fresh))
+        cost = _SECONDS_PER_CLIP * (len(due) + 5 * len(fresh))
         with progress.over(cost), progress.step(cost, "measure the clips"):
             reals = {source: _real(passage, rate, bandwidth) for source, passage in used.items()}
             _fill(record, due, fresh, reals, recipes, progress)
@@ -73,7 +73,8 @@ def read(folder: StudyFolder) -> dict[str, Any]:
     """What is in private/measures.json: rate and bandwidth (Hz), clips and anchors; {} where there is none.
 
     clips: one mapping each with set, name, source and measures (name -> value; missing where the clip's
-    source is not known). anchors: source -> halves and noise, each name -> value.
+    source is not known). anchors: source -> halves, noise and so on (`measures.anchors`), each name -> value;
+    those of an older version are fewer.
     """
     try:
         found = atomic.read_json(folder.measures)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from study.design import CellFilter, Design, DesignError, Source
+from study.design import CellFilter, Design, DesignError, Mode, Source
 from study.folder import PRACTICE
 from study.preparation import recordings
 from study.preparation.backends import seed_for
@@ -179,19 +179,24 @@ def _reach(design: Design, found: Sequence[Song]) -> dict[str, set[int]]:
             for source in design.sources
             if source.name not in learners
             or (
-                mode in source.modes and any(_makes(source, cell) for cell in chosen.cells or (CellFilter(),))
+                mode in source.modes
+                and any(_makes(source, mode, cell) for cell in chosen.cells or (CellFilter(),))
             )
         }
         reach[name] = {number for number in everything if found[number].sources & names} or everything
     return reach
 
 
-def _makes(source: Source, cell: CellFilter) -> bool:
-    """Whether a source makes clips that fit an entry of a set's `cells`."""
+def _makes(source: Source, mode: Mode, cell: CellFilter) -> bool:
+    """Whether a source makes clips of a mode that fit an entry of a set's `cells`."""
     return (
         cell.source in (None, source.name)
         and cell.backend in (None, source.backend)
         and (cell.epochs is None or cell.epochs in source.epochs)
+        and any(
+            cell.plan in (None, way.plan) and cell.strength in (None, way.strength)
+            for way in source.ways(mode)
+        )
     )
 
 

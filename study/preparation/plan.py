@@ -16,12 +16,21 @@ from typing import Any
 import numpy as np
 
 from caw import file_names
-from study.design import Design, DesignError, Set
+from study.design import LATER_FACTS, Design, DesignError, Set
 from study.folder import PRACTICE, StudyFolder
-from study.preparation import backends, blinded_sets, curation, earlier_originals, material, originals
+from study.preparation import (
+    backends,
+    blinded_sets,
+    composed,
+    curation,
+    earlier_originals,
+    material,
+    originals,
+)
 from study.preparation.backends import Cell, Task, seed_for
 from study.preparation.curation import Choice, CurationError
 from study.preparation.material import ORIGINAL, Fake, Passage, clip_seconds
+from study.preparation.pool import ORIGIN, written
 from study.preparation.recordings import Original
 
 _RECIPE = 1  # raise it when clips are made in another way than before
@@ -46,7 +55,7 @@ def make(design: Design, folder: StudyFolder) -> Plan:
     passages = material.passages(design, folder)
     plan = Plan(passages=passages)
     material.check_backends(design, folder)
-    grid = material.cells(design, passages)
+    grid = material.cells(design, passages, composed.plans(design, folder))
     imports = material.imports(design, folder)
     plan.notes += material.doubtful_imports(imports, passages)
     choices = curation.read(folder)
@@ -62,6 +71,7 @@ def make(design: Design, folder: StudyFolder) -> Plan:
         file = backends.file_of(cell.backend, table)
         if cell.training > 1 and not backends.get(file).work(task):
             raise _untrained(design, cell)
+        composed.require_able(design, backends.get(file), task)
         plan.tasks.append((file, task))
     plan.remarks = {entry.name: entry.remark for entry in design.imported}
     plan = _with_originals(design, folder, plan, choices, imports)
@@ -77,6 +87,7 @@ def recipes_of(todo: Plan) -> dict[str, str]:
         facts = [name, cell.backend, cell.file_sha256, cell.start, cell.seconds, cell.mode, cell.epochs]
         facts += [cell.source, task.seconds, task.seed, backends.get(name).recipe(task)]
         facts += [cell.training] if cell.training > 1 else []  # the clips of a first one stay what they were
+        facts += composed.facts(cell)
         recipes |= {clip: _digest([*facts, clip]) for clip in task.names}
     for original in todo.originals:
         passage = original.passage
@@ -92,8 +103,8 @@ def _digest(facts: Any) -> str:
 def balanced(
     fakes: Sequence[Fake], count: int, dice: np.random.Generator, picked: Sequence[Fake] = ()
 ) -> list[Fake]:
-    """`count` of the fakes, as evenly over sources, backends, epochs and trainings as they allow; which ones
-    is drawn.
+    """`count` of the fakes, as evenly over sources, backends, epochs, plans, strengths and trainings as they
+    allow; which ones is drawn.
 
     picked: those beside them that are chosen already, and count for the evenness.
     """
@@ -117,7 +128,8 @@ def balanced(
 
 
 def _group(fake: Fake) -> tuple:
-    return (fake.cell.source, fake.cell.backend, fake.cell.epochs, fake.cell.training)
+    cell = fake.cell
+    return (cell.source, cell.backend, cell.epochs, cell.plan, cell.strength, cell.training)
 
 
 def _reach_picked(grid: dict[Cell, int], choices: Mapping[str, Choice]) -> None:
@@ -185,8 +197,7 @@ def _picked(
         if clip not in known:  # an original, or of no study.toml any more: see `_require_known`
             continue
         cell = known[clip].cell
-        epochs = "" if cell.epochs is None else str(cell.epochs)
-        facts = {"backend": cell.backend, "mode": cell.mode, "epochs": epochs, "source": cell.source}
+        facts = {name: written(getattr(cell, name)) for name in (*ORIGIN[:4], *LATER_FACTS)}
         if fault := curation.misfit(design, choice.set_name, clip, facts):
             raise CurationError(f"{folder.picks}: {fault}, or {free}")
         picked[choice.set_name].append(known[clip])
@@ -198,8 +209,7 @@ def _picked(
 
 
 def _fits(fake: Fake, mode: str, chosen: Set) -> bool:
-    cell = fake.cell
-    return cell.mode == mode and chosen.takes(cell.source, cell.epochs, cell.backend)
+    return fake.cell.mode == mode and chosen.takes(fake.cell)
 
 
 def _draw_practice(

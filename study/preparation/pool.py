@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from caw import atomic, audio, spreadsheet
+from study.design import LATER_FACTS
 from study.folder import StudyFolder, make_private
 
-ORIGIN = ("backend", "mode", "epochs", "source", "seed", "run")  # how a clip came to be; the key says it too
+# how a clip came to be; the key says it too, of LATER_FACTS those that any of its clips has
+ORIGIN = ("backend", "mode", "epochs", "source", "seed", "run")
 COLUMNS = (
     "name",
     "file",
@@ -72,9 +74,8 @@ class Pool:
         make_private(self.folder.pool)
         audio.write(self.path(name), samples * np.float32(gain), rate, subtype="PCM_24")
         self.path(name).chmod(0o600)
-        row = dict.fromkeys(COLUMNS, "") | {
-            key: "" if fact is None else str(fact) for key, fact in facts.items()
-        }
+        row = dict.fromkeys((*COLUMNS, *LATER_FACTS), "")
+        row |= {key: written(fact) for key, fact in facts.items()}
         row["name"], row["file"] = name, self.path(name).name
         row["gain_db"] = f"{20 * np.log10(gain):.2f}" if gain < 1.0 else ""
         row["made_at"] = datetime.now(UTC).isoformat(timespec="seconds")
@@ -95,7 +96,8 @@ class Pool:
             return
         began = time.monotonic()
         make_private(self.folder.pool)
-        spreadsheet.write(self.folder.pool_table, COLUMNS, self.rows.values(), mode=0o600)
+        columns = with_later(COLUMNS, self.rows.values())
+        spreadsheet.write(self.folder.pool_table, columns, self.rows.values(), mode=0o600)
         self._unsaved, self._saved = False, time.monotonic()
         self._took = self._saved - began
 
@@ -120,7 +122,7 @@ def rows(folder: StudyFolder) -> list[dict[str, str]]:
         return []
     fix = "put it back, or delete it to have its clips made again"
     try:
-        table = spreadsheet.read(file, COLUMNS)
+        table = spreadsheet.read(file, (*COLUMNS, *LATER_FACTS))
     except spreadsheet.TableError as error:
         raise PoolError(f"{error}; {fix}") from None
     if not {*table.columns} >= _NEEDED:
@@ -134,5 +136,17 @@ def rows(folder: StudyFolder) -> list[dict[str, str]]:
         name = row["name"]
         if (first := places.setdefault(name, number)) != number:
             raise PoolError(f"{file}: row {number}: {name!r} stands in row {first} already; delete one")
-        found.append({column: row.get(column) or "" for column in COLUMNS})
+        found.append({column: row.get(column) or "" for column in (*COLUMNS, *LATER_FACTS)})
     return found
+
+
+def with_later(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The columns of a table, and after them those of LATER_FACTS that any row says something of: tables of
+    studies without stay what they were."""
+    stated = {fact for row in rows for fact in LATER_FACTS if row.get(fact)}
+    return (*columns, *(fact for fact in LATER_FACTS if fact in stated))
+
+
+def written(fact: Any) -> str:
+    """A fact as it stands in the table."""
+    return "" if fact is None else f"{fact:g}" if isinstance(fact, float) else str(fact)

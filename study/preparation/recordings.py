@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from caw import audio
 from study.design import LONGEST_DEFAULT_PASSAGE, Design
 from study.preparation import same_sound
-from study.preparation.backends import seed_for
+from study.preparation.backends import AlbumFile, seed_for
 from study.preparation.excerpts import Stretch, rest, side_by_side, spread, without
 from study.preparation.material import ORIGINAL, Fake, Passage, clip_seconds
 
@@ -87,7 +88,8 @@ def songs(design: Design, passages: Mapping[str, Passage], imports: Sequence[Fak
         else:
             groups.append([_File(tuple(group), 0.0)])
     others = [fake for fake in imports if fake.cell.file_sha256 not in files]  # the same file: see `material`
-    return [_song(design, group, others) for group in groups]
+    albums = {one.sha256: one for passage in passages.values() for one in passage.album}
+    return [_song(design, group, others, list(albums.values())) for group in groups]
 
 
 def with_learnt(design: Design, song: Song) -> Song:
@@ -132,11 +134,16 @@ def learners(design: Design) -> set[str]:
     return {source.name for source in design.sources if source.modes}
 
 
-def _song(design: Design, files: Sequence[_File], imports: Sequence[Fake]) -> Song:
+def _song(
+    design: Design, files: Sequence[_File], imports: Sequence[Fake], albums: Sequence[AlbumFile]
+) -> Song:
     """A recording that lies in one file or more, of which only the first gives what several hold."""
     wholes, outsides = [], []
     aways = {one: same_sound.offset(files[0].passages[0].file, one.cell.file) for one in imports}
     imported = {one: away for one, away in aways.items() if away is not None}
+    first = files[0].passages[0].file
+    heard = [(same_sound.offset(first, one.file), one.file) for one in albums]
+    heard = [(away, away + audio.inspect(file).seconds) for away, file in heard if away is not None]
     for number, file in enumerate(files):
         apart = [(other.offset - file.offset, other) for other in files]
         earlier = [(away, away + other.passages[0].file_seconds) for away, other in apart[:number]]
@@ -146,6 +153,7 @@ def _song(design: Design, files: Sequence[_File], imports: Sequence[Fake]) -> So
             for one in other.passages
             if one.source in learners(design)
         ]
+        learnt += [(begin - file.offset, end - file.offset) for begin, end in heard]
         whole = without(_whole(design, file.passages), earlier)
         whole = without(whole, same_sound.silences(file.passages[0].file))
         begun = [(away - file.offset, one.cell.seconds) for one, away in imported.items()]

@@ -6,7 +6,10 @@ So that a run is never taken for one it is not, as after a change of study.toml.
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +17,38 @@ from caw import atomic
 from study.preparation.backends import BackendError, Task
 
 SET_ELSEWHERE = {"epochs": "[[source]] epochs", "seed": "[study] seed"}
+_RECIPE = ".recipe.json"
 
 
 def recipe_file(folder: Path) -> Path:
     """The recipe of the run in `folder`, beside it."""
-    return folder.with_name(folder.name + ".recipe.json")
+    return folder.with_name(folder.name + _RECIPE)
+
+
+def claimed(models: Path, source: str) -> dict[Path, dict[str, Any]]:
+    """The run folders of a source that are there, with the recipes that they are bound to."""
+    if not models.is_dir():
+        return {}
+    runs = (models / name for name in _by_source(models, models.stat().st_mtime_ns).get(source, ()))
+    return {run: _read(recipe_file(run)) for run in runs if run.is_dir()}
+
+
+@lru_cache(1)
+def _by_source(models: Path, changed: int) -> dict[str, list[str]]:
+    """Names of runs by their source. changed: when the folder was; a plan asks for each of its cells."""
+    runs: dict[str, list[str]] = {}
+    for name in sorted(os.listdir(models)):
+        if bound := re.fullmatch(rf"((.+)-\d+){re.escape(_RECIPE)}", name):
+            runs.setdefault(bound[2], []).append(bound[1])
+    return runs
 
 
 def learned(task: Task) -> dict[str, Any]:
     """What a recipe says of the sound that a run learns from, and of its seed."""
     cell = task.cell
     said = {"sha256": cell.file_sha256, "start": cell.start, "seconds": cell.seconds, "seed": task.seed}
-    return said if cell.training == 1 else said | {"training": cell.training}
+    said |= {"training": cell.training} if cell.training > 1 else {}
+    return said | ({"album": [one.sha256 for one in cell.album]} if cell.album else {})
 
 
 def claim(folder: Path, recipe: Mapping[str, Any]) -> None:

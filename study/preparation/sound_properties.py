@@ -77,6 +77,8 @@ def band_edge(frequencies: np.ndarray, power: np.ndarray, *, rate: int, bits: in
         above = np.searchsorted(frequencies, 1.04 * here)
         if above >= len(level) - 2 or last - first < 3:
             continue
+        if loudest_above[first] - loudest_above[above] < deepest:  # nor can a quartile be that far above
+            continue
         carried = np.percentile(level[first:last], 25)  # a band of sound, not one note
         if carried - loudest_above[above] >= deepest:
             deepest = carried - loudest_above[above]

@@ -57,6 +57,8 @@ class Truth:
         song = file.stem if file else row["source"] or row["name"]
         what = [row["mode"], row["backend"]]
         what += [say("take_home.epochs", epochs=row["epochs"])] if row["epochs"] else []
+        what += [say("take_home.plan", plan=row["plan"])] if row.get("plan") else []
+        what += [say("take_home.strength", strength=row["strength"])] if row.get("strength") else []
         what = [say("take_home.original")] if row["truth"] == "real" else what
         return file_names.safe(say("take_home.clip", song=song, clip=number, what=", ".join(what)))
 

@@ -18,6 +18,7 @@ from typing import Any
 import streamlit as st
 
 from study.curation_commands import remark_of, tally
+from study.design import LATER_FACTS
 from study.preparation import curation, pool
 from study.preparation.curation import FREE, INTO, LONGEST_REMARK, OUT, RATED, REMARKED, Choice
 from study.preparation.material import ORIGINAL
@@ -27,8 +28,7 @@ from study.room.sessions import Session
 
 TITLE = "Pool"
 AT_ONCE = 25  # clips on a page
-FACTS = ("source", "mode", "epochs", "backend")  # by which the pool is filtered
-_LABELS = {"source": "Source", "mode": "Mode", "epochs": "Epochs", "backend": "Backend"}
+FACTS = ("source", "mode", "epochs", *LATER_FACTS, "backend")  # by which the pool is filtered
 _FREE, _OUT = "The build chooses", "Leave out"
 _MEASURED = "Of the clip as listeners hear it, cut and at one rate; Compare measures the whole file."
 _SURE, _FAULTS = "pool-sure", "pool-faults"  # in the session state
@@ -121,7 +121,7 @@ def _filtered(rows: Sequence[Row], choices: Mapping[str, Choice]) -> list[Row]:
         for fact in FACTS:
             values = sorted({row[fact] for row in rows if row[fact]}, key=_natural)
             if len(values) > 1:
-                wanted = _filter(_LABELS[fact], values, f"only-{fact}")
+                wanted = _filter(fact.capitalize(), values, f"only-{fact}")
                 rows = [row for row in rows if wanted is None or row[fact] == wanted]
         ways = [told for told in dict.fromkeys(picks.values())]
         wanted = _filter("Picked", ways, "only-pick")
@@ -265,7 +265,9 @@ def _told(pick: str) -> str:
 def described(row: Row, *, comparable: bool, measures: str = "") -> str:
     """A clip's name, how it came to be, its player, the way to its comparison and its measures, as HTML."""
     clip = escape(row["name"])
-    facts = [row["mode"], f"{row['epochs']} epochs" if row["epochs"] else "", row["backend"], row["source"]]
+    facts = [row["mode"], f"{row['epochs']} epochs" if row["epochs"] else ""]
+    facts += [f"{fact} {row[fact]}" for fact in LATER_FACTS if row.get(fact)]
+    facts += [row["backend"], row["source"]]
     facts += [f"cut from {float(row['start']):.1f} s on"] if row.get("start") else []
     link = ""
     if comparable:

@@ -103,9 +103,10 @@ def test_what_a_clip_is_too_short_for_is_missing_and_the_rest_is_there(found):
     table = found.table().set_index("clip")
     assert np.isnan(table.loc["short", "tempo"])
     assert table.loc["soft", "tempo"] == pytest.approx(120, abs=2)
-    assert {"halves", "noise"} <= set(table.index)
+    assert {"real", "halves", "imposed", "mosaic", "noise"} <= set(table.index)
     assert found.anchors["noise"]["frechet_0.13"] > 0
     records = json.loads(json.dumps(found.records(), allow_nan=False))
+    assert "pulse" in records["anchors"]["real"]
     assert records["clips"][2]["spectrum_peak"] == pytest.approx(1000)
     assert records["clips"][0]["strongest_tempo"] == pytest.approx(120, rel=0.025)
 

@@ -89,6 +89,22 @@ def test_the_table_ends_with_the_anchors_and_the_most_like_come_first(found):
     assert set(meaning.text()["measure"]) < set(meaning.frame["measure"])
 
 
+def test_what_shaped_noise_passes_is_said_for_each_source(founding):
+    record = record_of(founding, sources=("a", "b"))
+    for source, frechet in (("a", 0.001), ("b", 3.0)):
+        record["anchors"][source]["imposed"] = dict.fromkeys(NAMES, 0.0) | {"frechet_0.13": frechet}
+    found = measured.of(record, stimuli.by_stimulus(founding))
+    assert found.passed == {"frechet_0.13": ["a"]}
+    meaning = measured.tables(found)[1].frame.set_index("measure")
+    assert meaning.loc["frechet 0.13", "no target, as shaped noise passes it"] == "a"
+    assert meaning.loc["clicks (/min)", "no target, as shaped noise passes it"] == ""
+    assert list(found.anchors["anchor"]) == ["halves", "imposed", "noise"] * 2
+
+
+def test_a_study_without_shaped_noise_says_nothing_of_it(found):
+    assert "no target, as shaped noise passes it" not in measured.tables(found)[1].frame
+
+
 def test_the_correlation_is_spearmans(founding):
     clips = stimuli.by_stimulus(founding)
     found = measured.of(record_of(founding), clips)

@@ -4,13 +4,16 @@
         [--authors FOLDER] [--out results] [--cache FOLDER] [--only pulse,bar_acf]
 
 An outputs' folder holds a folder for each clip, named as the clip (riff/umg-0.wav, riff/var-0.wav), or files
-whose names begin with the clip's; umg and var are told apart by the name. Cells are medians over the files.
---authors: files named as CLIP_fake1.flac. Anchors are kept in --cache, by the samples' digest.
+named as CLIP_anything.wav; umg and var are told apart by the name. Cells are medians over the files, "yes" is
+where the aim is reached, and * where shaped noise (imposed) reaches it, which makes the measure no target.
+--authors: files named as CLIP_fake1.flac. --cache: a folder where all values are kept, by the samples' and
+the measures' own digests.
 """
 
 import argparse
 import hashlib
 import json
+import re
 import statistics
 from pathlib import Path
 
@@ -21,7 +24,7 @@ from caw.measures import catalogue, display
 
 RATE = 16000  # Hz
 SOUNDS = (".wav", ".flac", ".ogg")
-FORM = 1  # raise it when a measure changes
+SOURCES = (*sorted(Path(measures.__file__).parent.glob("*.py")), Path(yardstick.__file__))  # of every value
 
 
 def files_of(folder: Path, clip: str) -> dict[str, list[Path]]:
@@ -30,7 +33,7 @@ def files_of(folder: Path, clip: str) -> dict[str, list[Path]]:
     for path in sorted(folder.rglob("*")):
         if path.suffix not in SOUNDS or not (path.stem.startswith(f"{clip}_") or clip in path.parts[:-1]):
             continue
-        kind = next((kind for kind in ("umg", "var") if kind in path.stem.lower().split("-")), "")
+        kind = next((kind for kind in ("umg", "var") if kind in re.split("[^a-z]", path.stem.lower())), "")
         found.setdefault(kind, []).append(path)
     return found
 
@@ -39,10 +42,10 @@ def kept(cache: Path | None, what: str, samples, made) -> dict:
     """What `made` gives, from the cache where it was taken before."""
     if cache is None:
         return made()
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in SOURCES))
     for one in samples:
         digest.update(np.ascontiguousarray(one).tobytes())
-    file = cache / f"{what}-{FORM}-{digest.hexdigest()[:16]}.json"
+    file = cache / f"{what}-{digest.hexdigest()[:16]}.json"
     if not file.exists():
         cache.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(made()))
@@ -77,10 +80,16 @@ def _median(values) -> float | None:
 
 def markdown(clip: str, table: dict, names: list[str]) -> str:
     heads = [f"{name} ({count})" if count > 1 else name for name, (count, _) in table.items()]
-    lines = [f"### {clip}", "", f"| measure | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    lines = [f"### {clip}", "", f"| measure | aim | {' | '.join(heads)} |", "|---" * (len(heads) + 2) + "|"]
+    anchors = {name: values for name, (_, values) in table.items() if name in display.ANCHORS}
+    passed = catalogue.passed_by_noise(anchors)
     for name in names:
-        cells = [display.number(values.get(name)) for _, values in table.values()]
-        lines.append(f"| `{name}` | {' | '.join(cells)} |")
+        one, cells = catalogue.measure(name), []
+        for column, (_, values) in table.items():
+            reached = column not in anchors and catalogue.reached(one, values.get(name), anchors)
+            mark = display.PASSED if column == "imposed" and name in passed else " yes" if reached else ""
+            cells.append(display.number(values.get(name)) + mark)
+        lines.append(f"| `{name}` | {one.aim} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

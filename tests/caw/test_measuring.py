@@ -1,15 +1,19 @@
 """The command `caw measure`, as a user runs it."""
 
+import contextlib
 import csv
+import io
 import json
-import os
-import subprocess
 import sys
+import warnings
+from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import pytest
 
 from caw import audio, measures, measuring, yardstick
+from caw.cli import main
 from caw.measures import catalogue, display
 from tests.caw.test_yardstick import music as played
 from tests.caw.test_yardstick import white
@@ -18,11 +22,16 @@ RATE = 8000
 SECONDS = 3.0
 
 
-def caw(*arguments, cwd=None, code="from caw.cli import main; main()"):
-    return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        capture_output=True, text=True, cwd=cwd, env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+def caw(*arguments, cwd="."):
+    """The command in this process: a fresh one takes seconds to load torch for the anchors."""
+    out, err, showwarning = io.StringIO(), io.StringIO(), warnings.showwarning
+    with (
+        contextlib.chdir(cwd), mock.patch.object(sys, "argv", ["caw", *map(str, arguments)]),
+        contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as ended,
+    ):  # fmt: skip
+        main()
+    warnings.showwarning = showwarning
+    return SimpleNamespace(returncode=ended.value.code, stdout=out.getvalue(), stderr=err.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -55,14 +64,14 @@ def test_json_is_an_object_a_line_for_each_clip_with_its_anchors(clips, tmp_path
     assert records[0]["anchors"]["noise"]["match_4"] is None  # 3 s hold no 4 s
 
 
-def test_the_table_fits_a_terminal_and_goes_on_after_four_clips(clips):
-    names = [f"new{number}.wav" for number in range(1, 6)]
+def test_the_table_fits_a_terminal_and_goes_on_after_two_clips(clips):
+    names = [f"new{number}.wav" for number in range(1, 4)]
     done = caw("measure", "real.wav", *names, "--scales", "1000,2000", cwd=clips)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= 80
-    heads = [line.split() for line in lines if line.split()[-2:] == ["halves", "noise"]]
-    assert heads == [["better", "1", "2", "3", "4", "halves", "noise"], ["better", "5", "halves", "noise"]]
+    heads = [line.split() for line in lines if line.split()[:1] == ["better"]]
+    assert heads == [["better", "1", "2", *display.ANCHORS], ["better", "3", *display.ANCHORS]]
     assert sum(line.startswith("edge_500 ") for line in lines) == 2
     assert sum(line.startswith("edge_1000 ") for line in lines) == 2
     assert not any(line.startswith("edge_2000 ") for line in lines)
@@ -96,6 +105,14 @@ def test_csv_has_a_row_a_clip_and_a_column_a_measure_and_anchor(clips, tmp_path)
     assert rows[0]["match_4"] == ""
 
 
+def test_pictures_are_drawn_where_asked(clips, tmp_path):
+    folder = tmp_path / "seen"
+    done = caw("measure", "real.wav", "new1.wav", "--pictures", folder, "--rate", "2000", cwd=clips)
+    assert done.returncode == 0, done.stderr
+    assert f"pictures: {folder / 'spectrograms-1.png'}" in done.stdout
+    assert [file.name for file in folder.iterdir()] == ["spectrograms-1.png"]
+
+
 def test_explain_says_every_measure():
     done = caw("measure", "--explain")
     assert done.returncode == 0
@@ -116,6 +133,7 @@ def test_explain_says_every_measure():
         (["real.wav", "new1.wav", "--rate", "100"], "rate is 100; give a sampling rate of at least 200 Hz"),
         (["real.wav", "new1.wav", "--seconds", "60"], "60 s were asked for"),
         (["real.wav", "new1.wav", "--seconds", "0.3"], "real.wav is 0.30 s long; give at least 0.5 s"),
+        (["real.wav", "new1.wav", "--pictures", "real.wav"], "--pictures real.wav is a file: name a folder"),
         (["real.wav", "new1.wav", "--out", "found.txt"], "found.txt: suffix '.txt' cannot be written"),
     ],
 )
@@ -127,10 +145,25 @@ def test_a_mistake_is_one_line(clips, arguments, said):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_torch_is_not_loaded(clips):
-    code = "import sys; from caw.cli import app; app(standalone_mode=False); sys.exit('torch' in sys.modules)"
-    done = caw("measure", "real.wav", "new1.wav", cwd=clips, code=code)
+def test_without_torch_shaped_noise_is_left_out(clips, monkeypatch):
+    monkeypatch.setitem(sys.modules, "caw.score", None)
+    monkeypatch.delattr("caw.score", raising=False)
+    done = caw("measure", "real.wav", "new1.wav", cwd=clips)
     assert done.returncode == 0, done.stderr
+    heads = [line.split() for line in done.stdout.splitlines() if line.split()[:1] == ["better"]]
+    assert heads == [["better", "1", "real", "halves", "mosaic", "noise"]]
+    assert display.NO_TARGET not in done.stdout
+
+
+def test_what_shaped_noise_passes_is_marked(clips):
+    records, _ = measuring.measurements(clips / "real.wav", [clips / "new1.wav"], scales=measures.SCALES)
+    record = records[0]
+    assert "frechet_0.13" in record["passed_by_noise"]
+    assert "partial_mid" not in record["passed_by_noise"]
+    marked = [line.split()[0] for line in display.tables(records).splitlines() if "*" in line]
+    assert marked == [*record["passed_by_noise"], "*"]
+    assert display.flat(record)["passed_by_noise"].split() == record["passed_by_noise"]
+    assert record["anchors"]["real"]["pulse"] > record["anchors"]["noise"]["pulse"]
 
 
 @pytest.mark.parametrize(

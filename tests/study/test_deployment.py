@@ -213,7 +213,7 @@ def test_the_page_tells_every_setting_of_compose():
     assert [name for name in settings if f"{name}=" not in told] == []
 
 
-def test_the_page_tells_commands_that_exist():
+def test_the_page_tells_commands_that_exist(run):
     page = (DEPLOYMENT / "README.md").read_text()
     compose = (ROOT / "compose.yaml").read_text()
     assert set(re.findall(r"compose run --rm (\w+)", page)) == {"one"}
@@ -224,15 +224,10 @@ def test_the_page_tells_commands_that_exist():
     )
     assert {"build", "password", "invite", "backup", "close", "report"} <= used
     for command in used:
-        told = subprocess.run(
-            [sys.executable, "-c", "from study.cli import main; main()", command, "--help"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-        )
-        assert told.returncode == 0, told.stderr
+        code, told, error = run(command, "--help")
+        assert code == 0, error
         options = set(re.findall(rf"study {command} [^\n]*?(--\w[\w-]*)", page))
-        assert [option for option in options if option not in told.stdout] == []
+        assert [option for option in options if option not in told] == []
 
 
 def test_caddys_health_checks_are_let_in():

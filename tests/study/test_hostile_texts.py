@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from html.parser import HTMLParser
 
 import pytest
 
 from study import reporting
+from study.folder import StudyFolder
 from study.preparation.build import build
 from study.room.store import Store
+from tests.study.conftest import give_answers, with_tiny
 
 SCRIPT = "<script>window.owned=1</script>"
 IMAGE = '"><img src=x onerror="window.owned=1">'
@@ -48,15 +51,18 @@ def hostile():
     return dict(enumerate(HOSTILE))
 
 
-@pytest.fixture
-def answered(new_study, answer, hostile):
-    folder = new_study()
+@pytest.fixture(scope="module")
+def answered(built_once, hostile, tmp_path_factory):
+    """One study for all: its report, which ends it, changes nothing that another test looks at."""
+    folder = StudyFolder(shutil.copytree(built_once, tmp_path_factory.mktemp("hostile") / "study"))
     text = folder.toml.read_text()
     line = next(line for line in text.splitlines() if line.startswith("title"))
     folder.toml.write_text(text.replace(line, f"title = '{SCRIPT} {TEMPLATE}'"))
-    build(folder)
-    for number, words in hostile.items():
-        answer(folder, f"{words.strip()} {number}", comment=words)
+    with pytest.MonkeyPatch.context() as patch, with_tiny():
+        patch.delenv("STUDY_DATABASE_URL", raising=False)
+        build(folder)
+        for number, words in hostile.items():
+            give_answers(folder, f"{words.strip()} {number}", comment=words)
     return folder
 
 

@@ -16,10 +16,8 @@ from study.room.store import Store, StoreError
 
 
 @pytest.fixture
-def study(new_study):
-    folder = new_study()
-    build(folder)
-    return folder
+def study(built_study):
+    return built_study
 
 
 @pytest.fixture
@@ -195,9 +193,10 @@ musicality_bound = 1.5
 
 
 @pytest.fixture
-def planned(new_study, monkeypatch):
+def planned(built_study, monkeypatch):
     """A study whose plan is fixed when its first listener begins, as where it is served."""
-    folder = new_study("planned", more=PLAN)
+    folder = built_study
+    folder.toml.write_text(folder.toml.read_text() + PLAN)
     build(folder)
     monkeypatch.setattr(Store, "served_plan", design.load(folder.path).analysis.plan())
     return folder

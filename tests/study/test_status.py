@@ -3,7 +3,6 @@ import io
 from rich.console import Console
 
 from study import status
-from study.preparation.build import build
 
 
 def shown(folder) -> str:
@@ -13,10 +12,9 @@ def shown(folder) -> str:
     return console.export_text()
 
 
-def test_status_follows_the_study(new_study, answer):
-    folder = new_study()
-    assert "sets: not built yet" in shown(folder)
-    build(folder)
+def test_status_follows_the_study(new_study, built_study, answer):
+    assert "sets: not built yet" in shown(new_study("fresh"))
+    folder = built_study
     assert "sets: UMG 5, VAR 4, practice 2; sealed" in shown(folder)
     assert "listeners: none; invite" in shown(folder)
     answer(folder, "Ada", 5)

@@ -11,13 +11,18 @@ import csv
 import hashlib
 import shutil
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from caw import runs
+from study import design
 from study.cli import app
+from study.design import DesignError
 from study.folder import StudyFolder
+from study.preparation import plan
 from study.room.answering import Listening
 from study.room.protocol import Page
 from study.room.store import Store
@@ -129,3 +134,24 @@ def test_before_its_answers_it_is_built_on(old):
     }
     made_anew = {name for name in before if after.get(name) != before[name]}
     assert made_anew <= {"pool.csv", "verse.trunk.pt"}
+    trained = {epochs: runs.load(old.models / f"verse-{epochs}").settings for epochs in (10, 20, 30)}
+    alike = {replace(settings, epochs=1) for settings in trained.values()}
+    assert len(alike) == 1  # counts are to differ in nothing else, whatever models are trained by today
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [('chords = "Em C"', '"Em C"'), ("strength = [0.5]", "[0.5]"), ("bridge = true", "true")],
+)
+def test_its_models_follow_no_plan_and_it_says_which_to_train_anew(old, key, shown):
+    toml = old.toml.read_text()
+    old.toml.write_text(toml.replace("epochs = [10, 20]\n", f"epochs = [10, 20]\n{key}\n"))
+    with pytest.raises(DesignError) as caught:
+        plan.make(design.load(old.path), old)
+    said = str(caught.value)
+    assert (
+        f"source[1].{key.split()[0]} = {shown}: models/verse-10 and models/verse-20 were trained by" in said
+    )
+    assert said.endswith(
+        "whose models follow no plan; delete them to have them trained anew, or delete this key"
+    )

@@ -3,7 +3,10 @@
 A backend is one file in this folder, named after the backend, that defines `BACKEND`: an object with the
 members of `Backend`. Nothing else has to be changed or registered. Heavy imports belong inside its functions.
 One whose modes or epochs hang on its options also has `configured(options)`, which gives such an object for
-them. What backends run as programs of their own, and how, is in the folder `programs`.
+them. One whose clips can follow plans, be bridges, vary by a strength or learn from an album first has
+`composes(options)`, why these options do not let it ("" where they do), and `outdated(task)`, why runs of an
+earlier version do not, with the fix (None where they do). What backends run as programs of their own, and
+how, is in the folder `programs`.
 """
 
 from __future__ import annotations
@@ -12,14 +15,17 @@ import hashlib
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from caw import atomic
+
+if TYPE_CHECKING:
+    from caw.compose.plan import Plan
 
 
 class BackendError(ValueError):
@@ -28,6 +34,14 @@ class BackendError(ValueError):
     def __init__(self, message: str, *, key: str = ""):
         super().__init__(message)
         self.key = key
+
+
+class AlbumFile(NamedTuple):
+    """A recording of the band that models learn from before they learn from a passage."""
+
+    name: str  # as study.toml has it
+    file: Path
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -43,6 +57,10 @@ class Cell:
     backend: str  # as it stands in the key; for imported clips the system that made them
     file_sha256: str = ""
     training: int = 1  # which of the source's independent trainings, counted from 1
+    plan: str = ""  # the name of the plan that its clips follow; BRIDGE for bridges; "": none
+    strength: float | None = None  # of variations; None: the model's own
+    asked: Plan | None = None  # the plan itself; None where none is asked for
+    album: tuple[AlbumFile, ...] = ()  # what is learnt from before the passage
 
     @property
     def name(self) -> str:
@@ -50,9 +68,20 @@ class Cell:
         parts = [self.source, self.mode, None if self.epochs is None else str(self.epochs)]
         if self.backend != "caw":
             parts.insert(1, self.backend)
+        parts += [self.plan, "" if self.strength is None else f"s{100 * self.strength:g}"]
         if self.training > 1:
             parts.append(f"t{self.training}")
         return "-".join(part for part in parts if part)
+
+    @property
+    def files(self) -> dict[Path, str]:
+        """The sound files that it is made from, with their sha256."""
+        return {self.file: self.file_sha256} | {one.file: one.sha256 for one in self.album}
+
+    def moved(self, places: Mapping[Path, Path]) -> Cell:
+        """The same with its files in other places."""
+        album = tuple(one._replace(file=places[one.file]) for one in self.album)
+        return replace(self, file=places[self.file], album=album)
 
     @property
     def learner(self) -> str:
@@ -131,7 +160,7 @@ class Backend(Protocol):
     def keeps(self, task: Task) -> tuple[str, ...]:
         """Names in models/ (files, or folders with all they hold) that the task reads and writes.
 
-        With these and the cell's file the task can go on on another machine.
+        With these and the cell's files the task can go on on another machine.
         """
 
     def costs(self, task: Task) -> dict[str, Cost]:

@@ -8,22 +8,32 @@ it ended, and is the same as if it had been trained alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from caw import audio
+from study.design import BRIDGE
 from study.preparation import run_claims, training_progress
 from study.preparation.backends import Clip, Cost, Task, Tell, seed_for
 
+if TYPE_CHECKING:
+    from caw.compose.plan import Plan
+    from caw.runs import Run
+
 # of one core, measured for 25 s at 16 kHz; `paper` works on the whole clip in every step, the others on crops
-_SECONDS_PER_EPOCH = {"fast": 0.4, "standard": 0.7, "paper": 600.0}
+_SECONDS_PER_EPOCH = {"fast": 0.5, "standard": 0.8, "paper": 600.0}
 _MEASURED_LENGTH = 25.0  # s
 _SECONDS_PER_CLIP = 2.0
 _BYTES_PER_RUN = {"fast": 7.1e6, "standard": 9e6, "paper": 60e6}  # weights; clip and losses come on top
 _BYTES_PER_TRUNK = {"fast": 23e6, "standard": 29e6}
 _BYTES_PER_EPOCH = 280.0  # of losses.jsonl
 _BYTES_PER_SECOND = 4 * 16000.0  # of the clip
+_PHRASE = 2.0  # s that a bridge takes for a bar where there is no beat
 _STRETCH = 50  # epochs that are one part of the costs, so that runs that share them name them alike
 
 
@@ -42,6 +52,20 @@ class CawBackend:
         run_claims.refuse_set_elsewhere(options)
         self._settings(options, epochs=1, seed=0)
 
+    def composes(self, options: Mapping[str, Any]) -> str:
+        if options.get("preset") == "paper":
+            return "the preset paper follows no plan, and learns from one clip alone"
+        return "" if options.get("guide", True) else "a model without a guide follows no plan"
+
+    def outdated(self, task: Task) -> tuple[str, str] | None:
+        cell = task.cell
+        asks = cell.asked is not None or cell.plan == BRIDGE or cell.strength is not None
+        if not asks or not (old := [f"models/{run.name}" for run in self._of_before(task)]):
+            return None
+        was, them = ("was", "it") if len(old) == 1 else ("were", "them")
+        what = f"{' and '.join(old)} {was} trained by an earlier version, whose models follow no plan"
+        return what, f"delete {them} to have {them} trained anew, or delete this key"
+
     def recipe(self, task: Task) -> dict[str, Any]:
         options = {key: value for key, value in task.options.items() if key != "device"}
         return {"preset": "fast"} | options
@@ -52,7 +76,10 @@ class CawBackend:
     def keeps(self, task: Task) -> tuple[str, ...]:
         folder = self._folder(task)
         own = folder.name, run_claims.recipe_file(folder).name
-        return (*own, self._trunk(task).name) if self._shares(task) else own
+        if not self._shares(task):
+            return own
+        before = [name for run in self._of_before(task) for name in (run.name, f"{run.name}.recipe.json")]
+        return tuple(dict.fromkeys((*own, self._trunk(task).name, *before)))
 
     def costs(self, task: Task) -> dict[str, Cost]:
         folder, cell = self._folder(task), task.cell
@@ -85,19 +112,32 @@ class CawBackend:
         for made, name in enumerate(task.names):
             tell(1 - share + share * made / len(task.names), f"make {name}")
             seed = seed_for(task.seed, name)
-            if task.cell.mode == "UMG":
-                samples = run.generate(task.seconds, seed=seed)
-            else:
-                samples = run.vary(seed=seed)
-            yield Clip(name, samples, run.rate, seed, folder.name)
+            yield Clip(name, self._drawn(run, task, seed), run.rate, seed, folder.name)
+
+    def _drawn(self, run: Run, task: Task, seed: int) -> np.ndarray:
+        """One clip, float32 [n] at the run's rate."""
+        cell = task.cell
+        if cell.mode == "VAR":
+            return run.vary(seed=seed, **({} if cell.strength is None else {"strength": cell.strength}))
+        if cell.plan == BRIDGE:
+            passage, rate = audio.read(cell.file, start=cell.start, seconds=cell.seconds)
+            bars = _bars(run.plan(), task.seconds)
+            return run.bridge(passage, passage, rate, bars=bars, seed=seed, only_new=True)
+        return run.generate(task.seconds, seed=seed, **({} if cell.asked is None else {"plan": cell.asked}))
 
     def _trained(self, task: Task, folder: Path, tell: Tell):
         """The run of this task's source and epochs: loaded, gone on with, or trained from nothing."""
         from caw import runs
 
+        settings = self._settings(task.options, epochs=task.cell.epochs, seed=task.training_seed)
+        if before := self._of_before(task):  # epoch counts of one source are to differ in nothing else
+            own = {name: getattr(settings, name) for name in ("epochs", "seed", "device", *task.options)}
+            settings = replace(runs.load(before[0]).settings, **own)
         about = run_claims.learned(task) | {"epochs": task.cell.epochs}
-        if self._shares(task):  # a default that has changed: earlier runs looked at their end
-            about["schedule"] = self._settings(task.options, epochs=1, seed=0).schedule
+        if settings.shares_steps:  # a default that has changed: earlier runs looked at their end
+            about["schedule"] = settings.schedule
+        if getattr(settings, "guide", False):  # another: earlier runs have none
+            about["guide"] = True
         run_claims.claim(folder, self.recipe(task) | about)
         if self._is_complete(folder):
             return runs.load(folder)
@@ -108,8 +148,7 @@ class CawBackend:
         samples, rate = audio.read(cell.file, start=cell.start, seconds=cell.seconds)
         source = {"file": cell.file.name, "sha256": cell.file_sha256}
         source |= {"start": cell.start, "seconds": cell.seconds}
-        settings = self._settings(task.options, epochs=cell.epochs, seed=task.training_seed)
-
+        album = [audio.read(one.file, rate=rate)[0] for one in cell.album]
         return train(
             samples,
             rate,
@@ -119,7 +158,15 @@ class CawBackend:
             resume=True,  # also begins anew where nothing is to resume
             trunk=self._trunk(task) if settings.shares_steps else None,
             progress=training_progress.telling(tell, folder.name),
+            **({"album": album} if album else {}),
         )
+
+    def _of_before(self, task: Task) -> list[Path]:
+        """The runs of the task's source that an earlier version trained, which had no guide."""
+        if not getattr(self._settings(task.options, epochs=1, seed=0), "guide", False):
+            return []
+        there = run_claims.claimed(task.models, self._source(task))
+        return [folder for folder, recipe in there.items() if recipe and not recipe.get("guide")]
 
     def _settings(self, options: Mapping[str, Any], *, epochs: int | None, seed: int):
         from caw import config
@@ -176,6 +223,19 @@ class CawBackend:
             return runs.load(folder).complete
         except runs.RunError:
             return False
+
+
+def _bars(heard: Plan, seconds: float) -> int:
+    """How many bars of a bridge last so long, though it may come out half a bar shorter.
+
+    heard: in the passage; without a beat a bridge counts phrases as bars.
+    """
+    from caw.compose.plan import beats_in
+
+    bar = _PHRASE
+    if heard.beats is not None and heard.metre is not None:
+        bar = beats_in(heard.metre) * (heard.beats[-1] - heard.beats[0]) / (len(heard.beats) - 1)
+    return math.ceil(seconds / bar) + 1
 
 
 BACKEND = CawBackend()

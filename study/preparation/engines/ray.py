@@ -195,7 +195,7 @@ class _Shift:
         if not job.tasks:  # lost after all was told
             self.say(Ended(job.number))
             return
-        files = list(dict.fromkeys(task.cell.file for _, task in job.tasks))
+        files = list(dict.fromkeys(file for _, task in job.tasks for file in task.cell.files))
         models = job.tasks[0][1].models
         try:
             sounds = [self._sound(file) for file in files]
@@ -290,7 +290,8 @@ class _Shift:
             self.ray.cancel(entry.stream)
         entry.depot.drop()
         self.running.remove(entry)
-        needed = {task.cell.file for other in self.running for _, task in other.of.job.tasks}
+        tasks = (task for other in self.running for _, task in other.of.job.tasks)
+        needed = {file for task in tasks for file in task.cell.files}
         self.sounds = {file: sound for file, sound in self.sounds.items() if file in needed}
 
     def _lose(self, entry: _Waiting, why: str) -> None:

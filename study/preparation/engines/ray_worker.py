@@ -127,8 +127,7 @@ def serve(errand: Errand, *contents: bytes) -> Iterator[Event | Sealed | Piece |
             if lacking := backends.get(backend, task.options).lacks():
                 yield _in_their_words(Failed(errand.job.number, place, lacking), here)
                 continue
-            cell = replace(task.cell, file=here[task.cell.file])
-            tasks.append((backend, replace(task, cell=cell, models=models)))
+            tasks.append((backend, replace(task, cell=task.cell.moved(here), models=models)))
             places.append(place)
         for sent in _performed(replace(errand.job, tasks=tuple(tasks)), places, models, errand.look_every):
             yield _in_their_words(sent, here)

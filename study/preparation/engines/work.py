@@ -46,11 +46,11 @@ def _attempt(number: int, place: int, backend: str, task: Task, say: Say) -> Fai
                 warnings.simplefilter("always", audio.AudioWarning)
                 warnings.showwarning = warned
                 if clips is None:
-                    backends.require_planned(task.cell.file, task.cell.file_sha256)
+                    _require_planned(task)
                     clips = iter(backends.get(backend).make(task, words.tell))
                 clip = next(clips, None)
                 if clip is not None:
-                    backends.require_planned(task.cell.file, task.cell.file_sha256)
+                    _require_planned(task)
         except ValueError as error:
             return Failed(number, place, " ".join(str(error).split()))
         except OSError as error:
@@ -62,6 +62,11 @@ def _attempt(number: int, place: int, backend: str, task: Task, say: Say) -> Fai
         if clip is None:
             return None
         say(Made(number, place, clip))
+
+
+def _require_planned(task: Task) -> None:
+    for file, sha256 in task.cell.files.items():
+        backends.require_planned(file, sha256)
 
 
 def _logged(task: Task, error: Exception) -> str:

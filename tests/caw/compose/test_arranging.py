@@ -244,3 +244,13 @@ def test_a_guide_is_kept_in_tensors(clip, notes):
         np.testing.assert_array_equal(before.rows(one, 100, 62.5), after.rows(one, 100, 62.5))
     assert [c.units for c in after.clips] == [clip.units, notes.units]
     assert all(np.isfinite(values).all() for values in before.tensors().values())
+
+
+def test_a_walk_takes_bars_of_the_wanted_length_where_there_are_any(clip):
+    ends = [first + (6 if k % 3 else 8) for k, first in enumerate(clip.phrases[:-1])]
+    walk = Walk([clip])
+    walk.bars = [(0, int(first), int(end)) for first, end in zip(clip.phrases, ends, strict=False)]
+    walk.alike = walk._distances()
+    wanted = np.resize([8, 6, 6, 6], 60)
+    assert walk.lengths[walk.draw(60, 0.5, dice(), lengths=wanted)].tolist() == wanted.tolist()
+    assert len(walk.draw(5, 0.5, dice(), lengths=np.full(5, 99))) == 5

@@ -46,10 +46,10 @@ def share_right(found, wanted) -> float:
 
 @pytest.mark.parametrize("line", PROGRESSIONS)
 def test_chords_of_rendered_progressions_are_recognised(line):
-    samples = progression(line, bpm=120)
-    found, certainty = chords.recognise(pitch.chroma(samples, RATE, np.arange(9) * 2.0))
-    assert share_right([chord.label for chord in found], line.split() * 2) == 1
-    assert certainty.min() > 0.3
+    samples = progression(line, bpm=120, bars=4)
+    found, certainty = chords.recognise(pitch.chroma(samples, RATE, np.arange(17) * 0.5))
+    assert share_right([chord.label for chord in found], np.repeat(line.split(), 4)) >= 15 / 16
+    assert certainty.mean() > 0.8
 
 
 def test_certainty_is_near_none_where_nothing_is_to_be_heard():
@@ -61,6 +61,17 @@ def test_certainty_is_near_none_where_nothing_is_to_be_heard():
     found, certainty = chords.recognise(np.ones((5, 12)))
     assert [chord.label for chord in found] == ["N"] * 5
     assert certainty.max() == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [("Fm C# Ab Eb", "Fm Db Ab Eb"), ("B Abm E F#5", "B G#m E F#5"), ("Am F C N", "Am F C N"), ("N", "N")],
+)
+def test_recognised_chords_are_spelled_in_their_key(line, key):
+    found = [chords.parse(name) for name in line.split()]
+    spelled = chords.spelled(found)
+    assert " ".join(chord.label for chord in spelled) == key
+    assert [chord.root for chord in spelled] == [chord.root for chord in found]
 
 
 @pytest.mark.parametrize("shape", [(12,), (4, 11)])
@@ -89,7 +100,7 @@ def test_transitions_are_counted_by_triad():
 @pytest.fixture(scope="module")
 def heard():
     """A song of two chords a bar, in 4/4 at 110, its second half at half the level."""
-    samples = progression("Em C Am B G D Am B", bpm=110, bars=8, halves=True)
+    samples = progression("Em Em C D G G Am B", bpm=110, bars=8, halves=True)
     samples[len(samples) // 2 :] *= 0.5
     return hearing.hear(samples, RATE, source="song.wav")
 
@@ -99,9 +110,9 @@ def test_a_plan_is_heard(heard):
     assert heard.metre == "4/4"
     assert heard.heard.source == "song.wav"
     assert heard.times() == pytest.approx(np.arange(len(heard.bars())) * 240 / 110, abs=0.03)
-    assert [bar.chords for bar in heard.bars()][:4] == [("Em", "C"), ("Am", "B"), ("G", "D"), ("Am", "B")]
+    assert [bar.chords for bar in heard.bars()][:4] == [("Em",), ("C", "D"), ("G",), ("Am", "B")]
     assert heard.heard.tempo > 0.8
-    assert heard.heard.metre > 0.8
+    assert heard.heard.metre > 0.4  # half of the changes are at bar lines
     assert len(heard.heard.chords) == len(heard.bars())
 
 
@@ -110,13 +121,8 @@ def test_a_section_that_comes_back_is_written_once(heard):
     assert len(heard.sections[0].bars) == 4
 
 
-def test_loudness_is_heard_by_the_beat():
-    samples = progression("Em C G D A B F# E", bpm=110, bars=8)
-    samples[len(samples) // 2 :] *= 0.5
-    bars = hearing.hear(samples, RATE).bars()
-    assert {len(bar.loudness) for bar in bars} == {4}
-    difference = np.mean([bar.loudness for bar in bars[:4]]) - np.mean([bar.loudness for bar in bars[4:]])
-    assert difference == pytest.approx(6, abs=0.7)
+def test_loudness_is_averaged_where_a_section_comes_back(heard):
+    assert heard.sections[0].bars[0].loudness == pytest.approx(-1.0, abs=0.5)  # 0 and -6 dB, over their mean
 
 
 @pytest.mark.parametrize(("tempo", "beats"), [(120, 4), (100, 3), (140, 5)])
@@ -128,6 +134,7 @@ def test_metres_of_a_band_are_heard(tempo, beats):
     wanted = [("A", "D", "E", "F#m")[k % 4] for k in range(len(plan.bars()))]
     assert [bar.chords for bar in plan.bars()] == [(name,) for name in wanted]
     assert plan.times() == pytest.approx(times[::beats][: len(plan.bars())], abs=0.03)
+    assert {bar.loudness for bar in plan.bars()} == {None}  # as loud throughout
 
 
 def test_bars_of_seven_eighths_are_heard_where_they_are_named():

@@ -59,9 +59,8 @@ def test_a_built_study_is_audited_again_as_it_is_now(run, new_study, answer):
     store.close()
 
 
-def test_a_swapped_file_is_a_leak_with_its_mend(run, new_study):
-    folder = new_study()
-    build(folder)
+def test_a_swapped_file_is_a_leak_with_its_mend(run, built_study):
+    folder = built_study
     row = next(row for row in key(folder) if row["set"] == "UMG" and row["truth"] == "real")
     file = folder.stimulus(row["set"], row["stimulus_id"])
     samples, rate = audio.read(file)
@@ -78,17 +77,15 @@ def test_a_swapped_file_is_a_leak_with_its_mend(run, new_study):
     assert row["stimulus_id"] not in without_repeats(out) + error
 
 
-def test_a_key_that_is_not_the_sealed_one_is_refused(run, new_study):
-    folder = new_study()
-    build(folder)
+def test_a_key_that_is_not_the_sealed_one_is_refused(run, built_study):
+    folder = built_study
     folder.key.write_text(folder.key.read_text() + "\n")
     code, _, error = run("audit", folder.path)
     assert (code, "not the key that was sealed" in error) == (2, True)
 
 
-def test_sets_can_be_chosen(run, new_study):
-    folder = new_study()
-    build(folder)
+def test_sets_can_be_chosen(run, built_study):
+    folder = built_study
     code, out, _ = run("audit", folder.path, "--sets", "UMG", "--alpha", 0.001)
     assert (code, "UMG: AUC, p" in out, "VAR: AUC" in out) == (0, True, False)
     code, _, error = run("audit", folder.path, "--sets", "UGM")

@@ -67,9 +67,8 @@ def test_a_build_makes_the_sets_and_seals_them(new_study):
     assert not made.audit.leaks
 
 
-def test_every_stimulus_has_one_form_and_loudness(new_study):
-    folder = new_study()
-    built(folder)
+def test_every_stimulus_has_one_form_and_loudness(built_study):
+    folder = built_study
     files = [folder.stimulus(row["set"], row["stimulus_id"]) for row in key_of(folder)]
     formats = [file_properties.measure_format(file) for file in files]
     assert all(facts == formats[0] for facts in formats)
@@ -105,17 +104,17 @@ def test_flac_sets_and_what_the_store_is_told(new_study):
     assert (told.file_format, told.repeats, len(told.practice), told.seed) == ("flac", 1, 1, 7)
 
 
-def test_ids_are_drawn_and_do_not_follow_from_the_seed(new_study):
-    one, two = new_study("one"), new_study("two")
-    ids = [{row["stimulus_id"] for row in key_of(folder)} for folder in (one, two) if built(folder)]
+def test_ids_are_drawn_and_do_not_follow_from_the_seed(new_study, built_study):
+    one, two = built_study, new_study("two")
+    built(two)
+    ids = [{row["stimulus_id"] for row in key_of(folder)} for folder in (one, two)]
     assert not ids[0] & ids[1]
     names = [sorted(row["name"] for row in key_of(folder)) for folder in (one, two)]
     assert names[0] == names[1]
 
 
-def test_a_second_build_does_nothing(new_study, tiny):
-    folder = new_study()
-    built(folder)
+def test_a_second_build_does_nothing(built_study, tiny):
+    folder = built_study
     before = {file: file.stat().st_mtime_ns for file in folder.path.rglob("*") if file.is_file()}
     tiny.made.clear()
     made, _ = built(folder)
@@ -127,9 +126,8 @@ def test_a_second_build_does_nothing(new_study, tiny):
     }
 
 
-def test_only_what_is_missing_is_made(new_study, tiny):
-    folder = new_study()
-    built(folder)
+def test_only_what_is_missing_is_made(built_study, tiny):
+    folder = built_study
     tiny.made.clear()
     gone = folder.pool / "riff-tiny-UMG-100-2.wav"
     bytes_before = gone.read_bytes()
@@ -140,9 +138,8 @@ def test_only_what_is_missing_is_made(new_study, tiny):
     check_whole(folder)
 
 
-def test_a_changed_design_remakes_what_it_touches(new_study, tiny):
-    folder = new_study()
-    built(folder)
+def test_a_changed_design_remakes_what_it_touches(built_study, tiny):
+    folder = built_study
     first = {row["stimulus_id"] for row in key_of(folder)}
     tiny.made.clear()
     text = folder.toml.read_text()
@@ -161,9 +158,8 @@ def test_a_changed_design_remakes_what_it_touches(new_study, tiny):
     check_whole(folder)
 
 
-def test_a_stimulus_that_was_tampered_with_is_made_again(new_study):
-    folder = new_study()
-    built(folder)
+def test_a_stimulus_that_was_tampered_with_is_made_again(built_study):
+    folder = built_study
     row = key_of(folder)[0]
     file = folder.stimulus(row["set"], row["stimulus_id"])
     file.write_bytes(file.read_bytes()[:-2])
@@ -171,9 +167,8 @@ def test_a_stimulus_that_was_tampered_with_is_made_again(new_study):
     check_whole(folder)
 
 
-def test_after_answers_nothing_that_is_heard_may_change(new_study, answered):
-    folder = new_study()
-    built(folder)
+def test_after_answers_nothing_that_is_heard_may_change(built_study, answered):
+    folder = built_study
     answered()
     before = folder.key.read_bytes()
     made, _ = built(folder)
@@ -189,9 +184,8 @@ def test_after_answers_nothing_that_is_heard_may_change(new_study, answered):
     check_whole(folder)
 
 
-def test_answers_in_the_store_freeze_the_sets(new_study, answer):
-    folder = new_study()
-    built(folder)
+def test_answers_in_the_store_freeze_the_sets(built_study, answer):
+    folder = built_study
     answer(folder, "Ada", 2)  # practice does not count
     built(folder)
     answer(folder, "Ada", 1)
@@ -200,9 +194,8 @@ def test_answers_in_the_store_freeze_the_sets(new_study, answer):
         built(folder)
 
 
-def test_an_answer_given_while_a_build_works_keeps_its_sets_and_key(new_study, answer, monkeypatch):
-    folder = new_study()
-    built(folder)
+def test_an_answer_given_while_a_build_works_keeps_its_sets_and_key(built_study, answer, monkeypatch):
+    folder = built_study
     before, prepare = folder.key.read_bytes(), blinded_sets.prepare
 
     def answered_meanwhile(*args):
@@ -294,9 +287,8 @@ def test_a_leak_stops_the_build_before_anything_is_heard(new_study, monkeypatch)
     store.close()
 
 
-def test_a_disk_that_fills_up_while_sets_are_written_leaves_none_of_them(new_study, monkeypatch):
-    folder = new_study()
-    built(folder)
+def test_a_disk_that_fills_up_while_sets_are_written_leaves_none_of_them(built_study, monkeypatch):
+    folder = built_study
     before = folder.key.read_bytes()
     folder.toml.write_text(folder.toml.read_text().replace("trim = 0.1", "trim = 0.15"))
     write = audio.write

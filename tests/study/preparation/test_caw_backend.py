@@ -1,10 +1,13 @@
 import os
 import shutil
 import signal
+from functools import partial
 
+import numpy as np
 import pytest
 
-from caw import atomic, spreadsheet
+from caw import atomic, audio, spreadsheet
+from caw.compose.plan import Plan
 from study import design
 from study.design import DesignError
 from study.folder import StudyFolder
@@ -13,6 +16,7 @@ from study.preparation.build import build
 from study.preparation.grid import CellsFailed, Grid
 from study.preparation.pool import Pool
 from study.preparation.progress import BuildProgress
+from tests.study.conftest import song
 from tests.study.preparation.conftest import die_at, pool_digest
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -59,7 +63,7 @@ def test_a_study_is_trained_made_and_blinded(caw_study):
 def test_another_build_of_the_same_study_makes_the_same_clips(caw_study):
     folders = [caw_study("one"), caw_study("two")]
     for folder in folders:
-        build(folder)
+        build(folder, pool_only=True)
     assert pool_digest(folders[0]) == pool_digest(folders[1])
 
 
@@ -71,7 +75,7 @@ def test_trainings_of_a_source_are_runs_and_jobs_of_their_own(caw_study):
     ).jobs
     assert sorted(len(job.tasks) for job in jobs) == [4, 4]  # two epoch counts in two modes each
     for folder in (once, twice):
-        build(folder)
+        build(folder, pool_only=True)
     assert sorted(path.name for path in twice.models.iterdir() if path.is_dir()) == [
         "riff-2",
         "riff-3",
@@ -89,11 +93,11 @@ def test_trainings_of_a_source_are_runs_and_jobs_of_their_own(caw_study):
 
 def test_runs_are_kept_and_only_lost_clips_made_again(caw_study):
     folder = caw_study()
-    build(folder)
+    build(folder, pool_only=True)
     weights = folder.models / "riff-2" / "finished.json"
     before, digest = weights.stat().st_mtime_ns, pool_digest(folder)
     (folder.pool / "riff-VAR-2-1.wav").unlink()
-    build(folder)
+    build(folder, pool_only=True)
     assert weights.stat().st_mtime_ns == before
     assert pool_digest(folder) == digest
 
@@ -103,7 +107,7 @@ def test_a_training_that_was_killed_goes_on(caw_study):
     from caw import flow_trainer, runs  # loads torch before the fork, so that the child need not
 
     whole, killed = caw_study("whole"), caw_study("killed")
-    build(whole)
+    build(whole, pool_only=True)
     child = os.fork()
     if child == 0:
         try:
@@ -114,32 +118,32 @@ def test_a_training_that_was_killed_goes_on(caw_study):
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
     assert (killed.models / "riff-2" / runs.CONFIG).exists()
     assert not killed.sets.exists()
-    build(killed)
+    build(killed, pool_only=True)
     assert pool_digest(killed) == pool_digest(whole)
 
 
 def test_a_run_of_other_settings_is_never_taken_for_this_one(caw_study):
     folder = caw_study()
-    build(folder)
+    build(folder, pool_only=True)
     shutil.rmtree(folder.pool)
     folder.toml.write_text(folder.toml.read_text().replace("\nlayers = 2", "\nlayers = 3"))
     with pytest.raises(
         CellsFailed, match=r"riff-2: was trained from something else \(layers differ\); move or"
     ):
-        build(folder)
+        build(folder, pool_only=True)
     folder.toml.write_text(folder.toml.read_text().replace("\nlayers = 3", "\nlayers = 2"))
-    build(folder)
+    build(folder, pool_only=True)
 
 
 def test_a_run_with_a_missing_file_is_one_clear_line(caw_study):
     folder = caw_study()
-    build(folder)
+    build(folder, pool_only=True)
     shutil.rmtree(folder.pool)
     (folder.models / "riff-2" / "scale-01.safetensors").unlink()
     with pytest.raises(
         ValueError, match="riff-2 lacks scale-01.safetensors; restore it or train the run again"
     ):
-        build(folder)
+        build(folder, pool_only=True)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +184,7 @@ def test_runs_that_share_steps_make_what_they_make_alone(caw_study, monkeypatch)
     monkeypatch.setattr(flow_trainer.FlowTrainer, "step", counted)
     shared = caw_study("shared", epochs=(2, 3, 5))
     build(shared, pool_only=True)
-    assert len(steps) == 3 * 5  # of three scales
+    assert len(steps) == 4 * 5  # of three scales, the first of which takes two in each epoch
     assert (shared.models / "riff.trunk.pt").exists()
     for epochs in (2, 3, 5):
         alone = caw_study(f"alone-{epochs}", epochs=(epochs,))
@@ -250,7 +254,7 @@ def test_costs_count_shared_work_once(caw_study, preset, epochs):
         costs |= found.costs(task)
     training = sum(cost.seconds for name, cost in costs.items() if name.startswith("train"))
     length = 2.0 / 25.0 if preset == "paper" else 1.0
-    per_epoch = {"fast": 0.4, "standard": 0.7, "paper": 600.0 * length}[preset]
+    per_epoch = {"fast": 0.5, "standard": 0.8, "paper": 600.0 * length}[preset]
     assert training / per_epoch == pytest.approx(epochs, abs=20)
     assert sum(cost.disk for cost in costs.values()) > 4 * 7e6
 
@@ -264,4 +268,68 @@ def test_costs_fall_as_the_work_is_done(caw_study):
     longer = [task for _, task in tasks_of(caw_study("longer", epochs=(4,)))][0]
     shutil.copytree(folder.models, longer.models)
     costs = backends.get("caw").costs(longer)
-    assert costs["train riff from 0 to 4"].seconds == pytest.approx(0.4)  # one epoch of the four is missing
+    assert costs["train riff from 0 to 4"].seconds == pytest.approx(0.5)  # one epoch of the four is missing
+
+
+def test_clips_follow_plans_and_strengths_and_one_training_serves_them_all(caw_study):
+    from caw import runs
+
+    folder = caw_study(epochs=(2,))
+    asking = 'plans = { chart = "Em C", own = {} }\nstrength = [0.0, 1.0]\nclips = 1\n'
+    folder.toml.write_text(folder.toml.read_text().replace("clips = 1\n", asking))
+    build(folder, pool_only=True)
+    pool = Pool(folder)
+    run = runs.load(folder.models / "riff-2")
+    assert [entry.name for entry in folder.models.iterdir() if entry.is_dir()] == ["riff-2"]
+    draws = {
+        "riff-UMG-2-chart-1": partial(run.generate, 1.2, plan=Plan.from_options(chords="Em C")),
+        "riff-UMG-2-own-1": partial(run.generate, 1.2),
+        "riff-VAR-2-s0-1": partial(run.vary, strength=0.0),
+        "riff-VAR-2-s100-1": partial(run.vary, strength=1.0),
+    }
+    for name, draw in draws.items():
+        samples = draw(seed=int(pool.rows[name]["seed"]))
+        assert np.allclose(samples, pool.read(name)[0], atol=1e-6), name
+    facts = {name: (pool.rows[name]["plan"], pool.rows[name]["strength"]) for name in draws}
+    assert list(facts.values()) == [("chart", ""), ("own", ""), ("", "0"), ("", "1")]
+
+
+def test_an_album_is_learnt_from_first(caw_study, tmp_path):
+    audio.write(tmp_path / "album.wav", song(3.0, rate=8000), 8000)
+    folder = caw_study(epochs=(2,))
+    text = folder.toml.read_text()
+    folder.toml.write_text(text.replace("clips = 1\n", 'clips = 1\nalbum = ["../album.wav"]\n'))
+    build(folder, pool_only=True)
+    assert len(atomic.read_json(folder.models / "riff-2" / "config.json")["album"]) == 1
+    shutil.rmtree(folder.pool)
+    folder.toml.write_text(text)
+    with pytest.raises(
+        CellsFailed, match=r"riff-2: was trained from something else \(album differ\); move or"
+    ):
+        build(folder, pool_only=True)
+
+
+class BridgingRun:
+    """A run that notes which bridge is asked of it: of a clip in 7/8 at 120 beats a minute."""
+
+    rate = 4000
+
+    def plan(self):
+        return Plan(beats=tuple(0.5 * number for number in range(5)), metre="7/8")
+
+    def bridge(self, before, after, rate, *, bars, seed, only_new):
+        self.asked = before, after, rate, bars, only_new
+        return np.zeros(round(bars * 1.75 * self.rate), np.float32)
+
+
+def test_a_bridge_is_of_new_bars_between_the_passages_ends(caw_study, monkeypatch):
+    folder = caw_study(epochs=(2,))
+    folder.toml.write_text(folder.toml.read_text().replace("clips = 1\n", "clips = 1\nbridge = true\n"))
+    ((caw, task),) = [one for one in tasks_of(folder) if one[1].cell.plan == "bridge"]
+    run = BridgingRun()
+    monkeypatch.setattr(type(caw), "_trained", lambda *_: run)
+    (clip,) = caw.make(task, lambda *_: None)
+    before, after, rate, bars, only_new = run.asked
+    assert (len(before), rate, bars, only_new) == (2 * 22050, 22050, 2, True)
+    assert np.array_equal(before, after)
+    assert (clip.name, len(clip.samples)) == ("riff-UMG-2-bridge-1", round(2 * 1.75 * 4000))

@@ -6,7 +6,6 @@ from collections import Counter
 import numpy as np
 import pytest
 import soundfile
-from conftest import song
 
 from caw import audio
 from study import design
@@ -14,6 +13,7 @@ from study.folder import PRACTICE
 from study.preparation import curation, plan
 from study.preparation.curation import CurationError
 from study.preparation.originals import RepetitionError
+from tests.study.conftest import song
 
 LENGTH = 1.2  # s of an original
 

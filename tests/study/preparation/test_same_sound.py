@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import soundfile
-from conftest import song
 
 from caw import audio
 from study.preparation import same_sound
+from tests.study.conftest import song
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +18,16 @@ from study.room.served import VARIABLE, Served, served
 from study.room.store import Store
 
 
+@pytest.fixture(scope="session")
+def tiny_study_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that every `tiny_study` is a copy of."""
+    return make_tiny_study(tmp_path_factory.mktemp("tiny") / "study").path
+
+
 @pytest.fixture
-def tiny_study(tmp_path: Path) -> StudyFolder:
+def tiny_study(tmp_path: Path, tiny_study_once: Path) -> StudyFolder:
     """Two sets of two clips and one practice clip, 1.2 s each."""
-    return make_tiny_study(tmp_path / "study")
+    return StudyFolder(shutil.copytree(tiny_study_once, tmp_path / "study"))
 
 
 @pytest.fixture
