@@ -45,7 +45,8 @@ class Known:
     def score(self, bands: Bands, frames: int) -> tuple[Tensor, Tensor]:
         """The score [bands, frames] of what is known, and how far each frame is, 0 or 1 [frames].
 
-        A frame is known where all of its window is.
+        A frame is known where all of its window is. The others go evenly from the known one before them to
+        the one after, so that filters over time meet no edge.
         """
         held, known = torch.zeros(len(bands.mean), frames), torch.zeros(frames)
         held, known = held.to(bands.mean.device), known.to(bands.mean.device)
@@ -58,6 +59,14 @@ class Known:
                 places = torch.arange(a, b, device=held.device) - begin * RATE
                 held[:, a:b] = at(bands.measure(wave)[None], places[None])[0]
                 known[a:b] = 1
+        there = torch.nonzero(known)[:, 0]
+        if 0 < len(there) < frames:
+            place = torch.arange(frames, device=held.device)
+            right = torch.searchsorted(there, place).clamp(max=len(there) - 1)
+            left = (torch.searchsorted(there, place, right=True) - 1).clamp(min=0)
+            before, after = there[left], there[right]
+            share = ((place - before) / (after - before).clamp(min=1)).clamp(0, 1)
+            held = (1 - share) * held[:, before] + share * held[:, after]
         return held, known
 
     def frames(self, framed: Callable[[Tensor], Tensor], fold: int, count: int) -> tuple[Tensor, Tensor]:
