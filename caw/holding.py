@@ -23,7 +23,7 @@ BESIDE, SHARE = 0.2, 0.9  # seconds beside a seam; quantile of the passages' own
 UNSURE = 16  # samples beside a seam that resampling has not got right
 LENGTH = 6  # frames after the beginning of a last chord, from which on it is held
 MEASURED = 25  # frames over which what is held is measured
-FALL = (18.0, 40.0)  # dB a second by which a held chord falls, at the lowest and at the highest band
+FALL = (8.0, 20.0)  # dB a second by which a held chord falls, at the lowest and at the highest band
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ class Known:
     def score(self, bands: Bands, frames: int) -> tuple[Tensor, Tensor]:
         """The score [bands, frames] of what is known, and how far each frame is, 0 or 1 [frames].
 
-        A frame is known where all of its window is.
+        A frame is known where all of its window is. The others go evenly from the known one before them to
+        the one after, so that filters over time meet no edge.
         """
         held, known = torch.zeros(len(bands.mean), frames), torch.zeros(frames)
         held, known = held.to(bands.mean.device), known.to(bands.mean.device)
@@ -58,6 +59,14 @@ class Known:
                 places = torch.arange(a, b, device=held.device) - begin * RATE
                 held[:, a:b] = at(bands.measure(wave)[None], places[None])[0]
                 known[a:b] = 1
+        there = torch.nonzero(known)[:, 0]
+        if 0 < len(there) < frames:
+            place = torch.arange(frames, device=held.device)
+            right = torch.searchsorted(there, place).clamp(max=len(there) - 1)
+            left = (torch.searchsorted(there, place, right=True) - 1).clamp(min=0)
+            before, after = there[left], there[right]
+            share = ((place - before) / (after - before).clamp(min=1)).clamp(0, 1)
+            held = (1 - share) * held[:, before] + share * held[:, after]
         return held, known
 
     def frames(self, framed: Callable[[Tensor], Tensor], fold: int, count: int) -> tuple[Tensor, Tensor]:

@@ -150,6 +150,7 @@ def test_a_score_is_known_where_all_of_its_window_is():
     inside = there == 1
     torch.testing.assert_close(score[:, inside], whole[:, inside], atol=1e-3, rtol=0)
     assert inside.tolist() == [k < 61 or k >= 96 for k in range(125)]
+    torch.testing.assert_close(score[:, 78], (18 * score[:, 60] + 18 * score[:, 96]) / 36)
 
 
 def test_a_chord_that_rings_falls_in_every_band():
