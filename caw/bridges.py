@@ -13,6 +13,7 @@ from caw.audio import resample
 from caw.compose import bridging
 from caw.compose.chords import NO_CHORD
 from caw.compose.plan import Plan
+from caw.compose.timeline import Timeline
 from caw.holding import Known
 from caw.measures import music
 from caw.runs import LONGEST, Run, RunError
@@ -88,14 +89,18 @@ def make(
         remarks.append(f"no clear beat: the new part is {bars} phrases of {bridging.PHRASE:g} s")
     close = None
     if ending:
-        close = _last_chord(plan, sides[0], own)
+        close = _last_chord(run, plan, sides[0])
         remarks.append(f"ends on {close}")
     generator = run._generator(seed)
     rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
-    laid = bridging.lay(*passages, material, bars, rng, plan=plan, close=close)
+
+    def lay() -> bridging.Laid:
+        return bridging.lay(*passages, material, bars, rng, plan=plan, close=close)
+
+    laid = lay()
     if laid.last - laid.first > LONGEST:
         raise RunError(f"{bars} bars are {laid.last - laid.first:.0f} s; use fewer, at most {LONGEST} s")
-    new = _drawn(run, sides, laid, generator)
+    new = _drawn(run, sides, laid, lay, generator)
     beats = laid.timeline.bounds if laid.timeline.has_beat else np.zeros(0)
     whole = [one for one in (sides[0], new, sides[1]) if one is not None]
     first = 0 if sides[0] is None else sides[0].shape[1]
@@ -153,23 +158,28 @@ def _at_run(run: Run, samples: np.ndarray, rate: int, name: str) -> np.ndarray:
     return samples if rate == run.rate else resample(samples, rate, run.rate)
 
 
-def _last_chord(plan: Plan | None, passage: np.ndarray, rate: int) -> str:
-    """The chord that an ending comes to rest on: the plan's last, or the key's tonic triad."""
+def _last_chord(run: Run, plan: Plan | None, passage: np.ndarray) -> str:
+    """The chord that an ending comes to rest on: the plan's last, or the tonic triad.
+
+    The key is heard in the passage and the run's clips together; where none is clear, an open fifth on the
+    pitch class that sounds most commits to nothing.
+    """
     asked = [name for bar in (plan.bars() if plan else []) for name in bar.chords]
     if asked:
         return asked[-1]
-    mono = passage[:, -round(KEY_SECONDS * rate) :].mean(axis=0)
+    heard = [passage[:, -round(KEY_SECONDS * run.rate) :] / np.float32(run.config["peak"])]
+    heard = np.concatenate([*heard, *(clip.numpy() for clip in run.learned_clips())], axis=1).mean(axis=0)
     try:
-        key, shares = music.key(mono, rate), music.chroma(mono, rate)
+        key, shares = music.key(heard, run.rate), music.chroma(heard, run.rate)
     except TooShortError:
         return NO_CHORD
-    if key is None:  # an open fifth commits to nothing
+    if key is None:
         return f"{NOTES[int(np.argmax(shares))]}5"
     return NOTES[key[0]] + ("m" if key[1] == "minor" else "")
 
 
-def _drawn(run: Run, sides: list[np.ndarray | None], laid: bridging.Laid, generator) -> np.ndarray:
-    """The new bars [channels, n] at the run's level."""
+def _drawn(run: Run, sides: list[np.ndarray | None], laid: bridging.Laid, lay, generator) -> np.ndarray:
+    """The new bars [channels, n] at the run's level. lay: gives another walk over the same bars."""
     rate, peak = run.rate, np.float32(run.config["peak"])
     step = rate // math.gcd(*(int(r) for r in run.rates[1:]))  # samples after which all rates meet
     lead = round(bridging.LEAD * rate)
@@ -184,10 +194,14 @@ def _drawn(run: Run, sides: list[np.ndarray | None], laid: bridging.Laid, genera
         tail = sides[1][:, :lead]
         parts.append((last, torch.from_numpy(tail / peak).to(run._device)))
         total = last + tail.shape[1]
-    timeline = laid.timeline.changed(bounds=laid.timeline.bounds - shift)
+
+    def another() -> Timeline:
+        timeline = lay().timeline
+        return timeline.changed(bounds=timeline.bounds - shift)
+
     known = Known(tuple(parts), rate, total)
     close = None if laid.close is None else laid.close - shift
-    signal = cascade.beside(run.scales, known, generator, timeline, close)
+    signal = cascade.beside(run.scales, known, generator, another, close)
     new = (signal.wave[:, first:last].cpu().numpy() * peak).astype(np.float32)
     if sides[1] is None and close is not None:
         count = min(round(FADE * rate), new.shape[1])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -9,9 +11,12 @@ from torch import Tensor
 
 from caw import threads
 from caw.compose.timeline import Timeline
-from caw.holding import Known, let_ring
+from caw.holding import Known, let_ring, showing
 from caw.pyramid import Signal, build, length
 from caw.score import Bands
+
+TRIES = 6  # scores drawn beside passages
+HIDDEN = 0.5  # of what changes in the passages themselves: a seam that changes less is good enough
 
 
 class Scale(Protocol):
@@ -65,15 +70,29 @@ def vary(
 
 
 def beside(
-    scales: list[Scale], known: Known, generator: torch.Generator, timeline: Timeline, close: float | None
+    scales: list[Scale],
+    known: Known,
+    generator: torch.Generator,
+    lay: Callable[[], Timeline],
+    close: float | None,
 ) -> Signal:
     """New sound between, after or before passages, which are in the result as they are (`caw.holding`).
 
-    close: the second at which a last chord begins that is held and dies away.
+    lay: gives what the score is to follow, another walk each time: of `TRIES` scores at most the first whose
+    seams hide is taken, or the one whose seams show least. close: the second at which a last chord begins
+    that is held and dies away.
     """
+    seconds, best = known.total / known.rate, (math.inf, None)
     with threads.drawing():
-        seconds = known.total / known.rate
-        signal = scales[0].draw(None, length(scales[0].rate, seconds), generator, timeline, known)
+        for _ in range(TRIES):
+            timeline = lay()
+            signal = scales[0].draw(None, length(scales[0].rate, seconds), generator, timeline, known)
+            shown = showing(signal.score, known, timeline.bounds, scales[0].bands.deviation)
+            if shown < best[0]:
+                best = shown, signal
+            if shown <= HIDDEN:
+                break
+        signal = best[1]
         if close is not None:
             signal = Signal(None, let_ring(signal.score, close, scales[0].bands))
         for scale in scales[1:]:

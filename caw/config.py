@@ -120,7 +120,7 @@ class FlowSettings(Settings):
     draw_steps: int = 3
     finer_draw_steps: int = 2
     impositions: int = 1  # times that the finest waveform is brought to the score: more shortens its tones
-    variation: float = 0.6  # how far VAR goes from the clip: 0 keeps score and lowest waveform
+    variation: float = 0.7  # how far VAR goes from the clip: 0 keeps score and lowest waveform
 
     def __post_init__(self) -> None:
         super().__post_init__()

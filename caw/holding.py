@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,10 +19,11 @@ from caw.pyramid import resample
 from caw.score import RATE, WINDOW, Bands, at
 
 SEAM = 0.01  # seconds of the new part over which it is brought to what is known
+BESIDE, SHARE = 0.2, 0.9  # seconds beside a seam; quantile of the passages' own half beats
 UNSURE = 16  # samples beside a seam that resampling has not got right
 LENGTH = 6  # frames after the beginning of a last chord, from which on it is held
 MEASURED = 25  # frames over which what is held is measured
-FALL = (18.0, 40.0)  # dB a second by which a held chord falls, at the lowest and at the highest band
+FALL = (8.0, 20.0)  # dB a second by which a held chord falls, at the lowest and at the highest band
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class Known:
     def score(self, bands: Bands, frames: int) -> tuple[Tensor, Tensor]:
         """The score [bands, frames] of what is known, and how far each frame is, 0 or 1 [frames].
 
-        A frame is known where all of its window is.
+        A frame is known where all of its window is. The others go evenly from the known one before them to
+        the one after, so that filters over time meet no edge.
         """
         held, known = torch.zeros(len(bands.mean), frames), torch.zeros(frames)
         held, known = held.to(bands.mean.device), known.to(bands.mean.device)
@@ -56,6 +59,14 @@ class Known:
                 places = torch.arange(a, b, device=held.device) - begin * RATE
                 held[:, a:b] = at(bands.measure(wave)[None], places[None])[0]
                 known[a:b] = 1
+        there = torch.nonzero(known)[:, 0]
+        if 0 < len(there) < frames:
+            place = torch.arange(frames, device=held.device)
+            right = torch.searchsorted(there, place).clamp(max=len(there) - 1)
+            left = (torch.searchsorted(there, place, right=True) - 1).clamp(min=0)
+            before, after = there[left], there[right]
+            share = ((place - before) / (after - before).clamp(min=1)).clamp(0, 1)
+            held = (1 - share) * held[:, before] + share * held[:, after]
         return held, known
 
     def frames(self, framed: Callable[[Tensor], Tensor], fold: int, count: int) -> tuple[Tensor, Tensor]:
@@ -102,6 +113,29 @@ class Known:
 def holding(clean: Tensor, noise: Tensor, known: Tensor) -> Callable[[Tensor, float], Tensor]:
     """For `caw.velocity.integrate`: puts back what is known of a state [C, F]; known: 0 to 1 [F]."""
     return lambda state, time: state + known * ((1 - time) * clean + time * noise - state)
+
+
+def showing(score: Tensor, known: Known, bounds: np.ndarray, deviation: Tensor) -> float:
+    """How far a score [bands, frames] changes at the seams, over what it does within the passages.
+
+    bounds: seconds of the half beats. deviation: of the bands [bands, 1], which turns the score into
+    loudness. A change is the mean over the bands of the difference between the `BESIDE` seconds after and
+    before; the largest of the seams over the `SHARE` quantile of the half beats.
+    """
+    seams, inner = [], []
+    for first, wave in known.parts:
+        begin, end = first / known.rate, (first + wave.shape[-1]) / known.rate
+        seams += [begin] * (first > 0) + [end] * (first + wave.shape[-1] < known.total)
+        inner += [second for second in bounds if begin + BESIDE < second < end - BESIDE]
+    reach, level = round(BESIDE * RATE), score * deviation.to(score.device)
+
+    def change(second: float) -> float:
+        place = round(second * RATE)
+        after, before = level[:, place : place + reach], level[:, max(0, place - reach) : place]
+        return float((after.mean(1) - before.mean(1)).abs().mean())
+
+    usual = np.quantile([change(second) for second in inner], SHARE) if inner else 1.0
+    return max(change(second) for second in seams) / max(float(usual), 1e-9)
 
 
 def let_ring(score: Tensor, begin: float, bands: Bands) -> Tensor:

@@ -27,6 +27,7 @@ FLOOR = 1e-5  # -50 dB under white noise of the clip's level: fainter is as good
 REACH = 0.93  # share of a scale's Nyquist frequency up to which it can carry a band
 STRONGEST = 3.5  # natural log of the largest change of amplitude made at once: 30 dB
 FAINTEST = 0.3  # natural log: a band that varies less (1.3 dB) is taken to vary this much
+SHAPED = 6  # times that shaped noise is brought to the loudness of a clip
 TONAL = (1500.0, 3000.0)  # Hz: below, tones are moved by a transposition; above, nothing is
 BLOCK = 512  # frames worked on at a time, so that ten minutes fit in memory
 
@@ -222,11 +223,11 @@ def shaped_noise(samples: np.ndarray, rate: int, *, seed: int = 0) -> np.ndarray
     """White noise [n] with the loudness of a clip [n] in every band and frame, and nothing else of it.
 
     No model is in it: a measure that this passes tells shaped noise from white, and no music from noise. The
-    bands and the number of impositions are those of the preset `fast`.
+    bands are those of the preset `fast`; its loudness is brought to the clip's as often as still changes it.
     """
     settings = PRESETS["fast"]
     wave = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32))[None]
     bands = Bands.of([wave], int(rate), settings.bands)
     noise = np.random.default_rng(seed).standard_normal(wave.shape[-1]) * np.sqrt(bands.level)
     noise = torch.from_numpy(noise.astype(np.float32))[None]
-    return bands.impose(noise, int(rate), bands.measure(wave), settings.impositions)[0].numpy()
+    return bands.impose(noise, int(rate), bands.measure(wave), SHAPED)[0].numpy()

@@ -159,14 +159,17 @@ def _period(heard: Timeline, rows: slice) -> float:
 
 
 def _bar(known: list[Timeline], material: Material) -> float:
-    """Quarter notes in a bar: as the passages have them, or as the run's clips have where they differ."""
-    heard = {
+    """Quarter notes in a bar: as two passages agree on, or as the run's clips have them.
+
+    One passage alone is too short to be sure.
+    """
+    heard = [
         float(np.round(2 * np.median(np.diff(one.beat) / np.diff(one.bar))) / 2)
         for one in known
         if len(one.bar)
-    }
-    if len(heard) == 1:
-        return heard.pop()
+    ]
+    if len(heard) == 2 and heard[0] == heard[1]:
+        return heard[0]
     return max(0.5, round(2 * usual_bar(Plan(), material)) / 2)
 
 

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from caw import bridges
+from caw import audio, bridges
+from caw.cli import app
 from caw.compose import bridging
 from caw.compose import timeline as timelines
 from caw.compose.arranging import Material
 from caw.compose.plan import Plan
-from caw.holding import Known, holding, let_ring
+from caw.holding import Known, holding, let_ring, showing
+from caw.measures import seams
 from caw.runs import RunError
 from caw.score import Bands
 from tests.caw.band import band
@@ -148,6 +150,7 @@ def test_a_score_is_known_where_all_of_its_window_is():
     inside = there == 1
     torch.testing.assert_close(score[:, inside], whole[:, inside], atol=1e-3, rtol=0)
     assert inside.tolist() == [k < 61 or k >= 96 for k in range(125)]
+    torch.testing.assert_close(score[:, 78], (18 * score[:, 60] + 18 * score[:, 96]) / 36)
 
 
 def test_a_chord_that_rings_falls_in_every_band():
@@ -204,3 +207,77 @@ def test_a_run_without_a_guide_is_refused(guided, song):
     unguided = replace(guided, settings=replace(guided.settings, guide=False))
     with pytest.raises(RunError, match="without a guide"):
         unguided.bridge(song[: 4 * RATE], song[: 4 * RATE], RATE)
+
+
+def test_a_seam_shows_where_a_score_leaps_at_it():
+    known = Known(((0, torch.zeros(1, 4000)), (8000, torch.zeros(1, 4000))), 1000, 12000)
+    steps = np.arange(0, 12, 0.25)
+    score = torch.from_numpy(np.repeat(np.random.default_rng(0).standard_normal((8, 48)), 16, axis=1)).float()
+    score = score[:, : round(12 * 62.5)]
+    even = torch.ones(8, 1)
+    calm = showing(score, known, steps, even)
+    leaping = score.clone()
+    leaping[:, 250:500] += 9.0
+    assert calm < 3 < showing(leaping, known, steps, even)
+
+
+@pytest.fixture
+def files(song, tmp_path):
+    """Two passages as files, on bar lines."""
+    paths = [tmp_path / "before.wav", tmp_path / "after.wav"]
+    audio.write(paths[0], song[: 6 * RATE], RATE)
+    audio.write(paths[1], song[16 * RATE : 22 * RATE], RATE)
+    return paths
+
+
+def test_the_commands_write_passages_and_new_bars(guided, files, tmp_path, capsys):
+    run, out = ["--run", str(guided.folder), "--bars", "2"], ["--out", str(tmp_path / "out")]
+    first, second = map(str, files)
+    for command in (
+        ["bridge", first, second, "--chords", "C F"],
+        ["continue", first, "--ending"],
+        ["intro", second, "--only-new"],
+    ):
+        app([*command, *run, *out], standalone_mode=False)
+    bridge, _ = audio.read(tmp_path / "out" / "bridge-0.wav")
+    before, after = audio.read(files[0])[0], audio.read(files[1])[0]
+    assert np.array_equal(bridge[: len(before)], before)
+    assert np.array_equal(bridge[-len(after) :], after)
+    assert (tmp_path / "out" / "ending-0.wav").exists()
+    assert len(audio.read(tmp_path / "out" / "intro-0.wav")[0]) == pytest.approx(4 * RATE, abs=0.1 * RATE)
+    told = capsys.readouterr().err
+    assert "new from 6.00 to" in told
+    assert "ends on" in told
+
+
+def test_a_section_is_added_by_the_command(guided, tmp_path):
+    where = ["--out", str(tmp_path / "out")]
+    app(["vary", str(guided.folder), "--add-section", "2", *where], standalone_mode=False)
+    assert (tmp_path / "out" / "var-section-0.wav").exists()
+    with pytest.raises(RunError, match="leave --strength out"):
+        app(
+            ["vary", str(guided.folder), "--add-section", "2", "--strength", "0.5", *where],
+            standalone_mode=False,
+        )
+
+
+def test_without_a_run_one_is_trained_on_the_passages_and_used_again(files, tiny, tmp_path, monkeypatch):
+    from caw import config
+
+    monkeypatch.setitem(config.PRESETS, "fast", tiny)
+    command = ["bridge", *map(str, files), "--bars", "1", "--out", str(tmp_path / "out")]
+    app(command, standalone_mode=False)
+    made = (tmp_path / "out" / "run" / "finished.json").stat().st_mtime_ns
+    app([*command, "--seed", "1"], standalone_mode=False)
+    assert (tmp_path / "out" / "run" / "finished.json").stat().st_mtime_ns == made
+    assert {f.name for f in (tmp_path / "out").iterdir()} == {"run", "bridge-0.wav", "bridge-1.wav"}
+
+
+def test_a_seam_between_what_follows_itself_hides(song):
+    rate = 16000
+    samples, beats = band(120, 4, 12.0, rate=rate)
+    loud = samples.copy()
+    loud[round(beats[12] * rate) :] *= 8
+    plain, leaping = (seams.seams(x, rate, [beats[12]], samples) for x in (samples, loud))
+    assert plain[0] < 1.2 < leaping[0]
+    assert np.isnan(seams.changes(samples, rate, [0.02]))[0]

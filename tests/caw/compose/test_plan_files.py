@@ -61,14 +61,16 @@ def test_what_is_written_comes_back(tmp_path_factory, drawn):
 
 
 def test_a_file_says_only_what_is_asked_and_can_be_read_by_people(tmp_path):
-    wanted = Plan.from_options(chords="Em C,D G D", bpm=np.float64(138.5), metre="4/4", form="A A")
+    wanted = Plan.from_options(
+        chords="Em C,D G D", bpm=np.float64(138.5), metre="4/4", form="A A", novelty=0.5
+    )
     wanted = plan.replace(wanted, heard=Heard("riff.wav", 0.5, chords=(0.9, 0.25, 1.0, 0.5) * 2))
     plan.write(tmp_path / "plan.toml", wanted)
     lines = (tmp_path / "plan.toml").read_text().splitlines()
     assert lines[5:12] == [
         "bpm = 138.5             # quarter notes a minute",
         'metre = "4/4"',
-        "novelty = 0.3           # 0: on as the clip goes; 1: new turns wherever they fit",
+        "novelty = 0.5           # 0: on as the clip goes; 1: new turns wherever they fit",
         'form = "A A"            # sections in order; each comes back as often as it is named',
         "",
         "[section.A]",
@@ -148,6 +150,6 @@ def test_no_content_of_a_file_ends_in_anything_but_one_line(tmp_path, content):
 
 
 def test_json_holds_the_same_tables(tmp_path):
-    plan.write(tmp_path / "plan.json", Plan.from_options(chords="Em C", form="A A"))
+    plan.write(tmp_path / "plan.json", Plan.from_options(chords="Em C", form="A A", novelty=0.25))
     tables = json.loads((tmp_path / "plan.json").read_text())
-    assert tables == {"novelty": 0.3, "form": "A A", "section": {"A": {"chords": "Em C"}}}
+    assert tables == {"novelty": 0.25, "form": "A A", "section": {"A": {"chords": "Em C"}}}
