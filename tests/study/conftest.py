@@ -81,10 +81,16 @@ def tiny():
         yield backend
 
 
-@pytest.fixture(scope="session", autouse=True)
+ANCHORS: dict = {}  # of passages that were measured, for the whole session
+
+
+@pytest.fixture(scope="module", autouse=True)
 def anchors_kept() -> Iterator[None]:
-    """The anchors of a passage are measured once for all studies of a session; they take half of a build."""
-    known, measured = {}, measures.anchors
+    """The anchors of a passage are measured once for all studies of a session; they take half of a build.
+
+    Only while studies are tested: a test of the measures, in the same process, measures anew.
+    """
+    known, measured = ANCHORS, measures.anchors
 
     def anchors(real, rate, **options):
         sound = real.samples if hasattr(real, "samples") else np.asarray(real)
