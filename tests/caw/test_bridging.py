@@ -1,12 +1,13 @@
 """New bars beside passages: how they are laid, that passages stay as they are, and that seams hardly show."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from caw import audio, bridges
+from caw import audio, bridges, cascade
 from caw.cli import app
 from caw.compose import bridging
 from caw.compose import timeline as timelines
@@ -14,6 +15,7 @@ from caw.compose.arranging import Material
 from caw.compose.plan import Plan
 from caw.holding import Known, holding, let_ring, showing
 from caw.measures import seams
+from caw.pyramid import Signal
 from caw.runs import RunError
 from caw.score import Bands
 from tests.caw.band import band
@@ -219,6 +221,26 @@ def test_a_seam_shows_where_a_score_leaps_at_it():
     leaping = score.clone()
     leaping[:, 250:500] += 9.0
     assert calm < 3 < showing(leaping, known, steps, even)
+
+
+@pytest.mark.parametrize(
+    ("shown", "taken"), [([3, 1, 2, 5, 4, 6], 2), ([3, 0.4, 0.1], 2), ([0.5, 0.1], 1), ([9] * 6, 1)]
+)
+def test_the_first_score_whose_seams_hide_is_taken_or_the_best_of_six(shown, taken, monkeypatch):
+    """Scores are numbered as they are drawn, from 1."""
+
+    class Numbered:
+        rate, bands, drawn = 62.5, SimpleNamespace(deviation=torch.ones(1, 1)), 0
+
+        def draw(self, lower, samples, generator, timeline, known):
+            self.drawn += 1
+            return Signal(None, torch.full((1, samples), float(self.drawn)))
+
+    shown = iter(shown)
+    monkeypatch.setattr(cascade, "showing", lambda *_: next(shown))
+    lay = lambda: SimpleNamespace(bounds=np.arange(3))  # noqa: E731
+    signal = cascade.beside([Numbered()], Known((), 4000, 8000), torch.Generator(), lay, None)
+    assert signal.score[0, 0] == taken
 
 
 @pytest.fixture
