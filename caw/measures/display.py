@@ -21,9 +21,9 @@ NO_TARGET = f"{PASSED} no target: shaped noise passes it (caw measure --explain)
 READING = (
     "Read each beside its anchors. " + "; ".join(f"{name}: {what}" for name, what in ANCHORS.items()) + ".",
     "aim: what new music should reach, or else what the halves read. Where imposed reaches it (marked "
-    f"{PASSED}), loudness alone is enough: for this clip the measure is no target; both frechet "
-    "were passed so on every clip tried. imposed has the real clip's whole score and so its rhythm; "
-    "what it copies shows in correlation_1 and correlation_4.",
+    f"{PASSED}), loudness alone is enough: for this clip the measure is no target. It passes frechet_ on "
+    "almost every clip, and those of rhythm, as its score is the real clip's; what it copies shows in "
+    "correlation_1 and correlation_4.",
     "Judge them jointly. A copy wins every distance and shows in copied_share to correlation_4; a click track"
     " wins pulse and bar_acf and loses the rest. same_ is for variations: 1 keeps everything.",
 )

@@ -24,7 +24,13 @@ from caw.measures import catalogue, display
 
 RATE = 16000  # Hz
 SOUNDS = (".wav", ".flac", ".ogg")
-SOURCES = (*sorted(Path(measures.__file__).parent.glob("*.py")), Path(yardstick.__file__))  # of every value
+CAW = Path(yardstick.__file__).parent  # what every value comes from
+SOURCES = (
+    CAW / "yardstick.py",
+    CAW / "score.py",
+    *sorted(CAW.glob("measures/*.py")),
+    *sorted(CAW.glob("mosaic/*.py")),
+)
 
 
 def files_of(folder: Path, clip: str) -> dict[str, list[Path]]:

@@ -22,7 +22,6 @@ from study.preparation import run_claims, training_progress
 from study.preparation.backends import Clip, Cost, Task, Tell, seed_for
 
 if TYPE_CHECKING:
-    from caw.compose.plan import Plan
     from caw.runs import Run
 
 # of one core, measured for 25 s at 16 kHz; `paper` works on the whole clip in every step, the others on crops
@@ -33,7 +32,6 @@ _BYTES_PER_RUN = {"fast": 7.1e6, "standard": 9e6, "paper": 60e6}  # weights; cli
 _BYTES_PER_TRUNK = {"fast": 23e6, "standard": 29e6}
 _BYTES_PER_EPOCH = 280.0  # of losses.jsonl
 _BYTES_PER_SECOND = 4 * 16000.0  # of the clip
-_PHRASE = 2.0  # s that a bridge takes for a bar where there is no beat
 _STRETCH = 50  # epochs that are one part of the costs, so that runs that share them name them alike
 
 
@@ -120,9 +118,7 @@ class CawBackend:
         if cell.mode == "VAR":
             return run.vary(seed=seed, **({} if cell.strength is None else {"strength": cell.strength}))
         if cell.plan == BRIDGE:
-            passage, rate = audio.read(cell.file, start=cell.start, seconds=cell.seconds)
-            bars = _bars(run.plan(), task.seconds)
-            return run.bridge(passage, passage, rate, bars=bars, seed=seed, only_new=True)
+            return _bridge(run, task, seed)
         return run.generate(task.seconds, seed=seed, **({} if cell.asked is None else {"plan": cell.asked}))
 
     def _trained(self, task: Task, folder: Path, tell: Tell):
@@ -225,17 +221,19 @@ class CawBackend:
             return False
 
 
-def _bars(heard: Plan, seconds: float) -> int:
-    """How many bars of a bridge last so long, though it may come out half a bar shorter.
+def _bridge(run: Run, task: Task, seed: int) -> np.ndarray:
+    """New bars, as long as a clip must last, from the passage's end to its beginning; without these two."""
+    from caw import bridges
+    from caw.compose.bridging import PHRASE
 
-    heard: in the passage; without a beat a bridge counts phrases as bars.
-    """
-    from caw.compose.plan import beats_in
-
-    bar = _PHRASE
-    if heard.beats is not None and heard.metre is not None:
-        bar = beats_in(heard.metre) * (heard.beats[-1] - heard.beats[0]) / (len(heard.beats) - 1)
-    return math.ceil(seconds / bar) + 1
+    cell = task.cell
+    passage, rate = audio.read(cell.file, start=cell.start, seconds=cell.seconds)
+    bars, wanted = math.ceil(task.seconds / PHRASE), math.ceil(task.seconds * run.rate)
+    while True:
+        new = bridges.make(run, passage, passage, rate, bars=bars, seed=seed).new
+        if len(new) >= wanted:
+            return new
+        bars = math.ceil(bars * wanted / len(new)) + 1  # bars may be short, and the last half a one
 
 
 BACKEND = CawBackend()

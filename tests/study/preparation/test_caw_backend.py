@@ -2,6 +2,7 @@ import os
 import shutil
 import signal
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -275,7 +276,7 @@ def test_clips_follow_plans_and_strengths_and_one_training_serves_them_all(caw_s
     from caw import runs
 
     folder = caw_study(epochs=(2,))
-    asking = 'plans = { chart = "Em C", own = {} }\nstrength = [0.0, 1.0]\nclips = 1\n'
+    asking = 'plans = { chart = "Em C", own = {} }\nstrength = [0.0, 1.0]\nbridge = true\nclips = 1\n'
     folder.toml.write_text(folder.toml.read_text().replace("clips = 1\n", asking))
     build(folder, pool_only=True)
     pool = Pool(folder)
@@ -291,6 +292,8 @@ def test_clips_follow_plans_and_strengths_and_one_training_serves_them_all(caw_s
         samples = draw(seed=int(pool.rows[name]["seed"]))
         assert np.allclose(samples, pool.read(name)[0], atol=1e-6), name
     facts = {name: (pool.rows[name]["plan"], pool.rows[name]["strength"]) for name in draws}
+    assert pool.rows["riff-UMG-2-bridge-1"]["plan"] == "bridge"
+    assert len(pool.read("riff-UMG-2-bridge-1")[0]) >= 1.2 * run.rate
     assert list(facts.values()) == [("chart", ""), ("own", ""), ("", "0"), ("", "1")]
 
 
@@ -309,27 +312,25 @@ def test_an_album_is_learnt_from_first(caw_study, tmp_path):
         build(folder, pool_only=True)
 
 
-class BridgingRun:
-    """A run that notes which bridge is asked of it: of a clip in 7/8 at 120 beats a minute."""
+def test_a_bridge_is_of_new_bars_as_many_as_a_clip_takes(caw_study, monkeypatch):
+    from caw import bridges
 
-    rate = 4000
-
-    def plan(self):
-        return Plan(beats=tuple(0.5 * number for number in range(5)), metre="7/8")
-
-    def bridge(self, before, after, rate, *, bars, seed, only_new):
-        self.asked = before, after, rate, bars, only_new
-        return np.zeros(round(bars * 1.75 * self.rate), np.float32)
-
-
-def test_a_bridge_is_of_new_bars_between_the_passages_ends(caw_study, monkeypatch):
     folder = caw_study(epochs=(2,))
     folder.toml.write_text(folder.toml.read_text().replace("clips = 1\n", "clips = 1\nbridge = true\n"))
     ((caw, task),) = [one for one in tasks_of(folder) if one[1].cell.plan == "bridge"]
-    run = BridgingRun()
-    monkeypatch.setattr(type(caw), "_trained", lambda *_: run)
+    asked = []
+
+    def made(run, before, after, rate, *, bars, seed):
+        """New bars of 0.4 s between two passages, at the run's rate."""
+        assert np.array_equal(before, after)
+        assert (len(before), rate) == (2 * 22050, 22050)
+        asked.append(bars)
+        new = np.ones(round(bars * 0.4 * run.rate), np.float32)
+        whole = np.concatenate([np.zeros(100, np.float32), new, np.zeros(100, np.float32)])
+        return bridges.Made(whole, run.rate, 100, 100 + len(new), np.zeros(0))
+
+    monkeypatch.setattr(bridges, "make", made)
+    monkeypatch.setattr(type(caw), "_trained", lambda *_: SimpleNamespace(rate=4000))
     (clip,) = caw.make(task, lambda *_: None)
-    before, after, rate, bars, only_new = run.asked
-    assert (len(before), rate, bars, only_new) == (2 * 22050, 22050, 2, True)
-    assert np.array_equal(before, after)
-    assert (clip.name, len(clip.samples)) == ("riff-UMG-2-bridge-1", round(2 * 1.75 * 4000))
+    assert asked == [1, 4]
+    assert (clip.name, len(clip.samples), clip.samples.min()) == ("riff-UMG-2-bridge-1", 6400, 1.0)

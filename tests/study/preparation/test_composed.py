@@ -77,7 +77,9 @@ def test_one_plan_needs_no_name(composing):
 
 
 def test_sets_take_evenly_from_plans_and_strengths(composing):
-    made = planned(composing(sets=SETS.format(6, 4)))
+    folder = composing(sets=SETS.format(6, 4))
+    folder.toml.write_text(folder.toml.read_text().replace("clips = 1\n", "clips = 5\n"))
+    made = planned(folder)
     cells = cells_of(made)
     by_way = {
         name: Counter((cells[clip].plan, cells[clip].strength) for clip in picks if clip in cells)
