@@ -15,8 +15,8 @@ from caw.holding import Known, let_ring, showing
 from caw.pyramid import Signal, build, length
 from caw.score import Bands
 
-TRIES = 6  # scores drawn beside passages
-HIDDEN = 0.5  # of what changes in the passages themselves: a seam that changes less is good enough
+TRIES = 12  # scores drawn beside passages
+HIDDEN = 0.6  # of what changes in the passages themselves: a seam that changes less is good enough
 
 
 class Scale(Protocol):

@@ -224,9 +224,10 @@ def test_a_seam_shows_where_a_score_leaps_at_it():
 
 
 @pytest.mark.parametrize(
-    ("shown", "taken"), [([3, 1, 2, 5, 4, 6], 2), ([3, 0.4, 0.1], 2), ([0.5, 0.1], 1), ([9] * 6, 1)]
+    ("shown", "taken"),
+    [([3, 1, 2, 5, 4, 6] + [7] * 6, 2), ([3, 0.4, 0.1], 2), ([0.5, 0.1], 1), ([9] * 12, 1)],
 )
-def test_the_first_score_whose_seams_hide_is_taken_or_the_best_of_six(shown, taken, monkeypatch):
+def test_the_first_score_whose_seams_hide_is_taken_or_the_best_of_twelve(shown, taken, monkeypatch):
     """Scores are numbered as they are drawn, from 1."""
 
     class Numbered:
