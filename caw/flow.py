@@ -179,18 +179,16 @@ class ScoreScale:
         """
         whole = torch.cat(scores, 1)
         self.range = torch.stack([whole.amin(1), whole.amax(1)], 1)
-        begun, apart = generator.get_state(), {}
-        for accentuation in ACCENTUATIONS if self.guide else ():
+        begun, tried = generator.get_state(), []
+        for accentuation in ACCENTUATIONS if self.guide else (self.accentuation,):
             self.accentuation = accentuation
             generator.set_state(begun)
             evened = [self._evened(one) for one in self._measure(scores, generator)]
-            apart[accentuation] = sum(
+            apart = sum(
                 abs(self._pulse(one) - self._pulse(score)) for one, score in zip(evened, scores, strict=True)
             )
-        if apart:
-            self.accentuation = min(apart, key=apart.__getitem__)
-            generator.set_state(begun)
-        self._measure(scores, generator)
+            tried.append((apart, accentuation, self.drawn))
+        _, self.accentuation, self.drawn = min(tried, key=lambda one: one[0])
 
     def _pulse(self, score: Tensor) -> float:
         """How clearly the onsets of a score come back, at the clearest of the lags in `PULSE`."""

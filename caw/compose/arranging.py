@@ -39,17 +39,17 @@ class Material:
     def has_beat(self) -> bool:
         return all(clip.has_beat for clip in self.clips)
 
-    @property
+    @cached_property
     def period(self) -> float:
         """Seconds of a quarter note, the median over the clips."""
         return float(np.median(self._periods))
 
-    @property
+    @cached_property
     def is_free(self) -> bool:
         """Whether the clips' tempo gives and takes, so that new music should, too."""
         return float(np.median(np.abs(self._periods / self.period - 1))) > RUBATO
 
-    @property
+    @cached_property
     def _periods(self) -> np.ndarray:
         return np.concatenate([np.diff(clip.bounds) / np.diff(clip.beat) for clip in self.clips])
 
@@ -59,6 +59,15 @@ class Material:
         Its own are raised over the clips' mean and the others lowered, in deviations. A chord that the clips
         lack is asked for as one that they have, transposed.
         """
+        if chord not in self._asked:
+            self._asked[chord] = self._sounding(chord)
+        return self._asked[chord]
+
+    @cached_property
+    def _asked(self) -> dict[chords.Chord, tuple[np.ndarray, int]]:
+        return {}
+
+    def _sounding(self, chord: chords.Chord) -> tuple[np.ndarray, int]:
         template = np.asarray(chord.template(), dtype=float)
         if not template.any():
             return self.mean, 0
@@ -100,7 +109,7 @@ def arrange(
     plan the walk's phrases follow each other as long as each is.
     """
     if not material.has_beat and plan.bpm is None and plan.beats is None:
-        return _phrases(plan, material, rng, seconds or plan_seconds(plan, material))
+        return _phrases(plan, material, rng, seconds or material.clips[0].seconds)
     sections = _sections(plan, material, seconds)
     drawn = {name: list(zip(bars, bars, strict=True)) for name, bars in (models or {}).items()}
     parts, lengths = [], []
@@ -143,27 +152,14 @@ def varied(
     clip = clip.changed(**changes)
     if not bars:
         return clip
-    parts, rows = [], 0
+    parts = []
     ends = [*clip.phrases[1:], clip.units]
     firsts = [0, *clip.phrases[1:]] if len(clip.phrases) else [0]  # a pick-up belongs to the first bar
     for number, (first, last) in enumerate(zip(firsts, ends, strict=True)):
         units = np.arange(first, last)
         part = clip.taken(units, clip.bounds, clip.beat, clip.bar, clip.phrases)
         parts.append(_overridden(part, bars[number % len(bars)], material))
-        rows += len(units)
     return Timeline.joined(parts)
-
-
-def plan_seconds(plan: Plan, material: Material) -> float:
-    """How long a plan lasts, in seconds; one without bars lasts as long as the first clip."""
-    bars = plan.bars()
-    if plan.beats is not None:
-        return float(plan.beats[-1])
-    if not bars or not material.has_beat:
-        return material.clips[0].seconds
-    usual = usual_bar(plan, material)
-    period = 60 / plan.bpm if plan.bpm else material.period
-    return period * sum(beats_in(bar.metre) if bar.metre else usual for bar in bars)
 
 
 def usual_bar(plan: Plan, material: Material) -> float:
@@ -172,9 +168,7 @@ def usual_bar(plan: Plan, material: Material) -> float:
         return beats_in(plan.metre)
     if not material.has_beat:
         return 4.0
-    lengths = [last - first for _, first, last in material.walk.bars]
-    clip = material.clips[0]
-    return float(np.median(lengths)) * float(np.median(np.diff(clip.beat)))
+    return float(np.median(material.walk.lengths)) * float(np.median(np.diff(material.clips[0].beat)))
 
 
 def _sections(plan: Plan, material: Material, seconds: float | None) -> list[tuple[str, list[Bar]]]:
@@ -283,18 +277,17 @@ def _phrases(plan: Plan, material: Material, rng: np.random.Generator, seconds: 
     walk = material.walk
     lengths = [material.clips[c].bounds[b] - material.clips[c].bounds[a] for c, a, b in walk.bars]
     count = int(np.ceil(seconds / max(min(lengths), 0.1))) + 1
+    nothing = np.zeros(0)
     parts, starts, now = [], [], 0.0
     for model in walk.draw(count, plan.novelty, rng):
         clip, first, last = walk.bars[model]
         timeline = material.clips[clip]
         bounds = timeline.bounds[first : last + 1] - timeline.bounds[first]
-        nothing = np.zeros(0)
         parts.append(timeline.taken(np.arange(first, last), now + bounds, nothing, nothing, np.array([0])))
         starts.append(last - first)
         now += bounds[-1]
         if now >= seconds:
             break
     bounds = np.concatenate([part.bounds[:-1] for part in parts] + [parts[-1].bounds[-1:]])
-    nothing = np.zeros(0)
     phrases = np.cumsum([0, *starts[:-1]])
     return Timeline.joined(parts).changed(bounds=bounds, beat=nothing, bar=nothing, phrases=phrases)

@@ -12,12 +12,11 @@ from scipy import signal
 from caw.compose import chords as chord_names
 from caw.compose import pitch
 from caw.compose.plan import DENSITY, LETTERS, LOUDNESS, Bar, Heard, Plan, Section, beats_in
-from caw.mosaic import beats, features
+from caw.mosaic import USUAL_BAR, beats, features
 from caw.mosaic.beats import Grid
 from caw.mosaic.features import Frames
 
 STAY_IN_BAR, STAY_AT_LINE = 0.9, 0.6  # how likely a chord goes on within a bar, and over a bar line
-USUAL_BAR = 4  # beats, where bars cannot be told
 CLEARLY = 0.15  # autocorrelation over what a beat needs at which it is certain by 63 %
 END = 0.75  # share of a unit at the clip's end that counts as one
 LEAST_CHANGES, AT_ONE_BEAT = 4, 0.7  # changes of chord, and their share at one beat, that make it the first

@@ -14,7 +14,7 @@ from scipy import ndimage
 from caw import mel_scale
 from caw.compose.chords import parse
 from caw.compose.plan import Plan, beats_in
-from caw.mosaic import beats, features
+from caw.mosaic import USUAL_BAR, beats, features, pieces
 from caw.mosaic.features import HOP, Frames
 
 C_FROM_A = -3  # the pitch classes of `caw.mosaic` begin with A, these with C
@@ -24,7 +24,6 @@ ACCENTS = SLOTS * (len(ACCENT_BANDS) - 1)
 STRONGEST = 4.0  # deviations; a stronger onset counts as this
 REACH = 0.03  # seconds around a moment in which an accent counts for it
 DENSITY_SECONDS = 1.0  # over which accents are counted
-USUAL_BAR = 4.0  # beats, where bars cannot be heard
 VALUES = ("chroma", "loudness", "density", "accents", "sound", "shift")  # of each unit
 PHRASE_SECONDS = 2.0  # about how long a phrase lasts where there is no beat
 
@@ -88,13 +87,12 @@ def of(samples: np.ndarray, rate: int, plan: Plan | None = None) -> Timeline:
     if plan is not None and plan.beats is not None:
         bounds, beat, bar, phrases = _planned(plan, len(mono) / rate)
     else:
-        bounds, beat, bar, phrases = _heard(frames, plan, len(mono) / rate)
+        bounds, beat, bar, phrases = _heard(frames, plan)
     rows = frames.row(bounds)
-    sound = _means(frames.mel, rows)
-    level = 10 * np.log10(np.maximum(_means(10 ** (frames.mel / 10), rows).sum(axis=1), 1e-6))
+    sound = pieces.means(frames.mel, rows)
+    level = 10 * np.log10(np.maximum(pieces.means(10 ** (frames.mel / 10), rows).sum(axis=1), 1e-6))
     accents = _accents(frames, bounds, rate)
-    chroma = np.roll(np.maximum(_means(frames.chroma, rows), 0), C_FROM_A, axis=1)
-    chroma = np.sqrt(chroma / np.maximum(chroma.sum(axis=1, keepdims=True), 1e-9))
+    chroma = np.roll(pieces.pitch_classes(frames, rows), C_FROM_A, axis=1)
     if plan is not None:
         chroma = _named(chroma, phrases, plan)
     return Timeline(
@@ -119,7 +117,7 @@ def phase(position: np.ndarray, cycles: float) -> np.ndarray:
     return np.stack([np.sin(angle), np.cos(angle)])
 
 
-def _heard(frames: Frames, plan: Plan | None, seconds: float):
+def _heard(frames: Frames, plan: Plan | None):
     """Bounds, beats, bars and first units of bars by `caw.mosaic.beats`."""
     tempo = None if plan is None else plan.bpm
     grid = beats.grid(frames, tempo=tempo)
@@ -171,13 +169,6 @@ def _planned(plan: Plan, seconds: float):
     bar = np.interp(beat, lines, np.arange(len(lines)) - float(count))
     phrases = np.flatnonzero(np.isin(np.round(2 * beat[:-1]), np.round(2 * lines)))
     return bounds, beat, bar, phrases if len(phrases) else np.array([0])
-
-
-def _means(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Means [units, d] of frames [n, d] between bounds."""
-    total = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0, dtype=np.float64)])
-    ends = np.maximum(rows[1:], rows[:-1] + 1)
-    return (total[np.minimum(ends, len(values))] - total[rows[:-1]]) / (ends - rows[:-1])[:, None]
 
 
 def _accents(frames: Frames, bounds: np.ndarray, rate: int) -> np.ndarray:

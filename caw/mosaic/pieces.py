@@ -42,7 +42,7 @@ class Pieces:
 def cut(frames: Frames, grid: Grid, ahead: int) -> Pieces:
     """The pieces of a clip. ahead: units (to 255) over which it is told how long two places sound alike."""
     rows = frames.row(grid.bounds)
-    chroma, timbre, rhythm = _chroma(frames, rows), _means(frames.mel, rows), _rhythm(frames, rows)
+    chroma, timbre, rhythm = pitch_classes(frames, rows), means(frames.mel, rows), _rhythm(frames, rows)
     edges = _edges(frames, rows)
     groups = [chroma[1:], timbre[1:], rhythm[1:], edges[1:-1]]  # what comes after unit k, k < units - 1
     candidates = [chroma, timbre, rhythm, edges[:-1]]
@@ -110,15 +110,16 @@ def _alike(groups: list[np.ndarray], ahead: int) -> np.ndarray:
     return count[:-1, :-1]
 
 
-def _means(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def means(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Means [units, d] of frames [n, d] between bounds."""
     total = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0, dtype=np.float64)])
     ends = np.maximum(rows[1:], rows[:-1] + 1)
     return (total[np.minimum(ends, len(values))] - total[rows[:-1]]) / (ends - rows[:-1])[:, None]
 
 
-def _chroma(frames: Frames, rows: np.ndarray) -> np.ndarray:
-    chroma = np.maximum(_means(frames.chroma, rows), 0)
+def pitch_classes(frames: Frames, rows: np.ndarray) -> np.ndarray:
+    """Shares of the pitch classes from A up [units, 12], of length 1 in the squares."""
+    chroma = np.maximum(means(frames.chroma, rows), 0)
     return np.sqrt(chroma / np.maximum(chroma.sum(axis=1, keepdims=True), 1e-9))
 
 
