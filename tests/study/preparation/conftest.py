@@ -9,7 +9,14 @@ from collections.abc import Iterator
 import pytest
 
 from caw import spreadsheet
+from study import design
 from study.folder import StudyFolder
+from study.preparation import plan
+
+
+def planned(folder: StudyFolder) -> plan.Plan:
+    """What a build of the study would make. Raises: whatever refuses to plan it."""
+    return plan.make(design.load(folder.path), folder)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from caw import audio, spreadsheet
-from study import design
 from study.design import DesignError
 from study.folder import PRACTICE
 from study.preparation import blinding, measuring, plan
@@ -14,6 +13,7 @@ from study.preparation.build import build, recipes_of
 from study.preparation.forecast import forecast
 from study.preparation.pool import COLUMNS, Pool
 from tests.study.conftest import song
+from tests.study.preparation.conftest import planned
 
 ASKING = 'plans = { chart = "Em C G D", fast = { bpm = 150 }, own = {} }\nstrength = [0.3, 0.625]\n'
 SETS = "[set.UMG]\nfakes = {}\noriginals = 1\n[set.VAR]\nfakes = {}\noriginals = 1\n"
@@ -29,10 +29,6 @@ def composing(new_study, tiny, clip, monkeypatch):
         return new_study(name, source=source + asking, sets=sets, listening="[listening]\npractice = 0\n")
 
     return make
-
-
-def planned(folder) -> plan.Plan:
-    return plan.make(design.load(folder.path), folder)
 
 
 def refused(folder) -> str:

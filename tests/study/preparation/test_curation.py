@@ -12,6 +12,7 @@ from study.preparation.backends import Cell, seed_for
 from study.preparation.curation import FREE, INTO, OUT, RATED, REMARKED, CurationError
 from study.preparation.material import Fake
 from study.room.store import Store
+from tests.study.preparation.conftest import planned
 
 CLIP, OTHER = "riff-tiny-UMG-100-1", "riff-tiny-UMG-200-2"
 
@@ -28,10 +29,6 @@ def say(folder, clip, *, answered=False, **said):
     """say(folder, clip, into="UMG", rating=7, ...): with the words of a row, "_" for a space."""
     said = {what.replace("_", " "): str(value) for what, value in said.items()}
     return curation.change(folder, design.load(folder.path), clip, "Ida", said, answered=answered)
-
-
-def planned(folder) -> plan.Plan:
-    return plan.make(design.load(folder.path), folder)
 
 
 def originals_of(folder) -> list[str]:

@@ -14,12 +14,9 @@ from study.preparation import curation, plan
 from study.preparation.curation import CurationError
 from study.preparation.originals import RepetitionError
 from tests.study.conftest import song
+from tests.study.preparation.conftest import planned
 
 LENGTH = 1.2  # s of an original
-
-
-def planned(folder) -> plan.Plan:
-    return plan.make(design.load(folder.path), folder)
 
 
 def refused(folder) -> RepetitionError:

@@ -5,15 +5,11 @@ import numpy as np
 import pytest
 
 from caw import audio
-from study import design
 from study.design import DesignError
 from study.folder import PRACTICE
 from study.preparation import plan
 from study.preparation.build import recipes_of
-
-
-def planned(folder) -> plan.Plan:
-    return plan.make(design.load(folder.path), folder)
+from tests.study.preparation.conftest import planned
 
 
 def refused(folder) -> str:
