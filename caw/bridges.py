@@ -11,7 +11,7 @@ import torch
 from caw import cascade, learned_clips
 from caw.audio import resample
 from caw.compose import bridging
-from caw.compose.chords import NO_CHORD
+from caw.compose.chords import NO_CHORD, NOTE_NAMES
 from caw.compose.plan import Plan
 from caw.compose.timeline import Timeline
 from caw.holding import Known
@@ -25,7 +25,6 @@ FADE = 1.5  # seconds over which an ending falls silent at its very end
 RISE = 0.005  # seconds over which an intro begins
 EARLY = 0.02  # seconds before a bar line at which a clip is cut: its attack stays with the bar
 WHERE = 2 / 3  # of a clip, about where a section is added
-NOTES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 KEY_SECONDS = 30.0  # of a passage, from which the key is heard
 
 
@@ -64,11 +63,7 @@ def make(
     each where there is no beat). plan: chords of the new bars and novelty. ending: the bars close, on the
     plan's last chord or on the key's tonic. Raises: RunError.
     """
-    if not run.guided:
-        raise RunError(
-            f"{run.folder} was trained without a guide and cannot draw beside a passage; train the clip "
-            "again, with preset fast or standard"
-        )
+    run.require_guide("draw beside a passage")
     check_bars(bars)
     if ending and (after is not None or before is None):
         raise RunError("an ending follows one passage; give no second one")
@@ -120,8 +115,7 @@ def add_section(run: Run, bars: int = 8, *, seed: int = 0, clip: int = 0, plan: 
 
     There a bridge stands in a song: what was there before comes back after it. Raises: RunError.
     """
-    if not run.guided:
-        return make(run, None, None, run.rate, bars=bars)  # says why it cannot
+    run.require_guide("draw beside a passage")
     wave = run.learned_clips()[clip].numpy() * np.float32(run.config["peak"])
     seconds = wave.shape[1] / run.rate
     heard = run.scales[0].guide.clips[clip]
@@ -132,8 +126,8 @@ def add_section(run: Run, bars: int = 8, *, seed: int = 0, clip: int = 0, plan: 
     at = float(lines[np.argmin(np.abs(lines - WHERE * seconds))])
     cut = round(at * run.rate)
     made = make(run, wave[:, :cut], wave[:, cut:], run.rate, bars=bars, seed=seed, plan=plan)
-    told = f"the new section begins at {at:.2f} s of {seconds:.2f} s"
-    return replace(made, remarks=(told, *made.remarks))
+    place = f"the new section begins at {at:.2f} s of {seconds:.2f} s"
+    return replace(made, remarks=(place, *made.remarks))
 
 
 def _at_run(run: Run, samples: np.ndarray, rate: int, name: str) -> np.ndarray:
@@ -174,8 +168,8 @@ def _last_chord(run: Run, plan: Plan | None, passage: np.ndarray) -> str:
     except TooShortError:
         return NO_CHORD
     if key is None:
-        return f"{NOTES[int(np.argmax(shares))]}5"
-    return NOTES[key[0]] + ("m" if key[1] == "minor" else "")
+        return f"{NOTE_NAMES[int(np.argmax(shares))]}5"
+    return NOTE_NAMES[key[0]] + ("m" if key[1] == "minor" else "")
 
 
 def _drawn(run: Run, sides: list[np.ndarray | None], laid: bridging.Laid, lay, generator) -> np.ndarray:

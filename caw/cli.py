@@ -275,8 +275,8 @@ def _plan_of(path: Path, clips: list[Path]):
     from caw.compose import plan
 
     if len(clips) > 1:
-        told = f"--plan {path} is of one clip, not of {len(clips)}"
-        raise plan.PlanError(f"{told}; train on one of them")
+        problem = f"--plan {path} is of one clip, not of {len(clips)}"
+        raise plan.PlanError(f"{problem}; train on one of them")
     return plan.read(path)
 
 

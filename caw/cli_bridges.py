@@ -128,7 +128,7 @@ def write_sections(
     check_place(out, suffix)
     for seed in seeds:
         made = bridges.add_section(model, bars, seed=seed, clip=clip, plan=plan)
-        _tell(made)
+        _report(made)
         write_clip(out / f"{kind}-section-{seed}.{suffix}", made.samples, model.rate)
 
 
@@ -161,7 +161,7 @@ def _write(
         for done, seed in enumerate(seeds, start=1):
             made = bridges.make(run, *passages, rate, seed=seed, **how)
             show(done / len(seeds))
-            _tell(made)
+            _report(made)
             write_clip(out / f"{kind}-{seed}.{suffix}", made.new if only_new else made.samples, made.rate)
 
 
@@ -172,8 +172,8 @@ def _passage(file: Path, rate: int, mono: bool) -> np.ndarray:
     if own < rate:
         raise audio.AudioError(f"{name} has {own} Hz, the run {rate}; give a run trained with --rate {own}")
     if own > rate:
-        told = f"{name} has {own} Hz: it is brought to {rate}, at which all is written"
-        warnings.warn(told, audio.AudioWarning, stacklevel=2)
+        message = f"{name} has {own} Hz: it is brought to {rate}, at which all is written"
+        warnings.warn(message, audio.AudioWarning, stacklevel=2)
     return audio.read(file, rate=rate, mono=mono)[0]
 
 
@@ -191,7 +191,7 @@ def _trained(passages: list[np.ndarray], rate: int, files: list[Path | None], fo
         )  # fmt: skip
 
 
-def _tell(made) -> None:
+def _report(made) -> None:
     begin, end = made.first / made.rate, made.last / made.rate
     for line in (*made.remarks, f"new from {begin:.2f} to {end:.2f} s"):
         typer.echo(line, err=True)

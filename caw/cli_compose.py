@@ -1,4 +1,4 @@
-"""The command `caw plan`, and the options by which other commands are told what to play."""
+"""The command `caw plan`, and the options by which other commands know what to play."""
 
 from __future__ import annotations
 
@@ -132,8 +132,8 @@ def table(plan: Plan) -> str:
     lines.append(f"metre   {plan.metre}{_certain(heard and heard.metre)}")
     rows = [("bar", "section", "time", "metre", "chords", "certain")]
     for number, (bar, name, time, value) in enumerate(zip(bars, names, plan.times(), sure, strict=True), 1):
-        told = "" if value is None else f"{100 * value:.0f} %"
-        rows.append((str(number), name, f"{time:.2f} s", bar.metre, ",".join(bar.chords) or "?", told))
+        certainty = "" if value is None else f"{100 * value:.0f} %"
+        rows.append((str(number), name, f"{time:.2f} s", bar.metre, ",".join(bar.chords) or "?", certainty))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     right = (True, False, True, False, False, True)
     for row in rows:

@@ -214,8 +214,8 @@ class ScoreTrainer(FlowTrainer):
         for index, shift in enumerate(shifts):
             if shift:
                 clean[index] = self.scale.bands.transposed(clean[index], shift)
-        told = self._conditioning(places, shifts)
-        return torch.stack(clean), None, told, torch.zeros(len(clean), device=self.device)
+        conditioning = self._conditioning(places, shifts)
+        return torch.stack(clean), None, conditioning, torch.zeros(len(clean), device=self.device)
 
     def _shift(self) -> int:
         """By how many semitones a crop is transposed: 0 for most."""

@@ -184,8 +184,9 @@ class Run:
         generator = self._generator(seed)
         if seconds is None and (plan is None or not plan.sections):
             seconds = self.seconds
+        if plan is not None:
+            self.require_guide("follow a plan")
         if not self.guided:
-            self._refuse_without_guide("a plan" if plan is not None else "")
             return self._finish(cascade.generate(self.scales, seconds or self.seconds, generator))
         timeline = self.scales[0].arranged(plan or Plan(), seconds, generator)
         whole = seconds or min(timeline.seconds, LONGEST)
@@ -212,10 +213,13 @@ class Run:
             raise RunError(f"strength is {strength!r}; use a number from 0 to 1")
         if keep not in (None, *KEPT):
             raise RunError(f"keep is {keep!r}; use {' or '.join(KEPT)}")
+        if plan is not None:
+            self.require_guide("follow a plan")
+        if keep:
+            self.require_guide("follow keep")
         generator, pyramid = self._generator(seed), self.pyramid(clip)
         strength = self.settings.variation if strength is None and self.guided else strength
         if not self.guided:
-            self._refuse_without_guide("a plan" if plan is not None else "keep" if keep else "")
             return self._finish(cascade.vary(self.scales, pyramid, generator, strength))
         timeline = varied(self.scales[0].guide.clips[clip], self.scales[0].material, plan, keep, strength)
         return self._finish(cascade.vary(self.scales, pyramid, generator, strength, timeline))
@@ -269,10 +273,11 @@ class Run:
         """Whether its score follows plans."""
         return getattr(self.settings, "guide", False)
 
-    def _refuse_without_guide(self, what: str) -> None:
-        if what:
+    def require_guide(self, deed: str) -> None:
+        """Raises: RunError where there is no guide, which says that the run cannot do this `deed`."""
+        if not self.guided:
             raise RunError(
-                f"{self.folder} was trained without a guide and cannot follow {what}; train the clip again, "
+                f"{self.folder} was trained without a guide and cannot {deed}; train the clip again, "
                 "with preset fast or standard"
             )
 

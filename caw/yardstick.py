@@ -174,12 +174,17 @@ def onset_distance(real, fake, rate) -> float:
     return float(np.mean(np.abs(_rhythm(real, rate) - _rhythm(fake, rate))))
 
 
+def onset_curve(x, rate) -> np.ndarray:
+    """The mean rise in dB over all bands of the log-mel spectrogram between frames of 16 ms, [frames - 1]."""
+    return np.maximum(0, np.diff(log_mel(x, rate), axis=1)).mean(axis=0)
+
+
 def onset_autocorrelation(x, rate, *, longest: float) -> tuple[np.ndarray, float]:
     """Autocorrelation of the onset envelope at lags of 0 to `longest` seconds, and frames per second.
 
     The envelope is the rise of the log-mel spectrogram, as `onset_distance` says; at lag 0 it is 1.
     """
-    rise = np.maximum(0, np.diff(log_mel(x, rate), axis=1)).mean(axis=0)
+    rise = onset_curve(x, rate)
     rise -= rise.mean()
     frames = frames_per_second(rate)
     high = round(longest * frames)

@@ -44,8 +44,8 @@ def hear(
     per_bar = None if metre is None else beats_in(metre)
     grid = beats.grid(frames, tempo=bpm, beats_per_bar=per_bar)
     if grid.kind == "onsets":
-        told = f"no clear beat (clarity {grid.clarity:.2f}): tempo, metre and chords are left open"
-        return Plan(heard=Heard(source, 0.0, 0.0, (), (told,)))
+        remark = f"no clear beat (clarity {grid.clarity:.2f}): tempo, metre and chords are left open"
+        return Plan(heard=Heard(source, 0.0, 0.0, (), (remark,)))
     grid = _to_the_end(grid, len(mono) / rate)
     lines, remarks = _bar_lines(grid)
     changes = _changes(mono, rate, grid, lines[0])
@@ -87,8 +87,8 @@ def _bar_lines(grid: Grid) -> tuple[np.ndarray, tuple[str, ...]]:
     """The units that begin bars, with the end of the last whole one, and what there is to remark."""
     if grid.per_bar is None:
         first = int(np.argmax(grid.places == 0))
-        told = f"bars could not be told; {USUAL_BAR} beats each from the first beat are assumed"
-        return np.arange(first, grid.units + 1, USUAL_BAR * grid.per_beat), (told,)
+        remark = f"bars could not be told; {USUAL_BAR} beats each from the first beat are assumed"
+        return np.arange(first, grid.units + 1, USUAL_BAR * grid.per_beat), (remark,)
     lines, usual = np.flatnonzero(grid.places == 0), round(grid.per_bar * grid.per_beat)
     if grid.units - lines[-1] >= usual:
         lines = np.append(lines, lines[-1] + usual)
@@ -136,7 +136,7 @@ def _loudness(mono, rate: int, grid: Grid, units: np.ndarray) -> list[float | No
     at = np.clip(np.rint(grid.bounds[units] * rate).astype(int), 0, len(mono)).reshape(-1, 2)
     power = np.diff(energy[at], axis=1)[:, 0] / np.maximum(np.diff(at, axis=1)[:, 0], 1)
     level = 10 * np.log10(np.maximum(power * len(mono) / max(energy[-1], 1e-12), 1e-12))
-    return _told(level, FLAT_DB, LOUDNESS, 1)
+    return _unless_flat(level, FLAT_DB, LOUDNESS, 1)
 
 
 def _density(frames: Frames, grid: Grid, units: np.ndarray) -> list[float | None]:
@@ -145,10 +145,12 @@ def _density(frames: Frames, grid: Grid, units: np.ndarray) -> list[float | None
     times = grid.bounds[units].reshape(-1, 2)
     counts = np.diff(np.searchsorted(peaks, times - EARLY), axis=1)[:, 0]
     mean = len(peaks) / (len(frames) * features.HOP)
-    return _told(counts / np.diff(times, axis=1)[:, 0] / max(mean, 1e-9), FLAT_DENSITY, DENSITY, 2)
+    return _unless_flat(counts / np.diff(times, axis=1)[:, 0] / max(mean, 1e-9), FLAT_DENSITY, DENSITY, 2)
 
 
-def _told(values: np.ndarray, flat: float, bounds: tuple[float, float], digits: int) -> list[float | None]:
+def _unless_flat(
+    values: np.ndarray, flat: float, bounds: tuple[float, float], digits: int
+) -> list[float | None]:
     if not len(values) or values.std() < flat:
         return [None] * len(values)
     return [round(float(value), digits) for value in np.clip(values, *bounds)]

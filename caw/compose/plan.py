@@ -267,11 +267,11 @@ def _sections(charts: str, order: Sequence[str]) -> tuple[Section, ...]:
     if len(parts) == 1:
         parts *= max(1, len(named))
     if len(named) != len(parts):
-        told = (
+        defined = (
             f"the form has {len(named)} ({', '.join(named)})" if order else f"at most {len(LETTERS)} can be"
         )
         raise PlanError(
-            f"chords have {len(parts)} sections, {told}; write one chart for each, or one for all"
+            f"chords have {len(parts)} sections, {defined}; write one chart for each, or one for all"
         )
     bars = []
     for part in parts:
@@ -403,8 +403,8 @@ def _column(value: Any, count: int, key: str) -> list:
     if not isinstance(value, list):
         value = [OPEN if value is None else value] * count
     if len(value) != count:
-        told = f"the section has {count} bars: write a value for each, or a list of its beats"
-        raise PlanError(f"{key} has {len(value)} values; {told}")
+        advice = f"the section has {count} bars: write a value for each, or a list of its beats"
+        raise PlanError(f"{key} has {len(value)} values; {advice}")
     for each in (part for bar in value for part in (bar if isinstance(bar, list) and bar else [bar])):
         if each != OPEN and (isinstance(each, bool) or not isinstance(each, int | float)):
             raise PlanError(

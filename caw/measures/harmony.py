@@ -72,8 +72,8 @@ def chord_follow(x, rate, chords: Sequence, times) -> float:
     templates = np.array([_template(chord) for chord in chords])
     times = np.asarray(times, float)
     if templates.ndim != 2 or len(times) != len(templates) + 1:
-        told = f"{len(templates)} chords and {len(times)} times"
-        raise yardstick.YardstickError(f"{told}; give a chord for each beat and one time more")
+        problem = f"{len(templates)} chords and {len(times)} times"
+        raise yardstick.YardstickError(f"{problem}; give a chord for each beat and one time more")
     asked_at = np.abs(templates).sum(axis=1) > 0
     heard = beat_chroma(x, rate, times)
     counted = asked_at & (heard.sum(axis=1) > 0)

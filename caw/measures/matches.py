@@ -71,8 +71,8 @@ def require_one_length(real, fake, rate) -> None:
     """Raises: TooShortError for two clips that differ in length by more than a frame of 16 ms."""
     sizes = [yardstick.validated(x, rate, name).size for x, name in ((real, "real"), (fake, "fake"))]
     if abs(sizes[0] - sizes[1]) > yardstick.HOP * rate:
-        told = f"real has {sizes[0] / rate:.2f} s, fake {sizes[1] / rate:.2f} s"
-        raise yardstick.TooShortError(f"{told}; the same moment is in clips of one length")
+        problem = f"real has {sizes[0] / rate:.2f} s, fake {sizes[1] / rate:.2f} s"
+        raise yardstick.TooShortError(f"{problem}; the same moment is in clips of one length")
 
 
 def _stretches(real, fake, rate, seconds: float) -> tuple[np.ndarray, np.ndarray, int, np.ndarray]:

@@ -23,11 +23,6 @@ FAINTEST_DB = -60.0  # dB re the clip's level; fainter is as good as silent
 LEAST_ONSETS = 4
 
 
-def onset_curve(x, rate) -> np.ndarray:
-    """The mean rise in dB over all bands of the log-mel spectrogram between frames of 16 ms, [frames - 1]."""
-    return np.maximum(0, np.diff(yardstick.log_mel(x, rate), axis=1)).mean(axis=0)
-
-
 def pulse(x, rate) -> float:
     """How clearly the onsets come back within a beat's reach: 0 to 1.
 
@@ -71,7 +66,7 @@ def attack(x, rate) -> float:
     x = yardstick.validated(x, rate, "x")
     if rate < 2.5 * ATTACK_ABOVE:
         raise yardstick.TooShortError(f"a rate of {rate:g} Hz holds too little above {ATTACK_ABOVE:g} Hz")
-    curve = ndimage.gaussian_filter1d(onset_curve(x, rate), 0.5)
+    curve = ndimage.gaussian_filter1d(yardstick.onset_curve(x, rate), 0.5)
     frames = yardstick.frames_per_second(rate)
     least = curve.mean() + curve.std()
     peaks, _ = signal.find_peaks(curve, height=least, distance=max(1, round(ONSET_APART * frames)))
@@ -96,7 +91,7 @@ def same_onsets(real, fake, rate) -> float:
     Raises: TooShortError where one clip is longer than the other.
     """
     matches.require_one_length(real, fake, rate)
-    curves = [onset_curve(x, rate) for x in (real, fake)]
+    curves = [yardstick.onset_curve(x, rate) for x in (real, fake)]
     size = min(curve.size for curve in curves)
     if min(curve.std() for curve in curves) < matches.STEADY:
         raise yardstick.TooShortError("a clip is steady throughout; give one in which something happens")
@@ -104,13 +99,13 @@ def same_onsets(real, fake, rate) -> float:
 
 
 def _highest(x, rate, lags) -> float:
-    curve = onset_curve(x, rate)
+    curve = yardstick.onset_curve(x, rate)
     frames = yardstick.frames_per_second(rate)
     low, high = round(lags[0] * frames), round(lags[1] * frames)
     high = min(high, curve.size // 2)
     if high <= low:
-        told = f"{curve.size / frames:.1f} s are too short for lags of {lags[0]:g} s"
-        raise yardstick.TooShortError(f"{told}; give a clip of at least {2 * lags[0]:g} s")
+        problem = f"{curve.size / frames:.1f} s are too short for lags of {lags[0]:g} s"
+        raise yardstick.TooShortError(f"{problem}; give a clip of at least {2 * lags[0]:g} s")
     curve = curve - curve.mean()
     size = curve.size
     back = np.fft.irfft(np.abs(np.fft.rfft(curve, 2 * size)) ** 2)[: high + 1]

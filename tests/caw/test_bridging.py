@@ -268,9 +268,9 @@ def test_the_commands_write_passages_and_new_bars(guided, files, tmp_path, capsy
     assert np.array_equal(bridge[-len(after) :], after)
     assert (tmp_path / "out" / "ending-0.wav").exists()
     assert len(audio.read(tmp_path / "out" / "intro-0.wav")[0]) == pytest.approx(4 * RATE, abs=0.1 * RATE)
-    told = capsys.readouterr().err
-    assert "new from 6.00 to" in told
-    assert "ends on" in told
+    stderr = capsys.readouterr().err
+    assert "new from 6.00 to" in stderr
+    assert "ends on" in stderr
 
 
 def test_a_section_is_added_by_the_command(guided, tmp_path):

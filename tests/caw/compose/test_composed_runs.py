@@ -61,11 +61,11 @@ def test_a_run_knows_what_it_was_told_of_its_clip(small, beaten, tmp_path):
     assert beaten.plan().metre == "4/4"
     assert beaten.plan().bpm == pytest.approx(120, abs=2)
     samples, beats = band(120, 4, 8.0)
-    told = Plan(beats=tuple(float(b) for b in beats), metre="3/4", bpm=120)
-    run = train(samples, 16000, tmp_path / "run", settings=small, plan=told)
-    assert run.plan() == told
+    known = Plan(beats=tuple(float(b) for b in beats), metre="3/4", bpm=120)
+    run = train(samples, 16000, tmp_path / "run", settings=small, plan=known)
+    assert run.plan() == known
     assert set(np.diff(run.scales[0].guide.clips[0].phrases)) == {6}
-    assert runs.load(run.folder).plan() == told
+    assert runs.load(run.folder).plan() == known
     with pytest.raises(runs.RunError, match="another plan"):
         train(samples, 16000, run.folder, settings=small, resume=True)
 
