@@ -82,11 +82,7 @@ def _shown_table(found: Comparison) -> dict[str, Any]:
     for name in found.measure_names():
         one = catalogue.measure(name)
         values = [display.number(record.get(name)) for record in found.measured]
-        anchors = [
-            display.number(values.get(name))
-            + (display.PASSED if anchor == "imposed" and name in passed else "")
-            for anchor, values in found.anchors.items()
-        ]
+        anchors = display.of_anchors(found.anchors, name, passed)
         title = name.replace("_", " ") + (f" ({one.unit})" if one.unit else "")
         better = {"": "", catalogue.ZERO: "near 0"}.get(one.better, one.better)
         rows.append(

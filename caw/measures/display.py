@@ -1,7 +1,7 @@
 """Measurements as text: a table for the terminal, and records for files."""
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from caw.measures import catalogue
@@ -62,6 +62,14 @@ def number(value: float | None) -> str:
     return "0" if float(text) == 0 else text
 
 
+def of_anchors(anchors: Mapping[str, Mapping], name: str, passed: Collection[str]) -> list[str]:
+    """A measure of every anchor as text, that of `imposed` marked where it is among those it has passed."""
+    return [
+        number(values.get(name)) + (PASSED if anchor == "imposed" and name in passed else "")
+        for anchor, values in anchors.items()
+    ]
+
+
 def flat(record: Mapping) -> dict:
     """A record as one row: its facts, its measures by name, its anchors' as halves_NAME and so on."""
     row = {key: value for key, value in record.items() if not isinstance(value, Mapping | list)}
@@ -78,9 +86,7 @@ def _table(records: Sequence[Mapping], first: int) -> str:
     for name in records[0]["measures"]:
         one = catalogue.measure(name)
         cells = [number(record["measures"][name]) for record in records]
-        for anchor, values in anchors.items():
-            passed = anchor == "imposed" and name in records[0]["passed_by_noise"]
-            cells.append(number(values.get(name)) + (PASSED if passed else ""))
+        cells += of_anchors(anchors, name, records[0]["passed_by_noise"])
         lines.append(_line(name, one.unit, _better(one), cells))
     return "\n".join(lines)
 

@@ -36,11 +36,7 @@ def rows(record: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     cells = []
     for name in known:
         one = catalogue.measure(name)
-        values = [
-            display.number(column.get(name))
-            + (display.PASSED if head == "imposed" and name in passed else "")
-            for head, column in columns.items()
-        ]
+        values = display.of_anchors(columns, name, passed)
         cells.append([name + (f" ({one.unit})" if one.unit else ""), one.better, *values, one.meaning])
     return ["measure", "better", *columns, "meaning"], cells
 
@@ -56,9 +52,9 @@ def section(record: Mapping[str, Any], table) -> str:
         + "</tr>"
         for first, *others in cells
     ]
-    told = f'<p class="soft">{escape(" ".join(display.READING))}</p>'
+    reading = f'<p class="soft">{escape(" ".join(display.READING))}</p>'
     shown = table([escape(head) for head in heads], lines, CAPTION)
-    return f"<h2>What the machine-made clips measured</h2>{shown}{told}"
+    return f"<h2>What the machine-made clips measured</h2>{shown}{reading}"
 
 
 def _medians(values: list[Mapping[str, float | None]]) -> dict[str, float | None]:

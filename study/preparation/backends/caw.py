@@ -116,10 +116,10 @@ class CawBackend:
         """One clip, float32 [n] at the run's rate."""
         cell = task.cell
         if cell.mode == "VAR":
-            return run.vary(seed=seed, **({} if cell.strength is None else {"strength": cell.strength}))
+            return run.vary(seed=seed, strength=cell.strength)
         if cell.plan == BRIDGE:
             return _bridge(run, task, seed)
-        return run.generate(task.seconds, seed=seed, **({} if cell.asked is None else {"plan": cell.asked}))
+        return run.generate(task.seconds, seed=seed, plan=cell.asked)
 
     def _trained(self, task: Task, folder: Path, tell: Tell):
         """The run of this task's source and epochs: loaded, gone on with, or trained from nothing."""
@@ -154,7 +154,7 @@ class CawBackend:
             resume=True,  # also begins anew where nothing is to resume
             trunk=self._trunk(task) if settings.shares_steps else None,
             progress=training_progress.telling(tell, folder.name),
-            **({"album": album} if album else {}),
+            album=album,
         )
 
     def _of_before(self, task: Task) -> list[Path]:
