@@ -1,7 +1,7 @@
-"""Streamlit entry point: hands over to study.room."""
+"""Streamlit entry point: hands over to study.pages, served by study.server."""
 
 import streamlit as st
 
-from study.room.server import PAGES, parts
+from study.server.server import PAGES, parts
 
 app = st.App(PAGES, **parts())

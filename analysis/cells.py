@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from caw import spreadsheet
-from caw.spreadsheet import TableError
+from caw.files import spreadsheet
+from caw.files.spreadsheet import TableError
 
 FREE_TEXT = ("comment", "remark", "inspiring_text")
 FINAL = "final_"  # begins the name of a column of final answers, free text as well; the question follows

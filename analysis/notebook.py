@@ -15,10 +15,12 @@ from pathlib import Path
 import altair as alt
 import pandas as pd
 
-from analysis import comparisons, figures, inspiring_clips, report, responses, statistics, wording
+from analysis import responses
 from analysis.plan import AnalysisPlan
-from analysis.report import ReportFacts
-from analysis.results import Result, to_frame
+from analysis.report import figures, inspiring_clips, report, wording
+from analysis.report.report import ReportFacts
+from analysis.results import comparisons, statistics
+from analysis.results.results import Result, to_frame
 
 ANSWERS = Path("tables") / "answers.csv"  # in a report's folder
 FAMILIES = {
@@ -199,7 +201,7 @@ class Study:
         pandas.DataFrame
             A row per combination that occurs: how many clips and answers; of judged real, musicality (0 to
             10), inspiring (yes or maybe) and kept the mean with the ends of its 95 % interval, as of
-            `analysis.estimation.mean`, and of shares the count and what it is of.
+            `analysis.results.estimation.mean`, and of shares the count and what it is of.
 
         Raises
         ------

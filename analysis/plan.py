@@ -1,7 +1,7 @@
 """The analysis plan: what is settled before there are data, and whether it still is what was settled.
 
 A study keeps the text of its plan, the text's sha256 and the time in its database, when its first listener
-begins (study/room/study_log.py). The report uses the plan that was kept, whatever study.toml says by then.
+begins (study/store/study_log.py). The report uses the plan that was kept, whatever study.toml says by then.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 PRIMARIES = ("judged real", "musicality", "inspiring")
-EXCLUSIONS = ("hasty", "unplayed", "constant")  # the rules are those of `analysis.sensitivity`
+EXCLUSIONS = ("hasty", "unplayed", "constant")  # the rules are those of `analysis.results.sensitivity`
 _MOST = {"accuracy_bound": math.nextafter(0.5, 0), "musicality_bound": 10.0}  # at 0.5 everything would pass
 NONE_SET = "no analysis plan was set before the data"
 

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from analysis import formats as f
 from analysis import planning, plots
 from analysis.planning import MUSICALITY, SAME, VERDICTS, Plan
-from caw import atomic, spreadsheet
+from caw.files import atomic, spreadsheet
 
 TABLE, PAGE = "power.csv", "index.html"
 ENDLESS = "endless"

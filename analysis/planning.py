@@ -6,10 +6,10 @@ lift (Westfall, Kenny and Judd 2014, "Statistical power and optimal design in ex
 participants respond to samples of stimuli", J. Exp. Psychol. Gen. 143).
 
 A panel's test, of ratings as of answers of 0 and 1, is the contrast of the linear mixed model with crossed
-listeners and clips, each listener being their own control (`analysis.estimation`). Where every listener
-judges every clip it is an analysis of variance in closed form (`anova`), so of ratings only sums of squares
-are drawn; other answers are drawn one by one. One listener's tests are the exact ones of `analysis.exact` and
-`analysis.permutation`, for this listener only.
+listeners and clips, each listener being their own control (`analysis.results.estimation`). Where every
+listener judges every clip it is an analysis of variance in closed form (`anova`), so of ratings only sums of
+squares are drawn; other answers are drawn one by one. One listener's tests are the exact ones of
+`analysis.tests.exact` and `analysis.tests.permutation`, for this listener only.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ import pandas as pd
 import scipy.special
 from scipy import stats
 
-from analysis import exact, permutation
-from analysis.comparisons import LEAST_EQUIVALENCE
-from analysis.stimuli import LEAST_CLIPS
+from analysis.results.comparisons import LEAST_EQUIVALENCE
+from analysis.results.stimuli import LEAST_CLIPS
+from analysis.tests import exact, permutation
 
 MUSICALITY, VERDICTS, INSPIRING = "musicality", "verdicts", "inspiring"
 SAME, DIFFERENT = "same", "different"

@@ -16,7 +16,7 @@ import pandas as pd
 
 from analysis import cells, ways
 from analysis.cells import FINAL, ResponsesError
-from caw import spreadsheet
+from caw.files import spreadsheet
 
 LEVELS = {
     "truth": ("real", "fake"),
@@ -107,7 +107,7 @@ ONE_LISTENER = "listener"  # the name given where the table has no listener colu
 def load(source: str | Path | pd.DataFrame) -> pd.DataFrame:
     """Read and validate a table of answers.
 
-    Parameters: a CSV file (as of `caw.spreadsheet.read`) or a frame, with at least the columns of
+    Parameters: a CSV file (as of `caw.files.spreadsheet.read`) or a frame, with at least the columns of
     `case_study_2022.csv`. `listener` may be missing (one listener), and so may the columns in `OPTIONAL`; any
     other column is carried along as it is. A column whose heading begins with `final_` or `Final:` holds the
     listeners' answers to the question that follows (or to that of its number in `FINAL_QUESTIONS`), in each

@@ -10,9 +10,9 @@ Arrays in, arrays out; files only at the edge:
     new = run.generate(30.0, seed=7)    # UMG, at run.rate Hz
     varied = run.vary(seed=7)           # VAR
 
-    from caw.denoising import denoise          # denoise(samples, rate)
-    from caw.extension import learn            # learn(material, rate, low_rate).apply(low)
-    from caw.inpainting import inpaint         # inpaint(samples, rate, [(3.0, 3.75)], seed=7)
+    from caw.tasks.denoising import denoise          # denoise(samples, rate)
+    from caw.tasks.extension import learn            # learn(material, rate, low_rate).apply(low)
+    from caw.tasks.inpainting import inpaint         # inpaint(samples, rate, [(3.0, 3.75)], seed=7)
 
-Importing `caw`, `caw.audio`, `caw.config`, `caw.yardstick` or `caw.measures` does not import torch.
+Importing `caw`, `caw.audio`, `caw.config`, `caw.measures.yardstick` or `caw.measures` does not import torch.
 """

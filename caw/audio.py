@@ -14,8 +14,8 @@ import numpy as np
 import soundfile
 import soxr
 
-from caw import atomic
-from caw.sound_files import READABLE, AudioError, survey
+from caw.files import atomic
+from caw.files.sound_files import READABLE, AudioError, survey
 
 __all__ = ["READABLE", "AudioError", "AudioInfo", "AudioWarning", "SilentError", "inspect", "read", "write"]
 
@@ -54,7 +54,7 @@ class AudioInfo:
 
 
 def inspect(path) -> AudioInfo:
-    """Look through a file, whose stated length is not believed (see `caw.sound_files`).
+    """Look through a file, whose stated length is not believed (see `caw.files.sound_files`).
 
     Raises AudioError where it is missing, no audio, damaged or cut short.
     """

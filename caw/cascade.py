@@ -11,16 +11,16 @@ from torch import Tensor
 
 from caw import threads
 from caw.compose.timeline import Timeline
+from caw.flow.score import Bands
 from caw.holding import Known, let_ring, showing
 from caw.pyramid import Signal, build, length
-from caw.score import Bands
 
 TRIES = 12  # scores drawn beside passages
 HIDDEN = 0.6  # of what changes in the passages themselves: a seam that changes less is good enough
 
 
 class Scale(Protocol):
-    """What the walk needs of a scale (`caw.flow.FlowScale`, `caw.adversarial.AdversarialScale`)."""
+    """What the walk needs of a scale (`caw.flow.FlowScale`, `caw.paper.scale.AdversarialScale`)."""
 
     rate: float
     lower_rate: int | None

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from caw.flow.score import RATE, WINDOW, Bands, at
 from caw.pyramid import resample
-from caw.score import RATE, WINDOW, Bands, at
 
 SEAM = 0.01  # seconds of the new part over which it is brought to what is known
 BESIDE, SHARE = 0.2, 0.9  # seconds beside a seam; quantile of the passages' own half beats
@@ -111,7 +111,7 @@ class Known:
 
 
 def holding(clean: Tensor, noise: Tensor, known: Tensor) -> Callable[[Tensor, float], Tensor]:
-    """For `caw.velocity.integrate`: puts back what is known of a state [C, F]; known: 0 to 1 [F]."""
+    """For `caw.flow.velocity.integrate`: puts back what is known of a state [C, F]; known: 0 to 1 [F]."""
     return lambda state, time: state + known * ((1 - time) * clean + time * noise - state)
 
 

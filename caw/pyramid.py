@@ -9,7 +9,7 @@ from torch import Tensor
 from torchaudio.functional import resample as sinc_resample
 
 from caw.config import AdversarialSettings, Settings
-from caw.score import RATE
+from caw.flow.score import RATE
 
 # Windowed sinc with 64 zero crossings: flat to 0.95 of the lower Nyquist frequency.
 SINC_WIDTH = 64
@@ -20,7 +20,9 @@ class Signal(NamedTuple):
     """What one scale hands to the next."""
 
     wave: Tensor | None  # [channels, n] at the scale's rate; none where only the score is drawn
-    score: Tensor | None = None  # [bands, frames]: loudness in time and frequency (`caw.score`; not in paper)
+    score: Tensor | None = (
+        None  # [bands, frames]: loudness in time and frequency (`caw.flow.score`; not in paper)
+    )
 
 
 def resample(signal: Tensor, from_rate: int, to_rate: int, samples: int) -> Tensor:

@@ -19,14 +19,17 @@ from safetensors import SafetensorError
 from safetensors.torch import load as tensors_in
 from safetensors.torch import save
 
-from caw import adversarial, atomic, cascade, flow, threads
+from caw import cascade, threads
 from caw.compose import plan as plan_files
 from caw.compose.arranging import varied
 from caw.compose.guide import Guide
 from caw.compose.plan import Plan
 from caw.config import FlowSettings, Settings, SettingsError, from_json
+from caw.files import atomic
+from caw.flow import scales as flow
+from caw.flow.score import Bands
+from caw.paper import scale as adversarial
 from caw.pyramid import Signal
-from caw.score import Bands
 
 CONFIG = "config.json"
 CLIPS = "clips.safetensors"
@@ -243,7 +246,7 @@ class Run:
     def bridge(self, before: np.ndarray, after: np.ndarray, rate: int, **how) -> np.ndarray:
         """Two passages, [n] or [channels, n] at `rate` Hz, with new bars between them, at the run's rate.
 
-        how: bars, seed, plan, as in `caw.bridges.make`, which also says where the new bars are.
+        how: bars, seed, plan, as in `caw.tasks.bridges.make`, which also says where the new bars are.
         """
         return self._beside(before, after, rate, **how)
 
@@ -259,12 +262,12 @@ class Run:
         self, bars: int = 8, *, seed: int = 0, clip: int = 0, plan: Plan | None = None
     ) -> np.ndarray:
         """A training clip with a new section inside, at the bar line next to two thirds of it."""
-        from caw import bridges  # which needs this module
+        from caw.tasks import bridges  # which needs this module
 
         return bridges.add_section(self, bars, seed=seed, clip=clip, plan=plan).samples
 
     def _beside(self, before: np.ndarray | None, after: np.ndarray | None, rate: int, **how) -> np.ndarray:
-        from caw import bridges  # which needs this module
+        from caw.tasks import bridges  # which needs this module
 
         return bridges.make(self, before, after, rate, **how).samples
 

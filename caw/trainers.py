@@ -8,12 +8,12 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from caw import cascade
-from caw.adversarial_trainer import AdversarialTrainer
 from caw.compose import timeline
 from caw.compose.plan import Plan
 from caw.config import AdversarialSettings, FlowSettings, Settings
-from caw.flow_trainer import ScoreTrainer, WaveTrainer
-from caw.score import Bands
+from caw.flow.score import Bands
+from caw.flow.training import ScoreTrainer, WaveTrainer
+from caw.paper.training import AdversarialTrainer
 
 
 class Trainer(Protocol):

@@ -18,16 +18,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from caw import atomic, runs
-from caw import trunk as trunks
+from caw import runs
+from caw import shared_checkpoint as trunks
 from caw.audio import resample
 from caw.compose import plan as plan_files
 from caw.compose.plan import Plan
 from caw.config import AdversarialSettings, Settings, as_begun, from_json, to_json
-from caw.learned_clips import checked, levelled
+from caw.files import atomic
 from caw.parallel import Job, Step, divided, steps
 from caw.pyramid import scale_rates
 from caw.trainers import Trainer, costs, independent, trainers_for
+from caw.training_clips import checked, levelled
 
 LOWEST_RATE = 500  # Hz; below it the first scale has nothing to work on
 DEFAULT_RATE = 16000  # Hz
@@ -67,8 +68,8 @@ def train(
     channels, which keep their levels to each other. source: facts about the clip for `config.json`, or a
     list of them. resume: go on with an unfinished run of the same clips and settings in `out` (a finished
     one is returned as it is); on a CPU the weights end up the same as without the interruption.
-    trunk: a file through which trainings that differ in their epochs share steps (`caw.trunk`): this one
-    begins where an earlier one ended that is no longer, and leaves its own end for longer ones.
+    trunk: a file through which trainings that differ in their epochs share steps (`caw.shared_checkpoint`):
+    this one begins where an earlier one ended that is no longer, and leaves its own end for longer ones.
     plan: what is known of the clip's beats, metre and chords (a list: of each clip), heard if not given.
     album: more of the band's recordings, like `samples` and at the same rate, which the first
     `settings.album_epochs` epochs learn from as well; draws and variations are of the clips alone.

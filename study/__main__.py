@@ -6,7 +6,7 @@ from caw import interrupt
 def main() -> None:
     """Load the command, which takes a moment, and run it."""
     interrupt.ends_at_once()
-    from study.cli import main as run
+    from study.cli.commands import main as run
 
     run()
 

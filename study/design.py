@@ -1,7 +1,7 @@
 """The design of a study: study.toml as typed, frozen settings.
 
 `load` reads the file and refuses unknown keys, wrong types and impossible numbers, each with one clear error.
-Whether the files it names exist and hold enough sound is asked by `study.preparation.plan`, when a study is
+Whether the files it names exist and hold enough sound is asked by `study.build.plan`, when a study is
 built: a study that is only served needs none of them.
 """
 
@@ -25,7 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from caw import atomic, file_names
+from caw.files import atomic, file_names
 from study import languages, toml_text
 from study import password as passwords
 from study.design_error import DesignError, KeyPath, Wrong, dotted, translated

@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from caw import atomic
+from caw.files import atomic
 from study import toml_text
 from study.toml_location import key_lines
 

@@ -15,21 +15,21 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from caw import atomic, spreadsheet
-from caw.command_line import stage
-from study import design
+from caw.cli.command_line import stage
+from caw.files import atomic, spreadsheet
+from study import blinding, design, pool
 from study.account import account
+from study.build import curation, measuring
+from study.build.material import ORIGINAL
 from study.design import LATER_FACTS, Design
 from study.design_error import DesignError
 from study.folder import PRACTICE, StudyFolder
-from study.preparation import blinding, curation, measuring, pool
-from study.preparation.material import ORIGINAL
 
 _TRUTH = ("name", "truth", "backend", "mode", "epochs", "source", "run")
 
 if TYPE_CHECKING:
     from analysis.plan import Standing
-    from study.room.store import Store
+    from study.store.store import Store
 
 
 class ReportingError(ValueError):
@@ -54,8 +54,8 @@ def report(
     """
     from analysis import responses
     from analysis.notebook import Study
-    from analysis.report import ReportFacts, rehearse
-    from study.room.store import Store
+    from analysis.report.report import ReportFacts, rehearse
+    from study.store.store import Store
 
     settings = design.load(folder.require().path)
     store = Store.for_folder(folder)
@@ -110,7 +110,7 @@ def report_from_table(table: Path, out: Path, *, title: str = "", plan: Path | N
     plan: a study.toml, or a file with its table [analysis] alone. Raises: DesignError, ResponsesError.
     """
     from analysis import notebook, responses
-    from analysis.report import ReportFacts
+    from analysis.report.report import ReportFacts
 
     facts = ReportFacts(title=title)
     if plan is not None:
@@ -138,7 +138,7 @@ def plan_standing(settings: Design, store: Store) -> Standing:
 
 def plan_sentence(folder: StudyFolder) -> str:
     """What `study export` and `study report` say of the analysis plan; a warning begins with that word."""
-    from study.room.store import Store
+    from study.store.store import Store
 
     try:
         settings = design.load(folder.path)
@@ -216,7 +216,7 @@ def export(folder: StudyFolder, out: Path, *, pilot: bool = False) -> int:
     pilots, and no others. Returns how many there are.
     """
     from analysis import responses
-    from study.room.store import Store
+    from study.store.store import Store
 
     store = Store.for_folder(folder.require())
     try:

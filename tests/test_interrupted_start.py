@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from caw import command_line, interrupt
+from caw import interrupt
+from caw.cli import command_line
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = ("caw", "caw.samplernn", "study")

@@ -8,12 +8,13 @@ from collections.abc import Iterable
 import altair as alt
 import pandas as pd
 
-from analysis import dose as doses
-from analysis import ratings, ways
+from analysis import ways
 from analysis.plots import theme
 from analysis.plots.theme import WIDE
-from analysis.ratings import REAL as JUDGED_REAL
-from analysis.results import MACHINE, ORIGINALS, Result, find, groups
+from analysis.results import dose as doses
+from analysis.results import ratings
+from analysis.results.ratings import REAL as JUDGED_REAL
+from analysis.results.results import MACHINE, ORIGINALS, Result, find, groups
 
 KINDS = {"truth": "truth", "backends": "backend", "modes": "mode", "epochs": "epochs"}  # family -> its title
 KINDS |= ways.COLUMNS

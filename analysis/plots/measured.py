@@ -7,10 +7,10 @@ import math
 import altair as alt
 import pandas as pd
 
-from analysis import measured
-from analysis.measured import COPYING, LIKENESS, Measured
 from analysis.plots import theme
 from analysis.plots.theme import WIDE
+from analysis.results import measured
+from analysis.results.measured import COPYING, LIKENESS, Measured
 
 PANELS = {LIKENESS: "Frechet distance, 0.13 s (log scale)", COPYING: "share of windows copied"}
 TICKS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 import altair as alt
 import pandas as pd
 
-from analysis import discrimination
 from analysis.plots import theme
 from analysis.plots.theme import WIDE
-from analysis.ratings import REAL as JUDGED_REAL
-from analysis.results import MACHINE, ORIGINALS, Result, find
+from analysis.results import discrimination
+from analysis.results.ratings import REAL as JUDGED_REAL
+from analysis.results.results import MACHINE, ORIGINALS, Result, find
 
 UNRATED = -0.9  # where unrated clips stand on the axis of musicality
 STEP = 25  # px a clip takes

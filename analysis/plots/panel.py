@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis import individuals
-from analysis.discrimination import BALANCED, FALSE_ALARM
 from analysis.plots import theme
 from analysis.plots.theme import WIDE
-from analysis.ratings import REAL as JUDGED_REAL
-from analysis.results import Result, of_family
+from analysis.results import individuals
+from analysis.results.discrimination import BALANCED, FALSE_ALARM
+from analysis.results.ratings import REAL as JUDGED_REAL
+from analysis.results.results import Result, of_family
 
 NAMED = 60  # listeners whose names still fit beside a heat map
 ISO = (0, 1, 2, 3)  # d' of the curves

@@ -9,12 +9,13 @@ from dataclasses import replace
 import numpy as np
 from scipy import signal
 
+from caw import beats, features
+from caw.beats import Grid
 from caw.compose import chords as chord_names
 from caw.compose import pitch
 from caw.compose.plan import DENSITY, LETTERS, LOUDNESS, Bar, Heard, Plan, Section, beats_in
-from caw.mosaic import USUAL_BAR, beats, features
-from caw.mosaic.beats import Grid
-from caw.mosaic.features import Frames
+from caw.features import Frames
+from caw.mosaic import USUAL_BAR
 
 STAY_IN_BAR, STAY_AT_LINE = 0.9, 0.6  # how likely a chord goes on within a bar, and over a bar line
 CLEARLY = 0.15  # autocorrelation over what a beat needs at which it is certain by 63 %

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from caw import atomic, file_names
 from caw.compose import chords as chord_names
 from caw.compose.chords import OPEN, ChordError
+from caw.files import atomic, file_names
 
 BPM = (30.0, 300.0)  # quarter notes a minute
 NOTES = (1, 2, 4, 8, 16, 32)  # what a metre may count

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from caw import mel_scale
+from caw import beats, features, mel_scale
 from caw.compose.chords import parse
 from caw.compose.plan import Plan, beats_in
-from caw.mosaic import USUAL_BAR, beats, features, pieces
-from caw.mosaic.features import HOP, Frames
+from caw.features import HOP, Frames
+from caw.mosaic import USUAL_BAR, pieces
 
 C_FROM_A = -3  # the pitch classes of `caw.mosaic` begin with A, these with C
 ACCENT_BANDS = (0.0, 200.0, 2000.0, np.inf)  # Hz: kick and bass, voices and snares, cymbals
@@ -118,7 +118,7 @@ def phase(position: np.ndarray, cycles: float) -> np.ndarray:
 
 
 def _heard(frames: Frames, plan: Plan | None):
-    """Bounds, beats, bars and first units of bars by `caw.mosaic.beats`."""
+    """Bounds, beats, bars and first units of bars by `caw.beats`."""
     tempo = None if plan is None else plan.bpm
     grid = beats.grid(frames, tempo=tempo)
     bounds = grid.bounds.astype(float)

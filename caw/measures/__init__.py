@@ -1,6 +1,6 @@
 """All measures of a generated clip against the clip it was trained on, and the anchors to read them by.
 
-`catalogue` lists them; `caw.yardstick` holds the first of them and the spectrogram that all share;
+`catalogue` lists them; `caw.measures.yardstick` holds the first of them and the spectrogram that all share;
 `distributions`, `matches`, `music`, `rhythm`, `harmony`, `partials` and `artefacts` hold the rest.
 Conventions are the yardstick's: float arrays [n] at one rate, level does not count. A measure that a clip is
 too short for is None. Nothing here imports torch, but one anchor as it is taken, and nothing is trained: the
@@ -9,9 +9,8 @@ same arrays give the same values.
 
 import numpy as np
 
-from caw import yardstick
 from caw.config import PRESETS
-from caw.measures import artefacts, distributions, harmony, matches, music, partials, rhythm
+from caw.measures import artefacts, distributions, harmony, matches, music, partials, rhythm, yardstick
 from caw.measures.catalogue import measures
 
 SCALES = PRESETS["fast"].scales  # Hz
@@ -82,9 +81,9 @@ def anchors(real, rate, *, scales=SCALES) -> dict[str, dict[str, float | None]]:
     """What the measures read for clips that are known, each as `evaluate`: dict of those that could be taken.
 
     real: the real clip itself, by the measures that look at one clip alone. halves: its second half against
-    its first. imposed: white noise with the real clip's score (`caw.score.shaped_noise`; without torch there
-    is none). mosaic: the clip's own pieces in another order (`caw.mosaic`). noise: white noise. All are as
-    long as the clip. An anchor that cannot be taken, as the halves of a clip of less than 1 s, is {}.
+    its first. imposed: white noise with the real clip's score (`caw.flow.score.shaped_noise`; without torch
+    there is none). mosaic: the clip's own pieces in another order (`caw.mosaic`). noise: white noise. All are
+    as long as the clip. An anchor that cannot be taken, as the halves of a clip of less than 1 s, is {}.
     """
     from caw import mosaic as mosaics
 
@@ -101,7 +100,7 @@ def anchors(real, rate, *, scales=SCALES) -> dict[str, dict[str, float | None]]:
             return {}
 
     def imposed() -> np.ndarray:
-        from caw import score
+        from caw.flow import score
 
         return score.shaped_noise(real.samples, round(rate), seed=yardstick.NOISE_SEED)
 

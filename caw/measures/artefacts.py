@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import fft, signal
 
-from caw import yardstick
+from caw.measures import yardstick
 
 EDGE = (0.9, 1.1)  # the band of an edge, as a share of its frequency
 SHOULDERS = ((0.7, 0.85), (1.18, 1.4))  # and those it is measured against

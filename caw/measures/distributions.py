@@ -7,7 +7,7 @@ so that sound where the real clip has none counts as well.
 
 import numpy as np
 
-from caw import yardstick
+from caw.measures import yardstick
 
 DIRECTIONS = 256  # lines that the clouds are projected on
 DIRECTIONS_SEED = 0

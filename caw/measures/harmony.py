@@ -11,9 +11,8 @@ import numpy as np
 from scipy import fft, ndimage, signal
 from scipy.spatial import distance
 
-from caw import yardstick
-from caw.measures import matches
-from caw.mosaic import beats, features
+from caw import beats, features
+from caw.measures import matches, yardstick
 
 WINDOW, HOP = 0.3, 0.1  # seconds, of the spectra
 LOWEST_NOTE, NOTES, BINS = 28, 72, 3  # MIDI number; semitones up from it; bins a semitone
@@ -85,7 +84,7 @@ def chord_follow(x, rate, chords: Sequence, times) -> float:
 
 
 def beat_times(x, rate, *, like: np.ndarray | None = None) -> np.ndarray:
-    """Seconds [beats + 1] that bound a clip's beats (`caw.mosaic.beats`); steps of 0.5 s where it has none.
+    """Seconds [beats + 1] that bound a clip's beats (`caw.beats`); steps of 0.5 s where it has none.
 
     like: another clip's. Where that one has no beats, steps are taken; where this one's beats are nearer to
     its half or its double, or none, they are sought again at its level: how often a chord follows itself

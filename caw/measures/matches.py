@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import fft
 
-from caw import yardstick
+from caw.measures import yardstick
 
 LENGTHS = (0.25, 1.0, 4.0)  # seconds: a note, a motif, a phrase
 CORRELATED = (1.0, 4.0)  # seconds: of `correlation`

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import fft, signal
 
-from caw import yardstick
+from caw.measures import yardstick
 
 TEMPI = (40.0, 240.0)  # beats per minute that are looked for
 USUAL_TEMPO, TEMPO_SPREAD = 120.0, 1.0  # centre and width (octaves) of the preference among them

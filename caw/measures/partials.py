@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft, ndimage, signal
 
-from caw import yardstick
+from caw.measures import yardstick
 
 WINDOW, HOP = 0.064, 0.016  # seconds
 PADDING = 4  # times the window, so that peaks are placed well

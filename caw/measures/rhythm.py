@@ -6,8 +6,7 @@ Each measure looks at one clip alone and is to be read beside the real clip's ow
 import numpy as np
 from scipy import ndimage, signal
 
-from caw import yardstick
-from caw.measures import matches
+from caw.measures import matches, yardstick
 
 PULSE_LAGS = (0.25, 1.5)  # seconds: a beat and its halves and doubles
 BAR_LAGS = (1.0, 6.0)  # seconds: a bar, or two

@@ -6,8 +6,8 @@ and begin anyway.
 
 import numpy as np
 
-from caw import yardstick
-from caw.mosaic import beats, features
+from caw import beats, features
+from caw.measures import yardstick
 
 REACH = 0.2  # seconds to either side, about a half beat
 SHARE = 0.9  # of a recording's own half beats; a seam that changes less than they do does not show

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from caw.mosaic import beats, features, joining, path, pieces
-from caw.mosaic.beats import Grid
+from caw import beats, features
+from caw.beats import Grid
+from caw.mosaic import joining, path, pieces
 from caw.mosaic.joining import Join, Piece
 from caw.mosaic.pieces import Pieces
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from caw.mosaic.beats import Grid
-from caw.mosaic.features import HOP, Frames
+from caw.beats import Grid
+from caw.features import HOP, Frames
 
 EDGE = 0.06  # seconds of sound on which a join is judged, either side
 SLICES = 4  # of a unit, in which its onsets are compared

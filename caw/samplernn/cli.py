@@ -14,8 +14,9 @@ from typing import Annotated, Any, get_type_hints
 import numpy as np
 import typer
 
-from caw import audio, command_line, file_names, sound_files
-from caw.cli_clips import (
+from caw import audio
+from caw.cli import command_line
+from caw.cli.outputs import (
     MOST_EPOCHS,
     Number,
     Out,
@@ -28,6 +29,7 @@ from caw.cli_clips import (
     sources_of,
     write_clip,
 )
+from caw.files import file_names, sound_files
 from caw.samplernn.config import CANDIDATES, CELLS, MOST_CANDIDATES, Odds
 from caw.samplernn.config import settings as settings_of
 

@@ -18,9 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from caw import atomic
 from caw.audio import resample
-from caw.learned_clips import checked, levelled
+from caw.files import atomic
 from caw.runs import (
     DIGESTS,
     RunError,
@@ -38,6 +37,7 @@ from caw.samplernn.network import SampleRNN
 from caw.samplernn.quantisation import encode
 from caw.samplernn.streams import Streams, scored_pieces, split
 from caw.threads import limited
+from caw.training_clips import checked, levelled
 
 CHECKPOINT_SECONDS = 20.0  # between checkpoints: what a kill costs at most
 TOLD_SECONDS = 1.0  # between two words of progress

@@ -2,7 +2,8 @@
 
 import pytest
 
-from analysis import responses, statistics
+from analysis import responses
+from analysis.results import statistics
 from tests.analysis import panels
 
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import agreement
+from analysis.results import agreement
 
 N = np.nan
 # Krippendorff (2011), "Computing Krippendorff's Alpha-Reliability": four observers, twelve units.

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import checks, comparisons, plots, responses, stimuli
-from analysis.outcomes import INSPIRED, JUDGED_REAL, MUSICALITY
-from analysis.results import Result
+from analysis import plots, responses
+from analysis.results import checks, comparisons, stimuli
+from analysis.results.outcomes import INSPIRED, JUDGED_REAL, MUSICALITY
+from analysis.results.results import Result
 from tests.analysis import panels
 
 

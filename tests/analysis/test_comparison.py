@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from analysis import comparison, comparison_page, loudness, sound_pictures
-from analysis.comparison import ComparisonError
-from analysis.plots import comparison as plots
-from analysis.plots import raster
+from analysis import loudness
+from analysis.sounds import comparison, comparison_page, raster, sound_pictures
+from analysis.sounds import comparison_charts as plots
+from analysis.sounds.comparison import ComparisonError
 from caw import audio
-from caw.yardstick import YardstickError
+from caw.measures.yardstick import YardstickError
 
 RATE = 8000
 

@@ -4,9 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import confidence, detection, figures, pins, report, responses, statistics, tables
-from analysis.results import find
-from analysis.stimuli import Panel
+from analysis import responses
+from analysis.report import figures, pins, report, tables
+from analysis.results import confidence, statistics
+from analysis.results.results import find
+from analysis.results.stimuli import Panel
+from analysis.tests import detection
 from tests.analysis import panels
 
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats import proportion
 
-from analysis import detection
-from analysis.detection import Counts, DetectionError
+from analysis.tests import detection
+from analysis.tests.detection import Counts, DetectionError
 
 counts = st.tuples(*[st.integers(0, 40)] * 4).map(lambda four: Counts(*four))
 full = counts.filter(lambda c: c.fakes and c.originals)

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import dose, panel_models, responses, statistics
-from analysis.results import CHECK, find
-from analysis.stimuli import Panel
+from analysis import responses
+from analysis.results import dose, panel_models, statistics
+from analysis.results.results import CHECK, find
+from analysis.results.stimuli import Panel
 from tests.analysis import panels
 
 WITHIN = f"{dose.WITHIN}: musicality{CHECK}"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from analysis import estimands, responses, statistics
+from analysis import responses
 from analysis.plan import AnalysisPlan
-from analysis.results import Question
+from analysis.report import estimands
+from analysis.results import statistics
+from analysis.results.results import Question
 
 TRUTH, MODES = estimands.QUESTIONS["truth"], estimands.QUESTIONS["modes"]
 

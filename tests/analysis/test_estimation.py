@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis import detection, estimation, exact, mixed, permutation, responses, stimuli
-from analysis.estimation import contrasts, mean
-from analysis.outcomes import INSPIRED, JUDGED_REAL, KEPT, MUSICALITY
+from analysis import responses
+from analysis.models import mixed
+from analysis.results import estimation, stimuli
+from analysis.results.estimation import contrasts, mean
+from analysis.results.outcomes import INSPIRED, JUDGED_REAL, KEPT, MUSICALITY
+from analysis.tests import detection, exact, permutation
 from tests.analysis import panels
 
 PAIR = ("machine", "original")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis import exact
+from analysis.tests import exact
 
 DESIGNS = [(16, 4), (6, 6), (8, 2)]  # 10 + 10 holds as well and takes 20 s
 counts = st.tuples(st.integers(1, 16), st.integers(1, 12)).flatmap(

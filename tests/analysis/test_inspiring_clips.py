@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from analysis import inspiring_clips, responses
+from analysis import responses
+from analysis.report import inspiring_clips
 from tests.analysis import panels
 
 

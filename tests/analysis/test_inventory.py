@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from analysis import inventory, inventory_page, recording_names
-from analysis.inventory import InventoryError
-from analysis.plots import inventory as plots
 from analysis.plots import render
+from analysis.sounds import inventory, inventory_page, recording_names
+from analysis.sounds import inventory_charts as plots
+from analysis.sounds.inventory import InventoryError
 
 RATE = 16000
 

@@ -4,8 +4,10 @@ import re
 
 import pytest
 
-from analysis import figures, measured, plots, report, stimuli
-from analysis.report import ReportFacts
+from analysis import plots
+from analysis.report import figures, report
+from analysis.report.report import ReportFacts
+from analysis.results import measured, stimuli
 from tests.analysis.test_plots import rows
 from tests.analysis.test_report import HOSTILE, Page
 

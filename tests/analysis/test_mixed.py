@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis import mixed
+from analysis.models import mixed
 from tests.analysis.r_reference.agreement import agrees, contrasts_agree
 from tests.analysis.r_reference.make_data import STUDIES, study
 

@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis import mixed, panel_models, responses, results, stimuli, trainings
-from analysis.stimuli import Panel
+from analysis import responses
+from analysis.models import mixed
+from analysis.results import panel_models, results, stimuli, trainings
+from analysis.results.stimuli import Panel
 from tests.analysis import panels
 from tests.analysis.test_mixed import data, fixed
 

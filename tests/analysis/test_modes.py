@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import individuals, mixed, responses, stimuli
-from analysis.results import groups
+from analysis import responses
+from analysis.models import mixed
+from analysis.results import individuals, stimuli
+from analysis.results.results import groups
 from tests.analysis import panels
 
 FOLDER = Path(__file__).with_name("r_reference")

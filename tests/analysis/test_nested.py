@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import mixed
+from analysis.models import mixed
 from tests.analysis.r_reference.agreement import agrees, contrasts_agree
 from tests.analysis.r_reference.make_nested import COLUMNS, study
 

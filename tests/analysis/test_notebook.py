@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 import analysis
-from analysis import comparisons, notebook, responses
+from analysis import notebook, responses
 from analysis.plan import AnalysisPlan
+from analysis.results import comparisons
 from tests.analysis import panels
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis import permutation
+from analysis.tests import permutation
 
 ratings = st.lists(st.integers(0, 10), min_size=1, max_size=6)
 levels = st.lists(

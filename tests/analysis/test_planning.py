@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis import exact, mixed, permutation, plan_page, planning, plots
+from analysis import plan_page, planning, plots
+from analysis.models import mixed
 from analysis.planning import (
     CEILING,
     DIFFERENT,
@@ -22,6 +23,7 @@ from analysis.planning import (
     PlanningError,
     Spread,
 )
+from analysis.tests import exact, permutation
 
 ERRORS = 4.0  # Monte Carlo errors that a simulated power may lie off
 

@@ -7,8 +7,10 @@ from importlib import resources
 
 import pytest
 
-from analysis import figures, individuals, plots, responses, statistics, stimuli
+from analysis import plots, responses
 from analysis.plots import theme
+from analysis.report import figures
+from analysis.results import individuals, statistics, stimuli
 from tests.analysis import panels
 
 

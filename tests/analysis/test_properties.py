@@ -6,10 +6,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from analysis import agreement, detection, permutation, ratings
-from analysis.detection import Counts
-from analysis.results import find
-from analysis.stimuli import Panel
+from analysis.results import agreement, ratings
+from analysis.results.results import find
+from analysis.results.stimuli import Panel
+from analysis.tests import detection, permutation
+from analysis.tests.detection import Counts
 
 COUNT = st.integers(0, 60)
 COUNTS = st.builds(Counts, COUNT, COUNT, COUNT, COUNT).filter(lambda c: c.fakes and c.originals)

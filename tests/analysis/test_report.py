@@ -11,9 +11,11 @@ import pandas as pd
 import pytest
 import soundfile
 
-from analysis import figures, inspiring_clips, plots, report, report_script, responses, statistics, wording
-from analysis.report import ReportError, ReportFacts
-from analysis.stimuli import Panel
+from analysis import plots, responses
+from analysis.report import figures, inspiring_clips, report, report_script, wording
+from analysis.report.report import ReportError, ReportFacts
+from analysis.results import statistics
+from analysis.results.stimuli import Panel
 from tests.analysis import panels
 
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>"\' & </table>{{ 7*7 }}'

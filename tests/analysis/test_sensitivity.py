@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import comparisons, responses, sensitivity, statistics, stimuli
-from analysis.outcomes import INSPIRED, JUDGED_REAL, MUSICALITY
+from analysis import responses
 from analysis.plan import EXCLUSIONS, AnalysisPlan
-from analysis.results import MACHINE_LESS_ORIGINALS, Result, find
+from analysis.results import comparisons, sensitivity, statistics, stimuli
+from analysis.results.outcomes import INSPIRED, JUDGED_REAL, MUSICALITY
+from analysis.results.results import MACHINE_LESS_ORIGINALS, Result, find
 from tests.analysis import panels
 
 GROUPS = ["main analysis", "without hasty answers", "without unplayed answers", "without constant answers"]

@@ -8,20 +8,12 @@ import pandas as pd
 import pytest
 from statsmodels.stats.multitest import multipletests
 
-from analysis import (
-    agreement,
-    comparisons,
-    dose,
-    exact,
-    mixed,
-    panel_models,
-    responses,
-    results,
-    statistics,
-    stimuli,
-    wording,
-)
-from analysis.results import Result, find
+from analysis import responses
+from analysis.models import mixed
+from analysis.report import wording
+from analysis.results import agreement, comparisons, dose, panel_models, results, statistics, stimuli
+from analysis.results.results import Result, find
+from analysis.tests import exact
 from tests.analysis import panels
 
 

@@ -6,10 +6,12 @@ import io
 import pandas as pd
 import pytest
 
-from analysis import formats, quality, responses, statistics, table_files, tables, wording
-from analysis.results import Question
-from analysis.tables import Table
-from caw import spreadsheet
+from analysis import formats, responses
+from analysis.report import table_files, tables, wording
+from analysis.report.tables import Table
+from analysis.results import quality, statistics
+from analysis.results.results import Question
+from caw.files import spreadsheet
 
 
 def test_one_listeners_clip_table_has_answers_beside_truth(founding):

@@ -6,22 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import (
-    comparisons,
-    dose,
-    mixed,
-    panel_models,
-    ratings,
-    responses,
-    statistics,
-    stimuli,
-    tables,
-    trainings,
-    wording,
-)
-from analysis.outcomes import MUSICALITY
-from analysis.results import find
-from analysis.stimuli import Panel
+from analysis import responses
+from analysis.models import mixed
+from analysis.report import tables, wording
+from analysis.results import comparisons, dose, panel_models, ratings, statistics, stimuli, trainings
+from analysis.results.outcomes import MUSICALITY
+from analysis.results.results import find
+from analysis.results.stimuli import Panel
 from tests.analysis import panels
 
 ROWS = [  # backend, mode, epochs, source, run, the training that the run is of

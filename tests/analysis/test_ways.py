@@ -7,21 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import (
-    comparisons,
-    figures,
-    individuals,
-    inspiring_clips,
-    notebook,
-    responses,
-    statistics,
-    stimuli,
-    tables,
-    ways,
-)
-from analysis.outcomes import MUSICALITY
-from analysis.results import find, groups
-from analysis.stimuli import Panel
+from analysis import notebook, responses, ways
+from analysis.report import figures, inspiring_clips, tables
+from analysis.results import comparisons, individuals, statistics, stimuli
+from analysis.results.outcomes import MUSICALITY
+from analysis.results.results import find, groups
+from analysis.results.stimuli import Panel
 from tests.analysis import panels
 
 PLAN_OF = {0: "chart", 1: "verse", 2: None}

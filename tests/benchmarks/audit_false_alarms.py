@@ -22,9 +22,9 @@ from pathlib import Path
 
 import numpy as np
 
-from study.preparation import audit, leak_test
-from study.preparation.leak_test import Clips
-from study.preparation.properties import CONTENT, ORDER, Property
+from study.audit import audit, leak_test
+from study.audit.leak_test import Clips
+from study.audit.properties import CONTENT, ORDER, Property
 
 LISTED: tuple[Property, ...] = (*CONTENT, *ORDER[:3])
 DESIGNS = (
@@ -87,7 +87,7 @@ def found(design: tuple, name: str, *, studies: int, seed: int = 2) -> float:
 
 def alarms_of_files(design: tuple, *, studies: int, seed: int = 3) -> float:
     """The same share for sets of files on the disk, half a second each."""
-    from tests.study.preparation import planted
+    from tests.study.build import planted
 
     rng, count = np.random.default_rng(seed), 0
     for _ in range(studies):

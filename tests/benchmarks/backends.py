@@ -20,11 +20,12 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from caw import atomic, measures, spreadsheet
-from caw.measuring import measurements
+from caw import measures
+from caw.cli.measuring import measurements
+from caw.files import atomic, spreadsheet
+from study.build.build import build
+from study.build.progress import BuildProgress
 from study.folder import StudyFolder
-from study.preparation.build import build
-from study.preparation.progress import BuildProgress
 from tests.benchmarks.bench_tables import table
 
 OUT = Path(__file__).parent / "backends.md"

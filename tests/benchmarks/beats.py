@@ -1,4 +1,4 @@
-"""Beats and bars: `caw.mosaic.beats` against librosa on music whose beats are known (`beat_scores`).
+"""Beats and bars: `caw.beats` against librosa on music whose beats are known (`beat_scores`).
 
     python -m tests.benchmarks.beats CLIPS            # tables in Markdown, on standard output
     python -m tests.benchmarks.beats CLIPS --tempi    # tempo alone
@@ -22,10 +22,9 @@ from pathlib import Path
 
 import numpy as np
 
-from caw import audio
+from caw import audio, beats, features
+from caw.features import HOP, Frames
 from caw.measures import music
-from caw.mosaic import beats, features
-from caw.mosaic.features import HOP, Frames
 from tests.benchmarks import beat_scores, compose_riff
 
 SPEEDS = (0.85, 1.0, 1.2)
@@ -229,7 +228,7 @@ def tempo_table(folder: Path) -> str:
 
     systems = {
         "caw.measures.music.tempo": music.tempo,
-        "caw.mosaic.beats.beat_period": lambda x, rate: _mosaic_tempo(features.analyse(x, rate)),
+        "caw.beats.beat_period": lambda x, rate: _mosaic_tempo(features.analyse(x, rate)),
         "librosa.feature.tempo": lambda x, rate: librosa.feature.tempo(y=x, sr=rate)[0],
     }
     right: dict[str, dict[str, list]] = {system: {} for system in systems}

@@ -23,8 +23,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from caw import atomic
 from caw.config import PRESETS, preset
+from caw.files import atomic
 from tests.benchmarks import bench_parts, bench_tables
 
 ROOT = Path(__file__).parents[2]

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from caw import atomic, audio, yardstick
+from caw import audio
+from caw.files import atomic
+from caw.measures import yardstick
 
 MEASURES = ("frechet_0.13", "frechet_0.5", "copied_share", "longest_run", "onset_distance")
 RATE = 16000  # Hz
@@ -126,10 +128,12 @@ def draw(clip: dict, folder: str, draws: int, kinds: tuple[str, ...] = ("UMG", "
 def long(folder: str, seconds: float = LONG, seam: float = SEAM) -> dict:
     """Ten minutes of music: seconds and peak memory, and whether blocks leave a seam.
 
-    A draw works in blocks of `caw.velocity.BLOCK` frames. apart: largest difference between two draws of the
-    same seed in blocks that end elsewhere, over the level of the draw; clicks: per minute of the long draw.
+    A draw works in blocks of `caw.flow.velocity.BLOCK` frames. apart: largest difference between two draws of
+    the same seed in blocks that end elsewhere, over the level of the draw; clicks: per minute of the long
+    draw.
     """
-    from caw import runs, velocity
+    from caw import runs
+    from caw.flow import velocity
     from caw.measures import artefacts
 
     run = runs.load(folder)

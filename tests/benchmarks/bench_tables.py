@@ -7,7 +7,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from caw import atomic
+from caw.files import atomic
 from tests.benchmarks.bench_parts import MEASURES
 
 NOT_MEASURED = "not measured"
@@ -31,8 +31,8 @@ def results(records: dict[str, dict], clips: list[dict], command: str) -> str:
         "## Targets",
         table(HEADER, targets(found, clips)),
         "## Yardsticks",
-        "Means over the outputs, and the worst run of them all; `caw.yardstick` says what they are. Halves: "
-        "the clip's second half against its first. Authors: the published model's own outputs.",
+        "Means over the outputs, and the worst run of them all; `caw.measures.yardstick` says what they are. "
+        "Halves: the clip's second half against its first. Authors: the published model's own outputs.",
         table(("clip", "what", *MEASURES, "worst_run", "diversity"), yardsticks(found, clips)),
         "## Training by length",
         f"{describe_few(found)} Preparation is what comes before the first step.",

@@ -19,8 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from caw import audio, measures, spreadsheet, yardstick
-from caw.measures import catalogue, display
+from caw import audio, measures
+from caw.files import spreadsheet
+from caw.measures import catalogue, display, yardstick
 
 RATE = 16000  # Hz
 SOUNDS = (".wav", ".flac", ".ogg")

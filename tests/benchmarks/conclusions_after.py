@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis import detection, estimation, stimuli
-from analysis.outcomes import INSPIRED, JUDGED_REAL, MUSICALITY, Outcome
-from analysis.results import MACHINE, ORIGINALS
+from analysis.results import estimation, stimuli
+from analysis.results.outcomes import INSPIRED, JUDGED_REAL, MUSICALITY, Outcome
+from analysis.results.results import MACHINE, ORIGINALS
+from analysis.tests import detection
 from tests.benchmarks import conclusions
 from tests.benchmarks.conclusions import BACKENDS, Judgement, Study
 

@@ -14,9 +14,11 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from analysis import detection, mixed, panel_models, permutation, stimuli
-from analysis.ratings import HIGHEST, LOWEST
-from analysis.results import number
+from analysis.models import mixed
+from analysis.results import panel_models, stimuli
+from analysis.results.ratings import HIGHEST, LOWEST
+from analysis.results.results import number
+from analysis.tests import detection, permutation
 from tests.benchmarks import conclusions
 from tests.benchmarks.conclusions import BACKENDS, Judgement, Study
 

@@ -20,7 +20,7 @@ from typing import Annotated
 
 import typer
 
-from caw import atomic, spreadsheet
+from caw.files import atomic, spreadsheet
 from study.folder import StudyFolder
 
 RIFF = Path(__file__).with_name("riff.flac")
@@ -43,8 +43,8 @@ def build_here(folder: Path, cores: int | None, workers: int | None) -> None:
     """In the process that is timed."""
     if cores:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
-    from study.preparation.build import build
-    from study.preparation.engines.local import LocalEngine
+    from study.build.build import build
+    from study.engines.local import LocalEngine
 
     build(StudyFolder(folder), pool_only=True, engine=LocalEngine(workers))
 

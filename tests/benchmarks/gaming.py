@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from caw import audio, measures, mosaic, score, yardstick
-from caw.measures import catalogue, display, harmony, music
+from caw import audio, measures, mosaic
+from caw.flow import score
+from caw.measures import catalogue, display, harmony, music, yardstick
 
 RATE = 16000  # Hz
 

@@ -25,7 +25,7 @@ import httpx
 import numpy as np
 
 from study.folder import StudyFolder
-from study.room.store import Store
+from study.store.store import Store
 from tests.benchmarks.served_study import Server, study_with
 from tests.benchmarks.socket_listener import Notes, SocketListener
 from tests.free_ports import free_port

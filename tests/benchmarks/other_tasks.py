@@ -8,8 +8,8 @@ FOLDER holds `bandwidth/ID_lr|gt|ours|training.flac`, `inpainting/N-with_hole|re
 - Extension: SNR in dB over the whole clip; LSD: mean over frames of the root mean square, over frequency, of
   the difference of natural-log powers (n_fft = hop = 2048, Hann); correlation of the envelopes (RMS of 16 ms)
   above the low rate's Nyquist frequency, and of their logarithms. Sinc is the low recording resampled.
-- Inpainting: mean absolute difference in dB of log-mel spectrograms (`caw.yardstick.log_mel`) whose windows
-  touch the hole; random: the median over the clip's other pieces put in its place.
+- Inpainting: mean absolute difference in dB of log-mel spectrograms (`caw.measures.yardstick.log_mel`) whose
+windows touch the hole; random: the median over the clip's other pieces put in its place.
 - Denoising: level in dB of 50 ms frames in silent gaps (the quietest 5 % of the input's): mean of the power,
   median, first percentile; music: the largest change in dB, over bands of 250 Hz, of the louder half's
   spectrum where the input exceeds the noise by 10 dB. Then white noise added to every clean clip at
@@ -24,10 +24,10 @@ import numpy as np
 from scipy import signal
 
 from caw import audio
-from caw.denoising import denoise
-from caw.extension import learn
-from caw.inpainting import inpaint
-from caw.yardstick import log_mel
+from caw.measures.yardstick import log_mel
+from caw.tasks.denoising import denoise
+from caw.tasks.extension import learn
+from caw.tasks.inpainting import inpaint
 
 MEL_HOP = 0.016  # seconds, of `log_mel`
 FRAME = 0.05  # seconds, of the levels in silent gaps

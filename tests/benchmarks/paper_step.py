@@ -25,12 +25,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
-from caw import atomic, audio, cascade
-from caw.adversarial import AdversarialScale, network_for
-from caw.adversarial_trainer import AdversarialTrainer
+from caw import audio, cascade
 from caw.config import AdversarialSettings, preset
+from caw.files import atomic
 from caw.losses import spectral_distance
-from caw.networks import Critic, pre_emphasis, reach
+from caw.paper.networks import Critic, pre_emphasis, reach
+from caw.paper.scale import AdversarialScale, network_for
+from caw.paper.training import AdversarialTrainer
 from caw.pyramid import resample, scale_rates
 from caw.runs import choose_device
 

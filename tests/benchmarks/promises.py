@@ -1,6 +1,6 @@
 """Looks whether a database holds what listeners were promised: nothing lost, nothing doubled.
 
-Reads the tables themselves rather than through study.room.store, so that a mistake there cannot hide itself.
+Reads the tables themselves rather than through study.store.store, so that a mistake there cannot hide itself.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from study.room.schema import answer, final_answer, listener, revision, trial
+from study.store.schema import answer, final_answer, listener, revision, trial
 
 
 @dataclass

@@ -24,13 +24,13 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from caw import atomic, spreadsheet
+from caw.files import atomic, spreadsheet
+from study.build.build import build
+from study.build.progress import BuildProgress
+from study.engines import Engine, Event, Job, Lost, Say, Told
+from study.engines.local import LocalEngine
+from study.engines.ray import RayEngine
 from study.folder import StudyFolder
-from study.preparation.build import build
-from study.preparation.engines import Engine, Event, Job, Lost, Say, Told
-from study.preparation.engines.local import LocalEngine
-from study.preparation.engines.ray import RayEngine
-from study.preparation.progress import BuildProgress
 from tests.benchmarks import ray_nodes
 
 RIFF = Path(__file__).with_name("riff.flac")

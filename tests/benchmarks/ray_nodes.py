@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from caw import environment
-from study.preparation.engines import ray_cluster
+from study.engines import ray_cluster
 
 _STORE = 80_000_000  # bytes of each node's object store, about the least that Ray takes
 _ENDS_WITHIN = 60.0  # s

@@ -15,7 +15,9 @@ import time
 from pathlib import Path
 from unittest import mock
 
-from analysis import report, responses, statistics, stimuli
+from analysis import responses
+from analysis.report import report
+from analysis.results import statistics, stimuli
 from tests.analysis import panels
 
 STUDIES = (

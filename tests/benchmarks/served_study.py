@@ -96,7 +96,7 @@ def study_with(
     """
     from tiny_study import make_tiny_study
 
-    from study.room.store import Store
+    from study.store.store import Store
 
     before = os.environ.get("STUDY_DATABASE_URL")
     try:

@@ -25,7 +25,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from study.room.protocol import DIFFICULTIES, INSPIRING, SCALE, VERDICTS
+from study.store.protocol import DIFFICULTIES, INSPIRING, SCALE, VERDICTS
 
 OPTIONS = {"verdict": VERDICTS, "difficulty": DIFFICULTIES, "inspiring": INSPIRING, "musicality": SCALE}
 OPTIONS |= {"confidence": (1, 2, 3, 4, 5)}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from caw.mosaic.beats import Grid
+from caw.beats import Grid
 from tests.benchmarks import beat_scores, beats, compose_riff
 from tests.benchmarks.beat_scores import Piece
 

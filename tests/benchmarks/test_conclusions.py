@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.outcomes import MUSICALITY
+from analysis.results.outcomes import MUSICALITY
 from tests.benchmarks import conclusions, conclusions_after, conclusions_tables
 from tests.benchmarks.conclusions import NAMED, SCENARIOS, Design, Study
 from tests.benchmarks.conclusions_tables import Cell

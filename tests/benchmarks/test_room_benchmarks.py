@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from study.room.schema import answer, revision
+from study.store.schema import answer, revision
 from tests.benchmarks import kills, promises, two_processes
 from tests.benchmarks.served_study import study_with
 from tests.benchmarks.traffic_correlation import ALPHA, correlations
@@ -48,8 +48,8 @@ def taken(tmp_path_factory):
     """A study that two listeners have taken through the store: its database and what they were told."""
     from scripted_listener import ANSWER, WHOLE
 
-    from study.room.protocol import Page
-    from study.room.store import Store
+    from study.store.protocol import Page
+    from study.store.store import Store
 
     _, tokens, url = study_with(tmp_path_factory.mktemp("taken") / "study", 2, None)
     store, told, finals = Store(url), {}, set()

@@ -33,7 +33,7 @@ import sqlalchemy as sa
 from scipy.stats import rankdata
 
 from study.folder import StudyFolder
-from study.room.schema import listener, trial
+from study.store.schema import listener, trial
 from tests.benchmarks.served_study import Server, study_with
 from tests.benchmarks.socket_listener import Notes, SocketListener
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis import mixed
+from analysis.models import mixed
 from tests.benchmarks.conclusions import LEVEL
 
 LISTENER, CLIP, ANSWER = 1.0, 1.0, 1.5  # standard deviations, points of musicality

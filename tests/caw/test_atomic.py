@@ -4,7 +4,7 @@ import stat
 
 import pytest
 
-from caw import atomic
+from caw.files import atomic
 
 
 def test_mode_holds_whatever_the_umask(tmp_path):

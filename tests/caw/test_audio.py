@@ -12,7 +12,8 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from caw import atomic, audio
+from caw import audio
+from caw.files import atomic
 
 RATE = 16000
 

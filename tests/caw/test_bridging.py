@@ -7,17 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from caw import audio, bridges, cascade
-from caw.cli import app
+from caw import audio, cascade
+from caw.cli.commands import app
 from caw.compose import bridging
 from caw.compose import timeline as timelines
 from caw.compose.arranging import Material
 from caw.compose.plan import Plan
+from caw.flow.score import Bands
 from caw.holding import Known, holding, let_ring, showing
 from caw.measures import seams
 from caw.pyramid import Signal
 from caw.runs import RunError
-from caw.score import Bands
+from caw.tasks import bridges
 from tests.caw.band import band
 
 RATE = 4000

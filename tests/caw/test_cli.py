@@ -13,7 +13,9 @@ import pytest
 import soundfile
 import typer
 
-from caw import atomic, audio, cli, command_line, runs
+from caw import audio, runs
+from caw.cli import command_line, commands
+from caw.files import atomic
 from tests.caw.conftest import RATE, same_weights, tune
 
 
@@ -30,7 +32,7 @@ def caw(*arguments, cwd=None):
         patch.chdir(cwd or Path.cwd())
         patch.setattr(sys, "argv", command)
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            commands.main()
     return subprocess.CompletedProcess(command, ended.value.code, out.getvalue(), err.getvalue())
 
 
@@ -135,7 +137,7 @@ def test_the_same_seed_writes_the_same_bytes(folder, tmp_path):
 
 def test_another_process_draws_the_same_from_a_run(folder, tmp_path):
     arguments = ["generate", folder / "run", "--seconds", 1, "--out"]
-    command = [sys.executable, "-m", "caw.cli", *map(str, arguments), tmp_path / "a"]
+    command = [sys.executable, "-m", "caw.cli.commands", *map(str, arguments), tmp_path / "a"]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
     assert caw(*arguments, tmp_path / "b").stdout == done.stdout.replace("/a/", "/b/")

@@ -43,7 +43,7 @@ def test_denoise_keeps_length_rate_and_channels(folder, tmp_path):
 
 
 def test_extend_from_a_run_and_from_a_file(folder, tmp_path, tiny, monkeypatch):
-    from caw import extension
+    from caw.tasks import extension
     from caw.training import train
 
     monkeypatch.setattr(

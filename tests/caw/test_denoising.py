@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from caw.denoising import DenoisingError, denoise
+from caw.tasks.denoising import DenoisingError, denoise
 
 RATE = 8000
 

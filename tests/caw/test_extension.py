@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from caw import audio
-from caw.excitation import Excitation
-from caw.extension import Bands, ExtensionError, extend, learn
+from caw.tasks.excitation import Excitation
+from caw.tasks.extension import Bands, ExtensionError, extend, learn
 
 RATE, LOW_RATE = 8000, 2000
 

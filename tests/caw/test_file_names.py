@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from caw import atomic, file_names, spreadsheet
+from caw.files import atomic, file_names, spreadsheet
 
 
 @pytest.mark.parametrize(

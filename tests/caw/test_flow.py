@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from caw.config import FlowSettings
-from caw.flow import FlowScale, ScoreScale, Whitening, folded, joined, network_for, unfolded
-from caw.flow import _spread as spread
-from caw.score import Bands
+from caw.flow.scales import FlowScale, ScoreScale, Whitening, folded, joined, network_for, unfolded
+from caw.flow.scales import _spread as spread
+from caw.flow.score import Bands
 
 
 def flatness(x: np.ndarray) -> float:

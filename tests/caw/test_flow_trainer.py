@@ -8,9 +8,9 @@ import torch
 
 from caw.cascade import pyramid_of
 from caw.config import preset
-from caw.flow import unfolded
-from caw.flow_trainer import ScoreTrainer, WaveTrainer, averaging, rate_share
-from caw.score import RATE, Bands
+from caw.flow.scales import unfolded
+from caw.flow.score import RATE, Bands
+from caw.flow.training import ScoreTrainer, WaveTrainer, averaging, rate_share
 
 RATES = (RATE, 1000, 2000)
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from caw.inpainting import InpaintingError, hole_spans, inpaint
-from caw.yardstick import log_mel
+from caw.measures.yardstick import log_mel
+from caw.tasks.inpainting import InpaintingError, hole_spans, inpaint
 from tests.caw.conftest import tune
 
 RATE = 8000

@@ -16,8 +16,8 @@ import pytest
 import torch
 
 from caw import audio, runs, training
-from caw.adversarial_trainer import AdversarialTrainer
-from caw.flow_trainer import FlowTrainer, WaveTrainer
+from caw.flow.training import FlowTrainer, WaveTrainer
+from caw.paper.training import AdversarialTrainer
 from caw.training import train
 from tests.caw.conftest import RATE, same_weights, tune
 
@@ -163,7 +163,7 @@ def test_control_c_ends_the_command_within_seconds(tmp_path):
     audio.write(tmp_path / "song.wav", tune(3.0), RATE)
     command = ["train", "song.wav", "--out", "run", "--epochs", "100000"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "caw.cli", *command], cwd=tmp_path, text=True, stderr=subprocess.PIPE,
+        [sys.executable, "-m", "caw.cli.commands", *command], cwd=tmp_path, text=True, stderr=subprocess.PIPE,
         env={**os.environ, "OMP_NUM_THREADS": "2", "PYTHONPATH": str(Path(__file__).parents[2])},
     )  # fmt: skip
     deadline = time.monotonic() + 200

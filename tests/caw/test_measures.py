@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from caw import measures, yardstick
-from caw.measures import artefacts, catalogue, distributions, matches, music
+from caw import measures
+from caw.measures import artefacts, catalogue, distributions, matches, music, yardstick
 from tests.caw.test_yardstick import RATE, white
 from tests.caw.test_yardstick import music as played
 

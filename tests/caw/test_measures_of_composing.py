@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from caw import yardstick
-from caw.measures import catalogue, harmony, matches, partials, rhythm
+from caw.measures import catalogue, harmony, matches, partials, rhythm, yardstick
 from tests.caw.test_yardstick import white
 
 RATE = 16000

@@ -12,9 +12,10 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from caw import audio, measures, measuring, yardstick
-from caw.cli import main
-from caw.measures import catalogue, display
+from caw import audio, measures
+from caw.cli import measuring
+from caw.cli.commands import main
+from caw.measures import catalogue, display, yardstick
 from tests.caw.test_yardstick import music as played
 from tests.caw.test_yardstick import white
 
@@ -146,8 +147,8 @@ def test_a_mistake_is_one_line(clips, arguments, said):
 
 
 def test_without_torch_shaped_noise_is_left_out(clips, monkeypatch):
-    monkeypatch.setitem(sys.modules, "caw.score", None)
-    monkeypatch.delattr("caw.score", raising=False)
+    monkeypatch.setitem(sys.modules, "caw.flow.score", None)
+    monkeypatch.delattr("caw.flow.score", raising=False)
     done = caw("measure", "real.wav", "new1.wav", cwd=clips)
     assert done.returncode == 0, done.stderr
     heads = [line.split() for line in done.stdout.splitlines() if line.split()[:1] == ["better"]]

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from librosa import filters, mel_frequencies
 
-from caw import mel_scale, yardstick
+from caw import mel_scale
+from caw.measures import yardstick
 
 RATES = (8000, 16000, 44100, 96000)
 

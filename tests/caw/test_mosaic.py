@@ -4,8 +4,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from caw import audio, mosaic, yardstick
-from caw.measures import artefacts, music
+from caw import audio, mosaic
+from caw.measures import artefacts, music, yardstick
 from caw.mosaic import joining, path
 from caw.mosaic.joining import Piece
 from tests.caw.band import RATE, band, plucks

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from caw.mosaic import beats, features
+from caw import beats, features
 from tests.caw.band import RATE, band, plucks
 
 

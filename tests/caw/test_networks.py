@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from caw import networks
 from caw.config import AdversarialSettings
-from caw.networks import Critic, DilatedConvolution, Generator, pre_emphasis, reach
+from caw.paper import networks
+from caw.paper.networks import Critic, DilatedConvolution, Generator, pre_emphasis, reach
 
 PAPER = AdversarialSettings()
 

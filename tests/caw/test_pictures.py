@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from caw import pictures
+from caw.measures import pictures
 from tests.caw.test_measures_of_composing import clicks
 from tests.caw.test_yardstick import white
 

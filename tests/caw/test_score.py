@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from caw import score
-from caw.score import RATE, Bands, at
+from caw.flow import score
+from caw.flow.score import RATE, Bands, at
 
 HERTZ = 8000
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from caw import audio, sound_files
+from caw import audio
+from caw.files import sound_files
 
 RATE = 44100
 SECONDS = 1.5

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from caw import spreadsheet
-from caw.spreadsheet import TableError
+from caw.files import spreadsheet
+from caw.files.spreadsheet import TableError
 
 COLUMNS = ("set", "name", "comment", "epochs")
 SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"

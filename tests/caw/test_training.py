@@ -7,7 +7,7 @@ import torch
 
 from caw import runs
 from caw.config import PRESETS, SettingsError, from_json, preset, to_json
-from caw.flow_trainer import FlowTrainer
+from caw.flow.training import FlowTrainer
 from caw.training import train
 from tests.caw.conftest import RATE, same_weights, tune
 

@@ -5,8 +5,8 @@ import shutil
 import pytest
 import torch
 
-from caw import runs, trunk
-from caw.flow_trainer import FlowTrainer, WaveTrainer
+from caw import runs, shared_checkpoint
+from caw.flow.training import FlowTrainer, WaveTrainer
 from caw.training import train
 from tests.caw.conftest import RATE, same_weights
 
@@ -91,13 +91,13 @@ def test_runs_that_share_steps_take_each_once(alone, clip, small, tmp_path, monk
         {"epochs": 3, "trunk": "trunk.pt"},
     ]
     assert not list(tmp_path.glob("*/*.pt"))  # a finished run keeps no state of its own
-    assert trunk.epochs_in(tmp_path / "trunk.pt") == 6
+    assert shared_checkpoint.epochs_in(tmp_path / "trunk.pt") == 6
 
 
 def test_a_shorter_run_that_comes_later_is_trained_from_nothing(alone, clip, small, tmp_path):
     later = chain(clip, tmp_path, small, (6, 2, 3))
     assert same(later, [alone[2], alone[0], alone[1]])
-    assert trunk.epochs_in(tmp_path / "trunk.pt") == 6
+    assert shared_checkpoint.epochs_in(tmp_path / "trunk.pt") == 6
     shutil.rmtree(tmp_path / "run-6")
     assert same(chain(clip, tmp_path, small, (6,)), [alone[2]])  # of the same count: nothing to train
 
@@ -122,8 +122,8 @@ def test_a_chain_that_was_killed_goes_on_to_the_same_runs(moment, alone, clip, s
         unlink(path, missing_ok=missing_ok)
 
     with monkeypatch.context() as patch:
-        write, unlink = trunk.atomic.write, type(tmp_path).unlink
-        patch.setattr(trunk.atomic, "write", dying)
+        write, unlink = shared_checkpoint.atomic.write, type(tmp_path).unlink
+        patch.setattr(shared_checkpoint.atomic, "write", dying)
         if moment == "step":  # of a scale that begins when the one before it has ended
             patch.setattr(WaveTrainer, "step", fatal)
         if moment == "deleted":
@@ -132,7 +132,7 @@ def test_a_chain_that_was_killed_goes_on_to_the_same_runs(moment, alone, clip, s
             chain(clip, tmp_path, small, COUNTS[1:2])
     counts = 3 if moment in ("trunk", "finished") else 2  # the third goes on from what the second left
     assert same(chain(clip, tmp_path, small, COUNTS[:counts]), alone[:counts])
-    assert trunk.epochs_in(tmp_path / "trunk.pt") == COUNTS[counts - 1]
+    assert shared_checkpoint.epochs_in(tmp_path / "trunk.pt") == COUNTS[counts - 1]
 
 
 @pytest.mark.parametrize("what", ["clip", "settings", "seed", "damage"])
@@ -145,7 +145,7 @@ def test_a_trunk_that_does_not_fit_is_left_aside(what, alone, clip, small, tmp_p
         settings = dataclasses.replace(small, epochs=2, **other)
         train(samples, RATE, tmp_path / "other", settings=settings, trunk=tmp_path / "trunk.pt")
     assert same(chain(clip, tmp_path, small, (3,)), alone[1:2])
-    assert trunk.epochs_in(tmp_path / "trunk.pt") == 3
+    assert shared_checkpoint.epochs_in(tmp_path / "trunk.pt") == 3
 
 
 def test_only_schedules_that_do_not_look_ahead_share(clip, small, tiny_paper, tmp_path):

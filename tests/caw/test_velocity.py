@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from caw import velocity
-from caw.velocity import Layer, Velocity, integrate
+from caw.flow import velocity
+from caw.flow.velocity import Layer, Velocity, integrate
 
 
 def as_it_is(x):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import linalg, signal
 
-from caw import yardstick
+from caw.measures import yardstick
 
 RATE = 16000
 

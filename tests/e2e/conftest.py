@@ -9,7 +9,7 @@ import pytest
 
 from tests.free_ports import free_port
 
-sys.path.append(str(Path(__file__).parents[1] / "study" / "room"))  # for tiny_study
+sys.path.append(str(Path(__file__).parents[1] / "study" / "server"))  # for tiny_study
 
 
 @pytest.fixture(scope="session")

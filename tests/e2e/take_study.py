@@ -16,10 +16,10 @@ from pathlib import Path
 
 from driving import Server, Traffic, Visit, browser
 
-from caw import spreadsheet
+from caw.files import spreadsheet
 from study.folder import StudyFolder
-from study.room.links import personal_link, researcher_key, researcher_link
-from study.room.store import Store
+from study.server.links import personal_link, researcher_key, researcher_link
+from study.store.store import Store
 
 DESKTOP = {"viewport": {"width": 1280, "height": 900}}
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}

@@ -8,8 +8,8 @@ from driving import READY, Server, Visit, browser, until
 from playwright.sync_api import Page, expect
 from tiny_study import make_tiny_study
 
-from study.room.links import personal_link
-from study.room.store import Store
+from study.server.links import personal_link
+from study.store.store import Store
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]  # a busy machine takes minutes
 

@@ -12,9 +12,9 @@ from stalling_line import StallingLine
 from tiny_study import make_tiny_study
 
 from study.folder import StudyFolder
-from study.room.links import personal_link
-from study.room.protocol import Page
-from study.room.store import Store
+from study.server.links import personal_link
+from study.store.protocol import Page
+from study.store.store import Store
 from tests.free_ports import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]  # a busy machine takes minutes

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from driving import browser, until
 
-from analysis import comparison, comparison_page
+from analysis.sounds import comparison, comparison_page
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]  # a busy machine takes minutes
 

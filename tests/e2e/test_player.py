@@ -9,12 +9,12 @@ from driving import Server, Visit, browser
 from playwright.sync_api import expect
 from tiny_study import make_tiny_study
 
-from study import room
-from study.room.links import personal_link
-from study.room.store import Store
+from study import browser as browser_files
+from study.server.links import personal_link
+from study.store.store import Store
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]  # a busy machine takes minutes
-WAVE = Path(room.__file__).with_name("player_wave.js")
+WAVE = Path(browser_files.__file__).with_name("player_wave.js")
 
 # The player's position in seconds, and how tall its picture is in each tenth, from left to right, of one.
 PICTURE = """() => {

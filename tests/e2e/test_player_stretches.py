@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from driving import browser
 
-from study import room
+from study import browser as browser_files
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]  # a busy machine takes minutes
-PLAYER = Path(room.__file__).with_name("player.js")
+PLAYER = Path(browser_files.__file__).with_name("player.js")
 
 # A player of nothing but its counting. Moves: [seconds that pass, where the sound is then, what is told].
 COUNT = """moves => {

@@ -12,8 +12,9 @@ from axe_playwright_python.sync_playwright import Axe
 from driving import browser, until
 from playwright.sync_api import BrowserContext, Page
 
-from analysis import report, responses
-from analysis.report import ReportFacts
+from analysis import responses
+from analysis.report import report
+from analysis.report.report import ReportFacts
 from tests.analysis import panels
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]

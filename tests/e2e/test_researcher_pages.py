@@ -9,7 +9,7 @@ from test_accessibility import Checked
 from tiny_study import EPOCHS, TITLE, make_tiny_study
 
 from study import password
-from study.room.store import Store
+from study.store.store import Store
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]  # a busy machine takes minutes
 PASSWORD = "four plain words here"

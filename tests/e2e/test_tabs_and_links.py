@@ -8,8 +8,8 @@ from playwright.sync_api import expect
 from test_changed_answers import brought_to_the_clips
 from tiny_study import make_tiny_study
 
-from study.room.links import personal_link
-from study.room.store import Store
+from study.server.links import personal_link
+from study.store.store import Store
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]  # a busy machine takes minutes
 PINGS = 8  # after six in vain Streamlit's own dialog would come up

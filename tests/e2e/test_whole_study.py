@@ -12,9 +12,9 @@ from driving import Server, Traffic, Visit, browser, until
 from playwright.sync_api import expect
 from tiny_study import make_tiny_study
 
-from study import room
-from study.room.links import personal_link, researcher_key, researcher_link
-from study.room.store import Store
+from study import browser as browser_files
+from study.server.links import personal_link, researcher_key, researcher_link
+from study.store.store import Store
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]  # a busy machine takes minutes
 
@@ -202,7 +202,7 @@ def _secrets(study) -> dict[str, re.Pattern[bytes]]:
     columns = ("stimulus_id", "name", "backend", "epochs", "source", "seed", "run", "sha256")
     words = {row[column] for row in rows for column in columns} - {""}
     words |= {"UMG", "VAR", "swampgroove", "truth", "epochs", "backend"}
-    words |= {study.path.name, str(Path(room.__file__).parent)}  # nor may folders of this machine
+    words |= {study.path.name, str(Path(browser_files.__file__).parent)}  # nor may folders of this machine
     return {
         word: re.compile(rb"(?<![A-Za-z0-9])" + re.escape(word.encode()) + rb"(?![A-Za-z0-9])")
         for word in words

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from caw import audio, measures
-from study import cli
+from study import backends
+from study.build import build
+from study.cli import commands
 from study.folder import StudyFolder
-from study.preparation import backends, build
-from study.room.store import Store
+from study.store.store import Store
 
 BACKEND_FILES = Path(__file__).parent / "backend_files"
 
@@ -191,7 +192,7 @@ def run(monkeypatch, capfd):
     def call(*arguments) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["study", *(str(argument) for argument in arguments)])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            commands.main()
         said = capfd.readouterr()
         return ended.value.code, said.out, said.err
 

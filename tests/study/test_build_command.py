@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from study.preparation.engines import local
+from study.engines import local
 
 
 def test_a_dry_run_says_what_would_be_made_and_makes_nothing(run, new_study, monkeypatch):
@@ -67,7 +67,7 @@ def of_a_cluster(new_study, monkeypatch):
     ],
 )
 def test_a_dry_run_asks_the_nodes_for_their_room(run, of_a_cluster, monkeypatch, cpus, asked, said):
-    from study.preparation.engines import ray
+    from study.engines import ray
 
     there = [
         {"Alive": True, "NodeID": f"{number}", "Resources": {"CPU": count, "memory": 8e9}}
@@ -86,7 +86,7 @@ def test_a_cluster_that_is_not_there_yet_is_planned_with_the_workers_that_are_sa
     run, of_a_cluster, monkeypatch
 ):
     pytest.importorskip("ray")
-    from study.preparation.engines import ray_cluster
+    from study.engines import ray_cluster
 
     monkeypatch.setattr(ray_cluster, "ANSWERS_WITHIN", 0.2)
     code, _, err = run(*of_a_cluster)

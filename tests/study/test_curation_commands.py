@@ -2,9 +2,9 @@
 
 import pytest
 
-from caw import spreadsheet
-from study.preparation import curation, measuring
-from study.room.store import Store
+from caw.files import spreadsheet
+from study.build import curation, measuring
+from study.store.store import Store
 
 CLIP = "riff-tiny-UMG-100-1"
 

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from caw import audio
-from study import build_command, cli, demo, design, questions
+from study import answerable_questions, design
+from study.build import material, plan
+from study.cli import build_command, commands, demo
 from study.folder import FolderError, StudyFolder
-from study.preparation import material, plan
-from study.room.store import Store
+from study.store.store import Store
 
 
 def test_the_demo_has_the_case_studys_shape(tmp_path):
@@ -20,7 +21,7 @@ def test_the_demo_has_the_case_studys_shape(tmp_path):
     assert made.sources[0].epochs == demo.EPOCHS
     assert len(demo.EPOCHS) == 3
     assert made.stimuli.seconds == 20.0
-    unanswered = [one.asked for one in questions.questions(made) if one.why_not]
+    unanswered = [one.asked for one in answerable_questions.questions(made) if one.why_not]
     assert not [asked for asked in unanswered if "differ" in asked or "better" in asked or "rate" in asked]
     for mode in ("UMG", "VAR"):  # the control stands beside all epoch counts
         made_by = [name.split("-")[1] for name in todo.picks[mode] if "original" not in name]
@@ -96,6 +97,6 @@ def test_the_commands_it_names_can_be_typed(capfd, new_study, monkeypatch, found
     monkeypatch.setattr(shutil, "which", lambda _: found)
     monkeypatch.setattr(sys, "argv", [".venv/bin/study", "demo", "--dir", str(folder.path), "--no-serve"])
     with pytest.raises(SystemExit):
-        cli.main()
+        commands.main()
     called = "study" if found else ".venv/bin/study"
     assert f" {called} invite {folder.path} NAME..." in capfd.readouterr().out

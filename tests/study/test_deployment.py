@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from study.room import connections
-from study.room.address import PROXIES, known_host, parsed
-from study.room.gate import MOST_HEADERS
-from study.room.health import ADDRESS, SECONDS
-from study.room.links import researcher_key
-from study.room.store import Store
+from study.server import connections
+from study.server.address import PROXIES, known_host, parsed
+from study.server.gate import MOST_HEADERS
+from study.server.health import ADDRESS, SECONDS
+from study.server.links import researcher_key
+from study.store.store import Store
 from tests.free_ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -63,15 +63,15 @@ def test_every_requirement_is_pinned(required):
 
 def test_all_that_a_server_runs_loads_without_the_model():
     code = WITHOUT + (
-        "import study.cli, study.room.server, study.room.listener, study.room.researcher_results\n"
-        "import study.reporting, study.preparation.build, analysis.report\n"
+        "import study.cli, study.server.server, study.pages.listener, study.pages.researcher_results\n"
+        "import study.reporting, study.build.build, analysis.report\n"
     )
     told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert told.returncode == 0, told.stderr
 
 
 def test_the_server_starts_and_answers_without_the_model(tmp_path):
-    sys.path.append(str(Path(__file__).parent / "room"))
+    sys.path.append(str(Path(__file__).parent / "server"))
     from tiny_study import make_tiny_study
 
     study = make_tiny_study(tmp_path / "study")

@@ -9,9 +9,9 @@ from html.parser import HTMLParser
 import pytest
 
 from study import reporting
+from study.build.build import build
 from study.folder import StudyFolder
-from study.preparation.build import build
-from study.room.store import Store
+from study.store.store import Store
 from tests.study.conftest import give_answers, with_tiny
 
 SCRIPT = "<script>window.owned=1</script>"

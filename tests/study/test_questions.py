@@ -6,19 +6,19 @@ from math import comb
 import pytest
 from scipy import stats
 
-from analysis.stimuli import LEAST_CLIPS, LEAST_EQUIVALENCE, LEAST_ORIGINALS
-from study import design, questions
-from study.questions import Draw, Group, smallest_p
+from analysis.results.stimuli import LEAST_CLIPS, LEAST_EQUIVALENCE, LEAST_ORIGINALS
+from study import answerable_questions, design
+from study.answerable_questions import Draw, Group, smallest_p
 
 KINDS = ("tell", "rate", "vary", "pass", "backends", "modes", "epoch counts", "better", "anew", "other")
 CAW = {"file": "a.wav", "epochs": [750, 1500, 3000], "clips": 3}
 MOSAIC = {"file": "a.wav", "clips": 3, "backend": "mosaic"}
 
 
-def asked(*sources: dict, **tables) -> dict[str, questions.Question]:
+def asked(*sources: dict, **tables) -> dict[str, answerable_questions.Question]:
     """Each question by a word of its own."""
     made = design.parse({"study": {"title": "T", "seed": 1}, "source": list(sources), **tables})
-    found = questions.questions(made)
+    found = answerable_questions.questions(made)
     assert len(found) == len(KINDS)
     return {kind: one for kind, one in zip(KINDS, found, strict=True) if kind in one.asked or 1 / 0}
 
@@ -27,7 +27,7 @@ def sets(fakes: int, originals: int) -> dict:
     return {"UMG": {"fakes": fakes, "originals": originals}, "VAR": {"fakes": fakes, "originals": originals}}
 
 
-def unanswered(found: dict[str, questions.Question]) -> set[str]:
+def unanswered(found: dict[str, answerable_questions.Question]) -> set[str]:
     return {kind for kind, one in found.items() if one.why_not}
 
 
@@ -144,9 +144,9 @@ def test_the_least_that_a_draw_holds_of_a_kind():
 
 def test_each_question_is_one_line_and_nothing_is_said_of_nothing():
     made = design.parse({"study": {"title": "T", "seed": 1}, "source": [CAW]})
-    head, *rest = questions.lines(made)
+    head, *rest = answerable_questions.lines(made)
     assert head == "With 16 machine-made clips and 6 originals, can the report answer this?"
     assert {line[:7] for line in rest} == {"  yes  ", "  no   "}
     assert all("; " in line for line in rest if line.startswith("  no "))
     assert not any("\n" in line for line in rest)
-    assert questions.lines(design.parse({"study": {"title": "T", "seed": 1}})) == []
+    assert answerable_questions.lines(design.parse({"study": {"title": "T", "seed": 1}})) == []

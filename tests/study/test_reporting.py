@@ -5,14 +5,14 @@ from importlib import resources
 import pytest
 
 import analysis.report
-from analysis import responses, trainings
+from analysis import responses
 from analysis.plan import AnalysisPlan
-from study import design, reporting
-from study.preparation import blinding
-from study.preparation.blinding import BlindingError
-from study.preparation.build import build
+from analysis.results import trainings
+from study import blinding, design, reporting
+from study.blinding import BlindingError
+from study.build.build import build
 from study.reporting import ReportingError
-from study.room.store import Store, StoreError
+from study.store.store import Store, StoreError
 
 
 @pytest.fixture

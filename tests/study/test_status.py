@@ -2,7 +2,7 @@ import io
 
 from rich.console import Console
 
-from study import status
+from study.cli import status
 
 
 def shown(folder) -> str:

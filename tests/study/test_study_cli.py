@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from study import cli
+from study.build import build as building
+from study.cli import commands as cli
 from study.folder import StudyFolder
-from study.preparation import build as building
 
 
 def refused(outcome: tuple[int, str, str]) -> str:
@@ -150,7 +150,7 @@ def test_a_fault_of_ours_is_not_hidden(run, new_study, monkeypatch):
 
 def test_a_listeners_way_needs_no_torch_and_no_model(new_study):
     """`study serve` runs where nothing is trained: it must start without the heavy libraries."""
-    code = "import sys, study.cli, study.room.store, study.design; sys.exit('torch' in sys.modules)"
+    code = "import sys, study.cli, study.store.store, study.design; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
@@ -173,7 +173,7 @@ def test_a_report_from_a_table(run, tmp_path, monkeypatch):
 
 
 def test_an_interrupted_command_that_keeps_nothing_promises_nothing(run, tmp_path, monkeypatch):
-    from analysis import inventory
+    from analysis.sounds import inventory
 
     def interrupted(*_, **__):
         raise KeyboardInterrupt

@@ -19,13 +19,13 @@ from typer.testing import CliRunner
 
 from caw import runs
 from study import design
-from study.cli import app
+from study.build import plan
+from study.cli.commands import app
 from study.design import DesignError
 from study.folder import StudyFolder
-from study.preparation import plan
-from study.room.answering import Listening
-from study.room.protocol import Page
-from study.room.store import Store
+from study.store.answering import Listening
+from study.store.protocol import Page
+from study.store.store import Store
 
 ARCHIVE = Path(__file__).parents[1] / "data" / "study_2026_11.tar.xz"
 HEARD = Listening(plays=1, seconds_heard=1.0, seconds_played=1.0, spans=((0.0, 1.0),), unlocked=True)

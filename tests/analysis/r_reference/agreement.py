@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from analysis import mixed
+from analysis.models import mixed
 
 
 def agrees(found: mixed.Fit, r: dict[str, list[float]], *, named: bool = True) -> None:

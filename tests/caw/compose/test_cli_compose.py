@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import typer
 
-from caw import audio, cli_compose, command_line
+from caw import audio
+from caw.cli import command_line, planning
 from caw.compose import plan
 from caw.compose.plan import Plan
 from tests.caw import band
@@ -22,16 +23,14 @@ def caw(monkeypatch, tmp_path, capsys):
     """Run the command line; gives the exit code, what it printed and its errors."""
     monkeypatch.chdir(tmp_path)
     app = typer.Typer(pretty_exceptions_enable=False)
-    cli_compose.add_to(app)
+    planning.add_to(app)
 
     @app.command()
     def draw(
-        chords: cli_compose.Chords = None, bpm: cli_compose.Bpm = None, metre: cli_compose.Metre = None,
-        form: cli_compose.Form = None, novelty: cli_compose.Novelty = None, file: cli_compose.PlanFile = None,
+        chords: planning.Chords = None, bpm: planning.Bpm = None, metre: planning.Metre = None,
+        form: planning.Form = None, novelty: planning.Novelty = None, file: planning.PlanFile = None,
     ) -> None:  # fmt: skip
-        asked = cli_compose.plan_of(
-            plan=file, chords=chords, bpm=bpm, metre=metre, form=form, novelty=novelty
-        )
+        asked = planning.plan_of(plan=file, chords=chords, bpm=bpm, metre=metre, form=form, novelty=novelty)
         typer.echo(repr(asked))
 
     def call(*arguments):

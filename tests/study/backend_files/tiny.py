@@ -6,7 +6,7 @@ Being found shows what the interface promises: another backend is one file in th
 import numpy as np
 
 from caw import audio
-from study.preparation.backends import BackendError, Clip, Cost, seed_for
+from study.backends import BackendError, Clip, Cost, seed_for
 
 
 class TinyBackend:

@@ -1,0 +1,430 @@
+"""The report of a listening study: one page that needs nothing else, with its tables and plots as files.
+
+The page holds plots as inline SVG, sound as data and one script of ours, the only one that may run in it (it
+plays pinned moments and opens every part for paper); every text in it is escaped. A report folder
+is built beside its place and then put there in one step, so there is never half a report.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from analysis import formats as f
+from analysis import plots, responses
+from analysis.plan import AnalysisPlan
+from analysis.report import (
+    estimands,
+    figures,
+    inspiring_clips,
+    methods,
+    pins,
+    report_script,
+    table_files,
+    tables,
+    wording,
+)
+from analysis.report.tables import Table
+from analysis.results import checks, measured, sensitivity, statistics, stimuli
+from analysis.results.measured import Measured
+from analysis.results.results import Result
+from analysis.results.stimuli import Panel
+
+PAGE = "index.html"
+RESULTS = "statistics.json"
+FACTS = "study.json"  # what `ReportFacts` holds besides results
+OWN = {PAGE, RESULTS, FACTS, "tables", "plots"}
+SOUND = {".wav": "audio/wav", ".flac": "audio/flac", ".ogg": "audio/ogg", ".mp3": "audio/mpeg"}
+TITLE = "Listening study"
+CHECKED = {  # what stands beside the statistics: by family its title, and what it is
+    sensitivity.FAMILY: (
+        "Sensitivity",
+        "The main comparison again, without answers that may not be meant; their p are not corrected.",
+    ),
+    checks.FAMILY: (
+        "Model checks",
+        "Whether the models of the main comparison fit, and how far one listener or one clip carries it.",
+    ),
+}
+MOST_ROWS = 400  # of a table on the page; its file has them all
+MOST_PINS = 4  # moments of a clip in its cell; the comments below and the file have them all
+HASH = re.compile("[0-9a-f]{32,}")
+
+
+class ReportError(ValueError):
+    """A report that cannot be written where, or of what, was asked."""
+
+
+@dataclass(frozen=True)
+class ReportFacts:
+    """What a study knows beside its answers. All optional; what is not given is not mentioned.
+
+    title: the study's. stimuli: stimulus_id (or clip name) -> audio file, for the players. final_forms: one
+    mapping per open answer, with listener, question and text. provenance: facts by name, or rows of a table.
+    unfinished: listeners who had not finished. unblinding: the record of it, or several. settings: the
+    study's own (tables stimuli, listening and questions of study.toml), for the methods section. plan: what
+    was settled before the data; plan_told: since when, and whether it still stands. measures: what the clips
+    measured, as `measured.of` takes it; {} where the study measured none. results: those of `rehearse` for
+    the same answers; None: computed when written.
+    """
+
+    title: str = ""
+    stimuli: Mapping[str, Path] = field(default_factory=dict)
+    final_forms: Sequence[Mapping[str, Any]] = ()
+    provenance: Mapping[str, Any] | Sequence[Mapping[str, Any]] = field(default_factory=dict)
+    unfinished: Sequence[str] = ()
+    unblinding: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
+    settings: Mapping[str, Any] | None = None
+    plan: AnalysisPlan | None = None
+    plan_told: str = ""
+    measures: Mapping[str, Any] | None = None
+    results: Sequence[Result] | None = None
+
+
+def rehearse(frame: pd.DataFrame, out: Path, *, facts: ReportFacts) -> ReportFacts:
+    """All that can refuse a report of `frame` (as of `responses.load`) at `out`, before one is written.
+
+    Nothing is written. Returns the facts with the results of these answers, for `write`. Raises as `write`.
+    """
+    out = Path(out).resolve()
+    _check_place(out)
+    shutil.rmtree(_building(out))
+    for name, path in facts.stimuli.items():
+        _sound({name: path}, name)
+    results = _evaluated(frame, facts)
+    measured.of(facts.measures, stimuli.by_stimulus(frame))
+    tables.everything(frame, results)
+    _clip_provenance(facts.provenance)
+    return replace(facts, results=results)
+
+
+def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -> Path:
+    """Write the report on `frame` (as of `responses.load`) into the folder `out`; returns its index.html.
+
+    Writes index.html, statistics.json, tables/*.csv, *.md and *.tex, plots/*.png and *.svg. An earlier report
+    at `out` is replaced in one step. Raises ReportError where `out` is a file or holds anything else, and
+    where a sound file of `facts` is missing or of an unknown kind.
+    """
+    facts, out = facts or ReportFacts(), Path(out).resolve()
+    _check_place(out)
+    frame = frame if "repeat" in frame else responses.load(frame)
+    results = _evaluated(frame, facts) if facts.results is None else list(facts.results)
+    found = measured.of(facts.measures, stimuli.by_stimulus(frame))
+    parts = tables.everything(frame, results) + _clip_provenance(facts.provenance)
+    parts += [inspiring_clips.by_condition(frame), tables.certainty(results)]
+    parts.append(estimands.table(results, facts.plan))
+    parts += measured.tables(found) if found else []
+    drawn = figures.everything(frame, results, found)
+    building = _building(out)
+    try:
+        _write_parts(building, frame, results, parts)
+        (building / FACTS).write_text(_facts_as_json(facts, out), encoding="utf-8")
+        pictures = {figure.name: _picture(figure, building / "plots") for figure in drawn}
+        page = _page(frame, results, parts, pictures, facts, found)
+        (building / PAGE).write_text(page, encoding="utf-8")
+        for entry in building.rglob("*"):  # it tells truth; the folder itself is its owner's alone already
+            entry.chmod(0o700 if entry.is_dir() else 0o600)
+        _put(building, out)
+    except OSError as error:
+        raise ReportError(f"cannot write the report to {out}: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return out / PAGE
+
+
+def _evaluated(frame: pd.DataFrame, facts: ReportFacts) -> list[Result]:
+    return statistics.evaluate(frame, plan=facts.plan)
+
+
+def _building(out: Path) -> Path:
+    """A new folder beside `out`, in which a report is built before it takes its place."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f".{out.name}-", suffix=".tmp", dir=out.parent))
+    except OSError as error:
+        raise ReportError(f"cannot write to {out.parent}: {error.strerror or error}") from None
+
+
+def _check_place(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise ReportError(f"{out} is a file; name a folder for the report")
+    others = sorted({entry.name for entry in out.iterdir()} - OWN) if out.is_dir() else []
+    if others:
+        raise ReportError(
+            f"{out} holds {others[0]!r}, which is no part of a report; name a new or empty folder"
+        )
+
+
+def _put(building: Path, out: Path) -> None:
+    """Put the finished folder in its place; an old report stands until the new one does."""
+    if not out.exists():
+        os.rename(building, out)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{out.name}-", suffix=".old", dir=out.parent))
+    os.rename(out, old / out.name)
+    try:
+        os.rename(building, out)
+    except OSError:
+        os.rename(old / out.name, out)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _write_parts(folder: Path, frame: pd.DataFrame, results: list[Result], parts: list[Table]) -> None:
+    (folder / RESULTS).write_text(statistics.to_json(results), encoding="utf-8")
+    (folder / "tables").mkdir()
+    (folder / "plots").mkdir()
+    for table in [
+        *parts,
+        Table("answers", "All answers", frame),
+        Table("results", "All results", statistics.to_frame(results)),
+    ]:
+        table_files.write(table, folder / "tables")
+
+
+def _facts_as_json(facts: ReportFacts, out: Path) -> str:
+    """The facts for `analysis.notebook.open`: sound files by their way from the report's folder."""
+    known = asdict(replace(facts, results=None, stimuli={}))
+    known["stimuli"] = {name: os.path.relpath(path, out) for name, path in facts.stimuli.items()}
+    return json.dumps(known, indent=1, ensure_ascii=False, default=str) + "\n"
+
+
+def _picture(figure: figures.Figure, folder: Path) -> dict[str, Any]:
+    """Draw a figure into its files, and for a wide and a narrow page, which shows the one that fits."""
+    wide, narrow = (plots.render(figure.draw(width=width)) for width in (plots.WIDE, plots.NARROW))
+    plots.save(wide, folder / figure.name)
+    drawings = {
+        size: Markup(plots.inline(svg, f"{figure.name}-{size}"))
+        for size, svg in (("wide", wide), ("narrow", narrow))
+    }
+    return {"name": figure.name, "caption": figure.caption, "alt": figure.alt, **drawings}
+
+
+def _page(
+    frame: pd.DataFrame,
+    results: list[Result],
+    parts: list[Table],
+    pictures: dict[str, dict[str, Any]],
+    facts: ReportFacts,
+    found: Measured | None,
+) -> str:
+    panel, named = Panel.of(frame), {table.name: table for table in parts}
+    told = methods.paragraphs(frame, facts.settings)
+    templates = resources.files("analysis") / "templates"
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda name: (templates / name).read_text(encoding="utf-8")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {
+        "numeric": tables.numeric,
+        "most_rows": MOST_ROWS,
+        "most_open": inspiring_clips.MOST_OPEN,
+    }
+    sets = _sets(frame, results, named, facts)
+    leading = inspiring_clips.leading(frame)
+    _move_players([*leading.clips, *leading.originals], sets)
+    players = {(part["name"], clip["clip"]): clip["player"] for part in sets for clip in part["clips"]}
+    return environment.get_template("report.html.j2").render(
+        css=Markup(
+            "".join((templates / name).read_text(encoding="utf-8") for name in ("report.css", "tables.css"))
+        ),
+        title=facts.title or TITLE,
+        subtitle=wording.subtitle(frame),
+        one=panel.one,
+        summary=wording.summary(frame, results),
+        reach=wording.reach(panel),
+        counting=wording.counting(frame, results),
+        trained=wording.trained(frame),
+        unfinished=list(facts.unfinished),
+        inspired=wording.inspired(results),
+        leading=leading,
+        script=Markup(report_script.source()),
+        allowed=Markup(report_script.allowed()),
+        sets=sets,
+        tables=named,
+        figures=pictures,
+        statistics=_statistics([r for r in results if r.family not in CHECKED], panel),
+        checked=[
+            (title, told, _statistics([r for r in results if r.family == family], panel))
+            for family, (title, told) in CHECKED.items()
+        ],
+        final_forms=_final_forms(facts.final_forms or responses.final_answers(frame)),
+        methods=told,
+        references=methods.references(told),
+        provenance=_provenance(facts),
+        left_empty=wording.left_empty(results),
+        measured=measured.line(found) if found else "",
+        measurable=facts.measures is not None,
+        said_of_clips=[] if panel.one else _said(named["comments"].frame, players),
+    )
+
+
+def _sets(
+    frame: pd.DataFrame, results: list[Result], named: dict[str, Table], facts: ReportFacts
+) -> list[dict[str, Any]]:
+    """The clip tables: one dict per set, with a dict per clip for the page."""
+    first = frame[~frame["repeat"]]
+    heard = first.drop_duplicates(["set", "name"]).set_index(["set", "name"])
+    sets, count = [], 0
+    for name in dict.fromkeys(frame["set"]):
+        table = named[f"clips_{name}"]
+        rows = table.cells().to_dict("records")
+        for row, values in zip(rows, table.frame.to_dict("records"), strict=True):
+            clip = heard.loc[(name, row["clip"])]
+            row["right"] = row.get("verdict") == row["truth"]
+            row["share"] = (
+                None if pd.isna(values["musicality"]) else round(float(values["musicality"]) * 10, 1)
+            )
+            said, row["pins"] = pins.split(row.get("comment") or "")
+            row["words"] = [words for words in (row.get("inspiring, in words"), said) if words]
+            if "pinned" in row:
+                row["words"], row["pins"] = _moments(row["pinned"])
+            row["sound"] = _sound(facts.stimuli, clip.get("stimulus_id"), row["clip"])
+            count += 1
+            row["player"] = f"sound-{count}" if row["sound"] else ""
+        told = wording.set_line(results, name)
+        said = tables.inspiring_said(frame)
+        sets.append({"name": name, "table": table, "clips": rows, "told": told, "said": said})
+    return sets
+
+
+def _move_players(opening: list[dict[str, Any]], sets: list[dict[str, Any]]) -> None:
+    """Put the players of the clips that a report opens with beside them; the clip tables then lead there."""
+    rows = {(part["name"], row["clip"]): row for part in sets for row in part["clips"]}
+    for clip in opening:
+        row = rows[clip["set"], clip["clip"]]
+        clip |= {"sound": row["sound"], "player": row["player"]}
+        row["sound"] = None
+        for said in clip["said"]:
+            said["player"] = row["player"]
+
+
+def _moments(pinned: str) -> tuple[list[str], list[pins.Pin]]:
+    """The first moments that listeners pinned, for a cell of the page, and how many more there are."""
+    found = [pins.Pin.of(line) for line in pinned.splitlines()]
+    more = len(found) - MOST_PINS
+    return ([f"{len(found)} pinned, {more} of them below:"] if more > 0 else []), found[:MOST_PINS]
+
+
+def _said(comments: pd.DataFrame, players: Mapping[tuple[str, str], str]) -> list[dict[str, Any]]:
+    """What was written of each clip: its set, its name, and per comment words, pins, listener and player."""
+    found = []
+    for (group, clip), rows in comments.groupby(["set", "clip"], sort=False):
+        said = []
+        for listener, comment in zip(rows["listener"], rows["words"], strict=True):
+            words, pinned = pins.split(comment)
+            words = [words] if words else []
+            player = players.get((group, clip), "")
+            said.append({"words": words, "pins": pinned, "listener": listener, "player": player})
+        found.append({"set": group, "name": clip, "said": said})
+    return found
+
+
+def _sound(stimuli: Mapping[str, Path], *keys: str | None) -> str | None:
+    """The clip's file as a data URI, by stimulus_id or name; None where the study gave none."""
+    path = next((Path(stimuli[key]) for key in keys if key in stimuli), None)
+    if path is None:
+        return None
+    if path.suffix.lower() not in SOUND:
+        raise ReportError(f"{path} is no sound a browser plays; known are {', '.join(SOUND)}")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ReportError(f"cannot read the stimulus {path}: {error.strerror or error}") from None
+    return f"data:{SOUND[path.suffix.lower()]};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _statistics(results: list[Result], panel: Panel) -> list[dict[str, Any]]:
+    """The statistics as the page shows them, by question. What holds for all of them is said once, above."""
+    chosen = tables.inferential(results)
+    return [
+        {
+            "family": family,
+            "rows": [
+                {
+                    "name": r.name if r.group == "all" else f"{r.name}: {r.group}",
+                    "numbers": tables.in_numbers(r),
+                    "scale": tables.SCALES.get(r.name, ""),
+                    "n": f.whole(r.n),
+                    "method": r.method.replace(", listeners and clips random", ""),  # said above
+                    "note": "; ".join(_own_notes(r, panel)),
+                }
+                for r in chosen
+                if r.family == family
+            ],
+        }
+        for family in dict.fromkeys(r.family for r in chosen)
+    ]
+
+
+def _own_notes(result: Result, panel: Panel) -> list[str]:
+    """A result's unit and notes, without what is said of all results of this panel."""
+    unit = [] if result.unit in ("", panel.unit) else [f"unit: {result.unit}"]
+    return [*unit, *(note for note in result.notes if note != panel.reach)]
+
+
+def _final_forms(forms: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The open answers by question, in the order of the questions; empty ones are left out."""
+    questions: dict[str, list[dict[str, str]]] = {}
+    for form in sorted(forms, key=lambda form: form.get("number") or 0):
+        text = str(form.get("text") or "").strip()
+        if text:
+            said = {"listener": str(form.get("listener") or ""), "text": text}
+            questions.setdefault(str(form.get("question") or "Final question"), []).append(said)
+    return [{"question": question, "answers": said} for question, said in questions.items()]
+
+
+def _clip_provenance(provenance: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> list[Table]:
+    """Provenance that was given as rows, one per clip: whole in its file, with short hashes on the page."""
+    if isinstance(provenance, Mapping) or not provenance:
+        return []
+    table = Table("provenance", "Provenance of every clip", pd.DataFrame([dict(row) for row in provenance]))
+    short = table.cells().map(
+        lambda cell: f"{cell[:12]}\N{HORIZONTAL ELLIPSIS}" if HASH.fullmatch(cell) else cell
+    )
+    return [replace(table, shown=short)]
+
+
+def _provenance(facts: ReportFacts) -> list[tuple[str, str]]:
+    """Facts by name, then what made this report."""
+    known = facts.provenance if isinstance(facts.provenance, Mapping) else {}
+    found = [(str(name), str(value)) for name, value in known.items() if value not in (None, "")]
+    if facts.plan_told:
+        found.append(("analysis plan", facts.plan_told))
+    records = facts.unblinding or []
+    for record in [records] if isinstance(records, Mapping) else records:
+        told = ", ".join(f"{name} {value}" for name, value in record.items() if value not in (None, ""))
+        found.append(("unblinded", told))
+    versions = ", ".join(
+        f"{name} {metadata.version(name)}" for name in ("numpy", "scipy", "pandas", "altair")
+    )
+    return [
+        *found,
+        ("report written", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
+        ("software", f"eureka-study {_version()}, {versions}"),
+    ]
+
+
+def _version() -> str:
+    try:
+        return metadata.version("eureka-study")
+    except metadata.PackageNotFoundError:
+        return "(not installed)"

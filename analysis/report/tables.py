@@ -1,0 +1,447 @@
+"""Tables of a report: answers and results in, table frames out. Nothing is computed here, only laid out.
+
+A `Table` holds plain values, so that its CSV can be read by a program; `Table.text()` is the same table as a
+reader sees it. `table_files` writes both.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from analysis import formats as f
+from analysis import ways
+from analysis.report import pins
+from analysis.results import (
+    comparisons,
+    confidence,
+    discrimination,
+    individuals,
+    panel_models,
+    quality,
+    ratings,
+    stimuli,
+    trainings,
+)
+from analysis.results.comparisons import BACKENDS, EPOCHS, MODES, PLANS, SETS, STRENGTHS, TRAININGS, TRUTH
+from analysis.results.outcomes import INSPIRED, JUDGED_REAL, KEPT, MUSICALITY
+from analysis.results.results import CHECK, ORIGINALS, Result, find, groups, of_family
+from analysis.results.stimuli import Panel
+
+_PLAIN = rf"[<>]?[-{f.MINUS}]?\d*\.?\d+%?"
+NUMBER = re.compile(rf"|{f.NONE}|{_PLAIN}( to {_PLAIN})?( \(\d+%\))?")
+LEVEL_WORDS = {"dont_know": "don't know"}
+NEVER_TESTED = (individuals.CLIPS, individuals.LISTENERS, quality.FAMILY, ratings.MISSING, SETS, TRAININGS)
+OWN_TABLE = (individuals.MODES, confidence.FAMILY)  # described, and shown apart
+DESCRIPTIVE = (
+    ratings.REAL,
+    ratings.MEAN,
+    ratings.SD,
+    ratings.MEDIAN,
+    INSPIRED.mean,
+    KEPT.mean,
+    *(f"{ratings.INSPIRING} {level}" for level in ratings.LEVELS),
+    ratings.OTHER,
+)
+SCALES = {  # what an estimate counts
+    panel_models.CRITERION: "in units of d\N{PRIME}",
+    JUDGED_REAL.difference: "share",
+    INSPIRED.difference: "share",
+    MUSICALITY.difference: "points",
+    panel_models.ORDINAL: "odds ratio",
+    panel_models.INSPIRING_ODDS: "odds ratio",
+    panel_models.ICC_CLIPS: "share of variance",
+    panel_models.ICC_LISTENERS: "share of variance",
+    **dict.fromkeys(panel_models.ICC_NESTS.values(), "share of variance"),
+    panel_models.TREND.format(MUSICALITY.name): "points",
+    panel_models.TREND.format(JUDGED_REAL.name): "share",
+    panel_models.LEARNING: "log odds",
+    panel_models.SPEED: "log seconds",
+    comparisons.SIMILAR: "points",
+    comparisons.PASSES: "balanced accuracy",
+}
+UNSAID = "not said"
+INTERVAL = "95% interval"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: `name` is its file's, `frame` its values, `written` how a column is shown (else as it is).
+
+    `shown`: a shorter layout for readers, in place of all columns.
+    """
+
+    name: str
+    title: str
+    frame: pd.DataFrame
+    written: dict[str, Callable] = field(default_factory=dict)
+    shown: pd.DataFrame | None = None
+
+    def cells(self) -> pd.DataFrame:
+        """Every value as a reader sees it; what is missing is empty."""
+        cells = {}
+        for column in self.frame:
+            write = self.written.get(column, str)
+            cells[column] = ["" if _missing(value) else write(value) for value in self.frame[column]]
+        return pd.DataFrame(cells, columns=self.frame.columns, dtype=object)
+
+    def text(self) -> pd.DataFrame:
+        """The table as a reader sees it: in its shorter layout, without columns that are empty."""
+        text = self.cells() if self.shown is None else self.shown
+        empty = [column for column in text if len(text) and (text[column] == "").all()]
+        return text.drop(columns=empty)
+
+
+def numeric(frame: pd.DataFrame) -> set[str]:
+    """The columns that hold numbers, written out or not: they go to the right."""
+    return {column for column in frame if all(NUMBER.fullmatch(str(cell)) for cell in frame[column])}
+
+
+def _missing(value) -> bool:
+    return value is None or (not isinstance(value, str) and pd.isna(value))
+
+
+def answers(frame: pd.DataFrame, group: str) -> Table:
+    """One listener's answers to one set, in the order heard, beside what the clips were."""
+    part = frame[(frame["set"] == group) & ~frame["repeat"]].sort_values("position", kind="stable")
+    columns = {
+        "no.": part["position"],
+        "clip": part["name"],
+        "made by": part["backend"],
+        "mode": part["mode"],
+        "epochs": part["epochs"],
+        **{column: part[column] for column in ways.stated(part)},
+        "truth": part["truth"],
+        "verdict": part["verdict"],
+        "easy to tell": part["difficulty"].replace(LEVEL_WORDS),
+        "musicality": part["musicality"],
+        "inspiring": part["inspiring"],
+    }
+    if "confidence" in part and part["confidence"].notna().any():
+        columns["confidence"] = part["confidence"]
+    if "kept" in part and part["kept"].notna().any():
+        columns["kept"] = part["kept"].map({True: "kept", False: ""})
+    for column, title in (
+        ("inspiring_text", "inspiring, in words"),
+        ("comment", "comment"),
+        ("remark", "remark"),
+    ):
+        if column in part and part[column].notna().any():
+            columns[title] = part[column]
+    table = pd.DataFrame(columns).reset_index(drop=True)
+    return Table(f"clips_{group}", f"Set {group}, clip by clip", table, {"musicality": f.rating})
+
+
+def clips(frame: pd.DataFrame, results: Iterable[Result], group: str) -> Table:
+    """A panel's answers to one set, one row per clip, the most convincing first."""
+    found, rows = of_family(results, individuals.CLIPS), []
+    part = frame[frame["set"] == group]
+    remarks = part.groupby("name")["remark"].first() if "remark" in part else {}
+    pinned = {name: _pinned(rows) for name, rows in part.groupby("name")} if "comment" in part else {}
+    said = inspiring_said(frame)
+    answered = part.loc[~part["repeat"], ["name"]].assign(said=part["inspiring"].fillna(UNSAID))
+    counts = answered.groupby("name")["said"].value_counts().to_dict()
+    shown = stimuli.by_stimulus(frame)  # of all sets: labels are made unique over all of them
+    for clip in shown[shown["set"] == group].itertuples():
+        real, mean = found[ratings.REAL, clip.label], found[ratings.MEAN, clip.label]
+        rows.append(
+            {
+                "clip": clip.name,
+                "made by": clip.backend,
+                "mode": clip.mode,
+                "epochs": clip.epochs,
+                **{column: getattr(clip, column) for column in ways.stated(part)},
+                "truth": clip.truth,
+                "judged real": real.estimate,
+                "low": real.low,
+                "high": real.high,
+                "listeners": real.n,
+                "musicality": mean.estimate,
+                "rated by": mean.n,
+                **{f"inspiring {answer}": counts.get((clip.name, answer), 0) for answer in said},
+                "pinned": pinned.get(clip.name) or None,
+                "remark": remarks.get(clip.name),
+            }
+        )
+    table = pd.DataFrame(rows).sort_values("judged real", ascending=False, kind="stable", ignore_index=True)
+    unsaid = [column for column in ("pinned", "remark") if table[column].isna().all()]
+    table = table.drop(columns=unsaid)
+    written = {"judged real": f.percent, "low": f.percent, "high": f.percent, "musicality": f.rating}
+    return Table(f"clips_{group}", f"Set {group}, clip by clip", table, written)
+
+
+def inspiring_said(frame: pd.DataFrame) -> list[str]:
+    """What was answered to "inspiring", so that the counts of a row add up to its answers.
+
+    Always yes, maybe and no; other, and that nothing was said, only where it occurs.
+    """
+    first = frame.loc[~frame["repeat"], "inspiring"]
+    other = ["other"] if (first == "other").any() else []
+    return [*ratings.LEVELS, *other, *([UNSAID] if first.isna().any() else [])]
+
+
+def _pinned(rows: pd.DataFrame) -> str:
+    """What listeners said of moments of a clip, in its order, a line each."""
+    said = [
+        pin._replace(text=f"{' '.join(pin.text.split())} ({listener})".strip())
+        for listener, comment in zip(rows["listener"], rows["comment"], strict=True)
+        if comment
+        for pin in pins.split(comment)[1]
+    ]
+    return "\n".join(f"{pin.time} {pin.text}" for pin in sorted(said, key=lambda pin: pin.seconds))
+
+
+def by_group(results: Iterable[Result], family: str, title: str) -> Table:
+    """How each group of a family was judged: verdicts, musicality and inspiring, with intervals.
+
+    Below groups of machine-made clips stands the row of the originals.
+    """
+    results, rows, key = list(results), [], _singular(family)
+    places = [(family, group) for group in groups(results, family, ratings.REAL)]
+    if places and family not in (TRUTH, SETS) and ORIGINALS in groups(results, TRUTH, ratings.REAL):
+        places.append((TRUTH, ORIGINALS))
+    for family, group in places:
+        real = find(results, family, ratings.REAL, group)
+        mean, sd, median = (
+            find(results, family, n, group) for n in (ratings.MEAN, ratings.SD, ratings.MEDIAN)
+        )
+        kept = find(results, family, KEPT.mean, group)
+        inspired = {
+            level: find(results, family, f"{ratings.INSPIRING} {level}", group) for level in ratings.LEVELS
+        }
+        counts = {level: found and found.count for level, found in inspired.items()}
+        other = find(results, family, ratings.OTHER, group)
+        counts["other"] = other.count if other else 0
+        counts[UNSAID] = real.total - sum(filter(None, counts.values()))
+        rows.append(
+            {
+                key: group,
+                "clips": real.n,
+                "judged real": real.estimate,
+                "low": real.low,
+                "high": real.high,
+                "count": real.count,
+                "of": real.total,
+                "musicality mean": mean.estimate,
+                "mean low": mean.low,
+                "mean high": mean.high,
+                "SD": sd and sd.estimate,
+                "median": median and median.estimate,
+                "rated clips": mean.n,
+                **counts,
+                "kept": kept and kept.count,
+                "kept of": kept and kept.total,
+            }
+        )
+    for answer in ("other", UNSAID):  # a column only where it occurs
+        if not any(row[answer] for row in rows):
+            rows = [{key: value for key, value in row.items() if key != answer} for row in rows]
+    table = pd.DataFrame(rows, columns=None if rows else [key])
+    shown = pd.DataFrame([_group_line(key, row) for row in rows])
+    return Table(f"by_{key}", title, table, shown=shown)
+
+
+def _group_line(key: str, row: dict) -> dict[str, str]:
+    """One group as a reader sees it."""
+    said = [answer for answer in (*ratings.LEVELS, "other", UNSAID) if answer in row]
+    return {
+        key: row[key],
+        "clips": str(row["clips"]),
+        "judged real": f"{row['count']}/{row['of']} ({f.percent(row['judged real'])})",
+        INTERVAL: f.interval(row["low"], row["high"], f.percent),
+        "musicality, mean": f.number(row["musicality mean"]),
+        "mean, 95% interval": f.interval(row["mean low"], row["mean high"]),
+        "SD": f.number(row["SD"]),
+        "median": f.number(row["median"], 1),
+        "clips rated": str(row["rated clips"]),
+        f"inspiring {' / '.join(said)}": " / ".join(f.whole(row[answer]) for answer in said),
+        "kept": "" if row["kept"] is None else f"{row['kept']}/{row['kept of']}",
+    }
+
+
+def _singular(family: str) -> str:
+    names = {TRUTH: "truth", BACKENDS: "backend", MODES: "mode", EPOCHS: "epochs", SETS: "set"}
+    return (names | ways.COLUMNS | {TRAININGS: "training"})[family]
+
+
+def statistics(results: Iterable[Result]) -> Table:
+    """Every estimate with inference, test and agreement that was computed."""
+    rows = inferential(results)
+    about = {
+        "question": [r.family for r in rows],
+        "result": [r.name for r in rows],
+        "of": [r.group for r in rows],
+        "counted in": [SCALES.get(r.name, "") for r in rows],
+        "n": [r.n for r in rows],
+        "unit": [r.unit for r in rows],
+        "method": [r.method for r in rows],
+        "note": [r.note for r in rows],
+    }
+    return inference("statistics", "Statistics", rows, about, before=("question", "result", "of"))
+
+
+def inference(
+    name: str, title: str, rows: list[Result], about: dict[str, list], *, before: tuple[str, ...]
+) -> Table:
+    """Estimates with their intervals and p, a row each: how every table of them is laid out.
+
+    about: the other columns; those named `before` stand before the numbers, a unit after the estimate.
+    """
+    numbers = {
+        "estimate": [r.estimate for r in rows],
+        **{name: about[name] for name in ("counted in",) if name in about},
+        "low": [r.low for r in rows],
+        "high": [r.high for r in rows],
+        "p": [r.p for r in rows],
+        "p (Holm)": [r.p_holm for r in rows],
+    }
+    after = [column for column in about if column not in (*before, *numbers)]
+    table = pd.DataFrame(about | numbers)[[*before, *numbers, *after]]
+    shown = Table("", "", table, {"n": f.whole}).cells()
+    for column, written in pd.DataFrame([in_numbers(r) for r in rows]).items():
+        shown["low" if column == INTERVAL else column] = written
+    shown = shown.drop(columns="high").rename(columns={"low": INTERVAL})
+    return Table(name, title, table, shown=shown)
+
+
+def in_numbers(result: Result) -> dict[str, str]:
+    """A result's estimate, interval and p as a reader sees them, by column; "" for what it has none of."""
+    other = f" ({result.level:.0%})" if result.level != 0.95 and result.low is not None else ""
+    return {
+        "estimate": "" if result.estimate is None else f.number(result.estimate),
+        INTERVAL: f.interval(result.low, result.high) + other,
+        "p": "" if result.p is None else f.p_value(result.p),
+        "p (Holm)": "" if result.p_holm is None else f.p_value(result.p_holm),
+    }
+
+
+def inferential(results: Iterable[Result]) -> list[Result]:
+    """The results that are neither descriptions of a group or clip, nor counts, nor refused."""
+    described = {*DESCRIPTIVE, *discrimination.COUNTS}
+    apart = (*NEVER_TESTED, *OWN_TABLE)
+    return [r for r in results if not r.refused and r.family not in apart and r.name not in described]
+
+
+def not_computed(results: Iterable[Result]) -> Table:
+    """What was not computed and why; analyses that share a reason share a row."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for r in results:
+        if (
+            r.refused
+            and r.family not in NEVER_TESTED
+            and r.name not in DESCRIPTIVE
+            and not r.name.endswith(CHECK)
+        ):
+            what = r.name if r.group == "all" else f"{r.name} ({r.group})"
+            reasons.setdefault((r.family, r.note), []).append(what)
+    table = pd.DataFrame(
+        [(family, "; ".join(what), note) for (family, note), what in reasons.items()],
+        columns=["question", "analysis", "why not"],
+    )
+    return Table("not_computed", "What was not computed, and why", table)
+
+
+def listeners(results: Iterable[Result]) -> Table:
+    """Each listener of a panel, described: rates, balanced accuracy, d' and c."""
+    found = of_family(results, individuals.LISTENERS)
+    names = (
+        individuals.HIT_RATE,
+        discrimination.FALSE_ALARM,
+        discrimination.BALANCED,
+        discrimination.D_PRIME,
+        discrimination.CRITERION,
+    )
+    rows = [
+        {"listener": listener, "clips": result.n}
+        | {key: found[key, listener].estimate for key in names if (key, listener) in found}
+        for (name, listener), result in found.items()
+        if name == discrimination.D_PRIME
+    ]
+    written = {**dict.fromkeys(names[:3], f.percent), **dict.fromkeys(names[3:], f.number)}
+    table = pd.DataFrame(rows, columns=["listener", "clips", *names])
+    return Table("listeners", "Listeners, one by one (described, not tested)", table, written)
+
+
+def missing(results: Iterable[Result]) -> Table:
+    """Answers that were not given, by truth, and the bounds they set on the means of musicality."""
+    rows = [
+        (r.name, r.group, r.estimate, r.total, r.low, r.high) for r in results if r.family == ratings.MISSING
+    ]
+    columns = ["what", "of", "value", "out of", "lowest", "highest"]
+    return Table(
+        "missing_answers",
+        "Missing answers",
+        pd.DataFrame(rows, columns=columns),
+        {"value": f.rating, "out of": f.whole, "lowest": f.number, "highest": f.number},
+    )
+
+
+def data_quality(results: Iterable[Result]) -> Table:
+    """Counts and medians that a reader needs to trust the rest."""
+    rows = [
+        (r.name, r.estimate, r.total, f.interval(r.low, r.high, f.rating), r.note)
+        for r in results
+        if r.family == quality.FAMILY
+    ]
+    columns = ["what", "value", "out of", "quartiles", "note"]
+    table = pd.DataFrame(rows, columns=columns)
+    return Table("data_quality", "Data quality", table, {"value": f.rating, "out of": f.whole})
+
+
+def comments(frame: pd.DataFrame) -> Table:
+    """What listeners wrote of single clips: comments, and what else inspired them."""
+    parts = [
+        frame.loc[frame[column].notna(), ["set", "name", "listener", column]].rename(
+            columns={column: "words"}
+        )
+        for column in ("comment", "inspiring_text")
+        if column in frame
+    ]
+    empty = pd.DataFrame(columns=["set", "name", "listener", "words"])
+    table = pd.concat(parts, ignore_index=True) if parts else empty
+    table = table.rename(columns={"name": "clip"}).sort_values(
+        ["set", "clip"], kind="stable", ignore_index=True
+    )
+    return Table("comments", "What was written about the clips", table)
+
+
+def everything(frame: pd.DataFrame, results: Iterable[Result]) -> list[Table]:
+    """All tables of a report, in its order."""
+    results, panel = list(results), Panel.of(frame)
+    sets = list(dict.fromkeys(frame["set"]))
+    per_set = [answers(frame, name) if panel.one else clips(frame, results, name) for name in sets]
+    grouped = [
+        by_group(results, TRUTH, "Machine-made and original"),
+        by_group(results, EPOCHS, "By epochs"),
+        by_group(results, MODES, "By mode"),
+        by_group(results, BACKENDS, "By backend"),
+        by_group(results, SETS, "By set"),
+    ]
+    for family, title in ((PLANS, "By plan"), (STRENGTHS, "By strength")):
+        if groups(results, family, ratings.REAL):
+            grouped.append(by_group(results, family, title))
+    if trainings.repeated(frame):
+        grouped.append(by_group(results, TRAININGS, "By training"))
+    rest = [statistics(results), not_computed(results), missing(results), data_quality(results)]
+    rest.append(comments(frame))
+    return [*per_set, *grouped, *rest, *([] if panel.one else [listeners(results)])]
+
+
+def certainty(results: Iterable[Result]) -> Table:
+    """How confident listeners were when right and when wrong, and how often they were right at each level."""
+    rows = [r for r in results if r.family == confidence.FAMILY and not r.refused]
+    table = pd.DataFrame(
+        [(r.name, r.estimate, r.low, r.high, r.count, r.total) for r in rows],
+        columns=["what", "value", "low", "high", "count", "of"],
+    )
+    lines = []
+    for r in rows:
+        share = r.name.startswith(confidence.RIGHT_AT)
+        counted = f.whole(r.count) if r.name in (confidence.WHEN_RIGHT, confidence.WHEN_WRONG) else ""
+        value = f"{r.count}/{r.total} ({f.percent(r.estimate)})" if share else f.number(r.estimate)
+        lines.append((r.name, value, f.interval(r.low, r.high, f.percent), counted))
+    shown = pd.DataFrame(lines, columns=["what", "value", "95% interval", "answers"])
+    return Table("confidence", "Confidence", table, shown=shown)

@@ -1,0 +1,84 @@
+"""Did listeners know when they knew? Results about the confidence they gave with their verdicts, 1 to 5.
+
+Described, never tested: how sure one is differs between people as much as what one hears. A mean over
+listeners takes each listener's own mean first, so that nobody counts for having answered more.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis.results.estimation import WILSON
+from analysis.results.results import Question, Result
+from analysis.results.stimuli import Panel
+from analysis.tests import detection
+
+FAMILY = "confidence"
+LEVELS = (1, 2, 3, 4, 5)
+WHEN_RIGHT = "confidence when right"
+WHEN_WRONG = "confidence when wrong"
+RIGHT_AT = "right at confidence"  # followed by the level
+TYPE_TWO = "area under the type-2 ROC"
+DESCRIBES = "describes; no interval"
+MIN_EITHER = 2  # right and wrong answers of a listener, for the area
+
+
+def records(frame: pd.DataFrame, panel: Panel) -> list[Result]:
+    """Mean confidence when right and when wrong, the share right at each level, and the type-2 area.
+
+    `frame`: loaded answers without repeats. Empty where nobody was asked for confidence. The area is the
+    chance that a right answer came with more confidence than a wrong one, ties half: 1/2 is no insight
+    (Galvin, Podd, Drga & Whitmore 2003, Psychonomic Bulletin & Review 10:843-876).
+    """
+    if "confidence" not in frame or frame["confidence"].isna().all():
+        return []
+    said = frame.dropna(subset=["confidence"])
+    said = said.assign(
+        sure=said["confidence"].astype(float), right=(said["truth"] == said["verdict"]).astype(bool)
+    )
+    return [_mean(said, True, panel), _mean(said, False, panel), *_levels(said, panel), _area(said, panel)]
+
+
+def _unit(panel: Panel) -> str:
+    return panel.unit if panel.one else "listener"
+
+
+def _mean(said: pd.DataFrame, right: bool, panel: Panel) -> Result:
+    part, name = said[said["right"] == right], WHEN_RIGHT if right else WHEN_WRONG
+    of = "answers" if panel.one else "listeners' means"
+    question = Question(FAMILY, name, unit=_unit(panel), method=f"mean of {of}, 1 a guess to 5 certain")
+    if part.empty:
+        return question.refuse(f"no answer with a confidence was {'right' if right else 'wrong'}")
+    means = part["sure"] if panel.one else part.groupby("listener")["sure"].mean()
+    return question.result(means.mean(), n=len(means), of=(len(part), len(said)), notes=(DESCRIBES,))
+
+
+def _levels(said: pd.DataFrame, panel: Panel) -> list[Result]:
+    found = []
+    for level in LEVELS:
+        right = said.loc[said["sure"] == level, "right"]
+        method = "share of answers" + (f", {WILSON}" if panel.one else "")
+        question = Question(FAMILY, f"{RIGHT_AT} {level}", unit="answer", method=method)
+        if right.empty:
+            found.append(question.refuse("nobody was that confident"))
+            continue
+        count, total = int(right.sum()), len(right)
+        limits = detection.wilson(count, total) if panel.one else None
+        note = panel.reach if panel.one else "answers are not independent: no interval"
+        found.append(question.result(count / total, limits, n=total, of=(count, total), notes=(note,)))
+    return found
+
+
+def _area(said: pd.DataFrame, panel: Panel) -> Result:
+    areas = []
+    for _, own in said.groupby("listener", sort=False):
+        right, wrong = own.loc[own["right"], "sure"], own.loc[~own["right"], "sure"]
+        if min(len(right), len(wrong)) >= MIN_EITHER:
+            areas.append(detection.auc(right, wrong))
+    method = "Mann-Whitney on confidence, right against wrong" + (
+        "" if panel.one else "; mean over listeners"
+    )
+    question = Question(FAMILY, TYPE_TWO, unit=_unit(panel), method=method)
+    if not areas:
+        return question.refuse(f"needs {MIN_EITHER} right and {MIN_EITHER} wrong answers of a listener")
+    return question.result(sum(areas) / len(areas), n=len(areas), notes=("1/2 is chance", DESCRIBES))

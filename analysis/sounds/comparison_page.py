@@ -1,0 +1,91 @@
+"""The page of a comparison: its players, pictures and measures in one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+from importlib import resources
+from typing import Any
+
+import jinja2
+import numpy as np
+import soundfile
+from markupsafe import Markup
+
+from analysis import formats as f
+from analysis.sounds import comparison_charts as plots
+from analysis.sounds.comparison import ORIGINAL, Comparison, Sound
+from caw import audio
+from caw.measures import catalogue, display
+
+LEAST_PLAYED_RATE = 8000  # Hz; browsers play nothing under it reliably
+
+
+def html(found: Comparison) -> str:
+    """The text of the page."""
+    templates = resources.files("analysis") / "templates"
+    script = (templates / "comparison.js").read_text(encoding="utf-8")
+    style = "".join(
+        (templates / name).read_text(encoding="utf-8")
+        for name in ("report.css", "tables.css", "comparison.css")
+    )
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string((templates / "comparison.html.j2").read_text(encoding="utf-8"))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return template.render(
+        css=Markup(style),
+        script=Markup(script),
+        script_hash=digest,
+        title=_title(found),
+        notes=found.notes,
+        clips=[_card(sound) for sound in found.sounds],
+        sections=plots.sections(found),
+        table=_shown_table(found),
+        seconds=found.seconds,
+        reading=" ".join(display.READING),
+    )
+
+
+def _title(found: Comparison) -> str:
+    label = found.original.label
+    first = "The original" if label == ORIGINAL else label
+    return f"{first} and {f.plural(len(found.generated), 'clip')} made from it"
+
+
+def _card(sound: Sound) -> dict[str, Any]:
+    facts = [f"{sound.seconds:.1f} s", f"{sound.own_rate / 1000:g} kHz"]
+    facts += [{1: "mono", 2: "stereo"}.get(sound.channels, f"{sound.channels} channels")]
+    facts += [f"{f.number(sound.own_loudness, 1)} LUFS, here {sound.gain:+.1f} dB".replace("-", f.MINUS)]
+    facts += [f"{sound.tempo:.0f} BPM" if sound.tempo else "no tempo found"]
+    return {
+        "label": sound.label,
+        "file": sound.file,
+        "original": sound.original,
+        "facts": facts,
+        "seconds": sound.seconds,
+        "sound": f"data:audio/flac;base64,{base64.b64encode(flac(sound.samples, sound.rate)).decode()}",
+    }
+
+
+def flac(samples: np.ndarray, rate: int) -> bytes:
+    """Samples, [n] or [channels, n] at `rate` Hz, as a 16-bit FLAC file that browsers play."""
+    played = rate if rate >= LEAST_PLAYED_RATE else 2 * LEAST_PLAYED_RATE
+    coded = io.BytesIO()
+    clipped = np.clip(audio.resample(samples, rate, played), -1, 1)
+    soundfile.write(coded, clipped.T, played, format="FLAC", subtype="PCM_16")
+    return coded.getvalue()
+
+
+def _shown_table(found: Comparison) -> dict[str, Any]:
+    rows, passed = [], catalogue.passed_by_noise(found.anchors)
+    for name in found.measure_names():
+        one = catalogue.measure(name)
+        values = [display.number(record.get(name)) for record in found.measured]
+        anchors = display.of_anchors(found.anchors, name, passed)
+        title = name.replace("_", " ") + (f" ({one.unit})" if one.unit else "")
+        better = {"": "", catalogue.ZERO: "near 0"}.get(one.better, one.better)
+        rows.append(
+            {"name": title, "better": better, "values": values, "anchors": anchors, "meaning": one.meaning}
+        )
+    return {"clips": [one.label for one in found.generated], "anchors": list(found.anchors), "rows": rows}

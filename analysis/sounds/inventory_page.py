@@ -1,0 +1,198 @@
+"""An inventory as files: a page whose tables sort and whose rows play their recording, and CSV.
+
+The page plays the recordings where they lie, by relative links; of what browsers do not play it has copies in
+`sounds/`. Both work without a network as long as page and recordings keep their places.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import warnings
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import quote
+
+import jinja2
+import pandas as pd
+import vl_convert
+from markupsafe import Markup
+
+from analysis import formats as f
+from analysis.plots import theme
+from analysis.sounds import inventory_charts as plots
+from analysis.sounds.comparison_page import LEAST_PLAYED_RATE, flac
+from analysis.sounds.inventory import LONGEST, VOCALS, Entry, Inventory, InventoryError
+from caw import audio
+from caw.files import atomic, file_names, spreadsheet
+
+PAGE, FILES, SPLITS, SONGS, PICTURE = "index.html", "inventory.csv", "splits.csv", "songs.csv", "durations"
+COPIES = "sounds"  # the folder of what browsers do not play, as FLAC
+PLAYED = ("WAV PCM_", "WAV FLOAT", "WAVEX PCM_", "WAVEX FLOAT", "FLAC", "OGG", "MPEG", "MP3")
+MOST_PLAYED_RATE, MOST_CHANNELS = 192000, 8  # Hz; what FLAC holds
+NAMED = 5  # songs in two splits that the first sentence names
+
+
+def write(found: Inventory, out: Path) -> Path:
+    """Write index.html, inventory.csv, splits.csv, songs.csv, durations.png and .svg, and where browsers do
+    not play a recording a copy of its first half hour in sounds/, into the folder `out`.
+
+    Each file appears whole or not at all, the page last. Returns the page's path. Raises: InventoryError
+    where `out` is a file, OSError.
+    """
+    out = Path(out)
+    check_place(out)
+    wide, narrow = _pictures(found)
+    text = html(
+        found, wide, narrow, {entry.file: _sound(found.folder, entry, out) for entry in found.readable}
+    )
+    tables = {FILES: found.frame(), SPLITS: found.totals("split"), SONGS: found.totals("song")}
+    for name, frame in tables.items():
+        atomic.write(out / name, spreadsheet.frame_as_csv(frame))
+    if wide:
+        atomic.write(out / f"{PICTURE}.svg", wide)
+        atomic.write(out / f"{PICTURE}.png", vl_convert.svg_to_png(wide, scale=theme.PNG_SCALE))
+    atomic.write(out / PAGE, text)
+    return out / PAGE
+
+
+def check_place(out: Path) -> None:
+    """Raises: InventoryError where `out` is a file; worth asking before long work."""
+    if out.exists() and not out.is_dir():
+        raise InventoryError(f"{out} is a file; name a folder for the inventory")
+
+
+def html(
+    found: Inventory, wide: str = "", narrow: str = "", sounds: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """The page's text. wide, narrow: the histogram as SVG, for a desktop and for a phone. sounds: the address
+    of each file's recording, "" or none where it is not played."""
+    templates = resources.files("analysis") / "templates"
+    script = (templates / "inventory.js").read_text(encoding="utf-8")
+    style = "".join(
+        (templates / name).read_text(encoding="utf-8")
+        for name in ("report.css", "tables.css", "inventory.css")
+    )
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string((templates / "inventory.html.j2").read_text(encoding="utf-8"))
+    files = found.frame()
+    return template.render(
+        css=Markup(style),
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        title=file_names.shown(found.folder.resolve().name or found.folder),
+        summary=summary(found),
+        wide=Markup(theme.inline(wide, "wide")) if wide else "",
+        narrow=Markup(theme.inline(narrow, "narrow")) if narrow else "",
+        splits=_totals(found.totals("split"), "split"),
+        songs=_totals(found.totals("song"), "song"),
+        files=[_row(row) for row in files[files["problem"] == ""].to_dict("records")],
+        sounds=sounds,
+        in_two_splits=found.in_two_splits(),
+        unreadable=[(entry.file, entry.problem) for entry in found.unreadable],
+        rules=found.rules,
+        vocals=VOCALS,
+    )
+
+
+def summary(found: Inventory) -> str:
+    """What the folder holds, in a sentence or two."""
+    seconds = sum(entry.seconds for entry in found.readable)
+    songs = len({entry.song for entry in found.readable})
+    told = f"{f.plural(len(found.readable), 'file')} of {f.plural(songs, 'song')}, {length(seconds)} in all."
+    if shared := found.in_two_splits():  # what is tested on was trained on
+        named = [f"{song} ({' and '.join(splits)})" for song, splits in list(shared.items())[:NAMED]]
+        named += [f"{len(shared) - NAMED} more"] if len(shared) > NAMED else []
+        lie = "lies" if len(shared) == 1 else "lie"
+        told += f" {f.plural(len(shared), 'song')} {lie} in more than one split: {', '.join(named)}."
+    if found.unreadable:
+        told += f" {f.plural(len(found.unreadable), 'more file')} could not be read."
+    if found.left_out:
+        kinds = [f"{count} {kind or 'without a suffix'}" for kind, count in found.left_out.items()]
+        told += f" Left out as no sound: {', '.join(kinds)}."
+    if found.hidden:
+        told += f" {found.hidden} hidden {'entry was' if found.hidden == 1 else 'entries were'} left out."
+    return told
+
+
+def length(seconds: float | None) -> str:
+    """Seconds as h:mm:ss, m:ss, or, under a minute, with a tenth."""
+    if not f.known(seconds):
+        return f.NONE
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d} h" if hours else f"{minutes}:{rest:02d} min"
+
+
+def _sound(folder: Path, entry: Entry, out: Path) -> str:
+    """The address, from the page in `out`, at which a browser plays a recording; "" where it cannot."""
+    path = folder / entry.file
+    if not path.is_file():  # a name that is no text, or a file that is gone
+        return ""
+    known = entry.format.startswith(PLAYED) or entry.format.endswith(" AAC")
+    if not known or not LEAST_PLAYED_RATE <= entry.rate <= MOST_PLAYED_RATE:
+        name = f"{hashlib.sha256(entry.file.encode()).hexdigest()[:16]}.flac"
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", audio.AudioWarning)  # the table says it
+                most = LONGEST if entry.seconds > LONGEST else None
+                samples, rate = audio.read(path, seconds=most, mono=entry.channels > MOST_CHANNELS)
+        except (audio.AudioError, MemoryError):
+            return ""
+        path = out / COPIES / name
+        atomic.write(path, flac(samples, rate))
+    relative = os.path.relpath(os.path.abspath(path), os.path.abspath(out))
+    return quote(Path(relative).as_posix())
+
+
+def _pictures(found: Inventory) -> tuple[str, str]:
+    """The histogram for a desktop and for a phone; nothing where no file could be read."""
+    if not found.readable:
+        return "", ""
+    files = pd.DataFrame([{"seconds": one.seconds, "split": one.split} for one in found.readable])
+    wide, narrow = (theme.render(plots.durations(files, width=width)) for width in (theme.WIDE, theme.NARROW))
+    return wide, narrow
+
+
+def _totals(table: pd.DataFrame, by: str) -> dict[str, Any]:
+    """Cells as (text, what to sort by) under their heads."""
+    other = "songs" if by == "split" else "splits"
+    heads = [by, "files", other, "in all", "median", "shortest", "longest", "unreadable"]
+    rows = []
+    for row in table.to_dict("records"):
+        times = [
+            (length(row[name]), _key(row[name])) for name in ("seconds", "median", "shortest", "longest")
+        ]
+        counts = [(str(row[name]), row[name]) for name in ("files", other)]
+        rows.append([(row[by], row[by]), *counts, *times, (str(row["unreadable"]), row["unreadable"])])
+    left = [by] if by == "split" else [by, other]
+    return {"heads": [(head, head not in left) for head in heads], "rows": rows}
+
+
+def _row(row: dict[str, Any]) -> list[tuple[str, Any]]:
+    """A file's cells as (text, what to sort by), in the order of the page's heads."""
+    numbers = [
+        (length(row["seconds"]), row["seconds"]),
+        (f"{row['rate'] / 1000:g}", row["rate"]),
+        (f.whole(row["channels"]), row["channels"]),
+        (f.whole(row["bits"]) if f.known(row["bits"]) else "lossy", row["bits"]),
+        (row["format"].split()[0], row["format"]),
+        *((f.number(row[name], 1), row[name]) for name in ("loudness", "peak", "true_peak")),
+        (f.percent(row["silence"]), row["silence"]),
+        (f.whole(row["tempo"]), row["tempo"]),
+    ]
+    note = row["note"].removeprefix(VOCALS).removeprefix("; ")
+    epochs = f"{row['epochs']:.0f} epochs" if f.known(row["epochs"]) else ""
+    part = ", ".join(filter(None, (row["section"], row["mode"], epochs)))
+    texts = [(row[name], row[name]) for name in ("file", "split", "song")] + [(part, part)]
+    return [*texts, *((text, _key(value)) for text, value in numbers), (note, note)]
+
+
+def _key(value: Any) -> Any:
+    return "" if not isinstance(value, str) and not f.known(value) else value

@@ -1,0 +1,122 @@
+"""What the pictures of a clip show: arrays in, tidy frames and grids out. Nothing is drawn here.
+
+Conventions: x is float [n] at `rate` Hz, at the level at which it is to be shown; times are in seconds from
+the clip's start, levels in dB relative to full scale, tempi in beats per minute. The spectrogram is that of
+`caw.measures.yardstick`, so that pictures and measures speak of the same thing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import fft, signal
+
+from caw import mel_scale
+from caw.measures import yardstick
+
+COLUMNS = 900  # of a picture at most; a screen shows no more
+SPECTRUM_WINDOW = 0.25  # seconds
+BANDS_PER_OCTAVE = 6
+LOWEST, REFERENCE = 40.0, 1000.0  # Hz
+QUIETEST = -110.0  # dB; nothing below it is shown
+TEMPI = (40.0, 240.0)  # beats per minute, as `caw.measures.music` looks for
+TEMPO_ROWS = 96
+TEMPO_WINDOW, TEMPO_HOP = 6.0, 0.1  # seconds
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A picture: values [rows, columns]; rows from low to high at `rows`, columns evenly over `seconds`."""
+
+    values: np.ndarray
+    rows: np.ndarray
+    seconds: float
+
+
+def waveform(x: np.ndarray, rate: int) -> pd.DataFrame:
+    """Lowest and highest sample of each of up to 900 stretches: time (its middle), low, high."""
+    edges = np.unique(np.linspace(0, x.size, min(COLUMNS, x.size) + 1).astype(int))
+    low, high = np.minimum.reduceat(x, edges[:-1]), np.maximum.reduceat(x, edges[:-1])
+    return pd.DataFrame({"time": (edges[:-1] + edges[1:]) / 2 / rate, "low": low, "high": high})
+
+
+def long_term_spectrum(x: np.ndarray, rate: int) -> pd.DataFrame:
+    """Mean power over the whole clip in sixths of an octave: frequency (Hz, the centre), level (dB).
+
+    Welch's estimate with Hann windows of 0.25 s (Welch 1967); a full-scale sine has -3 dB in its band. The
+    centres are 1000 Hz times powers of 2 ** (1 / 6), from 40 Hz to the last band that the rate can carry.
+    """
+    size = min(x.size, round(SPECTRUM_WINDOW * rate))
+    frequencies, density = signal.welch(np.asarray(x, np.float64), rate, nperseg=size)
+    step = frequencies[1]
+    within = np.concatenate([[0.0], np.cumsum(density) * step])  # power below each edge between two bins
+    edges = np.concatenate([frequencies - step / 2, [frequencies[-1] + step / 2]])
+    half = 2 ** (0.5 / BANDS_PER_OCTAVE)
+    first = np.ceil(BANDS_PER_OCTAVE * np.log2(LOWEST / REFERENCE))
+    last = np.floor(BANDS_PER_OCTAVE * np.log2(rate / 2 / half / REFERENCE) + 1e-9)
+    centres = REFERENCE * 2 ** (np.arange(first, last + 1) / BANDS_PER_OCTAVE)
+    power = np.interp(centres * half, edges, within) - np.interp(centres / half, edges, within)
+    level = 10 * np.log10(np.maximum(power, 10 ** (QUIETEST / 10)))
+    return pd.DataFrame({"frequency": centres, "level": level})
+
+
+def mel_spectrogram(x: np.ndarray | yardstick.Clip, rate: int) -> Grid:
+    """Level in dB in mel bands over time, as `yardstick.log_mel`, at the clip's own level; rows in Hz."""
+    levels = yardstick.log_mel(x, rate)
+    samples = yardstick.validated(x, rate, "x")
+    centres = mel_scale.even(0, rate / 2, len(levels) + 2)[1:-1]
+    shown = pooled(levels, np.mean) + 20 * np.log10(yardstick.rms(samples))
+    return Grid(shown, centres, samples.size / rate)
+
+
+def onset_envelope(x: np.ndarray | yardstick.Clip, rate: int) -> pd.DataFrame:
+    """How much louder the mel bands become from frame to frame, on average: time, rise (dB per 16 ms)."""
+    rise = _rise(x, rate)
+    shown = pooled(rise[None, :], np.max)[0]
+    seconds = rise.size / yardstick.frames_per_second(rate)
+    return pd.DataFrame({"time": (np.arange(shown.size) + 0.5) * seconds / shown.size, "rise": shown})
+
+
+def tempogram(x: np.ndarray | yardstick.Clip, rate: int) -> Grid:
+    """Autocorrelation of the onset envelope in windows of 6 s (or the clip), by tempo over time; 0 to 1.
+
+    The autocorrelation tempogram of Grosche, Mueller and Kurth 2010 ("Cyclic tempogram: a mid-level tempo
+    representation for music signals", section 2.2). It is tapered, so that of a beat and its multiples the
+    beat itself is strongest. Rows are tempi in beats per minute, evenly spaced in octaves.
+    """
+    rise = _rise(x, rate)
+    rise = rise - rise.mean()
+    frames = yardstick.frames_per_second(rate)
+    tempi = np.geomspace(*TEMPI, TEMPO_ROWS)
+    size, hop = min(rise.size, round(TEMPO_WINDOW * frames)), max(1, round(TEMPO_HOP * frames))
+    padded = np.pad(rise, size // 2)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop] * np.hanning(size + 2)[1:-1]
+    length = fft.next_fast_len(2 * size + int(60 / TEMPI[0] * frames) + 2, real=True)
+    correlation = fft.irfft(np.abs(fft.rfft(windows, length, axis=1)) ** 2, axis=1)
+    correlation /= np.maximum(correlation[:, :1], 1e-9)
+    lags = 60 * frames / tempi
+    below = lags.astype(int)
+    part = lags - below
+    strength = correlation[:, below] * (1 - part) + correlation[:, below + 1] * part
+    seconds = yardstick.validated(x, rate, "x").size / rate
+    return Grid(pooled(np.clip(strength.T, 0, 1), np.mean), tempi, seconds)
+
+
+def strongest_tempo(grid: Grid) -> float:
+    """The tempo (beats per minute) that is strongest in a tempogram on average over the clip."""
+    return float(grid.rows[grid.values.mean(axis=1).argmax()])
+
+
+def pooled(values: np.ndarray, how) -> np.ndarray:
+    """Values [rows, columns] with at most 900 columns, neighbours joined by `how` (np.mean, np.max)."""
+    count = values.shape[1]
+    if count <= COLUMNS:
+        return values
+    edges = np.linspace(0, count, COLUMNS + 1).astype(int)
+    return np.stack([how(values[:, a:b], axis=1) for a, b in zip(edges, edges[1:], strict=False)], axis=1)
+
+
+def _rise(x: np.ndarray | yardstick.Clip, rate: int) -> np.ndarray:
+    return np.maximum(0, np.diff(yardstick.log_mel(x, rate), axis=1)).mean(axis=0)

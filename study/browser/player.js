@@ -1,0 +1,368 @@
+// The blind player. It knows a clip by a play key only, counts which seconds were heard, and opens the gate
+// when all of them were: jumping ahead and letting the clip end opens nothing.
+//
+// What it draws, loops and listens to on the keyboard is in player_wave.js, player_loop.js and player_keys.js,
+// which study.pages.component puts before this file. Nothing is drawn of what was not heard yet.
+//
+// Streamlit calls the default export when the component mounts and whenever its `data` changes, and may run
+// the cleanup of an old mount after the new one: so one Player per root, found again by a WeakMap.
+
+const players = new WeakMap();
+const TOLERANCE = 0.25; // s that may be missing at the very end; at most a tenth of the clip
+const SLACK = 1.5; // s that a position may be ahead of the clock; what is further ahead was jumped to
+const RETRIES = 8;
+
+const round = (seconds) => Math.round(seconds * 100) / 100;
+
+// Stretches [from, to] merged where they touch, so that no second counts twice.
+function merged(spans) {
+  const sorted = spans.map((span) => [span[0], span[1]]).sort((a, b) => a[0] - b[0]);
+  const out = [];
+  for (const [from, to] of sorted) {
+    const last = out[out.length - 1];
+    if (last && from <= last[1] + 0.05) last[1] = Math.max(last[1], to);
+    else out.push([from, to]);
+  }
+  return out;
+}
+
+const length = (spans) => spans.reduce((sum, [from, to]) => sum + to - from, 0);
+
+class Player {
+  constructor(root, data, setState) {
+    const find = (name) => root.querySelector(`.${name}`);
+    this.root = root;
+    this.frameOf = find("player");
+    this.button = find("play");
+    this.again = find("again");
+    this.seek = find("seek");
+    this.track = find("track");
+    this.time = find("time");
+    this.note = find("note");
+    this.clip = data.clip;
+    this.before = data.resume || {};
+    this.plays = this.before.plays || 0;
+    this.played = this.before.played || 0;
+    this.spans = (this.before.spans || []).map((span) => [span[0], span[1]]);
+    this.unlocked = Boolean(this.before.unlocked);
+    this.from = null; // where the stretch that sounds now began
+    this.rest = 0; // where sound will begin, or go on, after this pause or jump
+    this.last = 0; // the newest position seen while it sounded
+    this.seen = performance.now(); // when that was, or when the pause or jump was, in ms
+    this.tries = 0;
+    this.trouble = "";
+    this.undo = [];
+    this.audio = new Audio();
+    this.audio.preload = "auto";
+    this.wave = new Wave(find("wave"));
+    this.loop = new Loop(find("loop"), find("passage"));
+    this.volume = new Volume(find("volume"), this.audio);
+    this.keys = new Keys(this, find("keys"), find("help"));
+    this.update(data, setState);
+    this.listen();
+    this.audio.src = data.src;
+    if (this.spans.length) this.load();
+    this.paint();
+  }
+
+  update(data, setState) {
+    this.data = data;
+    this.setState = setState;
+    const { words } = data;
+    this.frameOf.setAttribute("aria-label", words.name);
+    this.seek.setAttribute("aria-label", words.seek);
+    this.again.setAttribute("aria-label", words.again);
+    this.again.title = words.again;
+    this.volume.name(words.volume);
+    this.keys.write(data);
+  }
+
+  on(target, type, action) {
+    target.addEventListener(type, action);
+    this.undo.push(() => target.removeEventListener(type, action));
+  }
+
+  listen() {
+    const { audio, seek } = this;
+    this.on(this.button, "click", () => this.toggle());
+    this.on(this.again, "click", () => {
+      this.close();
+      audio.currentTime = 0;
+      if (audio.paused) this.start();
+      else this.plays += 1;
+    });
+    this.on(this.loop.button, "click", () => this.turn());
+    this.on(this.volume.slider, "input", () => this.volume.set(this.volume.slider.value / 100));
+    this.keys.listen((...what) => this.on(...what));
+    // Other tabs fall silent when this one sounds.
+    this.others = new BroadcastChannel("player");
+    this.others.onmessage = () => audio.pause();
+    this.undo.push(() => this.others.close());
+    this.on(audio, "play", () => {
+      this.others.postMessage("play");
+      this.load();
+      // Where it began: a busy machine tells of a play after the sound has gone on.
+      if ((this.rest ?? audio.currentTime) < 0.3 || audio.ended) this.plays += 1;
+      this.report("play");
+      this.frame();
+    });
+    this.on(audio, "playing", () => this.open());
+    this.on(audio, "timeupdate", () => this.advance());
+    this.on(audio, "seeking", () => this.halt());
+    this.on(audio, "seeked", () => audio.paused || this.open());
+    this.on(audio, "waiting", () => this.halt());
+    this.on(audio, "pause", () => {
+      this.advance();
+      this.halt();
+      if (!audio.ended) this.tell("pause");
+    });
+    this.on(audio, "ended", () => {
+      if (this.from !== null) this.last = audio.duration;
+      this.close();
+      this.check();
+      this.tell("ended");
+      this.paint();
+      this.warm();
+      if (this.loop.on) this.start(); // from its beginning, see advance
+    });
+    this.on(audio, "loadedmetadata", () => this.paint());
+    this.on(audio, "canplay", () => {
+      if (!this.trouble) return;
+      this.trouble = "";
+      this.tries = 0;
+      this.paint();
+    });
+    this.on(audio, "error", () => this.retry());
+    this.on(seek, "input", () => {
+      this.dragging = true;
+      this.close();
+      if (audio.duration) audio.currentTime = (audio.duration * seek.value) / 1000;
+      this.loop.leave(audio.currentTime);
+      this.paint();
+    });
+    this.on(seek, "change", () => {
+      this.dragging = false;
+      this.report("seek");
+    });
+    this.on(window, "pagehide", () => {
+      this.close();
+      this.report("leave");
+    });
+  }
+
+  toggle() {
+    if (this.audio.paused) this.start();
+    else this.audio.pause();
+  }
+
+  // By so many seconds, within the clip.
+  jump(seconds) {
+    const { audio } = this;
+    if (!audio.duration) return;
+    this.close();
+    audio.currentTime = Math.min(Math.max(0, audio.currentTime + seconds), Math.max(0, audio.duration - 0.01));
+    this.loop.leave(audio.currentTime);
+    this.report("seek");
+    this.paint();
+  }
+
+  // The loop's one button: from here, to here, off.
+  turn() {
+    if (!this.audio.duration) return;
+    this.loop.turn(this.audio.currentTime, this.audio.duration);
+    this.paint();
+  }
+
+  start() {
+    if (this.loop.on && this.audio.ended) this.audio.currentTime = this.loop.from;
+    this.audio.play().catch((error) => {
+      if (error.name === "AbortError") return;
+      this.trouble = this.data.words.blocked;
+      this.report("blocked");
+      this.paint();
+    });
+  }
+
+  // The picture, drawn as soon as it is there: nothing else may happen for long.
+  load() {
+    this.wave.load(this.data).then(() => this.gone || this.paint());
+  }
+
+  // A stretch opens where sound starts, grows with the position, and closes at a pause or a jump.
+  open() {
+    if (this.from !== null) return;
+    const at = this.audio.currentTime;
+    // a busy machine tells of sound after it has started
+    this.from = this.rest !== null && this.sounded(this.rest, at) ? this.rest : at;
+    this.last = at;
+    this.seen = performance.now();
+    this.frame();
+  }
+
+  advance() {
+    const at = this.audio.currentTime;
+    if (this.from !== null && this.sounded(this.last, at)) {
+      this.last = at;
+      this.seen = performance.now();
+    }
+    this.check();
+    if (this.loop.on && at >= this.loop.to && !this.audio.paused) {
+      this.close();
+      this.audio.currentTime = this.loop.from;
+    }
+    this.paint();
+  }
+
+  // Whether sound can have got from one position to the other since it was last looked at, however long that
+  // was: it goes on while the page stands still.
+  sounded(from, to) {
+    return to > from && to - from < SLACK + (performance.now() - this.seen) / 1000;
+  }
+
+  close() {
+    if (this.from !== null && this.last > this.from) {
+      this.played += this.last - this.from;
+      this.spans = merged([...this.spans, [this.from, this.last]]);
+    }
+    this.from = null;
+    this.rest = null;
+  }
+
+  halt() {
+    this.close();
+    this.rest = this.audio.currentTime;
+    this.seen = performance.now();
+  }
+
+  heard() {
+    return this.from === null ? this.spans : merged([...this.spans, [this.from, this.last]]);
+  }
+
+  check() {
+    const whole = this.audio.duration;
+    if (this.unlocked || !whole) return;
+    if (length(this.heard()) < whole - Math.min(TOLERANCE, whole / 10)) return;
+    this.unlocked = true;
+    this.tell("unlocked");
+    this.paint();
+  }
+
+  // Moves the marker smoothly while sound plays; `timeupdate` alone comes four times a second.
+  frame() {
+    cancelAnimationFrame(this.tick);
+    const step = () => {
+      this.advance();
+      if (!this.audio.paused && !this.gone) this.tick = requestAnimationFrame(step);
+    };
+    this.tick = requestAnimationFrame(step);
+  }
+
+  snapshot(why) {
+    const spans = this.heard();
+    return {
+      clip: this.clip,
+      why,
+      plays: this.plays,
+      played: round(this.played + (this.from === null ? 0 : this.last - this.from)),
+      heard: round(length(spans)),
+      spans: spans.map(([from, to]) => [round(from), round(to)]),
+      position: round(this.audio.currentTime),
+      unlocked: this.unlocked,
+    };
+  }
+
+  // To the server at once, without a run of the page; it gets through where the socket is down.
+  report(why) {
+    if (!this.data.beacon) return;
+    const body = new Blob([JSON.stringify(this.snapshot(why))], { type: "application/json" });
+    navigator.sendBeacon(this.data.beacon, body);
+  }
+
+  // To the page, which saves it.
+  tell(why) {
+    this.report(why);
+    this.setState("status", this.snapshot(why));
+  }
+
+  retry() {
+    if (this.gone || !this.audio.getAttribute("src")) return;
+    this.close();
+    const { audio } = this;
+    const at = audio.currentTime;
+    const wasPlaying = !audio.paused;
+    this.trouble = this.data.words.retrying;
+    if (this.tries === 0) this.report("error");
+    if (this.tries >= RETRIES) {
+      this.trouble = this.data.words.failed;
+      this.tell("error");
+    } else {
+      this.tries += 1;
+      setTimeout(() => {
+        if (this.gone) return;
+        audio.src = this.data.src;
+        audio.load();
+        audio.currentTime = at;
+        if (wasPlaying) this.start();
+      }, Math.min(8000, 400 * 2 ** this.tries));
+    }
+    this.paint();
+  }
+
+  // Asks for the next clip while this one is being judged.
+  warm() {
+    if (!this.data.next || this.warmed) return;
+    this.warmed = new Audio();
+    this.warmed.preload = "auto";
+    this.warmed.src = this.data.next;
+  }
+
+  paint() {
+    const { audio, seek, data } = this;
+    const whole = audio.duration || 0;
+    const at = audio.currentTime;
+    const playing = !audio.paused && !audio.ended;
+    this.time.textContent = `${clock(at)} / ${clock(whole)}`;
+    if (whole && !this.dragging) seek.value = String(Math.round((1000 * at) / whole));
+    seek.setAttribute("aria-valuetext", `${clock(at)} / ${clock(whole)}`);
+    this.track.style.setProperty("--at", whole ? `${(100 * at) / whole}%` : "0%");
+    this.wave.draw(this.heard(), at, whole);
+    this.loop.paint(data.words, whole);
+    tellPosition(at);
+    this.button.classList.toggle("on", playing);
+    this.button.setAttribute("aria-label", playing ? data.words.pause : data.words.play);
+    const { words } = data;
+    const note = this.trouble || this.loop.note(words) || (this.unlocked ? words.opened : words.closed);
+    if (this.note.textContent !== note) this.note.textContent = note;
+    this.note.classList.toggle("trouble", Boolean(this.trouble));
+  }
+
+  dispose() {
+    if (this.gone) return;
+    this.close();
+    this.report("leave");
+    this.gone = true;
+    cancelAnimationFrame(this.tick);
+    this.undo.forEach((undo) => undo());
+    this.wave.gone = true;
+    this.audio.pause();
+    this.audio.removeAttribute("src");
+    this.audio.load();
+    if (players.get(this.root) === this) players.delete(this.root);
+  }
+}
+
+export default function ({ data, parentElement: root, setStateValue }) {
+  let player = players.get(root);
+  if (player && player.clip === data.clip) {
+    player.update(data, setStateValue);
+    player.paint();
+  } else {
+    if (player) player.dispose();
+    player = new Player(root, data, setStateValue);
+    players.set(root, player);
+    // Streamlit keeps the scroll position of the clip before, and the focus would fall back to the page.
+    document.querySelector('[data-testid="stMain"]')?.scrollTo({ top: 0 });
+    if (data.focus) player.button.focus({ preventScroll: true });
+  }
+  return () => player.dispose();
+}

@@ -1,0 +1,138 @@
+"""Every machine-made clip, as listeners hear it, measured against the passage it was made from.
+
+The measurements tell real from fake, so they lie with the key in private/. They change nothing that is heard:
+they may be taken when listeners have answered already, as for a study that was built by an older version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from caw import audio
+from caw.files import atomic
+from caw.measures import yardstick
+from study import blinding
+from study.build import stimuli
+from study.build.material import Passage
+from study.build.progress import BuildProgress
+from study.design import Design
+from study.folder import PRACTICE, StudyFolder
+
+_FORM = 2  # raise it when clips are measured in another way than before
+_SECONDS_PER_CLIP = 2.0  # of work; for the progress bar
+_AT_ONCE = 4  # clips, where there are as many processors
+
+
+def measure(
+    folder: StudyFolder,
+    design: Design,
+    passages: Mapping[str, Passage],
+    rates: Mapping[str, int],
+    progress: BuildProgress,
+) -> int:
+    """Measure what is not measured yet and write private/measures.json. Returns how many clips that were.
+
+    passages: by the name of their source. rates: Hz, of every clip in the sets before it was shaped; they
+    decide the band that all clips share. A clip without a passage is listed without measures.
+    """
+    bandwidth = stimuli.common_bandwidth(design.stimuli, rates)
+    rate = stimuli.rate_for(bandwidth, design.stimuli)
+    known = read(folder)
+    old = {(clip["set"], clip["name"], clip.get("recipe")): clip for clip in known.get("clips", [])}
+    clips, due = [], []
+    for row in blinding.rows(folder):
+        if row["set"] == PRACTICE or row["truth"] != "fake":
+            continue
+        passage = passages.get(row["source"])
+        recipe = _digest(row["sha256"], passage, rate, bandwidth)
+        clip = old.get((row["set"], row["name"], recipe))
+        if clip is None:
+            clip = {"set": row["set"], "name": row["name"], "source": row["source"], "recipe": recipe}
+            due.append((clip, folder.stimulus(row["set"], row["stimulus_id"]), passage))
+        clips.append(clip)
+    record = {"rate": rate, "bandwidth": bandwidth, "clips": clips, "anchors": {}}
+    used = {source: passages[source] for source in sorted({clip["source"] for clip in clips} & {*passages})}
+    recipes = {source: _digest("", passage, rate, bandwidth) for source, passage in used.items()}
+    for source, anchors in known.get("anchors", {}).items():
+        if anchors.get("recipe") == recipes.get(source):
+            record["anchors"][source] = anchors
+    if due or record != known:
+        fresh = [source for source in used if source not in record["anchors"]]
+        cost = _SECONDS_PER_CLIP * (len(due) + 5 * len(fresh))
+        with progress.over(cost), progress.step(cost, "measure the clips"):
+            reals = {source: _real(passage, rate, bandwidth) for source, passage in used.items()}
+            _fill(record, due, fresh, reals, recipes, progress)
+        atomic.write(folder.measures, json.dumps(record, indent=1, allow_nan=False) + "\n", mode=0o600)
+    return len(due)
+
+
+def read(folder: StudyFolder) -> dict[str, Any]:
+    """What is in private/measures.json: rate and bandwidth (Hz), clips and anchors; {} where there is none.
+
+    clips: one mapping each with set, name, source and measures (name -> value; missing where the clip's
+    source is not known). anchors: source -> halves, noise and so on (`measures.anchors`), each name -> value;
+    those of an older version are fewer.
+    """
+    try:
+        found = atomic.read_json(folder.measures)
+    except (OSError, ValueError):  # not measured yet, or damaged, and then to be measured again
+        return {}
+    clips, anchors = found.get("clips", []), found.get("anchors", {})
+    whole = isinstance(clips, list) and all(map(_is_clip, clips)) and isinstance(anchors, dict)
+    return found if whole and all(isinstance(one, dict) for one in anchors.values()) else {}
+
+
+def _is_clip(clip: Any) -> bool:
+    named = isinstance(clip, dict) and {"set", "name", "source"} <= clip.keys()
+    return named and isinstance(clip.get("measures", {}), dict)
+
+
+def _fill(record: dict, due: list, fresh: list[str], reals: dict, recipes: dict, progress: BuildProgress):
+    """Measure the clips that are due and the anchors that are missing, on several processors."""
+    from caw import measures
+
+    rate = record["rate"]
+
+    def of_clip(clip: dict, file, passage: Passage | None) -> None:
+        if passage is not None:
+            samples = audio.read(file, rate=rate)[0]
+            clip["measures"] = _taken(lambda: measures.evaluate(reals[passage.source], samples, rate))
+
+    def of_source(source: str) -> None:
+        anchors = _taken(lambda: measures.anchors(reals[source], rate))
+        record["anchors"][source] = {"recipe": recipes[source], "halves": {}, "noise": {}} | anchors
+
+    with warnings.catch_warnings(), ThreadPoolExecutor(min(_AT_ONCE, os.cpu_count() or 1)) as workers:
+        warnings.simplefilter("ignore")  # one would name a stimulus, and only fakes are read here
+        jobs = [workers.submit(of_source, source) for source in fresh]
+        jobs += [workers.submit(of_clip, *one) for one in due]
+        for done, job in enumerate(jobs, start=1):
+            job.result()
+            progress.tell(done / len(jobs), "measure the clips")
+    record["anchors"] = dict(sorted(record["anchors"].items()))
+
+
+def _taken(measured) -> dict:
+    """Measures, or {} for a clip that has none, as one whose band is silent."""
+    try:
+        return measured()
+    except yardstick.YardstickError:
+        return {}
+
+
+def _real(passage: Passage, rate: int, bandwidth: float) -> yardstick.Clip:
+    """The passage in the band of the stimuli, at `rate` Hz."""
+    samples = audio.read(passage.file, start=passage.start, seconds=passage.seconds, rate=rate)[0]
+    return yardstick.Clip(stimuli.low_pass(samples, rate, bandwidth), rate)
+
+
+def _digest(stimulus_sha256: str, passage: Passage | None, rate: int, bandwidth: float) -> str:
+    place = passage and [passage.sha256, passage.start, passage.seconds]
+    content = json.dumps([_FORM, stimulus_sha256, place, rate, bandwidth])
+    return hashlib.sha256(content.encode()).hexdigest()[:16]

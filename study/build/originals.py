@@ -1,0 +1,292 @@
+"""Which originals each set holds.
+
+Sets and practice take different places of the recordings (see `recordings`), and each set takes them evenly
+from the songs that its machine-made clips come from. Where the places do not suffice, the build is refused,
+unless stimuli.accept holds "repetition": then originals lie in what models learn from, too, and where that is
+still too little they overlap, as little as they can.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from study.backends import seed_for
+from study.build import recordings
+from study.build.curation import Choice
+from study.build.excerpts import longest_overlap
+from study.build.material import ORIGINAL, Fake, Passage, clip_seconds
+from study.build.recordings import Original, Song
+from study.design import CellFilter, Design, DesignError, Mode, Source
+from study.folder import PRACTICE
+
+ACCEPTED = "repetition"  # in stimuli.accept
+SPARE = 4  # places of each recording that are cut into the pool besides those that sets take, to choose from
+_MEND = (
+    "give longer recordings or more of them, lower `originals`, listening.practice or stimuli.seconds, or "
+    f'let listeners hear passages twice, by accept = ["{ACCEPTED}"] under [stimuli]'
+)
+
+
+class RepetitionError(DesignError):
+    """Listeners would hear a passage twice, as the recordings have too few places for the originals."""
+
+
+@dataclass
+class Choosing:
+    """What came of it. `sets`: by name, practice included."""
+
+    sets: dict[str, list[Original]] = field(default_factory=dict)
+    pool: list[Original] = field(default_factory=list)  # those of the sets, and more to choose from
+    notes: list[str] = field(default_factory=list)
+
+
+def wanted(design: Design) -> dict[str, int]:
+    """How many originals each set holds; practice is the last."""
+    counts = {name: chosen.originals for name, chosen in design.sets.items()}
+    return counts | {PRACTICE: design.listening.practice // 2 if design.sources else 0}
+
+
+def available(
+    design: Design,
+    passages: Mapping[str, Passage],
+    choices: Mapping[str, Choice],
+    imports: Sequence[Fake] = (),
+) -> list[Song]:
+    """Every recording with the places that originals may take: those that overlap nothing, and where these do
+    not suffice and stimuli.accept allows it, others.
+
+    choices: of the researcher; places that are left out by hand may call for others.
+    """
+    found = recordings.songs(design, passages, imports)
+    if ACCEPTED not in design.stimuli.accept or not _short(design, found, choices):
+        return found
+    found = [recordings.with_learnt(design, song) for song in found]
+    if not _short(design, found, choices):
+        return found
+    reach, counts = _reach(design, found), wanted(design)
+    shares = [
+        sum(math.ceil(count / len(reach[name])) for name, count in counts.items() if number in reach[name])
+        for number in range(len(found))
+    ]
+    return [recordings.crowded(design, song, share) for song, share in zip(found, shares, strict=True)]
+
+
+def choose(
+    design: Design,
+    found: Sequence[Song],
+    fakes: Mapping[str, Collection[str]],
+    choices: Mapping[str, Choice],
+) -> Choosing:
+    """Each set's originals: those picked by hand, and the rest drawn.
+
+    found: of `available`. fakes: the names of the sources that each set's fakes come from.
+    Raises: DesignError where there are no recordings; RepetitionError where they do not suffice.
+    """
+    counts = wanted(design)
+    for set_name, count in counts.items():
+        if count and not found:
+            what, mend = "there is no [[source]] to cut them from", "add one, or set originals = 0"
+            raise design.error(("set", set_name, "originals"), count, what, mend)
+    if refusal := shortage(design, found, choices):
+        raise refusal
+    made = Choosing(sets={name: [] for name in counts})
+    free = [[place for place in song.places if not _chosen(choices, place)] for song in found]
+    for song in found:
+        for place in song.places:
+            if (set_name := choices.get(place.name, Choice()).set_name) in made.sets:
+                made.sets[set_name].append(place)
+    left = {name: count - len(made.sets[name]) for name, count in counts.items()}
+    reach = _reach(design, found)
+    for set_name in counts:
+        if by_hand := len(made.sets[set_name]):
+            made.notes.append(f"{set_name}: {by_hand} of {counts[set_name]} originals are picked by hand")
+        near = _near(design, found, reach[set_name], fakes.get(set_name, ()))
+        dice = np.random.default_rng(seed_for(_seed(design, set_name), ORIGINAL, set_name))
+        order = dice.permutation(len(found))
+        taken = Counter(
+            index for index, song in enumerate(found) for one in made.sets[set_name] if one in song.places
+        )
+        while left[set_name]:
+            left[set_name] -= 1
+            ways = [index for index in order if index in reach[set_name] and free[index]]
+            ways.sort(key=lambda index: (free[index][0].lies, index not in near, taken[index]))
+            index = next((one for one in ways if not _misses(left, free, reach, one)), ways[0])
+            taken[index] += 1
+            made.sets[set_name].append(free[index].pop(0))
+        made.notes += _strangers(set_name, found, near, made.sets[set_name])
+    everywhere = {one.name for chosen in made.sets.values() for one in chosen}
+    for song, places in zip(found, free, strict=True):
+        more = {place.name for place in places[:SPARE]}
+        made.pool += [one for one in song.places if one.name in everywhere or one.name in more]
+        made.notes += _repetitions(song, [one for one in song.places if one.name in everywhere])
+    return made
+
+
+def shortage(design: Design, found: Sequence[Song], choices: Mapping[str, Choice]) -> RepetitionError | None:
+    """What is said where the recordings have not enough places for all originals; None where they have."""
+    if not found or not (short := _short(design, found, choices)):
+        return None
+    counts, length = wanted(design), clip_seconds(design)
+    far = [
+        (recordings.lacking(design, song, short), song.file)
+        for number, song in enumerate(found)
+        if not _short(design, found, choices, more={number: short})
+    ]
+    seconds, file = min(far, default=(short * length, "those that are short"))
+    told = ", ".join(f"{count} for {name}" for name, count in counts.items() if count)
+    what = f"{sum(counts.values())} originals of {length:g} s ({told}) must not overlap, and {_room(found)}"
+    if out := sum(choices.get(place.name, Choice()).out for song in found for place in song.places):
+        what += f", {out} of which {'are' if out > 1 else 'is'} left out by hand"
+    what += f"; {math.ceil(seconds * 10 - 1e-6) / 10:.1f} s more of {file} are needed"
+    first = next(
+        name
+        for number, name in enumerate(counts, start=1)
+        if _short(design, found, choices, sets=list(counts)[:number])
+    )
+    path, value = ("set", first, "originals"), counts[first]
+    if first == PRACTICE:
+        path, value = ("listening", "practice"), design.listening.practice
+    fault = design.error(path, value, what, _MEND)
+    return RepetitionError(fault.file, fault.line, fault.key, value, what, _MEND)
+
+
+def _room(found: Sequence[Song]) -> str:
+    count = sum(len(song.places) for song in found)
+    if len(found) > 1:
+        return f"the {len(found)} recordings have room for {count} where no model learns from them"
+    (song,) = found
+    if song.all_learnt:
+        return f"{song.file}, all of which models learn from, has room for {count}"
+    seconds = sum(last - first for ground in song.grounds for first, last in ground.stretches)
+    return f"{song.file} has {seconds:.1f} s that no model learns from, room for {count}"
+
+
+def _reach(design: Design, found: Sequence[Song]) -> dict[str, set[int]]:
+    """The songs that each set may take originals from: those whose sources make clips for it, and those of
+    sources that are there for their originals; all where there are none."""
+    everything = set(range(len(found)))
+    reach = {PRACTICE: everything}
+    learners = recordings.learners(design)
+    for name, chosen in design.sets.items():
+        mode = design.mode_of(name)
+        names = {
+            source.name
+            for source in design.sources
+            if source.name not in learners
+            or (
+                mode in source.modes
+                and any(_makes(source, mode, cell) for cell in chosen.cells or (CellFilter(),))
+            )
+        }
+        reach[name] = {number for number in everything if found[number].sources & names} or everything
+    return reach
+
+
+def _makes(source: Source, mode: Mode, cell: CellFilter) -> bool:
+    """Whether a source makes clips of a mode that fit an entry of a set's `cells`."""
+    return (
+        cell.source in (None, source.name)
+        and cell.backend in (None, source.backend)
+        and (cell.epochs is None or cell.epochs in source.epochs)
+        and any(
+            cell.plan in (None, way.plan) and cell.strength in (None, way.strength)
+            for way in source.ways(mode)
+        )
+    )
+
+
+def _near(design: Design, found: Sequence[Song], reach: set[int], fakes: Collection[str]) -> set[int]:
+    """Of the songs within reach those that the set's fakes come from, and those that no model learns from;
+    all where there is none of the first kind."""
+    home = {number for number in reach if found[number].sources & set(fakes)}
+    return (
+        home | {number for number in reach if found[number].sources - recordings.learners(design)}
+        if home
+        else reach
+    )
+
+
+def _short(
+    design: Design,
+    found: Sequence[Song],
+    choices: Mapping[str, Choice],
+    *,
+    more: Mapping[int, int] | None = None,
+    sets: Collection[str] | None = None,
+) -> int:
+    """How many originals find no place; 0 where all do.
+
+    more: places that a song is thought to have besides. sets: those that are thought to be all.
+    """
+    picked = Counter(choices.get(place.name, Choice()).set_name for song in found for place in song.places)
+    left = {
+        name: max(0, count - picked[name])
+        for name, count in wanted(design).items()
+        if sets is None or name in sets
+    }
+    free = [
+        sum(not _chosen(choices, place) for place in song.places) + (more or {}).get(number, 0)
+        for number, song in enumerate(found)
+    ]
+    return sum(left.values()) - _placeable(left, free, _reach(design, found))
+
+
+def _misses(
+    left: Mapping[str, int], free: Sequence[Sequence[Original]], reach: Mapping[str, set[int]], taken: int
+) -> bool:
+    """Whether not all originals that are still to come would find a place, were one of this song taken."""
+    room = [len(places) - (number == taken) for number, places in enumerate(free)]
+    return len(free) > 1 and _placeable(left, room, reach) < sum(left.values())
+
+
+def _placeable(left: Mapping[str, int], free: Sequence[int], reach: Mapping[str, set[int]]) -> int:
+    """How many originals can be placed at most: the maximum flow from sets to songs."""
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import maximum_flow
+
+    names = list(left)
+    size = len(names) + len(free) + 2
+    graph = np.zeros((size, size), np.int32)
+    for number, name in enumerate(names, start=1):
+        graph[0, number] = left[name]
+        for song in reach[name]:
+            graph[number, 1 + len(names) + song] = left[name]
+    graph[1 + len(names) : -1, -1] = free
+    return int(maximum_flow(csr_array(graph), 0, size - 1).flow_value)
+
+
+def _chosen(choices: Mapping[str, Choice], place: Original) -> bool:
+    """Whether the place is picked for a set or left out by hand: it is not free then."""
+    return bool(choices.get(place.name, Choice()).pick)
+
+
+def _seed(design: Design, set_name: str) -> int:
+    chosen = design.sets.get(set_name)
+    return design.study.seed if chosen is None or chosen.seed is None else chosen.seed
+
+
+def _strangers(set_name: str, found: Sequence[Song], near: set[int], chosen: Sequence[Original]) -> list[str]:
+    """A note on originals of songs that the set has no fake of, as the song itself may tell them."""
+    at_home = {one.name for number in near for one in found[number].places}
+    if set_name == PRACTICE or not (strange := [one.name for one in chosen if one.name not in at_home]):
+        return []
+    return [f"{set_name}: no machine-made clip of it comes from the song of {', '.join(strange)}"]
+
+
+def _repetitions(song: Song, chosen: Sequence[Original]) -> list[str]:
+    """Notes on originals that share sound with each other or with what models learn from."""
+    notes = [f"imported {name} holds sound of {song.file}: no original repeats it" for name in song.imported]
+    files = {one.passage.file for one in chosen}
+    starts = [[one.start for one in chosen if one.passage.file == file] for file in files]
+    if shared := max((longest_overlap(begun, chosen[0].seconds) for begun in starts), default=0.0):
+        notes.append(f"originals from {song.file} share up to {shared:.1f} s, as stimuli.accept allows")
+    if chosen and song.all_learnt:
+        notes.append(f"originals from {song.file} lie in what models learn from, as it holds nothing else")
+    elif any(one.lies for one in chosen):
+        notes.append(f"originals from {song.file} lie in what models learn from, as stimuli.accept allows")
+    return notes

@@ -1,0 +1,248 @@
+"""The listener's way through the study: one page, chosen by where the database says the listener is."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import traceback
+from dataclasses import dataclass
+from importlib.resources import files
+
+import streamlit as st
+from sqlalchemy.exc import DBAPIError
+
+from study.languages import wording
+from study.pages.answer_form import answer_form
+from study.pages.debrief import show_debrief
+from study.pages.next_button import next_button
+from study.pages.player import player
+from study.pages.reconnect import run_again, watch_connection
+from study.pages.saved_text import saved_text
+from study.server import links, routes, theme
+from study.server.served import Served, served
+from study.server.take_home import show_take_home
+from study.server.tone import SECONDS as TONE_SECONDS
+from study.store.answering import OtherTab, StoreError
+from study.store.protocol import PLAYBACK, Page, clean
+from study.store.store import Listener
+
+_RETRY_SECONDS = 3.0  # after which a page that could not reach the database tries by itself
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The page as a browser has loaded it. It keeps its name as long as it is open, over lost sessions too;
+    `fresh` while no other session has seen it."""
+
+    name: str
+    fresh: bool
+
+
+def token() -> str | None:
+    """The secret of the personal link that this tab was opened with, from the cookie of the gate."""
+    return links.chosen(*_claims())
+
+
+def _claims() -> tuple[str | None, str | None]:
+    """The cookie with the personal links of this browser, and which of them the tab's address names."""
+    cookie = st.context.cookies.get(served().listener_cookie)
+    return cookie if isinstance(cookie, str) else None, st.query_params.get(links.MARK)
+
+
+def page() -> None:
+    """Shows the listener's next step, or that the database could not take what was given."""
+    study = served()
+    style()
+    watch_connection(wording.of(study.design))
+    shown = _shown()
+    try:
+        _step(study, shown)
+    except DBAPIError as error:  # as on a full disk; the browser's next message carries the same answers
+        reason = str(error.orig).splitlines()[0]  # PostgreSQL adds the row, which holds answers
+        print(f"not saved: {reason}", file=sys.stderr, flush=True)
+        st.error(wording.not_saved(study.design))
+        run_again(_RETRY_SECONDS)
+    except Exception:  # nobody foresaw it: the log has the details, the browser none
+        print(traceback.format_exc(), file=sys.stderr, flush=True)
+        st.error(wording.failed(study.design))
+
+
+def _step(study: Served, shown: Shown) -> None:
+    person = study.store.find(token())
+    if person is None:
+        say, why = wording.of(study.design), links.refusal(*_claims())
+        st.title(say(f"door.{why}_title"), anchor=False)
+        st.write(say(f"door.{why}_text"))
+        return
+    tab = _tab(study, person, shown)
+    if tab is None:
+        _other_tab(study, person)
+        return
+    try:
+        _PAGES[person.step.page](study, person, tab)
+    except OtherTab:
+        st.rerun()
+    except StoreError:
+        _start_anew()  # this tab was behind
+        st.rerun()
+
+
+def style() -> None:
+    """The room's look, for either theme."""
+    css = files("study.browser").joinpath("room.css").read_text("utf-8")
+    for word, color in (("LIGHT", theme.LIGHT["primaryColor"]), ("DARK", theme.DARK["primaryColor"])):
+        css = css.replace(word, color)
+    st.html(f"<style>{css}</style>")
+
+
+def _shown() -> Shown:
+    """Which page of a browser this is. An unseen field holds its name, as browsers send fields back."""
+    fresh = st.session_state.setdefault("fresh", secrets.token_hex(4))
+    with st.container(key="unseen"):
+        name = st.text_input("Name of this page", fresh, key="page", label_visibility="collapsed")
+    return Shown(name[:16], fresh=name == fresh)
+
+
+def _tab(study: Served, person: Listener, shown: Shown) -> str | None:
+    """This tab's name when it may write: the page's name and one of this session.
+
+    A page that was just loaded takes over, an older one finds that it may not write. A page that comes back
+    after its session was lost goes on, unless another one has taken over: what it shows is older then. What
+    the lost session may still get to hear of it is refused, as that one goes by another name.
+    """
+    session = st.session_state
+    if "tab" not in session:
+        name = f"{shown.name}.{secrets.token_hex(6)}"
+        if shown.fresh or _page_of(person) == shown.name:
+            study.store.claim(person.id, name)
+            session["tab"] = name
+            return name
+        session["tab"] = name
+    return session["tab"] if person.tab == session["tab"] else None
+
+
+def _page_of(person: Listener) -> str:
+    """The name of the page that may write, whichever session it has; "" where none has come yet."""
+    return (person.tab or "").partition(".")[0]
+
+
+def _start_anew() -> None:
+    """Forgets the answers of this tab: what the database has is newer."""
+    names = {name: st.session_state[name] for name in ("fresh", "tab")}
+    st.session_state.clear()
+    st.session_state.update(names)
+
+
+def _other_tab(study: Served, person: Listener) -> None:
+    st.title(study.design.study.title, anchor=False)
+    say = wording.of(study.design)
+    st.write(say("tab.text"))
+    if next_button(say("tab.here"), key=f"here-{_page_of(person)}"):  # its session may change meanwhile
+        study.store.claim(person.id, st.session_state["tab"])
+        _start_anew()
+        st.rerun()
+
+
+def _welcome(study: Served, person: Listener, _tab: str) -> None:
+    say = wording.of(study.design)
+    st.title(study.design.study.title, anchor=False)
+    for paragraph in wording.welcome(study.design):
+        st.write(paragraph)
+    with st.container(border=True, key="consent"):
+        st.markdown(f"**{say('consent.title')}** {wording.stored(study.design)}")
+        agreed = st.checkbox(say("consent.agree"), key="agreed")
+    if next_button(say("welcome.start"), key="start", disabled=not agreed) and agreed:
+        study.store.consent(person.id, wording.consent_version(study.design))
+        st.rerun()
+
+
+def _sound_check(study: Served, person: Listener, _tab: str) -> None:
+    say = wording.of(study.design)
+    texts = {name: say(f"sound_check.{name}") for name in ("play", "opened", "failed")}
+    texts["closed"] = say("sound_check.closed", seconds=f"{TONE_SECONDS:.0f}")
+    st.title(say("sound_check.title"), anchor=False)
+    st.write(say("sound_check.text"))
+    heard = player(
+        say,
+        key="tone",
+        src=routes.TONE,
+        clip="tone",
+        loudness=study.design.stimuli.loudness,
+        texts=texts,
+    )
+    with st.container(key="ask-playback"):
+        playback = st.segmented_control(
+            say("sound_check.playback"),
+            list(PLAYBACK),
+            format_func=lambda option: say(f"sound_check.{option}"),
+            key="playback",
+            required=True,
+            width="stretch",
+        )
+    ready = bool(heard and heard.unlocked and playback)
+    if next_button(say("sound_check.next"), key="sound-next", disabled=not ready) and ready:
+        study.store.sound_check(person.id, playback)
+        st.rerun()
+
+
+def _pause(study: Served, person: Listener, _tab: str) -> None:
+    say, step = wording.of(study.design), person.step
+    title = "part.title" if step.parts > 1 else "part.only_title"
+    st.title(say(title, part=step.part, parts=step.parts), anchor=False)
+    for paragraph in wording.before_part(study.design, step.part, step.parts, step.clips, step.phase):
+        st.write(paragraph)
+    if next_button(say("part.begin" if step.part == 1 else "part.continue"), key=f"begin-{step.part}"):
+        study.store.begin_part(person.id, step.part)
+        st.rerun()
+
+
+def _final(study: Served, person: Listener, tab: str) -> None:
+    say, questions = wording.of(study.design), study.design.questions.final
+    st.title(say("final.title"), anchor=False)
+    st.write(say("final.text"))
+    saved = study.store.final_texts(person.id)
+    typed: dict[int, str] = {}
+    for number, question in enumerate(questions, start=1):
+        with st.container(key=f"ask-final-{number}"):
+            text = saved_text(
+                say,
+                question,
+                key=f"final-{number}",
+                box=f"final-{number}-{person.id}",
+                saved=saved.get(number),
+                rows=4,
+            )
+        if text is not None and clean(text) != (saved.get(number) or None):
+            typed[number] = text
+    finish = bool(next_button(say("final.send"), key="finish"))
+    if typed or finish:
+        study.store.save_final(person.id, tab=tab, questions=questions, texts=typed, finish=finish)
+        st.rerun()
+
+
+def _done(study: Served, person: Listener, _tab: str) -> None:
+    say, answers = wording.of(study.design), person.step.answered
+    st.title(say("thanks.title"), anchor=False)
+    st.write(say.count("thanks.saved", answers, answers=answers))
+    if study.design.study.contact:
+        st.write(say("thanks.contact", contact=study.design.study.contact))
+    show_take_home(study, person)
+    show_debrief(study, person)
+
+
+def _closed(study: Served, _person: Listener, _tab: str) -> None:
+    say = wording.of(study.design)
+    st.title(say("thanks.title"), anchor=False)
+    st.write(say("thanks.closed"))
+
+
+_PAGES = {
+    Page.WELCOME: _welcome,
+    Page.SOUND_CHECK: _sound_check,
+    Page.PRACTICE: answer_form,
+    Page.PAUSE: _pause,
+    Page.CLIP: answer_form,
+    Page.FINAL: _final,
+    Page.DONE: _done,
+    Page.CLOSED: _closed,
+}

@@ -1,1 +1,0 @@
-"""Alembic's way from one version of the database to the next; see study.room.migrating."""

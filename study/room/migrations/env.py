@@ -1,6 +1,0 @@
-"""Run by Alembic: the migrations, on the connection and in the transaction of study.room.migrating."""
-
-from alembic import context
-
-context.configure(connection=context.config.attributes["connection"])
-context.run_migrations()

@@ -1,0 +1,310 @@
+"""Who comes in: personal links become cookies, strangers stay outside, and no answer leaves unguarded.
+
+Plain ASGI around everything that is served, Streamlit's own routes and its socket included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import lru_cache
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+
+import streamlit
+from sqlalchemy.exc import DBAPIError
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit import config
+
+from study.languages import wording
+from study.server import address, connections, health, links, login, oidc, routes, take_home
+from study.server.refusals import Pace, Sockets, refusals
+from study.server.served import Served, served
+
+COOKIE_SECONDS = 180 * 24 * 3600
+SOCKET = "/_stcore/stream"
+BODY_SECONDS = 5.0  # in which a request's body must be there: ours are a few hundred bytes
+MOST_SOCKETS = 12  # of one visitor at once: a tab has one, and a lost one is noticed within a minute
+MOST_HEADERS, MOST_HEAD_BYTES = 100, 16_384
+PACE = 100, 50.0  # messages of one socket: at once, and per second after them; faster ones wait
+_OPEN = (
+    "/_stcore/host-config",
+    routes.TONE,
+    routes.ICON,
+    take_home.ADDRESS,
+    "/manifest.json",
+    "/favicon.png",
+)
+_OPEN_FOLDERS = (f"{routes.CLIP}/", f"{routes.HEARD}/")
+_PROBES = (health.ADDRESS, "/_stcore/host-config")  # Streamlit's page asks beneath its own path, too
+_LOGIN = (login.LOGIN, login.LOGOUT)
+_OIDC = (oidc.LOGIN, oidc.CALLBACK)
+_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "x-robots-tag": "noindex, nofollow",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+    # Streamlit runs its page from inline scripts and components from blobs; nothing may come from elsewhere.
+    "content-security-policy": "; ".join(
+        (
+            "default-src 'self'",
+            "script-src 'self' 'unsafe-inline' blob: data:",
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data: blob:",
+            "media-src 'self' data: blob:",
+            "font-src 'self' data:",
+            "connect-src 'self' ws: wss:",
+            "worker-src 'self' blob:",
+            "object-src 'none'",
+            "base-uri 'self'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+        )
+    ),
+}
+
+
+class Gate:
+    """ASGI middleware. `script` is the path of the script Streamlit runs, to be kept from the browser."""
+
+    def __init__(self, app: ASGIApp, script: str) -> None:
+        self.app = app
+        self.script = script.encode()
+        self.blank = b"/" + b"-" * (len(self.script) - 1)  # as long, so the message around it stays valid
+        self.refusals = refusals
+        self.sockets, self.health = Sockets(MOST_SOCKETS), health.Health(lambda: served().store.check())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
+        else:
+            connections.bound(receive)
+            await self.app(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection = HTTPConnection(scope)
+        path = scope["path"]
+        answer, began = None, False
+        if _too_large(scope):
+            answer = PlainTextResponse("This request's head is too large.", 431, {"connection": "close"})
+        elif {"content-length", "transfer-encoding"} <= set(connection.headers):
+            # a proxy may see its end elsewhere
+            answer = PlainTextResponse("This request has two lengths.", 400, {"connection": "close"})
+        elif not _meant_for_us(connection):
+            answer = PlainTextResponse("This address is not the study's.", 400)
+        elif path == health.ADDRESS:
+            answer = await self.health.refusal()
+        elif served().curating and (path == "/" or path.startswith((*_OPEN_FOLDERS, take_home.ADDRESS))):
+            answer = PlainTextResponse("No listener gets in here: only the pool is open.", 404)
+        elif path == "/" or path.startswith(login.HOME) or (_leads_nowhere(path) and "p" in _query(scope)):
+            try:
+                answer = await run_in_threadpool(_admit, connection, path)
+            except DBAPIError:
+                answer = _away()
+        elif path in _LOGIN or path.startswith(f"{login.LOGIN}/"):
+            pass  # they see to their own guards
+        elif path in _OIDC:
+            answer = None if served().design.researcher.oidc_emails else Response(status_code=404)
+        elif _leads_nowhere(path):
+            answer = Response(status_code=404)
+
+        async def guarded(message: Message) -> None:
+            nonlocal began
+            if message["type"] == "http.response.start":
+                began = True
+                if message["status"] >= 400 and not (message["status"] == 404 and path.endswith(_PROBES)):
+                    self._refuse(connection, f"{message['status']} {scope['method']}")
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+                if path == "/" or path.startswith((login.HOME, login.LOGIN)):
+                    headers["cache-control"] = "no-store"
+                if path.startswith((login.HOME, login.LOGIN)):
+                    headers["referrer-policy"] = "same-origin"  # without it a form's Origin would be "null"
+                if path in _OIDC and headers.get("location") == "/":
+                    headers["location"] = login.HOME
+            await send(message)
+
+        try:
+            await (answer or self.app)(scope, _in_time(receive), guarded)
+        except ClientDisconnect:  # or a body that never came
+            if not began:
+                await Response(status_code=408)(scope, receive, guarded)
+        except DBAPIError:
+            if not began:
+                await _away()(scope, receive, guarded)
+
+    def _refuse(self, connection: HTTPConnection, what: str) -> None:
+        path = connection.scope["path"].partition("?")[0]  # an encoded question mark may lead to a secret
+        self.refusals.tell(what, path, login.source(served(), connection))
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection = HTTPConnection(scope)
+        admitted = (
+            scope["path"] == SOCKET
+            and not _too_large(scope)
+            and _meant_for_us(connection)
+            and _from_here(connection)
+        )
+        try:
+            visitor = await run_in_threadpool(_visitor, served(), connection) if admitted else None
+        except DBAPIError:
+            visitor = None  # the browser tries again, and by then the database may be back
+        if visitor is None:
+            self._refuse(connection, "socket at")
+            await receive()
+            await send({"type": "websocket.close", "code": 1008, "reason": "not admitted"})
+            return
+        if not self.sockets.enter(visitor):
+            self._refuse(connection, f"more than {MOST_SOCKETS} sockets of one visitor at")
+            await receive()
+            await send({"type": "websocket.close", "code": 1013, "reason": "too many"})
+            return
+
+        async def nameless(message: Message) -> None:
+            data = message.get("bytes")
+            if data and self.script in data:
+                message = {**message, "bytes": data.replace(self.script, self.blank)}
+            await send(message)
+
+        pace = Pace(*PACE)
+
+        async def binary() -> Message:
+            await asyncio.sleep(pace.delay())
+            message = await receive()
+            if message.get("text") is None:
+                return message
+            self._refuse(connection, "a text frame at")  # Streamlit speaks in bytes, and falls over text
+            await send({"type": "websocket.close", "code": 1003, "reason": "bytes only"})
+            return {"type": "websocket.disconnect", "code": 1003}
+
+        try:
+            await self.app(scope, binary, nameless)
+        finally:
+            self.sockets.leave(visitor)
+
+
+@lru_cache(maxsize=1)
+def _browser_files() -> frozenset[str]:
+    """The addresses of Streamlit's own scripts, styles and fonts; for any other it would send its page."""
+    folder = Path(streamlit.__file__).with_name("static")
+    found = folder.joinpath("static").rglob("*")
+    return frozenset("/" + file.relative_to(folder).as_posix() for file in found if file.is_file())
+
+
+def _leads_nowhere(path: str) -> bool:
+    return path not in _OPEN and not path.startswith(_OPEN_FOLDERS) and path not in _browser_files()
+
+
+def _query(scope: Scope) -> dict[str, str]:
+    return links.query(scope["path"], scope["query_string"])
+
+
+def _away() -> Response:
+    """Said while the database is away; a browser asks again by itself."""
+    told = "The study's database does not answer just now. This page tries again by itself."
+    return PlainTextResponse(told, 503, {"retry-after": "3", "refresh": "3"})
+
+
+def _in_time(receive: Receive) -> Receive:
+    """The same request, but whose body takes too long to come has hung up."""
+    whole, ends = False, asyncio.get_running_loop().time() + BODY_SECONDS
+
+    async def received() -> Message:
+        nonlocal whole
+        if whole:  # from here on it waits for the end of the connection, which may take its time
+            return await receive()
+        try:
+            async with asyncio.timeout_at(ends):
+                message = await receive()
+        except TimeoutError:
+            return {"type": "http.disconnect"}
+        whole = message["type"] != "http.request" or not message.get("more_body", False)
+        return message
+
+    return received
+
+
+def _admit(connection: HTTPConnection, path: str) -> Response | None:
+    """The answer to somebody at a page's door: in without the secret in the address, or a word why not.
+
+    None lets the request through.
+    """
+    study = served()
+    query = _query(connection.scope)
+    if path.startswith(login.HOME):
+        if login.session(study, connection) is not None:
+            return RedirectResponse(login.HOME, status_code=303) if "key" in query else None
+        key = query.get("key")
+        if key is not None:
+            key = next(filter(study.is_key, links.as_meant(key)), key)
+        return login.door(study, connection, key)
+    if "p" in query:
+        token = next(filter(study.store.find, links.as_meant(query["p"])), None)
+        return _told(study, 404, "wrong") if token is None else _in(study, connection, token)
+    cookie, mark = connection.cookies.get(study.listener_cookie), query.get(links.MARK)
+    if study.store.find(links.chosen(cookie, mark)) is None:
+        return _told(study, 403, links.refusal(cookie, mark))
+    return None
+
+
+def _too_large(scope: Scope) -> bool:
+    """Whether a request's head is larger than any browser's with our cookies."""
+    headers = scope["headers"]
+    size = len(scope["raw_path"]) + len(scope["query_string"]) + sum(len(a) + len(b) for a, b in headers)
+    return len(headers) > MOST_HEADERS or size > MOST_HEAD_BYTES
+
+
+def _meant_for_us(connection: HTTPConnection) -> bool:
+    """Whether the Host header names this study, so that no page elsewhere can pass for it."""
+    host = connection.headers.get("host", "")
+    return address.known_host(host, config.get_option("server.address"), served().public)
+
+
+def _from_here(connection: HTTPConnection) -> bool:
+    """Whether this very site opens a socket. Streamlit's own check would ask outside for our address."""
+    return "origin" not in connection.headers or address.same_origin(connection.headers, served().public)
+
+
+def _visitor(study: Served, connection: HTTPConnection) -> str | None:
+    """Who opens a socket: a listener's secret, a researcher's session, or None for a stranger."""
+    tokens = links.remembered(connection.cookies.get(study.listener_cookie))
+    token = None if study.curating else next(filter(study.store.find, tokens), None)
+    if token is not None:
+        return token
+    session = login.session(study, connection)
+    return None if session is None else session.id
+
+
+def _in(study: Served, connection: HTTPConnection, token: str) -> Response:
+    """In, by an address that binds the tab to this link: another one may be opened in the same browser."""
+    answer = RedirectResponse(f"/?{links.MARK}={links.mark(token)}", status_code=303)
+    answer.set_cookie(
+        study.listener_cookie,
+        links.remember(connection.cookies.get(study.listener_cookie), token),
+        max_age=COOKIE_SECONDS,
+        path="/",
+        httponly=True,
+        samesite="lax",
+        secure=login.secure(study, connection),
+    )
+    return answer
+
+
+def _told(study: Served, status: int, what: str) -> Response:
+    """The door's page; `what` names its words in the catalogue's [door]."""
+    say = wording.of(study.design)
+    page = files("study.browser").joinpath("door.html").read_text("utf-8")
+    texts = {"LANGUAGE": say.language, "TITLE": say(f"door.{what}_title"), "TEXT": say(f"door.{what}_text")}
+    for name, value in (texts | {"STUDY": study.design.study.title}).items():
+        page = page.replace(name, escape(value))
+    return HTMLResponse(page, status)

@@ -1,0 +1,171 @@
+"""The server's own addresses beside Streamlit's: the front page, clips, the player's reports, the tone.
+
+A clip's address is its play key, a random string of one listener's one slot; it answers to that listener's
+cookie alone. Nothing about the answer tells clips apart: Starlette would take ETag and Last-Modified from
+the file, so both are fixed here.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from functools import lru_cache
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+
+import streamlit
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.routing import Route
+
+from study.server import links, take_home, theme
+from study.server.served import served
+from study.server.tone import tone
+from study.store.answering import Listening
+from study.store.store import Clip
+
+CLIP = "/clip"
+HEARD = "/heard"
+TONE = "/tone.wav"
+ICON = "/icon.svg"
+_LAST_MODIFIED = "Thu, 01 Jan 2026 00:00:00 GMT"
+_REPORT_BYTES = 8192
+_REPORT_KINDS = ("play", "pause", "ended", "seek", "unlocked", "error", "blocked", "leave")
+
+
+async def front_page(request: Request) -> Response:
+    """Streamlit's page shell, in the study's language, under its title and icon from the first moment.
+
+    Its address comes to say which personal link the tab belongs to, and the listener's page alone speaks of a
+    lost connection: Streamlit's own dialogs would lie over it.
+    """
+    study = served().design.study
+    shell = await run_in_threadpool(_shell, study.title, study.language)
+    token = links.chosen(_cookie(request), request.query_params.get(links.MARK))
+    mark = "" if token is None else f'here.searchParams.set("{links.MARK}","{links.mark(token)}");'
+    bound = f"{{const here=new URL(location);{mark}history.replaceState(history.state,'',here)}}"
+    script = f"<script>{bound}window.__streamlit={{HOST_CONFIG:{{blockErrorDialogs:true}}}}</script>"
+    return HTMLResponse(shell.replace("</head>", f"{script}</head>", 1))
+
+
+async def researcher_page(_request: Request) -> Response:
+    """The same for the researcher's pages, which are in English."""
+    return HTMLResponse(await run_in_threadpool(_shell, served().design.study.title, "en"))
+
+
+async def clip(request: Request) -> Response:
+    """One clip, whole or in ranges, for the listener whose play key it is; 404 for everybody else."""
+    found = await _asked_for(request)
+    if found is None:
+        return Response(status_code=404)
+    return FileResponse(
+        served().folder.stimulus(found.set_name, found.stimulus_id),
+        media_type=f"audio/{found.file_format}",
+        headers={
+            "cache-control": "private, max-age=3600",
+            "etag": f'"{request.path_params["key"]}"',
+            "last-modified": _LAST_MODIFIED,
+        },
+    )
+
+
+async def heard(request: Request) -> Response:
+    """Takes a report of the player and records it; it answers no question and opens no gate."""
+    found = await _asked_for(request)
+    if found is None:
+        return Response(status_code=404)
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _REPORT_BYTES:
+            return Response(status_code=413)
+    try:
+        report = json.loads(body)
+        kind, listening = report["why"], Listening.from_report(report)
+        position = Listening.from_report({"heard": report.get("position")}).seconds_heard
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return Response(status_code=400)
+    if kind not in _REPORT_KINDS:
+        return Response(status_code=400)
+    recorded = await run_in_threadpool(
+        served().store.log_play,
+        found,
+        kind,
+        listening=listening,
+        position_seconds=position,
+    )
+    return Response(status_code=204 if recorded else 429)
+
+
+async def _asked_for(request: Request) -> Clip | None:
+    """The clip whose play key stands in the address, where it is the asking listener's own."""
+    for token in links.remembered(_cookie(request)):
+        if found := await run_in_threadpool(served().store.clip, request.path_params["key"], token):
+            return found
+    return None
+
+
+def _cookie(request: Request) -> str | None:
+    return request.cookies.get(served().listener_cookie)
+
+
+async def sound_check(_request: Request) -> Response:
+    """The tone, whole or in ranges: some browsers ask for ranges first, and else play nothing."""
+    loudness = served().design.stimuli.loudness
+    file = await run_in_threadpool(_tone, loudness)
+    headers = {"cache-control": "public, max-age=3600", "etag": f'"tone at {loudness:g}"'}
+    return FileResponse(file, media_type="audio/wav", headers=headers | {"last-modified": _LAST_MODIFIED})
+
+
+async def icon(_request: Request) -> Response:
+    drawing = files("study.browser").joinpath("icon.svg").read_text("utf-8")
+    return Response(drawing, media_type="image/svg+xml", headers={"cache-control": "public, max-age=3600"})
+
+
+ROUTES = [
+    Route("/", front_page),
+    Route("/researcher", researcher_page),
+    Route("/researcher-{page}", researcher_page),
+    Route(f"{CLIP}/{{key}}", clip),
+    Route(f"{HEARD}/{{key}}", heard, methods=["POST"]),
+    Route(take_home.ADDRESS, take_home.download),
+    Route(TONE, sound_check),
+    Route(ICON, icon),
+]
+
+
+@lru_cache(maxsize=2)
+def _shell(title: str, language: str) -> str:
+    shell = Path(streamlit.__file__).with_name("static").joinpath("index.html").read_text("utf-8")
+    light, dark = theme.LIGHT["backgroundColor"], theme.DARK["backgroundColor"]
+    ground = f"body{{background:{light}}}@media(prefers-color-scheme:dark){{body{{background:{dark}}}}}"
+    for theirs, ours in (
+        # A browser that translated the page would change it under Streamlit, which then stands still.
+        ('<html lang="en">', f'<html lang="{language}" translate="no" class="notranslate">'),
+        ("<title>Streamlit</title>", f"<title>{escape(title)}</title>"),
+        ('href="./favicon.png"', f'href="{ICON}" type="image/svg+xml"'),
+        ("</head>", '<meta name="google" content="notranslate"></head>'),
+        ("</head>", f"<style>{ground}</style></head>"),  # no white flash before the theme arrives
+    ):
+        shell = shell.replace(theirs, ours)
+    return shell
+
+
+def _tone(loudness: float) -> Path:
+    """The tone's file, made anew where it is gone: others tidy up among temporary files."""
+    if not _tone_file(loudness).is_file():
+        _tone_folder.cache_clear()
+    return _tone_file(loudness)
+
+
+def _tone_file(loudness: float) -> Path:
+    return Path(_tone_folder(loudness).name, "tone.wav")
+
+
+@lru_cache(maxsize=1)
+def _tone_folder(loudness: float) -> tempfile.TemporaryDirectory:
+    folder = tempfile.TemporaryDirectory(prefix="study-")
+    Path(folder.name, "tone.wav").write_bytes(tone(loudness))
+    return folder

@@ -1,0 +1,102 @@
+"""The one study that this process serves: its folder, design and database, opened once."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+
+from study import blinding
+from study import design as designs
+from study.design import Design
+from study.folder import PRACTICE, FolderError, StudyFolder
+from study.server.address import PublicUrl, public_url
+from study.server.links import researcher_key
+from study.store import sessions
+from study.store.store import Store, StoreError
+
+VARIABLE = "EUREKA_STUDY"
+CURATING = "EUREKA_STUDY_CURATING"  # set by `study curate`: no listener gets in, and nothing need be built
+
+
+@dataclass(frozen=True)
+class Served:
+    folder: StudyFolder
+    design: Design
+    store: Store
+    researcher_key: str
+    public: PublicUrl | None = None  # the address behind a proxy, where there is one
+    curating: bool = False  # only the researcher's page "Pool" is open
+
+    @property
+    def opens_by_link(self) -> bool:
+        """Whether the secret link opens the researcher's pages: only where nothing better is set up."""
+        return not self.design.researcher.password and not self.design.researcher.oidc_emails
+
+    def is_key(self, given: str) -> bool:
+        return hmac.compare_digest(given.encode(), self.researcher_key.encode())
+
+    @property
+    def session_key(self) -> bytes:
+        return sessions.signing_key(self.researcher_key, self.design.researcher.password)
+
+    @property
+    def listener_cookie(self) -> str:
+        """The name of the listener's cookie. Ports share cookies, so each study has names of its own."""
+        return f"listener_{self._mark}"
+
+    @property
+    def researcher_cookie(self) -> str:
+        return f"researcher_{self._mark}"
+
+    @property
+    def browser_cookie(self) -> str:
+        """The name of the cookie of a browser in which the researcher has logged in before."""
+        return f"browser_{self._mark}"
+
+    @property
+    def _mark(self) -> str:
+        return hashlib.sha256(f"cookies of {self.researcher_key}".encode()).hexdigest()[:8]
+
+
+@lru_cache(maxsize=1)
+def served() -> Served:
+    """The study in the folder that the environment variable EUREKA_STUDY names.
+
+    Raises FolderError, DesignError, StoreError, BlindingError or AddressError, each with what to do, where it
+    cannot be served: no folder, a design that does not load or has changed since the build, nothing built, a
+    key that is not the sealed one, a stimulus file that is gone, a public address that is none.
+    """
+    path = os.environ.get(VARIABLE)
+    if not path:
+        raise FolderError(f"no study to serve; start it with `study serve DIR`, or set {VARIABLE}")
+    folder = StudyFolder(path).require()
+    folder.shut()
+    if os.environ.get(CURATING):
+        return _curated(folder)
+    design, public = designs.load(folder.path), public_url()
+    store = Store.for_folder(folder)
+    build = store.build()
+    if build is None:
+        raise StoreError(f"{path}: no blinded sets yet; run `study build {path}` first")
+    design = designs.as_built(design, build.design_digest)  # a server may lack the record of the build
+    if build.design_digest != design.digest():
+        raise StoreError(f"{path}: study.toml has changed since the build; run `study build {path}` again")
+    if folder.key.exists():  # a server may do without; but not with another than listeners are asked about
+        blinding.require_sealed(folder, build.key_sha256)
+    for name, ids in [*build.stimuli.items(), (PRACTICE, build.practice)]:
+        for stimulus in ids:
+            folder.stimulus(name, stimulus)
+    store.served_digest, store.served_plan = build.design_digest, design.analysis.plan()
+    return Served(folder, design, store, researcher_key(folder), public)
+
+
+def _curated(folder: StudyFolder) -> Served:
+    """The study for the researcher alone, built or not. Raises FolderError where there is nothing to hear."""
+    design = designs.load(folder.path)
+    if not folder.pool_table.is_file():
+        told = f"{folder.path}: the pool is empty; run `study build {folder.path} --pool-only` first"
+        raise FolderError(told)
+    return Served(folder, design, Store.for_folder(folder), researcher_key(folder), curating=True)

@@ -1,0 +1,268 @@
+"""Serves one study: Streamlit's app with the study's own routes, gate and settings around it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import gc
+import logging
+import socket
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn.config
+from starlette.middleware import Middleware
+from streamlit import config
+from streamlit.starlette import App
+
+from caw import environment
+from study.languages import wording
+from study.server import connections, downloads, login, oidc, pool_sounds, theme
+from study.server.address import LOOPBACK, PUBLIC_URL, WILDCARDS, is_loopback
+from study.server.gate import Gate
+from study.server.links import personal_link, researcher_link
+from study.server.routes import ROUTES
+from study.server.served import CURATING, VARIABLE, Served, served
+
+PAGES = Path(__file__).parents[1] / "pages" / "router.py"
+_LINKS_SHOWN = 8
+
+SETTINGS: dict[str, Any] = {
+    "client.showErrorDetails": "none",  # the default sends exception texts, which may name files
+    "client.showErrorLinks": False,
+    "client.toolbarMode": "minimal",
+    "client.disableDataExport": True,
+    "browser.gatherUsageStats": False,
+    "logger.hideWelcomeMessage": True,
+    "logger.level": "warning",
+    "runner.magicEnabled": False,
+    "runner.postScriptGC": False,  # a full collection after every run was the bottleneck under 30 listeners
+    "server.headless": True,
+    "server.fileWatcherType": "none",
+    "server.runOnSave": False,
+    "server.enableStaticServing": False,
+    "server.maxUploadSize": 1,
+    "server.maxMessageSize": 5,
+    "theme.baseRadius": "0.6rem",
+    "theme.buttonRadius": "0.6rem",
+    **{f"theme.light.{name}": value for name, value in theme.LIGHT.items()},
+    **{f"theme.dark.{name}": value for name, value in theme.DARK.items()},
+}
+
+
+class ServerError(ValueError):
+    """The study cannot be served at this address."""
+
+
+def parts() -> dict[str, Any]:
+    """What makes Streamlit's App a study: its routes, gate, start-up, and a word for the unexpected."""
+    return {
+        "routes": [*ROUTES, *login.ROUTES, *pool_sounds.ROUTES, *downloads.ROUTES],
+        "middleware": [Middleware(Gate, script=str(PAGES))],
+        "lifespan": _lifespan,
+        "on_script_error": _apologise,
+    }
+
+
+def serve(
+    folder: Path | str, host: str = "127.0.0.1", port: int = 8501, public_url: str | None = None
+) -> None:
+    """Serves the study in `folder` until it is stopped. Only this machine reaches the default host.
+
+    public_url: the address that listeners type where a proxy stands in front, as https://study.example.org;
+    None: what STUDY_PUBLIC_URL says.
+
+    Raises FolderError, DesignError, StoreError, AddressError, OidcError, ConnectionsError or ServerError,
+    before anything is served.
+    """
+    public = {} if public_url is None else {PUBLIC_URL: public_url}
+    with environment.variables({VARIABLE: str(Path(folder).resolve()), CURATING: None, **public}):
+        _serve(host, port)
+
+
+def curate(folder: Path | str, port: int = 8501) -> None:
+    """Serves the researcher's page "Pool" alone, to this machine alone, before or after the sets are built.
+
+    Raises as `serve`; FolderError where the pool is empty.
+    """
+    with environment.variables({VARIABLE: str(Path(folder).resolve()), CURATING: "yes"}):
+        _serve("127.0.0.1", port)
+
+
+def _serve(host: str, port: int) -> None:
+    served.cache_clear()
+    study = served()
+    files = {"secrets.files": oidc.secrets_files(study.folder)} if study.design.researcher.oidc_emails else {}
+    for name, value in files.items():
+        config.set_option(name, value)
+    require_a_lock(study, host)
+    connections.set_numbers(study.public)
+    _require_free(host, port)
+    uvicorn.config.LOGGING_CONFIG["loggers"]["uvicorn"]["level"] = "WARNING"
+    address = {"server.address": host, "server.port": port, "browser.serverPort": port}
+    settings = {**SETTINGS, **files, **_hosts(study, host), **address}
+    for name, value in settings.items():
+        config.set_option(name, value)  # or Streamlit asks for a restart, as if they had changed under it
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how one stops it
+        App(PAGES, **parts()).run(config=settings)
+
+
+def require_a_lock(study: Served, host: str | None) -> None:
+    """Raises ServerError where others would reach the researcher's pages and no login is set up.
+
+    host: the address to listen at; None: all of this machine's, as a bare `streamlit run` does.
+    """
+    oidc.providers(study.design)  # raises where it cannot work
+    if not study.opens_by_link or (is_loopback(host or "") and study.public is None):
+        return
+    where = f"host {host}" if host else "no host is set, which means all addresses"
+    where = f"the public address {study.public}" if study.public else where
+    stay = "" if study.public else ", or stay on this machine with 127.0.0.1"
+    raise ServerError(
+        f"{where}: other machines would reach the researcher's pages, and no password is set; "
+        f"set one with `study password {study.folder.path}`{stay}"
+    )
+
+
+def addresses(study: Served, base: str, *, secrets: bool = True) -> str:
+    """What is open to whom, as `study serve` prints it.
+
+    secrets: also personal links and the researcher's. They belong on a terminal, not into a file or the log
+    of a container, where others read them.
+    """
+    if study.curating:
+        told = (
+            f'The pool of "{study.design.study.title}" is open at {base}, to no listener and no other machine'
+        )
+        after = f"When you have picked: study build {study.folder.path}"
+        return "\n".join(
+            [told, "", *_for_researcher(study, base, secrets=secrets), "", after, "Stop with Ctrl-C."]
+        )
+    people = study.store.listeners()
+    listeners = [one for one in people if not one.pilot and one.revoked_at is None]
+    pilots = [one for one in people if one.pilot and one.revoked_at is None]
+    lines = [f'"{study.design.study.title}" is open at {base}']
+    if study.public:
+        lines.append("  behind a proxy; no other name than that and this machine's is answered to")
+    closed = study.store.closed_at()
+    if closed:
+        told = f"The study was closed on {closed:%Y-%m-%d %H:%M} UTC: no listener can answer"
+        mend = f"`study reopen {study.folder.path}` opens it"
+        if study.store.unblindings():
+            mend = "it is unblinded and stays closed"
+        lines += ["", f"  {told}; {mend}."]
+    lines += ["", *_links("listener", listeners, base, secrets=secrets)]
+    if not listeners:
+        lines.append(f"  no listener yet; `study invite {study.folder.path} NAME` makes a personal link")
+    if pilots:
+        lines += [
+            "",
+            *_links("pilot", pilots, base, secrets=secrets),
+            "  Pilots' answers stay apart and never count.",
+        ]
+    if revoked := sum(one.revoked_at is not None for one in people):
+        told = "links are" if revoked > 1 else "link is"
+        lines += ["", f"  {revoked} revoked {told} not shown; nobody gets in by one."]
+    if study.public or not any(f"//{local}" in base or f"[{local}]" in base for local in LOOPBACK):
+        lines.append("  Other machines reach this address: give each link to its own listener alone.")
+    if people and not secrets:
+        links = f"study links {study.folder.path} --url {base}"
+        lines.append(f"  Links are secrets, and no terminal reads this: `{links}` prints them.")
+    lines += [
+        "",
+        *_for_researcher(study, base, secrets=secrets),
+        "",
+        "Stop with Ctrl-C; every answer given is kept.",
+    ]
+    return "\n".join(lines)
+
+
+def _links(kind: str, people: list[Any], base: str, *, secrets: bool) -> list[str]:
+    if not secrets:
+        return [f"  {len(people)} {kind}{'s' * (len(people) != 1)} invited"] if people else []
+    lines = [f"  {kind} {one.name}: {personal_link(base, one.token)}" for one in people[:_LINKS_SHOWN]]
+    if len(people) > _LINKS_SHOWN:
+        lines.append(f"  ... and {len(people) - _LINKS_SHOWN} more; the researcher's page lists all")
+    return lines
+
+
+def _for_researcher(study: Served, base: str, *, secrets: bool) -> list[str]:
+    if study.opens_by_link and not secrets:
+        return [
+            f"  researcher: by the secret link that `study links {study.folder.path} --url {base}` prints,",
+            f"  on this machine: no password is set. `study password {study.folder.path}` sets one.",
+        ]
+    if study.opens_by_link:
+        return [
+            f"  researcher: {researcher_link(base, study.researcher_key)}",
+            "  That link opens only on this machine: no password is set. "
+            f"`study password {study.folder.path}` sets one.",
+        ]
+    ways = ["with the password"] if study.design.researcher.password else []
+    if study.design.researcher.oidc_emails:
+        ways.append(f"by OIDC as {' or '.join(study.design.researcher.oidc_emails)}")
+    return [f"  researcher: {base}{login.HOME}, {', or '.join(ways)}"]
+
+
+def _hosts(study: Served, host: str) -> dict[str, Any]:
+    """Streamlit's own checks of hosts and origins, behind the gate's."""
+    public = [study.public.host] if study.public else []
+    allowed = {"server.allowedHosts": [*LOOPBACK, *public]} if is_loopback(host) else {}
+    return allowed | ({"server.corsAllowedOrigins": [str(study.public)]} if study.public else {})
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(_app: App) -> AsyncIterator[dict[str, Any]]:
+    try:
+        study = served()
+        host = config.get_option("server.address")
+        require_a_lock(study, host)
+        connections.set_numbers(study.public)
+    except ValueError as error:  # one line, not uvicorn's traceback
+        print(f"streamlit: {error}", file=sys.stderr, flush=True)
+        logging.getLogger("uvicorn.error").disabled = True
+        raise
+    for name, value in {**SETTINGS, **_hosts(study, host or "")}.items():
+        if not config.is_manually_set(name):  # as under a plain `streamlit run`
+            config.set_option(name, value)
+    gc.collect()
+    gc.freeze()  # what is imported by now stays out of every later collection
+    print(addresses(study, str(study.public or _base()), secrets=sys.stdout.isatty()), flush=True)
+    watching = asyncio.create_task(connections.watch())
+    yield {}
+    watching.cancel()
+    study.store.close()
+
+
+def _base() -> str:
+    host = config.get_option("server.address") or "localhost"
+    if host in WILDCARDS:
+        host = socket.gethostname()
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{config.get_option('server.port')}"
+
+
+def _apologise(error: Exception) -> bool:
+    """Shows a calm page for an error nobody foresaw; the log has the details, the browser none."""
+    import streamlit as st
+
+    print(f"page failed: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+    st.error(wording.of(served().design)("trouble.page_failed"))
+    return True
+
+
+def _require_free(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            if getattr(error, "errno", None) == errno.EADDRINUSE:
+                told = f"port {port} of {host} is in use; stop the other program or take --port {port + 1}"
+            else:
+                told = f"cannot listen at {host} port {port}: {getattr(error, 'strerror', None) or error}"
+            raise ServerError(told) from None

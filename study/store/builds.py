@@ -1,0 +1,187 @@
+"""What `study build` registered, and the order in which each listener hears it. Used through store.Store."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import secrets
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from study.folder import PRACTICE
+from study.store.answering import StoreError
+from study.store.orders import clip_order, repeated, set_order, with_repeats
+from study.store.schema import (
+    answer,
+    build,
+    clock,
+    final_answer,
+    listener,
+    play_event,
+    revision,
+    study_event,
+    trial,
+)
+
+_TOKEN_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # no 0/o or 1/l: links are sometimes read aloud
+_TOKEN_LENGTH = 26  # 130 bits
+
+
+@dataclass(frozen=True)
+class Build:
+    """The registered state of the blinded sets."""
+
+    stimuli: dict[str, list[str]]
+    practice: list[str]
+    key_sha256: str
+    design_digest: str
+    file_format: str
+    ordering: str
+    seed: int
+    repeats: int
+    passes: int = 1
+    registered_at: dt.datetime | None = None
+
+    @property
+    def sealed(self) -> dict[str, Any]:
+        """What may not change once there are answers: all but the wording (the design's digest)."""
+        sealed = asdict(self)
+        del sealed["registered_at"], sealed["design_digest"]
+        sealed["stimuli"] = [[name, sorted(ids)] for name, ids in self.stimuli.items()]
+        sealed["practice"] = sorted(self.practice)
+        return sealed
+
+    @property
+    def digest(self) -> str:
+        text = json.dumps([self.sealed, self.design_digest], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check(new: Build) -> None:
+    ids = [stimulus for clips in new.stimuli.values() for stimulus in clips]
+    empty = [name for name, clips in new.stimuli.items() if not clips]
+    if not ids or empty:
+        raise StoreError(f"set {(empty or ['(none)'])[0]} has no clips; see [set.*] in study.toml")
+    if PRACTICE in new.stimuli:
+        raise StoreError(
+            f"a set may not be named {PRACTICE!r}; that name is kept for clips that do not count"
+        )
+    if len(set(ids)) != len(ids):
+        twice = next(stimulus for stimulus in ids if ids.count(stimulus) > 1)
+        raise StoreError(f"stimulus id {twice!r} stands twice; ids must be unique over all sets")
+    if new.ordering not in ("counterbalanced", "fixed"):
+        raise StoreError(f"order = {new.ordering!r}; it must be counterbalanced or fixed")
+
+
+def register(connection: sa.Connection, new: Build) -> None:
+    """See store.Store.register_build."""
+    check(new)
+    old = newest(connection)
+    if old is not None and old.digest == new.digest:
+        return
+    resealed = old is None or old.sealed != new.sealed
+    if resealed and has_answers(connection):
+        changed = [name for name, value in new.sealed.items() if old.sealed[name] != value]
+        raise StoreError(
+            f"listeners have answered, so {', '.join(changed)} may not change; put study.toml and "
+            "the sets back as they were, or make a new study folder"
+        )
+    connection.execute(
+        build.insert().values(
+            **{**new.sealed, "stimuli": [[name, list(ids)] for name, ids in new.stimuli.items()]},
+            registered_at=clock(connection),
+            digest=new.digest,
+            design_digest=new.design_digest,
+        )
+    )
+    if resealed:
+        tried = sa.select(sa.func.count()).select_from(answer).where(answer.c.revision > 0)
+        if count := connection.execute(tried).scalar():
+            told = f"{count} answers of pilots and to practice clips went with the sets they were given to"
+            row = {"at": clock(connection), "who": "study build", "what": "sets replaced", "detail": told}
+            connection.execute(study_event.insert().values(**row))
+        for table in (revision, answer, play_event, trial, final_answer):
+            connection.execute(table.delete())
+        connection.execute(listener.update().values(part_begun=0, finished_at=None))
+        for row in connection.execute(sa.select(listener.c.id, listener.c.number)).all():
+            assign(connection, new, row.id, row.number)
+
+
+def newest(connection: sa.Connection) -> Build | None:
+    row = connection.execute(sa.select(build).order_by(build.c.id.desc()).limit(1)).mappings().first()
+    if row is None:
+        return None
+    plain = ("practice", "key_sha256", "design_digest", "file_format", "ordering", "seed", "repeats")
+    plain += ("passes",)
+    return Build(
+        stimuli=dict(row["stimuli"]),
+        registered_at=row["registered_at"],
+        **{name: row[name] for name in plain},
+    )
+
+
+def has_answers(connection: sa.Connection) -> bool:
+    """Whether there is an answer that counts: not of a practice clip, not of a pilot."""
+    counted = (
+        sa.select(answer.c.slot)
+        .join(trial, sa.and_(trial.c.listener_id == answer.c.listener_id, trial.c.slot == answer.c.slot))
+        .join(listener, listener.c.id == answer.c.listener_id)
+        .where(trial.c.part > 0, answer.c.revision > 0, listener.c.pilot.is_(False))
+    )
+    return connection.execute(counted.limit(1)).first() is not None
+
+
+def assign(connection: sa.Connection, current: Build, listener_id: int, number: int) -> None:
+    """Draws one listener's order of everything and writes it, with a play key for each slot."""
+    rows: list[dict[str, Any]] = []
+    heard = set()
+    for part, (phase, name, order) in enumerate(parts(current, number)):
+        for position, stimulus in enumerate(order, start=1):
+            rows.append(
+                {
+                    "listener_id": listener_id,
+                    "slot": len(rows),
+                    "part": part,
+                    "set_name": name,
+                    "position": position,
+                    "stimulus_id": stimulus,
+                    "repetition": int((phase, name, stimulus) in heard),
+                    "play_key": random_letters(),
+                    "phase": phase,
+                }
+            )
+            heard.add((phase, name, stimulus))
+    connection.execute(trial.insert(), rows)
+
+
+def parts(current: Build, number: int) -> list[tuple[str, str, list[str]]]:
+    """What a listener hears, part by part: (phase, set, stimulus ids), beginning with practice.
+
+    Two passes go through all sets twice, each time in orders of their own; the same clips repeat in both.
+    Practice asks everything at once, so that each question was met before it counts.
+    """
+    clips = {name: sorted(ids) for name, ids in current.stimuli.items()}
+    ordering, seed = current.ordering, current.seed
+    first = {
+        name: clip_order(ids, number=number, ordering=ordering, seed=seed, name=name)
+        for name, ids in clips.items()
+    }
+    again = {
+        name: repeated(order, current.repeats, number=number, seed=seed, name=name)
+        for name, order in first.items()
+    }
+    phases = (("all", ""),) if current.passes == 1 else (("verdict", ""), ("rating", "/rating"))
+    told = [("all", PRACTICE, list(current.practice))]
+    for phase, mark in phases:
+        for name in set_order(list(clips), number=number, ordering=ordering, again=bool(mark)):
+            drawn = {"number": number, "seed": seed, "name": name + mark}
+            order = clip_order(clips[name], ordering=ordering, **drawn) if mark else first[name]
+            told.append((phase, name, with_repeats(order, again[name], **drawn)))
+    return told
+
+
+def random_letters() -> str:
+    return "".join(secrets.choice(_TOKEN_LETTERS) for _ in range(_TOKEN_LENGTH))

@@ -1,0 +1,141 @@
+"""What the analysis gets from the database: answers and open texts, without truth. See store.Store."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+
+from study.store.builds import newest
+from study.store.protocol import CERTAINTY, DIFFICULTIES, FIELDS, FIELDS_OF, INSPIRING, SCALE
+from study.store.schema import answer, clock, elapsed, final_answer, listener, reading, trial
+
+LEFT_EMPTY = "left_empty"
+_STAMPS = ("first_play_at", "answered_at")
+_SLACK = 1.0  # s, by which the player's two counts of seconds may differ
+_MEASURED = ("plays", "seconds_heard", "seconds_played", "first_play_at", "answered_at")
+_AGAIN = ("set_position", "position", *_MEASURED, "response_seconds")  # what a second pass has of its own
+
+
+def answers(engine: sa.Engine, *, practice: bool = False, pilot: bool = False) -> list[dict[str, Any]]:
+    """One dict per listener, stimulus and repetition with a final answer, in the order they were given.
+
+    Columns: listener (name), set, stimulus_id, position (within its set, from 1), set_position (which set
+    came first, from 1), repetition (1 for a hidden repeat), the answer's fields, plays, seconds_heard (each
+    second of the clip once), seconds_played (replays included, but for one that Next cut off), first_play_at
+    and answered_at (UTC), response_seconds (from the clip's end, when the questions opened, to the final
+    answer; away time counts), app_version, design_digest, left_empty. Practice clips only when asked for:
+    set "practice", set_position 0.
+
+    A study of two passes has one row for both: the columns above tell of the first pass, with the verdict;
+    position, set_position and what follows the fields stand once more with "rating_" in front, for the
+    second. What is not answered yet in the second pass is None.
+
+    A value that cannot be, as after a clock that stepped back or a change by hand, is left empty: times in
+    the wrong order, in the future or unreadable, numbers outside their range, more seconds heard than played.
+    left_empty names the columns where that happened, None where nothing was odd.
+
+    pilot: the answers of pilots instead of those of listeners.
+    """
+    columns = [column for column in answer.c if column.name not in ("spans", "press")]
+    query = (
+        sa.select(listener.c.name.label("listener"), trial, *columns)
+        .join(trial, trial.c.listener_id == listener.c.id)
+        .join(answer, sa.and_(answer.c.listener_id == trial.c.listener_id, answer.c.slot == trial.c.slot))
+        .where(answer.c.answered_at.is_not(None), listener.c.pilot.is_(pilot))
+        .order_by(listener.c.id, trial.c.slot)
+    )
+    if not practice:
+        query = query.where(trial.c.part > 0)
+    with reading(engine) as connection:
+        rows = connection.execute(query).mappings().all()
+        current, latest = newest(connection), clock(connection)
+    sets = len(current.stimuli) if current is not None else 0
+    merged: dict[tuple, dict[str, Any]] = {}
+    for row in rows:
+        clip = tuple(row[trial.c[name]] for name in ("listener_id", "set_name", "stimulus_id", "repetition"))
+        if row[trial.c.phase] == "rating":  # its verdict came before: slots are answered in order
+            told = _told(row, latest, sets)
+            merged[clip] |= {name: told[name] for name in FIELDS_OF["rating"]}
+            merged[clip] |= {f"rating_{name}": told[name] for name in _AGAIN}
+            again = [f"rating_{name}" if name in _AGAIN else name for name in told[LEFT_EMPTY]]
+            merged[clip][LEFT_EMPTY] = [*merged[clip][LEFT_EMPTY], *again]
+            continue
+        merged[clip] = _told(row, latest)
+        if row[trial.c.phase] == "verdict":
+            merged[clip]["kept"] = None
+        if current.passes == 2:
+            merged[clip] |= {f"rating_{name}": None for name in _AGAIN}
+    return [row | {LEFT_EMPTY: " ".join(row[LEFT_EMPTY]) or None} for row in merged.values()]
+
+
+def final_forms(engine: sa.Engine, *, pilot: bool = False) -> list[dict[str, Any]]:
+    """One dict per open answer: listener (name), number (from 1), question, text, saved_at (UTC).
+
+    pilot: those of pilots instead of those of listeners.
+    """
+    query = (
+        sa.select(listener.c.name.label("listener"), final_answer)
+        .join(final_answer, final_answer.c.listener_id == listener.c.id)
+        .where(listener.c.pilot.is_(pilot))
+        .order_by(listener.c.id, final_answer.c.number)
+    )
+    with reading(engine) as connection:
+        rows, latest = connection.execute(query).mappings().all(), clock(connection)
+    told = [
+        {name: row[name] for name in ("listener", "number", "question", "text", "saved_at")} for row in rows
+    ]
+    return [row | {"saved_at": row["saved_at"] if row["saved_at"] <= latest else None} for row in told]
+
+
+def _told(row: sa.RowMapping, latest: dt.datetime, sets_before: int = 0) -> dict[str, Any]:
+    """One answer. latest: the moment that no stamp is after; sets_before: how many sets were heard in the
+    pass before this one.
+    """
+    opened = row[answer.c.unlocked_at] or row[answer.c.shown_at]
+    seconds = elapsed(opened, row[answer.c.answered_at], latest)
+    values = {name: row[answer.c[name]] for name in (*FIELDS, *_MEASURED)}
+    odd = {name for name, value in values.items() if value is not None and not _possible(name, value, latest)}
+    if not odd & {"seconds_heard", "seconds_played"}:
+        odd |= {"seconds_heard"} if values["seconds_heard"] > values["seconds_played"] + _SLACK else set()
+    if not odd & {"plays", "seconds_played"}:
+        odd |= {"plays"} if not values["plays"] and values["seconds_played"] > _SLACK else set()
+    odd |= {"response_seconds"} if seconds is None else set()
+    return {
+        "listener": row["listener"],
+        "set": row[trial.c.set_name],
+        "stimulus_id": row[trial.c.stimulus_id],
+        "position": row[trial.c.position],
+        "set_position": row[trial.c.part] - sets_before,
+        "repetition": row[trial.c.repetition],
+        **{name: None if name in odd else value for name, value in values.items()},
+        "response_seconds": None if seconds is None else round(seconds, 3),
+        "app_version": row[answer.c.app_version],
+        "design_digest": row[answer.c.design_digest],
+        LEFT_EMPTY: sorted(odd),
+    }
+
+
+def _possible(name: str, value: Any, latest: dt.datetime) -> bool:
+    """Whether a value of an answer can be. Verdicts and words are as they are; nothing can stand for them."""
+    if name in _STAMPS:
+        return value <= latest
+    return name not in _RANGES or _RANGES[name](value)
+
+
+def _seconds(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value) and value >= 0
+
+
+_RANGES: dict[str, Callable[[Any], bool]] = {
+    "difficulty": lambda value: value in DIFFICULTIES,
+    "confidence": lambda value: value in CERTAINTY,
+    "musicality": lambda value: value in SCALE,
+    "inspiring": lambda value: value in INSPIRING,
+    "plays": lambda value: isinstance(value, int) and value >= 0,
+    "seconds_heard": _seconds,
+    "seconds_played": _seconds,
+}

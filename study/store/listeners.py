@@ -1,0 +1,247 @@
+"""Who takes part and how far each one is. Used through store.Store."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from study.store.answering import StoreError, closed_at, unblinded_at
+from study.store.builds import assign, newest, random_letters
+from study.store.protocol import Page, Slot, State, Step, next_step
+from study.store.schema import answer, clock, elapsed, listener, reading, trial
+
+
+@dataclass(frozen=True)
+class Listener:
+    """One listener as the pages need them: who, which tab may write, and the step to show."""
+
+    id: int
+    name: str
+    tab: str | None
+    playback: str | None
+    step: Step
+    pilot: bool = False
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far one listener is. Counts leave practice out; times are UTC.
+
+    begun_at is when the first clip that counts was shown that has an answer; seconds_active the sum of the
+    times from a clip's end to its final answer, practice left out, where those could be measured.
+    """
+
+    id: int
+    name: str
+    token: str
+    pilot: bool
+    stage: str
+    answered: int
+    total: int
+    invited_at: dt.datetime
+    revoked_at: dt.datetime | None
+    consent_at: dt.datetime | None
+    begun_at: dt.datetime | None
+    last_seen: dt.datetime | None
+    finished_at: dt.datetime | None
+    seconds_active: float
+
+
+def progress(engine: sa.Engine, pilot: bool | None = None) -> list[Progress]:
+    """All listeners in the order of their invitation; only pilots, or only others, where `pilot` says so."""
+    people = sa.select(listener).order_by(listener.c.id)
+    if pilot is not None:
+        people = people.where(listener.c.pilot.is_(pilot))
+    with reading(engine) as connection:
+        rows = connection.execute(people).mappings().all()
+        standing = states(connection)
+        begun, active = _times(connection)
+    told = []
+    for row in rows:
+        step = next_step(standing[row["id"]])
+        unopened = step.page is Page.WELCOME and row["last_seen_at"] is None
+        kept = ("id", "name", "token", "pilot", "invited_at", "revoked_at", "consent_at", "finished_at")
+        told.append(
+            Progress(
+                **{name: row[name] for name in kept},
+                stage="not opened yet" if unopened else step.stage,
+                answered=step.answered,
+                total=step.total,
+                begun_at=begun.get(row["id"]),
+                last_seen=row["last_seen_at"],
+                seconds_active=round(active.get(row["id"], 0.0), 3),
+            )
+        )
+    return told
+
+
+def states(connection: sa.Connection, listener_id: int | None = None) -> dict[int, State]:
+    """What decides the step of one listener, or of all: listener id -> State."""
+    slots = (
+        sa.select(
+            trial.c.listener_id,
+            trial.c.slot,
+            trial.c.part,
+            trial.c.position,
+            answer.c.answered_at,
+            trial.c.phase,
+        )
+        .outerjoin(answer, _SAME_TRIAL)
+        .order_by(trial.c.listener_id, trial.c.slot)
+    )
+    people = sa.select(listener)
+    if listener_id is not None:
+        slots = slots.where(trial.c.listener_id == listener_id)
+        people = people.where(listener.c.id == listener_id)
+    by_listener: dict[int, list[Slot]] = {}
+    for row in connection.execute(slots):
+        by_listener.setdefault(row.listener_id, []).append(
+            Slot(row.slot, row.part, row.position, row.answered_at is not None, row.phase)
+        )
+    over = closed_at(connection) is not None
+    return {
+        row["id"]: State(
+            slots=tuple(by_listener.get(row["id"], ())),
+            consented=row["consent_at"] is not None,
+            sound_checked=row["sound_check_at"] is not None,
+            part_begun=row["part_begun"],
+            finished=row["finished_at"] is not None,
+            closed=over or row["revoked_at"] is not None,
+        )
+        for row in connection.execute(people).mappings()
+    }
+
+
+def invite(connection: sa.Connection, name: str, *, pilot: bool) -> str:
+    """See store.Store.invite."""
+    _one_at_a_time(connection)
+    known = connection.execute(sa.select(listener).where(listener.c.name == name)).mappings().first()
+    if known is not None:
+        if known["pilot"] != pilot:
+            kind = "a pilot" if known["pilot"] else "no pilot"
+            raise StoreError(f"{name} was invited as {kind}, and stays so; choose another name")
+        return known["token"]
+    if unblinded_at(connection) is not None:
+        raise StoreError(f"the study is unblinded, so {name} is not invited; make a new study folder")
+    if closed_at(connection) is not None:
+        raise StoreError(f"the study is closed, so {name} is not invited; open it with `study reopen` first")
+    current = newest(connection)
+    if current is None:
+        raise StoreError("no blinded sets yet; run `study build` on this folder first")
+    number, token = _next_number(connection, pilot), random_letters()
+    result = connection.execute(
+        listener.insert().values(
+            name=name, number=number, token=token, invited_at=clock(connection), part_begun=0, pilot=pilot
+        )
+    )
+    assign(connection, current, result.inserted_primary_key[0], number)
+    return token
+
+
+def revoke(connection: sa.Connection, name: str) -> bool:
+    """See store.Store.revoke."""
+    row = _named(connection, name)
+    if row["revoked_at"] is None:
+        me = listener.c.id == row["id"]
+        connection.execute(listener.update().where(me).values(revoked_at=clock(connection)))
+    return row["revoked_at"] is None
+
+
+def restore(connection: sa.Connection, name: str) -> bool:
+    """See store.Store.restore."""
+    _one_at_a_time(connection)
+    row = _named(connection, name)
+    if row["revoked_at"] is None:
+        return False
+    me = listener.c.id == row["id"]
+    connection.execute(listener.update().where(me).values(revoked_at=None))
+    shown = sa.select(answer.c.slot).where(answer.c.listener_id == row["id"]).limit(1)
+    current = newest(connection)
+    if current is not None and connection.execute(shown).first() is None:
+        others = _filled(connection, row["pilot"], but=row["id"])
+        if row["number"] in others:  # somebody was invited in their place
+            number = _lowest_free(others)
+            connection.execute(listener.update().where(me).values(number=number))
+            connection.execute(trial.delete().where(trial.c.listener_id == row["id"]))
+            assign(connection, current, row["id"], number)
+    return True
+
+
+def begun(connection: sa.Connection) -> set[int]:
+    """The ids of those who have answered at least a field of a clip that counts; pilots among them."""
+    counted = (
+        sa.select(answer.c.listener_id)
+        .join(trial, _SAME_TRIAL)
+        .where(trial.c.part > 0, answer.c.revision > 0)
+        .distinct()
+    )
+    return set(connection.execute(counted).scalars())
+
+
+_SAME_TRIAL = sa.and_(answer.c.listener_id == trial.c.listener_id, answer.c.slot == trial.c.slot)
+
+
+def _next_number(connection: sa.Connection, pilot: bool) -> int:
+    """The number of whoever is invited next, which decides their order.
+
+    The orders of the numbers 0, 1, 2, ... are balanced block by block (see study.store.orders), so the next
+    number is the lowest one that nobody fills: nobody who has begun or may still begin. The places of those
+    who were revoked before they began are thus filled first.
+    """
+    if pilot:
+        lowest = sa.select(sa.func.min(listener.c.number)).where(listener.c.pilot.is_(True))
+        return (connection.execute(lowest).scalar() or 0) - 1
+    return _lowest_free(_filled(connection, pilot))
+
+
+def _filled(connection: sa.Connection, pilot: bool, but: int | None = None) -> set[int]:
+    """The numbers of those who have begun or may still begin, without the one listener `but`."""
+    people = sa.select(listener.c.id, listener.c.number, listener.c.revoked_at)
+    people = people.where(listener.c.pilot.is_(pilot))
+    have_begun = begun(connection)
+    return {
+        row.number
+        for row in connection.execute(people)
+        if row.id != but and (row.revoked_at is None or row.id in have_begun)
+    }
+
+
+def _lowest_free(filled: set[int]) -> int:
+    return next(number for number in range(len(filled) + 1) if number not in filled)
+
+
+def _times(connection: sa.Connection) -> tuple[dict[int, dt.datetime], dict[int, float]]:
+    """By listener id: when the first answered clip was shown, and the seconds spent on final answers."""
+    rows = connection.execute(
+        sa.select(
+            answer.c.listener_id,
+            answer.c.shown_at,
+            answer.c.unlocked_at,
+            answer.c.answered_at,
+        )
+        .join(trial, _SAME_TRIAL)
+        .where(trial.c.part > 0, answer.c.revision > 0)
+    ).all()
+    first: dict[int, dt.datetime] = {}
+    active: dict[int, float] = {}
+    for row in rows:
+        first[row.listener_id] = min(row.shown_at, first.get(row.listener_id, row.shown_at))
+        seconds = elapsed(row.unlocked_at or row.shown_at, row.answered_at)
+        active[row.listener_id] = active.get(row.listener_id, 0.0) + (seconds or 0.0)
+    return first, active
+
+
+def _named(connection: sa.Connection, name: str) -> sa.RowMapping:
+    row = connection.execute(sa.select(listener).where(listener.c.name == name)).mappings().first()
+    if row is None:
+        names = connection.execute(sa.select(listener.c.name).order_by(listener.c.id).limit(8)).scalars()
+        raise StoreError(f"nobody named {name!r} is invited; there are: {', '.join(names) or 'none'}")
+    return row
+
+
+def _one_at_a_time(connection: sa.Connection) -> None:
+    """Nobody else invites or restores until this transaction ends; SQLite has seen to that already."""
+    if connection.dialect.name != "sqlite":
+        connection.exec_driver_sql("LOCK TABLE listener IN SHARE ROW EXCLUSIVE MODE")

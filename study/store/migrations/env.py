@@ -1,0 +1,6 @@
+"""Run by Alembic: the migrations, on the connection and in the transaction of study.store.migrating."""
+
+from alembic import context
+
+context.configure(connection=context.config.attributes["connection"])
+context.run_migrations()

@@ -1,0 +1,402 @@
+"""The tables of a study's database, and how a connection to it is opened.
+
+Truth is never in this database: no clip name, backend, epoch count or real/fake label. What it knows of a
+clip is the set it belongs to and its opaque id; only the sealed key, a file the server does not send, says
+what an id stands for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import os
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from study.store import database_file
+from study.store.protocol import CERTAINTY, DIFFICULTIES, INSPIRING, PHASES, SCALE, VERDICTS
+
+SCHEMA_VERSION = 2
+_OPENING_LOCK = 0x57_0D1  # of PostgreSQL's advisory locks; any number that nobody else takes
+
+metadata = sa.MetaData()
+
+
+UNREADABLE = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)  # a moment that was changed by hand into none
+TICK = dt.timedelta(microseconds=1)  # between two stamps where the clock gave none later than the first
+MOST_TICKS = 100 * TICK  # no two requests of a person are so close
+
+
+class UtcTime(sa.types.TypeDecorator):
+    """A moment in UTC. SQLite has no time zones, so they are taken off going in and put back coming out.
+
+    SQLite also takes any text for a moment; what is none comes out as `UNREADABLE`.
+    """
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: dt.datetime | None, dialect: sa.Dialect) -> dt.datetime | None:
+        if value is None:
+            return None
+        value = value.astimezone(dt.UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: dt.datetime | None, dialect: sa.Dialect) -> dt.datetime | None:
+        return None if value is None else value.astimezone(dt.UTC)
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> object:
+        return utc_moment if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
+
+
+def utc_moment(text: object) -> dt.datetime | None:
+    """A moment from its text, in UTC where that names no zone; UNREADABLE for a text that is none."""
+    if text is None:
+        return None
+    try:
+        moment = dt.datetime.fromisoformat(str(text))
+        return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        return UNREADABLE
+
+
+def now() -> dt.datetime:
+    """The moment by this machine's clock, for what no other machine's stamps are compared with."""
+    return dt.datetime.now(dt.UTC)
+
+
+def clock(connection: sa.Connection) -> dt.datetime:
+    """The moment by the database's clock, which all servers of a study share: to 1 ms in SQLite."""
+    if connection.dialect.name == "sqlite":
+        moment = connection.exec_driver_sql("SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now')").scalar_one()
+        return dt.datetime.fromisoformat(moment).replace(tzinfo=dt.UTC)
+    return connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one().astimezone(dt.UTC)
+
+
+def in_order(moment: dt.datetime, *earlier: dt.datetime | None) -> dt.datetime:
+    """The moment, or one tick after the latest of the earlier ones where the clock has stepped back."""
+    latest = max((other for other in earlier if other is not None), default=moment)
+    return moment if moment >= latest else latest + TICK
+
+
+def elapsed(
+    start: dt.datetime | None, end: dt.datetime | None, latest: dt.datetime = UNREADABLE - TICK
+) -> float | None:
+    """Seconds between two stamps; None where they are no measurement: a stamp that is missing or later than
+    `latest`, an end before its start, or one that `in_order` has put after it.
+    """
+    if start is None or end is None or max(start, end) > latest or end < start:
+        return None
+    return None if dt.timedelta(0) < end - start < MOST_TICKS else (end - start).total_seconds()
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> sa.CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return sa.CheckConstraint(f"{column} IS NULL OR {column} IN ({listed})", name=f"{column}_known")
+
+
+def _phase(table: str) -> tuple[sa.Column, sa.CheckConstraint]:
+    """Which questions a trial asks, one of protocol.PHASES."""
+    listed = ", ".join(f"'{phase}'" for phase in PHASES)
+    column = sa.Column("phase", sa.String(8), nullable=False, server_default="all")
+    return column, sa.CheckConstraint(f"phase IN ({listed})", name=f"{table}_phase_known")
+
+
+about = sa.Table(
+    "about",
+    metadata,
+    sa.Column("name", sa.String(40), primary_key=True),
+    sa.Column("value", sa.String(200), nullable=False),
+)
+
+# Alembic's own: the revision of these tables. See study.store.migrating.
+alembic_version = sa.Table(
+    "alembic_version",
+    metadata,
+    sa.Column("version_num", sa.String(32), nullable=False),
+    sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+
+# One row per registered build; the newest one counts.
+build = sa.Table(
+    "build",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("registered_at", UtcTime, nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),  # of everything below and the stimuli
+    sa.Column("key_sha256", sa.String(64), nullable=False),
+    sa.Column("design_digest", sa.String(64), nullable=False),
+    sa.Column("file_format", sa.String(8), nullable=False),
+    sa.Column("stimuli", sa.JSON, nullable=False),  # [[set, [stimulus_id, ...]], ...] in the design's order
+    sa.Column("practice", sa.JSON, nullable=False),  # [stimulus_id, ...]
+    sa.Column("ordering", sa.String(20), nullable=False),  # counterbalanced | fixed
+    sa.Column("seed", sa.BigInteger, nullable=False),
+    sa.Column("repeats", sa.Integer, nullable=False),
+    sa.Column("passes", sa.Integer, nullable=False, server_default="1"),
+    sa.CheckConstraint("ordering IN ('counterbalanced', 'fixed')", name="ordering_known"),
+    sa.CheckConstraint("repeats >= 0", name="repeats_positive"),
+    sa.CheckConstraint("passes IN (1, 2)", name="passes_known"),
+)
+
+listener = sa.Table(
+    "listener",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    # Picks the order of clips: 0, 1, 2, ..., taken over from whoever was revoked before they began; pilots
+    # have negative ones.
+    sa.Column("number", sa.Integer, nullable=False, index=True),
+    sa.Column("name", sa.String(200), nullable=False, unique=True),
+    sa.Column("token", sa.String(64), nullable=False, unique=True),  # the secret of the personal link
+    sa.Column("invited_at", UtcTime, nullable=False),
+    sa.Column("revoked_at", UtcTime),
+    sa.Column("last_seen_at", UtcTime),
+    sa.Column("tab", sa.String(32)),  # the browser tab that may write
+    sa.Column("consent_at", UtcTime),
+    sa.Column("consent_version", sa.String(64)),
+    sa.Column("sound_check_at", UtcTime),
+    sa.Column("playback", sa.String(20)),  # headphones | loudspeakers | built_in
+    sa.Column("part_begun", sa.Integer, nullable=False, default=0),
+    sa.Column("finished_at", UtcTime),
+    sa.Column("pilot", sa.Boolean, nullable=False, server_default=sa.false()),  # their answers never count
+    sa.CheckConstraint("pilot = (number < 0)", name="pilots_are_negative"),
+)
+
+# What a listener hears and when: slot counts through the whole study, practice (part 0) included.
+trial = sa.Table(
+    "trial",
+    metadata,
+    sa.Column("listener_id", sa.ForeignKey("listener.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("slot", sa.Integer, primary_key=True),
+    sa.Column("part", sa.Integer, nullable=False),  # 0 practice, then 1, 2, ... as this listener meets them
+    sa.Column("set_name", sa.String(80), nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),  # within the part, from 1
+    sa.Column("stimulus_id", sa.String(32), nullable=False),
+    sa.Column("repetition", sa.Integer, nullable=False, default=0),  # 1: a hidden repeat
+    sa.Column("play_key", sa.String(64), nullable=False, unique=True),  # all the browser sees of a clip
+    *_phase("trial"),
+    sa.UniqueConstraint("listener_id", "part", "position", name="one_clip_per_position"),
+    sa.UniqueConstraint(
+        "listener_id", "set_name", "stimulus_id", "repetition", "phase", name="one_trial_per_repetition"
+    ),
+)
+
+_TRIAL = ("trial.listener_id", "trial.slot")
+
+# The current state of each answer. Its history is in `revision`, written in the same transaction.
+answer = sa.Table(
+    "answer",
+    metadata,
+    sa.Column("listener_id", sa.Integer, primary_key=True),
+    sa.Column("slot", sa.Integer, primary_key=True),
+    sa.Column("verdict", sa.String(8)),
+    sa.Column("difficulty", sa.String(16)),
+    sa.Column("musicality", sa.Integer),
+    sa.Column("inspiring", sa.String(8)),
+    sa.Column("inspiring_text", sa.Text),
+    sa.Column("comment", sa.Text),
+    sa.Column("plays", sa.Integer, nullable=False, default=0),
+    sa.Column("seconds_heard", sa.Float, nullable=False, default=0.0),  # of the clip, each second once
+    sa.Column("seconds_played", sa.Float, nullable=False, default=0.0),  # replays included
+    sa.Column("spans", sa.JSON, nullable=False, default=list),  # [[from, to], ...] heard, in seconds
+    sa.Column("shown_at", UtcTime, nullable=False),
+    sa.Column("first_play_at", UtcTime),
+    sa.Column("unlocked_at", UtcTime),  # heard to the end, so that the questions opened
+    sa.Column("answered_at", UtcTime),  # final: from here on nothing changes
+    sa.Column("revision", sa.Integer, nullable=False, default=0),
+    sa.Column("press", sa.String(64)),  # the last press of Next that was dealt with
+    sa.Column("app_version", sa.String(40)),
+    sa.Column("design_digest", sa.String(64)),
+    *_phase("answer"),  # of its trial
+    sa.Column("confidence", sa.Integer),  # in the verdict: 1 a guess, ..., 5 certain
+    sa.Column("kept", sa.Boolean, nullable=False, server_default=sa.false()),  # the listener takes it home
+    sa.ForeignKeyConstraint(["listener_id", "slot"], _TRIAL),
+    _one_of("verdict", VERDICTS),
+    _one_of("difficulty", DIFFICULTIES),
+    _one_of("inspiring", INSPIRING),
+    sa.CheckConstraint(
+        f"musicality IS NULL OR musicality BETWEEN {SCALE[0]} AND {SCALE[-1]}", name="musicality_on_scale"
+    ),
+    sa.CheckConstraint("difficulty IS NULL OR verdict = 'fake'", name="difficulty_of_fakes_only"),
+    sa.CheckConstraint("inspiring_text IS NULL OR inspiring = 'other'", name="text_of_other_only"),
+    sa.CheckConstraint(
+        "answered_at IS NULL OR ("
+        "(phase = 'rating' OR (verdict IS NOT NULL AND (verdict = 'real' OR difficulty IS NOT NULL))) "
+        "AND (phase = 'verdict' OR (musicality IS NOT NULL AND inspiring IS NOT NULL)))",
+        name="final_answers_are_complete",
+    ),
+    sa.CheckConstraint(
+        "(phase <> 'rating' OR (verdict IS NULL AND difficulty IS NULL AND confidence IS NULL)) "
+        "AND (phase <> 'verdict' OR (musicality IS NULL AND inspiring IS NULL AND inspiring_text IS NULL "
+        "AND comment IS NULL))",
+        name="answers_of_their_phase_only",
+    ),
+    sa.CheckConstraint(
+        f"confidence IS NULL OR confidence BETWEEN {CERTAINTY[0]} AND {CERTAINTY[-1]}",
+        name="confidence_on_scale",
+    ),
+    sa.CheckConstraint("plays >= 0 AND seconds_heard >= 0 AND seconds_played >= 0", name="heard_positive"),
+)
+
+# Append-only: every change of an answer, with the fields it set.
+revision = sa.Table(
+    "revision",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("listener_id", sa.Integer, nullable=False),
+    sa.Column("slot", sa.Integer, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("final", sa.Boolean, nullable=False),
+    sa.Column("changes", sa.JSON, nullable=False),
+    sa.ForeignKeyConstraint(["listener_id", "slot"], ["answer.listener_id", "answer.slot"]),
+    sa.UniqueConstraint("listener_id", "slot", "revision", name="revisions_count_up"),
+)
+
+final_answer = sa.Table(
+    "final_answer",
+    metadata,
+    sa.Column("listener_id", sa.ForeignKey("listener.id"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),  # of the open question, from 1
+    sa.Column("question", sa.Text, nullable=False),  # as it was worded when asked
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("saved_at", UtcTime, nullable=False),
+)
+
+# What the player reports by itself (play, pause, seek, ended, error, ...): quality data, not proof.
+play_event = sa.Table(
+    "play_event",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("listener_id", sa.ForeignKey("listener.id"), nullable=False, index=True),
+    sa.Column("slot", sa.Integer, nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("kind", sa.String(20), nullable=False),
+    sa.Column("seconds_heard", sa.Float),
+    sa.Column("position_seconds", sa.Float),
+)
+
+unblinding = sa.Table(
+    "unblinding",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("who", sa.String(200), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("key_sha256", sa.String(64), nullable=False),
+)
+
+# Append-only: what the researcher did with the study (closed, revoked, exported, logged in, ...).
+study_event = sa.Table(
+    "study_event",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("who", sa.String(200), nullable=False),
+    sa.Column("what", sa.String(40), nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+)
+
+
+def connect(url: str, *, copy_old: bool = True) -> sa.Engine:
+    """Opens the database, creates what it lacks and brings older tables up to date.
+
+    SQLite runs with a write-ahead log and a flush to disk at every commit, and each writing transaction
+    takes the write lock when it begins: deferred ones fail with "database is locked" under several writers.
+    copy_old: whether an SQLite file of an older version is copied before it is changed.
+
+    Raises sqlalchemy.exc.SQLAlchemyError where the database cannot be opened, migrating.UnknownSchemaError
+    where a newer version of this program wrote it.
+    """
+    from study.store import migrating
+
+    engine = _sqlite(url) if url.startswith("sqlite") else _server(url)
+    try:
+        migrating.bring_up(engine, copy_old=copy_old)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def reading(engine: sa.Engine) -> sa.Connection:
+    """A connection that only reads: on SQLite it never takes the write lock."""
+    return engine.connect().execution_options(begin="BEGIN")
+
+
+def lock(query: sa.Select, connection: sa.Connection) -> sa.Select:
+    """The rows a transaction is about to change; SQLite has locked the whole file already."""
+    return query if connection.dialect.name == "sqlite" else query.with_for_update()
+
+
+def shared(connection: sa.Connection) -> None:
+    """This transaction counts on the study being open or closed, whichever it finds: `alone` waits for it.
+
+    On SQLite a writing transaction is alone anyway.
+    """
+    if connection.dialect.name != "sqlite":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock_shared({_OPENING_LOCK})")
+
+
+def alone(connection: sa.Connection) -> None:
+    """This transaction opens or closes the study: it waits for all that are `shared`, and they for it."""
+    if connection.dialect.name != "sqlite":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_OPENING_LOCK})")
+
+
+def _sqlite(url: str) -> sa.Engine:
+    file = sa.make_url(url).database
+    own: dict[str, object] = {}
+    if file and file != ":memory:":  # it holds every listener's link: readable by its owner alone
+        database_file.require_own_log(Path(file))
+        with contextlib.suppress(OSError):  # there already, or no place: connecting tells
+            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        own = {"creator": database_file.DatabaseFile.at(file).connect, "pool_size": 10, "max_overflow": 40}
+    engine = sa.create_engine(url, hide_parameters=True, **own)  # a log would hold a listener's secret
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        how = connection.get_execution_options().get("begin", "BEGIN IMMEDIATE")
+        if how != "BEGIN":
+            _require_file(connection)
+        connection.exec_driver_sql(how)
+
+    return engine
+
+
+def require(engine: sa.Engine) -> bool:
+    """Asks the database for one row. Returns whether it can be written as well, without writing anything.
+
+    Raises DBAPIError where the database does not answer, or its file was moved, deleted or replaced.
+    """
+    with engine.connect() as connection:
+        connection = connection.execution_options(begin="BEGIN")
+        _require_file(connection)
+        connection.execute(sa.select(about.c.name).limit(1)).all()
+        if connection.dialect.name != "sqlite":
+            return connection.exec_driver_sql("SHOW transaction_read_only").scalar() == "off"
+    file = Path(engine.url.database or "")
+    return not file.is_file() or (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK))
+
+
+def file_is_gone(engine: sa.Engine, error: sa.exc.DBAPIError) -> bool:
+    """Whether `error` came of an SQLite file that is no longer the one that was opened."""
+    if isinstance(error.orig, database_file.DatabaseFileError):
+        return True
+    return engine.dialect.name == "sqlite" and not Path(engine.url.database or "").is_file()
+
+
+def _require_file(connection: sa.Connection) -> None:
+    raw = connection.connection.dbapi_connection
+    if isinstance(raw, database_file.Connection) and raw.file is not None:
+        try:
+            raw.file.report(raw)
+        except database_file.DatabaseFileError as error:
+            raise sa.exc.OperationalError("", None, error) from error
+
+
+def _server(url: str) -> sa.Engine:
+    for plain in ("postgresql://", "postgres://"):
+        if url.startswith(plain):
+            url = "postgresql+psycopg://" + url.removeprefix(plain)
+    return sa.create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True, hide_parameters=True)
