@@ -139,7 +139,7 @@ class Backend(Protocol):
     modes: tuple[str, ...]  # of UMG and VAR, those it can make
     counts_epochs: bool  # whether a source must name epoch counts
 
-    def lacks(self) -> str:
+    def unavailable_reason(self) -> str:
         """What this machine lacks for it, with the mend, in one line; "" for nothing."""
 
     def validate(self, options: Mapping[str, Any], folder: Path) -> None:
@@ -151,13 +151,13 @@ class Backend(Protocol):
     def recipe(self, task: Task) -> dict[str, Any]:
         """All that decides how the clips sound besides cell, seed and seconds. JSON values only."""
 
-    def work(self, task: Task) -> str:
+    def shared_job(self, task: Task) -> str:
         """What the task shares with others, as a training; "" for nothing, which refuses several `trainings`.
 
         Tasks that share work are done one after the other by one worker, in the order of their epochs.
         """
 
-    def keeps(self, task: Task) -> tuple[str, ...]:
+    def artifacts(self, task: Task) -> tuple[str, ...]:
         """Names in models/ (files, or folders with all they hold) that the task reads and writes.
 
         With these and the cell's files the task can go on on another machine.

@@ -42,7 +42,7 @@ class CawBackend:
     modes = ("UMG", "VAR")
     counts_epochs = True
 
-    def lacks(self) -> str:
+    def unavailable_reason(self) -> str:
         return ""
 
     def validate(self, options: Mapping[str, Any], folder: Path) -> None:
@@ -67,10 +67,10 @@ class CawBackend:
         options = {key: value for key, value in task.options.items() if key != "device"}
         return {"preset": "fast"} | options
 
-    def work(self, task: Task) -> str:
+    def shared_job(self, task: Task) -> str:
         return self._source(task) if self._shares(task) else self._folder(task).name
 
-    def keeps(self, task: Task) -> tuple[str, ...]:
+    def artifacts(self, task: Task) -> tuple[str, ...]:
         folder = self._folder(task)
         own = folder.name, run_claims.recipe_file(folder).name
         if not self._shares(task):

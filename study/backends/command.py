@@ -73,7 +73,7 @@ backend = "mymodel"
         """This backend as one study's options make it."""
         return CommandBackend(options)
 
-    def lacks(self) -> str:
+    def unavailable_reason(self) -> str:
         return ""
 
     def validate(self, options: Mapping[str, Any], folder: Path) -> None:
@@ -110,10 +110,10 @@ backend = "mymodel"
         words = _words(task.options)
         return {"command": words, "files": _contents(words, task, named_files.digest)}
 
-    def work(self, task: Task) -> str:
+    def shared_job(self, task: Task) -> str:
         return self._models(task)
 
-    def keeps(self, task: Task) -> tuple[str, ...]:
+    def artifacts(self, task: Task) -> tuple[str, ...]:
         models = self._models(task)
         return (models, calling.log_name(task)) if models else (calling.log_name(task),)
 

@@ -18,7 +18,7 @@ class ImportedBackend:
     modes = ("UMG", "VAR")
     counts_epochs = False
 
-    def lacks(self) -> str:
+    def unavailable_reason(self) -> str:
         return ""
 
     def validate(self, options: Mapping[str, Any], folder: Path) -> None:
@@ -28,10 +28,10 @@ class ImportedBackend:
     def recipe(self, task: Task) -> dict[str, Any]:
         return {"file": task.cell.file_sha256}
 
-    def work(self, task: Task) -> str:
+    def shared_job(self, task: Task) -> str:
         return ""
 
-    def keeps(self, task: Task) -> tuple[str, ...]:
+    def artifacts(self, task: Task) -> tuple[str, ...]:
         return ()
 
     def costs(self, task: Task) -> dict[str, Cost]:

@@ -54,7 +54,7 @@ class JukeboxBackend:
         """This backend as one study's options make it."""
         return JukeboxBackend(options)
 
-    def lacks(self) -> str:
+    def unavailable_reason(self) -> str:
         return "" if self._elsewhere else _lacking()
 
     def validate(self, options: Mapping[str, Any], folder: Path) -> None:
@@ -88,10 +88,10 @@ class JukeboxBackend:
         files["config.json"] = named_files.digest(weights / "config.json")
         return {key: options[key] for key in decisive} | {"weights": files, "version": _VERSION}
 
-    def work(self, task: Task) -> str:
+    def shared_job(self, task: Task) -> str:
         return ""
 
-    def keeps(self, task: Task) -> tuple[str, ...]:
+    def artifacts(self, task: Task) -> tuple[str, ...]:
         return (calling.log_name(task),)
 
     def costs(self, task: Task) -> dict[str, Cost]:

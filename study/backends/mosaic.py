@@ -22,7 +22,7 @@ class MosaicBackend:
     modes = ("UMG", "VAR")
     counts_epochs = False
 
-    def lacks(self) -> str:
+    def unavailable_reason(self) -> str:
         return ""
 
     def validate(self, options: Mapping[str, Any], folder: Path) -> None:
@@ -40,10 +40,10 @@ class MosaicBackend:
     def recipe(self, task: Task) -> dict[str, Any]:
         return dict(task.options)
 
-    def work(self, task: Task) -> str:
+    def shared_job(self, task: Task) -> str:
         return ""
 
-    def keeps(self, task: Task) -> tuple[str, ...]:
+    def artifacts(self, task: Task) -> tuple[str, ...]:
         return ()
 
     def costs(self, task: Task) -> dict[str, Cost]:

@@ -38,7 +38,7 @@ class SampleRNNBackend:
     modes = ("UMG", "VAR")
     counts_epochs = True
 
-    def lacks(self) -> str:
+    def unavailable_reason(self) -> str:
         return ""
 
     def validate(self, options: Mapping[str, Any], folder: Path) -> None:
@@ -62,10 +62,10 @@ class SampleRNNBackend:
             drawn["candidates"] = task.options.get("candidates", CANDIDATES)
         return self._trained_from(task) | drawn
 
-    def work(self, task: Task) -> str:
+    def shared_job(self, task: Task) -> str:
         return self._folder(task).name
 
-    def keeps(self, task: Task) -> tuple[str, ...]:
+    def artifacts(self, task: Task) -> tuple[str, ...]:
         folder = self._folder(task)
         return folder.name, run_claims.recipe_file(folder).name
 

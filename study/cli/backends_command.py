@@ -65,7 +65,7 @@ def _state(name: str, table: dict[str, Any], folder: Path) -> State:
     except BackendError as error:
         return State(name, "", False, "", str(error))
     needs = backend.needs if file == name else _as(file)
-    lacks, set_up = backend.lacks(), True
+    lacks, set_up = backend.unavailable_reason(), True
     if not lacks:
         try:
             backend.validate(material.backend_options(table), folder)

@@ -153,7 +153,7 @@ def show(found: Forecast, engine: Engine, console: Console) -> None:
     done = f"; {found.cells_done} cells are done" if found.cells_done else ""
     console.print(f"{cells} cells, {clips} clips and {found.originals} originals {jobs}{done}.")
     if found.jobs:
-        crew = engine.crew(found.jobs)
+        crew = engine.plan(found.jobs)
         if crew.note:
             console.print(f"note: {crew.note}", markup=False, soft_wrap=True)
         who = f"{crew.workers} worker{'s' * (crew.workers != 1)}"

@@ -16,7 +16,7 @@ class TinyBackend:
     counts_epochs = True
     made: list[str] = []  # every clip made in this process, for tests to look at
 
-    def lacks(self):
+    def unavailable_reason(self):
         return ""
 
     def validate(self, options, folder):
@@ -29,10 +29,10 @@ class TinyBackend:
     def recipe(self, task):
         return {key: task.options[key] for key in ("level", "rate") if key in task.options}
 
-    def work(self, task):
+    def shared_job(self, task):
         return f"{task.cell.learner}-{task.cell.epochs}"
 
-    def keeps(self, task):
+    def artifacts(self, task):
         return (f"{task.cell.learner}-{task.cell.epochs}",)
 
     def costs(self, task):
