@@ -89,10 +89,10 @@ def facts(cell: Cell) -> list[Any]:
     """
     asked: dict[str, Any] = {"plan": cell.plan, "strength": cell.strength}
     asked["album"] = [one.sha256 for one in cell.album]
-    if cell.asked is not None:
+    if cell.requested_plan is not None:
         from caw.compose import plan
 
-        asked["content"] = {**plan.document(cell.asked), "heard": None}
+        asked["content"] = {**plan.document(cell.requested_plan), "heard": None}
     stated = {key: value for key, value in asked.items() if value not in ("", None, [])}
     return [stated] if stated else []
 

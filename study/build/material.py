@@ -157,7 +157,7 @@ def cells(design: Design, found: Mapping[str, Passage], asked: composed.Plans) -
                 training=training,
                 plan=way.plan,
                 strength=way.strength,
-                asked=asked.get((index, way.plan)),
+                requested_plan=asked.get((index, way.plan)),
                 album=tuple(one for one in passage.album if one.name in source.album),
             )
             grid[cell] = source.clips

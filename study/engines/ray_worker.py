@@ -126,7 +126,7 @@ def serve(errand: Errand, *contents: bytes) -> Iterator[Event | Sealed | Piece |
             if lacking := backends.get(backend, task.options).unavailable_reason():
                 yield _in_their_words(Failed(errand.job.number, place, lacking), here)
                 continue
-            tasks.append((backend, replace(task, cell=task.cell.moved(here), models=models)))
+            tasks.append((backend, replace(task, cell=task.cell.with_files(here), models=models)))
             places.append(place)
         for sent in _performed(replace(errand.job, tasks=tuple(tasks)), places, models, errand.look_every):
             yield _in_their_words(sent, here)

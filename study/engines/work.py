@@ -67,7 +67,7 @@ def _attempt(number: int, place: int, backend: str, task: Task, say: Report) -> 
 
 def _require_planned(task: Task) -> None:
     for file, sha256 in task.cell.files.items():
-        backends.require_planned(file, sha256)
+        backends.require_unchanged(file, sha256)
 
 
 def _logged(task: Task, error: Exception) -> str:

@@ -39,14 +39,14 @@ def test_workers_are_as_many_as_make_a_difference():
         return best_plan(work, cores, lambda workers: cores // workers)
 
     single, threaded, quick = Load(100.0, {}, 1), Load(100.0, {}, 4), Load(1.0, {}, 1)
-    assert crew() == WorkerPlan(1, 8)
-    assert crew(single) == crew(threaded) == WorkerPlan(1, 8)
-    assert crew(single, single) == WorkerPlan(2, 4)
-    assert crew(*[single] * 20) == WorkerPlan(
+    assert plan() == WorkerPlan(1, 8)
+    assert plan(single) == plan(threaded) == WorkerPlan(1, 8)
+    assert plan(single, single) == WorkerPlan(2, 4)
+    assert plan(*[single] * 20) == WorkerPlan(
         7, 1
     )  # as soon done as 8, which have no more than 3 each either
-    assert crew(*[threaded] * 8) == WorkerPlan(8, 1)
-    assert crew(quick, quick) == WorkerPlan(1, 8)
-    assert crew(*[quick] * 60, cores=2) == WorkerPlan(2, 1)
-    assert crew(threaded, *[quick] * 3, cores=2) == WorkerPlan(1, 2)  # its threads are worth more
-    assert crew(*[Load(1.0, {"compile": 50.0}, 1)] * 8, cores=2) == WorkerPlan(1, 2)
+    assert plan(*[threaded] * 8) == WorkerPlan(8, 1)
+    assert plan(quick, quick) == WorkerPlan(1, 8)
+    assert plan(*[quick] * 60, cores=2) == WorkerPlan(2, 1)
+    assert plan(threaded, *[quick] * 3, cores=2) == WorkerPlan(1, 2)  # its threads are worth more
+    assert plan(*[Load(1.0, {"compile": 50.0}, 1)] * 8, cores=2) == WorkerPlan(1, 2)
