@@ -56,12 +56,12 @@ def test_plans_and_strengths_are_cells_with_names_of_their_own(composing):
     }
     assert len(cells) == 2 * 2 * 6
     chart, own = cells["riff-tiny-UMG-200-chart-t2-1"], cells["riff-tiny-UMG-100-own-1"]
-    assert (chart.plan, chart.training, [bar.chords for bar in chart.asked.bars()]) == (
+    assert (chart.plan, chart.training, [bar.chords for bar in chart.requested_plan.bars()]) == (
         "chart",
         2,
         [("Em",), ("C",), ("G",), ("D",)],
     )
-    assert (own.plan, own.asked) == ("own", None)
+    assert (own.plan, own.requested_plan) == ("own", None)
     assert cells["riff-tiny-VAR-100-s62.5-1"].strength == 0.625
     assert cells["riff-tiny-UMG-100-fast-1"].requested_plan.bpm == 150
 
