@@ -11,8 +11,8 @@ from typing import Any
 
 import typer
 
-from caw.process import INTERRUPTED, interruptible
 from caw.files import file_names
+from caw.process import INTERRUPTED, interruptible
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

@@ -86,7 +86,7 @@ def _rationed(threads: int) -> Iterator[None]:
         if "torch" not in sys.modules:
             yield
             return
-        from caw.threads import limited
+        from caw.parallel import limited
 
         with limited(threads):
             yield
