@@ -20,10 +20,10 @@ from caw.files import atomic, spreadsheet
 from study import blinding, design, pool
 from study.account import account
 from study.build import curation, measuring
-from study.build.material import ORIGINAL
 from study.design import LATER_FACTS, Design
 from study.design_error import DesignError
 from study.folder import PRACTICE, StudyFolder
+from study.pool import ORIGINAL
 
 _TRUTH = ("name", "truth", "backend", "mode", "epochs", "source", "run")
 

@@ -13,7 +13,7 @@ from caw import audio
 from caw.cli.command_line import stage
 from caw.files import atomic, file_names, sound_files
 from study import blinding, design
-from study.audit import audit, audit_tables
+from study.audit import audit, tables
 from study.audit.findings import Audit, Heard
 from study.build import measuring
 from study.folder import PRACTICE, StudyFolder
@@ -63,10 +63,10 @@ def of_study(folder: StudyFolder, *, sets: Sequence[str] = (), alpha: float = au
         stage(f"Auditing {sum(map(len, chosen.values()))} clips of {', '.join(chosen)}")
         found = audit.run(chosen, practice, alpha=alpha, accept=settings.stimuli.accept)
         title = f"Leak audit of {settings.study.title}"
-        audit_tables.write(
+        tables.write(
             found, folder.make_private() / folder.audit.name, title=title, measures=measuring.read(folder)
         )
-        store.log_event(getpass.getuser(), "audit", audit_tables.verdict_line(found))
+        store.log_event(getpass.getuser(), "audit", tables.verdict_line(found))
     finally:
         store.close()
     return found
@@ -87,14 +87,14 @@ def of_folders(real: Path, fake: Path, *, alpha: float = audit.ALPHA, out: Path 
     stage(f"Auditing {len(clips)} clips of {real.name} and {fake.name}")
     found = replace(audit.run({"clips": clips}, alpha=alpha, loose=True), left_out=left_out)
     if out is not None:
-        audit_tables.write(found, out)
+        tables.write(found, out)
     return found
 
 
 def show(found: Audit, console: Console) -> None:
     """Print the table, the outcome and the notes."""
-    console.print(audit_tables.as_table(found))
-    console.print(audit_tables.verdict_line(found), markup=False, soft_wrap=True)
+    console.print(tables.as_table(found))
+    console.print(tables.verdict_line(found), markup=False, soft_wrap=True)
     for note in found.notes():
         console.print(f"note: {note}", markup=False, soft_wrap=True)
 

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from study import backends, design
 from study.backends import BackendError
-from study.build import material
+from study.build import sources
 from study.folder import StudyFolder
 
 
@@ -68,7 +68,7 @@ def _state(name: str, table: dict[str, Any], folder: Path) -> State:
     lacks, set_up = backend.lacks(), True
     if not lacks:
         try:
-            backend.validate(material.backend_options(table), folder)
+            backend.validate(sources.backend_options(table), folder)
         except BackendError as error:
             key = f"{error.key} = {table[error.key]!r}: " if error.key in table else ""
             lacks, set_up = f"{key}{error}", bool(table)

@@ -12,9 +12,9 @@ from study import pool as pool_table
 from study.account import account
 from study.build import curation
 from study.build.curation import CurationError
-from study.build.material import ORIGINAL
 from study.design import LATER_FACTS
 from study.folder import StudyFolder
+from study.pool import ORIGINAL
 
 LISTED = "pool listed"  # in the study's log
 _WHOLE = ("clip", "mode", "epochs", *LATER_FACTS, "backend")  # never broken: `study pick` wants a clip's name

@@ -19,7 +19,7 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
 from study import pool
-from study.build.material import ORIGINAL
+from study.pool import ORIGINAL
 from study.server import login, own_process
 from study.server.served import Served, served
 from study.store.sessions import Session
@@ -134,6 +134,4 @@ def _draw(study: Served, clip: str, page: Path) -> str:
     folder = study.folder.path
     too_long = f"it took longer than {_SECONDS} s; try `study compare` in a terminal"
     arguments = [str(folder), clip, str(page)]
-    return own_process.run(
-        "study.build.pool_comparison", arguments, folder, seconds=_SECONDS, too_long=too_long
-    )
+    return own_process.run("study.build.measuring", arguments, folder, seconds=_SECONDS, too_long=too_long)

@@ -6,7 +6,7 @@ import pytest
 
 from caw import audio
 from study import answerable_questions, design
-from study.build import material, plan
+from study.build import plan, sources
 from study.cli import build_command, commands, demo
 from study.folder import FolderError, StudyFolder
 from study.store.store import Store
@@ -40,7 +40,7 @@ def test_the_song_has_room_for_all_originals_beside_what_models_learn(tmp_path):
     folder = StudyFolder(tmp_path / "demo")
     demo.prepare(folder, None)
     made = design.load(folder.path)
-    (passage,) = {one.source: one for one in material.passages(made, folder).values()}.values()
+    (passage,) = {one.source: one for one in sources.passages(made, folder).values()}.values()
     assert (passage.start, passage.seconds) == (demo.START, 25.0)
     assert not made.stimuli.accept
     originals = plan.make(made, folder).picks
