@@ -21,8 +21,7 @@ from study import blinding, design, pool
 from study.account import account
 from study.build import curation, measuring
 from study.build.material import ORIGINAL
-from study.design import LATER_FACTS, Design
-from study.design_error import DesignError
+from study.design import LATER_FACTS, Design, DesignError
 from study.folder import PRACTICE, StudyFolder
 
 _TRUTH = ("name", "truth", "backend", "mode", "epochs", "source", "run")

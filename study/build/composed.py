@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from study.backends import Backend, Cell, Task
-from study.design import BRIDGE, LATER_KEYS, PLAN_KEYS, Asked, Design, KeyPath
+from study.design import BRIDGE, LATER_KEYS, PLAN_KEYS, Design, KeyPath, PlanRequest
 from study.folder import StudyFolder
 
 if TYPE_CHECKING:
@@ -57,13 +57,13 @@ def plans(design: Design, folder: StudyFolder) -> Plans:
     """
     read: dict[tuple[int, str], Plan | None] = {}
     for index, source in enumerate(design.sources):
-        for name, asked in source.asked.items():
+        for name, asked in source.plan_requests.items():
             here = ("source", index, "plans", name) if source.plans else ("source", index)
             read[index, name] = _read(design, here, asked, folder)
     return read
 
 
-def _read(design: Design, here: KeyPath, asked: Asked, folder: StudyFolder) -> Plan | None:
+def _read(design: Design, here: KeyPath, asked: PlanRequest, folder: StudyFolder) -> Plan | None:
     stated = {key: value for key in PLAN_KEYS if (value := getattr(asked, key)) is not None}
     if not stated:
         return None

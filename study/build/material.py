@@ -143,7 +143,7 @@ def cells(design: Design, found: Mapping[str, Passage], asked: composed.Plans) -
     for index, source in enumerate(design.sources):
         passage = found[source.name]
         dimensions = range(1, source.trainings + 1), source.epochs or (None,), source.modes
-        ways = ((*one, way) for one in itertools.product(*dimensions) for way in source.ways(one[-1]))
+        ways = ((*one, way) for one in itertools.product(*dimensions) for way in source.variants(one[-1]))
         for training, epochs, mode, way in ways:
             cell = Cell(
                 source=source.name,

@@ -119,10 +119,11 @@ def password(
     stdin: Annotated[bool, typer.Option("--stdin", help="Read it from standard input.")] = False,
 ) -> None:
     """Set the password of the researcher's pages. Its hash is written into study.toml."""
+    from study import design
     from study import password as passwords
 
     study = StudyFolder(folder).require()
-    passwords.write_into(study.toml, passwords.hashed(passwords.asked(from_stdin=stdin)))
+    design.write_password(study.toml, passwords.hashed(passwords.ask(from_stdin=stdin)))
     print(f"The password is set. Served already? Start it again: study serve {folder}")
 
 
