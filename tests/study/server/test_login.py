@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 
 import pytest
+from itsdangerous import URLSafeTimedSerializer
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
@@ -263,9 +263,12 @@ def test_a_forged_cookie_is_worth_nothing(store):
     key = sessions.signing_key("k", "h")
     session, cookie = sessions.begin(key, "Ida")
     assert sessions.read(store.engine, key, cookie) == session
+    assert sessions.read(store.engine, key, sessions.known_browser(key)) is None, "a cookie of the other kind"
+    assert sessions.browser(key, cookie) is None
     body, _, signature = cookie.rpartition(".")
-    later = base64.urlsafe_b64encode(json.dumps(["Eve", session.id, session.ends + 9]).encode()).decode()
-    for forged in (f"{later}.{signature}", f"{body}.", body, f".{signature}", "", None, f"{body}.\u00e9"):
+    eve = URLSafeTimedSerializer("another key", salt="session").dumps(["Eve", session.id])
+    swapped = f"{eve.rpartition('.')[0]}.{signature}"
+    for forged in (eve, swapped, f"{body}.", body, f".{signature}", "", None, f"{body}.\u00e9"):
         assert sessions.read(store.engine, key, forged) is None
     assert sessions.read(store.engine, sessions.signing_key("k", "other"), cookie) is None
 

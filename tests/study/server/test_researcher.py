@@ -21,7 +21,7 @@ from study.pages import (
 from study.server import login
 from study.store import sessions
 
-IDA = sessions.Session("Ida", "0" * 16, 2**40)
+IDA = sessions.Session("Ida", "0" * 16)
 PAGES = ("overview", "listeners", "data", "results")
 SECRETS = ("jukebox", "swampgroove", str(EPOCHS), "UMG", "VAR", "epochs:")
 NOW = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
