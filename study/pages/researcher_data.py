@@ -87,7 +87,8 @@ def _files(study: Served, answers: bool, pilots: bool) -> None:
     rows = [
         f"<li><b>{told}</b>"
         + "".join(
-            f'<a href="{researcher_files.address(name, kind)}" download aria-label="{told}: {word}">{word}</a>'
+            f'<a href="{researcher_files.address(name, kind)}" download '
+            f'aria-label="{told}: {word}">{word}</a>'
             for kind, word in (("csv", "CSV"), ("parquet", "Parquet"))
         )
         + "</li>"

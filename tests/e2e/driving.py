@@ -35,11 +35,7 @@ _ARGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-<<<<<<< HEAD
-_STUDY = "from study.__main__ import main; main()"
-=======
 _STUDY = "from study.cli.commands import main; main()"
->>>>>>> main
 
 
 class Server:
