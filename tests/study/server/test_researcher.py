@@ -38,7 +38,7 @@ def _open(name: str) -> AppTest:
     def script(name):
         import importlib
 
-        importlib.import_module(f"study.server.researcher_{name}").page()
+        importlib.import_module(f"study.pages.researcher_{name}").page()
 
     return AppTest.from_function(script, kwargs={"name": name}, default_timeout=120).run()
 
