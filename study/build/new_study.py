@@ -16,7 +16,7 @@ from caw import audio
 from caw.config import SHORTEST_CLIP
 from caw.files import atomic, file_names
 from study import design
-from study.build import material, originals
+from study.build import originals, sources
 from study.design import Set, Stimuli
 from study.folder import FolderError, StudyFolder
 
@@ -131,7 +131,7 @@ def _repetition(
     if seconds is not None:
         form = settings.stimuli.model_copy(update={"seconds": seconds})
         settings = settings.model_copy(update={"stimuli": form})
-    found = originals.available(settings, material.passages(settings, folder), {})
+    found = originals.available(settings, sources.passages(settings, folder), {})
     return originals.shortage(settings, found, {})
 
 

@@ -272,7 +272,7 @@ def states(tables: Mapping[str, dict[str, Any]], folder: Path) -> list[State]:
 def _state(name: str, table: dict[str, Any], folder: Path) -> State:
     from study import backends
     from study.backends import BackendError
-    from study.build import material
+    from study.build import sources
 
     try:
         file = backends.file_of(name, table)
@@ -283,7 +283,7 @@ def _state(name: str, table: dict[str, Any], folder: Path) -> State:
     lacks, set_up = backend.lacks(), True
     if not lacks:
         try:
-            backend.validate(material.backend_options(table), folder)
+            backend.validate(sources.backend_options(table), folder)
         except BackendError as error:
             key = f"{error.key} = {table[error.key]!r}: " if error.key in table else ""
             lacks, set_up = f"{key}{error}", bool(table)

@@ -12,10 +12,10 @@ from study import design
 from study import pool as pool_table
 from study.build import curation
 from study.build.curation import CurationError
-from study.build.material import ORIGINAL
 from study.design import LATER_FACTS
 from study.folder import StudyFolder
 from study.languages.wording import ago
+from study.pool import ORIGINAL
 from study.store.sessions import account
 from study.store.store import Progress, Store
 

@@ -91,7 +91,7 @@ def of_study(folder: StudyFolder, *, sets: Sequence[str] = (), alpha: float = 0.
     """
     from caw.files import atomic
     from study import blinding, design
-    from study.audit import audit, audit_tables
+    from study.audit import audit, tables
     from study.audit.findings import Heard
     from study.build import measuring
     from study.store.presented import places
@@ -121,10 +121,10 @@ def of_study(folder: StudyFolder, *, sets: Sequence[str] = (), alpha: float = 0.
         stage(f"Auditing {sum(map(len, chosen.values()))} clips of {', '.join(chosen)}")
         found = audit.run(chosen, practice, alpha=alpha, accept=settings.stimuli.accept)
         title = f"Leak audit of {settings.study.title}"
-        audit_tables.write(
+        tables.write(
             found, folder.make_private() / folder.audit.name, title=title, measures=measuring.read(folder)
         )
-        store.log_event(account(), "audit", audit_tables.verdict_line(found))
+        store.log_event(account(), "audit", tables.verdict_line(found))
     finally:
         store.close()
     return found
@@ -137,7 +137,7 @@ def of_folders(real: Path, fake: Path, *, alpha: float = 0.05, out: Path | None 
     Hidden files are left out. What is no sound is named in a note, unless its name says it is one.
     Raises: AuditError for a folder without clips, AudioError for a sound file that cannot be read.
     """
-    from study.audit import audit, audit_tables
+    from study.audit import audit, tables
     from study.audit.findings import Heard
 
     clips, left_out = [], []
@@ -148,16 +148,16 @@ def of_folders(real: Path, fake: Path, *, alpha: float = 0.05, out: Path | None 
     stage(f"Auditing {len(clips)} clips of {real.name} and {fake.name}")
     found = replace(audit.run({"clips": clips}, alpha=alpha, loose=True), left_out=left_out)
     if out is not None:
-        audit_tables.write(found, out)
+        tables.write(found, out)
     return found
 
 
 def show_audit(found: Audit, console: Console) -> None:
     """Print the table, the outcome and the notes."""
-    from study.audit import audit_tables
+    from study.audit import tables
 
-    console.print(audit_tables.as_table(found))
-    console.print(audit_tables.verdict_line(found), markup=False, soft_wrap=True)
+    console.print(tables.as_table(found))
+    console.print(tables.verdict_line(found), markup=False, soft_wrap=True)
     for note in found.notes():
         console.print(f"note: {note}", markup=False, soft_wrap=True)
 

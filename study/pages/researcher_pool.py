@@ -20,9 +20,9 @@ import streamlit as st
 from study import pool
 from study.build import curation
 from study.build.curation import FREE, INTO, LONGEST_REMARK, OUT, RATED, REMARKED, Choice, remark_of, tally
-from study.build.material import ORIGINAL
 from study.design import LATER_FACTS
 from study.pages import pool_keys, researcher
+from study.pool import ORIGINAL
 from study.server import researcher_files
 from study.server.served import Served, served
 from study.store.sessions import Session

@@ -30,7 +30,7 @@ from starlette.routing import Route
 import study as study_package
 from caw.files.spreadsheet import as_csv, as_parquet
 from study import pool
-from study.build.material import ORIGINAL
+from study.pool import ORIGINAL
 from study.server import login
 from study.server.links import personal_link
 from study.server.served import Served, served
@@ -239,7 +239,7 @@ def _draw(study: Served, clip: str, page: Path) -> str:
     too_long = f"it took longer than {_COMPARISON_SECONDS} s; try `study compare` in a terminal"
     arguments = [str(folder), clip, str(page)]
     return run_module(
-        "study.build.pool_comparison", arguments, folder, seconds=_COMPARISON_SECONDS, too_long=too_long
+        "study.build.measuring", arguments, folder, seconds=_COMPARISON_SECONDS, too_long=too_long
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from caw import audio
 from study import answerable_questions, design
-from study.build import material, plan
+from study.build import plan, sources
 from study.cli import build as building
 from study.cli import commands
 from study.folder import FolderError, StudyFolder
@@ -41,7 +41,7 @@ def test_the_song_has_room_for_all_originals_beside_what_models_learn(tmp_path):
     folder = StudyFolder(tmp_path / "demo")
     building.prepare_demo(folder, None)
     made = design.load(folder.path)
-    (passage,) = {one.source: one for one in material.passages(made, folder).values()}.values()
+    (passage,) = {one.source: one for one in sources.passages(made, folder).values()}.values()
     assert (passage.start, passage.seconds) == (building.START, 25.0)
     assert not made.stimuli.accept
     originals = plan.make(made, folder).picks

@@ -9,9 +9,9 @@ import soundfile
 
 from caw import audio
 from study import design
-from study.build import curation, plan
+from study.build import curation, plan, sources
 from study.build.curation import CurationError
-from study.build.originals import RepetitionError
+from study.build.originals import RepetitionError, place, place_excerpts
 from study.folder import PRACTICE
 from tests.study.build.conftest import planned
 from tests.study.conftest import song
@@ -327,3 +327,27 @@ def test_an_original_that_was_put_into_the_pool_by_hand_is_refused(study):
     say(folder, "a-original-8.7", into="UMG")
     with pytest.raises(CurationError, match="a-original-8.7 is picked into UMG, but study.toml makes and"):
         planned(folder)
+
+
+def test_originals_are_where_earlier_versions_cut_them(new_study):
+    """As the version of November 2026 placed them: the numbers are its own."""
+    folder = new_study()
+    settings = design.load(folder.path)
+    placed = place(settings, sources.passages(settings, folder))
+    assert {
+        name: [(one.name, round(one.start, 3), one.mode) for one in chosen] for name, chosen in placed.items()
+    } == {
+        "UMG": [("riff-original-UMG-1", 1.887, "UMG"), ("riff-original-UMG-2", 0.057, "UMG")],
+        "VAR": [("riff-original-VAR-1", 5.151, "VAR")],
+        "practice": [("riff-original-practice-1", 6.422, "UMG")],
+    }
+
+
+def test_too_many_are_spread_evenly():
+    starts = place_excerpts(3, 10.0, 5.0, 25.0, [], np.random.default_rng(0))
+    assert sorted(starts) == [5.0, 10.0, 15.0]
+
+
+def test_taken_excerpts_are_kept_clear_of():
+    (start,) = place_excerpts(1, 10.0, 0.0, 40.0, [15.0], np.random.default_rng(0))
+    assert abs(start - 15.0) >= 10.0
