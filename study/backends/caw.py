@@ -152,7 +152,7 @@ class CawBackend:
             settings=settings,
             source=training.source_facts(task),
             resume=True,  # starts a new training where there is none to resume
-            trunk=self._trunk(task) if settings.shares_steps else None,
+            shared_checkpoint=self._trunk(task) if settings.shares_steps else None,
             progress=training.epoch_progress(progress, folder.name),
             album=album,
         )
@@ -193,9 +193,9 @@ class CawBackend:
         file = self._trunk(task)
         if not file.exists():
             return 0
-        from caw import shared_checkpoint
+        from caw.run_folder import epochs_in
 
-        epochs = shared_checkpoint.epochs_in(file)
+        epochs = epochs_in(file)
         return epochs if epochs <= task.cell.epochs else 0
 
     def _reached(self, folder: Path) -> int:
@@ -224,13 +224,12 @@ class CawBackend:
 def _bridge(run: Run, task: Task, seed: int) -> np.ndarray:
     """New bars between the end of the passage and its beginning, at least as long as a clip must last."""
     from caw.compose.bridging import PHRASE
-    from caw.tasks import bridges
 
     cell = task.cell
     passage, rate = audio.read(cell.file, start=cell.start, seconds=cell.seconds)
     bars, wanted = math.ceil(task.seconds / PHRASE), math.ceil(task.seconds * run.rate)
     while True:
-        new = bridges.make(run, passage, passage, rate, bars=bars, seed=seed).new
+        new = run.beside(passage, passage, rate, bars=bars, seed=seed).new
         if len(new) >= wanted:
             return new
         bars = math.ceil(bars * wanted / len(new)) + 1  # bars may be short, and the last half a one

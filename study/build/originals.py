@@ -152,7 +152,7 @@ def shortage(design: Design, found: Sequence[Song], choices: Mapping[str, Choice
     if first == PRACTICE:
         path, value = ("listening", "practice"), design.listening.practice
     fault = design.error(path, value, what, _MEND)
-    return RepetitionError(fault.file, fault.line, fault.key, value, what, _MEND)
+    return RepetitionError(fault.file, fault.key, value, what, _MEND)
 
 
 def _room(found: Sequence[Song]) -> str:
@@ -195,7 +195,7 @@ def _makes(source: Source, mode: Mode, cell: CellFilter) -> bool:
         and (cell.epochs is None or cell.epochs in source.epochs)
         and any(
             cell.plan in (None, way.plan) and cell.strength in (None, way.strength)
-            for way in source.ways(mode)
+            for way in source.variants(mode)
         )
     )
 

@@ -22,10 +22,10 @@ from study.design import (
     LATER_KEYS,
     LONGEST_DEFAULT_PASSAGE,
     PLAN_KEYS,
-    Asked,
     Design,
     DesignError,
     KeyPath,
+    PlanRequest,
     Source,
 )
 from study.folder import StudyFolder
@@ -155,7 +155,7 @@ def cells(design: Design, found: Mapping[str, Passage], asked: Plans) -> dict[Ce
     for index, source in enumerate(design.sources):
         passage = found[source.name]
         dimensions = range(1, source.trainings + 1), source.epochs or (None,), source.modes
-        ways = ((*one, way) for one in itertools.product(*dimensions) for way in source.ways(one[-1]))
+        ways = ((*one, way) for one in itertools.product(*dimensions) for way in source.variants(one[-1]))
         for training, epochs, mode, way in ways:
             cell = Cell(
                 source=source.name,
@@ -282,13 +282,13 @@ def plans(design: Design, folder: StudyFolder) -> Plans:
     """
     read: dict[tuple[int, str], Plan | None] = {}
     for index, source in enumerate(design.sources):
-        for name, asked in source.asked.items():
+        for name, asked in source.plan_requests.items():
             here = ("source", index, "plans", name) if source.plans else ("source", index)
             read[index, name] = _read(design, here, asked, folder)
     return read
 
 
-def _read(design: Design, here: KeyPath, asked: Asked, folder: StudyFolder) -> Plan | None:
+def _read(design: Design, here: KeyPath, asked: PlanRequest, folder: StudyFolder) -> Plan | None:
     stated = {key: value for key in PLAN_KEYS if (value := getattr(asked, key)) is not None}
     if not stated:
         return None
