@@ -22,12 +22,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from caw.files import atomic
 from caw.process import environment_variables
 from study.engines import ClipReady, Ended, EngineError, Failed, Job, Report, WorkerPlan
 from study.engines.jobs import JobRecord
 from study.engines.local import BYTES_PER_WORKER, THREADS, fitting_workers, threads_each
 from study.engines.machine import cores
-from study.engines.ray_worker import SAME, Saved, Storage, artifacts, run_job, sources, versions
+from study.engines.ray_worker import SAME, Saved, Storage, artifacts, run_job, versions
 
 WORK = ".ray.work"  # the storage in a study's folder, which is removed afterwards
 SAVE_EVERY = 10.0  # seconds between two checkpoints of a job on the storage
@@ -127,7 +128,8 @@ class RayEngine:
         shutil.rmtree(work, ignore_errors=True)  # which a killed build left
         try:
             work.mkdir(parents=True)
-            storage = Storage(f"{place.rstrip('/')}/eureka-{uuid.uuid4().hex}")
+            address, mark, query = place.partition("?")  # as s3://bucket?region=eu-central-1
+            storage = Storage(f"{address.rstrip('/')}/eureka-{uuid.uuid4().hex}{mark}{query}")
             storage.files.create_dir(storage.root, recursive=True)
             yield storage
             with contextlib.suppress(OSError):
@@ -248,7 +250,12 @@ class _JobRunner:
                 self.archives[number] = f"job-{number}.tar"
                 models = job.tasks[0][1].models
                 self.storage.save(self.archives[number], models, artifacts(job))
-            for file, sha256 in sources(job).items():
+            files = {
+                file: sha256 or atomic.sha256(file)
+                for _, task in job.tasks
+                for file, sha256 in task.cell.files.items()
+            }
+            for file, sha256 in files.items():
                 if sha256 not in self.stored:
                     self.storage.put(sha256, file)
                     self.stored.add(sha256)
@@ -263,6 +270,7 @@ class _JobRunner:
         stream = self.task.remote(
             job,
             places,
+            files,
             self.storage.place,
             self.archives[number],
             archive,
@@ -403,7 +411,10 @@ def connected(address: str | None) -> Iterator[ModuleType]:
             home = tempfile.TemporaryDirectory(prefix="eureka-ray-", dir=short, ignore_cleanup_errors=True)
             held.enter_context(environment_variables({"RAY_TMPDIR": held.enter_context(home)}))
         held.callback(ray.shutdown)
-        _start(ray) if address is None else _connect(ray, address)
+        if address is None:
+            _start(ray)
+        else:
+            _connect(ray, address)
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler or signal.SIG_DFL)  # Ray takes it for itself
         yield ray

@@ -51,7 +51,8 @@ class Storage:
 
     def __init__(self, place: str):
         self.place = place
-        self.files, self.root = fs.LocalFileSystem(), place
+        self.files: fs.FileSystem = fs.LocalFileSystem()
+        self.root = place
         if "://" in place:
             self.files, self.root = fs.FileSystem.from_uri(place)
 
@@ -150,6 +151,7 @@ def difference(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:
 def run_job(
     job: Job,
     places: list[int],
+    files: Mapping[Path, str],
     storage: str,
     earlier: str,
     archive: str,
@@ -159,9 +161,10 @@ def run_job(
 ) -> Iterator[Event | Saved]:
     """Do a job on this node. Yields its events, and `Saved` for each checkpoint.
 
-    places: of its tasks in the whole job. earlier: the archive to continue from. archive: the name for the
-    checkpoints of this attempt. save_every: seconds between two of them, or ten times what one takes. Raises
-    EngineError where this node is not as the study's machine.
+    places: of its tasks in the whole job. files: its sound files, with their names on the storage. earlier:
+    the archive to continue from. archive: the name for the checkpoints of this attempt. save_every: seconds
+    between two of them, or ten times what one takes. Raises EngineError where this node is not as the study's
+    machine.
     """
     store, names, node = Storage(storage), artifacts(job), f"node {os.uname().nodename}"
     if differing := difference(study_versions, versions()):
@@ -176,7 +179,7 @@ def run_job(
         models.mkdir()
         store.load(earlier, models, names, scratch)
         moved = {job.tasks[0][1].models: models}
-        for number, (file, sha256) in enumerate(sources(job).items()):
+        for number, (file, sha256) in enumerate(files.items()):
             moved[file] = scratch / "sources" / str(number) / file.name  # a run's facts hold its name
             store.get(sha256, moved[file])
         tasks = [
@@ -186,15 +189,6 @@ def run_job(
         checkpoints = _Checkpoints(store, archive, models, names, save_every)
         for event in _performed(replace(job, tasks=tuple(tasks)), places, checkpoints):
             yield _restated(event, moved)
-
-
-def sources(job: Job) -> dict[Path, str]:
-    """The sound files of a job, with their SHA-256, which are their names on the storage."""
-    return {
-        file: sha256 or atomic.sha256(file)
-        for _, task in job.tasks
-        for file, sha256 in task.cell.files.items()
-    }
 
 
 class _Checkpoints:

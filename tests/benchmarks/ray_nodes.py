@@ -38,13 +38,13 @@ class Nodes:
 
     def processes(self) -> list[int]:
         """All processes of the cluster: they share the variable that names its folder."""
-        found = []
+        processes = []
         for place in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 mark = f"RAY_TMPDIR={self.home}".encode()
                 if mark in (place / "environ").read_bytes().split(b"\0") and int(place.name) != os.getpid():
-                    found.append(int(place.name))
-        return found
+                    processes.append(int(place.name))
+        return processes
 
     def workers(self) -> list[int]:
         """Those that are at a job."""

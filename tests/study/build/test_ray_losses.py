@@ -117,7 +117,7 @@ def test_a_job_goes_on_from_the_last_checkpoint_as_long_as_there_are_new_ones(cl
 
     def attempt(*, new):
         yield Started(0, 0)
-        *_, archive = ray.sent[-1][:5]
+        *_, archive = ray.sent[-1][:6]
         Storage(str(tmp_path)).save(archive, tmp_path, [])
         yield Saved(new)
         yield killed()
@@ -128,7 +128,7 @@ def test_a_job_goes_on_from_the_last_checkpoint_as_long_as_there_are_new_ones(cl
         attempt(new=False),
     ]  # with the loss before them three with nothing new
     events = events_of(ray, Job(0, (imported_task(clip, tmp_path / "models"),)))
-    continued = [sent[3:5] for sent in ray.sent]
+    continued = [sent[4:6] for sent in ray.sent]
     assert [earlier for earlier, _ in continued[1:]] == [archive for _, archive in continued[:-1]]
     assert sum(isinstance(event, WorkerLost) for event in events) == 6
     assert [type(event) for event in events[-2:]] == [Failed, Ended]
