@@ -171,7 +171,8 @@ def _passage(file: Path, rate: int, mono: bool) -> np.ndarray:
     own = audio.inspect(file).rate
     name = file_names.shown(file.name)
     if own < rate:
-        raise audio.AudioError(f"{name} has {own} Hz, the run {rate}; give a run trained with --rate {own}")
+        fix = f"give a run trained with --rate {own}"
+        raise audio.AudioError(f"{name} has {own} Hz, the run {rate}", fix)
     if own > rate:
         message = f"{name} has {own} Hz: it is brought to {rate}, at which all is written"
         warnings.warn(message, audio.AudioWarning, stacklevel=2)

@@ -11,7 +11,7 @@ import numpy as np
 import typer
 
 from caw import audio
-from caw.cli import bridging, command_line, measuring, mosaic_command, outputs, planning, tasks
+from caw.cli import bridging, command_line, measuring, outputs, planning, tasks
 from caw.cli.outputs import (
     MOST_EPOCHS,
     Count,
@@ -229,7 +229,6 @@ def info(run: Run) -> None:
 
 
 app.command()(measuring.measure)
-app.command()(mosaic_command.mosaic)
 tasks.add_to(app)
 planning.add_to(app)
 bridging.add_to(app)
@@ -241,10 +240,10 @@ def _counts(epochs: str | None) -> list[int | None]:
         return [None]
     if not re.fullmatch(r"-?\d{1,99}(,\d{1,99})*", epochs):
         told = "use a whole number of 1 or more, or several with commas between them, as 100,500,1000"
-        raise SettingsError(f"--epochs is {epochs!r}; {told}")
+        raise SettingsError(f"--epochs is {epochs!r}", told)
     counts = sorted({int(count) for count in epochs.split(",")})
     if counts[-1] > MOST_EPOCHS:
-        raise SettingsError(f"--epochs is {epochs}; use at most {MOST_EPOCHS}")
+        raise SettingsError(f"--epochs is {epochs}", f"use at most {MOST_EPOCHS}")
     return counts
 
 
@@ -259,7 +258,7 @@ def _passage(path: Path, rate: int, start: float, seconds: float | None, stereo:
     samples, _ = audio.read(path, rate=rate, start=start, seconds=seconds, mono=not stereo)
     if stereo and len(samples) != 2:
         count = "one channel" if len(samples) == 1 else f"{len(samples)} channels"
-        raise audio.AudioError(f"{path}: has {count}; --stereo takes two: leave it out to train in mono")
+        raise audio.AudioError(f"{path}: has {count}", "--stereo takes two: leave it out to train in mono")
     return samples
 
 
@@ -276,7 +275,7 @@ def _plan_of(path: Path, clips: list[Path]):
 def _index(model, number: int) -> int:
     """A clip's place in the run, from its number on the command line."""
     if number > model.clips:
-        raise audio.AudioError(f"--clip is {number}; use 1 to {model.clips}, see caw info")
+        raise audio.AudioError(f"--clip is {number}", f"use 1 to {model.clips}, see caw info")
     return number - 1
 
 

@@ -56,7 +56,7 @@ def measure(
     from caw.measures import display
 
     if out is not None and out.suffix not in SUFFIXES:
-        raise MeasuringError(f"--out {out}: suffix {out.suffix!r} cannot be written; use .jsonl or .csv")
+        raise MeasuringError(f"--out {out}: suffix {out.suffix!r} cannot be written", "use .jsonl or .csv")
     chosen = measures.SCALES if scales is None else parse_scales(scales)
     if pictures is not None and pictures.exists() and not pictures.is_dir():
         raise MeasuringError(f"--pictures {pictures} is a file: name a folder")
@@ -140,7 +140,7 @@ def common_rate(rates: dict[Path, int], wanted: int | None) -> tuple[int, list[s
         return rates[lowest], [told] if len(set(rates.values())) > 1 else []
     if wanted > rates[lowest]:
         told = f"--rate is {wanted} Hz, {lowest} has {rates[lowest]} Hz"
-        raise MeasuringError(f"{told}; ask for at most that, or leave --rate out")
+        raise MeasuringError(told, "ask for at most that, or leave --rate out")
     return wanted, []
 
 
@@ -148,7 +148,7 @@ def parse_scales(text: str) -> tuple[int, ...]:
     """Rates in Hz from "1000,4000,16000". Raises: MeasuringError."""
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
-        raise MeasuringError(f"--scales is {text!r}; use rates in Hz with commas, as 1000,4000,16000")
+        raise MeasuringError(f"--scales is {text!r}", "use rates in Hz with commas, as 1000,4000,16000")
     return tuple(int(part) for part in parts)
 
 

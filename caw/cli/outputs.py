@@ -33,7 +33,7 @@ def check_cut(files: Sequence[Path], start: float, seconds: float | None) -> Non
     """Raises: AudioError where --start or --seconds would cut more files than one."""
     if len(files) > 1 and (start or seconds is not None):
         raise audio.AudioError(
-            "--start and --seconds cut one clip; cut the files first, or train on one of them"
+            "--start and --seconds cut one clip", "cut the files first, or train on one of them"
         )
 
 
@@ -43,7 +43,8 @@ def recordings(album: Sequence[Path], passage: Path) -> list[Path]:
     for path in album:
         inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SOUNDS) if path.is_dir() else [path]
         if not inside:
-            raise audio.AudioError(f"{path}: holds no recording; put WAV, FLAC, OGG, AIFF, MP3 or M4A there")
+            fix = "put WAV, FLAC, OGG, AIFF, MP3 or M4A there"
+            raise audio.AudioError(f"{path}: holds no recording", fix)
         files += inside
     return [path for path in files if path.resolve() != passage.resolve()]
 
@@ -81,7 +82,7 @@ def sources_of(files: Sequence[Path], start: float, seconds: float | None) -> li
 def check_place(out: Path, suffix: str) -> None:
     """Raises: AudioError where no clip of that suffix can be written into the folder `out`."""
     if suffix not in ("wav", "flac"):
-        raise audio.AudioError(f"--format is {suffix!r}; use wav or flac")
+        raise audio.AudioError(f"--format is {suffix!r}", "use wav or flac")
     if out.exists() and not out.is_dir():
         raise audio.AudioError(f"--out {out} is a file: name a folder")
 
