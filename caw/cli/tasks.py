@@ -1,4 +1,4 @@
-"""The commands `caw inpaint`, `caw extend` and `caw denoise`: a recording in, a mended one out."""
+"""The commands that need no run: `caw mosaic`, `caw inpaint`, `caw extend` and `caw denoise`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from caw import audio
 from caw.cli.outputs import Count, Out, Seed, Suffix, bar, check_place, write_clip
 from caw.files import file_names
 
-KEPT = ("PCM_16", "PCM_24")  # what can be written as it was read
+SUBTYPES = ("PCM_16", "PCM_24")  # that can be written as they were read
 
 Clip = Annotated[
     Path, typer.Argument(metavar="CLIP", help="WAV, FLAC, OGG, AIFF, MP3 or M4A.", show_default=False)
@@ -22,7 +22,7 @@ OutFile = Annotated[Path, typer.Option("--out", help="File to write (.wav or .fl
 
 
 def add_to(app: typer.Typer) -> None:
-    """Make these commands verbs of `app`."""
+    """Add these commands to `app`."""
     for command in (mosaic, inpaint, extend, denoise):
         app.command()(command)
 
@@ -89,10 +89,10 @@ def extend(
     name = file_names.shown(run.stem)
     with bar(f"Learning the upper band of {name}") as show:
 
-        def told(step: int, steps: int, loss: float) -> None:
+        def progress(step: int, steps: int, loss: float) -> None:
             show(step / steps, note=f"loss {loss:.3f}")
 
-        learnt = extension.learn(material, rate, low_rate, seed=seed, progress=told)
+        learnt = extension.learn(material, rate, low_rate, seed=seed, progress=progress)
     extended = np.stack([learnt.apply(channel, seed=seed) for channel in samples])
     audio.write(out, audio.within_full_scale(extended, out.name), rate, subtype=_subtype(low))
     typer.echo(f"{low_rate} to {rate} Hz: {out}")
@@ -177,11 +177,11 @@ def _stretch(option: str, text: str) -> tuple[float, float]:
 
 
 def _subtype(path: Path) -> str:
-    """16 or 24 bit, as the file has it; anything else is written with 24 bit, and said so."""
+    """16 or 24 bit as the file has it; anything else is written with 24 bit, which gives a warning."""
     subtype = audio.inspect(path).subtype
-    if subtype not in KEPT and not subtype.startswith(("VORBIS", "MPEG", "OPUS")):
+    if subtype not in SUBTYPES and not subtype.startswith(("VORBIS", "MPEG", "OPUS")):
         warnings.warn(f"{path.name} is {subtype}; written with 24 bit", audio.AudioWarning, stacklevel=3)
-    return subtype if subtype in KEPT else "PCM_24"
+    return subtype if subtype in SUBTYPES else "PCM_24"
 
 
 def _material(path: Path) -> tuple[np.ndarray, int]:
