@@ -41,8 +41,7 @@ _OPEN = (
 )
 _OPEN_FOLDERS = (f"{routes.CLIP}/", f"{routes.HEARD}/")
 _PROBES = (health.ADDRESS, "/_stcore/host-config")  # Streamlit's page asks beneath its own path, too
-_LOGIN = (login.LOGIN, login.LOGOUT)
-_OIDC = (oidc.LOGIN, oidc.CALLBACK)
+_LOGIN = (login.LOGIN, login.LOGOUT, oidc.CALLBACK)
 _HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -112,8 +111,6 @@ class Gate:
                 answer = _away()
         elif path in _LOGIN or path.startswith(f"{login.LOGIN}/"):
             pass  # they see to their own guards
-        elif path in _OIDC:
-            answer = None if served().design.researcher.oidc_emails else Response(status_code=404)
         elif _leads_nowhere(path):
             answer = Response(status_code=404)
 
@@ -130,8 +127,6 @@ class Gate:
                     headers["cache-control"] = "no-store"
                 if path.startswith((login.HOME, login.LOGIN)):
                     headers["referrer-policy"] = "same-origin"  # without it a form's Origin would be "null"
-                if path in _OIDC and headers.get("location") == "/":
-                    headers["location"] = login.HOME
             await send(message)
 
         try:

@@ -95,15 +95,12 @@ def curate(folder: Path | str, port: int = 8501) -> None:
 def _serve(host: str, port: int) -> None:
     served.cache_clear()
     study = served()
-    files = {"secrets.files": oidc.secrets_files(study.folder)} if study.design.researcher.oidc_emails else {}
-    for name, value in files.items():
-        config.set_option(name, value)
     require_a_lock(study, host)
     connections.set_numbers(study.public)
     _require_free(host, port)
     uvicorn.config.LOGGING_CONFIG["loggers"]["uvicorn"]["level"] = "WARNING"
     address = {"server.address": host, "server.port": port, "browser.serverPort": port}
-    settings = {**SETTINGS, **files, **_hosts(study, host), **address}
+    settings = {**SETTINGS, **_hosts(study, host), **address}
     for name, value in settings.items():
         config.set_option(name, value)  # or Streamlit asks for a restart, as if they had changed under it
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how one stops it
@@ -115,7 +112,7 @@ def require_a_lock(study: Served, host: str | None) -> None:
 
     host: the address to listen at; None: all of this machine's, as a bare `streamlit run` does.
     """
-    oidc.providers(study.design)  # raises where it cannot work
+    oidc.providers(study.folder, study.design)  # raises where it cannot work
     if not study.opens_by_link or (is_loopback(host or "") and study.public is None):
         return
     where = f"host {host}" if host else "no host is set, which means all addresses"
