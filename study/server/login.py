@@ -46,16 +46,18 @@ async def log_in(request: Request) -> Response:
     known = sessions.browser(study.session_key, request.cookies.get(study.browser_cookie))
     counted = known or address.grouped(source(study, request))
     if wait := _guesses.wait(counted):
-        told = f"Too many wrong passwords. Please wait {wait} second{'s' if wait > 1 else ''} and try again."
-        return page(study, told, status=429, wait=wait)
+        message = (
+            f"Too many wrong passwords. Please wait {wait} second{'s' if wait > 1 else ''} and try again."
+        )
+        return page(study, message, status=429, wait=wait)
     try:
         rank = 0 if known else _guesses.made(counted)
-        kept = study.design.researcher.password
-        fits = await _passwords.fits(fields.get("password", ""), kept, rank=rank)
+        password_hash = study.design.researcher.password
+        right = await _passwords.matches(fields.get("password", ""), password_hash, rank=rank)
     except BusyError:
         _guesses.take_back(counted)
         return page(study, "Too many try to log in just now. Please try again.", status=503, wait=5)
-    if fits:
+    if right:
         _guesses.forget(counted)
         return await run_in_threadpool(_log_in, study, request, who)
     if _guesses.may_be_logged():
@@ -116,8 +118,10 @@ def door(study: Served, connection: HTTPConnection, key: str | None) -> Response
     if key is None or not study.opens_by_link:
         return page(study)
     if not address.on_this_machine(peer(connection), connection.headers):
-        told = "The secret link opens only on the machine that serves the study. Elsewhere a password does:"
-        return page(study, told, status=403)
+        message = (
+            "The secret link opens only on the machine that serves the study. Elsewhere a password does:"
+        )
+        return page(study, message, status=403)
     if not study.is_key(key):
         return page(study, "This address is not valid; `study serve` prints the right one.")
     who = f"{sessions.account()} (secret link)"
@@ -125,9 +129,9 @@ def door(study: Served, connection: HTTPConnection, key: str | None) -> Response
     return _in(study, connection, who, RedirectResponse(HOME, status_code=303))
 
 
-def page(study: Served, told: str = "", *, status: int = 403, wait: int = 0) -> Response:
+def page(study: Served, message: str = "", *, status: int = 403, wait: int = 0) -> Response:
     """The door with what it offers, and a word on what went wrong."""
-    parts = [f'<p class="told" role="alert">{escape(told)}</p>'] if told else []
+    parts = [f'<p class="told" role="alert">{escape(message)}</p>'] if message else []
     if study.design.researcher.password:
         parts.append(_FORM)
     parts += [
@@ -166,7 +170,7 @@ def source(study: Served, connection: HTTPConnection) -> str:
 
 
 def secure(study: Served, connection: HTTPConnection) -> bool:
-    """Whether cookies may be kept to https."""
+    """Whether cookies may be restricted to https."""
     return address.secure(connection.url.scheme, peer(connection), connection.headers, study.public)
 
 

@@ -33,7 +33,7 @@ _KEYS = ("client_id", "client_secret", "server_metadata_url")
 
 
 class OidcError(ProblemError):
-    """OIDC is asked for but cannot work."""
+    """study.toml asks for OIDC, but it cannot work."""
 
 
 @dataclass(frozen=True)
@@ -120,19 +120,19 @@ def _settings(folder: StudyFolder) -> dict[str, Any]:
 def _providers(settings: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """The settings of each provider: "default" where [auth] itself has a client_id."""
     tables = {"default": settings} if "client_id" in settings else settings
-    found = {name: one for name, one in tables.items() if isinstance(one, Mapping) and "client_id" in one}
-    if not found:
+    providers = {name: one for name, one in tables.items() if isinstance(one, Mapping) and "client_id" in one}
+    if not providers:
         raise _error(
             "but [auth] in .streamlit/secrets.toml has no provider with a client_id",
             "see Streamlit's st.login",
         )
-    for name, one in found.items():
+    for name, one in providers.items():
         if missing := [key for key in _KEYS if not isinstance(one.get(key), str)]:
             raise _error(
                 f"but the provider {name!r} in secrets.toml has no {' and no '.join(missing)}",
                 "add what is missing",
             )
-    return found
+    return providers
 
 
 def _client(name: str, settings: Mapping[str, Any]) -> Any:
