@@ -161,15 +161,15 @@ def show_forecast(forecast: Forecast, engine: Engine, console: Console) -> None:
     done = f"; {forecast.cells_done} cells are done" if forecast.cells_done else ""
     console.print(f"{cells} cells, {clips} clips and {forecast.originals} originals {jobs}{done}.")
     if forecast.jobs:
-        crew = engine.crew(forecast.jobs)
-        if crew.note:
-            console.print(f"note: {crew.note}", markup=False, soft_wrap=True)
-        who = f"{crew.workers} worker{'s' * (crew.workers != 1)}"
-        each = f"{who} with {crew.threads} core{'s' * (crew.threads != 1)}{' each' * (crew.workers > 1)}"
-        if crew.cores < math.inf:
-            each = f"{who} with {crew.cores} core{'s' * (crew.cores != 1)} in all"
+        plan = engine.plan(forecast.jobs)
+        if plan.note:
+            console.print(f"note: {plan.note}", markup=False, soft_wrap=True)
+        who = f"{plan.workers} worker{'s' * (plan.workers != 1)}"
+        each = f"{who} with {plan.threads} core{'s' * (plan.threads != 1)}{' each' * (plan.workers > 1)}"
+        if plan.cores < math.inf:
+            each = f"{who} with {plan.cores} core{'s' * (plan.cores != 1)} in all"
         estimate = (
-            f"About {spoken(forecast.wall(crew))} on {each}, right within a factor of two; no GPU assumed."
+            f"About {spoken(forecast.wall(plan))} on {each}, right within a factor of two; no GPU assumed."
         )
         console.print(estimate, soft_wrap=True)
     room = "" if forecast.disk < forecast.free else ": too little"
@@ -282,7 +282,7 @@ def _state(name: str, table: dict[str, Any], folder: Path) -> State:
     except BackendError as error:
         return State(name, "", False, "", str(error))
     needs = backend.needs if file == name else _as(file)
-    lacks, set_up = backend.lacks(), True
+    lacks, set_up = backend.unavailable_reason(), True
     if not lacks:
         try:
             backend.validate(sources.backend_options(table), folder)

@@ -18,8 +18,8 @@ from starlette.middleware import Middleware
 from streamlit import config
 from streamlit.starlette import App
 
-from caw import environment
 from caw.problems import ProblemError
+from caw.process import environment_variables
 from study.languages import wording
 from study.server import connections, login, oidc, researcher_files, routes
 from study.server.address import LOOPBACK, PUBLIC_URL, WILDCARDS, is_loopback
@@ -93,7 +93,7 @@ def serve(
         Before anything is served.
     """
     public = {} if public_url is None else {PUBLIC_URL: public_url}
-    with environment.variables({VARIABLE: str(Path(folder).resolve()), CURATING: None, **public}):
+    with environment_variables({VARIABLE: str(Path(folder).resolve()), CURATING: None, **public}):
         _serve(host, port)
 
 
@@ -102,7 +102,7 @@ def curate(folder: Path | str, port: int = 8501) -> None:
 
     Raises as `serve`; FolderError where the pool is empty.
     """
-    with environment.variables({VARIABLE: str(Path(folder).resolve()), CURATING: "yes"}):
+    with environment_variables({VARIABLE: str(Path(folder).resolve()), CURATING: "yes"}):
         _serve("127.0.0.1", port)
 
 
