@@ -145,7 +145,7 @@ def test_impossible_lengths(trained, seconds):
 @pytest.mark.parametrize("segment", [2, 4, 6])
 def test_segments_are_seamless(trained, monkeypatch, segment):
     whole = trained.generate(8.0, seed=4)
-    monkeypatch.setattr("caw.flow.SEGMENT", segment)
+    monkeypatch.setattr("caw.flow.scales.SEGMENT", segment)
     parts = trained.generate(8.0, seed=4)
     assert parts.shape == whole.shape
     assert np.abs(parts - whole).max() < 0.02 * np.abs(whole).max()

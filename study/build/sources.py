@@ -1,6 +1,7 @@
-"""What a study is made from: passages of sources, cells of the grid, imported clips.
+"""What the tables [[source]] and [[imported]] of study.toml come to: passages, cells and imported clips.
 
-Faults that only the files and the backends can show are found here, before hours of training.
+Mistakes that only the sound files, the plans and the backends can show are reported here, before hours of
+training.
 """
 
 from __future__ import annotations
@@ -10,17 +11,28 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from caw import audio
 from caw.files import atomic
 from study import backends
-from study.backends import AlbumFile, BackendError, Cell
-from study.build import composed
-from study.design import LONGEST_DEFAULT_PASSAGE, Design, DesignError, KeyPath, Source
+from study.backends import AlbumFile, Backend, BackendError, Cell, Task
+from study.design import (
+    BRIDGE,
+    LATER_KEYS,
+    LONGEST_DEFAULT_PASSAGE,
+    PLAN_KEYS,
+    Design,
+    DesignError,
+    KeyPath,
+    PlanRequest,
+    Source,
+)
 from study.folder import StudyFolder
+from study.pool import ORIGINAL
 
-ORIGINAL = "original"  # the backend of real clips, as the key names it
+if TYPE_CHECKING:
+    from caw.compose.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -131,19 +143,19 @@ def _check_backend(design: Design, here: KeyPath, source: Source) -> None:
         if backend.name == "command":
             mend += f", or give the command of [backend.{name}] an {{epochs}}"
         raise design.error((*here, "epochs"), list(source.epochs), what, mend)
-    composed.check(design, here[1], backend)
+    _check_requests(design, here[1], backend)
 
 
-def cells(design: Design, found: Mapping[str, Passage], asked: composed.Plans) -> dict[Cell, int]:
+def cells(design: Design, found: Mapping[str, Passage], asked: Plans) -> dict[Cell, int]:
     """Every cell of the grid and how many clips it holds; cells of one training run stand side by side.
 
-    asked: as of `composed.plans`.
+    asked: as of `plans`.
     """
     grid: dict[Cell, int] = {}
     for index, source in enumerate(design.sources):
         passage = found[source.name]
         dimensions = range(1, source.trainings + 1), source.epochs or (None,), source.modes
-        ways = ((*one, way) for one in itertools.product(*dimensions) for way in source.ways(one[-1]))
+        ways = ((*one, way) for one in itertools.product(*dimensions) for way in source.variants(one[-1]))
         for training, epochs, mode, way in ways:
             cell = Cell(
                 source=source.name,
@@ -228,3 +240,86 @@ def _require_length(design: Design, here: KeyPath, source: Source, seconds: floa
     key = "seconds" if source.seconds is not None else "file"
     fault: DesignError = design.error((*here, key), getattr(source, key), what, mend)
     raise fault
+
+
+Plans = Mapping[tuple[int, str], "Plan | None"]  # by the source's index and the plan's name
+_KEYS = [key for key in LATER_KEYS if key != "trainings"]
+_NO_COMPOSER = "the backend {} follows no plan, makes no bridge, has no strength and learns from no album"
+
+
+def _check_requests(design: Design, index: int, backend: Backend) -> None:
+    """Raises: DesignError where a source asks for what its backend cannot do."""
+    source = design.sources[index]
+    stated = [key for key in _KEYS if getattr(source, key) not in (None, (), {}, False)]
+    if not stated:
+        return
+    options = {key: value for key, value in design.backends.get(source.backend, {}).items() if key != "uses"}
+    composes = getattr(backend, "composes", None)
+    if why_not := composes(options) if composes else _NO_COMPOSER.format(source.backend):
+        value = getattr(source, stated[0])
+        fix = 'delete this key, or take the backend "caw" with the preset "fast"'
+        raise design.error(("source", index, stated[0]), _shown(value), why_not, fix)
+
+
+def require_able(design: Design, backend: Backend, task: Task) -> None:
+    """Raises: DesignError where runs of an earlier version cannot make what a task asks for."""
+    outdated = getattr(backend, "outdated", None)
+    if outdated is None or (why_not := outdated(task)) is None:
+        return
+    cell = task.cell
+    index = [(source.name, source.backend) for source in design.sources].index((cell.source, cell.backend))
+    source = design.sources[index]
+    key = "bridge" if cell.plan == BRIDGE else "strength" if cell.strength is not None else "plans"
+    if key == "plans" and not source.plans:
+        key = next(key for key in PLAN_KEYS if getattr(source, key) is not None)
+    raise design.error(("source", index, key), _shown(getattr(source, key)), *why_not)
+
+
+def plans(design: Design, folder: StudyFolder) -> Plans:
+    """The plans of each source; None for one that asks for nothing, so that the model draws it by itself.
+
+    Raises: DesignError for a file that cannot be read, and for chords, metres and forms that mean nothing.
+    """
+    read: dict[tuple[int, str], Plan | None] = {}
+    for index, source in enumerate(design.sources):
+        for name, asked in source.plan_requests.items():
+            here = ("source", index, "plans", name) if source.plans else ("source", index)
+            read[index, name] = _read(design, here, asked, folder)
+    return read
+
+
+def _read(design: Design, here: KeyPath, asked: PlanRequest, folder: StudyFolder) -> Plan | None:
+    stated = {key: value for key in PLAN_KEYS if (value := getattr(asked, key)) is not None}
+    if not stated:
+        return None
+    from caw.compose import plan
+
+    try:
+        return plan.read(folder.path / asked.plan) if asked.plan else plan.Plan.from_options(**stated)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        fix = "name a plan's file, as `caw plan` writes it"
+        raise design.error((*here, "plan"), asked.plan, why, fix) from None
+    except ValueError as error:  # PlanError, ChordError
+        key = next((key for key in stated if key in str(error)), next(iter(stated)))
+        file = Path(Path(asked.plan).name) if asked.plan else None
+        raise design.error((*here, key), stated[key], *said(error, file)) from None
+
+
+def plan_facts(cell: Cell) -> list[Any]:
+    """All that a cell is asked for besides its passage, mode and epochs, as JSON; [] where that is nothing.
+
+    What was heard in a clip is a remark that decides nothing.
+    """
+    asked: dict[str, Any] = {"plan": cell.plan, "strength": cell.strength}
+    asked["album"] = [one.sha256 for one in cell.album]
+    if cell.asked is not None:
+        from caw.compose import plan
+
+        asked["content"] = {**plan.document(cell.asked), "heard": None}
+    stated = {key: value for key, value in asked.items() if value not in ("", None, [])}
+    return [stated] if stated else []
+
+
+def _shown(value: Any) -> Any:
+    return None if isinstance(value, dict) else list(value) if isinstance(value, tuple) else value

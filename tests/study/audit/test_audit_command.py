@@ -9,7 +9,7 @@ from caw import audio
 from study.build.build import build
 from study.cli import commands
 from study.store.store import Store
-from tests.study.build.planted import clean_set, low_band
+from tests.study.audit.planted import clean_set, low_band
 
 
 @pytest.fixture

@@ -1,3 +1,5 @@
+"""The part of an audit's page that says what the machine-made clips measured."""
+
 import json
 import os
 import re
@@ -9,10 +11,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from study.audit import audit, audit_tables, file_properties, properties, repetition
+from study.audit import audit, file_properties, page, properties, repetition, tables
 from study.audit.audit import Heard, LeakError
 from study.blinding import even_out_times
-from tests.study.build.planted import (
+from tests.study.audit.planted import (
     FORM_LEAKS,
     FORMAT_LEAKS,
     MUSIC_CHANGES,
@@ -183,7 +185,7 @@ def test_levels_that_no_sample_takes_are_form(tmp_path):
     found = audit.run(two_sets(tmp_path, change=change, seconds=1.0))
     leaks = {bare(leak.property): leak for leak in found.leaks}
     assert leaks["unused levels"].noticed_by == "program"
-    assert "only a program can see" in audit_tables.verdict_line(found)
+    assert "only a program can see" in tables.verdict_line(found)
 
 
 def test_channels_that_differ_in_one_kind_only_are_form(tmp_path):
@@ -326,7 +328,7 @@ def test_any_two_folders_are_audited_by_what_differs_by_kind(tmp_path):
 def test_tables_are_written_for_the_owner_alone(tmp_path):
     sets = two_sets(tmp_path / "clips") if (tmp_path / "clips").mkdir() is None else {}
     found = audit.run(sets)
-    audit_tables.write(found, tmp_path / "audit", title="Leak audit of <Ours>")
+    tables.write(found, tmp_path / "audit", title="Leak audit of <Ours>")
     for name in ("audit.json", "audit.csv", "index.html"):
         assert stat.S_IMODE((tmp_path / "audit" / name).stat().st_mode) == 0o600
         content = (tmp_path / "audit" / name).read_text()
@@ -342,7 +344,7 @@ def test_tables_are_written_for_the_owner_alone(tmp_path):
     assert "prefers-color-scheme: dark" in page
     rows = len(properties.FORMAT) + len(properties.CONTENT)
     assert len(verdicts(found, "all sets")) == rows + 3  # orders of names, folder and writing
-    assert audit_tables.as_table(found).row_count == 2 + len(properties.CONTENT) + 3
+    assert tables.as_table(found).row_count == 2 + len(properties.CONTENT) + 3
 
 
 def test_metadata_of_flac_is_seen(tmp_path):
@@ -351,3 +353,53 @@ def test_metadata_of_flac_is_seen(tmp_path):
         made.title = "fake"
         made.write(np.zeros(100))
     assert file_properties.chunks(file) != ""
+
+
+def clip(set_, name, pulse, frechet):
+    return {"set": set_, "name": name, "source": "a", "measures": {"pulse": pulse, "frechet_0.13": frechet}}
+
+
+RECORD = {
+    "rate": 16000,
+    "bandwidth": 7200,
+    "clips": [
+        clip("UMG", "one", 0.1, 0.02), clip("UMG", "two", 0.2, 0.03), clip("UMG", "three", 0.3, 0.09),
+        clip("VAR", "four", None, 0.01), {"set": "UMG", "name": "stranger", "source": "?"},
+    ],
+    "anchors": {
+        "a": {
+            "recipe": "r",
+            "real": {"pulse": 0.5},
+            "halves": {"frechet_0.13": 0.1, "pulse": 0.5},
+            "imposed": {"frechet_0.13": 0.004, "pulse": 0.2},
+            "noise": {"frechet_0.13": 4.0, "pulse": 0.08},
+        },
+    },
+}  # fmt: skip
+
+
+def test_medians_stand_by_set_with_the_anchors_after_them():
+    heads, rows = page.measures_rows(RECORD)
+    assert heads == ["measure", "better", "UMG", "VAR", "real", "halves", "imposed", "noise", "meaning"]
+    assert [row[0] for row in rows] == ["frechet_0.13", "pulse"]
+    assert rows[0][2:-1] == ["0.030", "0.010", "-", "0.100", "0.004*", "4.00"]
+    assert rows[1][2:-1] == ["0.200", "-", "0.500", "0.500", "0.200", "0.080"]
+
+
+def test_a_study_of_an_older_version_has_fewer_anchors():
+    old = RECORD | {"anchors": {"a": {"halves": {"frechet_0.13": 0.1}, "noise": {"frechet_0.13": 4.0}}}}
+    assert page.measures_rows(old)[0] == ["measure", "better", "UMG", "VAR", "halves", "noise", "meaning"]
+
+
+def test_a_study_that_measured_nothing_has_no_such_part():
+    assert page._measures_section({}, page._table) == ""
+    assert page._measures_section({"clips": [{"set": "UMG", "name": "x", "source": "?"}]}, None) == ""
+
+
+def test_the_part_names_measures_and_no_clip_and_is_harmless():
+    record = RECORD | {"clips": [clip("<script>", "secret", 0.1, 0.02)]}
+    text = page._measures_section(record, page._table)
+    assert "frechet_0.13" in text
+    assert "pulse" in text
+    assert "secret" not in text
+    assert "<script>" not in text

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu
 
-from study.audit import leak_test, separation
+from study.audit import leak_test
 from study.audit.leak_test import ALL_SETS, TOGETHER, Clips
 from tests.benchmarks import audit_false_alarms
 
@@ -25,11 +25,11 @@ def test_a_single_property_has_the_mann_whitney_p():
 
 def test_labelings_of_several_sets_are_all_products_or_drawn():
     small = np.arange(10) < 2
-    exact = separation.labelings_within([small, small])
+    exact = leak_test.labelings_within([small, small])
     assert exact.shape == (2025, 20)
     assert len(np.unique(exact, axis=0)) == 2025
     assert set(exact[:, :10].sum(axis=1)) == set(exact[:, 10:].sum(axis=1)) == {2}
-    drawn = separation.labelings_within([small] * 3)
+    drawn = leak_test.labelings_within([small] * 3)
     assert drawn.shape == (2000, 30)
     assert np.array_equal(drawn[0], np.tile(small, 3))
 
@@ -124,3 +124,72 @@ def test_false_alarms_of_the_whole_rule_stay_at_the_nominal_level():
 
 def test_planted_leaks_are_found_by_the_rule():
     assert audit_false_alarms.found(((2, 8), (2, 8)), "bandwidth", studies=20, seed=6) >= 0.6
+
+
+REAL = np.array([True, True] + [False] * 8)
+
+
+def p_of(values, real) -> float:
+    """The two-sided p of one property in one set."""
+    return leak_test.separate_p({"UMG": Clips({"x": values}, real)}, ["x"])["x"]
+
+
+def classifier_p(features, real) -> float:
+    """The one-sided p of the classifier."""
+    labels = leak_test.labelings(real)
+    observed = int(np.flatnonzero((labels == real).all(axis=1))[0])
+    return leak_test.permutation_p(leak_test.classifier_accuracies(features, labels))[observed]
+
+
+def test_area_is_the_mann_whitney_statistic():
+    dice = np.random.default_rng(0)
+    values = dice.integers(0, 5, 20).astype(float)
+    real = np.arange(20) < 7
+    oracle = mannwhitneyu(values[real], values[~real]).statistic / (7 * 13)
+    assert leak_test.area(values, real) == pytest.approx(oracle)
+
+
+def test_exact_p_agrees_with_scipy_without_ties():
+    dice = np.random.default_rng(1)
+    for _ in range(20):
+        values = dice.standard_normal(12)
+        real = np.arange(12) < 4
+        oracle = mannwhitneyu(values[real], values[~real], method="exact").pvalue
+        assert p_of(values, real) == pytest.approx(oracle)
+
+
+def test_two_of_ten_cannot_go_below_two_in_45():
+    assert p_of(np.arange(10.0), REAL) == pytest.approx(2 / 45)
+
+
+def test_values_that_are_all_the_same_say_nothing():
+    assert leak_test.area(np.ones(10), REAL) == 0.5
+    assert p_of(np.ones(10), REAL) == 1.0
+
+
+def test_holm():
+    assert leak_test.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert leak_test.holm([0.6, 0.9]) == [1.0, 1.0]
+
+
+def test_the_classifier_finds_what_tells_apart():
+    dice = np.random.default_rng(2)
+    features = dice.standard_normal((20, 8)) * np.logspace(-3, 3, 8)
+    real = np.arange(20) < 8
+    features[real, 3] += 8 * features[:, 3].std()
+    assert leak_test.classifier_accuracies(features, real[None]) == 1.0
+    assert classifier_p(features, real) < 0.01
+
+
+def test_the_classifiers_false_alarms_stay_at_the_nominal_level():
+    dice = np.random.default_rng(3)
+    found = [classifier_p(dice.standard_normal((10, 6)), REAL) <= 0.05 for _ in range(400)]
+    assert np.mean(found) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 400)
+
+
+def test_drawn_labelings_keep_the_numbers_and_hold_the_observed_one():
+    real = np.arange(40) < 15
+    labels = leak_test.labelings(real)
+    assert np.array_equal(labels[0], real)
+    assert set(labels.sum(axis=1)) == {15}
+    assert len(leak_test.labelings(REAL)) == 45

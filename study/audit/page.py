@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping
 from html import escape
 from importlib.resources import files
 from typing import Any
 
-from study.audit import audit_measures
+from caw.measures import catalogue, display
 from study.audit.findings import Audit, Finding, Strip
 
 _WIDTH, _HEIGHT, _EDGE = 240, 44, 6  # px of a strip plot
@@ -77,7 +78,7 @@ def render(audit: Audit, *, title: str, verdict: str, measures: Mapping[str, Any
         "form and order. Music and traces are reported and never fail. What a listener notices can be heard, "
         "or comes of the order of the clips; what only a program notices takes somebody who saves the clips "
         "and reads their numbers.</p>",
-        audit_measures.section(measures or {}, _table),
+        _measures_section(measures or {}, _table),
     ]
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}'
     body = "\n".join(part for part in parts if part)
@@ -193,3 +194,65 @@ def _strip(strip: Strip) -> str:
 
 def _diamond(x: float, y: float) -> str:
     return f"M{x:.1f} {y - 5}l5 5-5 5-5-5z"
+
+
+CAPTION = "Medians of the machine-made clips of each set, and of their originals' anchors"
+
+
+def measures_rows(record: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """The columns' heads and the rows' cells, from what `measuring.read` gives; ([], []) where that is {}.
+
+    A value of `imposed` that reaches the aim, for the originals' medians, bears display.PASSED.
+    """
+    clips = [clip for clip in record.get("clips", []) if clip.get("measures")]
+    if not clips:
+        return [], []
+    sets = {
+        name: [c["measures"] for c in clips if c["set"] == name]
+        for name in dict.fromkeys(c["set"] for c in clips)
+    }
+    taken = record.get("anchors", {}).values()
+    anchors = {name: [one[name] for one in taken if one.get(name)] for name in display.ANCHORS}
+    columns = {name: _medians(values) for name, values in (sets | anchors).items() if values}
+    passed = catalogue.passed_by_noise({name: columns[name] for name in anchors if name in columns})
+    known = [
+        name
+        for name in _in_order(columns)
+        if any(values.get(name) is not None for values in columns.values())
+    ]
+    cells = []
+    for name in known:
+        one = catalogue.measure(name)
+        values = display.of_anchors(columns, name, passed)
+        cells.append([name + (f" ({one.unit})" if one.unit else ""), one.better, *values, one.meaning])
+    return ["measure", "better", *columns, "meaning"], cells
+
+
+def _measures_section(record: Mapping[str, Any], table) -> str:
+    """The part of the page; "" where nothing was measured. table: as `_table` makes its tables."""
+    heads, cells = measures_rows(record)
+    if not cells:
+        return ""
+    lines = [
+        f"<tr><th scope=row>{escape(first)}</th>"
+        + "".join(f"<td>{escape(cell)}</td>" for cell in others)
+        + "</tr>"
+        for first, *others in cells
+    ]
+    reading = f'<p class="soft">{escape(" ".join(display.READING))}</p>'
+    shown = table([escape(head) for head in heads], lines, CAPTION)
+    return f"<h2>What the machine-made clips measured</h2>{shown}{reading}"
+
+
+def _medians(values: list[Mapping[str, float | None]]) -> dict[str, float | None]:
+    found = {}
+    for name in dict.fromkeys(name for one in values for name in one if name != "recipe"):
+        known = [one[name] for one in values if one.get(name) is not None]
+        found[name] = statistics.median(known) if known else None
+    return found
+
+
+def _in_order(columns: Mapping[str, Mapping]) -> list[str]:
+    given = set().union(*columns.values())
+    edges = [float(name.partition("_")[2]) for name in given if name.partition("_")[0] == catalogue.EDGE.name]
+    return [one.name for one in catalogue.measures(sorted(edges)) if one.name in given]

@@ -12,7 +12,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from caw.files import atomic, spreadsheet
-from study.audit import audit_page
+from study.audit import page
 from study.audit.findings import Audit
 from study.audit.properties import LISTENER, PROGRAM
 
@@ -91,7 +91,7 @@ def write(
 ) -> None:
     """Write audit.json, audit.csv and index.html into a private folder: they show truth by groups.
 
-    measures: as of `audit_page.render`.
+    measures: as of `page.render`.
     """
     rows = [asdict(finding) for finding in audit.findings]
     test = {
@@ -109,8 +109,8 @@ def write(
     ]
     atomic.write(folder / "audit.json", json.dumps(content, indent=1) + "\n", mode=0o600)
     spreadsheet.write(folder / "audit.csv", COLUMNS, rows, mode=0o600)
-    page = audit_page.render(audit, title=title, verdict=verdict_line(audit), measures=measures)
-    atomic.write(folder / "index.html", page, mode=0o600)
+    html = page.render(audit, title=title, verdict=verdict_line(audit), measures=measures)
+    atomic.write(folder / "index.html", html, mode=0o600)
 
 
 def _p(value: float) -> str:

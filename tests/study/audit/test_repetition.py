@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from caw import audio
-from study.audit import audit, audit_tables, repetition
+from study.audit import audit, repetition, tables
 from study.audit.audit import Heard
 from tests.study.conftest import music
 
@@ -93,7 +93,7 @@ def test_originals_that_repeat_are_a_leak_with_how_long_and_its_fix(write, piece
     leak = next(leak for leak in found.leaks if leak.property == "repetition (s)")
     assert (leak.noticed_by, leak.fake) == ("listener", "0")
     assert "stimuli.accept" in leak.mend
-    assert "a listener can notice repetition (s)" in audit_tables.verdict_line(found)
+    assert "a listener can notice repetition (s)" in tables.verdict_line(found)
     assert any("a2345678 and b2345678 share 1.4 s" in note for note in found.notes())
     accepted = audit.run(two_sets(write, piece, {True: [1.0, 1.6], False: []}), accept=["repetition"])
     assert "repetition (s)" not in {leak.property for leak in accepted.leaks}
@@ -106,7 +106,7 @@ def test_repetition_of_both_kinds_is_a_note_with_the_pairs(write, piece, tmp_pat
     found = audit.run(two_sets(write, piece, starts))
     assert "repetition (s)" not in {leak.property for leak in found.leaks}
     assert any(note.startswith("repetition: ") and "share" in note for note in found.notes())
-    audit_tables.write(found, tmp_path / "audit")
+    tables.write(found, tmp_path / "audit")
     page = (tmp_path / "audit" / "index.html").read_text()
     assert "Shared stretches" in page
     assert found.repeats[0].first.stem in page
