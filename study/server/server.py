@@ -18,7 +18,7 @@ from starlette.middleware import Middleware
 from streamlit import config
 from streamlit.starlette import App
 
-from caw import environment
+from caw.process import environment_variables
 from study.languages import wording
 from study.server import connections, login, oidc, researcher_files, routes
 from study.server.address import LOOPBACK, PUBLIC_URL, WILDCARDS, is_loopback
@@ -79,7 +79,7 @@ def serve(
     before anything is served.
     """
     public = {} if public_url is None else {PUBLIC_URL: public_url}
-    with environment.variables({VARIABLE: str(Path(folder).resolve()), CURATING: None, **public}):
+    with environment_variables({VARIABLE: str(Path(folder).resolve()), CURATING: None, **public}):
         _serve(host, port)
 
 
@@ -88,7 +88,7 @@ def curate(folder: Path | str, port: int = 8501) -> None:
 
     Raises as `serve`; FolderError where the pool is empty.
     """
-    with environment.variables({VARIABLE: str(Path(folder).resolve()), CURATING: "yes"}):
+    with environment_variables({VARIABLE: str(Path(folder).resolve()), CURATING: "yes"}):
         _serve("127.0.0.1", port)
 
 
