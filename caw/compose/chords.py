@@ -262,22 +262,3 @@ def _smoothed(evidence: np.ndarray, stay: np.ndarray) -> tuple[np.ndarray, np.nd
     for step in range(count - 1, 0, -1):
         path[step - 1] = before[step, path[step]]
     return path, special.softmax(ahead + behind, axis=1)
-
-
-def transition_matrix(names: Sequence[Chord | str]) -> np.ndarray:
-    """Shares [25, 25] of the steps from one chord to the next, summing to 1 (zeros for fewer than two).
-
-    Rows are what is left, columns what is reached: major chords on C up, minor chords on C up, N. A chord
-    counts as minor where it has a minor third and no major one.
-    """
-    places = [_triad(parse(name) if isinstance(name, str) else name) for name in names]
-    matrix = np.zeros((25, 25))
-    np.add.at(matrix, (places[:-1], places[1:]), 1.0)
-    return matrix / max(1.0, matrix.sum())
-
-
-def _triad(chord: Chord) -> int:
-    if chord.root is None:
-        return 24
-    over = {(pitch - chord.root) % 12 for pitch in chord.pitch_classes}
-    return chord.root + 12 * (3 in over and 4 not in over)

@@ -90,13 +90,6 @@ def test_templates_are_recognised_as_themselves_whatever_their_scale():
     assert [chord.label for chord in chords.recognise(chroma)[0]] == names
 
 
-def test_transitions_are_counted_by_triad():
-    matrix = chords.transition_matrix(["C", "C", "Am7", "N", "C5"])
-    assert matrix.sum() == pytest.approx(1)
-    assert matrix[0, 0] == matrix[0, 21] == matrix[21, 24] == matrix[24, 0] == 0.25
-    assert chords.transition_matrix(["C"]).sum() == 0
-
-
 @pytest.fixture(scope="module")
 def heard():
     """A song of two chords a bar, in 4/4 at 110, its second half at half the level."""
