@@ -77,6 +77,18 @@ class Material:
         asked = self.mean + EMPHASIS * self.deviation * (turned - turned.mean()) / turned.std()
         return np.roll(asked, shift), shift
 
+    def wanted_chroma(self, bars: list[Bar]) -> np.ndarray:
+        """Pitch classes [bars, 12] of the clips' own bars to model on; zeros where a bar names no chord.
+
+        A chord that the clips hold only transposed is turned back, since their own bars are not transposed.
+        """
+        wanted = np.zeros((len(bars), 12))
+        for row, bar in zip(wanted, bars, strict=True):
+            if bar.chords:
+                sounding = [self.sounding(chords.parse(name)) for name in bar.chords]
+                row[:] = np.mean([np.roll(chroma, -shift) for chroma, shift in sounding], axis=0)
+        return wanted
+
     def presence(self, template: np.ndarray) -> float:
         """How well the clips' best bar sounds a chord: the correlation of pitch classes [12]."""
         return max(float(np.corrcoef(template, bar)[0, 1]) for bar in self.bars)
@@ -114,10 +126,8 @@ def arrange(
     drawn = {name: list(zip(bars, bars, strict=True)) for name, bars in (models or {}).items()}
     parts, lengths = [], []
     for name, bars in sections:
-        asked = [_asked(bar, material) for bar in bars]
         if name not in drawn:
-            wish = np.array([np.zeros(12) if a is None else a.mean(axis=0) for a in asked])
-            harmony = material.walk.draw(len(bars), plan.novelty, rng, wish)
+            harmony = material.walk.draw(len(bars), plan.novelty, rng, material.wanted_chroma(bars))
             rhythm = harmony  # in the clip's own order nothing is new
             if plan.novelty:
                 alike = material.walk.lengths[harmony]
@@ -199,14 +209,6 @@ def _unrolled(plan: Plan) -> list[tuple[str, list[Bar]]]:
         for section in plan.sections
     }
     return [(name, there[name]) for name in (plan.form or there)]
-
-
-def _asked(bar: Bar, material: Material) -> np.ndarray | None:
-    """Pitch classes [chords, 12] of the clips' own bars that a bar's chords are modelled on."""
-    if not bar.chords:
-        return None
-    parsed = [chords.parse(name) for name in bar.chords]
-    return np.array([np.roll(chroma, -shift) for chroma, shift in map(material.sounding, parsed)])
 
 
 def _modelled(material: Material, harmony: int, rhythm: int, bar: Bar) -> Timeline:

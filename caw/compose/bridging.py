@@ -13,7 +13,6 @@ import numpy as np
 
 from caw.compose import timeline as timelines
 from caw.compose.arranging import UNITS, Material, arrange, usual_bar
-from caw.compose.chords import parse
 from caw.compose.plan import BPM, Bar, Plan, Section
 from caw.compose.timeline import SLOTS, STRONGEST, Timeline
 
@@ -218,10 +217,7 @@ def _modelled(beat, length, plan, material, known, rng, whole: int, close: str |
 def _fitting(material: Material, known: int, bars: list[Bar], novelty: float, rng) -> list[int]:
     """The walk of several whose ends go best with the passages, which are the last `known` clips."""
     walk = material.walk
-    wish = np.zeros((len(bars), 12))
-    for row, bar in zip(wish, bars, strict=True):
-        if bar.chords:
-            row[:] = np.mean([material.sounding(parse(name))[0] for name in bar.chords], axis=0)
+    wanted = material.wanted_chroma(bars)
     of_clip = [
         [k for k, bar in enumerate(walk.bars) if bar[0] == clip] for clip in range(len(material.clips))
     ]
@@ -230,7 +226,7 @@ def _fitting(material: Material, known: int, bars: list[Bar], novelty: float, rn
     first = ends[-1][0] if ends and ends[-1] else None
     best, least = [], np.inf
     for _ in range(TRIES):
-        models = walk.draw(len(bars), novelty, rng, wish)
+        models = walk.draw(len(bars), novelty, rng, wanted)
         cost = 0.0
         if last is not None:
             cost += walk.alike[last, max(models[0] - 1, 0)]

@@ -12,7 +12,7 @@ from caw.cli.commands import app
 from caw.compose import bridging
 from caw.compose import timeline as timelines
 from caw.compose.arranging import Material
-from caw.compose.plan import Plan
+from caw.compose.plan import Bar, Plan
 from caw.flow.score import Bands
 from caw.holding import Known, holding, let_ring, showing
 from caw.measures import seams
@@ -101,6 +101,15 @@ def test_named_chords_are_asked_for_bar_by_bar(sides, material):
         inside = (line.bar[:-1] > bar - 0.01) & (line.bar[:-1] < bar + 0.95)
         loudest = line.chroma[inside].mean(0).argsort()[-3:]
         assert set(loudest) == ({0, 4, 7} if bar % 2 == 0 else {0, 5, 9})
+
+
+def test_a_foreign_chord_is_modelled_on_bars_that_have_it_transposed(sides, material):
+    """The band plays A, D, E and F#m; Bb is its A, a semitone higher."""
+    walked = {}
+    for chord in ("A", "A#"):
+        bars = [Bar(chords=(chord,))] * 8
+        walked[chord] = bridging._fitting(material, 0, bars, 0.3, dice())
+    assert walked["A"] == walked["A#"]
 
 
 def test_an_ending_slows_softens_and_holds_its_last_chord(sides, material):

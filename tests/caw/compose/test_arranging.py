@@ -136,6 +136,15 @@ def test_a_chord_that_the_clip_lacks_is_one_of_its_own_transposed(material, name
     assert max(fits, key=fits.get) == name
 
 
+@pytest.mark.parametrize(("name", "own"), [("A", "A"), ("A#", "A"), ("G#", "A"), ("C", "D")])
+def test_a_bar_is_modelled_on_one_that_has_its_chord_before_it_is_transposed(material, name, own):
+    (wanted,) = material.wanted_chroma([Bar(chords=(name,))])
+    plain = wanted - material.mean
+    fits = {n: plain @ parse(n).template() for n in ("A", "D", "E", "F#m", "A#", "G#", "C")}
+    assert max(fits, key=fits.get) == own
+    assert not material.wanted_chroma([Bar()]).any()
+
+
 def test_rows_of_a_transposed_clip_are_those_of_the_clip_moved(clip):
     own = Guide.of([clip])
     rows = own.rows(clip, 500, 62.5)
