@@ -14,5 +14,5 @@ Arrays in, arrays out; files only at the edge:
     from caw.tasks.extension import learn            # learn(material, rate, low_rate).apply(low)
     from caw.tasks.inpainting import inpaint         # inpaint(samples, rate, [(3.0, 3.75)], seed=7)
 
-Importing `caw`, `caw.audio`, `caw.config`, `caw.measures.yardstick` or `caw.measures` does not import torch.
+Importing `caw`, `caw.audio`, `caw.config` or `caw.measures` does not import torch.
 """

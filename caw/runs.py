@@ -238,10 +238,10 @@ class Run:
         """What was known of a training clip's beats, metre and chords when it was trained on, or is heard."""
         kept = (self.config.get("plans") or [None] * self.clips)[clip]
         if kept is not None:
-            return plan_files.of_document(kept)
-        from caw.compose.hearing import hear
+            return plan_files.from_document(kept)
+        from caw.compose.transcription import transcribe
 
-        return hear(self.learned_clips()[clip].numpy(), self.rate)
+        return transcribe(self.learned_clips()[clip].numpy(), self.rate)
 
     def bridge(self, before: np.ndarray, after: np.ndarray, rate: int, **how) -> np.ndarray:
         """Two passages, [n] or [channels, n] at `rate` Hz, with new bars between them, at the run's rate.

@@ -64,7 +64,7 @@ def trainers_for(
         if settings.guide:
             known = [*(plans or [None] * own), *[None] * len(album)]
             timelines = [
-                timeline.of(clip.cpu().numpy(), int(rates[-1]), plan)
+                timeline.analyse(clip.cpu().numpy(), int(rates[-1]), plan)
                 for clip, plan in zip([*clips, *album], known, strict=True)
             ]
         makers: list[Callable[[], Trainer]] = [

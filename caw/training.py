@@ -103,7 +103,7 @@ def train(
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
     if any(plans):
-        config["plans"] = [None if one is None else plan_files.document(one) for one in plans]
+        config["plans"] = [None if one is None else plan_files.to_document(one) for one in plans]
     if more:
         config["album"] = [hashlib.sha256(one.tobytes()).hexdigest() for one in more]
     if resume and (out / runs.CONFIG).exists():

@@ -50,7 +50,7 @@ PATHS += [
 NO_TORCH = {  # folders and modules of caw that load without torch
     Path("caw") / name
     for name in ("__init__.py", "audio.py", "beats.py", "cli", "compose", "config.py", "environment.py")
-    + ("features.py", "files", "interrupt.py", "measures", "mel_scale.py", "mosaic")
+    + ("features.py", "files", "interrupt.py", "measures", "mosaic")
     + ("tasks/denoising.py", "tasks/excitation.py", "tasks/inpainting.py")
 }
 NO_TORCH |= {

@@ -15,8 +15,8 @@ from caw.compose.chords import NO_CHORD, NOTE_NAMES
 from caw.compose.plan import Plan
 from caw.compose.timeline import Timeline
 from caw.holding import Known
-from caw.measures import music
-from caw.measures.yardstick import TooShortError
+from caw.measures import harmony
+from caw.measures.spectra import TooShortError
 from caw.runs import LONGEST, Run, RunError
 
 BARS = (1, 256)
@@ -75,9 +75,11 @@ def make(
         raise RunError("no passage was given; give one before or after the new bars")
     remarks: list[str] = []
     material, own = run.scales[0].material, run.rate
-    heard = round(bridging.HEARD * own)
+    heard = round(bridging.ANALYSED * own)
     passages = [
-        None if one is None else bridging.hear(one[:, -heard:] if not k else one[:, :heard], own, material)
+        None
+        if one is None
+        else bridging.analyse_passage(one[:, -heard:] if not k else one[:, :heard], own, material)
         for k, one in enumerate(sides)
     ]
     if not material.has_beat or not all(p is None or p.timeline.has_beat for p in passages):
@@ -89,8 +91,8 @@ def make(
     generator = run._generator(seed)
     rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
 
-    def lay() -> bridging.Laid:
-        return bridging.lay(*passages, material, bars, rng, plan=plan, close=close)
+    def lay() -> bridging.Bridge:
+        return bridging.compose_bridge(*passages, material, bars, rng, plan=plan, close=close)
 
     laid = lay()
     if laid.last - laid.first > LONGEST:
@@ -164,7 +166,7 @@ def _last_chord(run: Run, plan: Plan | None, passage: np.ndarray) -> str:
     heard = [passage[:, -round(KEY_SECONDS * run.rate) :] / np.float32(run.config["peak"])]
     heard = np.concatenate([*heard, *(clip.numpy() for clip in run.learned_clips())], axis=1).mean(axis=0)
     try:
-        key, shares = music.key(heard, run.rate), music.chroma(heard, run.rate)
+        key, shares = harmony.key(heard, run.rate), harmony.chroma(heard, run.rate)
     except TooShortError:
         return NO_CHORD
     if key is None:
@@ -172,7 +174,7 @@ def _last_chord(run: Run, plan: Plan | None, passage: np.ndarray) -> str:
     return NOTE_NAMES[key[0]] + ("m" if key[1] == "minor" else "")
 
 
-def _drawn(run: Run, sides: list[np.ndarray | None], laid: bridging.Laid, lay, generator) -> np.ndarray:
+def _drawn(run: Run, sides: list[np.ndarray | None], laid: bridging.Bridge, lay, generator) -> np.ndarray:
     """The new bars [channels, n] at the run's level. lay: gives another walk over the same bars."""
     rate, peak = run.rate, np.float32(run.config["peak"])
     step = rate // math.gcd(*(int(r) for r in run.rates[1:]))  # samples after which all rates meet

@@ -92,7 +92,7 @@ def facts(cell: Cell) -> list[Any]:
     if cell.asked is not None:
         from caw.compose import plan
 
-        asked["content"] = {**plan.document(cell.asked), "heard": None}
+        asked["content"] = {**plan.to_document(cell.asked), "heard": None}
     stated = {key: value for key, value in asked.items() if value not in ("", None, [])}
     return [stated] if stated else []
 
