@@ -64,11 +64,6 @@ class Bar:
         dB over the clip's mean, for the bar or for each beat.
     density : float, tuple of float or None
         Onsets as a multiple of the clip's mean, for the bar or for each beat.
-
-    Examples
-    --------
-    >>> Bar(chords=("Em", "D"), loudness=-3.0)
-    Bar(metre=None, chords=('Em', 'D'), loudness=-3.0, density=None)
     """
 
     metre: str | None = None
@@ -79,19 +74,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Section:
-    """A named stretch of bars, such as A or chorus.
-
-    Attributes
-    ----------
-    name : str
-        A word of up to 40 letters.
-    bars : tuple of Bar
-
-    Examples
-    --------
-    >>> len(Section("chorus", (Bar(), Bar(chords=("G",)))).bars)
-    2
-    """
+    """A stretch of bars with a name, which is a word of up to 40 letters, such as A or chorus."""
 
     name: str
     bars: tuple[Bar, ...]
@@ -199,7 +182,6 @@ class Plan:
             A chart as `chords.parse_line` reads it, with "|" (or "||", if it has bar lines) between sections:
             "Em C G D | Am F". Sections are called A, B and so on, or by the words of the form in their order;
             a single chart serves all sections.
-        bpm, novelty : float, optional
         metre : str, optional
             A metre, or one for each bar, repeated over the bars: "7/8 7/8 4/4".
         form : str, optional
@@ -207,7 +189,6 @@ class Plan:
         seconds : float, optional
             Repeat the piece until it lasts so long. This needs a tempo and a metre; without them the piece is
             repeated when it is arranged.
-        base : Plan, optional
 
         Raises
         ------
@@ -362,10 +343,6 @@ def read(path: str | Path) -> Plan:
     path : str or Path
         A JSON file if its suffix is .json, otherwise TOML.
 
-    Returns
-    -------
-    Plan
-
     Raises
     ------
     PlanError, ChordError
@@ -407,7 +384,6 @@ def write(path: str | Path, plan: Plan) -> None:
     ----------
     path : str or Path
         Written as JSON if its suffix is .json, otherwise as TOML with comments, for editing.
-    plan : Plan
 
     Raises
     ------

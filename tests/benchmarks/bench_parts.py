@@ -49,9 +49,7 @@ def peak_gb() -> float:
 
 def evaluate(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
     """MEASURES by name."""
-    found = {
-        f"frechet_{seconds:g}": frechet(real, fake, RATE, patch_seconds=seconds) for seconds in (0.13, 0.5)
-    }
+    found = {f"frechet_{s:g}": frechet(real, fake, RATE, patch_seconds=s) for s in (0.13, 0.5)}
     copied = copying(real, fake, RATE)
     found |= {"copied_share": copied["share"], "longest_run": copied["longest_run"]}
     return found | {"onset_distance": onset_distance(real, fake, RATE)}
@@ -141,13 +139,13 @@ def draw(clip: dict, folder: str, draws: int, kinds: tuple[str, ...] = ("UMG", "
 def long(folder: str, seconds: float = LONG, seam: float = SEAM) -> dict:
     """Ten minutes of music: seconds and peak memory, and whether blocks leave a seam.
 
-    A draw works in blocks of `caw.flow.velocity.BLOCK` frames. apart: largest difference between two draws of
+    A draw works in blocks of `caw.flow.network.BLOCK` frames. apart: largest difference between two draws of
     the same seed in blocks that end elsewhere, over the level of the draw; clicks: per minute of the long
     draw.
     """
     from caw import runs
-    from caw.flow import velocity
-    from caw.measures import artefacts, spectra
+    from caw.flow import network
+    from caw.measures import artefacts
 
     run = runs.load(folder)
     _ = run.scales
@@ -156,7 +154,7 @@ def long(folder: str, seconds: float = LONG, seam: float = SEAM) -> dict:
     found = {"seconds": time.monotonic() - started, "peak_gb": peak_gb(), "length": drawn.size / run.rate}
     found["clicks"] = artefacts.clicks(drawn, run.rate)
     one = run.generate(seam, seed=0)
-    velocity.BLOCK = velocity.BLOCK * 3 // 4 + 1
+    network.BLOCK = network.BLOCK * 3 // 4 + 1
     other = run.generate(seam, seed=0)
     return found | {"seam": seam, "apart": float(np.abs(one - other).max() / spectra.rms(one))}
 

@@ -19,18 +19,19 @@ from pathlib import Path
 
 import numpy as np
 
-import caw
 from caw import audio, measures
 from caw.files import spreadsheet
 from caw.measures import catalogue, display, spectra
 
 RATE = 16000  # Hz
 SOUNDS = (".wav", ".flac", ".ogg")
-CAW = Path(caw.__file__).parent  # what every value comes from
+CAW = Path(spectra.__file__).parents[1]  # what every value comes from
 SOURCES = (
-    CAW / "flow/score.py",
+    CAW / "flow" / "score.py",
     *sorted(CAW.glob("measures/*.py")),
     *sorted(CAW.glob("mosaic/*.py")),
+    CAW / "beats.py",
+    CAW / "features.py",
 )
 
 
