@@ -17,7 +17,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from study.store.protocol import FIELDS, clean, missing, settle
+from analysis import questionnaire
+from study.store.protocol import clean, missing, settle
 from study.store.schema import (
     about,
     answer,
@@ -78,9 +79,9 @@ class Listening:
 
 @dataclass(frozen=True)
 class Draft:
-    """A trial as its page needs it. `fields` holds the answer so far, by protocol.FIELDS.
+    """A trial as its page needs it. `fields` holds the answer so far, by questionnaire.NAMES.
 
-    `phase` (one of protocol.PHASES) says which of the fields are asked.
+    `phase` (one of questionnaire.PHASES) says which of the fields are asked.
     """
 
     slot: int
@@ -270,7 +271,7 @@ def _draft(connection: sa.Connection, listener_id: int, slot: int) -> Draft | No
         slot=slot,
         play_key=rows[0].play_key,
         next_play_key=rows[1].play_key if len(rows) > 1 else None,
-        fields={name: row[name] for name in FIELDS},
+        fields={name: row[name] for name in questionnaire.NAMES},
         listening=Listening(
             row["plays"],
             row["seconds_heard"],

@@ -78,11 +78,11 @@ def opened(folder) -> tuple[int, bool]:
 @pytest.fixture
 def handed(monkeypatch):
     """What the report is written of, in place of its drawings."""
-    import analysis.report
+    from analysis.report import report
 
     calls = []
     monkeypatch.setattr(
-        analysis.report, "write", lambda frame, out, *, facts: calls.append((frame, facts)) or out / "x"
+        report, "write", lambda frame, out, *, facts: calls.append((frame, facts)) or out / "x"
     )
     return calls
 
@@ -153,7 +153,7 @@ def test_every_refusal_comes_before_the_key_is_opened(study, run, tmp_path, monk
 
 
 def test_after_a_rendering_that_failed_the_next_report_is_written(study, run, monkeypatch, handed):
-    import analysis.report
+    from analysis.report import report
 
     written = analysis.report.write
 
@@ -173,7 +173,7 @@ def test_after_a_rendering_that_failed_the_next_report_is_written(study, run, mo
 
 
 def test_answers_that_came_while_the_checks_ran_are_in_the_report(study, handed, monkeypatch):
-    import analysis.report
+    from analysis.report import report
 
     store = Store.for_folder(study)
     study.store = store
