@@ -37,7 +37,7 @@ def of_study(folder: StudyFolder, *, sets: Sequence[str] = (), alpha: float = au
     that they were made stands among the study's events.
     Raises: AuditError, BlindingError for a key that is not the sealed one, FolderError, DesignError.
     """
-    from study.store.presented import places
+    from study.store.builds import mean_places
     from study.store.store import Store
 
     settings = design.load(folder.require().path)
@@ -50,7 +50,7 @@ def of_study(folder: StudyFolder, *, sets: Sequence[str] = (), alpha: float = au
         if unknown := [name for name in sets if name not in build.stimuli]:
             told = f"{folder.path}: there is no set {unknown[0]!r}"
             raise AuditError(f"{told}; its sets are {', '.join(build.stimuli)}")
-        presented = places(store.engine)
+        presented = mean_places(store.engine)
         heard: dict[str, list[Heard]] = {}
         for row in key:
             file = folder.stimulus(row["set"], row["stimulus_id"])

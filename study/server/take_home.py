@@ -33,8 +33,9 @@ from study.languages import Words, wording
 from study.server import links
 from study.server.full_quality import Truth
 from study.server.served import Served, served
+from study.store.database import reading
 from study.store.protocol import Page
-from study.store.schema import answer, reading, trial
+from study.store.schema import answer, trial
 from study.store.store import Listener
 
 ADDRESS = "/kept.zip"

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from analysis import questionnaire
+from study.store.database import lock, reading, shared_lock
 from study.store.protocol import clean, missing, settle
 from study.store.schema import (
     about,
@@ -27,15 +28,14 @@ from study.store.schema import (
     final_answer,
     in_order,
     listener,
-    lock,
-    reading,
+    play_event,
     revision,
-    shared,
     trial,
     unblinding,
     utc_moment,
 )
 
+MOST_REPORTS = 500  # of one clip by one listener: who plays it does not get there, who replays a post does
 CLOSED_AT = "closed_at"  # the row of `about`; absent while the study is open
 _MAX_SPANS = 200
 _MAX_SECONDS = 36_000.0
@@ -179,7 +179,38 @@ def save(
         return Saved(final, tuple(owed), row["revision"] + int(bool(changed or final)), pressed)
 
 
-def overheard(connection: sa.Connection, listener_id: int, slot: int, listening: Listening) -> None:
+def log_play(
+    engine: sa.Engine,
+    listener_id: int,
+    slot: int,
+    kind: str,
+    *,
+    listening: Listening,
+    position_seconds: float | None,
+) -> bool:
+    """Adds one report, and what it tells to the answer's measures, so that a replay cut off by Next counts.
+
+    Returns False, and adds nothing, where there are MOST_REPORTS of this clip already.
+    """
+    mine = sa.and_(play_event.c.listener_id == listener_id, play_event.c.slot == slot)
+    with engine.begin() as connection:
+        if connection.execute(sa.select(sa.func.count()).where(mine)).scalar_one() >= MOST_REPORTS:
+            return False
+        connection.execute(
+            play_event.insert().values(
+                listener_id=listener_id,
+                slot=slot,
+                at=clock(connection),
+                kind=kind,
+                seconds_heard=listening.seconds_heard,
+                position_seconds=position_seconds,
+            )
+        )
+        _overheard(connection, listener_id, slot, listening)
+        return True
+
+
+def _overheard(connection: sa.Connection, listener_id: int, slot: int, listening: Listening) -> None:
     """What the player tells by itself, between two runs of the page: that it began to play, or was left.
 
     Only measures of an answer that is not final; whether the questions open is for the page alone.
@@ -204,7 +235,7 @@ def admit(connection: sa.Connection, listener_id: int) -> Mapping[str, Any]:
 
     Raises StoreError where the listener's link was revoked or the study is closed.
     """
-    shared(connection)
+    shared_lock(connection)
     query = sa.select(listener).where(listener.c.id == listener_id)
     row = connection.execute(lock(query, connection)).mappings().one()
     if row["revoked_at"] is not None:

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from study import blinding
 from study.folder import StudyFolder
-from study.store import database_file, database_record, migrating, schema, study_log
+from study.store import database, database_file, database_record, study_log
 from study.store.answering import StoreError
 from study.store.builds import has_answers, newest
 from study.store.schema import metadata
@@ -140,19 +140,19 @@ def _copy_of_backup(file: Path, target: Path, part: Path) -> None:
 def _bring_up(folder: StudyFolder, file: Path, part: Path) -> None:
     """Brings the copy of a backup to the present tables, and makes sure that it is one of this study."""
     try:
-        engine = schema.connect(f"sqlite:///{part}", copy_old=False)
-    except migrating.UnknownSchemaError as error:
+        engine = database.connect(f"sqlite:///{part}", copy_old=False)
+    except database.UnknownSchemaError as error:
         raise StoreError(f"{file} {error}; use the version that wrote it") from error
     try:
         if (expected := database_record.expected(folder)) is not None:
-            with schema.reading(engine) as connection:
+            with database.reading(engine) as connection:
                 if database_record.mark(connection) != expected:
                     raise StoreError(
                         f"{file} is a backup of another study than {folder.path}, or of the one before it "
                         f"began anew; name one of this study, or delete {folder.database_record} to go over "
                         "to that one's listeners"
                     )
-        with schema.reading(engine) as connection:
+        with database.reading(engine) as connection:
             build, answered = newest(connection), has_answers(connection)
         sealed = blinding.seal(folder) if folder.key.is_file() else None
         if build is not None and answered and sealed not in (None, build.key_sha256):
@@ -173,7 +173,7 @@ def _opened(target: Path) -> Iterator[sqlite3.Connection | None]:
         if target.exists() and target.stat().st_size:
             try:
                 database_file.require_own_log(target)
-                current = stack.enter_context(database_file.alone(target))
+                current = stack.enter_context(database_file.exclusive_connection(target))
                 if current.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
                     raise sqlite3.DatabaseError("damaged")
             except database_file.DatabaseInUse:
@@ -211,7 +211,7 @@ def _record(
     part: Path, who: str, file: Path, aside: Path | None, current: sqlite3.Connection | None = None
 ) -> None:
     """Writes the restoring into the log of the copy, and the unblindings of what it replaces."""
-    engine = schema.connect(f"sqlite:///{part}")
+    engine = database.connect(f"sqlite:///{part}")
     try:
         with engine.begin() as connection:
             kept = f"; what it replaced is in {aside.name}" if aside is not None else ""

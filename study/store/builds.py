@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 import json
 import secrets
+from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 
 from study.folder import PRACTICE
 from study.store.answering import StoreError
+from study.store.database import reading
 from study.store.orders import clip_order, repeated, set_order, with_repeats
 from study.store.schema import (
     answer,
@@ -181,6 +183,27 @@ def parts(current: Build, number: int) -> list[tuple[str, str, list[str]]]:
             order = clip_order(clips[name], ordering=ordering, **drawn) if mark else first[name]
             told.append((phase, name, with_repeats(order, again[name], **drawn)))
     return told
+
+
+def mean_places(engine: sa.Engine) -> dict[str, tuple[float, float]]:
+    """Stimulus id -> (mean place within its set, 0 first to 1 last; how often a listener gets it).
+
+    Over all listeners that count and both passes, practice left out; {} where nobody is invited yet.
+    """
+    table = (
+        sa.select(trial.c.listener_id, trial.c.phase, trial.c.part, trial.c.position, trial.c.stimulus_id)
+        .join(listener, listener.c.id == trial.c.listener_id)
+        .where(trial.c.part > 0, listener.c.pilot.is_(False))
+    )
+    with reading(engine) as connection:
+        rows = connection.execute(table).all()
+    lengths = Counter((row.listener_id, row.phase, row.part) for row in rows)
+    places_of: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        last = lengths[row.listener_id, row.phase, row.part] - 1
+        places_of[row.stimulus_id].append((row.position - 1) / last if last else 0.0)
+    passes = len({(row.listener_id, row.phase) for row in rows}) or 1
+    return {name: (sum(seen) / len(seen), len(seen) / passes) for name, seen in places_of.items()}
 
 
 def random_letters() -> str:

@@ -194,7 +194,7 @@ def _is_whole(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def alone(path: Path) -> Iterator[sqlite3.Connection]:
+def exclusive_connection(path: Path) -> Iterator[sqlite3.Connection]:
     """The only connection to a file, whose log is dealt with and which stays locked until the end.
 
     Raises DatabaseInUse where another process has it open.

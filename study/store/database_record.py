@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from caw.files import atomic
 from study.folder import StudyFolder
 from study.store.answering import StoreError
-from study.store.schema import about, listener, now, reading
+from study.store.database import reading
+from study.store.schema import about, listener, now
 
 
 def require_file(folder: StudyFolder) -> None:

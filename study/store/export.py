@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from analysis import questionnaire
 from analysis.questionnaire import VERDICT, asked_in
 from study.store.builds import newest
-from study.store.schema import answer, clock, elapsed, final_answer, listener, reading, trial
+from study.store.database import reading
+from study.store.schema import answer, clock, elapsed, final_answer, listener, trial
 
 LEFT_EMPTY = "left_empty"
 _STAMPS = ("first_play_at", "answered_at")

@@ -9,8 +9,9 @@ import sqlalchemy as sa
 
 from study.store.answering import StoreError, closed_at, unblinded_at
 from study.store.builds import assign, newest, random_letters
+from study.store.database import reading
 from study.store.protocol import Page, Slot, State, Step, next_step
-from study.store.schema import answer, clock, elapsed, listener, reading, trial
+from study.store.schema import answer, clock, elapsed, listener, trial
 
 
 @dataclass(frozen=True)

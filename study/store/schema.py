@@ -1,4 +1,4 @@
-"""The tables of a study's database, and how a connection to it is opened.
+"""The tables of a study's database, and the moments in them.
 
 Truth is never in this database: no clip name, backend, epoch count or real/fake label. What it knows of a
 clip is the set it belongs to and its opaque id; only the sealed key, a file the server does not send, says
@@ -7,19 +7,12 @@ what an id stands for.
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import math
-import os
-from pathlib import Path
 
 import sqlalchemy as sa
 
 from analysis.questionnaire import BY_NAME, FIELDS, PHASES, Field, asked_in
-from study.store import database_file
-
-SCHEMA_VERSION = 2
-_OPENING_LOCK = 0x57_0D1  # of PostgreSQL's advisory locks; any number that nobody else takes
 
 metadata = sa.MetaData()
 
@@ -181,7 +174,7 @@ about = sa.Table(
     sa.Column("value", sa.String(200), nullable=False),
 )
 
-# Alembic's own: the revision of these tables. See study.store.migrating.
+# Alembic's own: the revision of these tables. See study.store.database.
 alembic_version = sa.Table(
     "alembic_version",
     metadata,
@@ -338,107 +331,3 @@ study_event = sa.Table(
     sa.Column("what", sa.String(40), nullable=False),
     sa.Column("detail", sa.Text, nullable=False),
 )
-
-
-def connect(url: str, *, copy_old: bool = True) -> sa.Engine:
-    """Opens the database, creates what it lacks and brings older tables up to date.
-
-    SQLite runs with a write-ahead log and a flush to disk at every commit, and each writing transaction
-    takes the write lock when it begins: deferred ones fail with "database is locked" under several writers.
-    copy_old: whether an SQLite file of an older version is copied before it is changed.
-
-    Raises sqlalchemy.exc.SQLAlchemyError where the database cannot be opened, migrating.UnknownSchemaError
-    where a newer version of this program wrote it.
-    """
-    from study.store import migrating
-
-    engine = _sqlite(url) if url.startswith("sqlite") else _server(url)
-    try:
-        migrating.bring_up(engine, copy_old=copy_old)
-    except BaseException:
-        engine.dispose()
-        raise
-    return engine
-
-
-def reading(engine: sa.Engine) -> sa.Connection:
-    """A connection that only reads: on SQLite it never takes the write lock."""
-    return engine.connect().execution_options(begin="BEGIN")
-
-
-def lock(query: sa.Select, connection: sa.Connection) -> sa.Select:
-    """The rows a transaction is about to change; SQLite has locked the whole file already."""
-    return query if connection.dialect.name == "sqlite" else query.with_for_update()
-
-
-def shared(connection: sa.Connection) -> None:
-    """This transaction counts on the study being open or closed, whichever it finds: `alone` waits for it.
-
-    On SQLite a writing transaction is alone anyway.
-    """
-    if connection.dialect.name != "sqlite":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock_shared({_OPENING_LOCK})")
-
-
-def alone(connection: sa.Connection) -> None:
-    """This transaction opens or closes the study: it waits for all that are `shared`, and they for it."""
-    if connection.dialect.name != "sqlite":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_OPENING_LOCK})")
-
-
-def _sqlite(url: str) -> sa.Engine:
-    file = sa.make_url(url).database
-    own: dict[str, object] = {}
-    if file and file != ":memory:":  # it holds every listener's link: readable by its owner alone
-        database_file.require_own_log(Path(file))
-        with contextlib.suppress(OSError):  # there already, or no place: connecting tells
-            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        own = {"creator": database_file.DatabaseFile.at(file).connect, "pool_size": 10, "max_overflow": 40}
-    engine = sa.create_engine(url, hide_parameters=True, **own)  # a log would hold a listener's secret
-
-    @sa.event.listens_for(engine, "begin")
-    def begin(connection: sa.Connection) -> None:
-        how = connection.get_execution_options().get("begin", "BEGIN IMMEDIATE")
-        if how != "BEGIN":
-            _require_file(connection)
-        connection.exec_driver_sql(how)
-
-    return engine
-
-
-def require(engine: sa.Engine) -> bool:
-    """Asks the database for one row. Returns whether it can be written as well, without writing anything.
-
-    Raises DBAPIError where the database does not answer, or its file was moved, deleted or replaced.
-    """
-    with engine.connect() as connection:
-        connection = connection.execution_options(begin="BEGIN")
-        _require_file(connection)
-        connection.execute(sa.select(about.c.name).limit(1)).all()
-        if connection.dialect.name != "sqlite":
-            return connection.exec_driver_sql("SHOW transaction_read_only").scalar() == "off"
-    file = Path(engine.url.database or "")
-    return not file.is_file() or (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK))
-
-
-def file_is_gone(engine: sa.Engine, error: sa.exc.DBAPIError) -> bool:
-    """Whether `error` came of an SQLite file that is no longer the one that was opened."""
-    if isinstance(error.orig, database_file.DatabaseFileError):
-        return True
-    return engine.dialect.name == "sqlite" and not Path(engine.url.database or "").is_file()
-
-
-def _require_file(connection: sa.Connection) -> None:
-    raw = connection.connection.dbapi_connection
-    if isinstance(raw, database_file.Connection) and raw.file is not None:
-        try:
-            raw.file.report(raw)
-        except database_file.DatabaseFileError as error:
-            raise sa.exc.OperationalError("", None, error) from error
-
-
-def _server(url: str) -> sa.Engine:
-    for plain in ("postgresql://", "postgres://"):
-        if url.startswith(plain):
-            url = "postgresql+psycopg://" + url.removeprefix(plain)
-    return sa.create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True, hide_parameters=True)

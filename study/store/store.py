@@ -17,15 +17,15 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from study.folder import StudyFolder
-from study.store import answering, builds, database_record, export, listeners, play_log, schema, study_log
+from study.store import answering, builds, database, database_record, export, listeners, schema, study_log
 from study.store import backup as backups
 from study.store.answering import Draft, Listening, Saved, StoreError
 from study.store.builds import Build, has_answers, newest
+from study.store.database import UnknownSchemaError, reading
 from study.store.database_file import DatabaseFileError
 from study.store.listeners import Listener, Progress
-from study.store.migrating import UnknownSchemaError
 from study.store.protocol import PLAYBACK, Page, next_step
-from study.store.schema import clock, final_answer, listener, reading, trial
+from study.store.schema import clock, final_answer, listener, trial
 
 if TYPE_CHECKING:
     from analysis.plan import AnalysisPlan, Kept
@@ -58,7 +58,7 @@ class Store:
         shown = "at the given address"  # which is not shown before its password is known
         try:
             shown = sa.make_url(url).render_as_string(hide_password=True)
-            self.engine = schema.connect(url)
+            self.engine = database.connect(url)
         except UnknownSchemaError as error:
             raise StoreError(f"the database {shown} {error}; use the version that wrote it") from error
         except (DatabaseFileError, SQLAlchemyError, ImportError) as error:
@@ -96,9 +96,9 @@ class Store:
         The words of a StoreError are for anybody to read, so they name no path.
         """
         try:
-            writable = schema.require(self.engine)
+            writable = database.require(self.engine)
         except DBAPIError as error:
-            if schema.file_is_gone(self.engine, error):
+            if database.file_is_gone(self.engine, error):
                 raise StoreError("The database file was moved, deleted or replaced.") from error
             raise
         if not writable:
@@ -323,7 +323,7 @@ class Store:
     ) -> bool:
         """Records what the player reports by itself; False where one clip's reports are too many."""
         heard = {"listening": listening, "position_seconds": position_seconds}
-        return play_log.record(self.engine, clip.listener_id, clip.slot, kind, **heard)
+        return answering.log_play(self.engine, clip.listener_id, clip.slot, kind, **heard)
 
     # the final form
 
