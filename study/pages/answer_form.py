@@ -18,9 +18,7 @@ import streamlit as st
 from analysis.questionnaire import FIELDS, MUSICALITY, VERDICT, Field, asked_in
 from study.design import Design
 from study.languages import wording
-from study.pages.next_button import next_button
-from study.pages.player import player
-from study.pages.saved_text import saved_text
+from study.pages.components import next_button, player, saved_text
 from study.server import routes
 from study.server.served import Served
 from study.store.answering import Draft, Listening, Saved

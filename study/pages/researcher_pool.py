@@ -22,7 +22,8 @@ from study.build import curation
 from study.build.curation import FREE, INTO, LONGEST_REMARK, OUT, RATED, REMARKED, Choice, remark_of, tally
 from study.build.material import ORIGINAL
 from study.design import LATER_FACTS
-from study.pages import pool_keys, researcher
+from study.pages import researcher
+from study.pages.components import pool_keys, pool_presses
 from study.server import pool_sounds
 from study.server.served import Served, served
 from study.store.sessions import Session
@@ -169,13 +170,13 @@ def _page_of(study: Served, rows: list[Row], choices: Mapping[str, Choice], answ
         }
         for row in shown
     ]
-    pool_keys.keys(clips, page=page, pages=pages, leave_out=OUT)
+    pool_keys(clips, page=page, pages=pages, leave_out=OUT)
     return shown
 
 
 def _take_keys(study: Served, here: Session) -> None:
     """Does what was pressed since the last run: picks clips, turns the page."""
-    for press in pool_keys.pressed():
+    for press in pool_presses():
         if press.page:
             _to_page(press.page)
         else:

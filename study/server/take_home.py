@@ -16,14 +16,11 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from html import escape
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import quote
 
 import numpy as np
 import sqlalchemy as sa
-import streamlit as st
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -76,27 +73,6 @@ class Facts:
     bits: int = 16
 
 
-def show_take_home(study: Served, person: Listener) -> None:
-    """The offer to download the kept clips, or nothing."""
-    if not may_take(study, person):
-        return
-    clips = kept(study.store.engine, person.id)
-    if not clips:
-        return
-    say = wording.of(study.design)
-    st.header(say("take_home.title"), anchor=False)
-    truth = Truth.of(study)
-    st.write(say.count("take_home.full" if truth else "take_home.text", len(clips), clips=len(clips)))
-    if truth and (gone := sum(not truth.has(clip.place) for clip in clips)):
-        st.write(say.count("take_home.gone", gone, clips=gone))
-    if not study.store.unblindings():
-        st.write(say("take_home.later"))
-    label = escape(say("take_home.download"))
-    mark = st.query_params.get(links.MARK)
-    address = f"{ADDRESS}?{links.MARK}={quote(mark)}" if mark else ADDRESS
-    st.html(f'<a class="take-home" href="{address}" download="{_archive_name(say)}">{label}</a>')
-
-
 def may_take(study: Served, person: Listener) -> bool:
     return study.design.listening.take_home and person.step.page is Page.DONE
 
@@ -127,7 +103,7 @@ async def download(request: Request) -> Response:
     found = await run_in_threadpool(_asked_for, next(iter(tokens), None))
     if found is None:
         return Response(status_code=404)
-    name = _archive_name(wording.of(served().design))
+    name = archive_name(wording.of(served().design))
     headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
     headers["content-length"] = str(found.seek(0, io.SEEK_END))
     return StreamingResponse(_pieces(found), media_type="application/zip", headers=headers)
@@ -251,5 +227,5 @@ def _wav(file: Path) -> bytes:
     return out.getvalue()
 
 
-def _archive_name(say: Words) -> str:
+def archive_name(say: Words) -> str:
     return f"{say('take_home.folder')}.zip"
