@@ -73,8 +73,8 @@ def _draw(_here: Session) -> None:
     if pilots:
         with st.expander(f"Pilots, who never count ({len(pilots)})"):
             st.dataframe(table(pilots, now), hide_index=True, width="stretch", column_config=_COLUMNS)
-    told = "" if study.store.unblindings() else "Real or fake, backends and epochs are sealed. "
-    st.html(f'<p class="small">{told}Updated {now.astimezone():%H:%M:%S}; times are this server\'s.</p>')
+    sealed = "" if study.store.unblindings() else "Real or fake, backends and epochs are sealed. "
+    st.html(f'<p class="small">{sealed}Updated {now.astimezone():%H:%M:%S}; times are this server\'s.</p>')
 
 
 _COLUMNS = {
@@ -88,14 +88,14 @@ _COLUMNS = {
 def _counts(people: list[Progress], now: dt.datetime, planned: int | None) -> None:
     finished = sum(one.finished_at is not None for one in people)
     opened = sum(one.last_seen is not None for one in people)
-    told = {
+    metrics = {
         "Invited": f"{len(people)} of {planned}" if planned else len(people),
         "Under way": opened - finished,
         "Finished": finished,
         "Quiet for a day": sum(dropped_out(one, now) for one in people),
     }
     with st.container(horizontal=True, key="counts"):
-        for label, value in told.items():
+        for label, value in metrics.items():
             st.metric(label, value, width="content")
 
 

@@ -30,7 +30,7 @@ def _take_home(study: Served, person: Listener) -> None:
     """The offer to download the kept clips, or nothing."""
     if not take_home.may_take(study, person):
         return
-    clips = take_home.kept(study.store.engine, person.id)
+    clips = take_home.kept_clips(study.store.engine, person.id)
     if not clips:
         return
     say = wording.of(study.design)

@@ -107,9 +107,9 @@ class Saved:
 def show(engine: sa.Engine, listener_id: int, slot: int) -> Draft:
     """See store.Store.show. Raises StoreError for a slot the listener does not have."""
     with reading(engine) as connection:
-        found = _draft(connection, listener_id, slot)
-    if found is not None:
-        return found
+        draft = _draft(connection, listener_id, slot)
+    if draft is not None:
+        return draft
     with engine.begin() as connection:
         admit(connection, listener_id)
         here = sa.and_(trial.c.listener_id == listener_id, trial.c.slot == slot)

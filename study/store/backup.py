@@ -94,18 +94,20 @@ def restore(folder: StudyFolder, file: Path, who: str) -> Path | None:
                 with contextlib.closing(sqlite3.connect(part)) as source:
                     source.backup(current)
                 return aside
-        kept = aside if _set_aside(target, aside) else None
-        _record(part, who, file, kept)
+        replaced = aside if _set_aside(target, aside) else None
+        _record(part, who, file, replaced)
         _flush(part)
         part.replace(target)
         _flush(target.parent)
-        return kept
+        return replaced
     except database_file.DatabaseFileError as error:
         raise StoreError(str(error)) from error
     except (sqlite3.Error, sa.exc.SQLAlchemyError, OSError) as error:
         reason = getattr(error, "orig", None) or getattr(error, "strerror", None) or error
-        told = f"cannot put {file} in the place of {target}: {reason}"
-        raise StoreError(f"{told}; nothing is lost: see to the folder and the disk, and try again") from error
+        problem = f"cannot put {file} in the place of {target}: {reason}"
+        raise StoreError(
+            f"{problem}; nothing is lost: see to the folder and the disk, and try again"
+        ) from error
     finally:
         _remove(part)
         _remove(half)
@@ -214,8 +216,8 @@ def _record(
     engine = database.connect(f"sqlite:///{part}")
     try:
         with engine.begin() as connection:
-            kept = f"; what it replaced is in {aside.name}" if aside is not None else ""
-            study_log.log(connection, who, "backup restored", f"{file.name}{kept}")
+            note = f"; what it replaced is in {aside.name}" if aside is not None else ""
+            study_log.log(connection, who, "backup restored", f"{file.name}{note}")
             query = "SELECT at, who, reason, key_sha256 FROM unblinding"
             known = {tuple(row) for row in connection.exec_driver_sql(query)}
             rows = [] if current is None else [row for row in current.execute(query) if row not in known]

@@ -102,8 +102,8 @@ def register(connection: sa.Connection, new: Build) -> None:
     if resealed:
         tried = sa.select(sa.func.count()).select_from(answer).where(answer.c.revision > 0)
         if count := connection.execute(tried).scalar():
-            told = f"{count} answers of pilots and to practice clips went with the sets they were given to"
-            row = {"at": clock(connection), "who": "study build", "what": "sets replaced", "detail": told}
+            detail = f"{count} answers of pilots and to practice clips went with the sets they were given to"
+            row = {"at": clock(connection), "who": "study build", "what": "sets replaced", "detail": detail}
             connection.execute(study_event.insert().values(**row))
         for table in (revision, answer, play_event, trial, final_answer):
             connection.execute(table.delete())
@@ -176,13 +176,13 @@ def parts(current: Build, number: int) -> list[tuple[str, str, list[str]]]:
         for name, order in first.items()
     }
     phases = (("all", ""),) if current.passes == 1 else (("verdict", ""), ("rating", "/rating"))
-    told = [("all", PRACTICE, list(current.practice))]
+    order_of_parts = [("all", PRACTICE, list(current.practice))]
     for phase, mark in phases:
         for name in set_order(list(clips), number=number, ordering=ordering, again=bool(mark)):
             drawn = {"number": number, "seed": seed, "name": name + mark}
             order = clip_order(clips[name], ordering=ordering, **drawn) if mark else first[name]
-            told.append((phase, name, with_repeats(order, again[name], **drawn)))
-    return told
+            order_of_parts.append((phase, name, with_repeats(order, again[name], **drawn)))
+    return order_of_parts
 
 
 def mean_places(engine: sa.Engine) -> dict[str, tuple[float, float]]:

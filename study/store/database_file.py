@@ -91,9 +91,9 @@ class DatabaseFile:
         """Raises DatabaseFileError where the file or its log was moved, deleted or replaced since it was
         opened. Costs three looks at the folder.
         """
-        found = _identity(self.path)
-        if found != self._home:
-            if found[0] != self._home[0]:
+        identity = _identity(self.path)
+        if identity != self._home:
+            if identity[0] != self._home[0]:
                 raise DatabaseFileError(
                     f"{self.path} was moved, deleted or replaced while it was in use; nothing is saved until "
                     "that very file is back; else stop the server, put a backup in its place with "
@@ -252,14 +252,14 @@ def free_name(file: Path, what: str) -> Path:
 
 def _identity(path: Path) -> tuple[tuple[int, int] | None, ...]:
     """Device and inode of the file, its log and its index; None for what is not there."""
-    found: list[tuple[int, int] | None] = []
+    entries: list[tuple[int, int] | None] = []
     for name in (path, f"{path}-wal", f"{path}-shm"):
         try:
             entry = os.stat(name)
-            found.append((entry.st_dev, entry.st_ino))
+            entries.append((entry.st_dev, entry.st_ino))
         except OSError:
-            found.append(None)
-    return tuple(found)
+            entries.append(None)
+    return tuple(entries)
 
 
 def _in_use(path: Path) -> DatabaseInUse:

@@ -61,13 +61,13 @@ def answers(engine: sa.Engine, *, practice: bool = False, pilot: bool = False) -
     for row in rows:
         clip = tuple(row[trial.c[name]] for name in ("listener_id", "set_name", "stimulus_id", "repetition"))
         if row[trial.c.phase] == "rating":  # its verdict came before: slots are answered in order
-            told = _told(row, latest, sets)
-            merged[clip] |= {name: told[name] for name in _LATER}
-            merged[clip] |= {f"rating_{name}": told[name] for name in _AGAIN}
-            again = [f"rating_{name}" if name in _AGAIN else name for name in told[LEFT_EMPTY]]
+            exported = _exported(row, latest, sets)
+            merged[clip] |= {name: exported[name] for name in _LATER}
+            merged[clip] |= {f"rating_{name}": exported[name] for name in _AGAIN}
+            again = [f"rating_{name}" if name in _AGAIN else name for name in exported[LEFT_EMPTY]]
             merged[clip][LEFT_EMPTY] = [*merged[clip][LEFT_EMPTY], *again]
             continue
-        merged[clip] = _told(row, latest)
+        merged[clip] = _exported(row, latest)
         if row[trial.c.phase] == "verdict":
             merged[clip] |= dict.fromkeys(_LATER)
         if current.passes == 2:
@@ -88,13 +88,13 @@ def final_forms(engine: sa.Engine, *, pilot: bool = False) -> list[dict[str, Any
     )
     with reading(engine) as connection:
         rows, latest = connection.execute(query).mappings().all(), clock(connection)
-    told = [
+    forms = [
         {name: row[name] for name in ("listener", "number", "question", "text", "saved_at")} for row in rows
     ]
-    return [row | {"saved_at": row["saved_at"] if row["saved_at"] <= latest else None} for row in told]
+    return [row | {"saved_at": row["saved_at"] if row["saved_at"] <= latest else None} for row in forms]
 
 
-def _told(row: sa.RowMapping, latest: dt.datetime, sets_before: int = 0) -> dict[str, Any]:
+def _exported(row: sa.RowMapping, latest: dt.datetime, sets_before: int = 0) -> dict[str, Any]:
     """One answer. latest: the moment that no stamp is after; sets_before: how many sets were heard in the
     pass before this one.
     """

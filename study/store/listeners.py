@@ -59,14 +59,14 @@ def progress(engine: sa.Engine, pilot: bool | None = None) -> list[Progress]:
         rows = connection.execute(people).mappings().all()
         standing = states(connection)
         begun, active = _times(connection)
-    told = []
+    everybody = []
     for row in rows:
         step = next_step(standing[row["id"]])
         unopened = step.page is Page.WELCOME and row["last_seen_at"] is None
-        kept = ("id", "name", "token", "pilot", "invited_at", "revoked_at", "consent_at", "finished_at")
-        told.append(
+        copied = ("id", "name", "token", "pilot", "invited_at", "revoked_at", "consent_at", "finished_at")
+        everybody.append(
             Progress(
-                **{name: row[name] for name in kept},
+                **{name: row[name] for name in copied},
                 stage="not opened yet" if unopened else step.stage,
                 answered=step.answered,
                 total=step.total,
@@ -75,7 +75,7 @@ def progress(engine: sa.Engine, pilot: bool | None = None) -> list[Progress]:
                 seconds_active=round(active.get(row["id"], 0.0), 3),
             )
         )
-    return told
+    return everybody
 
 
 def states(connection: sa.Connection, listener_id: int | None = None) -> dict[int, State]:

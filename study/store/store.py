@@ -66,10 +66,10 @@ class Store:
             if isinstance(cause, DatabaseFileError):
                 raise StoreError(str(cause)) from error
             reason = str(cause).splitlines()[0]
-            mend = "check the study's folder, its disk's room, or STUDY_DATABASE_URL"
+            fix = "check the study's folder, its disk's room, or STUDY_DATABASE_URL"
             if isinstance(error, ImportError):
-                mend = "install its driver: pip install 'eureka-study[postgres]'"
-            raise StoreError(f"cannot open the database {shown}: {reason}; {mend}") from error
+                fix = "install its driver: pip install 'eureka-study[postgres]'"
+            raise StoreError(f"cannot open the database {shown}: {reason}; {fix}") from error
 
     @classmethod
     def for_folder(cls, folder: StudyFolder) -> Store:
@@ -175,7 +175,7 @@ class Store:
         Raises StoreError for an empty name, before the first build, after closing, and for a name that was
         invited as the other kind.
         """
-        name = _plain(name)
+        name = _normalised(name)
         if not name or len(name) > 200:
             raise StoreError(f"listener name {name[:40]!r}; give each listener a name of 1 to 200 letters")
         with self.engine.begin() as connection:
@@ -190,12 +190,12 @@ class Store:
         Returns whether the link was open until now. Raises StoreError for a name that was not invited.
         """
         with self.engine.begin() as connection:
-            return listeners.revoke(connection, _plain(name))
+            return listeners.revoke(connection, _normalised(name))
 
     def restore(self, name: str) -> bool:
         """Makes a revoked link work again. Returns whether it was revoked. Raises StoreError as revoke."""
         with self.engine.begin() as connection:
-            return listeners.restore(connection, _plain(name))
+            return listeners.restore(connection, _normalised(name))
 
     def find(self, token: str | None) -> Listener | None:
         """The listener of a personal link, with the step they are at; None for an unknown secret."""
@@ -206,8 +206,8 @@ class Store:
             if row is None:
                 return None
             step = next_step(listeners.states(connection, row["id"])[row["id"]])
-        kept = ("id", "name", "tab", "playback", "pilot")
-        return Listener(**{name: row[name] for name in kept}, step=step)
+        copied = ("id", "name", "tab", "playback", "pilot")
+        return Listener(**{name: row[name] for name in copied}, step=step)
 
     def listeners(self, pilot: bool | None = None) -> list[Progress]:
         """All listeners in the order of their invitation; True: only the pilots, False: only the others."""
@@ -416,6 +416,6 @@ class Store:
         return export.final_forms(self.engine, pilot=pilot)
 
 
-def _plain(name: str) -> str:
+def _normalised(name: str) -> str:
     """A listener's name as it is kept: without spaces around it or doubled."""
     return " ".join(name.split())

@@ -45,8 +45,8 @@ def reopen(engine: sa.Engine, who: str) -> bool:
         if closed_at(connection) is None:
             return False
         if opened := unblinded_at(connection):
-            told = f"the study was unblinded on {opened:%Y-%m-%d %H:%M} UTC, so it stays closed"
-            raise StoreError(f"{told}; make a new study folder for further answers")
+            problem = f"the study was unblinded on {opened:%Y-%m-%d %H:%M} UTC, so it stays closed"
+            raise StoreError(f"{problem}; make a new study folder for further answers")
         connection.execute(about.delete().where(about.c.name == CLOSED_AT))
         log(connection, who, "reopened")
         return True
@@ -102,5 +102,5 @@ def log(connection: sa.Connection, who: str, what: str, detail: str = "") -> Non
 def rows(engine: sa.Engine, table: sa.Table) -> list[dict[str, Any]]:
     """All rows of a table that only grows, oldest first, without their ids."""
     with reading(engine) as connection:
-        found = connection.execute(sa.select(table).order_by(table.c.id)).mappings().all()
-    return [{name: value for name, value in row.items() if name != "id"} for row in found]
+        entries = connection.execute(sa.select(table).order_by(table.c.id)).mappings().all()
+    return [{name: value for name, value in row.items() if name != "id"} for row in entries]

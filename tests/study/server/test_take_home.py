@@ -273,7 +273,7 @@ def test_with_hidden_repeats_and_two_rounds_a_clip_counts_once(tmp_path, serve):
     token = _take(study)
     person = study.store.find(token)
     assert person.step.total == 8, "each clip was met twice"
-    found = take_home.kept(study.store.engine, person.id)
+    found = take_home.kept_clips(study.store.engine, person.id)
     assert [clip.number for clip in found] == [1, 2, 3, 4]
     assert len({(clip.set_name, clip.stimulus_id) for clip in found}) == 4
 
