@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from analysis import questionnaire
+from caw.problems import ProblemError
 from study.store.database import lock, reading, shared_lock
 from study.store.protocol import clean, missing, settle
 from study.store.schema import (
@@ -41,8 +42,8 @@ _MAX_SPANS = 200
 _MAX_SECONDS = 36_000.0
 
 
-class StoreError(ValueError):
-    """The database cannot do what was asked; the message says why and how to mend it."""
+class StoreError(ProblemError):
+    """The database cannot do what is asked for."""
 
 
 class OtherTab(StoreError):
@@ -139,11 +140,11 @@ def save(
         here = sa.and_(answer.c.listener_id == listener_id, answer.c.slot == slot)
         row = connection.execute(lock(sa.select(answer).where(here), connection)).mappings().first()
         if row is None:
-            raise StoreError(f"clip {slot} was not shown yet; reload the page")
+            raise StoreError(f"clip {slot} was not shown yet", "reload the page")
         if row["answered_at"] is not None:
             return Saved(True, (), row["revision"])
         if slot != _next_slot(connection, listener_id):
-            raise StoreError(f"clip {slot} is not the next one; reload the page")
+            raise StoreError(f"clip {slot} is not the next one", "reload the page")
         moment = _next_moment(connection, row)
         settled = settle(changes, phase=row["phase"])
         changed = {name: value for name, value in settled.items() if value != row[name]}

@@ -66,16 +66,16 @@ def check(new: Build) -> None:
     ids = [stimulus for clips in new.stimuli.values() for stimulus in clips]
     empty = [name for name, clips in new.stimuli.items() if not clips]
     if not ids or empty:
-        raise StoreError(f"set {(empty or ['(none)'])[0]} has no clips; see [set.*] in study.toml")
+        raise StoreError(f"set {(empty or ['(none)'])[0]} has no clips", "see [set.*] in study.toml")
     if PRACTICE in new.stimuli:
         raise StoreError(
-            f"a set may not be named {PRACTICE!r}; that name is kept for clips that do not count"
+            f"a set may not be named {PRACTICE!r}", "that name is kept for clips that do not count"
         )
     if len(set(ids)) != len(ids):
         twice = next(stimulus for stimulus in ids if ids.count(stimulus) > 1)
-        raise StoreError(f"stimulus id {twice!r} stands twice; ids must be unique over all sets")
+        raise StoreError(f"stimulus id {twice!r} stands twice", "ids must be unique over all sets")
     if new.ordering not in ("counterbalanced", "fixed"):
-        raise StoreError(f"order = {new.ordering!r}; it must be counterbalanced or fixed")
+        raise StoreError(f"order = {new.ordering!r}", "it must be counterbalanced or fixed")
 
 
 def register(connection: sa.Connection, new: Build) -> None:
@@ -88,8 +88,8 @@ def register(connection: sa.Connection, new: Build) -> None:
     if resealed and has_answers(connection):
         changed = [name for name, value in new.sealed.items() if old.sealed[name] != value]
         raise StoreError(
-            f"listeners have answered, so {', '.join(changed)} may not change; put study.toml and "
-            "the sets back as they were, or make a new study folder"
+            f"listeners have answered, so {', '.join(changed)} may not change",
+            "put study.toml and the sets back as they were, or make a new study folder",
         )
     connection.execute(
         build.insert().values(

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from caw.problems import ProblemError
 from study.store import database_file
 from study.store.schema import about, alembic_version, listener, metadata
 
@@ -28,7 +29,7 @@ _OPENING_LOCK = 0x57_0D1  # of PostgreSQL's advisory locks; any number that nobo
 _MAKING_LOCK = 0x57_0D2  # another one
 
 
-class UnknownSchemaError(ValueError):
+class UnknownSchemaError(ProblemError):
     """The database was written by a version of this program that is not known here."""
 
 
@@ -181,7 +182,8 @@ def _version(connection: sa.Connection) -> int | None:
     for version in range(FIRST_VERSION, VERSION + 1):
         if (written, revision) == (str(version), _revision(version)):
             return version
-    raise UnknownSchemaError(f"has schema {written}, this version reads {VERSION}")
+    what = f"has schema {written}, this version reads {VERSION}"
+    raise UnknownSchemaError(what, "use the version that wrote it")
 
 
 @contextlib.contextmanager

@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
+from caw.problems import ProblemError
+
 BUSY_SECONDS = 30  # how long a writer waits for another one before it gives up
 BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file
 _HEADER = b"SQLite format 3\0"
@@ -27,8 +29,8 @@ _WITHOUT_LOG = b"\x01\x01"  # bytes 18 and 19 of a file that has no log beside i
 _OPENING = threading.RLock()
 
 
-class DatabaseFileError(sqlite3.OperationalError):
-    """The file, or the log beside it, is not the one that belongs here. The message says what to do."""
+class DatabaseFileError(ProblemError, sqlite3.OperationalError):
+    """The file, or the log beside it, is not the one that belongs here."""
 
 
 class DatabaseInUse(DatabaseFileError):
@@ -95,13 +97,14 @@ class DatabaseFile:
         if identity != self._home:
             if identity[0] != self._home[0]:
                 raise DatabaseFileError(
-                    f"{self.path} was moved, deleted or replaced while it was in use; nothing is saved until "
+                    f"{self.path} was moved, deleted or replaced while it was in use",
+                    "nothing is saved until "
                     "that very file is back; else stop the server, put a backup in its place with "
-                    "`study restore-backup` and start the server again"
+                    "`study restore-backup` and start the server again",
                 )
             raise DatabaseFileError(
-                f"{self.path}-wal or -shm was deleted or replaced while it was in use; nothing is saved "
-                "until the server is stopped and started again"
+                f"{self.path}-wal or -shm was deleted or replaced while it was in use",
+                "nothing is saved until the server is stopped and started again",
             )
 
     def report(self, connection: Connection) -> None:
@@ -166,8 +169,8 @@ def require_own_log(path: Path) -> None:
         if header.startswith(_HEADER) and header[18:20] != _WITHOUT_LOG and _is_whole(path):
             return
     raise DatabaseFileError(
-        f"{log} is not the log of {path}, as where a backup was copied over the database of a killed server; "
-        "nothing was changed; put the backup in place with `study restore-backup`, which keeps both aside"
+        f"{log} is not the log of {path}, as where a backup was copied over the database of a killed server",
+        "nothing was changed; put the backup in place with `study restore-backup`, which keeps both aside",
     )
 
 
@@ -263,4 +266,4 @@ def _identity(path: Path) -> tuple[tuple[int, int] | None, ...]:
 
 
 def _in_use(path: Path) -> DatabaseInUse:
-    return DatabaseInUse(f"{path} is in use by another process; stop `study serve` and try again")
+    return DatabaseInUse(f"{path} is in use by another process", "stop `study serve` and try again")

@@ -122,15 +122,17 @@ def invite(connection: sa.Connection, name: str, *, pilot: bool) -> str:
     if known is not None:
         if known["pilot"] != pilot:
             kind = "a pilot" if known["pilot"] else "no pilot"
-            raise StoreError(f"{name} was invited as {kind}, and stays so; choose another name")
+            raise StoreError(f"{name} was invited as {kind}, and stays so", "choose another name")
         return known["token"]
     if unblinded_at(connection) is not None:
-        raise StoreError(f"the study is unblinded, so {name} is not invited; make a new study folder")
+        raise StoreError(f"the study is unblinded, so {name} is not invited", "make a new study folder")
     if closed_at(connection) is not None:
-        raise StoreError(f"the study is closed, so {name} is not invited; open it with `study reopen` first")
+        raise StoreError(
+            f"the study is closed, so {name} is not invited", "open it with `study reopen` first"
+        )
     current = newest(connection)
     if current is None:
-        raise StoreError("no blinded sets yet; run `study build` on this folder first")
+        raise StoreError("no blinded sets yet", "run `study build` on this folder first")
     number, token = _next_number(connection, pilot), random_letters()
     result = connection.execute(
         listener.insert().values(
@@ -238,7 +240,7 @@ def _named(connection: sa.Connection, name: str) -> sa.RowMapping:
     row = connection.execute(sa.select(listener).where(listener.c.name == name)).mappings().first()
     if row is None:
         names = connection.execute(sa.select(listener.c.name).order_by(listener.c.id).limit(8)).scalars()
-        raise StoreError(f"nobody named {name!r} is invited; there are: {', '.join(names) or 'none'}")
+        raise StoreError(f"nobody named {name!r} is invited", f"there are: {', '.join(names) or 'none'}")
     return row
 
 

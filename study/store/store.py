@@ -60,16 +60,16 @@ class Store:
             shown = sa.make_url(url).render_as_string(hide_password=True)
             self.engine = database.connect(url)
         except UnknownSchemaError as error:
-            raise StoreError(f"the database {shown} {error}; use the version that wrote it") from error
+            raise StoreError(f"the database {shown} {error.problem.what}", error.problem.fix) from error
         except (DatabaseFileError, SQLAlchemyError, ImportError) as error:
             cause = getattr(error, "orig", None) or error
             if isinstance(cause, DatabaseFileError):
-                raise StoreError(str(cause)) from error
+                raise StoreError(*cause.args) from error
             reason = str(cause).splitlines()[0]
             fix = "check the study's folder, its disk's room, or STUDY_DATABASE_URL"
             if isinstance(error, ImportError):
                 fix = "install its driver: pip install 'eureka-study[postgres]'"
-            raise StoreError(f"cannot open the database {shown}: {reason}; {fix}") from error
+            raise StoreError(f"cannot open the database {shown}: {reason}", fix) from error
 
     @classmethod
     def for_folder(cls, folder: StudyFolder) -> Store:
@@ -177,7 +177,7 @@ class Store:
         """
         name = _normalised(name)
         if not name or len(name) > 200:
-            raise StoreError(f"listener name {name[:40]!r}; give each listener a name of 1 to 200 letters")
+            raise StoreError(f"listener name {name[:40]!r}", "give each listener a name of 1 to 200 letters")
         with self.engine.begin() as connection:
             token = listeners.invite(connection, name, pilot=pilot)
         if self._folder is not None:
@@ -227,7 +227,7 @@ class Store:
     def sound_check(self, listener_id: int, playback: str) -> None:
         """The listener hears the tone; `playback` is what they listen on, one of protocol.PLAYBACK."""
         if playback not in PLAYBACK:
-            raise StoreError(f"playback = {playback!r}; it must be one of {', '.join(PLAYBACK)}")
+            raise StoreError(f"playback = {playback!r}", f"it must be one of {', '.join(PLAYBACK)}")
         self._mark(listener_id, once="sound_check_at", playback=playback)
 
     def begin_part(self, listener_id: int, part: int) -> None:

@@ -46,7 +46,7 @@ def reopen(engine: sa.Engine, who: str) -> bool:
             return False
         if opened := unblinded_at(connection):
             problem = f"the study was unblinded on {opened:%Y-%m-%d %H:%M} UTC, so it stays closed"
-            raise StoreError(f"{problem}; make a new study folder for further answers")
+            raise StoreError(problem, "make a new study folder for further answers")
         connection.execute(about.delete().where(about.c.name == CLOSED_AT))
         log(connection, who, "reopened")
         return True
@@ -60,8 +60,8 @@ def unblind(engine: sa.Engine, who: str, reason: str, key_sha256: str) -> None:
         if sealed is None or sealed.key_sha256 != key_sha256:
             raise StoreError(
                 f"the key's sha256 {key_sha256[:12]}... is not the one sealed at build"
-                f"{'' if sealed is None else ' (' + sealed.key_sha256[:12] + '...)'}; "
-                "restore private/key.csv from the build"
+                f"{'' if sealed is None else ' (' + sealed.key_sha256[:12] + '...)'}",
+                "restore private/key.csv from the build",
             )
         close_in(connection, who)
         row = {"at": clock(connection), "who": who[:200], "reason": reason, "key_sha256": key_sha256}
