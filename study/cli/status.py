@@ -13,7 +13,7 @@ from study.folder import StudyFolder
 from study.languages.wording import ago
 
 if TYPE_CHECKING:
-    from study.store.store import Progress
+    from study.store.store import ListenerProgress
 
 
 def lines(folder: StudyFolder) -> Iterator[str | Table]:
@@ -48,7 +48,7 @@ def lines(folder: StudyFolder) -> Iterator[str | Table]:
             yield _table(title, chosen)
 
 
-def _table(title: str, people: list[Progress]) -> Table:
+def _table(title: str, people: list[ListenerProgress]) -> Table:
     table = Table(title=title, title_justify="left")
     for column in ("listener", "stage", "answered", "last seen"):
         table.add_column(column)

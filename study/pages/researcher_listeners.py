@@ -10,7 +10,7 @@ from study.server import downloads
 from study.server.links import personal_link
 from study.server.served import Served, served
 from study.store.sessions import Session
-from study.store.store import Progress, StoreError
+from study.store.store import ListenerProgress, StoreError
 
 TITLE = "Listeners"
 MOST_AT_ONCE = 200
@@ -80,13 +80,13 @@ def named(text: str) -> list[str]:
     return list(dict.fromkeys(name for line in text.splitlines() if (name := " ".join(line.split()))))
 
 
-def link(study: Served, one: Progress) -> str:
+def link(study: Served, one: ListenerProgress) -> str:
     """A listener's address, under the one that this page was opened with."""
     base = str(study.public or (st.context.url or "").split("/researcher")[0])
     return personal_link(base, one.token)
 
 
-def _one_link(study: Served, here: Session, people: list[Progress]) -> None:
+def _one_link(study: Served, here: Session, people: list[ListenerProgress]) -> None:
     st.header("Revoke or restore a link", anchor=False)
     revoked = [one for one in people if one.revoked_at]
     if revoked:

@@ -17,7 +17,7 @@ from study.pages.researcher_data import each
 from study.server import theme
 from study.server.served import served
 from study.store.sessions import Session
-from study.store.store import Progress
+from study.store.store import ListenerProgress
 
 if TYPE_CHECKING:
     import altair as alt
@@ -85,7 +85,7 @@ _COLUMNS = {
 }
 
 
-def _counts(people: list[Progress], now: dt.datetime, planned: int | None) -> None:
+def _counts(people: list[ListenerProgress], now: dt.datetime, planned: int | None) -> None:
     finished = sum(one.finished_at is not None for one in people)
     opened = sum(one.last_seen is not None for one in people)
     metrics = {
@@ -99,7 +99,7 @@ def _counts(people: list[Progress], now: dt.datetime, planned: int | None) -> No
             st.metric(label, value, width="content")
 
 
-def table(people: list[Progress], now: dt.datetime) -> pd.DataFrame:
+def table(people: list[ListenerProgress], now: dt.datetime) -> pd.DataFrame:
     """One row per listener: name, where, percent answered, clips, minutes active, last seen, finished."""
     return pd.DataFrame(
         {
@@ -114,12 +114,12 @@ def table(people: list[Progress], now: dt.datetime) -> pd.DataFrame:
     )
 
 
-def dropped_out(one: Progress, now: dt.datetime) -> bool:
+def dropped_out(one: ListenerProgress, now: dt.datetime) -> bool:
     """Begun, not finished, and not seen for a day."""
     return one.finished_at is None and one.last_seen is not None and now - one.last_seen > QUIET_AFTER
 
 
-def times(people: list[Progress], seconds: Sequence[float]) -> list[str]:
+def times(people: list[ListenerProgress], seconds: Sequence[float]) -> list[str]:
     """How long an answer takes and how long the whole study took, in words; [] before the first answer.
 
     seconds: of each answer, from the clip's end.

@@ -24,7 +24,7 @@ from study.server import links, take_home, theme
 from study.server.served import served
 from study.server.tone import tone
 from study.store.answering import Listening
-from study.store.store import Clip
+from study.store.store import ServedClip
 
 CLIP = "/clip"
 HEARD = "/heard"
@@ -99,7 +99,7 @@ async def heard(request: Request) -> Response:
     return Response(status_code=204 if recorded else 429)
 
 
-async def _asked_for(request: Request) -> Clip | None:
+async def _asked_for(request: Request) -> ServedClip | None:
     """The clip whose play key stands in the address, where it is the asking listener's own."""
     for token in links.remembered(_cookie(request)):
         if found := await run_in_threadpool(served().store.clip, request.path_params["key"], token):

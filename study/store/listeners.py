@@ -27,7 +27,7 @@ class Listener:
 
 
 @dataclass(frozen=True)
-class Progress:
+class ListenerProgress:
     """How far one listener is. Counts leave practice out; times are UTC.
 
     begun_at is when the first clip that counts was shown that has an answer; seconds_active the sum of the
@@ -50,7 +50,7 @@ class Progress:
     seconds_active: float
 
 
-def progress(engine: sa.Engine, pilot: bool | None = None) -> list[Progress]:
+def progress(engine: sa.Engine, pilot: bool | None = None) -> list[ListenerProgress]:
     """All listeners in the order of their invitation; only pilots, or only others, where `pilot` says so."""
     people = sa.select(listener).order_by(listener.c.id)
     if pilot is not None:
@@ -65,7 +65,7 @@ def progress(engine: sa.Engine, pilot: bool | None = None) -> list[Progress]:
         unopened = step.page is Page.WELCOME and row["last_seen_at"] is None
         copied = ("id", "name", "token", "pilot", "invited_at", "revoked_at", "consent_at", "finished_at")
         everybody.append(
-            Progress(
+            ListenerProgress(
                 **{name: row[name] for name in copied},
                 stage="not opened yet" if unopened else step.stage,
                 answered=step.answered,
