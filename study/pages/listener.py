@@ -15,9 +15,9 @@ from study.languages import wording
 from study.pages.answer_form import answer_form
 from study.pages.components import next_button, player, run_again, saved_text, watch_connection
 from study.pages.thanks import show_thanks
-from study.server import links, routes, theme
+from study.server import links, routes
+from study.server.routes import TONE_SECONDS
 from study.server.served import Served, served
-from study.server.tone import SECONDS as TONE_SECONDS
 from study.store.answering import OtherTab, StoreError
 from study.store.protocol import PLAYBACK, Page, clean
 from study.store.store import Listener
@@ -86,7 +86,7 @@ def _step(study: Served, shown: Shown) -> None:
 def style() -> None:
     """The room's look, for either theme."""
     css = files("study.browser").joinpath("room.css").read_text("utf-8")
-    for word, color in (("LIGHT", theme.LIGHT["primaryColor"]), ("DARK", theme.DARK["primaryColor"])):
+    for word, color in (("LIGHT", routes.LIGHT["primaryColor"]), ("DARK", routes.DARK["primaryColor"])):
         css = css.replace(word, color)
     st.html(f"<style>{css}</style>")
 

@@ -25,12 +25,13 @@ from caw.measures import catalogue, display, yardstick
 
 RATE = 16000  # Hz
 SOUNDS = (".wav", ".flac", ".ogg")
-CAW = Path(yardstick.__file__).parent  # what every value comes from
+CAW = Path(yardstick.__file__).parents[1]  # what every value comes from
 SOURCES = (
-    CAW / "yardstick.py",
-    CAW / "score.py",
+    CAW / "flow" / "score.py",
     *sorted(CAW.glob("measures/*.py")),
     *sorted(CAW.glob("mosaic/*.py")),
+    CAW / "beats.py",
+    CAW / "features.py",
 )
 
 

@@ -252,7 +252,7 @@ def test_children_do_not_outlive_a_program_that_is_done(study):
 BUILD = """
 import sys
 from pathlib import Path
-from study.build import backends
+from study import backends
 from study.backends import Cell, Task
 folder, clip, script = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 cell = Cell("riff", clip, 1.0, 2.0, "UMG", None, "mine")

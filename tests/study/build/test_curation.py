@@ -9,7 +9,7 @@ from study import blinding, design, reporting
 from study.backends import Cell, seed_for
 from study.build import build, curation, plan, recordings
 from study.build.curation import FREE, INTO, OUT, RATED, REMARKED, CurationError
-from study.build.material import Fake
+from study.build.sources import Fake
 from study.folder import PRACTICE
 from study.store.store import Store
 from tests.study.build.conftest import planned

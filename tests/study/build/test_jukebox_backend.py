@@ -11,7 +11,7 @@ import pytest
 from study import backends, design
 from study.backends import BackendError, Cell, Task
 from study.backends.programs import jukebox_continuation
-from study.build import material
+from study.build import sources
 from study.design import DesignError
 
 RATE, WINDOW, CODES, COARSEST = 8000, 64, 32, 128
@@ -264,4 +264,4 @@ def test_without_transformers(task, monkeypatch):
 def test_a_study_without_weights(new_study, clip):
     folder = new_study(source=f'[[source]]\nfile = "{clip}"\nbackend = "jukebox"\n')
     with pytest.raises(DesignError, match=r"source\[1\].backend = .* run `hf download openai/jukebox-1b"):
-        material.check_backends(design.load(folder.path), folder)
+        sources.check_backends(design.load(folder.path), folder)

@@ -11,7 +11,6 @@ import pytest
 from scripted_listener import ANSWER, WHOLE, answer_all, finished, ready
 from test_study_cli import refused
 
-from analysis.report import report as written
 from study import reporting
 from study.store import answering, database, schema
 from study.store.answering import Listening
@@ -79,9 +78,13 @@ def opened(folder) -> tuple[int, bool]:
 @pytest.fixture
 def handed(monkeypatch):
     """What the report is written of, in place of its drawings."""
+    import analysis.report.report
+
     calls = []
     monkeypatch.setattr(
-        written, "write", lambda frame, out, *, facts: calls.append((frame, facts)) or out / "x"
+        analysis.report.report,
+        "write",
+        lambda frame, out, *, facts: calls.append((frame, facts)) or out / "x",
     )
     return calls
 
@@ -152,29 +155,31 @@ def test_every_refusal_comes_before_the_key_is_opened(study, run, tmp_path, monk
 
 
 def test_after_a_rendering_that_failed_the_next_report_is_written(study, run, monkeypatch, handed):
+    import analysis.report.report
 
-    before = written.write
+    written = analysis.report.report.write
 
     def full(*_given, **_facts):
-        raise written.ReportError("cannot write the report: No space left on device")
+        raise analysis.report.report.ReportError("cannot write the report: No space left on device")
 
     store = Store.for_folder(study)
     store.invite("Cy")
     store.close()
-    monkeypatch.setattr(written, "write", full)
+    monkeypatch.setattr(analysis.report.report, "write", full)
     assert "No space left" in refused(run("report", study.path, "--unfinished"))
     assert opened(study) == (1, True)
-    monkeypatch.setattr(written, "write", before)
+    monkeypatch.setattr(analysis.report.report, "write", written)
     assert run("report", study.path)[0] == 0
     assert opened(study) == (2, True)
     assert len(handed) == 1
 
 
 def test_answers_that_came_while_the_checks_ran_are_in_the_report(study, handed, monkeypatch):
+    import analysis.report.report
 
     store = Store.for_folder(study)
     study.store = store
-    rehearse = written.rehearse
+    rehearse = analysis.report.report.rehearse
 
     def meanwhile(*given, **facts):
         answer_all(store, "Cy", stop=3)
@@ -184,7 +189,7 @@ def test_answers_that_came_while_the_checks_ran_are_in_the_report(study, handed,
     store.claim(person.id, "T")
     store.consent(person.id, "v1")
     store.sound_check(person.id, "headphones")
-    monkeypatch.setattr(written, "rehearse", meanwhile)
+    monkeypatch.setattr(analysis.report.report, "rehearse", meanwhile)
     reporting.report(study, unfinished=True)
     ((frame, facts),) = handed
     assert len(frame) == 9

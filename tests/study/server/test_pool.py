@@ -16,14 +16,14 @@ from study.build import curation
 from study.pages import researcher, researcher_pool
 from study.pages.components import POOL_KEYS
 from study.pool import COLUMNS
-from study.server import pool_sounds
+from study.server import researcher_files
 
 
 @pytest.fixture
 def study(tmp_path, serve, monkeypatch):
     """The tiny study with its pool, served; Ida is logged in."""
     monkeypatch.setattr(researcher, "session", lambda: IDA)
-    monkeypatch.setattr(pool_sounds, "_seen", set())
+    monkeypatch.setattr(researcher_files, "_seen", set())
     return serve(make_pool(tmp_path / "study"))
 
 
