@@ -64,10 +64,10 @@ def test_every_catalogue_has_the_same_keys_places_and_lists(code):
 
 
 def test_nothing_in_the_catalogue_is_left_over():
-    """Each key is asked for somewhere in the code of pages and server by its last name, or with its whole
+    """Each key is asked for somewhere in the code of store, pages and server by its last name, or with its whole
     table."""
     study = Path(listener.__file__).parents[1]
-    folders = [study / name for name in ("pages", "server", "languages", "browser")]
+    folders = [study / name for name in ("store", "pages", "server", "languages", "browser")]
     code = "".join(file.read_text() for folder in folders for file in folder.glob("*.[pj][ys]*"))
     whole = ("questions", "owed", "language", "door")  # asked for by names that the code puts together
     of_fields = {f"{field.name}{end}" for field in questionnaire.FIELDS for end in ("", "_low", "_high")}

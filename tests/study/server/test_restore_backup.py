@@ -300,7 +300,7 @@ HALFWAY = """
 import os, sqlite3, sys
 from pathlib import Path
 from study.folder import StudyFolder
-from study.server import backup
+from study.store import backup
 
 class Killed(sqlite3.Connection):
     def backup(self, target, **_options):
