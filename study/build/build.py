@@ -209,7 +209,7 @@ def _bring(original: Original, pool: Pool, recipes: dict[str, str], progress: Bu
     with progress.step(_SECONDS_PER_FILE, f"cut {original.name}"):
         passage = original.passage
         samples, rate = audio.read(passage.file, start=original.start, seconds=original.seconds)
-        backends.require_planned(passage.file, passage.sha256)
+        backends.require_unchanged(passage.file, passage.sha256)
         row = pool.add(
             original.name,
             samples,

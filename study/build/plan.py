@@ -62,7 +62,7 @@ def make(design: Design, folder: StudyFolder) -> Plan:
         table = design.backends.get(cell.backend, {})
         task = _task(design, folder, cell, names, sources.backend_options(table))
         file = backends.file_of(cell.backend, table)
-        if cell.training > 1 and not backends.get(file).work(task):
+        if cell.training > 1 and not backends.get(file).shared_job(task):
             raise _untrained(design, cell)
         sources.require_able(design, backends.get(file), task)
         plan.tasks.append((file, task))
@@ -315,7 +315,7 @@ def _require_unique(design: Design, folder: StudyFolder, plan: Plan) -> None:
         cell = task.cell
         told = f"{cell.mode} of source {cell.source!r} by {cell.backend}"
         owner = (cell.source, cell.backend, cell.training)
-        kept = [name for name in backends.get(file).keeps(task) if runs.setdefault(name, owner) != owner]
+        kept = [name for name in backends.get(file).artifacts(task) if runs.setdefault(name, owner) != owner]
         if doubled := [name for name in task.names if name in taken]:
             what = f"its clip {doubled[0]} by {cell.backend} would bear the name of {taken[doubled[0]]}"
         elif kept:

@@ -169,7 +169,7 @@ def cells(design: Design, found: Mapping[str, Passage], asked: Plans) -> dict[Ce
                 training=training,
                 plan=way.plan,
                 strength=way.strength,
-                asked=asked.get((index, way.plan)),
+                requested_plan=asked.get((index, way.plan)),
                 album=tuple(one for one in passage.album if one.name in source.album),
             )
             grid[cell] = source.clips
@@ -313,10 +313,10 @@ def plan_facts(cell: Cell) -> list[Any]:
     """
     asked: dict[str, Any] = {"plan": cell.plan, "strength": cell.strength}
     asked["album"] = [one.sha256 for one in cell.album]
-    if cell.asked is not None:
+    if cell.requested_plan is not None:
         from caw.compose import plan
 
-        asked["content"] = {**plan.document(cell.asked), "heard": None}
+        asked["content"] = {**plan.to_document(cell.requested_plan), "heard": None}
     stated = {key: value for key, value in asked.items() if value not in ("", None, [])}
     return [stated] if stated else []
 

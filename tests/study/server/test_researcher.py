@@ -363,7 +363,7 @@ def test_a_report_that_fails_says_why_without_a_path(desk, serving):
 
 
 def test_the_server_loads_no_analysis():
-    heavy = "{'torch', 'librosa', 'statsmodels', 'scipy', 'analysis', 'altair'}"
+    heavy = "{'torch', 'librosa', 'statsmodels', 'scipy', 'analysis.responses', 'altair'}"
     code = (
         "import sys, study.server.server, study.pages.researcher_results, study.pages.researcher_overview\n"
     )
