@@ -64,8 +64,7 @@ def test_every_catalogue_has_the_same_keys_places_and_lists(code):
 
 
 def test_nothing_in_the_catalogue_is_left_over():
-    """Each key is asked for somewhere in the code of store, pages and server by its last name, or with its whole
-    table."""
+    """Each key is asked for somewhere in the code by its last name, or with its whole table."""
     study = Path(listener.__file__).parents[1]
     folders = [study / name for name in ("store", "pages", "server", "languages", "browser")]
     code = "".join(file.read_text() for folder in folders for file in folder.glob("*.[pj][ys]*"))
