@@ -164,7 +164,7 @@ class Claim:
                 if self.gpus:  # parts of two GPUs make none
                     devices = int(has.get("GPU", 0))
                     counts.append(
-                        devices // self.gpus if self.gpus >= 1 else devices * (1 / self.gpus + 1e-9) // 1
+                        devices // self.gpus if self.gpus >= 1 else devices * int(1 / self.gpus + 1e-9)
                     )
                 if self.memory:
                     counts.append(has.get("memory", 0) // self.memory)

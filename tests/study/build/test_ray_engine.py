@@ -145,31 +145,6 @@ def test_leaving_ends_the_workers(cluster, clip, tmp_path):
     assert [path.name for path in tmp_path.rglob(".*.tmp")] == []
 
 
-@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks at Linux's list of sockets")
-def test_without_an_address_ray_is_started_here_for_nobody_else(clip, tmp_path, monkeypatch):
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setenv("RAY_worker_niceness", "0")  # as in ray_nodes
-    monkeypatch.setenv("TMPDIR", str(tmp_path))  # too long a name for Ray's sockets
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    events, listened, claims = [], set(), []
-    before, folders = listening(descendants(os.getpid())), set(Path("/tmp").glob("eureka-ray-*"))
-    plain = RayEngine._claim
-    monkeypatch.setattr(RayEngine, "_claim", lambda *given: claims.append(plain(*given)) or claims[-1])
-
-    def say(event):
-        events.append(event)
-        listened.update(listening(descendants(os.getpid())) - before)
-
-    RayEngine().run([Job(0, (imported_task(clip, tmp_path / "models"),))], say)
-    assert len(samples(events)) == 1
-    assert [claim.memory for claim in claims] == [0]  # the number of workers allows for it
-    assert len(listened) > 4
-    assert {host for host, _ in listened if not host.endswith("0100007F")} == set()  # 127.0.0.1
-    assert comes(lambda: listening(descendants(os.getpid())) <= before)
-    assert set(Path("/tmp").glob("eureka-ray-*")) <= folders
-
-
 def comes(true: Callable[[], bool], seconds: float = 60.0) -> bool:
     """Whether something is so at last: a process takes its time to end."""
     ends = time.monotonic() + seconds
@@ -369,3 +344,29 @@ def test_folders_of_killed_workers_are_removed(tmp_path, monkeypatch):
     with ray_worker._scratch() as first, ray_worker._scratch() as second:
         assert sorted(tmp_path.iterdir()) == sorted([first, second])
     assert list(tmp_path.iterdir()) == []
+
+
+# The last test, as Ray gives a cluster of its own a token, which the process then asks of every other one, too.
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks at Linux's list of sockets")
+def test_without_an_address_ray_is_started_here_for_nobody_else(clip, tmp_path, monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # as in ray_nodes
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # too long a name for Ray's sockets
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    events, listened, claims = [], set(), []
+    before, folders = listening(descendants(os.getpid())), set(Path("/tmp").glob("eureka-ray-*"))
+    plain = RayEngine._claim
+    monkeypatch.setattr(RayEngine, "_claim", lambda *given: claims.append(plain(*given)) or claims[-1])
+
+    def say(event):
+        events.append(event)
+        listened.update(listening(descendants(os.getpid())) - before)
+
+    RayEngine().run([Job(0, (imported_task(clip, tmp_path / "models"),))], say)
+    assert len(samples(events)) == 1
+    assert [claim.memory for claim in claims] == [0]  # the number of workers allows for it
+    assert len(listened) > 4
+    assert {host for host, _ in listened if not host.endswith("0100007F")} == set()  # 127.0.0.1
+    assert comes(lambda: listening(descendants(os.getpid())) <= before)
+    assert set(Path("/tmp").glob("eureka-ray-*")) <= folders
