@@ -215,10 +215,7 @@ def line(say: Words, name: str, found: Facts) -> str:
 @lru_cache(maxsize=256)
 def facts(file: Path) -> Facts:
     """What is known of a stimulus file, estimated from its sound alone."""
-    from caw.measures import (
-        music,
-        yardstick,  # here, as the server's first page need not wait for SciPy
-    )
+    from caw.measures import harmony, rhythm, spectra  # here: the first page need not wait for SciPy
 
     samples, rate = _samples(file)
     mono = (samples.mean(axis=1) / 32768).astype("float32")
@@ -226,10 +223,10 @@ def facts(file: Path) -> Facts:
     def estimated(what):
         try:
             return what(mono, rate)
-        except yardstick.YardstickError:  # too short, or silence
+        except spectra.MeasureError:  # too short, or silence
             return None
 
-    return Facts(estimated(music.tempo), estimated(music.key), len(samples) / rate, rate, samples.shape[1])
+    return Facts(estimated(rhythm.tempo), estimated(harmony.key), len(samples) / rate, rate, samples.shape[1])
 
 
 def _samples(file: Path):
