@@ -74,7 +74,9 @@ class _Sound:
 
 
 @dataclass(frozen=True)
-class _Clip:
+class _FilteredClip:
+    """The band of a clip, at both rates."""
+
     coarse: _Sound  # at RATE
     fine: _Sound  # at FINE
 
@@ -116,7 +118,7 @@ def longest(files: Sequence[Path], repeats: Sequence[Repeat]) -> dict[Path, floa
     return seconds
 
 
-def _read(file: Path) -> _Clip:
+def _read(file: Path) -> _FilteredClip:
     """The band of a file, raised by 6 dB an octave as music falls by about that."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", audio.AudioWarning)
@@ -124,7 +126,7 @@ def _read(file: Path) -> _Clip:
     samples = audio.resample(samples, rate, FINE)
     band = signal.butter(6, BAND, "bandpass", fs=FINE, output="sos")
     fine = np.diff(signal.sosfilt(band, samples), prepend=0.0).astype(np.float32)
-    return _Clip(_Sound.of(fine[:: FINE // RATE], RATE), _Sound.of(fine, FINE))
+    return _FilteredClip(_Sound.of(fine[:: FINE // RATE], RATE), _Sound.of(fine, FINE))
 
 
 def _levelled(clip: np.ndarray) -> np.ndarray:
@@ -149,7 +151,7 @@ def _lags(correlation: np.ndarray) -> list[int]:
     return [int(place) if place < size / 2 else int(place) - size for place in highest]
 
 
-def _stretch(first: _Clip, second: _Clip, lag: int, blocks: int) -> int:
+def _stretch(first: _FilteredClip, second: _FilteredClip, lag: int, blocks: int) -> int:
     """The longest run of shared sound at that lag, in hops; 0 where no window is shared."""
     coarse = _in_windows(first.coarse, second.coarse, lag, blocks)
     if not coarse.size or np.abs(coarse).max() < _PROMISING:

@@ -27,14 +27,20 @@ _FRAME = 0.02  # s
 _CLIFF_DB = 18.0  # a fall so deep within a whole tone's width is a filter's, not an instrument's
 _LOWEST_EDGE = 1000.0  # Hz; below it, single notes make cliffs of their own
 _SLOPE_BAND = (100.0, 0.4)  # Hz, and share of the rate: where the slope is fitted
+SUB_BASS = 30.0  # Hz; the lowest string of a bass with five sounds at 31 Hz
+_DRIFT = 5.0  # Hz; below it nothing is heard, and nothing but electronics moves
+_SILENCE_DB = -100.0  # below it all is the same: the dither's part of so narrow a band
+_NYQUISTS = (4000.0, 5512.5, 8000.0, 11025.0, 12000.0, 16000.0, 22050.0)  # Hz, of rates sources may have had
+_HOLE = 1e-3  # of the power around it
+_FEWEST_LEVELS, _FEWEST_SAMPLES = 64, 16  # steps in the range looked at, and samples a step, to count gaps
 _BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24}
 
 
 def measure_content(file: Path) -> dict[str, float]:
     """Every property of the sound of one file that needs no other file: properties.CONTENT but repetition."""
-    held = sound_files.survey(file)
-    samples, rate = held.read(0, held.frames).astype(np.float64), held.rate
-    bits = _BITS.get(held.subtype, 32)
+    sound = sound_files.survey(file)
+    samples, rate = sound.read(0, sound.frames).astype(np.float64), sound.rate
+    bits = _BITS.get(sound.subtype, 32)
     mono = samples.mean(axis=1)
     peak, rms = np.abs(mono).max(initial=0.0), np.sqrt(np.mean(mono**2))
     frequencies, power = signal.welch(mono, rate, nperseg=min(2048, len(mono)))
@@ -130,16 +136,18 @@ def unused_bits(file: Path, bits: int) -> int:
     """How many of the lowest bits are zero throughout, as of 8-bit sound in a 16-bit file."""
     if bits > 24:
         return 0
-    held = sound_files.survey(file)
-    words = np.rint(held.read(0, held.frames) * 2.0 ** (bits - 1)).astype(np.int32)
+    sound = sound_files.survey(file)
+    words = np.rint(sound.read(0, sound.frames) * 2.0 ** (bits - 1)).astype(np.int32)
     used = int(np.bitwise_or.reduce(words, axis=None))
     return (used & -used).bit_length() - 1 if used else 0
 
 
-def _ends(there: np.ndarray) -> tuple[int, int]:
-    """How many samples lie before the first and behind the last that is there."""
-    found = np.flatnonzero(there)
-    return (int(found[0]), int(len(there) - 1 - found[-1])) if found.size else (len(there), len(there))
+def _ends(present: np.ndarray) -> tuple[int, int]:
+    """How many samples lie before the first one that is true, and behind the last."""
+    places = np.flatnonzero(present)
+    return (
+        (int(places[0]), int(len(present) - 1 - places[-1])) if places.size else (len(present), len(present))
+    )
 
 
 def _slope(frequencies: np.ndarray, power: np.ndarray, rate: int) -> float:
@@ -154,16 +162,8 @@ def _decibels(amplitude: float, floor: float = -200.0) -> float:
     return max(floor, float(20 * np.log10(amplitude))) if amplitude > 0 else floor
 
 
-SUB_BASS = 30.0  # Hz; the lowest string of a bass with five sounds at 31 Hz
-_DRIFT = 5.0  # Hz; below it nothing is heard, and nothing but electronics moves
-_SILENCE_DB = -100.0  # below it all is the same: the dither's part of so narrow a band
-_NYQUISTS = (4000.0, 5512.5, 8000.0, 11025.0, 12000.0, 16000.0, 22050.0)  # Hz, of rates sources may have had
-_HOLE = 1e-3  # of the power around it
-_FEWEST_LEVELS, _FEWEST_SAMPLES = 64, 16  # steps in the range looked at, and samples a step, to count gaps
-
-
 def measure_traces(samples: np.ndarray, rate: int, edge: float, bits: int) -> dict[str, float]:
-    """Every property of this module.
+    """Every trace of a sound, by the property's name.
 
     samples: float64 [n, channels]. rate: Hz. edge: Hz, where the band ends; NaN where it cannot be seen.
     bits: of the file.

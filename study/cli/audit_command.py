@@ -14,7 +14,7 @@ from caw.cli.command_line import stage
 from caw.files import atomic, file_names, sound_files
 from study import blinding, design
 from study.audit import audit, tables
-from study.audit.findings import Audit, Heard
+from study.audit.findings import Audit, AuditedFile
 from study.build import measuring
 from study.folder import PRACTICE, StudyFolder
 
@@ -51,12 +51,12 @@ def of_study(folder: StudyFolder, *, sets: Sequence[str] = (), alpha: float = au
             told = f"{folder.path}: there is no set {unknown[0]!r}"
             raise AuditError(f"{told}; its sets are {', '.join(build.stimuli)}")
         presented = places(store.engine)
-        heard: dict[str, list[Heard]] = {}
+        heard: dict[str, list[AuditedFile]] = {}
         for row in key:
             file = folder.stimulus(row["set"], row["stimulus_id"])
             place, times = presented.get(row["stimulus_id"], (None, None))
             sealed = atomic.sha256(file) == row["sha256"]
-            clip = Heard(file, row["truth"] == "real", as_sealed=sealed, presented=place, times=times)
+            clip = AuditedFile(file, row["truth"] == "real", as_sealed=sealed, presented=place, times=times)
             heard.setdefault(row["set"], []).append(clip)
         practice = heard.pop(PRACTICE, [])
         chosen = {name: heard[name] for name in build.stimuli if name in heard and (not sets or name in sets)}
@@ -82,7 +82,7 @@ def of_folders(real: Path, fake: Path, *, alpha: float = audit.ALPHA, out: Path 
     clips, left_out = [], []
     for folder, is_real in ((real, True), (fake, False)):
         files, others = _clips(folder)
-        clips += [Heard(file, is_real) for file in files]
+        clips += [AuditedFile(file, is_real) for file in files]
         left_out += others
     stage(f"Auditing {len(clips)} clips of {real.name} and {fake.name}")
     found = replace(audit.run({"clips": clips}, alpha=alpha, loose=True), left_out=left_out)

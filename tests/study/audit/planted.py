@@ -10,7 +10,7 @@ import soundfile
 from scipy import signal
 
 from caw import audio
-from study.audit.audit import Heard
+from study.audit.audit import AuditedFile
 from study.blinding import even_out_times, new_ids
 
 RATE = 16000
@@ -33,7 +33,7 @@ def clean_set(
     suffix: str = ".wav",
     change: Change | None = None,
     seconds: float = 0.5,
-) -> list[Heard]:
+) -> list[AuditedFile]:
     """A set in `folder`, in the order of its names; `change(samples, real)` plants a leak in the sound."""
     dice = np.random.default_rng(seed)
     real = dice.permutation([True] * reals + [False] * fakes)
@@ -43,7 +43,7 @@ def clean_set(
         samples = bursts(dice, seconds)
         samples = change(samples, bool(is_real)) if change else samples
         audio.write(folder / f"{name}{suffix}", samples, RATE, subtype="PCM_16")
-        clips.append(Heard(folder / f"{name}{suffix}", bool(is_real)))
+        clips.append(AuditedFile(folder / f"{name}{suffix}", bool(is_real)))
     for place in dice.permutation(len(clips)):
         even_out_times(clips[place].file)
     return clips

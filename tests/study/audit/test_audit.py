@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from study.audit import audit, file_properties, page, properties, repetition, tables
-from study.audit.audit import Heard, LeakError
+from study.audit.audit import AuditedFile, LeakError
 from study.blinding import even_out_times
 from tests.study.audit.planted import (
     FORM_LEAKS,
@@ -66,7 +66,7 @@ def two_sets(folder, **more):
     }
 
 
-def everyone(sets) -> list[Heard]:
+def everyone(sets) -> list[AuditedFile]:
     return [heard for clips in sets.values() for heard in clips]
 
 
@@ -89,7 +89,7 @@ def test_each_planted_leak_of_the_format_is_found(tmp_path, name):
         even_out_times(heard.file)
     found = audit.run({"UMG": clips})
     leak = next(leak for leak in found.leaks if bare(leak.property) == name)
-    assert leak.mend == next(entry.mend for entry in properties.FORMAT if entry.name == name)
+    assert leak.fix == next(entry.fix for entry in properties.FORMAT if entry.name == name)
     with pytest.raises(LeakError, match=r"leak: .* differs in all sets: .* real, .* fake.*; "):
         found.require_no_leak()
 
@@ -106,7 +106,7 @@ def test_times_and_names_are_looked_at(tmp_path):
     clips = clean_set(tmp_path)
     os.utime(clips[0].file, (1, 1))
     longer = clips[1].file.rename(tmp_path / f"x{clips[1].file.name}")
-    found = audit.run({"UMG": [*clips[:1], Heard(longer, clips[1].real), *clips[2:]]})
+    found = audit.run({"UMG": [*clips[:1], AuditedFile(longer, clips[1].real), *clips[2:]]})
     assert {"changed", "name length"} <= {bare(leak.property) for leak in found.leaks}
 
 
@@ -119,7 +119,7 @@ def test_words_that_only_one_kind_of_names_holds_are_a_leak(tmp_path):
     clips = []
     for heard in clean_set(tmp_path):
         word = "Take" if heard.real else "gen"
-        clips.append(Heard(heard.file.rename(tmp_path / f"{word}_{heard.file.name}"), heard.real))
+        clips.append(AuditedFile(heard.file.rename(tmp_path / f"{word}_{heard.file.name}"), heard.real))
     found = {bare(leak.property): leak for leak in audit.run({"UMG": clips}).leaks}
     assert (found["name words"].real, found["name words"].fake) == ("take", "gen")
     songs = [Path(f"/x/{name}.wav") for name in ("blue moon", "red moon", "old sun", "new sun stone")]
@@ -146,7 +146,7 @@ def test_each_planted_leak_of_the_form_is_found(tmp_path, name):
     sets = two_sets(tmp_path, change=lambda samples, real: plant(samples) if real else samples)
     found = audit.run(sets)
     leaks = {bare(leak.property): leak for leak in found.leaks if leak.set == "all sets"}
-    assert re.search(mend, leaks[name].mend)
+    assert re.search(mend, leaks[name].fix)
     assert leaks[name].p <= 2 / 2025 + 1e-9
     assert leaks[name].p_audit < 0.01
     with pytest.raises(LeakError, match=r"leak: .* tells real from fake in all sets: .*over the whole audit"):
@@ -157,7 +157,7 @@ def test_a_compressed_size_is_tested(tmp_path):
     sets = two_sets(
         tmp_path, suffix=".flac", change=lambda samples, real: low_band(samples, 0.4) if real else samples
     )
-    leaks = {bare(leak.property): leak.mend for leak in audit.run(sets).leaks}
+    leaks = {bare(leak.property): leak.fix for leak in audit.run(sets).leaks}
     assert 'set stimuli.format = "wav"' in leaks["file size"]
 
 
@@ -211,7 +211,7 @@ def test_music_that_differs_is_told_and_is_no_leak(tmp_path, name):
     assert not music
 
 
-def in_place(order: str, sets, monkeypatch) -> dict[str, list[Heard]]:
+def in_place(order: str, sets, monkeypatch) -> dict[str, list[AuditedFile]]:
     """The real clips put first in one of the orders."""
     reals_first = {name: sorted(clips, key=lambda heard: not heard.real) for name, clips in sets.items()}
     if order == "order of writing":
@@ -232,7 +232,7 @@ def in_place(order: str, sets, monkeypatch) -> dict[str, list[Heard]]:
         for clips in reals_first.values():
             for number, heard in enumerate(clips):
                 target = heard.file.with_name(f"{'abcdefghij'[number]}2345678.wav")
-                clips[number] = Heard(heard.file.rename(target), heard.real)
+                clips[number] = AuditedFile(heard.file.rename(target), heard.real)
     elif order == "order of presentation":
         places = {heard.file: float(place) for place, heard in enumerate(everyone(reals_first))}
         return {
@@ -250,7 +250,7 @@ def in_place(order: str, sets, monkeypatch) -> dict[str, list[Heard]]:
 def test_each_planted_order_is_found_and_names_no_clip(tmp_path, monkeypatch, order):
     found = audit.run(in_place(order, two_sets(tmp_path), monkeypatch))
     leak = next(leak for leak in found.leaks if leak.property == order)
-    assert leak.mend == properties.BY_NAME[order].mend
+    assert leak.fix == properties.BY_NAME[order].fix
     assert {entry.real + entry.fake for entry in found.findings if entry.kind == "order"} == {""}
     assert not [strip for strip in found.strips if strip.property == order]
 
@@ -392,13 +392,13 @@ def test_a_study_of_an_older_version_has_fewer_anchors():
 
 
 def test_a_study_that_measured_nothing_has_no_such_part():
-    assert page._measures_section({}, page._table) == ""
-    assert page._measures_section({"clips": [{"set": "UMG", "name": "x", "source": "?"}]}, None) == ""
+    assert page._measures_section({}) == ""
+    assert page._measures_section({"clips": [{"set": "UMG", "name": "x", "source": "?"}]}) == ""
 
 
 def test_the_part_names_measures_and_no_clip_and_is_harmless():
     record = RECORD | {"clips": [clip("<script>", "secret", 0.1, 0.02)]}
-    text = page._measures_section(record, page._table)
+    text = page._measures_section(record)
     assert "frechet_0.13" in text
     assert "pulse" in text
     assert "secret" not in text

@@ -3,7 +3,7 @@ import pytest
 
 from caw import audio
 from study.audit import audit, repetition, tables
-from study.audit.audit import Heard
+from study.audit.audit import AuditedFile
 from tests.study.conftest import music
 
 RATE = 16000
@@ -76,15 +76,15 @@ def test_silence_is_nothing_to_share(write, piece):
     assert shared(files) == {}
 
 
-def two_sets(write, piece, starts: dict[bool, list[float]]) -> dict[str, list[Heard]]:
+def two_sets(write, piece, starts: dict[bool, list[float]]) -> dict[str, list[AuditedFile]]:
     """Two sets of 2 s clips: real ones from those seconds of the piece, fakes of other music."""
-    sets: dict[str, list[Heard]] = {"UMG": [], "VAR": []}
+    sets: dict[str, list[AuditedFile]] = {"UMG": [], "VAR": []}
     for number, (name, real) in enumerate((name, real) for name in sets for real in [True] * 2 + [False] * 5):
         start = starts[real][number % 7 % len(starts[real])] if starts[real] else None
         sound = music(2.0, RATE, seed=50 + number)
         if start is not None:
             sound = piece[second(start) : second(start + 2)]
-        sets[name].append(Heard(write(f"{'abcdefghijklmnop'[number]}2345678", sound), real))
+        sets[name].append(AuditedFile(write(f"{'abcdefghijklmnop'[number]}2345678", sound), real))
     return sets
 
 
@@ -92,7 +92,7 @@ def test_originals_that_repeat_are_a_leak_with_how_long_and_its_fix(write, piece
     found = audit.run(two_sets(write, piece, {True: [1.0, 1.6], False: []}))
     leak = next(leak for leak in found.leaks if leak.property == "repetition (s)")
     assert (leak.noticed_by, leak.fake) == ("listener", "0")
-    assert "stimuli.accept" in leak.mend
+    assert "stimuli.accept" in leak.fix
     assert "a listener can notice repetition (s)" in tables.verdict_line(found)
     assert any("a2345678 and b2345678 share 1.4 s" in note for note in found.notes())
     accepted = audit.run(two_sets(write, piece, {True: [1.0, 1.6], False: []}), accept=["repetition"])
@@ -114,6 +114,6 @@ def test_repetition_of_both_kinds_is_a_note_with_the_pairs(write, piece, tmp_pat
 
 def test_practice_that_holds_a_clip_of_a_set_counts(write, piece):
     sets = two_sets(write, piece, {True: [1.0, 12.0], False: []})
-    practice = [Heard(write("z2345678", piece[second(0.5) : second(2.5)]), True)]
+    practice = [AuditedFile(write("z2345678", piece[second(0.5) : second(2.5)]), True)]
     repeats = audit.run(sets, practice).repeats
     assert ("a2345678", "z2345678") in {(pair.first.stem, pair.second.stem) for pair in repeats}

@@ -12,7 +12,7 @@ from study import backends, design
 from study.backends import Cell, Clip, Cost, Task
 from study.build import build, plan
 from study.build.forecast import forecast
-from study.build.grid import CellsFailed, jobs_of, parts_of
+from study.build.grid import CellsFailed, jobs_of, with_costs
 from study.build.progress import BuildProgress
 from study.engines import Crew, EngineError, Job, choose, without
 from study.engines.local import LocalEngine
@@ -47,7 +47,7 @@ def fail_for(monkeypatch, tiny, fault: Exception, *, mode: str, epochs: int | No
 
 
 def test_cells_of_one_training_are_one_job_and_the_longest_comes_first(new_study):
-    parts = parts_of(todo_of(new_study()))
+    parts = with_costs(todo_of(new_study()))
     jobs = jobs_of(parts)
     assert [[task.cell.name for _, task in job.tasks] for job in jobs] == [
         ["riff-tiny-UMG-100", "riff-tiny-VAR-100"],
@@ -59,7 +59,7 @@ def test_cells_of_one_training_are_one_job_and_the_longest_comes_first(new_study
 def test_jobs_that_take_longest_come_first(tiny, monkeypatch):
     monkeypatch.setattr(tiny, "costs", lambda task: {task.cell.name: Cost(task.cell.epochs)}, raising=False)
     cells = [Cell("a", None, 0.0, 1.0, "UMG", epochs, "tiny") for epochs in (1, 3, 2)]
-    parts = parts_of([("tiny", Task(cell, ["x"], 1.0, 0, None)) for cell in cells])
+    parts = with_costs([("tiny", Task(cell, ["x"], 1.0, 0, None)) for cell in cells])
     assert [job.tasks[0][1].cell.epochs for job in jobs_of(parts)] == [3, 2, 1]
 
 
