@@ -92,7 +92,7 @@ def draws(design: Design) -> list[Draw]:
         for mode in source.modes
         for epochs in source.epochs or (None,)
         for training in range(1, source.trainings + 1)
-        for way in source.ways(mode)
+        for way in source.variants(mode)
     }
     brought = Counter(Group(one.mode, one.source, one.backend, one.epochs) for one in design.imported)
     found = []

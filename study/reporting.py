@@ -18,12 +18,11 @@ import pandas as pd
 from caw.cli.command_line import stage
 from caw.files import atomic, spreadsheet
 from study import blinding, design, pool
-from study.account import account
 from study.build import curation, measuring
-from study.design import LATER_FACTS, Design
-from study.design_error import DesignError
+from study.design import LATER_FACTS, Design, DesignError
 from study.folder import PRACTICE, StudyFolder
 from study.pool import ORIGINAL
+from study.store.sessions import account
 
 _TRUTH = ("name", "truth", "backend", "mode", "epochs", "source", "run")
 

@@ -151,7 +151,7 @@ class CawBackend:
             settings=settings,
             source=source,
             resume=True,  # also begins anew where nothing is to resume
-            trunk=self._trunk(task) if settings.shares_steps else None,
+            shared_checkpoint=self._trunk(task) if settings.shares_steps else None,
             progress=training_progress.telling(tell, folder.name),
             album=album,
         )
@@ -192,9 +192,9 @@ class CawBackend:
         file = self._trunk(task)
         if not file.exists():
             return 0
-        from caw import shared_checkpoint
+        from caw.run_folder import epochs_in
 
-        epochs = shared_checkpoint.epochs_in(file)
+        epochs = epochs_in(file)
         return epochs if epochs <= task.cell.epochs else 0
 
     def _reached(self, folder: Path) -> int:
@@ -223,13 +223,12 @@ class CawBackend:
 def _bridge(run: Run, task: Task, seed: int) -> np.ndarray:
     """New bars, as long as a clip must last, from the passage's end to its beginning; without these two."""
     from caw.compose.bridging import PHRASE
-    from caw.tasks import bridges
 
     cell = task.cell
     passage, rate = audio.read(cell.file, start=cell.start, seconds=cell.seconds)
     bars, wanted = math.ceil(task.seconds / PHRASE), math.ceil(task.seconds * run.rate)
     while True:
-        new = bridges.make(run, passage, passage, rate, bars=bars, seed=seed).new
+        new = run.beside(passage, passage, rate, bars=bars, seed=seed).new
         if len(new) >= wanted:
             return new
         bars = math.ceil(bars * wanted / len(new)) + 1  # bars may be short, and the last half a one

@@ -125,7 +125,7 @@ def create(
         return template().substitute(values, seconds=f"{seconds:.1f}")
 
     text = written(seconds)
-    settings = design.parse(tomllib.loads(text), folder.toml, text)
+    settings = design.parse(tomllib.loads(text), folder.toml)
     notes += [
         f"{target.as_posix()} is the copy of {file_names.shown(clip.name)}"
         for clip, target in targets.items()
@@ -141,9 +141,9 @@ def create(
     if refusal:
         if repetition:
             text = text.replace("accept = []", f'accept = ["{originals.ACCEPTED}"]', 1)
-            notes.append(f"{refusal.what}: listeners will hear passages twice, as stimuli.accept allows")
+            notes.append(f"{refusal.reason}: listeners will hear passages twice, as stimuli.accept allows")
         else:
-            notes.append(f"`study build` will refuse this study: {refusal.what}; {refusal.mend}")
+            notes.append(f"`study build` will refuse this study: {refusal.reason}; {refusal.fix}")
     atomic.write(folder.toml, text)
     return notes
 

@@ -153,7 +153,7 @@ def shortage(design: Design, songs: Sequence[Song], choices: Mapping[str, Choice
     if first == PRACTICE:
         path, value = ("listening", "practice"), design.listening.practice
     error = design.error(path, value, what, _FIX)
-    return RepetitionError(error.file, error.line, error.key, value, what, _FIX)
+    return RepetitionError(error.file, error.key, value, what, _FIX)
 
 
 def _room(songs: Sequence[Song]) -> str:
@@ -199,7 +199,7 @@ def _makes(source: Source, mode: Mode, cell: CellFilter) -> bool:
         and (cell.epochs is None or cell.epochs in source.epochs)
         and any(
             cell.plan in (None, way.plan) and cell.strength in (None, way.strength)
-            for way in source.ways(mode)
+            for way in source.variants(mode)
         )
     )
 

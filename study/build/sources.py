@@ -23,10 +23,10 @@ from study.design import (
     LATER_KEYS,
     LONGEST_DEFAULT_PASSAGE,
     PLAN_KEYS,
-    Asked,
     Design,
     DesignError,
     KeyPath,
+    PlanRequest,
     Source,
 )
 from study.folder import StudyFolder
@@ -103,7 +103,7 @@ def cells(design: Design, by_source: Mapping[str, Passage], read_plans: Plans) -
         passage = by_source[source.name]
         dimensions = range(1, source.trainings + 1), source.epochs or (None,), source.modes
         for training, epochs, mode in itertools.product(*dimensions):
-            for way in source.ways(mode):
+            for variant in source.variants(mode):
                 cell = Cell(
                     source=source.name,
                     file=passage.file,
@@ -114,9 +114,9 @@ def cells(design: Design, by_source: Mapping[str, Passage], read_plans: Plans) -
                     backend=source.backend,
                     file_sha256=passage.sha256,
                     training=training,
-                    plan=way.plan,
-                    strength=way.strength,
-                    asked=read_plans.get((index, way.plan)),
+                    plan=variant.plan,
+                    strength=variant.strength,
+                    asked=read_plans.get((index, variant.plan)),
                     album=tuple(one for one in passage.album if one.name in source.album),
                 )
                 grid[cell] = source.clips
@@ -170,7 +170,7 @@ def plans(design: Design, folder: StudyFolder) -> Plans:
     """
     result: dict[tuple[int, str], Plan | None] = {}
     for index, source in enumerate(design.sources):
-        for name, request in source.asked.items():
+        for name, request in source.plan_requests.items():
             table = ("source", index, "plans", name) if source.plans else ("source", index)
             result[index, name] = _read_plan(design, table, request, folder)
     return result
@@ -304,7 +304,7 @@ def _check_composing(design: Design, index: int, backend: Backend) -> None:
         raise design.error(("source", index, stated[0]), _shown(value), what, fix)
 
 
-def _read_plan(design: Design, table: KeyPath, request: Asked, folder: StudyFolder) -> Plan | None:
+def _read_plan(design: Design, table: KeyPath, request: PlanRequest, folder: StudyFolder) -> Plan | None:
     stated = {key: value for key in PLAN_KEYS if (value := getattr(request, key)) is not None}
     if not stated:
         return None

@@ -21,7 +21,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-from caw import environment
+from caw.process import environment_variables
 from study.engines import ATTEMPTS, Crew, Ended, EngineError, Event, Failed, Job, Lost, Made, Say, without
 from study.engines.machine import are_rationed, cores, free_memory
 from study.engines.schedule import best_crew, loads
@@ -82,11 +82,11 @@ class LocalEngine:
 @contextlib.contextmanager
 def _rationed(threads: int) -> Iterator[None]:
     """Libraries take a thread for each core they see; of more than may run at once, each waits for others."""
-    with environment.variables(dict.fromkeys(THREADS, str(threads))):  # read as libraries load
+    with environment_variables(dict.fromkeys(THREADS, str(threads))):  # read as libraries load
         if "torch" not in sys.modules:
             yield
             return
-        from caw.threads import limited
+        from caw.parallel import limited
 
         with limited(threads):
             yield
@@ -216,7 +216,7 @@ def _started(threads: int) -> _Worker:
     context = multiprocessing.get_context("spawn")
     process = context.Process(target=_serve, args=(theirs,), daemon=False)
     # Ctrl-C reaches the whole group: until it can say that it does not mind, a worker must not hear of it
-    with _unheard(), environment.variables(dict.fromkeys(THREADS, str(threads))):  # read as libraries load
+    with _unheard(), environment_variables(dict.fromkeys(THREADS, str(threads))):  # read as libraries load
         process.start()
     theirs.close()
     return _Worker(process, ours)

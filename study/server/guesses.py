@@ -108,7 +108,7 @@ class PasswordCheck:
             await self._turn(rank)
             try:
                 if kept not in self._right:
-                    fits = await asyncio.to_thread(password.fits, guess, kept)
+                    fits = await asyncio.to_thread(password.matches, guess, kept)
                     if fits:
                         self._right[kept] = digest
                     return fits

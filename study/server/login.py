@@ -6,7 +6,6 @@ secret link that `study serve` prints opens the pages, and only for a browser on
 
 from __future__ import annotations
 
-import getpass
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -106,7 +105,7 @@ def door(study: Served, connection: HTTPConnection, key: str | None) -> Response
         return page(study, told, status=403)
     if not study.is_key(key):
         return page(study, "This address is not valid; `study serve` prints the right one.")
-    who = f"{_user()} (secret link)"
+    who = f"{sessions.account()} (secret link)"
     study.store.log_event(who, sessions.ENTERED, "by the secret link")
     return _in(study, connection, who, RedirectResponse(HOME, status_code=303))
 
@@ -215,10 +214,3 @@ async def _fields(request: Request) -> dict[str, str] | None:
         if len(body) > _MOST_BYTES:
             return None
     return {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "researcher"

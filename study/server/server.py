@@ -18,9 +18,9 @@ from starlette.middleware import Middleware
 from streamlit import config
 from streamlit.starlette import App
 
-from caw import environment
+from caw.process import environment_variables
 from study.languages import wording
-from study.server import connections, downloads, login, oidc, pool_sounds, theme
+from study.server import connections, login, oidc, researcher_files, routes
 from study.server.address import LOOPBACK, PUBLIC_URL, WILDCARDS, is_loopback
 from study.server.gate import Gate
 from study.server.links import personal_link, researcher_link
@@ -48,8 +48,8 @@ SETTINGS: dict[str, Any] = {
     "server.maxMessageSize": 5,
     "theme.baseRadius": "0.6rem",
     "theme.buttonRadius": "0.6rem",
-    **{f"theme.light.{name}": value for name, value in theme.LIGHT.items()},
-    **{f"theme.dark.{name}": value for name, value in theme.DARK.items()},
+    **{f"theme.light.{name}": value for name, value in routes.LIGHT.items()},
+    **{f"theme.dark.{name}": value for name, value in routes.DARK.items()},
 }
 
 
@@ -60,7 +60,7 @@ class ServerError(ValueError):
 def parts() -> dict[str, Any]:
     """What makes Streamlit's App a study: its routes, gate, start-up, and a word for the unexpected."""
     return {
-        "routes": [*ROUTES, *login.ROUTES, *pool_sounds.ROUTES, *downloads.ROUTES],
+        "routes": [*ROUTES, *login.ROUTES, *researcher_files.ROUTES],
         "middleware": [Middleware(Gate, script=str(PAGES))],
         "lifespan": _lifespan,
         "on_script_error": _apologise,
@@ -79,7 +79,7 @@ def serve(
     before anything is served.
     """
     public = {} if public_url is None else {PUBLIC_URL: public_url}
-    with environment.variables({VARIABLE: str(Path(folder).resolve()), CURATING: None, **public}):
+    with environment_variables({VARIABLE: str(Path(folder).resolve()), CURATING: None, **public}):
         _serve(host, port)
 
 
@@ -88,7 +88,7 @@ def curate(folder: Path | str, port: int = 8501) -> None:
 
     Raises as `serve`; FolderError where the pool is empty.
     """
-    with environment.variables({VARIABLE: str(Path(folder).resolve()), CURATING: "yes"}):
+    with environment_variables({VARIABLE: str(Path(folder).resolve()), CURATING: "yes"}):
         _serve("127.0.0.1", port)
 
 

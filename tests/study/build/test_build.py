@@ -23,7 +23,7 @@ from study.folder import StudyFolder
 from study.store.store import Store
 
 
-def built(folder: StudyFolder) -> tuple[build.Built, str]:
+def built(folder: StudyFolder) -> tuple[build.BuildResult, str]:
     """Build quietly; also returns what was said."""
     text = io.StringIO()
     return build.build(folder, BuildProgress(Console(file=text, width=200))), text.getvalue()

@@ -148,9 +148,9 @@ def test_the_seconds_that_are_missing_are_just_those_that_are_missing(
         assert not overlapping(planned(folder))
         return
     told = refused(folder)
-    assert "5 originals of 1.2 s (2 for UMG, 2 for VAR, 1 for practice) must not overlap" in told.what
-    assert f"; {missing} s more of a.wav are needed" in told.what
-    assert 'accept = ["repetition"] under [stimuli]' in told.mend
+    assert "5 originals of 1.2 s (2 for UMG, 2 for VAR, 1 for practice) must not overlap" in told.reason
+    assert f"; {missing} s more of a.wav are needed" in told.reason
+    assert 'accept = ["repetition"] under [stimuli]' in told.fix
     rate, lacking = 8000, float(missing)
     samples = np.concatenate([audio.read(songs / "a.wav")[0], song(lacking, rate, seed=9)])
     for name, count, enough in (("enough", 0, True), ("less", round(0.11 * rate), False)):
@@ -164,7 +164,7 @@ def test_what_a_file_that_is_learnt_whole_lacks(new_study, songs, tmp_path):
     folder = new_study(source=source(songs / "a.wav"), sets=sets(9, 9))
     told = refused(folder)
     assert told.key == "set.VAR.originals"
-    assert "a.wav, all of which models learn from, has room for 16; 27.8 s more of a.wav" in told.what
+    assert "a.wav, all of which models learn from, has room for 16; 27.8 s more of a.wav" in told.reason
     samples = np.concatenate([audio.read(songs / "a.wav")[0], song(27.8, 8000, seed=9)])
     audio.write(tmp_path / "longer.wav", samples, 8000)
     folder = new_study("longer", source=source(tmp_path / "longer.wav"), sets=sets(9, 9))

@@ -1,9 +1,4 @@
-"""The design of a study: study.toml as typed, frozen settings.
-
-`load` reads the file and refuses unknown keys, wrong types and impossible numbers, each with one clear error.
-Whether the files it names exist and hold enough sound is asked by `study.build.plan`, when a study is
-built: a study that is only served needs none of them.
-"""
+"""The tables of a study.toml as frozen settings: each key with its type, its default and its unit."""
 
 from __future__ import annotations
 
@@ -19,18 +14,15 @@ from pydantic import (
     ConfigDict,
     Field,
     PrivateAttr,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
-from caw.files import atomic, file_names
-from study import languages, toml_text
+from caw.files import file_names
+from study import languages
 from study import password as passwords
-from study.design_error import DesignError, KeyPath, Wrong, dotted, translated
-from study.folder import StudyFolder
-from study.toml_location import line_of
+from study.design.errors import DesignError, KeyPath, SettingError, dotted
 
 if TYPE_CHECKING:
     from analysis.plan import AnalysisPlan
@@ -53,20 +45,20 @@ def _as_several(value: Any) -> Any:
     return (value,) if isinstance(value, int | float) and not isinstance(value, bool) else _as_tuple(value)
 
 
-def _as_asked(value: Any) -> Any:
+def _as_plan(value: Any) -> Any:
     """The table of a plan that is written as text: its file, or its chords."""
     if isinstance(value, str):
         return {"plan" if value.lower().endswith((".toml", ".json")) else "chords": value}
     if not isinstance(value, dict):
         fix = 'write chords, as "Em C G D", a file, as "verse.toml", or a table, as { bpm = 120 }'
-        raise Wrong("is no plan", fix)
+        raise SettingError("is no plan", fix)
     return value
 
 
 def _plain_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
-        mend = "use letters, digits, '_', '-' and '.', starting with a letter or digit"
-        raise Wrong("is no plain name", mend)
+        fix = "use letters, digits, '_', '-' and '.', starting with a letter or digit"
+        raise SettingError("is no plain name", fix)
     return name
 
 
@@ -86,7 +78,7 @@ class _Table(BaseModel):
     )
 
 
-class Study(_Table):
+class StudySettings(_Table):
     """[study]"""
 
     title: Text
@@ -95,15 +87,15 @@ class Study(_Table):
     language: Literal["en", "de"] = "en"  # of the pages; study/languages holds a catalogue for each
 
 
-class Way(NamedTuple):
-    """How clips of one mode are asked for, by the names that the key has for it."""
+class Variant(NamedTuple):
+    """A plan or a strength with which clips of one mode are made, by the names that the key has for them."""
 
     plan: str = ""  # "": the model draws as it does by itself
     strength: float | None = None  # None: the model's own
 
 
-class Asked(_Table):
-    """A plan that new music follows (`caw.compose.plan`): a file, or what is asked for in a few words."""
+class PlanRequest(_Table):
+    """A plan that new music follows (`caw.compose.plan`): a file, or a few words."""
 
     plan: Text | None = None  # a file, TOML or JSON
     chords: Text | None = None  # a bar a word, as "Em C,D G"
@@ -116,11 +108,11 @@ class Asked(_Table):
     @classmethod
     def _alone(cls, value: Any, info: ValidationInfo) -> Any:
         if value is not None and info.data.get("plan"):
-            raise Wrong("stands beside `plan`", "write it into that file, or delete `plan`")
+            raise SettingError("stands beside `plan`", "write it into that file, or delete `plan`")
         return value
 
 
-class Source(Asked):
+class Source(PlanRequest):
     """[[source]]: a clip the models learn from, and from which the originals are cut.
 
     Several plans are several cells, as several epoch counts are, and so are several strengths.
@@ -135,7 +127,9 @@ class Source(Asked):
     trainings: Positive = 1  # models for each epoch count, each from a seed of its own
     clips: Positive = 2  # per cell: training x mode x epochs x plan or strength
     backend: Name = "caw"
-    plans: dict[str, Annotated[Asked, BeforeValidator(_as_asked)]] = Field(default_factory=dict)  # by name
+    plans: dict[str, Annotated[PlanRequest, BeforeValidator(_as_plan)]] = Field(
+        default_factory=dict
+    )  # by name
     bridge: bool = False  # UMG: further clips of new bars that lead from the passage's end to its beginning
     strength: Annotated[tuple[Strength, ...], BeforeValidator(_as_several)] = ()  # VAR: how far it goes
     album: Annotated[tuple[Text, ...], BeforeValidator(_as_tuple)] = ()  # files that are learnt from first
@@ -147,34 +141,37 @@ class Source(Asked):
 
     @field_validator("plans")
     @classmethod
-    def _tellable(cls, plans: dict[str, Asked]) -> dict[str, Asked]:
+    def _tellable(cls, plans: dict[str, PlanRequest]) -> dict[str, PlanRequest]:
         """Names become parts of names of clips, where t2 is a training and s60 a strength."""
         for name in plans:
             if not re.fullmatch(r"(?![st]\d)[a-z][A-Za-z0-9_]{0,31}", name, re.IGNORECASE) or name == BRIDGE:
                 fix = f"use letters, digits and '_', as verse; s60, t2 and {BRIDGE} are taken"
-                raise Wrong(f"{name!r} cannot name a plan", fix)
+                raise SettingError(f"{name!r} cannot name a plan", fix)
         if len({name.casefold() for name in plans}) < len(plans):
-            raise Wrong("names two plans that differ by case alone", "give one of them another name")
+            raise SettingError("names two plans that differ by case alone", "give one of them another name")
         return plans
 
     @field_validator("epochs", "modes", "strength", "album")
     @classmethod
     def _no_doubles(cls, values: tuple, info: ValidationInfo) -> tuple:
         if len(set(values)) < len(values):
-            raise Wrong("names a value twice", f"write each of the {info.field_name} once")
+            raise SettingError("names a value twice", f"write each of the {info.field_name} once")
         return values
 
     @property
-    def asked(self) -> dict[str, Asked]:
+    def plan_requests(self) -> dict[str, PlanRequest]:
         """Every plan by its name; {} where models draw as they do by themselves."""
         own = {key: getattr(self, key) for key in PLAN_KEYS}
-        return self.plans or ({PLAN: Asked(**own)} if set(own.values()) != {None} else {})
+        return self.plans or ({PLAN: PlanRequest(**own)} if set(own.values()) != {None} else {})
 
-    def ways(self, mode: Mode) -> list[Way]:
-        """How clips of this mode are asked for; each way is a cell for each epoch count and training."""
+    def variants(self, mode: Mode) -> list[Variant]:
+        """The variants of this mode; each is a cell for each epoch count and training."""
         if mode == "VAR":
-            return [Way(strength=strength) for strength in self.strength] or [Way()]
-        return [*(Way(name) for name in self.asked or ("",)), *([Way(BRIDGE)] if self.bridge else [])]
+            return [Variant(strength=strength) for strength in self.strength] or [Variant()]
+        return [
+            *(Variant(name) for name in self.plan_requests or ("",)),
+            *([Variant(BRIDGE)] if self.bridge else []),
+        ]
 
 
 class Imported(_Table):
@@ -222,9 +219,9 @@ class Set(_Table):
     def _adds_up(self) -> Set:
         if self.imported > self.fakes:
             what = f"asks for {self.imported} imported clips among {self.fakes} fakes"
-            raise Wrong(what, "lower `imported`")
+            raise SettingError(what, "lower `imported`")
         if self.fakes + self.originals == 0:
-            raise Wrong("holds no clip", "raise `fakes` or `originals`, or delete the table")
+            raise SettingError("holds no clip", "raise `fakes` or `originals`, or delete the table")
         return self
 
     def takes(self, clip: Any) -> bool:
@@ -262,10 +259,12 @@ class Stimuli(_Table):
     @model_validator(mode="after")
     def _fits(self) -> Stimuli:
         if 2 * self.fade > self.seconds:
-            raise Wrong(f"two fades of {self.fade:g} s do not fit into {self.seconds:g} s", "lower `fade`")
+            raise SettingError(
+                f"two fades of {self.fade:g} s do not fit into {self.seconds:g} s", "lower `fade`"
+            )
         if self.bandwidth is not None and self.bandwidth > self.rate / 2:
             what = f"a rate of {self.rate} Hz carries no {self.bandwidth:g} Hz"
-            raise Wrong(what, "lower `bandwidth` or raise `rate`")
+            raise SettingError(what, "lower `bandwidth` or raise `rate`")
         return self
 
     @property
@@ -274,7 +273,7 @@ class Stimuli(_Table):
         return round(self.rate * self.seconds)
 
 
-class Listening(_Table):
+class ListeningSettings(_Table):
     """[listening]: how listeners go through the study."""
 
     play_to_end: bool = True
@@ -282,10 +281,10 @@ class Listening(_Table):
     practice: Count = 2
     tell_base_rate: bool = True
     debrief: bool = False
-    take_home: bool = False  # finished listeners may download the clips they kept
+    take_home: bool = False  # finished listeners may download the clips of their choice
     order: Literal["counterbalanced", "fixed"] = "counterbalanced"
     listeners: Positive | None = None  # how many are planned
-    instructions: str = ""  # said on the welcome page besides the study's own words
+    instructions: str = ""  # shown on the welcome page besides the study's own words
 
 
 Block = Literal["verdict", "musicality", "inspiring", "comment"]
@@ -293,7 +292,7 @@ BLOCKS: tuple[Block, ...] = get_args(Block)
 
 
 def _default(name: str) -> Any:
-    """A question's English default; `Design` fills in those of another language before this one is asked."""
+    """A question's English default; `Design` fills in those of another language first."""
     return Field(default_factory=lambda: _worded("en")[name])
 
 
@@ -315,7 +314,7 @@ class Questions(_Table):
     @classmethod
     def _each_once(cls, order: tuple[Block, ...]) -> tuple[Block, ...]:
         if sorted(order) != sorted(BLOCKS):
-            raise Wrong("does not name each question once", f"write {', '.join(BLOCKS)} in any order")
+            raise SettingError("does not name each question once", f"write {', '.join(BLOCKS)} in any order")
         return order
 
 
@@ -327,20 +326,20 @@ class Researcher(_Table):
 
     @field_validator("password")
     @classmethod
-    def _hashed(cls, kept: str) -> str:
+    def _is_hash(cls, password_hash: str) -> str:
         try:
-            if kept:
-                passwords.parsed(kept)
+            if password_hash:
+                passwords.parse_hash(password_hash)
         except passwords.PasswordError as error:
-            raise Wrong(str(error), "set a password with `study password`") from None
-        return kept
+            raise SettingError(error.problem.what, "set a password with `study password`") from None
+        return password_hash
 
     @field_validator("oidc_emails")
     @classmethod
     def _addresses(cls, emails: tuple[str, ...]) -> tuple[str, ...]:
         for email in emails:
             if not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
-                raise Wrong(f"{email!r} is no e-mail address", "write it as name@example.org")
+                raise SettingError(f"{email!r} is no e-mail address", "write it as name@example.org")
         return emails
 
 
@@ -357,7 +356,9 @@ class Analysis(_Table):
     @classmethod
     def _one_name(cls, bound: float | None, info: ValidationInfo) -> float | None:
         if bound is not None and info.data.get("musicality_bound") not in (None, bound):
-            raise Wrong("is another bound than `musicality_bound`", "delete `equivalence`, its older name")
+            raise SettingError(
+                "is another bound than `musicality_bound`", "delete `equivalence`, its older name"
+            )
         return bound
 
     def plan(self) -> AnalysisPlan:
@@ -371,19 +372,18 @@ class Analysis(_Table):
 class Design(_Table):
     """A whole study.toml. `sets` keeps the order of the file."""
 
-    study: Study
+    study: StudySettings
     sources: Annotated[tuple[Source, ...], BeforeValidator(_as_tuple)] = Field(default=(), alias="source")
     backends: dict[str, dict[str, Any]] = Field(default_factory=dict, alias="backend")
     imported: Annotated[tuple[Imported, ...], BeforeValidator(_as_tuple)] = ()
     sets: dict[str, Set] = Field(default_factory=lambda: dict(DEFAULT_SETS), alias="set")
     stimuli: Stimuli = Stimuli()
-    listening: Listening = Listening()
+    listening: ListeningSettings = ListeningSettings()
     questions: Questions = Field(default_factory=Questions)
     analysis: Analysis = Analysis()
     researcher: Researcher = Field(default=Researcher(), exclude=True, repr=False)
 
     _file: Path = PrivateAttr(default=Path(FILE_NAME))
-    _text: str = PrivateAttr(default="")
 
     @model_validator(mode="before")
     @classmethod
@@ -391,10 +391,10 @@ class Design(_Table):
         """Questions that are not worded get the words of the study's language."""
         if not isinstance(tables, dict) or not isinstance(tables.get("study"), dict):
             return tables
-        language, asked = tables["study"].get("language", "en"), tables.get("questions", {})
-        if language not in languages.languages() or not isinstance(asked, dict):
-            return tables  # said by the fields themselves
-        return tables | {"questions": _worded(language) | asked}
+        language, worded = tables["study"].get("language", "en"), tables.get("questions", {})
+        if language not in languages.languages() or not isinstance(worded, dict):
+            return tables  # the fields themselves report it
+        return tables | {"questions": _worded(language) | worded}
 
     def digest(self) -> str:
         """sha256 of the settings themselves: comments, order and spacing of the file do not count.
@@ -422,160 +422,18 @@ class Design(_Table):
         """The mode of a set's fakes: its own, or the one it is named after."""
         return self.sets[set_name].mode or set_name  # type: ignore[return-value]
 
-    def error(self, path: KeyPath, value: Any, what: str, mend: str) -> DesignError:
+    def error(self, path: KeyPath, value: Any, reason: str, fix: str) -> DesignError:
         """An error about the key at `path`, as ("source", 0, "file"), to be raised by the caller."""
-        return DesignError(self._file, line_of(self._text, path), dotted(path), value, what, mend)
+        return DesignError(self._file, dotted(path), value, reason, fix)
 
 
 DEFAULT_SETS = {"UMG": Set(), "VAR": Set(imported=2)}
-_EARLIER_SECONDS, _EARLIER_ORIGINALS = 10.0, 2  # the defaults of studies that were built until November 2026
-
-
-def load(folder: Path | str) -> Design:
-    """Read `folder`/study.toml. Where the sets in the folder were built with the defaults of an earlier
-    version, keys that the file leaves out keep those, so that a study which listeners have begun goes on.
-
-    Raises: DesignError for the first fault, with file, line, key, value and mend.
-    """
-    file = Path(folder) / FILE_NAME
-    try:
-        text = toml_text.read(file)
-        tables = toml_text.parsed(text)
-    except (FileNotFoundError, NotADirectoryError):
-        raise DesignError(file, 1, FILE_NAME, None, "no such file", "make one with `study init`") from None
-    except toml_text.TomlError as error:
-        raise DesignError(file, error.line, "TOML", None, error.what, error.fix) from None
-    design = parse(tables, file, text)
-    return as_built(design, _digest_at_build(file.parent))
-
-
-def as_built(design: Design, digest: str | None) -> Design:
-    """The design with earlier defaults, where sets with this digest were built from just that one."""
-    earlier = _with_earlier_defaults(design)
-    return earlier if earlier.digest() == digest else design
-
-
-def _with_earlier_defaults(design: Design) -> Design:
-    """The design with the defaults that keys had when stimuli lasted 10 s and sets held 2 originals."""
-    stimuli, sets = design.stimuli, design.sets
-    if "seconds" not in stimuli.model_fields_set:
-        stimuli = stimuli.model_copy(update={"seconds": _EARLIER_SECONDS})
-    sets = {
-        name: one
-        if "originals" in one.model_fields_set
-        else one.model_copy(update={"originals": _EARLIER_ORIGINALS})
-        for name, one in sets.items()
-    }
-    return design.model_copy(update={"stimuli": stimuli, "sets": sets})
-
-
-def _digest_at_build(folder: Path) -> str | None:
-    """The digest of the design that the sets in the folder were built from; None where none is recorded."""
-    try:
-        return atomic.read_json(StudyFolder(folder).build_record)["design_digest"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def analysis_plan(file: Path) -> AnalysisPlan:
-    """The plan of the table [analysis] of a TOML file, which need hold nothing else of a study.
-
-    Raises: DesignError for its first fault, with file, line, key, value and mend.
-    """
-    try:
-        text = toml_text.read(file)
-        tables = toml_text.parsed(text)
-    except OSError as error:
-        told = error.strerror or str(error)
-        raise DesignError(file, 1, file.name, None, told, "name a file with a table [analysis]") from None
-    except toml_text.TomlError as error:
-        raise DesignError(file, error.line, "TOML", None, error.what, error.fix) from None
-    if "analysis" not in tables:
-        mend = "add it, with primary, accuracy_bound, musicality_bound or exclude"
-        raise DesignError(file, 1, "analysis", None, "there is no such table", mend)
-    try:
-        return Analysis.model_validate(tables["analysis"]).plan()
-    except ValidationError as error:
-        faults = [fault | {"loc": ("analysis", *fault["loc"])} for fault in error.errors()]
-        raise translated(faults, file, text, _known_keys) from None
-
-
-def parse(tables: dict[str, Any], file: Path = Path(FILE_NAME), text: str = "") -> Design:
-    """The design that the parsed tables describe; `file` and `text` are for naming lines in errors."""
-    try:
-        design = Design.model_validate(tables)
-    except ValidationError as error:
-        raise translated(error.errors(), file, text, _known_keys) from None
-    design._file, design._text = file, text
-    _check_names(design)
-    return design
-
-
-def _check_names(design: Design) -> None:
-    """Names must tell clips and sets apart; a set must know its mode."""
-    seen: dict[str, Source] = {}
-    for index, source in enumerate(design.sources):
-        here, first = ("source", index, "name"), seen.setdefault(source.name, source)
-        if (first.file, first.start, first.seconds) != (source.file, source.start, source.seconds):
-            mend = "give both the same `file`, `start` and `seconds`, or one another `name`"
-            raise design.error(here, source.name, "names two different passages", mend)
-        if source.backend in (other.backend for other in design.sources[:index] if other.name == source.name):
-            mend = "join the two tables or give one another `name`"
-            raise design.error(here, source.name, "stands twice with the same backend", mend)
-        _check_asked(design, index)
-    names = [entry.name for entry in design.imported]
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            mend = "give one of them another `name`"
-            raise design.error(("imported", index, "name"), name, "stands twice", mend)
-    if not design.sets:
-        raise design.error(("set",), None, "there is no set", "add [set.UMG] or [set.VAR]")
-    for name, chosen in design.sets.items():
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", name) or name == "practice":
-            mend = "use letters, digits, '_' and '-' (`practice` is taken)"
-            raise design.error(("set", name), None, f"{name!r} cannot name a set", mend)
-        if chosen.mode is None and name not in ("UMG", "VAR"):
-            mend = 'add mode = "UMG" or mode = "VAR"'
-            raise design.error(("set", name), None, "does not say which mode its fakes are of", mend)
-        for index, entry in enumerate(chosen.cells):
-            if entry.source is not None and entry.source not in seen:
-                what, mend = "names no source of this study", f"sources are: {', '.join(seen) or 'none'}"
-                raise design.error(("set", name, "cells", index, "source"), entry.source, what, mend)
-
-
-def _check_asked(design: Design, index: int) -> None:
-    """A plan shapes new music alone, and a strength variations alone."""
-    source = design.sources[index]
-    for mode, keys in (("UMG", (*PLAN_KEYS, "plans", "bridge")), ("VAR", ("strength",))):
-        for key in keys:
-            value = getattr(source, key)
-            if value in (None, (), {}, False):
-                continue
-            path, shown = ("source", index, key), None if key == "plans" else value
-            if mode not in source.modes:
-                fix = f'add "{mode}" to `modes`, or delete this key'
-                raise design.error(path, shown, f"is for {mode}, which is not among this source's modes", fix)
-            if key in PLAN_KEYS and source.plans:
-                raise design.error(path, shown, "stands beside `plans`", "make it one of them")
-
-
-def _known_keys(path: KeyPath) -> list[str]:
-    """The keys that the table at `path` may hold."""
-    tables = {"study": Study, "source": Source, "imported": Imported, "stimuli": Stimuli}
-    tables |= {"listening": Listening, "questions": Questions, "set": Set}
-    tables |= {"analysis": Analysis, "researcher": Researcher}
-    model = tables.get(str(path[0])) if path else Design
-    if "cells" in path:
-        model = CellFilter
-    if "plans" in path:
-        model = Asked
-    return [field.alias or name for name, field in (model or Design).model_fields.items()]
 
 
 def _worded(language: str) -> dict[str, Any]:
     """The questions as the language's catalogue words them."""
-    asked = languages.words(language).group("questions")
-    return {name: _as_tuple(text) for name, text in asked.items()}
+    texts = languages.words(language).group("questions")
+    return {name: _as_tuple(text) for name, text in texts.items()}
 
 
 def _named_by_file(table: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The command `study build`."""
+"""What makes clips and sets: `study build`, the demo, and the backends with what each needs."""
 
 from __future__ import annotations
 
@@ -7,21 +7,29 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from importlib.resources import as_file, files
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from study.folder import StudyFolder
+from study.folder import FolderError, StudyFolder
 
 if TYPE_CHECKING:
     from study.build.forecast import Forecast
     from study.engines import Engine
 
 _MOST_ROWS = 40
+# The demo is small enough to be built within minutes on two cores.
+EPOCHS = (100, 300, 700)  # stops of one training
+LISTENER = "songwriter"
+SEED = 2022
+TITLE = "Eureka demo"
+START = 25.0  # s into the bundled song: what models learn from is half verse in 7/8, half chorus in 4/4
 
 
 def build(
@@ -66,7 +74,7 @@ def _do(study: StudyFolder, chosen: Engine, *, dry_run: bool, pool_only: bool) -
         planned = forecast(study)
         for line in answerable_questions.lines(design.load(folder)):
             print(line)
-        show(planned, chosen, Console(highlight=False))
+        show_forecast(planned, chosen, Console(highlight=False))
     elif pool_only:
         from study.build.build import build as make
         from study.build.progress import BuildProgress
@@ -115,7 +123,7 @@ def make_all(study: StudyFolder, engine: Engine | None = None) -> None:
     """Build, and show what the leak audit found."""
     from study.build.build import build as make
     from study.build.progress import BuildProgress
-    from study.cli import audit_command
+    from study.cli import sounds
 
     console = Console(highlight=False)
     built = make(study, BuildProgress(console), engine=engine)
@@ -123,10 +131,10 @@ def make_all(study: StudyFolder, engine: Engine | None = None) -> None:
         made = f"; {built.clips_made} clips were added to the pool" if built.clips_made else ""
         print(f"The blinded sets are up to date{made}")
         return
-    audit_command.show(built.audit, console)
+    sounds.show_audit(built.audit, console)
 
 
-def show(found: Forecast, engine: Engine, console: Console) -> None:
+def show_forecast(found: Forecast, engine: Engine, console: Console) -> None:
     """Print what a build would make. Raises: EngineError."""
     from study.build.progress import spoken
 
@@ -172,3 +180,146 @@ def _bytes(count: float) -> str:
         if count >= size:
             return f"{count / size:.1f} {unit}"
     return f"{count / 1e3:.0f} kB"
+
+
+def prepare_demo(folder: StudyFolder, clip: Path | None) -> list[str]:
+    """See that `folder` holds the demo of `clip` (the bundled song when None); returns what should be said.
+
+    Raises: FolderError when the folder holds the study of another clip, AudioError for a clip of no use.
+    """
+    from study import design
+    from study.build import new_study
+
+    with as_file(files("study").joinpath("data", "song.flac")) as bundled:
+        chosen = clip or bundled
+        if folder.toml.exists():
+            _require_same(folder, clip)
+            held = ", ".join(dict.fromkeys(source.name for source in design.load(folder.path).sources))
+            return [f"{folder.path} holds the study of {held} already; what it lacks is built"]
+        return new_study.create(
+            folder,
+            [chosen],
+            start=0.0 if clip else START,
+            title=TITLE,
+            epochs=EPOCHS,
+            seed=SEED,
+            control=True,
+            repetition=True,
+            rewards=True,
+        )
+
+
+def _require_same(folder: StudyFolder, clip: Path | None) -> None:
+    from caw import audio
+    from caw.files import atomic
+    from study import design
+
+    if clip is None:
+        return
+    sources = [folder.path / source.file for source in design.load(folder.path).sources]
+    if not clip.is_file():
+        raise audio.AudioError(f"{clip}: no such file; check the name")
+    if atomic.sha256(clip) not in [atomic.sha256(file) for file in sources if file.is_file()]:
+        told = f"{folder.path}: holds the study of another clip than {clip.name}"
+        raise FolderError(f"{told}; choose another folder with --dir, or delete this one")
+
+
+@dataclass(frozen=True)
+class State:
+    """A backend as it stands on this machine, or in a study."""
+
+    name: str  # as a [[source]] names it
+    makes: str
+    epochs: bool
+    needs: str
+    lacks: str = ""  # why it cannot run, with the mend; "" where it can
+    set_up: bool = True  # whether all is named that study.toml must name; if not, nothing is at fault yet
+    example: str = ""  # lines of study.toml that set it up
+    ready_as: tuple[str, ...] = ()  # the study's own backends that are set up by it
+
+
+def listing(
+    folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", show_default=False)] = None,
+) -> None:
+    """List the systems that make clips and what they need. With a study's folder, as study.toml sets them."""
+    from study import design
+
+    tables: Mapping[str, dict[str, Any]] = {}
+    place = Path()
+    if folder is not None:
+        place = StudyFolder(folder).require().path
+        tables = design.load(place).backends
+    found = states(tables, place)
+    console = Console(highlight=False)
+    console.print(_table(found), markup=False)
+    for state in found:
+        if told := _advice(state):
+            console.print(told, markup=False, soft_wrap=True)
+
+
+def states(tables: Mapping[str, dict[str, Any]], folder: Path) -> list[State]:
+    """Every backend there is, and those that [backend.NAME] `tables` of the study in `folder` add."""
+    from study import backends
+
+    names = backends.names()
+    found = [
+        _state(name, tables.get(name, {}), folder) for name in [*names, *sorted(set(tables) - set(names))]
+    ]
+    by_command = tuple(one.name for one in found if one.needs == _as("command") and not one.lacks)
+    return [replace(one, ready_as=by_command) if one.name == "command" else one for one in found]
+
+
+def _state(name: str, table: dict[str, Any], folder: Path) -> State:
+    from study import backends
+    from study.backends import BackendError
+    from study.build import sources
+
+    try:
+        file = backends.file_of(name, table)
+        backend = backends.get(name, table)
+    except BackendError as error:
+        return State(name, "", False, "", str(error))
+    needs = backend.needs if file == name else _as(file)
+    lacks, set_up = backend.lacks(), True
+    if not lacks:
+        try:
+            backend.validate(sources.backend_options(table), folder)
+        except BackendError as error:
+            key = f"{error.key} = {table[error.key]!r}: " if error.key in table else ""
+            lacks, set_up = f"{key}{error}", bool(table)
+    example = getattr(backend, "example", "")
+    return State(name, ", ".join(backend.modes), backend.counts_epochs, needs, lacks, set_up, example)
+
+
+def _as(file: str) -> str:
+    return f"as {file}"
+
+
+def _here(state: State) -> str:
+    """Its readiness in a word or two."""
+    if not state.lacks:
+        return "ready"
+    if state.ready_as:
+        return f"as {', '.join(state.ready_as)}"
+    return "not yet" if state.set_up else "to set up"
+
+
+def _advice(state: State) -> str:
+    """What is wrong with it, or how it is set up; "" where there is nothing to do."""
+    if not state.lacks or state.ready_as:
+        return ""
+    if state.set_up or not state.example:
+        return f"{state.name}: {state.lacks}"
+    lines = [f"{state.name}: to set up a program of yours, write into study.toml"]
+    return "\n".join(lines + [f"    {line}".rstrip() for line in state.example.splitlines()])
+
+
+def _table(found: list[State]) -> Table:
+    table = Table()
+    for column in ("backend", "makes", "epochs", "needs"):
+        table.add_column(column, overflow="fold")
+    table.add_column("here", overflow="fold", min_width=len("to set up"))
+    for state in found:
+        epochs = "counted" if state.epochs else ""
+        table.add_row(state.name, state.makes, epochs, state.needs, _here(state))
+    return table

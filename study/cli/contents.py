@@ -1,20 +1,23 @@
-"""What `study pick` and `study pool` do: decide about the clips of the pool at the command line."""
+"""What a study holds: its pool, with what the researcher decides about clips, its sets and its listeners."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 
 from rich import box
 from rich.table import Table
 
 from study import design
 from study import pool as pool_table
-from study.account import account
 from study.build import curation
 from study.build.curation import CurationError
 from study.design import LATER_FACTS
 from study.folder import StudyFolder
+from study.languages.wording import ago
 from study.pool import ORIGINAL
+from study.store.sessions import account
+from study.store.store import Progress, Store
 
 LISTED = "pool listed"  # in the study's log
 _WHOLE = ("clip", "mode", "epochs", *LATER_FACTS, "backend")  # never broken: `study pick` wants a clip's name
@@ -31,8 +34,6 @@ def pick(
     remark: str | None = None,
 ) -> str:
     """Keep what is said about a clip, and return in one line what counts of it now. Raises: CurationError."""
-    from study.store.store import Store
-
     asked = [(curation.INTO, set_name or "")] if set_name is not None else []
     asked += [(curation.OUT, "")] if out else []
     asked += [(curation.FREE, "")] if clear else []
@@ -60,8 +61,6 @@ def pool(folder: StudyFolder) -> tuple[Table, str]:
 
     Raises: CurationError, FolderError, DesignError.
     """
-    from study.store.store import Store
-
     settings = design.load(folder.require().path)
     rows, choices = pool_table.rows(folder), curation.read(folder)
     if not rows:
@@ -74,7 +73,7 @@ def pool(folder: StudyFolder) -> tuple[Table, str]:
         store.close()
     table = Table(title=f"{len(rows)} clips", title_justify="left", box=box.SIMPLE, pad_edge=False)
     listed = [
-        _cells(row, choices.get(row["name"], curation.Choice()))
+        _pool_cells(row, choices.get(row["name"], curation.Choice()))
         for row in sorted(rows, key=lambda row: (row["backend"] == ORIGINAL, row["name"]))
     ]
     for column in listed[0]:
@@ -93,7 +92,7 @@ def pool(folder: StudyFolder) -> tuple[Table, str]:
     return table, curation.tally(settings, choices, rows)
 
 
-def _cells(row: Mapping[str, str], choice: curation.Choice) -> dict[str, str]:
+def _pool_cells(row: Mapping[str, str], choice: curation.Choice) -> dict[str, str]:
     """What `study pool` says of a clip, by column."""
     facts = {column: row[column] for column in ("mode", "epochs", *LATER_FACTS, "backend", "source")}
     if row["name"].startswith(row["source"]):  # it is told already, and the table fits 80 letters
@@ -101,3 +100,46 @@ def _cells(row: Mapping[str, str], choice: curation.Choice) -> dict[str, str]:
     rate = "" if choice.rating is None else str(choice.rating)
     said = {"pick": choice.pick, "rate": rate, "remark": curation.remark_of(choice, row)}
     return {"clip": row["name"]} | facts | said
+
+
+def status_lines(folder: StudyFolder) -> Iterator[str | Table]:
+    """What there is to say, as lines and one table of listeners."""
+    from study import reporting
+
+    settings = design.load(folder.path)
+    yield f'"{settings.study.title}" in {folder.path}'
+    yield f"pool: {len(pool_table.rows(folder))} clips"
+    store = Store.for_folder(folder)
+    try:
+        build, people, closed = store.build(), store.listeners(), store.closed_at()
+        unblinded, stands = bool(store.unblindings()), reporting.plan_standing(settings, store)
+    finally:
+        store.close()
+    if build is None:
+        yield f"sets: not built yet; run `study build {folder.path}`"
+        return
+    sizes = ", ".join(f"{name} {len(ids)}" for name, ids in build.stimuli.items())
+    yield f"sets: {sizes}, practice {len(build.practice)}; sealed {build.registered_at:%Y-%m-%d %H:%M} UTC"
+    if build.design_digest != settings.digest():
+        yield f"study.toml has changed since; run `study build {folder.path}`"
+    yield f"warning: {stands.sentence}" if stands.warning else stands.sentence
+    if closed is not None:
+        mend = "it is unblinded and stays closed" if unblinded else f"`study reopen {folder.path}` opens it"
+        yield f"closed on {closed:%Y-%m-%d %H:%M} UTC: nobody can answer; {mend}"
+    if not people:
+        yield f"listeners: none; invite with `study invite {folder.path} NAME...`"
+        return
+    for title, pilot in (("listeners", False), ("pilots, who count nowhere", True)):
+        if chosen := [one for one in people if one.pilot is pilot]:
+            yield _listener_table(title, chosen)
+
+
+def _listener_table(title: str, people: list[Progress]) -> Table:
+    table = Table(title=title, title_justify="left")
+    for column in ("listener", "stage", "answered", "last seen"):
+        table.add_column(column)
+    now = datetime.now(UTC)
+    for one in people:
+        stage = "withdrawn" if one.revoked_at is not None else one.stage
+        table.add_row(one.name, stage, f"{one.answered} of {one.total}", ago(one.last_seen, now))
+    return table

@@ -1,22 +1,74 @@
-"""`study audit`: what is built, or any two folders of clips, looked through for what gives truth away."""
+"""The commands about sound alone: `study compare`, `study inventory` and `study audit`."""
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from caw import audio
 from caw.cli.command_line import stage
-from caw.files import atomic, file_names, sound_files
-from study import blinding, design
-from study.audit import audit, tables
-from study.audit.findings import Audit, AuditedFile
-from study.build import measuring
+from caw.files import file_names
+from caw.problems import ProblemError
 from study.folder import PRACTICE, StudyFolder
+
+if TYPE_CHECKING:
+    from study.audit.findings import Audit, AuditedFile
+
+OUT = Annotated[Path, typer.Option("--out", help="Folder for the page and its files.", show_default=False)]
+
+
+def compare(
+    original: Annotated[Path, typer.Argument(metavar="ORIGINAL", show_default=False)],
+    generated: Annotated[list[Path], typer.Argument(metavar="GENERATED...", show_default=False)],
+    out: OUT,
+    label: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Of each GENERATED, in their order.")
+    ] = None,
+    start: Annotated[float, typer.Option(min=0, help="Where ORIGINAL's passage begins, in seconds.")] = 0.0,
+    seconds: Annotated[
+        float | None, typer.Option(help="Length of ORIGINAL's passage; all of it if not given.")
+    ] = None,
+) -> None:
+    """Lay a clip and those made from it side by side. Pictures on the same axes, players, measures."""
+    from analysis.sounds import comparison
+
+    comparison.page(original, generated, label or None, out=out, start=start, seconds=seconds)
+    print(f"The comparison is {out / comparison.PAGE}")
+
+
+def inventory(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", show_default=False)],
+    out: OUT,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores if not given.")] = None,
+) -> None:
+    """List every audio file of a folder. Split, song, length, format, level, silence, tempo."""
+    from analysis.sounds import inventory as taking
+    from analysis.sounds import inventory_page
+
+    inventory_page.check_place(out)
+    columns = (TextColumn("Measuring the files of {task.description}"), BarColumn(bar_width=24))
+    columns += (MofNCompleteColumn(), TimeRemainingColumn())
+    console, name = Console(stderr=True), file_names.shown(folder.resolve().name)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        line = progress.add_task(name, total=None)
+        found = taking.take(
+            folder,
+            workers=workers,
+            told=lambda done, total: progress.update(line, completed=done, total=total),
+        )
+    page = inventory_page.write(found, out)
+    print(inventory_page.summary(found))
+    for entry in found.unreadable[:10]:
+        print(f"note: {entry.file}: {entry.problem}")
+    if len(found.unreadable) > 10:
+        print(f"note: {len(found.unreadable) - 10} more could not be read; the page lists them")
+    print(f"The inventory is {page}")
+
 
 _NAMES_SHOWN = 5  # of files that are left out
 FOREWORD = (
@@ -26,18 +78,24 @@ FOREWORD = (
 )
 
 
-class AuditError(ValueError):
+class AuditError(ProblemError):
     """An audit that cannot be made of what was given."""
 
 
-def of_study(folder: StudyFolder, *, sets: Sequence[str] = (), alpha: float = audit.ALPHA) -> Audit:
+def of_study(folder: StudyFolder, *, sets: Sequence[str] = (), alpha: float = 0.05) -> Audit:
     """Audit the built sets as their files, their key and the listeners' orders are now.
 
     sets: names of those to look at; all where none is given. The findings are written to private/audit, and
     that they were made stands among the study's events.
     Raises: AuditError, BlindingError for a key that is not the sealed one, FolderError, DesignError.
     """
+    from caw.files import atomic
+    from study import blinding, design
+    from study.audit import audit, tables
+    from study.audit.findings import AuditedFile
+    from study.build import measuring
     from study.store.presented import places
+    from study.store.sessions import account
     from study.store.store import Store
 
     settings = design.load(folder.require().path)
@@ -66,19 +124,22 @@ def of_study(folder: StudyFolder, *, sets: Sequence[str] = (), alpha: float = au
         tables.write(
             found, folder.make_private() / folder.audit.name, title=title, measures=measuring.read(folder)
         )
-        store.log_event(getpass.getuser(), "audit", tables.verdict_line(found))
+        store.log_event(account(), "audit", tables.verdict_line(found))
     finally:
         store.close()
     return found
 
 
-def of_folders(real: Path, fake: Path, *, alpha: float = audit.ALPHA, out: Path | None = None) -> Audit:
+def of_folders(real: Path, fake: Path, *, alpha: float = 0.05, out: Path | None = None) -> Audit:
     """Audit the clips of two folders, as of a study that another tool runs.
 
     out: folder for audit.json, audit.csv and index.html, where they are wanted.
     Hidden files are left out. What is no sound is named in a note, unless its name says it is one.
     Raises: AuditError for a folder without clips, AudioError for a sound file that cannot be read.
     """
+    from study.audit import audit, tables
+    from study.audit.findings import AuditedFile
+
     clips, left_out = [], []
     for folder, is_real in ((real, True), (fake, False)):
         files, others = _clips(folder)
@@ -91,8 +152,10 @@ def of_folders(real: Path, fake: Path, *, alpha: float = audit.ALPHA, out: Path 
     return found
 
 
-def show(found: Audit, console: Console) -> None:
+def show_audit(found: Audit, console: Console) -> None:
     """Print the table, the outcome and the notes."""
+    from study.audit import tables
+
     console.print(tables.as_table(found))
     console.print(tables.verdict_line(found), markup=False, soft_wrap=True)
     for note in found.notes():
@@ -101,6 +164,9 @@ def show(found: Audit, console: Console) -> None:
 
 def _clips(folder: Path) -> tuple[list[Path], list[str]]:
     """The clips of a folder, and lines on what else lies in it; hidden files, as a Mac's `._`, are out."""
+    from caw import audio
+    from caw.files import sound_files
+
     if not folder.is_dir():
         raise AuditError(f"{folder}: no such folder; name one that holds the clips of one kind")
     sounds, others = sound_files.in_folder(folder)

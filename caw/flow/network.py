@@ -9,26 +9,32 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from caw import threads
-from caw.flow.score import at
+from caw.flow.score import interpolate
+from caw.parallel import map_blocks
 
 FREQUENCIES = 16  # of the sinusoidal embedding of time and of noise level
 EMBEDDING = 64
-BLOCK = 4096  # frames worked on at a time, at most: smaller ones keep Python busier than torch
+BLOCK = 4096  # frames worked on at a time, at most: smaller blocks keep Python busier than torch
 
-Drop = Callable[[Tensor], Tensor]
-Hold = Callable[[Tensor, float], Tensor]
+Dropout = Callable[[Tensor], Tensor]
+Constraint = Callable[[Tensor, float], Tensor]  # (state, time) -> state
 
 
-def kept(state: Tensor, time: float) -> Tensor:
-    """A state of which nothing is known beforehand."""
+def unchanged(state: Tensor) -> Tensor:
+    """No dropout."""
+    return state
+
+
+def unconstrained(state: Tensor, time: float) -> Tensor:
+    """No constraint: nothing of the state is known beforehand."""
     return state
 
 
 class Layer(nn.Module):
-    """Residual gated convolution, told time and noise level by a bias.
+    """Residual gated convolution, to which time and noise level are added as a bias.
 
-    What is gated is a plain sum (Dauphin et al. 2017) or, `bounded`, its tanh (van den Oord et al. 2016).
+    What is gated is a plain sum (Dauphin et al. 2017) or, where `bounded`, its tanh (van den Oord et al.
+    2016). Names of submodules are keys of the saved weights.
     """
 
     def __init__(self, channels: int, kernel: int, dilation: int, *, bounded: bool = False) -> None:
@@ -37,10 +43,10 @@ class Layer(nn.Module):
         self.scale = nn.Parameter(torch.ones(1, channels, 1))
         spread = 1 / math.sqrt(channels * kernel)
         self.weight = nn.Parameter(torch.empty(2 * channels, channels * kernel).uniform_(-spread, spread))
-        self.told = nn.Linear(EMBEDDING, 2 * channels)
+        self.told = nn.Linear(EMBEDDING, 2 * channels)  # of the embedded time and noise level
         self.mix = nn.Parameter(torch.zeros(channels, channels))
 
-    def forward(self, x: Tensor, told: Tensor, drop: Drop = lambda h: h) -> Tensor:
+    def forward(self, x: Tensor, embedding: Tensor, dropout: Dropout = unchanged) -> Tensor:
         batch, channels, frames = x.shape
         d = self.dilation
         h = x * torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-4) * self.scale
@@ -50,15 +56,22 @@ class Layer(nn.Module):
         h = functional.conv1d(h, self.weight.view(-1, channels, self.kernel), padding=self.kernel // 2)
         h = h.view(batch, d, 2 * channels, -1).permute(0, 2, 3, 1)
         h = h.reshape(batch, 2 * channels, -1)[..., :frames]
-        content, gate = (h + self.told(told)[:, :, None]).chunk(2, 1)
-        h = drop((torch.tanh(content) if self.bounded else content) * torch.sigmoid(gate))
+        content, gate = (h + self.told(embedding)[:, :, None]).chunk(2, 1)
+        h = dropout((torch.tanh(content) if self.bounded else content) * torch.sigmoid(gate))
         return x + functional.conv1d(h, self.mix[:, :, None])
 
 
 class Velocity(nn.Module):
     """Velocity of the flow, on frames: noisy [B, C, F], lower [B, G, F], score [B, D, S] -> [B, C, F].
 
-    Every output frame depends on `receptive_field` frames of `noisy` and `lower`.
+    Every output frame depends on `receptive_field` frames of `noisy` and `lower`. Names of submodules are
+    keys of the saved weights.
+
+    Parameters
+    ----------
+    signal, lower : channels C and G of what is drawn and of the scale below
+    bands : rows D of the score, or of the guide that a score follows; 0 for none
+    bounded : see `Layer`
     """
 
     def __init__(
@@ -76,11 +89,11 @@ class Velocity(nn.Module):
         dilations = [2**i for i in range(layers)]
         self.receptive_field = sum(dilations) * (kernel - 1) + 3
         self.enter = nn.Conv1d(signal + lower, channels, 3, padding=1)
-        self.read = nn.Conv1d(bands, channels, 3, padding=1) if bands else None
+        self.read = nn.Conv1d(bands, channels, 3, padding=1) if bands else None  # the score, or the guide
         self.layers = nn.ModuleList(Layer(channels, kernel, d, bounded=bounded) for d in dilations)
         self.leave = nn.Conv1d(channels, signal, 1)
         nn.init.zeros_(self.leave.weight)
-        self.tell = nn.Sequential(
+        self.tell = nn.Sequential(  # embeds time and noise level
             nn.Linear(4 * FREQUENCIES, EMBEDDING), nn.SiLU(), nn.Linear(EMBEDDING, EMBEDDING), nn.SiLU()
         )
         self.register_buffer("frequencies", torch.exp(torch.linspace(0, math.log(200), FREQUENCIES)))
@@ -90,33 +103,33 @@ class Velocity(nn.Module):
         return [p for layer in self.layers for p in (layer.weight, layer.mix)]
 
     def gated_matrices(self) -> list[nn.Parameter]:
-        """Those of them that hold the weights of what is gated over those of the gate."""
+        """Those matrices that hold the weights of what is gated above the weights of the gate."""
         return [layer.weight for layer in self.layers]
 
-    def told(self, score: Tensor, places: Tensor) -> Tensor:
-        """The score [B, D, S] as the network reads it at `places` [B, F], in frames of the score."""
-        return at(self.read(score), places)
+    def condition(self, score: Tensor, places: Tensor) -> Tensor:
+        """The conditioning [B, channels, F] by a score [B, D, S] at `places` [B, F], in its frames."""
+        return interpolate(self.read(score), places)
 
     def forward(
         self,
         noisy: Tensor,
         lower: Tensor | None,
-        told: Tensor | None,
+        conditioning: Tensor | None,
         time: Tensor,
         level: Tensor,
-        drop: Drop = lambda h: h,
+        dropout: Dropout = unchanged,
     ) -> Tensor:
-        """told: from the method of that name, [B, channels, F]; time and noise level: [B].
+        """The velocity at a time [B], given the noise level of what is given [B].
 
-        drop: what is done to each layer's output while training.
+        conditioning: as from `condition`. dropout: applied to each layer's output while training.
         """
         angles = torch.cat([time[:, None] * self.frequencies, level[:, None] * self.frequencies], 1)
-        bias = self.tell(torch.cat([angles.sin(), angles.cos()], 1))
+        embedding = self.tell(torch.cat([angles.sin(), angles.cos()], 1))
         h = self.enter(noisy if lower is None else torch.cat([noisy, lower], 1))
-        if told is not None:
-            h = h + told
+        if conditioning is not None:
+            h = h + conditioning
         for layer in self.layers:
-            h = layer(h, bias, drop)
+            h = layer(h, embedding, dropout)
         return self.leave(h)
 
 
@@ -125,21 +138,31 @@ def integrate(
     network: Velocity,
     start: Tensor,
     lower: Tensor | None,
-    told: Callable[[int, int], Tensor | None],
+    conditioning: Callable[[int, int], Tensor | None],
     level: float,
     *,
     steps: int,
     time: float = 1.0,
     end: float = 0.0,
-    hold: Hold = kept,
+    constrain: Constraint = unconstrained,
 ) -> Tensor:
-    """Follow the velocity of `network` from `start` [C, F] at `time` to `end`, by Adams and Bashforth's
-    method of second order: one evaluation a step.
+    """Follow the velocity of `network` from a state [C, F] at `time` to its state at `end`.
 
-    lower: [G, F]. told: gives what the network is told of the score at frames a to b, [1, channels, b - a].
-    level: of the noise in what is given. steps: for the whole way from 1 to 0. hold: puts back what is known
-    of the state [C, F] at a time. Frames are worked on in blocks with enough around them, so the result does
-    not depend on the blocks.
+    By the method of Adams and Bashforth of second order, with one evaluation a step. Frames are worked on in
+    blocks with enough around them, so that the result does not depend on the blocks.
+
+    Parameters
+    ----------
+    start : Tensor [C, F]
+    lower : Tensor [G, F] or None
+    conditioning : callable
+        Gives the conditioning of frames a to b, [1, channels, b - a] or None.
+    level : float
+        Of the noise in what is given.
+    steps : int
+        For the whole way from 1 to 0.
+    constrain : callable
+        Puts back what is known of the state at a time.
     """
     frames, halo = start.shape[-1], network.receptive_field // 2
     pairs = math.ceil(frames / (2 * BLOCK)) if frames > BLOCK // 2 else 0.5
@@ -150,21 +173,21 @@ def integrate(
 
     def velocity(x: Tensor, t: float) -> Tensor:
         now = torch.tensor([t], device=x.device, dtype=torch.float32)
-        found = torch.empty_like(x)
+        result = torch.empty_like(x)
 
-        def work(first: int) -> None:
+        def evaluate(first: int) -> None:
             last = min(frames, first + block)
             a, b = max(0, first - halo), min(frames, last + halo)
             below = None if lower is None else lower[None, :, a:b]
-            piece = network(x[None, :, a:b], below, told(a, b), now, levels)
-            found[:, first:last] = piece[0, :, first - a : last - a]
+            piece = network(x[None, :, a:b], below, conditioning(a, b), now, levels)
+            result[:, first:last] = piece[0, :, first - a : last - a]
 
-        threads.each(work, range(0, frames, block), x.device)
-        return found
+        map_blocks(evaluate, range(0, frames, block), x.device)
+        return result
 
     x, before = start, None
     for now, then in zip(times[:-1], times[1:], strict=True):
         slope = velocity(x, now)
-        x = hold(x + (then - now) * (slope if before is None else 1.5 * slope - 0.5 * before), then)
+        x = constrain(x + (then - now) * (slope if before is None else 1.5 * slope - 0.5 * before), then)
         before = slope
     return x
