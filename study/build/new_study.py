@@ -27,7 +27,7 @@ _CONTROL_CLIPS = 2  # per mode
 _SHORTENED_NAME = 56  # characters of a clip's name where two are alike; with a number it has at most 64
 _CONTROL_COMMENT = """\
 # The control that a learned model has to beat: the clip's own pieces in another order, in time and in tune.
-# It takes seconds and is known by its copying.
+# It takes seconds to make and can be recognised by its copying.
 """
 _EXAMPLE = """\
 # [[source]]
