@@ -159,11 +159,7 @@ def _members(
     sets: Mapping[str, MeasuredSet], names: Sequence[str], labels: np.ndarray
 ) -> tuple[dict[tuple[str, str], np.ndarray], list[np.ndarray]]:
     """For every property that varies, each labeling's p [k], in each set and over all; and its values [n]."""
-    ends = np.cumsum([len(measured.real) for measured in sets.values()])
-    places = {
-        key: np.arange(end - len(measured.real), end)
-        for (key, measured), end in zip(sets.items(), ends, strict=True)
-    }
+    places = _places(sets)
     p_values: dict[tuple[str, str], np.ndarray] = {}
     features = []
     for name in names:
@@ -175,8 +171,17 @@ def _members(
         if varying:
             shift = rank_shift(values, labels, list(places.values()))
             p_values[ALL_SETS, name] = permutation_p(np.abs(shift))
-            features.append(_within(values, list(places.values())))
+            features.append(np.concatenate([standardised(values[at]) for at in places.values()]))
     return p_values, features
+
+
+def _places(sets: Mapping[str, MeasuredSet]) -> dict[str, np.ndarray]:
+    """The places of each set's clips among the clips of all sets."""
+    ends = np.cumsum([len(measured.real) for measured in sets.values()])
+    return {
+        name: np.arange(end - len(measured.real), end)
+        for (name, measured), end in zip(sets.items(), ends, strict=True)
+    }
 
 
 def _adjusted(
@@ -197,10 +202,7 @@ def separate_p(sets: Mapping[str, MeasuredSet], names: list[str], *, seed: int =
     """
     labels = labelings_within([measured.real for measured in sets.values()], seed)
     truth = np.concatenate([measured.real for measured in sets.values()])
-    ends = np.cumsum([len(measured.real) for measured in sets.values()])
-    places = [
-        np.arange(end - len(measured.real), end) for measured, end in zip(sets.values(), ends, strict=True)
-    ]
+    places = list(_places(sets).values())
     result = {}
     for name in names:
         values = np.concatenate(list(settled(name, sets).values()))
@@ -213,16 +215,11 @@ def _share(ordered: np.ndarray, p: float) -> float:
     return float(np.searchsorted(ordered, p + 1e-12, side="right") / len(ordered))
 
 
-def _within(values: np.ndarray, members: list[np.ndarray]) -> np.ndarray:
-    """Values standardised within their sets: sets may differ, only truth within them counts."""
-    result = np.zeros(len(values))
-    for places in members:
-        result[places] = standardised(values[places])
-    return result
-
-
 def standardised(values: np.ndarray) -> np.ndarray:
-    """Values [n] with mean 0 and deviation 1; 0 where they do not vary."""
+    """Values [n] with mean 0 and deviation 1; 0 where they do not vary.
+
+    Sets may differ in level and spread, so values are standardised within each set: only truth counts.
+    """
     spread = values.std()
     return (values - values.mean()) / spread if spread > 1e-9 else np.zeros(len(values))
 
@@ -286,14 +283,11 @@ def rank_shift(values: np.ndarray, labels: np.ndarray, members: Sequence[np.ndar
     return shift
 
 
-def holm(p_values: list[float]) -> list[float]:
-    """Holm's step-down adjustment (1979) of p-values, in their order."""
-    order = np.argsort(p_values)
-    adjusted, running = [0.0] * len(p_values), 0.0
-    for rank, index in enumerate(order):
-        running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = running
-    return adjusted
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down adjustment of p-values (1979), in their order."""
+    from statsmodels.stats.multitest import multipletests  # takes a second to load
+
+    return multipletests(p_values, method="holm")[1].tolist()
 
 
 def classifier_accuracies(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -304,11 +298,6 @@ def classifier_accuracies(features: np.ndarray, labels: np.ndarray) -> np.ndarra
     spread = features.std(axis=0)
     varying = spread > 1e-9
     scaled = (features[:, varying] - features[:, varying].mean(axis=0)) / spread[varying]
-    return _accuracies(scaled, labels)
-
-
-def _accuracies(scaled: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """[k] balanced accuracies for bool labels [k, n]."""
     count, width = scaled.shape
     if width == 0:
         return np.full(len(labels), 0.5)
