@@ -42,6 +42,11 @@ def new_ids(count: int) -> list[str]:
     -------
     list of str
         Ids of eight letters and digits, all different, in alphabetical order.
+
+    Examples
+    --------
+    >>> [len(stimulus_id) for stimulus_id in new_ids(3)]
+    [8, 8, 8]
     """
     ids: set[str] = set()
     while len(ids) < count:

@@ -211,7 +211,13 @@ class Audit:
 
 
 def shown_range(values: Iterable, *, digits: int = 15) -> str:
-    """One value, or the least and the greatest; "none" where there is none. NaN is left out."""
+    """One value, or the least and the greatest; "none" where there is none. NaN is left out.
+
+    Examples
+    --------
+    >>> shown_range([0.5, 2.0, float("nan")]), shown_range(["PCM_16", "PCM_16"]), shown_range([])
+    ('0.5 to 2', 'PCM_16', 'none')
+    """
     shown = [value for value in values if value == value]
     if not shown:
         return "none"

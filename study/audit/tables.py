@@ -83,7 +83,7 @@ def verdict_line(audit: Audit) -> str:
         parts = [f"a listener can notice {', '.join(heard)}"] if heard else []
         parts += [f"only a program can see {', '.join(seen)}"] if seen else []
         return f"LEAK: {'; '.join(parts)} ({what})"
-    return f"no leak finding: format, form and order do not tell real from fake ({what})"
+    return f"no leak found: format, form and order do not tell real from fake ({what})"
 
 
 def write(

@@ -208,6 +208,12 @@ def gains(measured: Mapping[str, tuple[float, float]], wanted: float) -> tuple[d
     ------
     StimulusError
         If a clip is silent.
+
+    Examples
+    --------
+    >>> factors, target, highest = gains({"riff": (-20.0, -3.0), "take": (-30.0, -12.0)}, wanted=-26.0)
+    >>> {name: round(factor, 2) for name, factor in factors.items()}, target, highest
+    ({'riff': 0.5, 'take': 1.58}, -26.0, 'take')
     """
     needed: dict[str, float] = {}
     for name, (loud, _) in measured.items():
@@ -238,8 +244,13 @@ def quantise(samples: np.ndarray, seed: int) -> np.ndarray:
 
     Notes
     -----
-    With this dither the rounding error does not depend on the music: Lipshitz, Wannamaker and Vanderkooy,
+    With this dither, the rounding error does not depend on the music: Lipshitz, Wannamaker and Vanderkooy,
     Quantization and dither: a theoretical survey, Journal of the Audio Engineering Society 40, 1992.
+
+    Examples
+    --------
+    >>> (np.unique(quantise(np.zeros(1000), seed=0)) * 2**15).tolist()
+    [-1.0, 0.0, 1.0]
     """
     dice = np.random.default_rng(seed)
     dither = dice.random(len(samples)) - dice.random(len(samples))
