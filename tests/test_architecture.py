@@ -209,7 +209,15 @@ def test_files_are_focused_and_named_for_what_they_hold(tracked):
 
 
 def test_the_top_level_is_the_agreed_one(tracked):
-    agreed = {"README.md", "LICENSE", "Makefile", "constraints.txt", "pyproject.toml", "streamlit_app.py"}
+    agreed = {"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs", "zensical.toml", ".github"}
+    agreed |= {
+        ".pre-commit-config.yaml",
+        "LICENSE",
+        "Makefile",
+        "constraints.txt",
+        "pyproject.toml",
+        "streamlit_app.py",
+    }
     agreed |= {
         "analysis",
         "caw",

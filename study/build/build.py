@@ -241,7 +241,7 @@ def _cut(original: Original, pool: Pool, recipes: Mapping[str, str], progress: B
     with progress.step(_SECONDS_PER_FILE, f"cut {original.name}"):
         passage = original.passage
         samples, rate = audio.read(passage.file, start=original.start, seconds=original.seconds)
-        backends.require_planned(passage.file, passage.sha256)
+        backends.require_unchanged(passage.file, passage.sha256)
         row = pool.add(
             original.name,
             samples,

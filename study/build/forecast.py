@@ -15,7 +15,7 @@ from study.build import blinded_sets
 from study.build.build import is_fixed, make_plan, missing_tasks
 from study.build.grid import PlannedTask, jobs_of, with_costs
 from study.build.plan import recipes_of
-from study.engines import Crew, Job
+from study.engines import Job, WorkerPlan
 from study.engines.schedule import Load, loads, wall
 from study.folder import StudyFolder
 from study.pool import Pool
@@ -56,9 +56,9 @@ class Forecast:
     def core_seconds(self) -> float:
         return sum(load.seconds for load in self.work)
 
-    def wall(self, crew: Crew) -> float:
+    def wall(self, workers: WorkerPlan) -> float:
         """The seconds that these workers take."""
-        return wall(self.work, crew)
+        return wall(self.work, workers)
 
 
 def forecast(folder: StudyFolder) -> Forecast:

@@ -18,7 +18,7 @@ from study import backends
 from study.backends import Clip, Cost, Task
 from study.build.progress import BuildProgress
 from study.design import LATER_FACTS
-from study.engines import Ended, Event, Failed, Job, Lost, Made, Started, Told, Warned
+from study.engines import ClipReady, Ended, Event, Failed, Job, Progress, Started, Warned, WorkerLost
 from study.pool import Pool
 
 
@@ -56,7 +56,7 @@ def jobs_of(tasks: Sequence[PlannedTask]) -> list[Job]:
     """
     groups: dict[tuple, list[PlannedTask]] = defaultdict(list)
     for number, one in enumerate(tasks):
-        shared = backends.get(one.backend).work(one.task)
+        shared = backends.get(one.backend).shared_job(one.task)
         groups[(one.backend, one.task.cell.backend, shared) if shared else (number,)].append(one)
     ordered = [sorted(group, key=lambda one: one.task.cell.epochs or 0) for group in groups.values()]
     ordered.sort(key=lambda group: -sum(one.cost.seconds for one in group))
@@ -119,23 +119,23 @@ class TrainingGrid:
 
     def receive(self, event: Event) -> None:
         """Take note of an event. Raises OSError when the disk is full; FolderError when the study is gone."""
-        if isinstance(event, Made | Failed):
+        if isinstance(event, ClipReady | Failed):
             self.pool.folder.require()  # a study that was moved is not begun again at its old place
         if isinstance(event, Started):
             self._start(event.job, event.place)
-        elif isinstance(event, Told):
+        elif isinstance(event, Progress):
             self._start(event.job, event.place)
             self.progress.update(event.share, event.text, part=event.job)
         elif isinstance(event, Warned):
             self.progress.warn(event.text)
-        elif isinstance(event, Made):
+        elif isinstance(event, ClipReady):
             self._start(event.job, event.place)
             self._take(event)
         elif isinstance(event, Failed):
             if event.no_room:
                 raise OSError(errno.ENOSPC, "No space left on device", event.no_room)
             self._fail(event.job, event.place, event.why)
-        elif isinstance(event, Lost):
+        elif isinstance(event, WorkerLost):
             self._running.pop(event.job, None)
             self.progress.drop(event.job)
             name = self.jobs[event.job].name
@@ -172,7 +172,7 @@ class TrainingGrid:
         behind = sum(self._cost[job, after].seconds for after in range(place + 1, len(tasks)))
         self.progress.begin(job, self._cost[job, place].seconds, _heading(tasks[place][0], names), behind)
 
-    def _take(self, event: Made) -> None:
+    def _take(self, event: ClipReady) -> None:
         """Put a clip into the pool."""
         key, clip = (event.job, event.place), event.clip
         _, task = self.jobs[event.job].tasks[event.place]

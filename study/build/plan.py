@@ -97,7 +97,7 @@ def make(design: Design, folder: StudyFolder) -> BuildPlan:
         table = design.backends.get(cell.backend, {})
         task = _task(design, folder, cell, names, sources.backend_options(table))
         file = backends.file_of(cell.backend, table)
-        if cell.training > 1 and not backends.get(file).work(task):
+        if cell.training > 1 and not backends.get(file).shared_job(task):
             raise _untrained(design, cell)
         sources.require_able(design, backends.get(file), task)
         plan.tasks.append((file, task))
@@ -358,7 +358,9 @@ def _require_unique(design: Design, folder: StudyFolder, plan: BuildPlan) -> Non
             continue
         cell = task.cell
         owner = (cell.source, cell.backend, cell.training)
-        shared = [name for name in backends.get(file).keeps(task) if owners.setdefault(name, owner) != owner]
+        shared = [
+            name for name in backends.get(file).artifacts(task) if owners.setdefault(name, owner) != owner
+        ]
         if doubles := [name for name in task.names if name in taken]:
             what = f"its clip {doubles[0]} by {cell.backend} would bear the name of {taken[doubles[0]]}"
         elif shared:

@@ -116,7 +116,7 @@ def cells(design: Design, by_source: Mapping[str, Passage], read_plans: Plans) -
                     training=training,
                     plan=variant.plan,
                     strength=variant.strength,
-                    asked=read_plans.get((index, variant.plan)),
+                    requested_plan=read_plans.get((index, variant.plan)),
                     album=tuple(one for one in passage.album if one.name in source.album),
                 )
                 grid[cell] = source.clips
@@ -183,10 +183,10 @@ def plan_facts(cell: Cell) -> list[Any]:
     """
     facts: dict[str, Any] = {"plan": cell.plan, "strength": cell.strength}
     facts["album"] = [one.sha256 for one in cell.album]
-    if cell.asked is not None:
+    if cell.requested_plan is not None:
         from caw.compose import plan
 
-        facts["content"] = {**plan.document(cell.asked), "heard": None}
+        facts["content"] = {**plan.document(cell.requested_plan), "heard": None}
     stated = {key: value for key, value in facts.items() if value not in ("", None, [])}
     return [stated] if stated else []
 

@@ -161,7 +161,7 @@ def show_forecast(found: Forecast, engine: Engine, console: Console) -> None:
     done = f"; {found.cells_done} cells are done" if found.cells_done else ""
     console.print(f"{cells} cells, {clips} clips and {found.originals} originals {jobs}{done}.")
     if found.jobs:
-        crew = engine.crew(found.jobs)
+        crew = engine.plan(found.jobs)
         if crew.note:
             console.print(f"note: {crew.note}", markup=False, soft_wrap=True)
         who = f"{crew.workers} worker{'s' * (crew.workers != 1)}"
@@ -280,7 +280,7 @@ def _state(name: str, table: dict[str, Any], folder: Path) -> State:
     except BackendError as error:
         return State(name, "", False, "", str(error))
     needs = backend.needs if file == name else _as(file)
-    lacks, set_up = backend.lacks(), True
+    lacks, set_up = backend.unavailable_reason(), True
     if not lacks:
         try:
             backend.validate(sources.backend_options(table), folder)

@@ -236,13 +236,13 @@ def test_a_chain_that_was_killed_goes_on_to_the_same_clips(caw_study, moment, mo
 
 def test_runs_of_one_source_are_one_piece_of_work(caw_study):
     shared = tasks_of(caw_study("shared"))
-    assert {backend.work(task) for backend, task in shared} == {"riff"}
-    assert {backend.keeps(task) for backend, task in shared} == {
+    assert {backend.shared_job(task) for backend, task in shared} == {"riff"}
+    assert {backend.artifacts(task) for backend, task in shared} == {
         (f"riff-{n}", f"riff-{n}.recipe.json", "riff.trunk.pt") for n in (2, 3)
     }
     apart = tasks_of(caw_study("apart", backend='[backend.caw]\npreset = "paper"\n'))
-    assert {backend.work(task) for backend, task in apart} == {"riff-2", "riff-3"}
-    assert {backend.keeps(task) for backend, task in apart} == {
+    assert {backend.shared_job(task) for backend, task in apart} == {"riff-2", "riff-3"}
+    assert {backend.artifacts(task) for backend, task in apart} == {
         (f"riff-{n}", f"riff-{n}.recipe.json") for n in (2, 3)
     }
 

@@ -119,7 +119,7 @@ def test_no_pick_changes_once_listeners_have_answered(study):
 
 
 def test_nobody_picks_while_the_study_is_built(study):
-    with build._alone(study):
+    with build._locked(study):
         assert "is being built at this moment; pick when" in refused_while_built(study)
         assert say(study, CLIP, rating=2).rating == 2
     assert say(study, CLIP, into="UMG").set_name == "UMG"

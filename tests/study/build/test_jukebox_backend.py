@@ -253,12 +253,12 @@ def test_options_that_are_refused(tmp_path, options, key, told):
 def test_without_transformers(task, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     backend = backends.get("jukebox")
-    assert backend.lacks().startswith("transformers is not installed; pip install")
+    assert backend.unavailable_reason().startswith("transformers is not installed; pip install")
     with pytest.raises(BackendError, match="transformers is not installed"):
         backend.validate(task().options, Path())
     elsewhere = task(python=sys.executable).options  # another environment's business
     backend.validate(elsewhere, Path())
-    assert backends.get("jukebox", elsewhere).lacks() == ""
+    assert backends.get("jukebox", elsewhere).unavailable_reason() == ""
 
 
 def test_a_study_without_weights(new_study, clip):
