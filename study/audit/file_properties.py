@@ -45,8 +45,8 @@ def measure_format(file: Path) -> dict[str, int | float | str]:
 def chunks(file: Path) -> str:
     """Names of a file's parts that are neither its format nor its sound, as "LIST bext"; "" for none.
 
-    RIFF chunks for WAV, metadata blocks beyond the first (the stream's format) for FLAC, ID3 and what
-    libsndfile, where it knows the container, reads as tags for other files.
+    These are RIFF chunks for WAV, and metadata blocks beyond the first (the stream's format) for FLAC. For
+    other files they are ID3 tags, and what libsndfile reads as tags where it knows the container.
     """
     content, names = file.read_bytes(), []
     if content[:4] == b"RIFF":

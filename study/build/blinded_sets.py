@@ -8,10 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from analysis import loudness
 from caw import audio
@@ -24,7 +26,7 @@ from study.build import stimuli
 from study.build.progress import BuildProgress
 from study.build.recordings import Original
 from study.build.sources import Passage
-from study.design import LATER_FACTS, Design
+from study.design import LATER_FACTS, Design, Stimuli
 from study.folder import PRACTICE, StudyFolder, make_private
 from study.pool import ORIGIN, ORIGINAL, Pool
 
@@ -170,7 +172,7 @@ def _write(
     bandwidth = stimuli.common_bandwidth(form, rates)
     progress.note(f"all clips: {form.seconds:g} s, {form.rate} Hz, up to {bandwidth:.0f} Hz, mono, 16 bits")
 
-    def shaped(clip: str):
+    def shaped(clip: str) -> np.ndarray:
         samples, rate = pool.read(clip)
         where = seed_for(seed, "excerpt", clip) / 2**31
         try:
@@ -179,15 +181,7 @@ def _write(
             what, fix = error.problem.what, error.problem.fix
             raise stimuli.StimulusError(f"{pool.path(clip)}: {what}", fix) from None
 
-    measured = {}
-    for done, (_, clip) in enumerate(clips):
-        progress.update(0.5 * done / len(clips), f"measure {clip}")
-        samples = shaped(clip)  # cut again when written: a large study would not fit into memory
-        measured[clip] = loudness.integrated(samples, form.rate), loudness.true_peak(samples)
-    factors, target, highest = stimuli.gains(measured, form.loudness)
-    if target < form.loudness - 0.005:
-        lowered = f"loudness lowered for ALL clips from {form.loudness:g} to {target:.1f} LUFS"
-        progress.note(f"{lowered}: {highest} would have exceeded {stimuli.HIGHEST_TRUE_PEAK:g} dBTP")
+    factors = _factors([clip for _, clip in clips], shaped, form, progress)
     rows = []
     make_private(staging)
     ids = blinding.new_ids(len(clips))
@@ -199,17 +193,36 @@ def _write(
         audio.write(file, samples, form.rate, subtype="PCM_16")
         file.chmod(0o600)
         blinding.even_out_times(file)
-        facts = pool.rows[clip]
-        row = {name: facts.get(name, "") for name in ("name", *ORIGIN, *LATER_FACTS)}
+        row = {name: pool.rows[clip].get(name, "") for name in ("name", *ORIGIN, *LATER_FACTS)}
         row |= {"set": set_name, "stimulus_id": stimulus_id, "sha256": atomic.sha256(file)}
-        row["truth"] = "real" if facts["backend"] == ORIGINAL else "fake"
-        a_set = next(iter(design.sets)) if set_name == PRACTICE else set_name
-        row["mode"] = row["mode"] or design.mode_of(a_set)
+        row["truth"] = "real" if row["backend"] == ORIGINAL else "fake"
+        row["mode"] = row["mode"] or design.mode_of(
+            next(iter(design.sets)) if set_name == PRACTICE else set_name
+        )
         rows.append(row)
     levels = stimuli.check_levels([_file(staging, design, row) for row in rows])
     loudnesses = f"loudness {levels.softest:.2f} to {levels.loudest:.2f} LUFS (spread {levels.spread:.2f} LU)"
     progress.note(f"{loudnesses}, highest true peak {levels.highest_peak:.1f} dBTP")
     return rows
+
+
+def _factors(
+    clips: Sequence[str], shaped: Callable[[str], np.ndarray], form: Stimuli, progress: BuildProgress
+) -> dict[str, float]:
+    """What to multiply each clip by, so that all have one loudness.
+
+    Clips are shaped here and again when they are written: those of a large study would not fit into memory.
+    """
+    measured = {}
+    for done, clip in enumerate(clips):
+        progress.update(0.5 * done / len(clips), f"measure {clip}")
+        samples = shaped(clip)
+        measured[clip] = loudness.integrated(samples, form.rate), loudness.true_peak(samples)
+    factors, target, highest = stimuli.gains(measured, form.loudness)
+    if target < form.loudness - 0.005:
+        lowered = f"loudness lowered for ALL clips from {form.loudness:g} to {target:.1f} LUFS"
+        progress.note(f"{lowered}: {highest} would have exceeded {stimuli.HIGHEST_TRUE_PEAK:g} dBTP")
+    return factors
 
 
 def _audit(staging: Path, design: Design, rows: Sequence[Mapping[str, Any]]) -> Audit:

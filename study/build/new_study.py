@@ -92,14 +92,8 @@ def create(
         raise FolderError(f"{folder.toml}: there is a study already; choose another folder or edit that file")
     if folder.path.exists() and not folder.path.is_dir():
         raise FolderError(f"{folder.path}: is a file; choose another name for the folder")
-    infos = [audio.inspect(clip) for clip in clips]
+    infos = _inspected(clips, start)
     lengths = [info.seconds for info in infos]
-    for clip, length in zip(clips, lengths, strict=True):
-        if length < SHORTEST_CLIP:
-            what = f"{clip}: is {length:.2f} s long"
-            raise audio.AudioError(f"{what}; give a clip of at least {SHORTEST_CLIP:g} s")
-        passage = min(length - start, PASSAGE)
-        audio.read(clip, start=start, seconds=passage)  # so that a bad file is refused now, and not at build
     seconds, notes = stimulus_seconds(lengths), [] if start else _beginnings(clips, lengths)
     if seconds < Stimuli().seconds:
         shortest = clips[lengths.index(min(lengths))]
@@ -121,10 +115,10 @@ def create(
         "rewards": json.dumps(rewards),
     }
 
-    def written(seconds: float) -> str:
+    def text_for(seconds: float) -> str:
         return template().substitute(values, seconds=f"{seconds:.1f}")
 
-    text = written(seconds)
+    text = text_for(seconds)
     settings = design.parse(tomllib.loads(text), folder.toml)
     notes += [
         f"{target.as_posix()} is the copy of {file_names.shown(clip.name)}"
@@ -136,7 +130,7 @@ def create(
     refusal = _repetition(settings, folder)
     shorter = (length for length in SHORTER if length < seconds)
     if refusal and (fits := next((one for one in shorter if not _repetition(settings, folder, one)), None)):
-        refusal, text = None, written(fits)
+        refusal, text = None, text_for(fits)
         notes.append(f"stimuli last {fits:g} s instead of {seconds:g} s, so that the originals find room")
     if refusal:
         if repetition:
@@ -146,6 +140,17 @@ def create(
             notes.append(f"`study build` will refuse this study: {refusal.reason}; {refusal.fix}")
     atomic.write(folder.toml, text)
     return notes
+
+
+def _inspected(clips: Sequence[Path], start: float) -> list[audio.AudioInfo]:
+    """What is known of each clip. Raises AudioError for one that a build could not use."""
+    infos = [audio.inspect(clip) for clip in clips]
+    for clip, info in zip(clips, infos, strict=True):
+        if info.seconds < SHORTEST_CLIP:
+            what = f"{clip}: is {info.seconds:.2f} s long"
+            raise audio.AudioError(f"{what}; give a clip of at least {SHORTEST_CLIP:g} s")
+        audio.read(clip, start=start, seconds=min(info.seconds - start, PASSAGE))  # refuses damaged files
+    return infos
 
 
 def _repetition(
