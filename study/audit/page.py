@@ -66,7 +66,7 @@ def render(audit: Audit, *, title: str, verdict: str, measures: Mapping[str, Any
         "clip but those that share sound, and these where they tell no truth. Who has read it should not "
         "listen.</p>",
         f'<p class="verdict{" bad" if audit.leaks else ""}">{escape(verdict)}</p>',
-        f"<h2>Mend</h2><ul>{fixes}</ul>" if fixes else "",
+        f"<h2>What to do</h2><ul>{fixes}</ul>" if fixes else "",
         f"<h2>Notes</h2><ul>{notes}</ul>" if notes else "",
         _repeats(audit),
         "<h2>Format: must be the same</h2>",

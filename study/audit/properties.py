@@ -66,7 +66,7 @@ class Property:
 _REBUILD = "delete the folder sets/, build again, and do not touch its files"
 _PRESENTED = 'set listening.order = "counterbalanced", or invite more listeners: their orders even out'
 _ORDER = "delete the folder sets/ and build again: ids and orders are drawn anew"
-_MUSIC = "nothing to mend: it belongs to the music; mention it in the report"
+_MUSIC = "nothing to do: it belongs to the music; mention it in the report"
 
 FORMAT = (
     Property("suffix", "", "format", "all stimuli are stimuli.format: " + _REBUILD, audible=False),
@@ -102,7 +102,7 @@ _NOISE = (
     "use sources and imports of like recording quality, or lower stimuli.bandwidth below the noise; where "
     'the model itself is so noisy, say so with stimuli.accept = ["noise floor"]'
 )
-_CLIPPED = "take [[source]] and [[imported]] files that do not clip; stimuli.loudness cannot mend them"
+_CLIPPED = "take [[source]] and [[imported]] files that do not clip; stimuli.loudness cannot repair them"
 _BITS = "build again: the build dithers all 16 bits; take sources of 16 bits or more"
 _REPEATED = (
     "clips of one kind share stretches of sound and the others do not: take longer or more sources, choose "
@@ -118,7 +118,7 @@ _IMAGES = "of a poor conversion of the rate, or the model's own: convert [[sourc
 _TONE = "a converter's whistle or the model's own: lower stimuli.bandwidth below it, or report it"
 _LEVELS = "a source of few bits or a gain without dither: take files of 16 bits or more, and build again"
 _CHANNELS = "bring all files to one channel before they are heard, as `study build` does"
-_TRACE = "nothing to mend: no listener hears it; whoever saves the clips could compute it, so report it"
+_TRACE = "nothing to do: no listener hears it; whoever saves the clips could compute it, so report it"
 CONTENT = (
     Property("loudness", "LUFS", "form", "build again: stimuli.loudness levels every clip", 0.2),
     Property(
@@ -147,7 +147,7 @@ CONTENT = (
         "true peak",
         "dBTP",
         "music",
-        "nothing to mend: at one loudness it is the music's; report it",
+        "nothing to do: at one loudness it is the music's; report it",
         0.1,
         False,
     ),

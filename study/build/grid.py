@@ -206,7 +206,7 @@ class TrainingGrid:
         self._done.add((job, place))
         backend, task = self.jobs[job].tasks[place]
         if (missing := self._due[job, place]) and (job, place) not in self.failures:
-            self._fail(job, place, f"backend {task.cell.backend} made no {', '.join(missing)}; mend it")
+            self._fail(job, place, f"backend {task.cell.backend} made no {', '.join(missing)}; correct it")
         self._report_state()
         self.progress.end(job, "" if (job, place) in self.failures else _heading(backend, task.names))
 

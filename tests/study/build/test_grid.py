@@ -89,7 +89,7 @@ def test_several_failures_are_counted(new_study, tiny, monkeypatch):
     end = said[said.index("What failed:") :]
     for mode, epochs in (("UMG", 100), ("VAR", 100), ("UMG", 200), ("VAR", 200)):
         cell = f"riff-tiny-{mode}-{epochs}"
-        assert f"  {cell}: backend tiny made no {cell}-1, {cell}-2; mend it" in end
+        assert f"  {cell}: backend tiny made no {cell}-1, {cell}-2; correct it" in end
 
 
 def test_cells_that_failed_alike_stand_in_one_line(new_study, tiny, monkeypatch):
