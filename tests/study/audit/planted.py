@@ -130,7 +130,7 @@ def lopsided(samples: np.ndarray) -> np.ndarray:
     return np.where(samples > 0, 1.5 * samples, 0.2 * samples)
 
 
-# Form: name of the property -> (what is done to a real clip, what its mend says).
+# Form: name of the property -> (what is done to a real clip, what its fix says).
 FORM_LEAKS = {
     "loudness": (lambda samples: 0.7 * samples, "stimuli.loudness"),
     "offset": (lambda samples: samples + 0.01, "freed of its offset"),
@@ -156,7 +156,7 @@ TRACES = {
     "asymmetry": lopsided,
 }
 
-# Music: what may tell, and is told, but is no leak.
+# Music: what may tell, and is reported, but is no leak.
 MUSIC_CHANGES = {
     "true peak": lambda samples: np.sign(samples) * np.abs(samples) ** 1.5,
     "crest factor": lambda samples: np.sign(samples) * np.abs(samples) ** 1.5,

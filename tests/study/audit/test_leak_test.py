@@ -183,8 +183,8 @@ def test_the_classifier_finds_what_tells_apart():
 
 def test_the_classifiers_false_alarms_stay_at_the_nominal_level():
     dice = np.random.default_rng(3)
-    found = [classifier_p(dice.standard_normal((10, 6)), REAL) <= 0.05 for _ in range(400)]
-    assert np.mean(found) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 400)
+    alarms = [classifier_p(dice.standard_normal((10, 6)), REAL) <= 0.05 for _ in range(400)]
+    assert np.mean(alarms) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 400)
 
 
 def test_drawn_labelings_keep_the_numbers_and_hold_the_observed_one():
