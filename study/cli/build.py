@@ -88,34 +88,34 @@ def _do(study: StudyFolder, chosen: Engine, *, dry_run: bool, pool_only: bool) -
 
 @contextlib.contextmanager
 def _ending_in_order() -> Iterator[None]:
-    """SIGTERM and SIGHUP, as of a batch system or a terminal that is closed, are heard like Ctrl-C: trainings
+    """Let SIGTERM and SIGHUP, as of a batch system or a closed terminal, end the build like Ctrl-C: trainings
     write their last checkpoint, workers and programs end. The exit code is 128 and the signal's number, as
     shells give it. A signal that is ignored, as by nohup, stays so."""
-    came: list[int] = []
+    received: list[int] = []
     shown = [stream for stream in (1, 2) if os.isatty(stream)]
 
-    def heard(number: int, _: object) -> None:
+    def interrupt(number: int, _: object) -> None:
         signal.signal(number, signal.SIG_IGN)  # once is enough
-        came.append(number)
+        received.append(number)
         if number == signal.SIGHUP:  # a closed terminal takes no more words
             for stream in shown:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
         raise KeyboardInterrupt
 
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    taken = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
+    handled = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
     try:
-        for number in taken:
-            signal.signal(number, heard)
+        for number in handled:
+            signal.signal(number, interrupt)
         yield
     except BaseException:  # also what a library made of it on its way
-        if not came:
+        if not received:
             raise
-        name = signal.Signals(came[0]).name
+        name = signal.Signals(received[0]).name
         print(f"study: ended by {name}; the same command goes on where it stopped", file=sys.stderr)
-        raise typer.Exit(128 + came[0]) from None
+        raise typer.Exit(128 + received[0]) from None
     finally:
-        for number in taken:
+        for number in handled:
             signal.signal(number, before[number])
 
 
@@ -134,44 +134,46 @@ def make_all(study: StudyFolder, engine: Engine | None = None) -> None:
     sounds.show_audit(built.audit, console)
 
 
-def show_forecast(found: Forecast, engine: Engine, console: Console) -> None:
+def show_forecast(forecast: Forecast, engine: Engine, console: Console) -> None:
     """Print what a build would make. Raises: EngineError."""
     from study.build.progress import spoken
 
-    for note in found.notes:
+    for note in forecast.notes:
         console.print(f"note: {note}", markup=False, soft_wrap=True)
-    if not found.rows and not found.originals:
-        console.print(f"Nothing is missing in the pool: all {found.cells_done} cells are done.")
+    if not forecast.rows and not forecast.originals:
+        console.print(f"Nothing is missing in the pool: all {forecast.cells_done} cells are done.")
         return
-    asked = {"plans": lambda row: row.plans, "strengths": lambda row: [f"{one:g}" for one in row.strengths]}
-    asked = {title: of for title, of in asked.items() if any(map(of, found.rows))}
-    table = Table("backend", "epochs", "modes", *asked, box=None, pad_edge=False)
+    columns = {"plans": lambda row: row.plans, "strengths": lambda row: [f"{one:g}" for one in row.strengths]}
+    columns = {title: of for title, of in columns.items() if any(map(of, forecast.rows))}
+    table = Table("backend", "epochs", "modes", *columns, box=None, pad_edge=False)
     for title in ("cells", "clips", "one core", "disk"):
         table.add_column(title, justify="right")
-    for row in found.rows[:_MOST_ROWS]:
+    for row in forecast.rows[:_MOST_ROWS]:
         epochs = "" if row.epochs is None else str(row.epochs)
         cells, clips, time = str(row.cells), str(row.clips), spoken(row.seconds)
-        ways = (", ".join(names) for names in (row.modes, *(of(row) for of in asked.values())))
+        ways = (", ".join(names) for names in (row.modes, *(of(row) for of in columns.values())))
         table.add_row(row.backend, epochs, *ways, cells, clips, time, _bytes(row.disk))
     console.print(table)
-    if len(found.rows) > _MOST_ROWS:
-        console.print(f"and {len(found.rows) - _MOST_ROWS} more kinds of cells, counted in what follows")
-    cells, clips = sum(row.cells for row in found.rows), sum(row.clips for row in found.rows)
-    jobs = f"in {len(found.jobs)} job{'s' * (len(found.jobs) != 1)}"
-    done = f"; {found.cells_done} cells are done" if found.cells_done else ""
-    console.print(f"{cells} cells, {clips} clips and {found.originals} originals {jobs}{done}.")
-    if found.jobs:
-        crew = engine.plan(found.jobs)
-        if crew.note:
-            console.print(f"note: {crew.note}", markup=False, soft_wrap=True)
-        who = f"{crew.workers} worker{'s' * (crew.workers != 1)}"
-        each = f"{who} with {crew.threads} core{'s' * (crew.threads != 1)}{' each' * (crew.workers > 1)}"
-        if crew.cores < math.inf:
-            each = f"{who} with {crew.cores} core{'s' * (crew.cores != 1)} in all"
-        told = f"About {spoken(found.wall(crew))} on {each}, right within a factor of two; no GPU assumed."
-        console.print(told, soft_wrap=True)
-    room = "" if found.disk < found.free else ": too little"
-    console.print(f"About {_bytes(found.disk)} of disk; {_bytes(found.free)} are free{room}.")
+    if len(forecast.rows) > _MOST_ROWS:
+        console.print(f"and {len(forecast.rows) - _MOST_ROWS} more kinds of cells, counted in what follows")
+    cells, clips = sum(row.cells for row in forecast.rows), sum(row.clips for row in forecast.rows)
+    jobs = f"in {len(forecast.jobs)} job{'s' * (len(forecast.jobs) != 1)}"
+    done = f"; {forecast.cells_done} cells are done" if forecast.cells_done else ""
+    console.print(f"{cells} cells, {clips} clips and {forecast.originals} originals {jobs}{done}.")
+    if forecast.jobs:
+        plan = engine.plan(forecast.jobs)
+        if plan.note:
+            console.print(f"note: {plan.note}", markup=False, soft_wrap=True)
+        who = f"{plan.workers} worker{'s' * (plan.workers != 1)}"
+        each = f"{who} with {plan.threads} core{'s' * (plan.threads != 1)}{' each' * (plan.workers > 1)}"
+        if plan.cores < math.inf:
+            each = f"{who} with {plan.cores} core{'s' * (plan.cores != 1)} in all"
+        estimate = (
+            f"About {spoken(forecast.wall(plan))} on {each}, right within a factor of two; no GPU assumed."
+        )
+        console.print(estimate, soft_wrap=True)
+    room = "" if forecast.disk < forecast.free else ": too little"
+    console.print(f"About {_bytes(forecast.disk)} of disk; {_bytes(forecast.free)} are free{room}.")
     console.print("Nothing was made.")
 
 
@@ -183,7 +185,7 @@ def _bytes(count: float) -> str:
 
 
 def prepare_demo(folder: StudyFolder, clip: Path | None) -> list[str]:
-    """See that `folder` holds the demo of `clip` (the bundled song when None); returns what should be said.
+    """See that `folder` holds the demo of `clip` (the bundled song when None); returns notes for the user.
 
     Raises: FolderError when the folder holds the study of another clip, AudioError for a clip of no use.
     """
@@ -220,8 +222,8 @@ def _require_same(folder: StudyFolder, clip: Path | None) -> None:
     if not clip.is_file():
         raise audio.AudioError(f"{clip}: no such file; check the name")
     if atomic.sha256(clip) not in [atomic.sha256(file) for file in sources if file.is_file()]:
-        told = f"{folder.path}: holds the study of another clip than {clip.name}"
-        raise FolderError(f"{told}; choose another folder with --dir, or delete this one")
+        what = f"{folder.path}: holds the study of another clip than {clip.name}"
+        raise FolderError(what, "choose another folder with --dir, or delete this one")
 
 
 @dataclass(frozen=True)
@@ -232,7 +234,7 @@ class State:
     makes: str
     epochs: bool
     needs: str
-    lacks: str = ""  # why it cannot run, with the mend; "" where it can
+    lacks: str = ""  # why it cannot run, and what to do; "" where it can
     set_up: bool = True  # whether all is named that study.toml must name; if not, nothing is at fault yet
     example: str = ""  # lines of study.toml that set it up
     ready_as: tuple[str, ...] = ()  # the study's own backends that are set up by it
@@ -249,12 +251,12 @@ def listing(
     if folder is not None:
         place = StudyFolder(folder).require().path
         tables = design.load(place).backends
-    found = states(tables, place)
+    backend_states = states(tables, place)
     console = Console(highlight=False)
-    console.print(_table(found), markup=False)
-    for state in found:
-        if told := _advice(state):
-            console.print(told, markup=False, soft_wrap=True)
+    console.print(_table(backend_states), markup=False)
+    for state in backend_states:
+        if advice := _advice(state):
+            console.print(advice, markup=False, soft_wrap=True)
 
 
 def states(tables: Mapping[str, dict[str, Any]], folder: Path) -> list[State]:
@@ -262,11 +264,11 @@ def states(tables: Mapping[str, dict[str, Any]], folder: Path) -> list[State]:
     from study import backends
 
     names = backends.names()
-    found = [
+    listed = [
         _state(name, tables.get(name, {}), folder) for name in [*names, *sorted(set(tables) - set(names))]
     ]
-    by_command = tuple(one.name for one in found if one.needs == _as("command") and not one.lacks)
-    return [replace(one, ready_as=by_command) if one.name == "command" else one for one in found]
+    by_command = tuple(one.name for one in listed if one.needs == _as("command") and not one.lacks)
+    return [replace(one, ready_as=by_command) if one.name == "command" else one for one in listed]
 
 
 def _state(name: str, table: dict[str, Any], folder: Path) -> State:
@@ -314,12 +316,12 @@ def _advice(state: State) -> str:
     return "\n".join(lines + [f"    {line}".rstrip() for line in state.example.splitlines()])
 
 
-def _table(found: list[State]) -> Table:
+def _table(listed: list[State]) -> Table:
     table = Table()
     for column in ("backend", "makes", "epochs", "needs"):
         table.add_column(column, overflow="fold")
     table.add_column("here", overflow="fold", min_width=len("to set up"))
-    for state in found:
+    for state in listed:
         epochs = "counted" if state.epochs else ""
         table.add_row(state.name, state.makes, epochs, state.needs, _here(state))
     return table

@@ -62,8 +62,8 @@ def pool(folder: DIR) -> None:
     """List the clips of the pool (this tells real from fake). With picks, ratings and remarks."""
     from study.cli import contents
 
-    table, told = contents.pool(StudyFolder(folder))
-    Console().print(table, told, markup=False)
+    table, tally = contents.pool(StudyFolder(folder))
+    Console().print(table, tally, markup=False)
 
 
 @app.command()
@@ -83,10 +83,10 @@ def pick(
     """Pick a clip into or out of a set, rate it, note a remark. Before listeners answer."""
     from study.cli import contents
 
-    told = contents.pick(
+    decision = contents.pick(
         StudyFolder(folder), clip, set_name=set_name, out=out, clear=clear, rating=rate, remark=remark
     )
-    print(told)
+    print(decision)
 
 
 @app.command()
@@ -250,25 +250,25 @@ def audit(
     ] = None,
     alpha: Annotated[float, typer.Option(help="False alarms per audit.", min=0.0001, max=0.5)] = 0.05,
 ) -> None:
-    """Look for what gives truth away besides the music. Exit 1 on a leak, with its mend."""
+    """Look for what gives truth away besides the music. Exit 1 on a leak, with what to do."""
     if (folder is None) == (real is None and fake is None) or (real is None) != (fake is None):
-        told = "name a study folder, or two folders of clips with --real and --fake"
-        raise sounds.AuditError(f"{told}; one of the two")
+        what = "name a study folder, or two folders of clips with --real and --fake"
+        raise sounds.AuditError(what, "one of the two")
     if folder is not None and out is not None:
-        raise sounds.AuditError(f"--out {out} is for --real and --fake; {folder} has private/audit")
+        raise sounds.AuditError(f"--out {out} is for --real and --fake", f"{folder} has private/audit")
     if folder is None and sets:
-        raise sounds.AuditError(f"--sets {sets[0]} is for a study folder; leave it out")
+        raise sounds.AuditError(f"--sets {sets[0]} is for a study folder", "leave it out")
     console = Console(highlight=False)
     if folder is not None:
         study = StudyFolder(folder)
-        found = sounds.of_study(study, sets=sets or (), alpha=alpha)
+        result = sounds.of_study(study, sets=sets or (), alpha=alpha)
         print(sounds.FOREWORD)
     else:
-        found = sounds.of_folders(real, fake, alpha=alpha, out=out)
-    sounds.show_audit(found, console)
+        result = sounds.of_folders(real, fake, alpha=alpha, out=out)
+    sounds.show_audit(result, console)
     if written := study.audit if folder is not None else out:
         print(f"The tables are in {written}, as index.html, audit.csv and audit.json")
-    found.require_no_leak()
+    result.require_no_leak()
 
 
 @app.command()
@@ -320,10 +320,10 @@ def report(
     from study import reporting
 
     if (folder is None) == (table is None):
-        raise reporting.ReportingError("name a study folder, or a table with --from; one of them")
+        raise reporting.ReportingError("name a study folder, or a table with --from", "one of them")
     if plan is not None and table is None:
-        told = f"--plan {plan} is for --from; a study's own plan is in its study.toml"
-        raise reporting.ReportingError(f"{told}: leave it out")
+        what = f"--plan {plan} is for --from; a study's own plan is in its study.toml: leave it out"
+        raise reporting.ReportingError(what)
     if table is not None:
         if out is None:
             raise reporting.ReportingError("--from needs --out, the folder for the report")
@@ -392,7 +392,7 @@ def _address(host: str, port: int) -> str:
 
 
 def main() -> None:
-    """Run the command; what a user can mend is one line on stderr and exit code 2."""
+    """Run the command; a problem that the user can solve is one line on stderr and exit code 2."""
     again, nothing = "the same command goes on where it stopped", "nothing is half written"
     command_line.run(app, "study", goes_on=again if sys.argv[1:2] in (["build"], ["demo"]) else nothing)
 

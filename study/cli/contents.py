@@ -33,26 +33,28 @@ def pick(
     rating: int | None = None,
     remark: str | None = None,
 ) -> str:
-    """Keep what is said about a clip, and return in one line what counts of it now. Raises: CurationError."""
-    asked = [(curation.INTO, set_name or "")] if set_name is not None else []
-    asked += [(curation.OUT, "")] if out else []
-    asked += [(curation.FREE, "")] if clear else []
-    if len(asked) > 1:
+    """Store a decision about a clip, and return in one line what is now decided. Raises: CurationError."""
+    choices = [(curation.INTO, set_name or "")] if set_name is not None else []
+    choices += [(curation.OUT, "")] if out else []
+    choices += [(curation.FREE, "")] if clear else []
+    if len(choices) > 1:
         raise CurationError(f"{clip}: --set, --out and --clear exclude each other; give one of them")
-    said = dict(asked)
-    said |= {} if rating is None else {curation.RATED: str(rating)}
-    said |= {} if remark is None else {curation.REMARKED: remark}
-    if not said:
-        raise CurationError(f"{clip}: nothing is said of it; add --set, --out, --clear, --rate or --remark")
+    changes = dict(choices)
+    changes |= {} if rating is None else {curation.RATED: str(rating)}
+    changes |= {} if remark is None else {curation.REMARKED: remark}
+    if not changes:
+        raise CurationError(
+            f"{clip}: nothing is decided about it; add --set, --out, --clear, --rate or --remark"
+        )
     settings = design.load(folder.require().path)
     store = Store.for_folder(folder)
     try:
         answered = store.has_answers()
     finally:
         store.close()
-    now = curation.change(folder, settings, clip, account(), said, answered=answered)
-    told = f"picked into {now.set_name}" if now.set_name else "left out" if now.out else "left to the build"
-    return f"{clip}: {told}{f'; {now.words}' if now.words else ''}"
+    now = curation.change(folder, settings, clip, account(), changes, answered=answered)
+    place = f"picked into {now.set_name}" if now.set_name else "left out" if now.out else "left to the build"
+    return f"{clip}: {place}{f'; {now.words}' if now.words else ''}"
 
 
 def pool(folder: StudyFolder) -> tuple[Table, str]:
@@ -93,17 +95,17 @@ def pool(folder: StudyFolder) -> tuple[Table, str]:
 
 
 def _pool_cells(row: Mapping[str, str], choice: curation.Choice) -> dict[str, str]:
-    """What `study pool` says of a clip, by column."""
+    """A clip's row in the table of `study pool`, by column."""
     facts = {column: row[column] for column in ("mode", "epochs", *LATER_FACTS, "backend", "source")}
-    if row["name"].startswith(row["source"]):  # it is told already, and the table fits 80 letters
+    if row["name"].startswith(row["source"]):  # the name says it, and the table fits 80 letters
         facts["source"] = ""
     rate = "" if choice.rating is None else str(choice.rating)
-    said = {"pick": choice.pick, "rate": rate, "remark": curation.remark_of(choice, row)}
-    return {"clip": row["name"]} | facts | said
+    choices = {"pick": choice.pick, "rate": rate, "remark": curation.remark_of(choice, row)}
+    return {"clip": row["name"]} | facts | choices
 
 
 def status_lines(folder: StudyFolder) -> Iterator[str | Table]:
-    """What there is to say, as lines and one table of listeners."""
+    """The lines and the table of listeners that `study status` shows."""
     from study import reporting
 
     settings = design.load(folder.path)
@@ -124,8 +126,8 @@ def status_lines(folder: StudyFolder) -> Iterator[str | Table]:
         yield f"study.toml has changed since; run `study build {folder.path}`"
     yield f"warning: {stands.sentence}" if stands.warning else stands.sentence
     if closed is not None:
-        mend = "it is unblinded and stays closed" if unblinded else f"`study reopen {folder.path}` opens it"
-        yield f"closed on {closed:%Y-%m-%d %H:%M} UTC: nobody can answer; {mend}"
+        fix = "it is unblinded and stays closed" if unblinded else f"`study reopen {folder.path}` opens it"
+        yield f"closed on {closed:%Y-%m-%d %H:%M} UTC: nobody can answer; {fix}"
     if not people:
         yield f"listeners: none; invite with `study invite {folder.path} NAME...`"
         return

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _PREFERRED = (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8)  # of each decade: round numbers, even steps in proportion
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 _LARGEST = 1_000_000
-_EFFECT = 1.5  # points of musicality, where nothing is asked for
+_EFFECT = 1.5  # points of musicality, where no effect is named
 
 
 def plan(
@@ -70,7 +70,7 @@ def plan(
     """Before a study: its power, by listeners and clips."""
     from analysis import plan_page, planning
 
-    asked = planning.Plan(
+    plan = planning.Plan(
         listeners=numbers("--listeners", listeners, most=12),
         clips=numbers("--clips", clips, most=4),
         originals=numbers("--originals", originals, most=6),
@@ -89,22 +89,22 @@ def plan(
         seed=seed,
     )
     stage("Simulating studies for every number of listeners, clips and originals")
-    table = planning.power(asked)
-    show(asked, table, Console(highlight=False))
+    table = planning.power(plan)
+    show(plan, table, Console(highlight=False))
     if out is not None:
-        page = plan_page.write(asked, table, out)[-1]
+        page = plan_page.write(plan, table, out)[-1]
         print(f"The plan is {page}")
 
 
 def numbers(option: str, text: str, *, most: int) -> list[int]:
-    """What `option` was given: "24", "8,24,100" or "8..100", mixed where wanted.
+    """The numbers in an option's text: "24", "8,24,100" or "8..100", mixed where wanted.
 
     A range stands for round numbers from its first to its last, at most `most` of them.
     Raises: PlanningError.
     """
     from analysis.planning import PlanningError
 
-    found: set[int] = set()
+    chosen: set[int] = set()
     for part in text.replace(" ", "").split(","):
         ends = _RANGE.fullmatch(part)
         low, high = map(int, ends.groups()) if ends else (0, 0)
@@ -113,12 +113,12 @@ def numbers(option: str, text: str, *, most: int) -> list[int]:
         if high > _LARGEST:
             raise PlanningError(f"{option} {text}: {high} is too large; numbers up to {_LARGEST} can be read")
         if ends:
-            found |= set(_between(low, high, most))
+            chosen |= set(_between(low, high, most))
         elif part.isascii() and part.isdecimal():
-            found.add(int(part))
+            chosen.add(int(part))
         else:
             raise PlanningError(f"{option} {text}: write a number, a list as 8,24,100, or a range as 8..100")
-    return sorted(found)
+    return sorted(chosen)
 
 
 def _between(low: int, high: int, most: int) -> list[int]:
@@ -133,7 +133,7 @@ def show(plan: Plan, table: pd.DataFrame, console: Console) -> None:
     """Print the tables of power, the advice and what it rests on."""
     from analysis import plan_page
 
-    def say(text: str) -> None:
+    def show_text(text: str) -> None:
         console.print(text, markup=False, soft_wrap=True)
 
     for outcome in plan.effects():
@@ -143,7 +143,7 @@ def show(plan: Plan, table: pd.DataFrame, console: Console) -> None:
                 shown.add_column(f"{head}\n{grid.kind}" if head.isdigit() else head, justify="right")
             for place, row in enumerate(grid.rows):
                 shown.add_row(*row, end_section=place == len(grid.rows) - 2)
-            say(grid.title)
+            show_text(grid.title)
             console.print(shown)
-    say("\n".join(plan_page.sentences(plan, table)))
-    say("\n".join(plan_page.basis(plan)))
+    show_text("\n".join(plan_page.sentences(plan, table)))
+    show_text("\n".join(plan_page.basis(plan)))

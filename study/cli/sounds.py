@@ -56,17 +56,17 @@ def inventory(
     console, name = Console(stderr=True), file_names.shown(folder.resolve().name)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         line = progress.add_task(name, total=None)
-        found = taking.take(
+        result = taking.take(
             folder,
             workers=workers,
             told=lambda done, total: progress.update(line, completed=done, total=total),
         )
-    page = inventory_page.write(found, out)
-    print(inventory_page.summary(found))
-    for entry in found.unreadable[:10]:
+    page = inventory_page.write(result, out)
+    print(inventory_page.summary(result))
+    for entry in result.unreadable[:10]:
         print(f"note: {entry.file}: {entry.problem}")
-    if len(found.unreadable) > 10:
-        print(f"note: {len(found.unreadable) - 10} more could not be read; the page lists them")
+    if len(result.unreadable) > 10:
+        print(f"note: {len(result.unreadable) - 10} more could not be read; the page lists them")
     print(f"The inventory is {page}")
 
 
@@ -79,13 +79,13 @@ FOREWORD = (
 
 
 class AuditError(ProblemError):
-    """An audit that cannot be made of what was given."""
+    """An audit that cannot be made of these clips."""
 
 
 def of_study(folder: StudyFolder, *, sets: Sequence[str] = (), alpha: float = 0.05) -> Audit:
     """Audit the built sets as their files, their key and the listeners' orders are now.
 
-    sets: names of those to look at; all where none is given. The findings are written to private/audit, and
+    sets: the names of those to look at; all by default. The findings are written to private/audit, and
     that they were made stands among the study's events.
     Raises: AuditError, BlindingError for a key that is not the sealed one, FolderError, DesignError.
     """
@@ -103,11 +103,11 @@ def of_study(folder: StudyFolder, *, sets: Sequence[str] = (), alpha: float = 0.
     try:
         build = store.build()
         if build is None:
-            raise AuditError(f"{folder.path}: nothing is built yet; run `study build {folder.path}`")
+            raise AuditError(f"{folder.path}: nothing is built yet", f"run `study build {folder.path}`")
         key = blinding.read_key(folder, build.key_sha256)
         if unknown := [name for name in sets if name not in build.stimuli]:
-            told = f"{folder.path}: there is no set {unknown[0]!r}"
-            raise AuditError(f"{told}; its sets are {', '.join(build.stimuli)}")
+            what = f"{folder.path}: there is no set {unknown[0]!r}"
+            raise AuditError(what, f"its sets are {', '.join(build.stimuli)}")
         presented = places(store.engine)
         heard: dict[str, list[AuditedFile]] = {}
         for row in key:
@@ -119,15 +119,15 @@ def of_study(folder: StudyFolder, *, sets: Sequence[str] = (), alpha: float = 0.
         practice = heard.pop(PRACTICE, [])
         chosen = {name: heard[name] for name in build.stimuli if name in heard and (not sets or name in sets)}
         stage(f"Auditing {sum(map(len, chosen.values()))} clips of {', '.join(chosen)}")
-        found = audit.run(chosen, practice, alpha=alpha, accept=settings.stimuli.accept)
+        result = audit.run(chosen, practice, alpha=alpha, accept=settings.stimuli.accept)
         title = f"Leak audit of {settings.study.title}"
         tables.write(
-            found, folder.make_private() / folder.audit.name, title=title, measures=measuring.read(folder)
+            result, folder.make_private() / folder.audit.name, title=title, measures=measuring.read(folder)
         )
-        store.log_event(account(), "audit", tables.verdict_line(found))
+        store.log_event(account(), "audit", tables.verdict_line(result))
     finally:
         store.close()
-    return found
+    return result
 
 
 def of_folders(real: Path, fake: Path, *, alpha: float = 0.05, out: Path | None = None) -> Audit:
@@ -146,19 +146,19 @@ def of_folders(real: Path, fake: Path, *, alpha: float = 0.05, out: Path | None 
         clips += [AuditedFile(file, is_real) for file in files]
         left_out += others
     stage(f"Auditing {len(clips)} clips of {real.name} and {fake.name}")
-    found = replace(audit.run({"clips": clips}, alpha=alpha, loose=True), left_out=left_out)
+    result = replace(audit.run({"clips": clips}, alpha=alpha, loose=True), left_out=left_out)
     if out is not None:
-        tables.write(found, out)
-    return found
+        tables.write(result, out)
+    return result
 
 
-def show_audit(found: Audit, console: Console) -> None:
+def show_audit(result: Audit, console: Console) -> None:
     """Print the table, the outcome and the notes."""
     from study.audit import tables
 
-    console.print(tables.as_table(found))
-    console.print(tables.verdict_line(found), markup=False, soft_wrap=True)
-    for note in found.notes():
+    console.print(tables.as_table(result))
+    console.print(tables.verdict_line(result), markup=False, soft_wrap=True)
+    for note in result.notes():
         console.print(f"note: {note}", markup=False, soft_wrap=True)
 
 
@@ -168,7 +168,7 @@ def _clips(folder: Path) -> tuple[list[Path], list[str]]:
     from caw.files import sound_files
 
     if not folder.is_dir():
-        raise AuditError(f"{folder}: no such folder; name one that holds the clips of one kind")
+        raise AuditError(f"{folder}: no such folder", "name one that holds the clips of one kind")
     sounds, others = sound_files.in_folder(folder)
     for file in sounds:
         audio.inspect(file)
@@ -180,7 +180,7 @@ def _clips(folder: Path) -> tuple[list[Path], list[str]]:
         listed += f" and {len(names) - _NAMES_SHOWN} more"
     if not sounds:
         reason = f"; not {listed}" if listed else ""
-        raise AuditError(f"{folder}: holds no clips; put {audio.READABLE} files into it{reason}")
+        raise AuditError(f"{folder}: holds no clips", f"put {audio.READABLE} files into it{reason}")
     lines = [f"{folder}: not looked at, as no sound that can be read: {listed}"] if listed else []
     if hidden := sum(entry.name.startswith(".") for entry in folder.iterdir()):
         lines.append(f"{folder}: {hidden} hidden file{'s were' if hidden > 1 else ' was'} left out")

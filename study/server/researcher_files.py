@@ -173,8 +173,10 @@ def note_opened(study: Served, here: Session) -> None:
             return
         people = study.store.listeners(pilot=False)
         waiting = sum(one.finished_at is None and one.revoked_at is None for one in people)
-        told = f"{waiting} of {len(people)} listeners had not finished" if people else "nobody is invited yet"
-        study.store.log_event(here.who, OPENED, told)
+        progress = (
+            f"{waiting} of {len(people)} listeners had not finished" if people else "nobody is invited yet"
+        )
+        study.store.log_event(here.who, OPENED, progress)
         _seen.add(here.id)
 
 
@@ -210,10 +212,10 @@ def _compare(request: Request) -> Response:
     page, fault = drawn(study, row)
     headers = {"cache-control": "no-store", "content-security-policy": _COMPARISON_POLICY}
     if page is None:
-        told = (
+        body = (
             f"<title>Not compared</title><p>{escape(row['name'])} could not be compared: {escape(fault)}</p>"
         )
-        return HTMLResponse(f'<!doctype html><html lang="en">{told}</html>', 500, headers)
+        return HTMLResponse(f'<!doctype html><html lang="en">{body}</html>', 500, headers)
     return FileResponse(page, media_type="text/html; charset=utf-8", headers=headers)
 
 

@@ -83,12 +83,12 @@ async def researcher_page(_request: Request) -> Response:
 
 async def clip(request: Request) -> Response:
     """One clip, whole or in ranges, for the listener whose play key it is; 404 for everybody else."""
-    found = await _asked_for(request)
-    if found is None:
+    served_clip = await _own_clip(request)
+    if served_clip is None:
         return Response(status_code=404)
     return FileResponse(
-        served().folder.stimulus(found.set_name, found.stimulus_id),
-        media_type=f"audio/{found.file_format}",
+        served().folder.stimulus(served_clip.set_name, served_clip.stimulus_id),
+        media_type=f"audio/{served_clip.file_format}",
         headers={
             "cache-control": "private, max-age=3600",
             "etag": f'"{request.path_params["key"]}"',
@@ -99,8 +99,8 @@ async def clip(request: Request) -> Response:
 
 async def heard(request: Request) -> Response:
     """Takes a report of the player and records it; it answers no question and opens no gate."""
-    found = await _asked_for(request)
-    if found is None:
+    served_clip = await _own_clip(request)
+    if served_clip is None:
         return Response(status_code=404)
     body = b""
     async for chunk in request.stream():
@@ -117,7 +117,7 @@ async def heard(request: Request) -> Response:
         return Response(status_code=400)
     recorded = await run_in_threadpool(
         served().store.log_play,
-        found,
+        served_clip,
         kind,
         listening=listening,
         position_seconds=position,
@@ -125,11 +125,11 @@ async def heard(request: Request) -> Response:
     return Response(status_code=204 if recorded else 429)
 
 
-async def _asked_for(request: Request) -> Clip | None:
+async def _own_clip(request: Request) -> Clip | None:
     """The clip whose play key stands in the address, where it is the asking listener's own."""
     for token in links.remembered(_cookie(request)):
-        if found := await run_in_threadpool(served().store.clip, request.path_params["key"], token):
-            return found
+        if own := await run_in_threadpool(served().store.clip, request.path_params["key"], token):
+            return own
     return None
 
 

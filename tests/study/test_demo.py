@@ -22,7 +22,7 @@ def test_the_demo_has_the_case_studys_shape(tmp_path):
     assert made.sources[0].epochs == building.EPOCHS
     assert len(building.EPOCHS) == 3
     assert made.stimuli.seconds == 20.0
-    unanswered = [one.asked for one in answerable_questions.questions(made) if one.why_not]
+    unanswered = [one.text for one in answerable_questions.questions(made) if one.why_not]
     assert not [asked for asked in unanswered if "differ" in asked or "better" in asked or "rate" in asked]
     for mode in ("UMG", "VAR"):  # the control stands beside all epoch counts
         made_by = [name.split("-")[1] for name in todo.picks[mode] if "original" not in name]

@@ -286,23 +286,18 @@ def test_the_login_page_says_where_it_is_and_keeps_its_referrer_at_home(guarded)
 
 
 @pytest.mark.parametrize(
-    ("claims", "found"),
+    ("claims", "person"),
     [
-        ({"email": "Ida@Example.org", "iat": 1000}, oidc.Person("ida@example.org", True)),
-        (
-            {"email": "ida@example.org", "iat": 1000, "email_verified": True},
-            oidc.Person("ida@example.org", True),
-        ),
-        ({"email": "eve@example.org", "iat": 1000}, oidc.Person("eve@example.org", False)),
-        ({"email": "ida@example.org", "iat": 1000, "email_verified": False}, None),
-        ({"email": "ida@example.org", "iat": 300}, None),
-        ({"email": "ida@example.org"}, None),
-        ({"iat": 1000}, None),
-        ({"email": ["ida@example.org"], "iat": 1000}, None),
+        ({"email": "Ida@Example.org"}, oidc.Person("ida@example.org", True)),
+        ({"email": "ida@example.org", "email_verified": True}, oidc.Person("ida@example.org", True)),
+        ({"email": "eve@example.org"}, oidc.Person("eve@example.org", False)),
+        ({"email": "ida@example.org", "email_verified": False}, None),
+        ({}, None),
+        ({"email": ["ida@example.org"]}, None),
     ],
 )
-def test_who_comes_back_from_a_provider(claims, found):
-    assert oidc.person(claims, ("ida@example.org",), 1100.0) == found
+def test_who_comes_back_from_a_provider(claims, person):
+    assert oidc.person(claims, ("ida@example.org",)) == person
 
 
 def test_without_oidc_streamlits_own_login_is_closed(guarded):
