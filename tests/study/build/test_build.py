@@ -325,7 +325,7 @@ def test_a_broken_design_builds_nothing(new_study):
 
 def test_two_builds_at_once_are_one_too_many(new_study):
     folder = new_study()
-    with build._alone(folder), pytest.raises(BuildError, match="is being built already"):
+    with build._locked(folder), pytest.raises(BuildError, match="is being built already"):
         built(folder)
 
 
