@@ -13,8 +13,8 @@ import torch
 from caw import cascade
 from caw.compose import plan as plan_files
 from caw.compose.arranging import varied
-from caw.compose.hearing import hear
 from caw.compose.plan import Plan
+from caw.compose.transcription import transcribe
 from caw.config import LONGEST_DRAW, Settings, SettingsError, from_json
 from caw.parallel import drawing
 from caw.run_folder import (
@@ -224,8 +224,8 @@ class Run:
         """
         record = (self.config.get("plans") or [None] * self.clips)[clip]
         if record is not None:
-            return plan_files.of_document(record)
-        return hear(self.training_clips()[clip].numpy(), self.rate)
+            return plan_files.from_document(record)
+        return transcribe(self.training_clips()[clip].numpy(), self.rate)
 
     def bridge(self, before: np.ndarray, after: np.ndarray, rate: int, **options) -> np.ndarray:
         """Draw new bars between two passages, which stay as they are.

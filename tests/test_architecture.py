@@ -63,8 +63,8 @@ NO_TORCH = {  # folders and modules of caw that load without torch
         "process.py",
         "problems.py",
     )
-    + ("features.py", "files", "measures", "mel_scale.py", "mosaic")
-    + ("tasks/denoising.py", "tasks/excitation.py", "tasks/inpainting.py")
+    + ("features.py", "files", "measures", "mosaic")
+    + ("tasks/denoising.py", "tasks/inpainting.py")
 }
 NO_TORCH |= {
     Path("caw/samplernn") / name

@@ -20,12 +20,11 @@ import numpy as np
 import pandas as pd
 
 from analysis import formats as f
-from analysis import loudness
 from analysis.sounds import sound_pictures
 from analysis.sounds.sound_pictures import Grid
 from caw import audio, measures
 from caw.files import atomic, file_names, spreadsheet
-from caw.measures import catalogue, yardstick
+from caw.measures import catalogue, spectra
 
 PAGE, PICTURE, RECORDS, TABLE = "index.html", "comparison", "comparison.json", "measures.csv"
 LOUDNESS = -18.0  # LUFS; lower for all where a peak would exceed the next
@@ -61,8 +60,8 @@ class Sound:
         return self.samples.size / self.rate
 
     @cached_property
-    def clip(self) -> yardstick.Clip:
-        return yardstick.Clip(self.samples, self.rate, name=self.label)
+    def clip(self) -> spectra.AnalysedClip:
+        return spectra.AnalysedClip(self.samples, self.rate, name=self.label)
 
     @cached_property
     def waveform(self) -> pd.DataFrame:
@@ -174,7 +173,7 @@ def load(
 
     labels: one per generated clip, or one per clip with the original's first; file names where not given.
     start, seconds: the passage of the original that the others were made from, where it is not all of it.
-    Raises: ComparisonError, AudioError for a file that cannot be used, YardstickError for one under 0.5 s.
+    Raises: ComparisonError, AudioError for a file that cannot be used, MeasureError for one under 0.5 s.
     """
     paths = [Path(original), *map(Path, generated)]
     if not 2 <= len(paths) <= MOST + 1:
@@ -204,10 +203,10 @@ def of_arrays(
     """The comparison of float arrays [n] at one rate, the original first.
 
     files, infos: the names and headers of the files they come from, where they come from files.
-    Raises: YardstickError for an array that is silent, not finite or under 0.5 s.
+    Raises: MeasureError for an array that is silent, not finite or under 0.5 s.
     """
-    arrays = [yardstick.validated(x, rate, label) for x, label in zip(arrays, labels, strict=True)]
-    own = [loudness.integrated(x, rate) for x in arrays]
+    arrays = [spectra.validated(x, rate, label) for x, label in zip(arrays, labels, strict=True)]
+    own = [audio.loudness(x, rate) for x in arrays]
     for label, value in zip(labels, own, strict=True):
         if not math.isfinite(value):
             raise ComparisonError(f"{label}: is too soft to be levelled (under -70 LUFS); raise its level")
@@ -237,7 +236,7 @@ def page(
     """The comparison as one HTML page with its players and pictures, needing nothing else.
 
     labels, start, seconds: as of `load`. out: a folder for the page and the other files of `write`; None
-    writes nothing. Raises: ComparisonError, AudioError, YardstickError, OSError.
+    writes nothing. Raises: ComparisonError, AudioError, MeasureError, OSError.
     """
     from analysis.sounds import comparison_page
 

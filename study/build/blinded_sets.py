@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from analysis import loudness
 from caw import audio
 from caw.files import atomic
 from study import blinding
@@ -217,7 +216,7 @@ def _factors(
     for done, clip in enumerate(clips):
         progress.update(0.5 * done / len(clips), f"measure {clip}")
         samples = shaped(clip)
-        measured[clip] = loudness.integrated(samples, form.rate), loudness.true_peak(samples)
+        measured[clip] = audio.loudness(samples, form.rate), audio.true_peak(samples)
     factors, target, highest = stimuli.gains(measured, form.loudness)
     if target < form.loudness - 0.005:
         lowered = f"loudness lowered for ALL clips from {form.loudness:g} to {target:.1f} LUFS"

@@ -21,7 +21,7 @@ from typing import Any
 
 from caw import audio
 from caw.files import atomic
-from caw.measures import yardstick
+from caw.measures import spectra
 from study import blinding, pool
 from study.build import stimuli
 from study.build.curation import CurationError
@@ -134,14 +134,14 @@ def _measures_or_none(measure: Callable[[], dict]) -> dict:
     """Measures, or {} for a clip that has none because its band is silent."""
     try:
         return measure()
-    except yardstick.YardstickError:
+    except spectra.MeasureError:
         return {}
 
 
-def _real(passage: Passage, rate: int, bandwidth: float) -> yardstick.Clip:
+def _real(passage: Passage, rate: int, bandwidth: float) -> spectra.AnalysedClip:
     """The passage in the band of the stimuli, at `rate` Hz."""
     samples = audio.read(passage.file, start=passage.start, seconds=passage.seconds, rate=rate)[0]
-    return yardstick.Clip(stimuli.low_pass(samples, rate, bandwidth), rate)
+    return spectra.AnalysedClip(stimuli.low_pass(samples, rate, bandwidth), rate)
 
 
 def _digest(stimulus_sha256: str, passage: Passage | None, rate: int, bandwidth: float) -> str:

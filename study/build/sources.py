@@ -186,7 +186,7 @@ def plan_facts(cell: Cell) -> list[Any]:
     if cell.requested_plan is not None:
         from caw.compose import plan
 
-        facts["content"] = {**plan.document(cell.requested_plan), "heard": None}
+        facts["content"] = {**plan.to_document(cell.requested_plan), "heard": None}
     stated = {key: value for key, value in facts.items() if value not in ("", None, [])}
     return [stated] if stated else []
 

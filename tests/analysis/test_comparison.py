@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from analysis import loudness
 from analysis.sounds import comparison, comparison_page, raster, sound_pictures
 from analysis.sounds import comparison_charts as plots
 from analysis.sounds.comparison import ComparisonError
 from caw import audio
-from caw.measures.yardstick import YardstickError
+from caw.measures.spectra import MeasureError
 
 RATE = 8000
 
@@ -90,7 +89,7 @@ def test_the_waveform_keeps_peaks_however_long_the_clip():
 def test_all_are_brought_to_the_lowest_rate_and_one_loudness(found):
     assert found.rate == RATE
     assert [sound.rate for sound in found.sounds] == [RATE] * 3
-    levels = [loudness.integrated(sound.samples, RATE) for sound in found.sounds]
+    levels = [audio.loudness(sound.samples, RATE) for sound in found.sounds]
     assert max(levels) - min(levels) < 0.01
     assert max(sound.peak for sound in found.sounds) <= comparison.HIGHEST_PEAK + 0.01
     told = " ".join(found.notes)
@@ -153,7 +152,7 @@ def test_the_page_holds_all_it_needs_and_plays_levelled_sound(files, found, tmp_
     assert len(sounds) == 3
     played, rate = _decoded(sounds[1])
     assert rate == RATE
-    assert loudness.integrated(played, rate) == pytest.approx(found.loudness, abs=0.1)
+    assert audio.loudness(played, rate) == pytest.approx(found.loudness, abs=0.1)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "comparison.json",
         "comparison.png",
@@ -208,7 +207,7 @@ def test_one_second_beside_twenty_five(tmp_path):
         ("text.wav", b"these are words, no sound", audio.AudioError, "not sound"),
         ("empty.wav", b"", audio.AudioError, "empty"),
         ("silent.wav", np.zeros(RATE), audio.AudioError, "silent"),
-        ("blip.wav", tone(500, 0.2), YardstickError, "at least 0.5 s"),
+        ("blip.wav", tone(500, 0.2), MeasureError, "at least 0.5 s"),
     ],
 )
 def test_bad_files_are_told_and_nothing_is_written(files, tmp_path, name, content, error, told):

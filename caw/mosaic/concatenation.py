@@ -1,4 +1,4 @@
-"""Pieces of a clip put one after another: cut where it is quiet, brought into phase, faded over."""
+"""Concatenation of segments of a clip, with cross-fades at quiet places where both sides are in phase."""
 
 from __future__ import annotations
 
@@ -9,25 +9,22 @@ import numpy as np
 from scipy import fft
 
 FADE = 0.02  # seconds of a cross-fade
-EARLIEST, LATEST = (
-    -0.025,
-    -0.012,
-)  # seconds from a bound to the middle of its fade: over before the attack
+EARLIEST, LATEST = -0.025, -0.012  # seconds from a bound to the middle of its fade, before the attack
 SOFT_FADE = 0.06  # seconds, where nothing is struck
 SOFT_EARLIEST, SOFT_LATEST = -0.06, 0.03
 STEP = 0.004  # seconds between places that are tried
-SHIFT = 0.008  # seconds by which a piece may come early or late, to be in phase
-QUIET = 0.05  # what a place that is quieter by 1 dB is worth, in correlation
-LEAST_STRETCH = 0.006  # seconds; a piece whose length is off by less is left alone
-ATTACK = 0.05  # seconds at a piece's start that are never stretched
-GRAIN = 0.04  # seconds of a stretched piece's grains
+SHIFT = 0.008  # seconds by which a segment may come early or late, to be in phase
+QUIET = 0.05  # worth, in correlation, of a place that is quieter by 1 dB
+LEAST_STRETCH = 0.006  # seconds; a segment whose length is off by less is left alone
+ATTACK = 0.05  # seconds at a segment's start that are never stretched
+GRAIN = 0.04  # seconds of a stretched segment's grains
 SEARCH = 0.01  # seconds in which a grain is brought into phase
 END_FADE = 0.01  # seconds, at both ends of the whole
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Samples [start, stop) of the clip, to sound at [at, at + length) of the output."""
+class Segment:
+    """Samples [start, stop) of the clip, placed at [at, at + length) of the output."""
 
     start: int
     stop: int
@@ -38,32 +35,33 @@ class Piece:
 
 @dataclass(frozen=True)
 class Join:
-    """What was done between two pieces; for those who check."""
+    """A cross-fade between two segments."""
 
     at: int  # sample of the output where the fade begins
     length: int  # samples of the fade
     correlation: float  # of the two sides over the fade
 
 
-def assemble(samples: np.ndarray, rate: int, pieces: Sequence[Piece], count: int) -> tuple[np.ndarray, list]:
-    """Float32 [channels, count] and its joins, from samples [channels, n] and pieces in their order.
+def concatenate(
+    samples: np.ndarray, rate: int, segments: Sequence[Segment], count: int
+) -> tuple[np.ndarray, list[Join]]:
+    """Segments of samples [channels, n] in their order: float32 [channels, count], and the joins.
 
-    A piece that is longer or shorter in the output than in the clip is stretched (`_sounding`). The first
-    piece begins where it is; every other begins with a fade about its bound, at the shift where both sides
-    correlate best and are quiet. What the fade does to the level is made good by the gain for that
-    correlation: constant power for any, equal gain for 1, equal power for 0.
+    A segment that is longer or shorter in the output than in the clip is stretched. Every segment but the
+    first begins with a fade near its bound, at the shift where both sides correlate best and are quiet. The
+    fade's gain depends on that correlation, so that the power stays constant: equal gain for a correlation of
+    1, equal power for 0.
     """
     out = np.zeros((len(samples), count), np.float32)
     mono = samples.mean(axis=0)
     joins = []
-    source, source_mono, offset = samples, mono, pieces[0].start - pieces[0].at  # source = output + offset
-    source, source_mono, offset = _sounding(samples, mono, rate, pieces[0], offset)
+    source, source_mono, offset = _source(samples, mono, rate, segments[0])  # source = output + offset
     done = 0
-    for piece in pieces[1:]:
-        new, new_mono, new_offset = _sounding(samples, mono, rate, piece, piece.start - piece.at)
-        fade = max(8, round((SOFT_FADE if piece.soft else FADE) * rate))
+    for segment in segments[1:]:
+        new, new_mono, new_offset = _source(samples, mono, rate, segment)
+        fade = max(8, round((SOFT_FADE if segment.soft else FADE) * rate))
         start, shift, correlation = _best_join(
-            source_mono, offset, new_mono, new_offset, piece, rate, fade, done
+            source_mono, offset, new_mono, new_offset, segment, rate, fade, done
         )
         if start >= count:
             break
@@ -92,14 +90,14 @@ def _window(source: np.ndarray, first: int, count: int) -> np.ndarray:
     return out
 
 
-def _best_join(old, old_offset, new, new_offset, piece, rate, fade, done) -> tuple[int, int, float]:
-    """(first sample of the fade, samples by which the new piece comes late, correlation)."""
+def _best_join(old, old_offset, new, new_offset, segment, rate, fade, done) -> tuple[int, int, float]:
+    """First sample of the fade, samples by which the new segment comes late, and the correlation."""
     reach = round(SHIFT * rate)
-    best, found = -np.inf, (max(done, piece.at - fade), 0, 0.0)
-    earliest, latest = (SOFT_EARLIEST, SOFT_LATEST) if piece.soft else (EARLIEST, LATEST)
+    best, join = -np.inf, (max(done, segment.at - fade), 0, 0.0)
+    earliest, latest = (SOFT_EARLIEST, SOFT_LATEST) if segment.soft else (EARLIEST, LATEST)
     level = float(np.sqrt(np.mean(np.square(new[:: max(1, len(new) // 65536)], dtype=np.float64)))) + 1e-9
     for middle in np.arange(earliest, latest + 1e-9, STEP):
-        start = piece.at + round(middle * rate) - fade // 2
+        start = segment.at + round(middle * rate) - fade // 2
         if start < done:
             continue
         a = _window(old, start + old_offset, fade).astype(np.float64)
@@ -115,9 +113,9 @@ def _best_join(old, old_offset, new, new_offset, piece, rate, fade, done) -> tup
         loud = 10 * np.log10((max(own, floor) + max(energy[place], floor)) / (2 * fade * level**2))
         score = correlations[place] - QUIET * loud
         if score > best:
-            # the window begins `place` samples after the earliest: the piece comes early by place - reach
-            best, found = score, (start, reach - place, float(correlations[place]))
-    return found
+            # the window begins `place` samples after the earliest: the segment comes early by place - reach
+            best, join = score, (start, reach - place, float(correlations[place]))
+    return join
 
 
 def _cross_fade(out, old, old_offset, new, new_offset, start, fade, correlation) -> None:
@@ -130,24 +128,27 @@ def _cross_fade(out, old, old_offset, new, new_offset, start, fade, correlation)
     out[:, start : start + fade] = mixed[:, : max(0, room)]
 
 
-def _sounding(samples, mono, rate, piece: Piece, offset: int):
-    """The piece as it will sound: the clip itself, or a stretched copy with what lies around it."""
-    if abs(piece.stop - piece.start - piece.length) < LEAST_STRETCH * rate:
-        return samples, mono, offset
+def _source(samples, mono, rate, segment: Segment):
+    """The sound a segment is taken from, its mean over the channels, and its offset from the output.
+
+    That is the clip itself, or a stretched copy of the segment and its surroundings.
+    """
+    if abs(segment.stop - segment.start - segment.length) < LEAST_STRETCH * rate:
+        return samples, mono, segment.start - segment.at
     around = round(0.15 * rate)
-    first, last = piece.start - around, piece.stop + around
+    first, last = segment.start - around, segment.stop + around
     own, own_mono = _window(samples, first, last - first), _window(mono, first, last - first)
     steady = around + round(ATTACK * rate)
-    longer = piece.length - (piece.stop - piece.start)
+    longer = segment.length - (segment.stop - segment.start)
     places = _grain_places(own_mono, rate, steady, longer)
     sound = _overlapped(own, places, rate)
-    return sound, sound.mean(axis=0), around - piece.at
+    return sound, sound.mean(axis=0), around - segment.at
 
 
 def _grain_places(mono, rate, steady: int, longer: int) -> np.ndarray:
-    """Where in the source each grain of the output comes from (WSOLA: Verhelst and Roelands 1993).
+    """First samples in the source of the output's grains (WSOLA: Verhelst and Roelands 1993).
 
-    All before `steady` stays; the rest is longer by so many samples (less where negative) at its end.
+    Sound before `steady` stays as it is; the rest becomes `longer` by so many samples, shorter if negative.
     """
     hop = max(4, round(GRAIN * rate / 2))
     reach = round(SEARCH * rate)
@@ -160,7 +161,7 @@ def _grain_places(mono, rate, steady: int, longer: int) -> np.ndarray:
         if not places or share == 0:
             places.append(ideal)
             continue
-        follows = places[-1] + hop  # what would go on as it does in the clip
+        follows = places[-1] + hop  # the source's own continuation
         low = max(ideal - reach, 0)
         high = ideal + reach
         if low <= follows <= high and share < 1:
@@ -177,6 +178,7 @@ def _grain_places(mono, rate, steady: int, longer: int) -> np.ndarray:
 
 
 def _overlapped(source, places, rate) -> np.ndarray:
+    """Grains of the source overlapped and added."""
     hop = max(4, round(GRAIN * rate / 2))
     rise = 0.5 - 0.5 * np.cos(np.pi * (np.arange(hop) + 0.5) / hop)
     out = np.zeros((len(source), (len(places) + 1) * hop), np.float32)
