@@ -94,7 +94,7 @@ def of_study(folder: StudyFolder, *, sets: Sequence[str] = (), alpha: float = 0.
     from study.audit import audit, tables
     from study.audit.findings import Heard
     from study.build import measuring
-    from study.store.presented import places
+    from study.store.builds import mean_places
     from study.store.sessions import account
     from study.store.store import Store
 
@@ -108,7 +108,7 @@ def of_study(folder: StudyFolder, *, sets: Sequence[str] = (), alpha: float = 0.
         if unknown := [name for name in sets if name not in build.stimuli]:
             what = f"{folder.path}: there is no set {unknown[0]!r}"
             raise AuditError(what, f"its sets are {', '.join(build.stimuli)}")
-        presented = places(store.engine)
+        presented = mean_places(store.engine)
         heard: dict[str, list[Heard]] = {}
         for row in key:
             file = folder.stimulus(row["set"], row["stimulus_id"])

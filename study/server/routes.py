@@ -26,7 +26,7 @@ from starlette.routing import Route
 from study.server import links, take_home
 from study.server.served import served
 from study.store.answering import Listening
-from study.store.store import Clip
+from study.store.store import ServedClip
 
 CLIP = "/clip"
 HEARD = "/heard"
@@ -125,7 +125,7 @@ async def heard(request: Request) -> Response:
     return Response(status_code=204 if recorded else 429)
 
 
-async def _own_clip(request: Request) -> Clip | None:
+async def _own_clip(request: Request) -> ServedClip | None:
     """The clip whose play key stands in the address, where it is the asking listener's own."""
     for token in links.remembered(_cookie(request)):
         if own := await run_in_threadpool(served().store.clip, request.path_params["key"], token):
