@@ -17,10 +17,10 @@ import pandas as pd
 
 from analysis import responses
 from analysis.plan import AnalysisPlan
-from analysis.report import figures, inspiring_clips, report, wording
+from analysis.report import figures, inspiring_clips, report, sentences
 from analysis.report.report import ReportFacts
 from analysis.results import comparisons, statistics
-from analysis.results.results import Result, to_frame
+from analysis.results.result import Result, to_frame
 
 ANSWERS = Path("tables") / "answers.csv"  # in a report's folder
 FAMILIES = {
@@ -109,7 +109,7 @@ class Study:
         self._frame, self._facts = frame, facts or ReportFacts()
 
     def __repr__(self) -> str:
-        return wording.subtitle(self._frame)
+        return sentences.subtitle(self._frame)
 
     @property
     def answers(self) -> pd.DataFrame:
@@ -153,7 +153,7 @@ class Study:
         >>> len(analysis.open(analysis.founding()).summary)
         3
         """
-        return wording.summary(self._frame, self._results)
+        return sentences.summary(self._frame, self._results)
 
     @property
     def by_epochs(self) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import scipy.linalg
 
-from analysis.models.optimum import STEP, hessian
+from analysis.models.minimise import STEP, hessian
 
 LARGEST = 30.0  # relative standard deviation that the search reaches
 FREE = 1e2  # relative standard deviation of listeners' means that are taken as unknown constants

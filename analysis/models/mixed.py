@@ -32,7 +32,7 @@ import scipy.special
 import scipy.stats
 
 from analysis.models.crossed import Crossed, Density, Laplace, Linear
-from analysis.models.optimum import SINGULAR, covariance, minimum
+from analysis.models.minimise import SINGULAR, covariance, minimum
 
 
 class MixedModelError(ValueError):

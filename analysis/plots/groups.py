@@ -14,7 +14,7 @@ from analysis.plots.theme import WIDE
 from analysis.results import dose as doses
 from analysis.results import ratings
 from analysis.results.ratings import REAL as JUDGED_REAL
-from analysis.results.results import MACHINE, ORIGINALS, Result, find, groups
+from analysis.results.result import MACHINE, ORIGINALS, Result, find, groups
 
 KINDS = {"truth": "truth", "backends": "backend", "modes": "mode", "epochs": "epochs"}  # family -> its title
 KINDS |= ways.COLUMNS

@@ -16,7 +16,7 @@ from analysis.plan import AnalysisPlan
 from analysis.report.tables import Table
 from analysis.results import comparisons, panel_models
 from analysis.results.outcomes import INSPIRED, JUDGED_REAL, MUSICALITY, Outcome
-from analysis.results.results import Result
+from analysis.results.result import Result
 
 QUESTIONS = {
     comparisons.TRUTH: "do machine-made clips differ from originals?",

@@ -24,7 +24,7 @@ from analysis.results import (
 from analysis.results.measured import Measured
 from analysis.results.outcomes import MUSICALITY
 from analysis.results.ratings import REAL as JUDGED_REAL
-from analysis.results.results import ORIGINALS, Result, find, groups
+from analysis.results.result import ORIGINALS, Result, find, groups
 from analysis.results.statistics import BACKENDS, EPOCHS, MODES, TRUTH
 from analysis.results.stimuli import Panel
 

@@ -34,14 +34,14 @@ from analysis.report import (
     methods,
     pins,
     report_script,
+    sentences,
     table_files,
     tables,
-    wording,
 )
 from analysis.report.tables import Table
 from analysis.results import checks, measured, sensitivity, statistics, stimuli
 from analysis.results.measured import Measured
-from analysis.results.results import Result
+from analysis.results.result import Result
 from analysis.results.stimuli import Panel
 
 PAGE = "index.html"
@@ -247,14 +247,14 @@ def _page(
             "".join((templates / name).read_text(encoding="utf-8") for name in ("report.css", "tables.css"))
         ),
         title=facts.title or TITLE,
-        subtitle=wording.subtitle(frame),
+        subtitle=sentences.subtitle(frame),
         one=panel.one,
-        summary=wording.summary(frame, results),
-        reach=wording.reach(panel),
-        counting=wording.counting(frame, results),
-        trained=wording.trained(frame),
+        summary=sentences.summary(frame, results),
+        reach=sentences.reach(panel),
+        counting=sentences.counting(frame, results),
+        trained=sentences.trained(frame),
         unfinished=list(facts.unfinished),
-        inspired=wording.inspired(results),
+        inspired=sentences.inspired(results),
         leading=leading,
         script=Markup(report_script.source()),
         allowed=Markup(report_script.allowed()),
@@ -270,7 +270,7 @@ def _page(
         methods=told,
         references=methods.references(told),
         provenance=_provenance(facts),
-        left_empty=wording.left_empty(results),
+        left_empty=sentences.left_empty(results),
         measured=measured.line(found) if found else "",
         measurable=facts.measures is not None,
         said_of_clips=[] if panel.one else _said(named["comments"].frame, players),
@@ -300,7 +300,7 @@ def _sets(
             row["sound"] = _sound(facts.stimuli, clip.get("stimulus_id"), row["clip"])
             count += 1
             row["player"] = f"sound-{count}" if row["sound"] else ""
-        told = wording.set_line(results, name)
+        told = sentences.set_line(results, name)
         said = tables.inspiring_said(frame)
         sets.append({"name": name, "table": table, "clips": rows, "told": told, "said": said})
     return sets

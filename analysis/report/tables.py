@@ -28,7 +28,7 @@ from analysis.results import (
 )
 from analysis.results.comparisons import BACKENDS, EPOCHS, MODES, PLANS, SETS, STRENGTHS, TRAININGS, TRUTH
 from analysis.results.outcomes import INSPIRED, JUDGED_REAL, KEPT, MUSICALITY
-from analysis.results.results import CHECK, ORIGINALS, Result, find, groups, of_family
+from analysis.results.result import CHECK, ORIGINALS, Result, find, groups, of_family
 from analysis.results.stimuli import Panel
 
 _PLAIN = rf"[<>]?[-{f.MINUS}]?\d*\.?\d+%?"

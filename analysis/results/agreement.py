@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.results.results import Question, Result, number
+from analysis.results.result import Question, Result, number
 from analysis.results.stimuli import Panel
 
 FAMILY = "agreement"

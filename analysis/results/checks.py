@@ -19,7 +19,7 @@ from analysis.models.mixed import Fit
 from analysis.results import comparisons, estimation, stimuli, trainings
 from analysis.results.estimation import Estimate
 from analysis.results.outcomes import INSPIRING, JUDGED_REAL, Outcome
-from analysis.results.results import MACHINE_LESS_ORIGINALS, Question, Result
+from analysis.results.result import MACHINE_LESS_ORIGINALS, Question, Result
 from analysis.results.stimuli import LEAST_CLIPS, Panel
 
 FAMILY = "model checks"

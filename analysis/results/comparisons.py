@@ -19,7 +19,7 @@ from analysis.results import dose, estimation, ratings, trainings
 from analysis.results.estimation import Estimate
 from analysis.results.outcomes import INSPIRED, JUDGED_REAL, MUSICALITY, Outcome
 from analysis.results.ratings import said
-from analysis.results.results import ALL, MACHINE, MACHINE_LESS_ORIGINALS, ORIGINALS, Question, Result
+from analysis.results.result import ALL, MACHINE, MACHINE_LESS_ORIGINALS, ORIGINALS, Question, Result
 from analysis.results.stimuli import LEAST_CLIPS, LEAST_EQUIVALENCE, LEAST_ORIGINALS, Panel
 
 TRUTH, BACKENDS, MODES, EPOCHS, SETS = "truth", "backends", "modes", dose.FAMILY, "sets"

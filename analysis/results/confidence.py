@@ -9,7 +9,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.results.estimation import WILSON
-from analysis.results.results import Question, Result
+from analysis.results.result import Question, Result
 from analysis.results.stimuli import Panel
 from analysis.tests import detection
 

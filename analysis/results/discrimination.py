@@ -9,7 +9,7 @@ from scipy import stats
 from analysis.results import comparisons, confidence
 from analysis.results.estimation import WILSON
 from analysis.results.outcomes import JUDGED_REAL
-from analysis.results.results import CHECK, MACHINE, MACHINE_LESS_ORIGINALS, ORIGINALS, Question, Result, find
+from analysis.results.result import CHECK, MACHINE, MACHINE_LESS_ORIGINALS, ORIGINALS, Question, Result, find
 from analysis.results.stimuli import LEAST_CLIPS, Panel
 from analysis.tests import detection
 from analysis.tests.detection import Counts

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis.results import stimuli, trainings
-from analysis.results.results import CHECK, Question, Result
+from analysis.results.result import CHECK, Question, Result
 from analysis.results.stimuli import LEAST_LEVELS, Panel
 from analysis.tests import permutation
 

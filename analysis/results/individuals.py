@@ -20,7 +20,7 @@ from analysis.results.discrimination import (
 from analysis.results.estimation import WILSON
 from analysis.results.outcomes import JUDGED_REAL
 from analysis.results.ratings import MEAN
-from analysis.results.results import Question, Result
+from analysis.results.result import Question, Result
 from analysis.results.stimuli import Panel
 from analysis.tests import detection
 

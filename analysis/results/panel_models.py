@@ -17,7 +17,7 @@ from analysis.results import comparisons, dose, estimation, quality, trainings
 from analysis.results.comparisons import Kind
 from analysis.results.outcomes import INSPIRING, JUDGED_REAL, MUSICALITY
 from analysis.results.ratings import said
-from analysis.results.results import CHECK, MACHINE, ORIGINALS, Question, Result
+from analysis.results.result import CHECK, MACHINE, ORIGINALS, Question, Result
 from analysis.results.stimuli import LEAST_LEVELS, LEAST_SPARE, Panel, who
 from analysis.results.trainings import Nests
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.results import stimuli
-from analysis.results.results import Question, Result
+from analysis.results.result import Question, Result
 from analysis.results.stimuli import Panel
 
 FAMILY = "data quality"

@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.results import estimation, trainings
 from analysis.results.estimation import Estimate
 from analysis.results.outcomes import INSPIRED, JUDGED_REAL, KEPT, MUSICALITY, Outcome
-from analysis.results.results import CHECK, MACHINE, MACHINE_LESS_ORIGINALS, ORIGINALS, Question, Result
+from analysis.results.result import CHECK, MACHINE, MACHINE_LESS_ORIGINALS, ORIGINALS, Question, Result
 from analysis.results.stimuli import LEAST_CLIPS, Panel
 from analysis.tests import detection, permutation
 

@@ -24,7 +24,7 @@ from analysis.plan import EXCLUSIONS, AnalysisPlan
 from analysis.results import comparisons, quality, ratings
 from analysis.results.estimation import Estimate
 from analysis.results.outcomes import Outcome
-from analysis.results.results import CHECK, Question, Result
+from analysis.results.result import CHECK, Question, Result
 from analysis.results.stimuli import LEAST_CLIPS, Panel
 
 FAMILY = "sensitivity"

@@ -26,7 +26,7 @@ from analysis.results import (
     trainings,
 )
 from analysis.results.comparisons import BACKENDS, EPOCHS, MODES, SETS, TRAININGS, TRUTH
-from analysis.results.results import Result, find, groups, holm, to_frame, to_json
+from analysis.results.result import Result, find, groups, holm, to_frame, to_json
 from analysis.results.stimuli import Panel
 
 ALIKE = "takes clips of one training as independent"

@@ -21,8 +21,8 @@ import pandas as pd
 
 from analysis import formats as f
 from analysis import loudness
-from analysis.sounds import sound_pictures
-from analysis.sounds.sound_pictures import Grid
+from analysis.sounds import pictures
+from analysis.sounds.pictures import Grid
 from caw import audio, measures
 from caw.files import atomic, file_names, spreadsheet
 from caw.measures import catalogue, yardstick
@@ -66,23 +66,23 @@ class Sound:
 
     @cached_property
     def waveform(self) -> pd.DataFrame:
-        return sound_pictures.waveform(self.samples, self.rate)
+        return pictures.waveform(self.samples, self.rate)
 
     @cached_property
     def spectrum(self) -> pd.DataFrame:
-        return sound_pictures.long_term_spectrum(self.samples, self.rate)
+        return pictures.long_term_spectrum(self.samples, self.rate)
 
     @cached_property
     def mel(self) -> Grid:
-        return sound_pictures.mel_spectrogram(self.clip, self.rate)
+        return pictures.mel_spectrogram(self.clip, self.rate)
 
     @cached_property
     def onsets(self) -> pd.DataFrame:
-        return sound_pictures.onset_envelope(self.clip, self.rate)
+        return pictures.onset_envelope(self.clip, self.rate)
 
     @cached_property
     def tempogram(self) -> Grid:
-        return sound_pictures.tempogram(self.clip, self.rate)
+        return pictures.tempogram(self.clip, self.rate)
 
     @cached_property
     def tempo(self) -> float | None:
@@ -333,7 +333,7 @@ def _record(sound: Sound) -> dict[str, Any]:
         "gain": round(sound.gain, 2),
         "peak": round(sound.peak, 2),
         "tempo": sound.tempo,
-        "strongest_tempo": round(sound_pictures.strongest_tempo(sound.tempogram), 1),
+        "strongest_tempo": round(pictures.strongest_tempo(sound.tempogram), 1),
         "spectrum_peak": round(float(spectrum["frequency"][spectrum["level"].idxmax()]), 1),
         "spectrum": {name: [round(value, 2) for value in spectrum[name].tolist()] for name in spectrum},
     }

@@ -14,9 +14,9 @@ import vl_convert
 from markupsafe import Markup
 
 from analysis.plots import theme
-from analysis.sounds import raster, sound_pictures
+from analysis.sounds import pictures
 from analysis.sounds.comparison import Comparison, Sound
-from analysis.sounds.sound_pictures import Grid
+from analysis.sounds.pictures import Grid
 from caw import mel_scale
 
 WIDTH, HEIGHT = 330, 120  # px of a picture within its axes
@@ -117,7 +117,7 @@ KINDS: dict[str, tuple[str, str, Callable[..., alt.TopLevelMixin]]] = {
     ),
     "tempogram": (
         "Tempogram",
-        f"How regularly attacks come back at each tempo, in windows of {sound_pictures.TEMPO_WINDOW:g} s. "
+        f"How regularly attacks come back at each tempo, in windows of {pictures.TEMPO_WINDOW:g} s. "
         "A bright line is a steady beat; half its tempo is bright as well.",
         tempogram,
     ),
@@ -201,7 +201,7 @@ def _image(
 ) -> alt.TopLevelMixin:
     """A picture of a grid on the axis of time; edges, ticks: of its rows, on their own even scale."""
     share = grid.seconds / found.seconds
-    row = {"x": 0.0, "y": edges[1], "url": raster.data_url(grid.values, *levels)}
+    row = {"x": 0.0, "y": edges[1], "url": pictures.data_url(grid.values, *levels)}
     labels = ", ".join(f"abs(datum.value - {value!r}) < 1e-6 ? '{text}'" for value, text in ticks.items())
     axis = _axis(title, values=list(ticks), labelExpr=labels.replace(", ", " : ") + " : ''", grid=False)
     data = alt.Chart(pd.DataFrame([row])).mark_image(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 import os
 import warnings
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
+import altair as alt
 import jinja2
 import pandas as pd
 import vl_convert
@@ -24,7 +26,7 @@ from markupsafe import Markup
 
 from analysis import formats as f
 from analysis.plots import theme
-from analysis.sounds import inventory_charts as plots
+from analysis.plots.theme import WIDE
 from analysis.sounds.comparison_page import LEAST_PLAYED_RATE, flac
 from analysis.sounds.inventory import LONGEST, VOCALS, Entry, Inventory, InventoryError
 from caw import audio
@@ -35,6 +37,10 @@ COPIES = "sounds"  # the folder of what browsers do not play, as FLAC
 PLAYED = ("WAV PCM_", "WAV FLOAT", "WAVEX PCM_", "WAVEX FLOAT", "FLAC", "OGG", "MPEG", "MP3")
 MOST_PLAYED_RATE, MOST_CHANNELS = 192000, 8  # Hz; what FLAC holds
 NAMED = 5  # songs in two splits that the first sentence names
+STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)  # seconds a bar may span
+BARS = 24  # at most, about
+FEW = 5  # files up to which each has its tick: left to itself the axis counts halves of so few
+SPLIT_COLOURS = {"training": theme.BLUE, "testing": theme.ORANGE, "validation": theme.GREEN, "-": theme.GREY}
 
 
 def write(found: Inventory, out: Path) -> Path:
@@ -156,7 +162,7 @@ def _pictures(found: Inventory) -> tuple[str, str]:
     if not found.readable:
         return "", ""
     files = pd.DataFrame([{"seconds": one.seconds, "split": one.split} for one in found.readable])
-    wide, narrow = (theme.render(plots.durations(files, width=width)) for width in (theme.WIDE, theme.NARROW))
+    wide, narrow = (theme.render(durations(files, width=width)) for width in (theme.WIDE, theme.NARROW))
     return wide, narrow
 
 
@@ -196,3 +202,45 @@ def _row(row: dict[str, Any]) -> list[tuple[str, Any]]:
 
 def _key(value: Any) -> Any:
     return "" if not isinstance(value, str) and not f.known(value) else value
+
+
+def durations(files: pd.DataFrame, *, width: int = WIDE) -> alt.TopLevelMixin:
+    """Histogram of the files' seconds, stacked by split. files: rows with seconds (float) and split."""
+    table, step = histogram(files)
+    there = [split for split in SPLIT_COLOURS if split in set(table["split"])]
+    scale = alt.Scale(domain=there, range=[SPLIT_COLOURS[split] for split in there])
+    legend = alt.Legend(title="split") if there != ["-"] else None
+    unit, by = ("minutes", 60) if step >= 60 else ("seconds", 1)
+    shown = table.assign(low=table["low"] / by, high=table["high"] / by)
+    ends = alt.Scale(domain=[float(shown["low"].min()), float(shown["high"].max())], nice=False)
+    most = int(table["above"].max())
+    whole = {"values": list(range(most + 1))} if most <= FEW else {"tickMinStep": 1}
+    bars = (
+        alt.Chart(shown)
+        .mark_bar(stroke="white", strokeWidth=0.5)
+        .encode(
+            x=alt.X("low:Q", scale=ends, axis=alt.Axis(title=f"length ({unit})", grid=False, tickCount=8)),
+            x2="high:Q",
+            y=alt.Y("below:Q", axis=alt.Axis(title="files", format="d", **whole)),
+            y2="above:Q",
+            color=alt.Color("split:N", scale=scale, legend=legend),
+        )
+        .properties(width=width - 80, height=200)
+    )
+    return theme.finish(bars, "How long the recordings are", width)
+
+
+def histogram(files: pd.DataFrame) -> tuple[pd.DataFrame, float]:
+    """Files by length and split: (low, high in seconds, split, files, below, above; seconds a bar spans).
+
+    below, above: where a split's part of the bar begins and ends, in files.
+    """
+    seconds = files["seconds"].astype(float)
+    reach = max(float(seconds.max() - seconds.min()), STEPS[0])
+    step = next((step for step in STEPS if reach / step <= BARS), 3600 * math.ceil(reach / 3600 / BARS))
+    low = (seconds // step) * step
+    counts = files.assign(low=low).groupby(["low", "split"]).size().rename("files").reset_index()
+    place = counts["split"].map({split: place for place, split in enumerate(SPLIT_COLOURS)})
+    counts = counts.assign(high=counts["low"] + step, place=place).sort_values(["low", "place"])
+    above = counts.groupby("low")["files"].cumsum()
+    return counts.assign(below=above - counts["files"], above=above).drop(columns="place"), step

@@ -68,7 +68,7 @@ def plan(
     ] = None,
 ) -> None:
     """Before a study: its power, by listeners and clips."""
-    from analysis import plan_page, planning
+    from analysis import planning, power_page
 
     asked = planning.Plan(
         listeners=numbers("--listeners", listeners, most=12),
@@ -92,7 +92,7 @@ def plan(
     table = planning.power(asked)
     show(asked, table, Console(highlight=False))
     if out is not None:
-        page = plan_page.write(asked, table, out)[-1]
+        page = power_page.write(asked, table, out)[-1]
         print(f"The plan is {page}")
 
 
@@ -131,13 +131,13 @@ def _between(low: int, high: int, most: int) -> list[int]:
 
 def show(plan: Plan, table: pd.DataFrame, console: Console) -> None:
     """Print the tables of power, the advice and what it rests on."""
-    from analysis import plan_page
+    from analysis import power_page
 
     def say(text: str) -> None:
         console.print(text, markup=False, soft_wrap=True)
 
     for outcome in plan.effects():
-        for grid in plan_page.grids(plan, table, outcome):
+        for grid in power_page.grids(plan, table, outcome):
             shown = Table()
             for head in grid.heads:
                 shown.add_column(f"{head}\n{grid.kind}" if head.isdigit() else head, justify="right")
@@ -145,5 +145,5 @@ def show(plan: Plan, table: pd.DataFrame, console: Console) -> None:
                 shown.add_row(*row, end_section=place == len(grid.rows) - 2)
             say(grid.title)
             console.print(shown)
-    say("\n".join(plan_page.sentences(plan, table)))
-    say("\n".join(plan_page.basis(plan)))
+    say("\n".join(power_page.sentences(plan, table)))
+    say("\n".join(power_page.basis(plan)))

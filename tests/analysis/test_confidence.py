@@ -7,7 +7,7 @@ import pytest
 from analysis import responses
 from analysis.report import figures, pins, report, tables
 from analysis.results import confidence, statistics
-from analysis.results.results import find
+from analysis.results.result import find
 from analysis.results.stimuli import Panel
 from analysis.tests import detection
 from tests.analysis import panels

@@ -8,7 +8,7 @@ import pytest
 
 from analysis import responses
 from analysis.results import dose, panel_models, statistics
-from analysis.results.results import CHECK, find
+from analysis.results.result import CHECK, find
 from analysis.results.stimuli import Panel
 from tests.analysis import panels
 

@@ -11,7 +11,7 @@ import soundfile
 
 from analysis.plots import render
 from analysis.sounds import inventory, inventory_page, recording_names
-from analysis.sounds import inventory_charts as plots
+from analysis.sounds import inventory_page as plots
 from analysis.sounds.inventory import InventoryError
 
 RATE = 16000

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis import plan_page, planning, plots
+from analysis import planning, plots, power_page
 from analysis.models import mixed
 from analysis.planning import (
     CEILING,
@@ -363,7 +363,7 @@ def test_many_numbers_of_originals_are_thinned_to_the_colours_there_are():
 
 
 def test_the_page_and_its_files(plan, table, tmp_path):
-    paths = plan_page.write(plan, table, tmp_path)
+    paths = power_page.write(plan, table, tmp_path)
     assert [path.name for path in paths] == [
         *("power.csv", "power_musicality.png", "power_musicality.svg"),
         *("power_verdicts.png", "power_verdicts.svg", "index.html"),
@@ -372,6 +372,6 @@ def test_the_page_and_its_files(plan, table, tmp_path):
     assert list(kept.columns) == planning.COLUMNS
     assert (kept["listeners"] == "endless").sum() == np.isinf(table["listeners"]).sum()
     page = (tmp_path / "index.html").read_text()
-    assert all(sentence.split(" (")[0].replace("'", "&#39;") in page for sentence in plan_page.basis(plan))
+    assert all(sentence.split(" (")[0].replace("'", "&#39;") in page for sentence in power_page.basis(plan))
     assert page.count("<table") == 8
     assert "15 of 20" in page

@@ -12,7 +12,8 @@ import pytest
 import soundfile
 
 from analysis import plots, responses
-from analysis.report import figures, inspiring_clips, report, report_script, wording
+from analysis.report import figures, inspiring_clips, report, report_script
+from analysis.report import sentences as wording
 from analysis.report.report import ReportError, ReportFacts
 from analysis.results import statistics
 from analysis.results.stimuli import Panel

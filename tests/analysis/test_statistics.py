@@ -10,9 +10,10 @@ from statsmodels.stats.multitest import multipletests
 
 from analysis import responses
 from analysis.models import mixed
-from analysis.report import wording
-from analysis.results import agreement, comparisons, dose, panel_models, results, statistics, stimuli
-from analysis.results.results import Result, find
+from analysis.report import sentences
+from analysis.results import agreement, comparisons, dose, panel_models, statistics, stimuli
+from analysis.results import result as results
+from analysis.results.result import Result, find
 from analysis.tests import exact
 from tests.analysis import panels
 
@@ -425,7 +426,7 @@ def test_answers_that_do_not_vary_give_no_number_that_is_none_and_the_right_sent
     for result in found:
         numbers = [result.estimate, result.low, result.high, result.p, result.p_holm]
         assert all(number is None or np.isfinite(number) for number in numbers), result
-    assert said in wording.summary(frame, found)[1]
+    assert said in sentences.summary(frame, found)[1]
     detected = only(found, "detection", "any detection")
     if said:
         d_prime = only(found, "mixed models", "hierarchical d'")

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from analysis import formats, responses
-from analysis.report import table_files, tables, wording
+from analysis.report import sentences, table_files, tables
 from analysis.report.tables import Table
 from analysis.results import quality, statistics
-from analysis.results.results import Question
+from analysis.results.result import Question
 from caw.files import spreadsheet
 
 
@@ -171,11 +171,11 @@ def test_values_that_were_left_empty_are_counted_and_named():
     (odd,) = [one for one in results if one.name == quality.ODD]
     assert (odd.estimate, odd.count, odd.total) == (3, 3, 20)
     assert odd.note == "musicality of 2, response seconds of 2"
-    text = wording.left_empty(results)
+    text = sentences.left_empty(results)
     assert text.startswith("3 answers have a value that cannot be")
     assert odd.note in text
     assert odd.note in set(tables.data_quality(results).frame["note"])
     frame["left_empty"] = None
     results = quality.records(responses.load(frame))
     assert [one.count for one in results if one.name == quality.ODD] == [0]
-    assert wording.left_empty(results) == ""
+    assert sentences.left_empty(results) == ""

@@ -8,10 +8,10 @@ import pytest
 
 from analysis import responses
 from analysis.models import mixed
-from analysis.report import tables, wording
+from analysis.report import sentences, tables
 from analysis.results import comparisons, dose, panel_models, ratings, statistics, stimuli, trainings
 from analysis.results.outcomes import MUSICALITY
-from analysis.results.results import find
+from analysis.results.result import find
 from analysis.results.stimuli import Panel
 from tests.analysis import panels
 
@@ -121,8 +121,8 @@ def test_one_training_per_cell_keeps_every_result():
         t.name for t in tables.everything(named, before)
     ]
     assert not any(statistics.ALIKE in r.note for r in after)
-    assert "trained once" in wording.trained(named)
-    assert wording.trained(responses.load(plain)) == ""
+    assert "trained once" in sentences.trained(named)
+    assert sentences.trained(responses.load(plain)) == ""
 
 
 def test_models_name_trainings_as_random_and_how_many(several_results):
@@ -174,7 +174,7 @@ def test_few_trainings_are_not_modelled_and_it_is_said():
     assert "trainings" not in found.method
     assert "2 trainings, fewer than 3" in found.note
     assert "too narrow" in found.note
-    assert "2 trainings" in wording.trained(few)
+    assert "2 trainings" in sentences.trained(few)
 
 
 @pytest.mark.parametrize(("count", "modelled"), [(2, ()), (3, ("trainings",))])
@@ -219,7 +219,7 @@ def test_groups_are_listed_as_they_are_counted():
 def test_one_listener_is_told_that_no_model_knows_the_trainings():
     one = study(listeners=1)
     assert Panel.of(one).one
-    assert "no model knows them" in wording.trained(one)
+    assert "no model knows them" in sentences.trained(one)
     assert any(statistics.ALIKE in r.note for r in statistics.evaluate(one))
 
 

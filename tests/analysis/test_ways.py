@@ -11,7 +11,7 @@ from analysis import notebook, responses, ways
 from analysis.report import figures, inspiring_clips, tables
 from analysis.results import comparisons, individuals, statistics, stimuli
 from analysis.results.outcomes import MUSICALITY
-from analysis.results.results import find, groups
+from analysis.results.result import find, groups
 from analysis.results.stimuli import Panel
 from tests.analysis import panels
 

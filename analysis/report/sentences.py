@@ -24,7 +24,7 @@ from analysis.results import (
 )
 from analysis.results.comparisons import BACKENDS, EPOCHS, MODES, SETS, TRUTH
 from analysis.results.outcomes import INSPIRED, JUDGED_REAL, MUSICALITY
-from analysis.results.results import MACHINE, MACHINE_LESS_ORIGINALS, ORIGINALS, Result, find
+from analysis.results.result import MACHINE, MACHINE_LESS_ORIGINALS, ORIGINALS, Result, find
 from analysis.results.stimuli import Panel
 
 LEVEL = 0.05

@@ -1,4 +1,4 @@
-"""What the pictures of a clip show: arrays in, tidy frames and grids out. Nothing is drawn here.
+"""What the pictures of a clip show: arrays in, tidy frames and grids out, and grids as small PNG pictures.
 
 Conventions: x is float [n] at `rate` Hz, at the level at which it is to be shown; times are in seconds from
 the clip's start, levels in dB relative to full scale, tempi in beats per minute. The spectrogram is that of
@@ -7,14 +7,18 @@ the clip's start, levels in dB relative to full scale, tempi in beats per minute
 
 from __future__ import annotations
 
+import base64
+import io
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 from scipy import fft, signal
 
 from caw import mel_scale
 from caw.measures import yardstick
+from caw.measures.pictures import RAMP
 
 COLUMNS = 900  # of a picture at most; a screen shows no more
 SPECTRUM_WINDOW = 0.25  # seconds
@@ -116,6 +120,29 @@ def pooled(values: np.ndarray, how) -> np.ndarray:
         return values
     edges = np.linspace(0, count, COLUMNS + 1).astype(int)
     return np.stack([how(values[:, a:b], axis=1) for a, b in zip(edges, edges[1:], strict=False)], axis=1)
+
+
+def data_url(values: np.ndarray, low: float, high: float) -> str:
+    """Values [rows, columns] as a data URL of a PNG, the first row at the bottom; low to high is the ramp."""
+    return f"data:image/png;base64,{base64.b64encode(png(values, low, high)).decode()}"
+
+
+def png(values: np.ndarray, low: float, high: float) -> bytes:
+    """The picture as a PNG file with a palette of 256 colours."""
+    share = (np.asarray(values, np.float64) - low) / max(high - low, 1e-12)
+    picture = Image.fromarray(np.rint(255 * np.clip(share, 0, 1)).astype(np.uint8)[::-1], "L")
+    picture.putpalette(palette().tobytes())
+    content = io.BytesIO()
+    picture.save(content, "PNG", optimize=True)
+    return content.getvalue()
+
+
+def palette() -> np.ndarray:
+    """The ramp as [256, 3] bytes."""
+    stops = np.array([[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in RAMP], float)
+    place = np.linspace(0, len(RAMP) - 1, 256)
+    channels = [np.interp(place, np.arange(len(RAMP)), stops[:, channel]) for channel in range(3)]
+    return np.rint(np.stack(channels, axis=1)).astype(np.uint8)
 
 
 def _rise(x: np.ndarray | yardstick.Clip, rate: int) -> np.ndarray:
