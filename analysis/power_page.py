@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
-import jinja2
 import pandas as pd
 from markupsafe import Markup
 
 from analysis import formats as f
-from analysis import planning, plots
+from analysis import planning, plots, web_page
 from analysis.planning import MUSICALITY, SAME, VERDICTS, Plan
 from caw.files import atomic, spreadsheet
 
 TABLE, PAGE = "power.csv", "index.html"
 ENDLESS = "endless"
+_WIDTHS = {plots.WIDE: "wide", plots.NARROW: "narrow"}
 
 
 @dataclass(frozen=True)
@@ -165,20 +163,13 @@ def write(plan: Plan, table: pd.DataFrame, out: Path) -> list[Path]:
         }
         alt = planning.advice(table, outcome)
         parts.append({"alt": alt, "tables": grids(plan, table, outcome), **inside})
-    atomic.write(out / PAGE, _page(planning.kind_of(table), sentences(plan, table), parts, basis(plan)))
+    page = web_page.render(
+        "plan.html.j2",
+        kind=planning.kind_of(table),
+        sentences=sentences(plan, table),
+        parts=parts,
+        basis=basis(plan),
+        target=f"{planning.TARGET:.2f}".removeprefix("0"),
+    )
+    atomic.write(out / PAGE, page)
     return [*paths, out / PAGE]
-
-
-_WIDTHS = {plots.WIDE: "wide", plots.NARROW: "narrow"}
-
-
-def _page(kind: str, sentences: Sequence[str], parts: list[dict], basis: Sequence[str]) -> str:
-    folder = resources.files("analysis") / "templates"
-    template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-        (folder / "plan.html.j2").read_text(encoding="utf-8")
-    )
-    css = Markup(
-        "".join((folder / name).read_text(encoding="utf-8") for name in ("report.css", "tables.css"))
-    )
-    target = f"{planning.TARGET:.2f}".removeprefix("0")
-    return template.render(css=css, kind=kind, sentences=sentences, parts=parts, basis=basis, target=target)

@@ -1,7 +1,7 @@
 """Charts of a listening study: results and tidy frames in, Altair charts out. Nothing is computed here.
 
-`groups` draws groups of clips, `listeners` single answers, listeners and clips, `measured` what clips measured,
-`power` the power of a study that is planned. `theme` holds colours and fonts, and writes the files.
+`groups` draws groups of clips, `listeners` draws single answers, listeners and clips, `measured` what was
+measured of clips, and `power` the power of a planned study. `theme` has colours, fonts and files.
 """
 
 from analysis.plots import measured, power

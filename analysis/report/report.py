@@ -16,16 +16,15 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from importlib import metadata, resources
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 from markupsafe import Markup
 
 from analysis import formats as f
-from analysis import plots, responses
+from analysis import plots, responses, web_page
 from analysis.plan import AnalysisPlan
 from analysis.report import (
     estimands,
@@ -33,7 +32,6 @@ from analysis.report import (
     inspiring_clips,
     methods,
     pins,
-    report_script,
     sentences,
     table_files,
     tables,
@@ -225,27 +223,16 @@ def _page(
 ) -> str:
     panel, named = Panel.of(frame), {table.name: table for table in parts}
     told = methods.paragraphs(frame, facts.settings)
-    templates = resources.files("analysis") / "templates"
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(lambda name: (templates / name).read_text(encoding="utf-8")),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals |= {
-        "numeric": tables.numeric,
-        "most_rows": MOST_ROWS,
-        "most_open": inspiring_clips.MOST_OPEN,
-    }
     sets = _sets(frame, results, named, facts)
     leading = inspiring_clips.leading(frame)
     _move_players([*leading.clips, *leading.originals], sets)
     players = {(part["name"], clip["clip"]): clip["player"] for part in sets for clip in part["clips"]}
-    return environment.get_template("report.html.j2").render(
-        css=Markup(
-            "".join((templates / name).read_text(encoding="utf-8") for name in ("report.css", "tables.css"))
-        ),
+    return web_page.render(
+        "report.html.j2",
+        script=web_page.REPORT_SCRIPT,
+        numeric=tables.numeric,
+        most_rows=MOST_ROWS,
+        most_open=inspiring_clips.MOST_OPEN,
         title=facts.title or TITLE,
         subtitle=sentences.subtitle(frame),
         one=panel.one,
@@ -256,8 +243,6 @@ def _page(
         unfinished=list(facts.unfinished),
         inspired=sentences.inspired(results),
         leading=leading,
-        script=Markup(report_script.source()),
-        allowed=Markup(report_script.allowed()),
         sets=sets,
         tables=named,
         figures=pictures,

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
-from importlib import resources
 from typing import Any
 
-import jinja2
 import numpy as np
 import soundfile
-from markupsafe import Markup
 
 from analysis import formats as f
+from analysis import web_page
 from analysis.sounds import comparison_charts as plots
 from analysis.sounds.comparison import ORIGINAL, Comparison, Sound
 from caw import audio
@@ -24,19 +21,10 @@ LEAST_PLAYED_RATE = 8000  # Hz; browsers play nothing under it reliably
 
 def html(found: Comparison) -> str:
     """The text of the page."""
-    templates = resources.files("analysis") / "templates"
-    script = (templates / "comparison.js").read_text(encoding="utf-8")
-    style = "".join(
-        (templates / name).read_text(encoding="utf-8")
-        for name in ("report.css", "tables.css", "comparison.css")
-    )
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string((templates / "comparison.html.j2").read_text(encoding="utf-8"))
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return template.render(
-        css=Markup(style),
-        script=Markup(script),
-        script_hash=digest,
+    return web_page.render(
+        "comparison.html.j2",
+        styles=("comparison.css",),
+        script="comparison.js",
         title=_title(found),
         notes=found.notes,
         clips=[_card(sound) for sound in found.sounds],

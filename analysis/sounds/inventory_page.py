@@ -6,25 +6,23 @@ The page plays the recordings where they lie, by relative links; of what browser
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import math
 import os
 import warnings
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
 import altair as alt
-import jinja2
 import pandas as pd
 import vl_convert
 from markupsafe import Markup
 
 from analysis import formats as f
+from analysis import web_page
 from analysis.plots import theme
 from analysis.plots.theme import WIDE
 from analysis.sounds.comparison_page import LEAST_PLAYED_RATE, flac
@@ -77,19 +75,11 @@ def html(
 ) -> str:
     """The page's text. wide, narrow: the histogram as SVG, for a desktop and for a phone. sounds: the address
     of each file's recording, "" or none where it is not played."""
-    templates = resources.files("analysis") / "templates"
-    script = (templates / "inventory.js").read_text(encoding="utf-8")
-    style = "".join(
-        (templates / name).read_text(encoding="utf-8")
-        for name in ("report.css", "tables.css", "inventory.css")
-    )
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string((templates / "inventory.html.j2").read_text(encoding="utf-8"))
     files = found.frame()
-    return template.render(
-        css=Markup(style),
-        script=Markup(script),
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    return web_page.render(
+        "inventory.html.j2",
+        styles=("inventory.css",),
+        script="inventory.js",
         title=file_names.shown(found.folder.resolve().name or found.folder),
         summary=summary(found),
         wide=Markup(theme.inline(wide, "wide")) if wide else "",
