@@ -152,7 +152,7 @@ def write(plan: Plan, table: pd.DataFrame, out: Path) -> list[Path]:
     shown = table.assign(listeners=[f"{n:.0f}" if math.isfinite(n) else ENDLESS for n in table["listeners"]])
     atomic.write(out / TABLE, spreadsheet.frame_as_csv(shown.round(6)))
     for outcome in plan.effects():
-        drawn = {width: plots.render(plots.planning.power(table, outcome, width=width)) for width in _WIDTHS}
+        drawn = {width: plots.render(plots.power.power(table, outcome, width=width)) for width in _WIDTHS}
         stem = out / f"power_{outcome}"
         png, svg = (stem.with_suffix(suffix) for suffix in (".png", ".svg"))
         atomic.write(svg, drawn[plots.WIDE])

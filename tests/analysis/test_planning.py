@@ -344,21 +344,21 @@ def table(plan) -> pd.DataFrame:
 
 
 def test_the_chart_has_a_line_per_number_of_originals_and_its_ceilings(table):
-    drawn = plots.planning.power(table, VERDICTS).to_dict()
+    drawn = plots.power.power(table, VERDICTS).to_dict()
     rows = [row for part in drawn["datasets"].values() for row in part]
     assert {row["line"] for row in rows if "listeners" in row} == {"4", "10"}
     ceilings = {(row["clips"], row["line"]): row["power"] for row in rows if "label" in row}
     endless = table[np.isinf(table["listeners"]) & (table["outcome"] == VERDICTS)]
     assert ceilings == {(row.clips, str(row.originals)): row.power for row in endless.itertuples()}
-    narrow = plots.render(plots.planning.power(table, MUSICALITY, width=plots.NARROW))
+    narrow = plots.render(plots.power.power(table, MUSICALITY, width=plots.NARROW))
     assert float(ElementTree.fromstring(narrow).get("width")) <= plots.NARROW + 20
 
 
 def test_many_numbers_of_originals_are_thinned_to_the_colours_there_are():
     asked = Plan(listeners=(8, 24), clips=(40,), originals=range(4, 20), studies=100)
-    drawn = plots.planning.power(planning.power(asked), MUSICALITY).to_dict()
+    drawn = plots.power.power(planning.power(asked), MUSICALITY).to_dict()
     lines = {row["line"] for part in drawn["datasets"].values() for row in part if "line" in row}
-    assert len(lines) == plots.planning.MOST_LINES
+    assert len(lines) == plots.power.MOST_LINES
     assert {"4", "19"} <= lines
 
 
