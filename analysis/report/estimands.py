@@ -13,10 +13,10 @@ import pandas as pd
 
 from analysis import formats as f
 from analysis.plan import AnalysisPlan
-from analysis.report.tables import Table
 from analysis.results import comparisons, panel_models
 from analysis.results.outcomes import INSPIRED, JUDGED_REAL, MUSICALITY, Outcome
 from analysis.results.result import Result
+from analysis.table import Table
 
 QUESTIONS = {
     comparisons.TRUTH: "do machine-made clips differ from originals?",

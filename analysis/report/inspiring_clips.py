@@ -11,9 +11,9 @@ import pandas as pd
 from analysis import formats as f
 from analysis import ways
 from analysis.report import pins
-from analysis.report.tables import Table
 from analysis.results import estimation, stimuli
 from analysis.results.outcomes import INSPIRED, JUDGED_REAL, KEPT, MUSICALITY, Outcome
+from analysis.table import Table
 
 MOST_OPEN = 10  # clips that stand open; the rest is folded
 MOST_WORDS = 3  # listeners quoted of a clip; its other comments stand further below

@@ -26,21 +26,12 @@ from markupsafe import Markup
 from analysis import formats as f
 from analysis import plots, responses, web_page
 from analysis.plan import AnalysisPlan
-from analysis.report import (
-    estimands,
-    figures,
-    inspiring_clips,
-    methods,
-    pins,
-    sentences,
-    table_files,
-    tables,
-)
-from analysis.report.tables import Table
+from analysis.report import estimands, figures, inspiring_clips, methods, pins, sentences, tables
 from analysis.results import checks, measured, sensitivity, statistics, stimuli
 from analysis.results.measured import Measured
 from analysis.results.result import Result
 from analysis.results.stimuli import Panel
+from analysis.table import Table, numeric
 
 PAGE = "index.html"
 RESULTS = "statistics.json"
@@ -192,7 +183,7 @@ def _write_parts(folder: Path, frame: pd.DataFrame, results: list[Result], parts
         Table("answers", "All answers", frame),
         Table("results", "All results", statistics.to_frame(results)),
     ]:
-        table_files.write(table, folder / "tables")
+        table.write(folder / "tables")
 
 
 def _facts_as_json(facts: ReportFacts, out: Path) -> str:
@@ -230,7 +221,7 @@ def _page(
     return web_page.render(
         "report.html.j2",
         script=web_page.REPORT_SCRIPT,
-        numeric=tables.numeric,
+        numeric=numeric,
         most_rows=MOST_ROWS,
         most_open=inspiring_clips.MOST_OPEN,
         title=facts.title or TITLE,

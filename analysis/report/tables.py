@@ -1,14 +1,8 @@
-"""Tables of a report: answers and results in, table frames out. Nothing is computed here, only laid out.
-
-A `Table` holds plain values, so that its CSV can be read by a program; `Table.text()` is the same table as a
-reader sees it. `table_files` writes both.
-"""
+"""Tables of a report: answers and results in, table frames out. Nothing is computed here, only laid out."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -30,9 +24,8 @@ from analysis.results.comparisons import BACKENDS, EPOCHS, MODES, PLANS, SETS, S
 from analysis.results.outcomes import INSPIRED, JUDGED_REAL, KEPT, MUSICALITY
 from analysis.results.result import CHECK, ORIGINALS, Result, find, groups, of_family
 from analysis.results.stimuli import Panel
+from analysis.table import Table
 
-_PLAIN = rf"[<>]?[-{f.MINUS}]?\d*\.?\d+%?"
-NUMBER = re.compile(rf"|{f.NONE}|{_PLAIN}( to {_PLAIN})?( \(\d+%\))?")
 LEVEL_WORDS = {"dont_know": "don't know"}
 NEVER_TESTED = (individuals.CLIPS, individuals.LISTENERS, quality.FAMILY, ratings.MISSING, SETS, TRAININGS)
 OWN_TABLE = (individuals.MODES, confidence.FAMILY)  # described, and shown apart
@@ -65,43 +58,6 @@ SCALES = {  # what an estimate counts
 }
 UNSAID = "not said"
 INTERVAL = "95% interval"
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table: `name` is its file's, `frame` its values, `written` how a column is shown (else as it is).
-
-    `shown`: a shorter layout for readers, in place of all columns.
-    """
-
-    name: str
-    title: str
-    frame: pd.DataFrame
-    written: dict[str, Callable] = field(default_factory=dict)
-    shown: pd.DataFrame | None = None
-
-    def cells(self) -> pd.DataFrame:
-        """Every value as a reader sees it; what is missing is empty."""
-        cells = {}
-        for column in self.frame:
-            write = self.written.get(column, str)
-            cells[column] = ["" if _missing(value) else write(value) for value in self.frame[column]]
-        return pd.DataFrame(cells, columns=self.frame.columns, dtype=object)
-
-    def text(self) -> pd.DataFrame:
-        """The table as a reader sees it: in its shorter layout, without columns that are empty."""
-        text = self.cells() if self.shown is None else self.shown
-        empty = [column for column in text if len(text) and (text[column] == "").all()]
-        return text.drop(columns=empty)
-
-
-def numeric(frame: pd.DataFrame) -> set[str]:
-    """The columns that hold numbers, written out or not: they go to the right."""
-    return {column for column in frame if all(NUMBER.fullmatch(str(cell)) for cell in frame[column])}
-
-
-def _missing(value) -> bool:
-    return value is None or (not isinstance(value, str) and pd.isna(value))
 
 
 def answers(frame: pd.DataFrame, group: str) -> Table:

@@ -14,8 +14,8 @@ import pandas as pd
 
 from analysis import formats as f
 from analysis import ways
-from analysis.report.tables import Table
 from analysis.results.dose import dosed, in_order, levels
+from analysis.table import Table
 from caw.measures import catalogue, display
 
 LIKENESS, COPYING = "frechet_0.13", "copied_share"  # what the plots set against the answers

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from analysis import formats, responses
-from analysis.report import sentences, table_files, tables
-from analysis.report.tables import Table
+from analysis.report import sentences, tables
 from analysis.results import quality, statistics
 from analysis.results.result import Question
+from analysis.table import Table, numeric
 from caw.files import spreadsheet
 
 
@@ -71,10 +71,10 @@ def test_csv_runs_nothing_and_keeps_numbers(hostile):
 
 
 def test_markdown_and_latex_keep_their_columns(hostile):
-    lines = table_files.to_markdown(hostile).splitlines()
+    lines = hostile.to_markdown().splitlines()
     assert all(line.replace("\\|", "").count("|") == 3 for line in lines[2:])
     assert len(lines) == 4 + 8
-    latex = table_files.to_latex(hostile)
+    latex = hostile.to_latex()
     assert r"50\% \& \$5 \{x\}\_y" in latex
     assert latex.count(r"\\") == 8 + 2
     assert r"\caption{Words \& numbers}" in latex
@@ -82,7 +82,7 @@ def test_markdown_and_latex_keep_their_columns(hostile):
 
 def test_every_table_of_a_study_becomes_three_files(panel, panel_results, tmp_path):
     for table in tables.everything(panel, panel_results):
-        paths = table_files.write(table, tmp_path)
+        paths = table.write(tmp_path)
         assert [path.suffix for path in paths] == [".csv", ".md", ".tex"]
         rows = list(csv.reader(paths[0].open(encoding="utf-8", newline="")))
         assert len(rows) == 1 + len(table.frame)
@@ -90,7 +90,7 @@ def test_every_table_of_a_study_becomes_three_files(panel, panel_results, tmp_pa
 
 def test_a_set_cannot_name_a_file_outside_the_folder(tmp_path):
     table = Table("clips_../../x\\y:z", "", pd.DataFrame({"a": [1]}))
-    assert {path.parent for path in table_files.write(table, tmp_path)} == {tmp_path}
+    assert {path.parent for path in table.write(tmp_path)} == {tmp_path}
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_an_interval_that_is_not_of_95_percent_says_so():
     ]
     text = tables.statistics(results).text()
     assert list(text["95% interval"]) == ["0.50 to 1.50 (90%)", "0.50 to 1.50"]
-    assert "95% interval" in tables.numeric(text)
+    assert "95% interval" in numeric(text)
 
 
 def test_statistics_hold_every_comparison_and_no_description(panel_results):
