@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis import formats as f
 from analysis import ways
-from analysis.report import pins
+from analysis.report import comments
 from analysis.results import estimation, stimuli
 from analysis.results.outcomes import INSPIRED, JUDGED_REAL, KEPT, MUSICALITY, Outcome
 from analysis.table import Table
@@ -92,7 +92,7 @@ def _clip(answers: pd.DataFrame) -> dict[str, Any]:
 
 def _words(answer: pd.Series) -> dict[str, Any]:
     """What a listener wrote of a clip: in words, and of moments of it."""
-    said, pinned = pins.split(answer.get("comment") or "")
+    said, pinned = comments.split(answer.get("comment") or "")
     return {"words": [words for words in (answer.get("inspiring_text"), said) if words], "pins": pinned}
 
 

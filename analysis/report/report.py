@@ -26,7 +26,7 @@ from markupsafe import Markup
 from analysis import formats as f
 from analysis import plots, responses, web_page
 from analysis.plan import AnalysisPlan
-from analysis.report import estimands, figures, inspiring_clips, methods, pins, sentences, tables
+from analysis.report import comments, estimands, figures, inspiring_clips, methods, sentences, tables
 from analysis.results import checks, measured, sensitivity, statistics, stimuli
 from analysis.results.measured import Measured
 from analysis.results.result import Result
@@ -50,7 +50,6 @@ CHECKED = {  # what stands beside the statistics: by family its title, and what 
     ),
 }
 MOST_ROWS = 400  # of a table on the page; its file has them all
-MOST_PINS = 4  # moments of a clip in its cell; the comments below and the file have them all
 HASH = re.compile("[0-9a-f]{32,}")
 
 
@@ -242,14 +241,14 @@ def _page(
             (title, told, _statistics([r for r in results if r.family == family], panel))
             for family, (title, told) in CHECKED.items()
         ],
-        final_forms=_final_forms(facts.final_forms or responses.final_answers(frame)),
+        final_forms=comments.final_answers(facts.final_forms or responses.final_answers(frame)),
         methods=told,
         references=methods.references(told),
         provenance=_provenance(facts),
         left_empty=sentences.left_empty(results),
         measured=measured.line(found) if found else "",
         measurable=facts.measures is not None,
-        said_of_clips=[] if panel.one else _said(named["comments"].frame, players),
+        said_of_clips=[] if panel.one else comments.by_clip(named["comments"].frame, players),
     )
 
 
@@ -269,10 +268,10 @@ def _sets(
             row["share"] = (
                 None if pd.isna(values["musicality"]) else round(float(values["musicality"]) * 10, 1)
             )
-            said, row["pins"] = pins.split(row.get("comment") or "")
+            said, row["pins"] = comments.split(row.get("comment") or "")
             row["words"] = [words for words in (row.get("inspiring, in words"), said) if words]
             if "pinned" in row:
-                row["words"], row["pins"] = _moments(row["pinned"])
+                row["words"], row["pins"] = comments.moments(row["pinned"])
             row["sound"] = _sound(facts.stimuli, clip.get("stimulus_id"), row["clip"])
             count += 1
             row["player"] = f"sound-{count}" if row["sound"] else ""
@@ -291,27 +290,6 @@ def _move_players(opening: list[dict[str, Any]], sets: list[dict[str, Any]]) -> 
         row["sound"] = None
         for said in clip["said"]:
             said["player"] = row["player"]
-
-
-def _moments(pinned: str) -> tuple[list[str], list[pins.Pin]]:
-    """The first moments that listeners pinned, for a cell of the page, and how many more there are."""
-    found = [pins.Pin.of(line) for line in pinned.splitlines()]
-    more = len(found) - MOST_PINS
-    return ([f"{len(found)} pinned, {more} of them below:"] if more > 0 else []), found[:MOST_PINS]
-
-
-def _said(comments: pd.DataFrame, players: Mapping[tuple[str, str], str]) -> list[dict[str, Any]]:
-    """What was written of each clip: its set, its name, and per comment words, pins, listener and player."""
-    found = []
-    for (group, clip), rows in comments.groupby(["set", "clip"], sort=False):
-        said = []
-        for listener, comment in zip(rows["listener"], rows["words"], strict=True):
-            words, pinned = pins.split(comment)
-            words = [words] if words else []
-            player = players.get((group, clip), "")
-            said.append({"words": words, "pins": pinned, "listener": listener, "player": player})
-        found.append({"set": group, "name": clip, "said": said})
-    return found
 
 
 def _sound(stimuli: Mapping[str, Path], *keys: str | None) -> str | None:
@@ -355,17 +333,6 @@ def _own_notes(result: Result, panel: Panel) -> list[str]:
     """A result's unit and notes, without what is said of all results of this panel."""
     unit = [] if result.unit in ("", panel.unit) else [f"unit: {result.unit}"]
     return [*unit, *(note for note in result.notes if note != panel.reach)]
-
-
-def _final_forms(forms: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The open answers by question, in the order of the questions; empty ones are left out."""
-    questions: dict[str, list[dict[str, str]]] = {}
-    for form in sorted(forms, key=lambda form: form.get("number") or 0):
-        text = str(form.get("text") or "").strip()
-        if text:
-            said = {"listener": str(form.get("listener") or ""), "text": text}
-            questions.setdefault(str(form.get("question") or "Final question"), []).append(said)
-    return [{"question": question, "answers": said} for question, said in questions.items()]
 
 
 def _clip_provenance(provenance: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> list[Table]:

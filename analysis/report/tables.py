@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis import formats as f
 from analysis import ways
-from analysis.report import pins
+from analysis.report import comments
 from analysis.results import (
     comparisons,
     confidence,
@@ -96,7 +96,7 @@ def clips(frame: pd.DataFrame, results: Iterable[Result], group: str) -> Table:
     found, rows = of_family(results, individuals.CLIPS), []
     part = frame[frame["set"] == group]
     remarks = part.groupby("name")["remark"].first() if "remark" in part else {}
-    pinned = {name: _pinned(rows) for name, rows in part.groupby("name")} if "comment" in part else {}
+    pinned = {name: comments.pinned(rows) for name, rows in part.groupby("name")} if "comment" in part else {}
     said = inspiring_said(frame)
     answered = part.loc[~part["repeat"], ["name"]].assign(said=part["inspiring"].fillna(UNSAID))
     counts = answered.groupby("name")["said"].value_counts().to_dict()
@@ -137,17 +137,6 @@ def inspiring_said(frame: pd.DataFrame) -> list[str]:
     first = frame.loc[~frame["repeat"], "inspiring"]
     other = ["other"] if (first == "other").any() else []
     return [*ratings.LEVELS, *other, *([UNSAID] if first.isna().any() else [])]
-
-
-def _pinned(rows: pd.DataFrame) -> str:
-    """What listeners said of moments of a clip, in its order, a line each."""
-    said = [
-        pin._replace(text=f"{' '.join(pin.text.split())} ({listener})".strip())
-        for listener, comment in zip(rows["listener"], rows["comment"], strict=True)
-        if comment
-        for pin in pins.split(comment)[1]
-    ]
-    return "\n".join(f"{pin.time} {pin.text}" for pin in sorted(said, key=lambda pin: pin.seconds))
 
 
 def by_group(results: Iterable[Result], family: str, title: str) -> Table:
@@ -347,23 +336,6 @@ def data_quality(results: Iterable[Result]) -> Table:
     return Table("data_quality", "Data quality", table, {"value": f.rating, "out of": f.whole})
 
 
-def comments(frame: pd.DataFrame) -> Table:
-    """What listeners wrote of single clips: comments, and what else inspired them."""
-    parts = [
-        frame.loc[frame[column].notna(), ["set", "name", "listener", column]].rename(
-            columns={column: "words"}
-        )
-        for column in ("comment", "inspiring_text")
-        if column in frame
-    ]
-    empty = pd.DataFrame(columns=["set", "name", "listener", "words"])
-    table = pd.concat(parts, ignore_index=True) if parts else empty
-    table = table.rename(columns={"name": "clip"}).sort_values(
-        ["set", "clip"], kind="stable", ignore_index=True
-    )
-    return Table("comments", "What was written about the clips", table)
-
-
 def everything(frame: pd.DataFrame, results: Iterable[Result]) -> list[Table]:
     """All tables of a report, in its order."""
     results, panel = list(results), Panel.of(frame)
@@ -382,7 +354,7 @@ def everything(frame: pd.DataFrame, results: Iterable[Result]) -> list[Table]:
     if trainings.repeated(frame):
         grouped.append(by_group(results, TRAININGS, "By training"))
     rest = [statistics(results), not_computed(results), missing(results), data_quality(results)]
-    rest.append(comments(frame))
+    rest.append(comments.table(frame))
     return [*per_set, *grouped, *rest, *([] if panel.one else [listeners(results)])]
 
 
