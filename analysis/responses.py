@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import cells, ways
+from analysis import cells, conditions
 from analysis.cells import FINAL, ResponsesError
 from caw.files import spreadsheet
 
@@ -264,7 +264,7 @@ def _check_truth(frame: pd.DataFrame) -> None:
 
 def _check_one_description(frame: pd.DataFrame) -> None:
     """A clip of a set has one truth, backend, mode, epoch count, id, run, plan and strength for everyone."""
-    more = ("stimulus_id", "run", *ways.COLUMNS.values())
+    more = ("stimulus_id", "run", *conditions.COLUMNS.values())
     described = [*DESCRIPTION, *(column for column in more if column in frame)]
     first: dict[tuple, tuple[int, tuple]] = {}
     facts = frame[described].astype(object).where(frame[described].notna(), None)

@@ -9,23 +9,22 @@ from functools import partial
 import altair as alt
 import pandas as pd
 
+from analysis import conditions, plots
 from analysis import formats as f
-from analysis import plots, ways
 from analysis.results import (
     checks,
     comparisons,
     discrimination,
-    dose,
     individuals,
     measured,
     ratings,
     stimuli,
 )
+from analysis.results.comparisons import BACKENDS, EPOCHS, MODES, TRUTH
 from analysis.results.measured import Measured
 from analysis.results.outcomes import MUSICALITY
 from analysis.results.ratings import REAL as JUDGED_REAL
 from analysis.results.result import ORIGINALS, Result, find, groups
-from analysis.results.statistics import BACKENDS, EPOCHS, MODES, TRUTH
 from analysis.results.stimuli import Panel
 
 MOST_LISTENERS = 200  # that a chart shows one by one
@@ -62,7 +61,7 @@ def everything(frame: pd.DataFrame, results: Iterable[Result], found: Measured |
         chosen.append(_fooling(results))
     if clips["musicality"].notna().any():
         chosen.append(_musicality(results, clips))
-        if dose.dosed(clips)["musicality"].notna().any():
+        if conditions.with_epochs(clips)["musicality"].notna().any():
             chosen.append(_dose(results, first, clips, panel))
     if groups(results, TRUTH, f"{ratings.INSPIRING} maybe"):
         chosen.append(_inspiring(results))
@@ -104,7 +103,10 @@ def _counts(results: list[Result]) -> Figure:
 
 def _fooling(results: list[Result]) -> Figure:
     told = "Share of machine-made clips judged real. " + _list(
-        results, (BACKENDS, MODES, EPOCHS, *ways.COLUMNS), JUDGED_REAL, lambda r: f"{r.count} of {r.total}"
+        results,
+        (BACKENDS, MODES, EPOCHS, *conditions.COLUMNS),
+        JUDGED_REAL,
+        lambda r: f"{r.count} of {r.total}",
     )
     real = find(results, TRUTH, JUDGED_REAL, ORIGINALS)
     caption = "Points with 95% intervals where one can be given."
@@ -117,7 +119,7 @@ def _fooling(results: list[Result]) -> Figure:
 def _musicality(results: list[Result], clips: pd.DataFrame) -> Figure:
     told = "Mean musicality, 0 to 10. " + _list(
         results,
-        (TRUTH, BACKENDS, MODES, *ways.COLUMNS),
+        (TRUTH, BACKENDS, MODES, *conditions.COLUMNS),
         ratings.MEAN,
         lambda r: f"{f.number(r.estimate, 1)} (n {r.n})",
     )
@@ -131,7 +133,7 @@ def _dose(results: list[Result], first: pd.DataFrame, clips: pd.DataFrame, panel
     )
     caption = "One dot is one clip, the bar is the mean; n counts clips. Epochs stand at equal distances."
     lines = None
-    if dose.several(dose.dosed(first)):
+    if conditions.several_backends(conditions.with_epochs(first)):
         caption += " Backends count different steps: compare within one."
     elif 1 < panel.listeners <= MOST_LISTENERS:
         lines = stimuli.listener_means(first[first["truth"] == "fake"], "epochs")

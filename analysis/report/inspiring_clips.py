@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from analysis import conditions
 from analysis import formats as f
-from analysis import ways
 from analysis.report import comments
 from analysis.results import estimation, stimuli
 from analysis.results.outcomes import INSPIRED, JUDGED_REAL, KEPT, MUSICALITY, Outcome
@@ -82,7 +82,7 @@ def _clip(answers: pd.DataFrame) -> dict[str, Any]:
         "made by": clip["backend"],
         "mode": clip["mode"],
         "epochs": "" if pd.isna(clip["epochs"]) else f"{clip['epochs']}",
-        **{column: f"{clip[column]}" for column in ways.stated(answers)},
+        **{column: f"{clip[column]}" for column in conditions.stated(answers)},
         "heard": _one_answer(clip) if len(answers) == 1 else _answers(answers),
         "said": said[:MOST_WORDS],
         "more": len(said) - MOST_WORDS,
@@ -127,7 +127,7 @@ def by_condition(frame: pd.DataFrame, keys: Sequence[str] | None = None) -> Tabl
     """
     answers = stimuli.distinct(frame)
     if keys is None:
-        keys = ("backend", "mode", "epochs", *(column for _, column, _ in ways.differing(answers)))
+        keys = ("backend", "mode", "epochs", *(column for _, column, _ in conditions.differing(answers)))
     fakes, originals = answers[answers["truth"] == "fake"], answers[answers["truth"] == "real"]
     heard = [outcome for outcome in ASKED if outcome.values(answers).notna().any()]
     keys, rows, lines = list(keys), [], []

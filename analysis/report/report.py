@@ -29,7 +29,7 @@ from analysis.plan import AnalysisPlan
 from analysis.report import comments, estimands, figures, inspiring_clips, methods, sentences, tables
 from analysis.results import checks, measured, sensitivity, statistics, stimuli
 from analysis.results.measured import Measured
-from analysis.results.result import Result
+from analysis.results.result import Result, to_frame, to_json
 from analysis.results.stimuli import Panel
 from analysis.table import Table, numeric
 
@@ -174,13 +174,13 @@ def _put(building: Path, out: Path) -> None:
 
 
 def _write_parts(folder: Path, frame: pd.DataFrame, results: list[Result], parts: list[Table]) -> None:
-    (folder / RESULTS).write_text(statistics.to_json(results), encoding="utf-8")
+    (folder / RESULTS).write_text(to_json(results), encoding="utf-8")
     (folder / "tables").mkdir()
     (folder / "plots").mkdir()
     for table in [
         *parts,
         Table("answers", "All answers", frame),
-        Table("results", "All results", statistics.to_frame(results)),
+        Table("results", "All results", to_frame(results)),
     ]:
         table.write(folder / "tables")
 

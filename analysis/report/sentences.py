@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+from analysis import conditions
 from analysis import formats as f
-from analysis import ways
 from analysis.results import (
     comparisons,
     discrimination,
@@ -59,7 +59,7 @@ def inspired(results: Iterable[Result]) -> dict[str, Any] | None:
         beside.insert(0, f"{f.plural(other.count, 'more answer')} of other, in words of their own.")
     beside += filter(None, [_stronger(results)])
     real, by = find(results, TRUTH, INSPIRED.mean, ORIGINALS), []
-    kinds = {BACKENDS: "backend", MODES: "mode", EPOCHS: "epochs"} | ways.COLUMNS
+    kinds = {BACKENDS: "backend", MODES: "mode", EPOCHS: "epochs"} | conditions.COLUMNS
     for family, kind in kinds.items():
         rows = [r for r in results if (r.family, r.name) == (family, INSPIRED.mean) and r.total]
         if len(rows) > 1:

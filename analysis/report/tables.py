@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from analysis import conditions
 from analysis import formats as f
-from analysis import ways
 from analysis.report import comments
 from analysis.results import (
     comparisons,
@@ -69,7 +69,7 @@ def answers(frame: pd.DataFrame, group: str) -> Table:
         "made by": part["backend"],
         "mode": part["mode"],
         "epochs": part["epochs"],
-        **{column: part[column] for column in ways.stated(part)},
+        **{column: part[column] for column in conditions.stated(part)},
         "truth": part["truth"],
         "verdict": part["verdict"],
         "easy to tell": part["difficulty"].replace(LEVEL_WORDS),
@@ -109,7 +109,7 @@ def clips(frame: pd.DataFrame, results: Iterable[Result], group: str) -> Table:
                 "made by": clip.backend,
                 "mode": clip.mode,
                 "epochs": clip.epochs,
-                **{column: getattr(clip, column) for column in ways.stated(part)},
+                **{column: getattr(clip, column) for column in conditions.stated(part)},
                 "truth": clip.truth,
                 "judged real": real.estimate,
                 "low": real.low,
@@ -209,7 +209,7 @@ def _group_line(key: str, row: dict) -> dict[str, str]:
 
 def _singular(family: str) -> str:
     names = {TRUTH: "truth", BACKENDS: "backend", MODES: "mode", EPOCHS: "epochs", SETS: "set"}
-    return (names | ways.COLUMNS | {TRAININGS: "training"})[family]
+    return (names | conditions.COLUMNS | {TRAININGS: "training"})[family]
 
 
 def statistics(results: Iterable[Result]) -> Table:

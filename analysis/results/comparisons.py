@@ -12,8 +12,8 @@ from itertools import combinations
 
 import pandas as pd
 
+from analysis import conditions
 from analysis import formats as f
-from analysis import ways
 from analysis.plan import AnalysisPlan
 from analysis.results import dose, estimation, ratings, trainings
 from analysis.results.estimation import Estimate
@@ -23,7 +23,7 @@ from analysis.results.result import ALL, MACHINE, MACHINE_LESS_ORIGINALS, ORIGIN
 from analysis.results.stimuli import LEAST_CLIPS, LEAST_EQUIVALENCE, LEAST_ORIGINALS, Panel
 
 TRUTH, BACKENDS, MODES, EPOCHS, SETS = "truth", "backends", "modes", dose.FAMILY, "sets"
-PLANS, STRENGTHS, TRAININGS = ways.PLANS, ways.STRENGTHS, "trainings"
+PLANS, STRENGTHS, TRAININGS = conditions.PLANS, conditions.STRENGTHS, "trainings"
 EQUIVALENCE = "equivalence"
 COMPARED = (JUDGED_REAL, MUSICALITY, INSPIRED)
 RATIO = "variance of clips, originals over machine-made"
@@ -41,19 +41,19 @@ class Kind:
     @property
     def names(self) -> list[str]:
         """The groups without the originals, in order."""
-        return sorted(set(self.labels.dropna()) - {ORIGINALS}, key=dose.in_order)
+        return sorted(set(self.labels.dropna()) - {ORIGINALS}, key=conditions.sort_key)
 
 
 def kinds(first: pd.DataFrame) -> Iterator[Kind]:
     """The kinds whose groups are compared. first: as of `stimuli.distinct`."""
     fake = first["truth"] == "fake"
     yield Kind(TRUTH, fake.map({True: MACHINE, False: ORIGINALS}))
-    dosed = dose.dosed(first)
-    counts = dose.levels(dosed)[dosed["epochs"].notna()]
+    dosed = conditions.with_epochs(first)
+    counts = conditions.epoch_labels(dosed)[dosed["epochs"].notna()]
     of = ((BACKENDS, first["backend"]), (MODES, first["mode"]), (EPOCHS, counts.reindex(first.index)))
     for family, labels in of:
         yield Kind(family, labels.astype(object).where(fake, ORIGINALS))
-    for family, _, groups in ways.differing(first):
+    for family, _, groups in conditions.differing(first):
         yield Kind(family, groups.where(fake, ORIGINALS))
 
 
@@ -79,8 +79,8 @@ def records(first: pd.DataFrame, panel: Panel) -> list[Result]:
     for kind in kinds(first):
         found += _described(first, kind, panel)
         found += compared(first, kind, panel)
-    dosed = dose.dosed(first)
-    unstated = dose.levels(dosed)[dosed["epochs"].isna()]
+    dosed = conditions.with_epochs(first)
+    unstated = conditions.epoch_labels(dosed)[dosed["epochs"].isna()]
     found += _described(first, Kind(EPOCHS, unstated.reindex(first.index)), panel)
     known = trainings.labels(first)
     if trainings.repeated(first):
@@ -140,7 +140,7 @@ def lacking(first: pd.DataFrame, labels: pd.Series, outcome: Outcome, panel: Pan
     clips = first.loc[answered, "clip"].groupby(labels[answered]).nunique()
     return {
         name: f"{f.plural(count, 'clip')} of {name} with an answer; at least {LEAST_CLIPS} are needed"
-        for name in sorted(set(labels.dropna()), key=dose.in_order)
+        for name in sorted(set(labels.dropna()), key=conditions.sort_key)
         if (count := int(clips.get(name, 0))) < LEAST_CLIPS and not panel.one
     }
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from analysis import conditions
 from analysis.results import stimuli, trainings
 from analysis.results.result import CHECK, Question, Result
 from analysis.results.stimuli import LEAST_LEVELS, Panel
@@ -21,7 +21,6 @@ WITHIN_TRAININGS = "trend within trainings"  # in its place where cells have sev
 MIN_BLOCKS = 2
 MIN_ANSWERS_PER_LEVEL = 2
 OUTCOMES = (("musicality", "musicality", "rated"), ("fooling", "judged_real", "answers"))
-UNSTATED = "not stated"
 PAGE = "Page's test on clip means, permutation within {}, two-sided"
 UNREACHABLE = "no order of these values could reach p < .05"
 OVER_CLIPS = "speaks of more clips of this kind, heard by the same listeners"
@@ -36,7 +35,7 @@ def records(first: pd.DataFrame, panel: Panel) -> list[Result]:
     clip says nothing of its epoch count. With several listeners these are checks of `panel_models`. `first`:
     as of `stimuli.distinct`.
     """
-    clips = dosed(stimuli.by_stimulus(first))
+    clips = conditions.with_epochs(stimuli.by_stimulus(first))
     check = "" if panel.one else CHECK
     if clips.empty:
         return [
@@ -127,12 +126,6 @@ def _trend(part: pd.DataFrame, question: Question, outcome: tuple[str, str, str]
     return question.result(test.rho, None, test.p, n=len(kept), notes=(reach, aside))
 
 
-def dosed(table: pd.DataFrame) -> pd.DataFrame:
-    """The machine-made rows (answers or clips) of backends of which any epoch count is stated."""
-    fakes = table[table["truth"] == "fake"]
-    return fakes[fakes["backend"].isin(fakes.loc[fakes["epochs"].notna(), "backend"])]
-
-
 def sources_apart(table: pd.DataFrame) -> str:
     """A warning where not every source has clips of every epoch count: a trend may then be of the sources.
 
@@ -146,24 +139,3 @@ def sources_apart(table: pd.DataFrame) -> str:
         return ""
     told = "; ".join(f"{int(epochs)}: {', '.join(names)}" for epochs, names in made_from.items())
     return f"epoch counts are of different sources ({told}), so the trend may be theirs"
-
-
-def several(table: pd.DataFrame) -> bool:
-    """Whether more than one backend states epochs: their counts are of different things then."""
-    return table.loc[table["epochs"].notna(), "backend"].nunique() > 1
-
-
-def levels(table: pd.DataFrame) -> pd.Series:
-    """The group of each row: its epoch count, after its backend's name where several backends state any."""
-    names = table["epochs"].map(lambda epochs: UNSTATED if pd.isna(epochs) else str(int(epochs)))
-    names = names.astype(object)
-    return table["backend"].astype(object) + " " + names if several(table) else names
-
-
-def in_order(label: str) -> tuple:
-    """Sorts groups: by backend where it is named, then epoch counts by size, then words (t2, t10)."""
-    parts = re.fullmatch(rf"(?:(.*) )?(\d+|{UNSTATED})", label)
-    if not parts:
-        return ("", 2, 0, [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", label)])
-    counted = parts[2].isdecimal()
-    return (parts[1] or "", 0 if counted else 1, int(parts[2]) if counted else 0, [])

@@ -12,9 +12,8 @@ from typing import Any
 
 import pandas as pd
 
+from analysis import conditions
 from analysis import formats as f
-from analysis import ways
-from analysis.results.dose import dosed, in_order, levels
 from analysis.table import Table
 from caw.measures import catalogue, display
 
@@ -103,7 +102,7 @@ def tables(found: Measured) -> list[Table]:
         "made by": clips["backend"],
         "mode": clips["mode"],
         "epochs": clips["epochs"],
-        **{column: clips[column] for column in ways.stated(clips)},
+        **{column: clips[column] for column in conditions.stated(clips)},
         "judged real": clips["judged_real"],
         "source": clips["source"],
     }
@@ -162,11 +161,11 @@ def groups(found: Measured) -> pd.DataFrame:
     clips = found.clips
     labels = {"backend": clips["backend"], "mode": clips["mode"]}
     if clips["epochs"].notna().any():
-        labels["epochs"] = levels(dosed(clips))
-    labels |= {column: groups.dropna() for _, column, groups in ways.differing(clips)}
+        labels["epochs"] = conditions.epoch_labels(conditions.with_epochs(clips))
+    labels |= {column: groups.dropna() for _, column, groups in conditions.differing(clips)}
     parts = []
     for kind, groups_of in labels.items():
-        order = sorted(set(groups_of), key=in_order)
+        order = sorted(set(groups_of), key=conditions.sort_key)
         place = groups_of.map({name: number for number, name in enumerate(order)})
         parts.append(
             clips.loc[groups_of.index]
@@ -186,7 +185,9 @@ def _origin(row: Mapping[str, Any]) -> str:
     if pd.isna(row["made by"]):
         return display.ANCHORS[row["clip"].rpartition(": ")[2]]
     epochs = "" if pd.isna(row["epochs"]) else f", {row['epochs']} epochs"
-    more = (f", {column} {row[column]}" for column in ways.COLUMNS.values() if not pd.isna(row.get(column)))
+    more = (
+        f", {column} {row[column]}" for column in conditions.COLUMNS.values() if not pd.isna(row.get(column))
+    )
     return f"{row['made by']} {row['mode']}{epochs}{''.join(more)}"
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from analysis import conditions
 from analysis.models import mixed
 from analysis.results import comparisons, dose, estimation, quality, trainings
 from analysis.results.comparisons import Kind
@@ -213,7 +214,7 @@ def _agreement(first: pd.DataFrame, panel: Panel) -> list[Result]:
 
 def _trends(first: pd.DataFrame, panel: Panel) -> list[Result]:
     """The trend of musicality and of judging real over log2 of the epochs, in each backend and mode."""
-    dosed = dose.dosed(first).dropna(subset=["epochs"])
+    dosed = conditions.with_epochs(first).dropna(subset=["epochs"])
     found: list[Result] = []
     for (backend, mode), part in dosed.groupby(["backend", "mode"], sort=True):
         for outcome in (MUSICALITY, JUDGED_REAL):

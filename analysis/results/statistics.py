@@ -25,8 +25,7 @@ from analysis.results import (
     stimuli,
     trainings,
 )
-from analysis.results.comparisons import BACKENDS, EPOCHS, MODES, SETS, TRAININGS, TRUTH
-from analysis.results.result import Result, find, groups, holm, to_frame, to_json
+from analysis.results.result import Result, holm
 from analysis.results.stimuli import Panel
 
 ALIKE = "takes clips of one training as independent"
@@ -77,19 +76,3 @@ def _alike(result: Result) -> Result:
     inferred = result.p is not None or result.low is not None
     knows = result.name.startswith((dose.WITHIN_TRAININGS, ratings.OF_TRAININGS))
     return result.noting(ALIKE) if inferred and not knows and result.family != ratings.MISSING else result
-
-
-__all__ = [
-    "BACKENDS",
-    "EPOCHS",
-    "MODES",
-    "SETS",
-    "TRAININGS",
-    "TRUTH",
-    "Result",
-    "evaluate",
-    "find",
-    "groups",
-    "to_frame",
-    "to_json",
-]

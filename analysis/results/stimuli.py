@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis import responses, ways
+from analysis import conditions, responses
 from analysis.results import outcomes
 
 # how many there must be for what is inferred: the one place that says it
@@ -83,7 +83,7 @@ def by_stimulus(frame: pd.DataFrame) -> pd.DataFrame:
         judged_real=outcomes.JUDGED_REAL.values(first), inspired=outcomes.INSPIRED.values(first)
     )
     keys = ["set", "name"]
-    described = [*keys, *responses.DESCRIPTION, *ways.stated(first)]
+    described = [*keys, *responses.DESCRIPTION, *conditions.stated(first)]
     clips = first.drop_duplicates(keys)[described].set_index(keys)
     by_clip = first.groupby(keys, sort=False)
     means = by_clip[["judged_real", "musicality", "inspired"]].mean()

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import responses
+from analysis import conditions, responses
 from analysis.models import mixed
 from analysis.report import sentences, tables
 from analysis.results import comparisons, dose, panel_models, ratings, statistics, stimuli, trainings
@@ -213,7 +213,7 @@ def test_trainings_of_one_epoch_count_each_are_no_blocks_of_a_trend():
 def test_groups_are_listed_as_they_are_counted():
     given = ["riff-t10", "riff-t2", "caw 1000", "riff", "caw 200", "caw not stated"]
     told = ["riff", "riff-t2", "riff-t10", "caw 200", "caw 1000", "caw not stated"]
-    assert sorted(given, key=dose.in_order) == told
+    assert sorted(given, key=conditions.sort_key) == told
 
 
 def test_one_listener_is_told_that_no_model_knows_the_trainings():
