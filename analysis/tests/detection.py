@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
+from statsmodels.stats import proportion
 
 # Score of a trial for the ROC: how fake the clip seemed (statistics of the founding study).
 FAKENESS = {"difficult": 1, "dont_know": 2, "other": 2, None: 2, "easy": 3}
@@ -73,7 +74,7 @@ def score_interval(share: float, answers: float, quantile: float) -> Interval:
 def wilson(k: float, n: int, level: float = 0.95) -> Interval:
     """Score interval of a proportion k / n. Wilson (1927), JASA 22:209-212."""
     _check_proportion(k, n)
-    low, high = score_interval(k / n, n, stats.norm.isf((1 - level) / 2))
+    low, high = map(float, proportion.proportion_confint(k, n, 1 - level, method="wilson"))
     return Interval(0.0 if k == 0 else low, 1.0 if k == n else high)
 
 
@@ -84,13 +85,9 @@ def clopper_pearson(k: int, n: int, level: float = 0.95) -> Interval:
 
 
 def goodman(counts, level: float = 0.95) -> list[Interval]:
-    """Simultaneous intervals of multinomial proportions. Goodman (1965), Technometrics 7:247-254.
-
-    `counts`: one per category; each interval is a score interval at level 1 - alpha / categories.
-    """
-    counts = [int(count) for count in counts]
-    alone = 1 - (1 - level) / len(counts)
-    return [wilson(count, sum(counts), alone) for count in counts]
+    """Simultaneous intervals of multinomial shares, one per count. Goodman (1965), Technometrics 7:247-254."""
+    intervals = proportion.multinomial_proportions_confint(list(counts), 1 - level, method="goodman")
+    return [Interval(max(0.0, float(low)), min(1.0, float(high))) for low, high in intervals]
 
 
 def youden(counts: Counts) -> float:
