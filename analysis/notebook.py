@@ -253,8 +253,8 @@ class Study:
         names = {one.name: one.difference for one in comparisons.COMPARED}
         if outcome is not None and outcome not in names:
             raise StudyError(f"{outcome!r} is not compared; choose of {', '.join(names)}")
-        asked = [names[outcome]] if outcome else list(names.values())
-        rows = [r for r in self._results if r.family == FAMILIES[column] and r.name in asked]
+        requested = [names[outcome]] if outcome else list(names.values())
+        rows = [r for r in self._results if r.family == FAMILIES[column] and r.name in requested]
         names = {"name": "outcome", "group": "groups", "estimate": "difference"}
         frame = to_frame(rows).rename(columns=names)
         return frame[["outcome", "groups", "difference", "low", "high", "p", "p_holm", "n", "method", "note"]]

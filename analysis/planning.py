@@ -74,7 +74,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Design:
+class ClipDesign:
     """Clips of one group (machine-made, or of one backend) and of the other.
 
     sources: 0, or how many each backend was trained on, the same ones where `crossed`.
@@ -107,7 +107,7 @@ class Design:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PowerPlan:
     """Which studies to compare. Each takes one of `listeners`, of `clips`, and of `originals` among them.
 
     What to find, None where it is not planned for: effect, a difference of musicality, in points; accuracy,
@@ -177,8 +177,8 @@ class Plan:
     def effects(self) -> dict[str, float]:
         """What is asked about, and the difference of the groups' means to find."""
         judged = self.judged_real if self.accuracy is None else 2 * self.accuracy - 1
-        asked = {MUSICALITY: self.effect, VERDICTS: judged, INSPIRING: self.inspiring}
-        return {outcome: effect for outcome, effect in asked.items() if effect is not None}
+        effects = {MUSICALITY: self.effect, VERDICTS: judged, INSPIRING: self.inspiring}
+        return {outcome: effect for outcome, effect in effects.items() if effect is not None}
 
     def bound(self, outcome: str) -> float | None:
         """The bound of the difference of means within which the groups count as alike."""
@@ -190,17 +190,17 @@ class Plan:
         """How many are simulated."""
         return self.studies if outcome == MUSICALITY else max(100, self.studies // _DEARER)
 
-    def designs(self) -> list[Design]:
+    def designs(self) -> list[ClipDesign]:
         """What goes together: enough of each kind for the report to test them."""
         if self.backends is None:
             pairs = [(clips, originals) for clips in self.clips for originals in self.originals]
-            return [Design(n - others, others) for n, others in pairs if n - others >= LEAST_CLIPS]
+            return [ClipDesign(n - others, others) for n, others in pairs if n - others >= LEAST_CLIPS]
         pairs = [(clips // 2, sources) for clips in self.clips for sources in self.sources]
         crossed = self.backends == SAME
-        return [Design(half, half, sources, crossed) for half, sources in pairs if half % sources == 0]
+        return [ClipDesign(half, half, sources, crossed) for half, sources in pairs if half % sources == 0]
 
 
-def power(plan: Plan) -> pd.DataFrame:
+def power(plan: PowerPlan) -> pd.DataFrame:
     """Power and precision of every study of the plan: one row each, columns `COLUMNS`.
 
     listeners: infinite for the ceiling; originals, sources: 0 where the plan has none; power: share of the
@@ -216,15 +216,15 @@ def power(plan: Plan) -> pd.DataFrame:
         scale = 0.5 if outcome == VERDICTS and plan.backends is None else 1.0
         for design in plan.designs():
             bound = plan.bound(outcome) if design.other >= LEAST_EQUIVALENCE else None
-            found = simulate(plan, listeners, design, effect, None)
-            alike = [(0, 0, math.nan)] * len(found)
+            estimates = simulate(plan, listeners, design, effect, None)
+            alike = [(0, 0, math.nan)] * len(estimates)
             if bound is not None:
                 alike = simulate(plan, listeners, design, 0.0, bound)
             kinds = (0, 0) if plan.backends is None else (design.other, -design.other)
             sizes = (design.clips, design.one + kinds[0], design.other + kinds[1], design.sources)
             rows += [
                 (outcome, count, *sizes, share, error(share, studies), scale * half, within)
-                for count, (share, half, _), (*_, within) in zip(listeners, found, alike, strict=True)
+                for count, (share, half, _), (*_, within) in zip(listeners, estimates, alike, strict=True)
             ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -277,11 +277,11 @@ def advice(table: pd.DataFrame, outcome: str, column: str = "power") -> str:
         clips, count = ceilings.idxmax()
         best = f"{count} {kind} among {clips} clips"
         if ceilings.max() < TARGET:
-            told = f"No study of this plan reaches a power of {aim}: even with {best} and any number of"
+            sentence = f"No study of this plan reaches a power of {aim}: even with {best} and any number of"
             more = "sources" if kind == "sources" else "clips of both kinds"
-            return f"{told} listeners it stays at {_share(ceilings.max())}, so add {more}."
-        told = f"No study of this plan reaches a power of {aim}, but {best} would with more listeners"
-        return f"{told} (ceiling {_share(ceilings.max())}), so add listeners."
+            return f"{sentence} listeners it stays at {_share(ceilings.max())}, so add {more}."
+        sentence = f"No study of this plan reaches a power of {aim}, but {best} would with more listeners"
+        return f"{sentence} (ceiling {_share(ceilings.max())}), so add listeners."
     answers = reached["listeners"] * reached["clips"]
     cheapest = reached.loc[answers[answers == answers.min()].index].sort_values(column).iloc[-1]
     count = int(cheapest["listeners"])
@@ -291,8 +291,8 @@ def advice(table: pd.DataFrame, outcome: str, column: str = "power") -> str:
     added = kind if cheapest["clips"] == fewest[0] else "clips"
     way += f" with {cheapest[kind]} {kind} among {cheapest['clips']}"
     if least < TARGET:
-        told = f"{start} no number of listeners reaches a power of {aim} (ceiling {_share(least)})"
-        return f"{told}: add {added}, not listeners; {way} {verb} {_share(cheapest[column])}."
+        sentence = f"{start} no number of listeners reaches a power of {aim} (ceiling {_share(least)})"
+        return f"{sentence}: add {added}, not listeners; {way} {verb} {_share(cheapest[column])}."
     return f"Fewest answers for a power of {aim}: {way} {verb} {_share(cheapest[column])}."
 
 
@@ -300,7 +300,7 @@ def _share(value: float) -> str:
     return f"{value:.2f}".removeprefix("0")
 
 
-def anova(within, between, slopes, rest, *, listeners: float, design: Design):
+def anova(within, between, slopes, rest, *, listeners: float, design: ClipDesign):
     """Variance of the groups' difference, and its degrees of freedom, in the mixed model of a complete table.
 
     Mean squares, all [studies]: `within`, of clip means within sources (within groups, if none); `between`,
@@ -326,7 +326,7 @@ def anova(within, between, slopes, rest, *, listeners: float, design: Design):
         return variance, variance**2 / spread
 
 
-def p_value(difference, variance, df, design: Design) -> np.ndarray:
+def p_value(difference, variance, df, design: ClipDesign) -> np.ndarray:
     """Two-sided p. Where the groups explain every answer: the rank permutation of clips, as in the report."""
     constant = variance < _NO_SPREAD
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -335,18 +335,22 @@ def p_value(difference, variance, df, design: Design) -> np.ndarray:
     return np.where(constant, np.where(np.abs(difference) > 1e-9, min(apart, 1.0), 1.0), p)
 
 
-def _concluded(difference, variance, df, design: Design, bound: float | None) -> tuple[float, float, float]:
+def _concluded(
+    difference, variance, df, design: ClipDesign, bound: float | None
+) -> tuple[float, float, float]:
     """Power, expected half-width, and how often the difference is shown to lie within the bound."""
-    found = float((p_value(difference, variance, df, design) < LEVEL).mean())
+    significant = float((p_value(difference, variance, df, design) < LEVEL).mean())
     spread, df = np.sqrt(variance), np.nan_to_num(df, nan=np.inf)
     half = float((stats.t.isf(LEVEL / 2, df) * spread).mean())
     if bound is None:
-        return found, half, math.nan
+        return significant, half, math.nan
     inside = np.abs(difference) + stats.t.isf(LEVEL, df) * spread < bound
-    return found, half, float((inside & (variance >= _NO_SPREAD)).mean())
+    return significant, half, float((inside & (variance >= _NO_SPREAD)).mean())
 
 
-def _rated(plan: Plan, listeners: Sequence[float], design: Design, effect: float, bound: float | None):
+def _rated(
+    plan: PowerPlan, listeners: Sequence[float], design: ClipDesign, effect: float, bound: float | None
+):
     """What `_concluded` says for each number of listeners: mean squares are drawn, not answers."""
     rng, s, k = np.random.default_rng([plan.seed, design.one, design.other]), plan.spread, design.k
     (of_within, of_between), concluded, size = design.free, [], plan.studies
@@ -380,17 +384,19 @@ def _chi_squares(df: int, studies: int, seed: int) -> np.ndarray:
     return stats.chi2.ppf(np.random.default_rng(seed).random(studies), df)
 
 
-def _seeming(rng, size: int, design: Design, clip: float, source: float) -> np.ndarray:
+def _seeming(rng, size: int, design: ClipDesign, clip: float, source: float) -> np.ndarray:
     """How clips seem [size, clips], the first group first, each group's clips source by source."""
-    found = clip * rng.standard_normal((size, design.clips))
+    values = clip * rng.standard_normal((size, design.clips))
     if design.sources:
         drawn = source * rng.standard_normal((size, 2, design.sources))
         drawn[:, 1] = drawn[:, 0] if design.crossed else drawn[:, 1]
-        found += np.repeat(drawn.reshape(size, -1), design.one // design.sources, axis=1)
-    return found
+        values += np.repeat(drawn.reshape(size, -1), design.one // design.sources, axis=1)
+    return values
 
 
-def _one_rated(plan: Plan, design: Design, effect: float, bound: float | None) -> tuple[float, float, float]:
+def _one_rated(
+    plan: PowerPlan, design: ClipDesign, effect: float, bound: float | None
+) -> tuple[float, float, float]:
     """One listener's exact rank permutation of ratings without ties, and the interval that it inverts."""
     one, other, s = design.one, design.other, plan.spread
     pairs, rng = one * other, np.random.default_rng([plan.seed, one, other, 1])
@@ -401,7 +407,7 @@ def _one_rated(plan: Plan, design: Design, effect: float, bound: float | None) -
         sums = permutation.rank_sums(np.arange(1, design.clips + 1), one)
         tail = np.cumsum(sums[one * (one + 1) // 2 :])
     cuts = [int(np.searchsorted(tail, share)) for share in (LEVEL / 2, LEVEL)]  # of .95 and .90 intervals
-    found, left = [], plan.studies
+    parts, left = [], plan.studies
     while left:
         part = min(left, max(1, _AT_ONCE // pairs))
         left -= part
@@ -414,11 +420,13 @@ def _one_rated(plan: Plan, design: Design, effect: float, bound: float | None) -
         )
         significant = np.minimum(below, pairs - below) < cuts[0]
         within = np.full(part, np.nan) if bound is None else (lower > -bound) & (upper < bound)
-        found.append(np.stack([significant, (high - low) / 2, within]))
-    return tuple(np.concatenate(found, axis=1).mean(axis=1))
+        parts.append(np.stack([significant, (high - low) / 2, within]))
+    return tuple(np.concatenate(parts, axis=1).mean(axis=1))
 
 
-def _judged(plan: Plan, listeners: Sequence[float], design: Design, effect: float, bound: float | None):
+def _judged(
+    plan: PowerPlan, listeners: Sequence[float], design: ClipDesign, effect: float, bound: float | None
+):
     """The same of answers of 0 and 1: of one panel's, of which each number of listeners takes the first."""
     rng, s = np.random.default_rng([plan.seed, design.one, design.other]), plan.spread
     side = np.repeat([0.5, -0.5], [design.one, design.other])
@@ -434,10 +442,10 @@ def _judged(plan: Plan, listeners: Sequence[float], design: Design, effect: floa
         who = s.leaning * rng.standard_normal((part, panel, 1))
         who = (who + s.skill * rng.standard_normal((part, panel, 1)) * side).astype(np.float32)
         noise = rng.standard_normal((part, panel, design.clips), dtype=np.float32)
-        says = clip.astype(np.float32)[:, None] + who + noise > 0
+        judged_real = clip.astype(np.float32)[:, None] + who + noise > 0
         endless = scipy.special.ndtr(clip / apart)  # share of all listeners there could be
         for place, count in enumerate(listeners):
-            answers = says[:, : int(count)] if math.isfinite(count) else endless[:, None]
+            answers = judged_real[:, : int(count)] if math.isfinite(count) else endless[:, None]
             if count == 1:
                 drawn[place].append(np.add.reduceat(answers[:, 0], [0, design.one], axis=1, dtype=int).T)
             else:
@@ -453,7 +461,7 @@ def _judged(plan: Plan, listeners: Sequence[float], design: Design, effect: floa
     return concluded
 
 
-def _one_judged(design: Design, answers: np.ndarray, effect: float, bound: float | None):
+def _one_judged(design: ClipDesign, answers: np.ndarray, effect: float, bound: float | None):
     """One listener's exact test of two shares; the half-width is that of the answers to be expected."""
     counts = tuple(answers)
     p = exact.p_values(design.one, design.other)[counts]
@@ -465,10 +473,10 @@ def _one_judged(design: Design, answers: np.ndarray, effect: float, bound: float
     return float((p < LEVEL).mean()), (interval.high - interval.low) / 2, within
 
 
-def mean_squares(answers: np.ndarray, design: Design) -> tuple[np.ndarray, ...]:
+def mean_squares(answers: np.ndarray, design: ClipDesign) -> tuple[np.ndarray, ...]:
     """The difference and what `anova` takes, of complete tables of answers [studies, listeners, clips].
 
-    Clips stand as in `Design`: the first group's first, each group's source by source.
+    Clips stand as in `ClipDesign`: the first group's first, each group's source by source.
     """
     studies, listeners, clips = answers.shape
     groups = [answers[..., : design.one].astype(float), answers[..., design.one :].astype(float)]

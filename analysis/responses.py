@@ -196,15 +196,15 @@ def final_answers(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
     One dict per answer, question by question: listener, number (of the question, from 1), question, text.
     """
-    found = []
+    answers = []
     for number, column in enumerate((name for name in frame if name.startswith(FINAL)), 1):
         question = column.removeprefix(FINAL)
         if question.isdecimal():
             question = FINAL_QUESTIONS.get(int(question), f"Final question {question}")
-        said = frame.dropna(subset=[column]).drop_duplicates("listener")
-        for listener, text in zip(said["listener"], said[column], strict=True):
-            found.append({"listener": listener, "number": number, "question": question, "text": text})
-    return found
+        answered = frame.dropna(subset=[column]).drop_duplicates("listener")
+        for listener, text in zip(answered["listener"], answered[column], strict=True):
+            answers.append({"listener": listener, "number": number, "question": question, "text": text})
+    return answers
 
 
 def with_final_answers(
@@ -214,11 +214,12 @@ def with_final_answers(
 
     forms: one mapping per answer, with listener, question and text, as of `final_answers`.
     """
-    said: dict[str, dict[Any, str]] = {}
+    by_question: dict[str, dict[Any, str]] = {}
     for form in forms:
-        said.setdefault(f"{FINAL}{form['question']}", {})[form["listener"]] = form["text"] or None
+        by_question.setdefault(f"{FINAL}{form['question']}", {})[form["listener"]] = form["text"] or None
     return [
-        dict(row) | {column: texts.get(row["listener"]) for column, texts in said.items()} for row in rows
+        dict(row) | {column: texts.get(row["listener"]) for column, texts in by_question.items()}
+        for row in rows
     ]
 
 
@@ -240,8 +241,8 @@ def _check_filled(frame: pd.DataFrame) -> None:
     for column in NEVER_EMPTY:
         empty = frame[column].isna()
         if empty.any():
-            mend = "; leave out rows of clips that were not judged" if column == "verdict" else "; fill it in"
-            raise ResponsesError(f"is empty{mend}", row=int(empty.idxmax()), column=column)
+            fix = "; leave out rows of clips that were not judged" if column == "verdict" else "; fill it in"
+            raise ResponsesError(f"is empty{fix}", row=int(empty.idxmax()), column=column)
     unplaced = frame["mode"].isna() & (frame["truth"] == "fake")
     if unplaced.any():
         raise ResponsesError(
@@ -294,8 +295,8 @@ def _check_final(frame: pd.DataFrame) -> None:
     """A listener gives one answer to each final question, however often it is written."""
     for column in (name for name in frame if name.startswith(FINAL)):
         first: dict[str, tuple[int, str]] = {}
-        said = frame[["listener", column]].dropna()
-        for row, listener, text in said.itertuples(name=None):
+        answered = frame[["listener", column]].dropna()
+        for row, listener, text in answered.itertuples(name=None):
             known_row, known = first.setdefault(listener, (row, text))
             if text != known:
                 message = f"{text!r} differs from the answer of {listener} in row {known_row}"

@@ -1,7 +1,7 @@
 """Tables of a report, for programs and for readers: CSV of plain values, Markdown and LaTeX as they are read.
 
-A `Table` holds plain values, so that its CSV can be read by a program. `Table.text` is the same table as a
-reader sees it.
+A `ReportTable` holds plain values, so that its CSV can be read by a program. `ReportTable.text` is the same
+table as a reader sees it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LATEX = {
 
 
 @dataclass(frozen=True)
-class Table:
+class ReportTable:
     """A table: `name` is its file's, `frame` its values, `written` how a column is shown (else as it is).
 
     `shown`: a shorter layout for readers, in place of all columns.

@@ -28,7 +28,7 @@ from study.folder import PRACTICE, StudyFolder
 _TRUTH = ("name", "truth", "backend", "mode", "epochs", "source", "run")
 
 if TYPE_CHECKING:
-    from analysis.plan import Standing
+    from analysis.plan import PlanStatus
     from study.store.store import Store
 
 
@@ -128,7 +128,7 @@ def _say_what_runs(frame: pd.DataFrame) -> None:
         stage(f"Working out the results of {len(frame)} answers and writing the report")
 
 
-def plan_standing(settings: Design, store: Store) -> Standing:
+def plan_standing(settings: Design, store: Store) -> PlanStatus:
     """How the analysis plan of study.toml stands to the one that was kept when the first listener began."""
     from analysis.plan import standing
 

@@ -320,12 +320,12 @@ def _between_stimuli(x: np.ndarray, crossed: Crossed, intercept: int = 0) -> Cal
     stimulus infinite. Where stimuli are nested, units are those of the widest kind of group that a column is
     constant within; stimuli in no group are their own. intercept: how many more columns there are in effect.
     """
-    found = np.full(x.shape[1], np.inf)
+    degrees = np.full(x.shape[1], np.inf)
     for unit in _units(crossed):
         first = x[np.unique(unit, return_index=True)[1]]
         between = np.abs(x - first[unit]).max(axis=0) < 1e-9
-        found = np.where(between, max(1.0, len(first) - between.sum() - intercept), found)
-    return lambda c: float(found[c != 0].min())
+        degrees = np.where(between, max(1.0, len(first) - between.sum() - intercept), degrees)
+    return lambda c: float(degrees[c != 0].min())
 
 
 def _units(crossed: Crossed) -> Iterator[np.ndarray]:

@@ -147,11 +147,11 @@ def inspiring(results: Iterable[Result], *, width: int = WIDE) -> alt.TopLevelMi
     results, rows = list(results), []
     for family in ("truth", "backends", "modes", *conditions.COLUMNS):
         for group in groups(results, family, f"{ratings.INSPIRING} maybe"):
-            found = {
+            counts = {
                 answer: find(results, family, f"{ratings.INSPIRING} {answer}", group) for answer in INSPIRED
             }
-            edge = -found["no"].estimate - found["maybe"].estimate / 2
-            for answer, result in found.items():
+            edge = -counts["no"].estimate - counts["maybe"].estimate / 2
+            for answer, result in counts.items():
                 share, row = result.estimate, {"kind": KINDS[family], "group": group, "answer": answer}
                 text = str(result.count) if share >= (0.06 if width > theme.NARROW else 0.16) else ""
                 rows.append(
@@ -186,13 +186,13 @@ def inspiring(results: Iterable[Result], *, width: int = WIDE) -> alt.TopLevelMi
 
 def _rows(results: list[Result], families: Iterable[str], name: str, text) -> pd.DataFrame:
     """One row per group of the families: kind, group, value, low, high and `text` of the result."""
-    found = [
+    rows = [
         (KINDS[family], group, result.estimate, result.low, result.high, text(result))
         for family in families
         for group in groups(results, family, name)
         if not (result := find(results, family, name, group)).refused
     ]
-    return pd.DataFrame(found, columns=["kind", "group", "value", "low", "high", "text"])
+    return pd.DataFrame(rows, columns=["kind", "group", "value", "low", "high", "text"])
 
 
 def _parts(table: pd.DataFrame) -> list[tuple[pd.DataFrame, bool, bool]]:

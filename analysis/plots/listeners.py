@@ -148,9 +148,9 @@ def clips(results: Iterable[Result], clips: pd.DataFrame, *, width: int = WIDE) 
     `clips`: as of `stimuli.by_stimulus`.
     """
     shares = of_family(results, individuals.CLIPS)
-    found = [(shares[JUDGED_REAL, clip.label], clip) for clip in clips.itertuples()]
+    pairs = [(shares[JUDGED_REAL, clip.label], clip) for clip in clips.itertuples()]
     table = pd.DataFrame(
-        [(clip.label, theme.KIND[clip.truth], r.estimate, r.low, r.high) for r, clip in found],
+        [(clip.label, theme.KIND[clip.truth], r.estimate, r.low, r.high) for r, clip in pairs],
         columns=["clip", "kind", "rate", "low", "high"],
     ).sort_values("rate", ascending=False, kind="stable")
     names, rows = _clip_names(table["clip"], width, grid=True)
@@ -179,10 +179,10 @@ def modes(results: Iterable[Result], clips: pd.DataFrame, *, width: int = WIDE) 
         name: [r for r in results if (r.family, r.name) == (individuals.MODES, name)]
         for name in (individuals.OF_LISTENER, individuals.OF_CLIP)
     }
-    everyone = [r.group for found in rows_of.values() for r in found]
-    for (name, found), title in zip(rows_of.items(), ("Listeners", "Clips"), strict=True):
+    everyone = [r.group for members in rows_of.values() for r in members]
+    for (name, members), title in zip(rows_of.items(), ("Listeners", "Clips"), strict=True):
         table = pd.DataFrame(
-            [(r.group, kinds.get(r.group), r.estimate, r.low, r.high) for r in found],
+            [(r.group, kinds.get(r.group), r.estimate, r.low, r.high) for r in members],
             columns=["label", "kind", "mode", "low", "high"],
         ).sort_values("mode", ascending=False, kind="stable")
         few = len(table) <= NAMED
@@ -212,11 +212,11 @@ def modes(results: Iterable[Result], clips: pd.DataFrame, *, width: int = WIDE) 
 
 def roc(results: Iterable[Result], *, width: int = WIDE) -> alt.TopLevelMixin:
     """Each listener's hit and false alarm rate, over curves of equal d'. A bigger dot: several listeners."""
-    found = of_family(results, individuals.LISTENERS)
+    by_name = of_family(results, individuals.LISTENERS)
     rates = [
-        (found[FALSE_ALARM, listener].estimate, result.estimate)
-        for (name, listener), result in found.items()
-        if name == individuals.HIT_RATE and (FALSE_ALARM, listener) in found
+        (by_name[FALSE_ALARM, listener].estimate, result.estimate)
+        for (name, listener), result in by_name.items()
+        if name == individuals.HIT_RATE and (FALSE_ALARM, listener) in by_name
     ]
     table = pd.DataFrame(rates, columns=["alarm", "hit"]).value_counts().rename("listeners").reset_index()
     alarms = np.concatenate([[0], stats.norm.cdf(np.linspace(-4, 4, 81)), [1]])
@@ -257,8 +257,8 @@ def verdicts(
 
     `frame`: answers without repeats; `clips`: as of `stimuli.by_stimulus`.
     """
-    found = of_family(results, individuals.LISTENERS)
-    skill = {listener: r.estimate for (name, listener), r in found.items() if name == BALANCED}
+    by_name = of_family(results, individuals.LISTENERS)
+    skill = {listener: r.estimate for (name, listener), r in by_name.items() if name == BALANCED}
     listeners = sorted(dict.fromkeys(frame["listener"]), key=lambda listener: -skill.get(listener, 0))
     clips = clips.sort_values("judged_real", ascending=False, kind="stable")
     labels = dict(zip(zip(clips["set"], clips["name"], strict=True), clips["label"], strict=True))

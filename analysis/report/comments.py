@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from analysis.table import Table
+from analysis.table import ReportTable
 
 MOST_PINS = 4  # moments of a clip in its cell; the comments below and the file have them all
 _PIN = re.compile(r"\[(\d{1,3}):([0-5]\d)\]\s*")
@@ -38,32 +38,32 @@ class Pin(NamedTuple):
 def split(comment: str) -> tuple[str, list[Pin]]:
     """The words before the first pin, and the pins in the order of the clip, each up to the next one."""
     before, *parts = _PIN.split(comment)
-    found = [
+    pins = [
         Pin(60 * int(minutes) + int(seconds), text.strip())
         for minutes, seconds, text in zip(parts[0::3], parts[1::3], parts[2::3], strict=True)
     ]
-    return before.strip(), sorted(found, key=lambda pin: pin.seconds)
+    return before.strip(), sorted(pins, key=lambda pin: pin.seconds)
 
 
 def pinned(rows: pd.DataFrame) -> str:
     """What listeners said of moments of a clip, in its order, a line each."""
-    said = [
+    pins = [
         pin._replace(text=f"{' '.join(pin.text.split())} ({listener})".strip())
         for listener, comment in zip(rows["listener"], rows["comment"], strict=True)
         if comment
         for pin in split(comment)[1]
     ]
-    return "\n".join(f"{pin.time} {pin.text}" for pin in sorted(said, key=lambda pin: pin.seconds))
+    return "\n".join(f"{pin.time} {pin.text}" for pin in sorted(pins, key=lambda pin: pin.seconds))
 
 
 def moments(pinned: str) -> tuple[list[str], list[Pin]]:
     """The first moments that listeners pinned, for a cell of the page, and how many more there are."""
-    found = [Pin.of(line) for line in pinned.splitlines()]
-    more = len(found) - MOST_PINS
-    return ([f"{len(found)} pinned, {more} of them below:"] if more > 0 else []), found[:MOST_PINS]
+    pins = [Pin.of(line) for line in pinned.splitlines()]
+    more = len(pins) - MOST_PINS
+    return ([f"{len(pins)} pinned, {more} of them below:"] if more > 0 else []), pins[:MOST_PINS]
 
 
-def table(frame: pd.DataFrame) -> Table:
+def table(frame: pd.DataFrame) -> ReportTable:
     """What listeners wrote of single clips: comments, and what else inspired them."""
     parts = [
         frame.loc[frame[column].notna(), ["set", "name", "listener", column]].rename(
@@ -77,21 +77,21 @@ def table(frame: pd.DataFrame) -> Table:
     table = table.rename(columns={"name": "clip"}).sort_values(
         ["set", "clip"], kind="stable", ignore_index=True
     )
-    return Table("comments", "What was written about the clips", table)
+    return ReportTable("comments", "What was written about the clips", table)
 
 
 def by_clip(comments: pd.DataFrame, players: Mapping[tuple[str, str], str]) -> list[dict[str, Any]]:
     """What was written of each clip: its set, its name, and per comment words, pins, listener and player."""
-    found = []
+    clips = []
     for (group, clip), rows in comments.groupby(["set", "clip"], sort=False):
-        said = []
+        written = []
         for listener, comment in zip(rows["listener"], rows["words"], strict=True):
             words, pinned = split(comment)
             words = [words] if words else []
             player = players.get((group, clip), "")
-            said.append({"words": words, "pins": pinned, "listener": listener, "player": player})
-        found.append({"set": group, "name": clip, "said": said})
-    return found
+            written.append({"words": words, "pins": pinned, "listener": listener, "player": player})
+        clips.append({"set": group, "name": clip, "said": written})
+    return clips
 
 
 def final_answers(forms: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -100,6 +100,6 @@ def final_answers(forms: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for form in sorted(forms, key=lambda form: form.get("number") or 0):
         text = str(form.get("text") or "").strip()
         if text:
-            said = {"listener": str(form.get("listener") or ""), "text": text}
-            questions.setdefault(str(form.get("question") or "Final question"), []).append(said)
-    return [{"question": question, "answers": said} for question, said in questions.items()]
+            answer = {"listener": str(form.get("listener") or ""), "text": text}
+            questions.setdefault(str(form.get("question") or "Final question"), []).append(answer)
+    return [{"question": question, "answers": answer} for question, answer in questions.items()]

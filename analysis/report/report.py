@@ -28,10 +28,10 @@ from analysis import plots, responses, web_page
 from analysis.plan import AnalysisPlan
 from analysis.report import comments, estimands, figures, inspiring_clips, methods, sentences, tables
 from analysis.results import checks, measured, sensitivity, statistics, stimuli
-from analysis.results.measured import Measured
+from analysis.results.measured import ClipMeasures
 from analysis.results.result import Result, to_frame, to_json
 from analysis.results.stimuli import Panel
-from analysis.table import Table, numeric
+from analysis.table import ReportTable, numeric
 
 PAGE = "index.html"
 RESULTS = "statistics.json"
@@ -111,18 +111,18 @@ def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -
     _check_place(out)
     frame = frame if "repeat" in frame else responses.load(frame)
     results = _evaluated(frame, facts) if facts.results is None else list(facts.results)
-    found = measured.of(facts.measures, stimuli.by_stimulus(frame))
+    measures = measured.of(facts.measures, stimuli.by_stimulus(frame))
     parts = tables.everything(frame, results) + _clip_provenance(facts.provenance)
     parts += [inspiring_clips.by_condition(frame), tables.certainty(results)]
     parts.append(estimands.table(results, facts.plan))
-    parts += measured.tables(found) if found else []
-    drawn = figures.everything(frame, results, found)
+    parts += measured.tables(measures) if measures else []
+    drawn = figures.everything(frame, results, measures)
     building = _building(out)
     try:
         _write_parts(building, frame, results, parts)
         (building / FACTS).write_text(_facts_as_json(facts, out), encoding="utf-8")
         pictures = {figure.name: _picture(figure, building / "plots") for figure in drawn}
-        page = _page(frame, results, parts, pictures, facts, found)
+        page = _page(frame, results, parts, pictures, facts, measures)
         (building / PAGE).write_text(page, encoding="utf-8")
         for entry in building.rglob("*"):  # it tells truth; the folder itself is its owner's alone already
             entry.chmod(0o700 if entry.is_dir() else 0o600)
@@ -173,14 +173,14 @@ def _put(building: Path, out: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _write_parts(folder: Path, frame: pd.DataFrame, results: list[Result], parts: list[Table]) -> None:
+def _write_parts(folder: Path, frame: pd.DataFrame, results: list[Result], parts: list[ReportTable]) -> None:
     (folder / RESULTS).write_text(to_json(results), encoding="utf-8")
     (folder / "tables").mkdir()
     (folder / "plots").mkdir()
     for table in [
         *parts,
-        Table("answers", "All answers", frame),
-        Table("results", "All results", to_frame(results)),
+        ReportTable("answers", "All answers", frame),
+        ReportTable("results", "All results", to_frame(results)),
     ]:
         table.write(folder / "tables")
 
@@ -206,13 +206,13 @@ def _picture(figure: figures.Figure, folder: Path) -> dict[str, Any]:
 def _page(
     frame: pd.DataFrame,
     results: list[Result],
-    parts: list[Table],
+    parts: list[ReportTable],
     pictures: dict[str, dict[str, Any]],
     facts: ReportFacts,
-    found: Measured | None,
+    measures: ClipMeasures | None,
 ) -> str:
     panel, named = Panel.of(frame), {table.name: table for table in parts}
-    told = methods.paragraphs(frame, facts.settings)
+    paragraphs = methods.paragraphs(frame, facts.settings)
     sets = _sets(frame, results, named, facts)
     leading = inspiring_clips.leading(frame)
     _move_players([*leading.clips, *leading.originals], sets)
@@ -225,7 +225,7 @@ def _page(
         most_open=inspiring_clips.MOST_OPEN,
         title=facts.title or TITLE,
         subtitle=sentences.subtitle(frame),
-        one=panel.one,
+        one=panel.single_listener,
         summary=sentences.summary(frame, results),
         reach=sentences.reach(panel),
         counting=sentences.counting(frame, results),
@@ -238,22 +238,22 @@ def _page(
         figures=pictures,
         statistics=_statistics([r for r in results if r.family not in CHECKED], panel),
         checked=[
-            (title, told, _statistics([r for r in results if r.family == family], panel))
-            for family, (title, told) in CHECKED.items()
+            (title, paragraphs, _statistics([r for r in results if r.family == family], panel))
+            for family, (title, paragraphs) in CHECKED.items()
         ],
         final_forms=comments.final_answers(facts.final_forms or responses.final_answers(frame)),
-        methods=told,
-        references=methods.references(told),
+        methods=paragraphs,
+        references=methods.references(paragraphs),
         provenance=_provenance(facts),
         left_empty=sentences.left_empty(results),
-        measured=measured.line(found) if found else "",
+        measured=measured.line(measures) if measures else "",
         measurable=facts.measures is not None,
-        said_of_clips=[] if panel.one else comments.by_clip(named["comments"].frame, players),
+        said_of_clips=[] if panel.single_listener else comments.by_clip(named["comments"].frame, players),
     )
 
 
 def _sets(
-    frame: pd.DataFrame, results: list[Result], named: dict[str, Table], facts: ReportFacts
+    frame: pd.DataFrame, results: list[Result], named: dict[str, ReportTable], facts: ReportFacts
 ) -> list[dict[str, Any]]:
     """The clip tables: one dict per set, with a dict per clip for the page."""
     first = frame[~frame["repeat"]]
@@ -268,16 +268,16 @@ def _sets(
             row["share"] = (
                 None if pd.isna(values["musicality"]) else round(float(values["musicality"]) * 10, 1)
             )
-            said, row["pins"] = comments.split(row.get("comment") or "")
-            row["words"] = [words for words in (row.get("inspiring, in words"), said) if words]
+            levels, row["pins"] = comments.split(row.get("comment") or "")
+            row["words"] = [words for words in (row.get("inspiring, in words"), levels) if words]
             if "pinned" in row:
                 row["words"], row["pins"] = comments.moments(row["pinned"])
             row["sound"] = _sound(facts.stimuli, clip.get("stimulus_id"), row["clip"])
             count += 1
             row["player"] = f"sound-{count}" if row["sound"] else ""
-        told = sentences.set_line(results, name)
-        said = tables.inspiring_said(frame)
-        sets.append({"name": name, "table": table, "clips": rows, "told": told, "said": said})
+        line = sentences.set_line(results, name)
+        levels = tables.inspiring_said(frame)
+        sets.append({"name": name, "table": table, "clips": rows, "told": line, "said": levels})
     return sets
 
 
@@ -288,8 +288,8 @@ def _move_players(opening: list[dict[str, Any]], sets: list[dict[str, Any]]) -> 
         row = rows[clip["set"], clip["clip"]]
         clip |= {"sound": row["sound"], "player": row["player"]}
         row["sound"] = None
-        for said in clip["said"]:
-            said["player"] = row["player"]
+        for remark in clip["said"]:
+            remark["player"] = row["player"]
 
 
 def _sound(stimuli: Mapping[str, Path], *keys: str | None) -> str | None:
@@ -335,11 +335,13 @@ def _own_notes(result: Result, panel: Panel) -> list[str]:
     return [*unit, *(note for note in result.notes if note != panel.reach)]
 
 
-def _clip_provenance(provenance: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> list[Table]:
+def _clip_provenance(provenance: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> list[ReportTable]:
     """Provenance that was given as rows, one per clip: whole in its file, with short hashes on the page."""
     if isinstance(provenance, Mapping) or not provenance:
         return []
-    table = Table("provenance", "Provenance of every clip", pd.DataFrame([dict(row) for row in provenance]))
+    table = ReportTable(
+        "provenance", "Provenance of every clip", pd.DataFrame([dict(row) for row in provenance])
+    )
     short = table.cells().map(
         lambda cell: f"{cell[:12]}\N{HORIZONTAL ELLIPSIS}" if HASH.fullmatch(cell) else cell
     )
@@ -349,18 +351,18 @@ def _clip_provenance(provenance: Mapping[str, Any] | Sequence[Mapping[str, Any]]
 def _provenance(facts: ReportFacts) -> list[tuple[str, str]]:
     """Facts by name, then what made this report."""
     known = facts.provenance if isinstance(facts.provenance, Mapping) else {}
-    found = [(str(name), str(value)) for name, value in known.items() if value not in (None, "")]
+    rows = [(str(name), str(value)) for name, value in known.items() if value not in (None, "")]
     if facts.plan_told:
-        found.append(("analysis plan", facts.plan_told))
+        rows.append(("analysis plan", facts.plan_told))
     records = facts.unblinding or []
     for record in [records] if isinstance(records, Mapping) else records:
-        told = ", ".join(f"{name} {value}" for name, value in record.items() if value not in (None, ""))
-        found.append(("unblinded", told))
+        text = ", ".join(f"{name} {value}" for name, value in record.items() if value not in (None, ""))
+        rows.append(("unblinded", text))
     versions = ", ".join(
         f"{name} {metadata.version(name)}" for name in ("numpy", "scipy", "pandas", "altair")
     )
     return [
-        *found,
+        *rows,
         ("report written", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
         ("software", f"eureka-study {_version()}, {versions}"),
     ]

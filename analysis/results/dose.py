@@ -36,7 +36,7 @@ def records(first: pd.DataFrame, panel: Panel) -> list[Result]:
     as of `stimuli.distinct`.
     """
     clips = conditions.with_epochs(stimuli.by_stimulus(first))
-    check = "" if panel.one else CHECK
+    check = "" if panel.single_listener else CHECK
     if clips.empty:
         return [
             Question(FAMILY, f"{TREND}: {outcome}{check}", unit=panel.unit, method=METHOD).refuse(
@@ -44,16 +44,16 @@ def records(first: pd.DataFrame, panel: Panel) -> list[Result]:
             )
             for outcome, *_ in OUTCOMES
         ]
-    found = []
+    results = []
     for (backend, mode), part in clips.groupby(["backend", "mode"], sort=True):
         answers = first[(first["backend"] == backend) & (first["mode"] == mode)]
         apart, group = sources_apart(answers), f"{backend} {mode}"
         for outcome in OUTCOMES:
             question = Question(FAMILY, f"{TREND}: {outcome[0]}{check}", group, panel.unit, METHOD)
             result = _trend(part, question, outcome, panel)
-            found.append(result if result.refused else result.noting(apart))
-        found += [_within(part, _blocks(answers), group, outcome, panel) for outcome in OUTCOMES]
-    return found
+            results.append(result if result.refused else result.noting(apart))
+        results += [_within(part, _blocks(answers), group, outcome, panel) for outcome in OUTCOMES]
+    return results
 
 
 def _blocks(frame: pd.DataFrame) -> pd.Series:
@@ -106,8 +106,8 @@ def _trend(part: pd.DataFrame, question: Question, outcome: tuple[str, str, str]
     _, column, answers = outcome
     stated = part.dropna(subset=["epochs", column])
     sizes = stated.groupby("epochs")[answers].sum()
-    kept = stated[stated["epochs"].isin(sizes.index[sizes >= MIN_ANSWERS_PER_LEVEL])]
-    levels, unstated = kept["epochs"].nunique(), int(part["epochs"].isna().sum())
+    enough = stated[stated["epochs"].isin(sizes.index[sizes >= MIN_ANSWERS_PER_LEVEL])]
+    levels, unstated = enough["epochs"].nunique(), int(part["epochs"].isna().sum())
     aside = f"epochs are not stated for {unstated} of {len(part)} clips" if unstated else ""
     if levels < LEAST_LEVELS:
         why = (
@@ -115,15 +115,15 @@ def _trend(part: pd.DataFrame, question: Question, outcome: tuple[str, str, str]
             f"on at least {MIN_ANSWERS_PER_LEVEL} answers; a trend needs {LEAST_LEVELS}"
         )
         return question.refuse("; ".join(filter(None, (why, aside))))
-    test = permutation.trend(kept["epochs"].astype(float), kept[column])
+    test = permutation.trend(enough["epochs"].astype(float), enough[column])
     if test.smallest_p >= 0.05:
         why = f"{UNREACHABLE} (smallest attainable p {test.smallest_p:.2g})"
         return question.refuse("; ".join(filter(None, (why, aside))))
     how = "all arrangements" if test.exact else f"{permutation.EXACT_LIMIT} drawn arrangements"
     method = f"estimate: Spearman's rho; p: {METHOD}, {how} (J = {test.statistic:g})"
     question = replace(question, method=method)
-    reach = panel.reach if panel.one else OVER_CLIPS
-    return question.result(test.rho, None, test.p, n=len(kept), notes=(reach, aside))
+    reach = panel.reach if panel.single_listener else OVER_CLIPS
+    return question.result(test.rho, None, test.p, n=len(enough), notes=(reach, aside))
 
 
 def sources_apart(table: pd.DataFrame) -> str:
@@ -137,5 +137,5 @@ def sources_apart(table: pd.DataFrame) -> str:
     made_from = stated.groupby("epochs")["source"].agg(lambda names: tuple(sorted(set(names))))
     if made_from.nunique() < 2:
         return ""
-    told = "; ".join(f"{int(epochs)}: {', '.join(names)}" for epochs, names in made_from.items())
-    return f"epoch counts are of different sources ({told}), so the trend may be theirs"
+    text = "; ".join(f"{int(epochs)}: {', '.join(names)}" for epochs, names in made_from.items())
+    return f"epoch counts are of different sources ({text}), so the trend may be theirs"

@@ -117,11 +117,11 @@ def contrasts(
     exact permutation of the clips' rank sum, each with the interval of what the test does not reject.
     """
     labels = labels.reindex(frame.index)
-    kept = frame[labels.notna()]
+    labelled = frame[labels.notna()]
     weights = [{one: 1.0, other: -1.0} for one, other in pairs]
-    if Panel.of(kept).one:
-        return [_exact(kept, outcome, labels[kept.index], pair, confidence) for pair in pairs]
-    return combinations(kept, outcome, labels[kept.index], weights, confidence)
+    if Panel.of(labelled).single_listener:
+        return [_exact(labelled, outcome, labels[labelled.index], pair, confidence) for pair in pairs]
+    return combinations(labelled, outcome, labels[labelled.index], weights, confidence)
 
 
 def combinations(

@@ -48,7 +48,7 @@ def evaluate(frame: pd.DataFrame, *, plan: AnalysisPlan | None = None) -> list[R
     panel = Panel.of(first)
     compared = comparisons.records(first, panel)
     main = {outcome: comparisons.against_originals(first, outcome) for outcome in comparisons.COMPARED}
-    found = [
+    results = [
         *quality.records(frame),
         *sensitivity.excluded(every, first, left_out),
         *discrimination.records(first, panel, compared),
@@ -63,12 +63,12 @@ def evaluate(frame: pd.DataFrame, *, plan: AnalysisPlan | None = None) -> list[R
         *sensitivity.records(every, plan, main),
         *checks.records(first, main),
     ]
-    if not panel.one:
-        found += individuals.per_listener(first)
+    if not panel.single_listener:
+        results += individuals.per_listener(first)
     elif trainings.repeated(first):
-        found = [_alike(result) for result in found]
-    found += individuals.per_clip(stimuli.by_stimulus(frame), panel)
-    return holm(found, primary=comparisons.primary(plan))
+        results = [_alike(result) for result in results]
+    results += individuals.per_clip(stimuli.by_stimulus(frame), panel)
+    return holm(results, primary=comparisons.primary(plan))
 
 
 def _alike(result: Result) -> Result:

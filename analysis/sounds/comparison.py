@@ -22,7 +22,7 @@ import pandas as pd
 from analysis import formats as f
 from analysis import loudness
 from analysis.sounds import pictures
-from analysis.sounds.pictures import Grid
+from analysis.sounds.pictures import Heatmap
 from caw import audio, measures
 from caw.files import atomic, file_names, spreadsheet
 from caw.measures import catalogue, yardstick
@@ -73,7 +73,7 @@ class Sound:
         return pictures.long_term_spectrum(self.samples, self.rate)
 
     @cached_property
-    def mel(self) -> Grid:
+    def mel(self) -> Heatmap:
         return pictures.mel_spectrogram(self.clip, self.rate)
 
     @cached_property
@@ -81,7 +81,7 @@ class Sound:
         return pictures.onset_envelope(self.clip, self.rate)
 
     @cached_property
-    def tempogram(self) -> Grid:
+    def tempogram(self) -> Heatmap:
         return pictures.tempogram(self.clip, self.rate)
 
     @cached_property
@@ -120,9 +120,9 @@ class Comparison:
     @cached_property
     def measured(self) -> list[dict[str, float | None]]:
         """Of each generated clip, every measure of `caw measure` by its name."""
-        found = [measures.evaluate(self.original.clip, one.clip, self.rate) for one in self.generated]
+        values = [measures.evaluate(self.original.clip, one.clip, self.rate) for one in self.generated]
         diversity = measures.diversities([one.samples for one in self.generated], self.rate)
-        return [one | {"diversity": value} for one, value in zip(found, diversity, strict=True)]
+        return [one | {"diversity": value} for one, value in zip(values, diversity, strict=True)]
 
     @cached_property
     def anchors(self) -> dict[str, dict[str, float | None]]:
@@ -140,8 +140,8 @@ class Comparison:
         """One row per generated clip and anchor: clip, kind (generated, anchor), then every measure."""
         names = self.measure_names()
         rows = [
-            {"clip": sound.label, "kind": "generated"} | {name: found.get(name) for name in names}
-            for sound, found in zip(self.generated, self.measured, strict=True)
+            {"clip": sound.label, "kind": "generated"} | {name: values.get(name) for name in names}
+            for sound, values in zip(self.generated, self.measured, strict=True)
         ]
         rows += [
             {"clip": anchor, "kind": "anchor"} | {name: self.anchors[anchor].get(name) for name in names}
@@ -183,8 +183,8 @@ def load(
     infos = [audio.inspect(path) for path in paths]
     for info in infos[1:] if seconds is not None else infos:
         if info.seconds > LONGEST:
-            told = f"{info.path}: is {info.seconds:.0f} s long"
-            raise ComparisonError(f"{told}; the page holds up to {LONGEST:g} s of a clip, cut it shorter")
+            message = f"{info.path}: is {info.seconds:.0f} s long"
+            raise ComparisonError(f"{message}; the page holds up to {LONGEST:g} s of a clip, cut it shorter")
     rate = min(info.rate for info in infos)
     piece = {"start": start, "seconds": seconds}
     arrays = [
@@ -243,14 +243,14 @@ def page(
 
     if out is not None:
         _check_place(Path(out))
-    found = load(original, generated, labels, start=start, seconds=seconds)
-    text = comparison_page.html(found)
+    comparison = load(original, generated, labels, start=start, seconds=seconds)
+    text = comparison_page.html(comparison)
     if out is not None:
-        _write(found, text, Path(out))
+        _write(comparison, text, Path(out))
     return text
 
 
-def write(found: Comparison, out: Path) -> Path:
+def write(comparison: Comparison, out: Path) -> Path:
     """Write index.html, comparison.png and .svg, comparison.json and measures.csv into the folder `out`.
 
     Each file appears whole or not at all, the page last. Returns the page's path. Raises: ComparisonError
@@ -259,15 +259,15 @@ def write(found: Comparison, out: Path) -> Path:
     from analysis.sounds import comparison_page
 
     _check_place(Path(out))
-    return _write(found, comparison_page.html(found), Path(out))
+    return _write(comparison, comparison_page.html(comparison), Path(out))
 
 
-def _write(found: Comparison, text: str, out: Path) -> Path:
+def _write(comparison: Comparison, text: str, out: Path) -> Path:
     from analysis.sounds import comparison_charts as plots
 
-    svg, png = plots.sheet_files(found)
-    atomic.write(out / TABLE, spreadsheet.frame_as_csv(found.table()))
-    atomic.write(out / RECORDS, json.dumps(found.records(), allow_nan=False, indent=1) + "\n")
+    svg, png = plots.sheet_files(comparison)
+    atomic.write(out / TABLE, spreadsheet.frame_as_csv(comparison.table()))
+    atomic.write(out / RECORDS, json.dumps(comparison.records(), allow_nan=False, indent=1) + "\n")
     atomic.write(out / f"{PICTURE}.svg", svg)
     atomic.write(out / f"{PICTURE}.png", png)
     atomic.write(out / PAGE, text)
@@ -281,19 +281,19 @@ def _check_place(out: Path) -> None:
 
 def _labels(paths: Sequence[Path], labels: Sequence[str] | None) -> list[str]:
     """A label for each clip; alike ones are numbered."""
-    given = [path.stem for path in paths[1:]] if labels is None else list(labels)
-    given = [unicodedata.normalize("NFC", file_names.shown(label)) for label in given]
-    if len(given) == len(paths) - 1:
-        given = [ORIGINAL, *given]
-    if len(given) != len(paths):
-        told = f"{len(given)} labels were given for {len(paths) - 1} generated clips"
-        raise ComparisonError(f"{told}; give one for each, in their order")
-    if empty := [place for place, label in enumerate(given) if not label.strip()]:
+    names = [path.stem for path in paths[1:]] if labels is None else list(labels)
+    names = [unicodedata.normalize("NFC", file_names.shown(label)) for label in names]
+    if len(names) == len(paths) - 1:
+        names = [ORIGINAL, *names]
+    if len(names) != len(paths):
+        message = f"{len(names)} labels were given for {len(paths) - 1} generated clips"
+        raise ComparisonError(f"{message}; give one for each, in their order")
+    if empty := [place for place, label in enumerate(names) if not label.strip()]:
         raise ComparisonError(f"label {empty[0]} is empty; give every clip a name")
-    forms = [file_names.same(label) for label in given]
+    forms = [file_names.same(label) for label in names]
     numbered = [
         f"{label} ({forms[: place + 1].count(form)})" if forms.count(form) > 1 else label
-        for place, (label, form) in enumerate(zip(given, forms, strict=True))
+        for place, (label, form) in enumerate(zip(names, forms, strict=True))
     ]
     return file_names.distinct(numbered)
 
@@ -306,10 +306,10 @@ def _notes(sounds: Sequence[Sound], rate: int, target: float) -> list[str]:
         notes = [
             f"Shown, heard and measured at {rate} Hz, the lowest rate among the files ({', '.join(lowest)})."
         ]
-    told = f"All at one loudness, {f.number(target, 1)} LUFS (ITU-R BS.1770)"
+    text = f"All at one loudness, {f.number(target, 1)} LUFS (ITU-R BS.1770)"
     if target < LOUDNESS - 0.05:
-        told += f", below {f.number(LOUDNESS, 0)} so that no peak exceeds {f.number(HIGHEST_PEAK, 0)} dBFS"
-    notes.append(told + "; pictures and players alike.")
+        text += f", below {f.number(LOUDNESS, 0)} so that no peak exceeds {f.number(HIGHEST_PEAK, 0)} dBFS"
+    notes.append(text + "; pictures and players alike.")
     if many := [sound.label for sound in sounds if sound.channels > 1]:
         notes.append(f"The mean of the channels of {', '.join(many)}.")
     lengths = [round(sound.seconds, 1) for sound in sounds]

@@ -19,26 +19,26 @@ from caw.measures import catalogue, display
 LEAST_PLAYED_RATE = 8000  # Hz; browsers play nothing under it reliably
 
 
-def html(found: Comparison) -> str:
+def html(comparison: Comparison) -> str:
     """The text of the page."""
     return web_page.render(
         "comparison.html.j2",
         styles=("comparison.css",),
         script="comparison.js",
-        title=_title(found),
-        notes=found.notes,
-        clips=[_card(sound) for sound in found.sounds],
-        sections=plots.sections(found),
-        table=_shown_table(found),
-        seconds=found.seconds,
+        title=_title(comparison),
+        notes=comparison.notes,
+        clips=[_card(sound) for sound in comparison.sounds],
+        sections=plots.sections(comparison),
+        table=_shown_table(comparison),
+        seconds=comparison.seconds,
         reading=" ".join(display.READING),
     )
 
 
-def _title(found: Comparison) -> str:
-    label = found.original.label
+def _title(comparison: Comparison) -> str:
+    label = comparison.original.label
     first = "The original" if label == ORIGINAL else label
-    return f"{first} and {f.plural(len(found.generated), 'clip')} made from it"
+    return f"{first} and {f.plural(len(comparison.generated), 'clip')} made from it"
 
 
 def _card(sound: Sound) -> dict[str, Any]:
@@ -65,15 +65,19 @@ def flac(samples: np.ndarray, rate: int) -> bytes:
     return coded.getvalue()
 
 
-def _shown_table(found: Comparison) -> dict[str, Any]:
-    rows, passed = [], catalogue.passed_by_noise(found.anchors)
-    for name in found.measure_names():
+def _shown_table(comparison: Comparison) -> dict[str, Any]:
+    rows, passed = [], catalogue.passed_by_noise(comparison.anchors)
+    for name in comparison.measure_names():
         one = catalogue.measure(name)
-        values = [display.number(record.get(name)) for record in found.measured]
-        anchors = display.of_anchors(found.anchors, name, passed)
+        values = [display.number(record.get(name)) for record in comparison.measured]
+        anchors = display.of_anchors(comparison.anchors, name, passed)
         title = name.replace("_", " ") + (f" ({one.unit})" if one.unit else "")
         better = {"": "", catalogue.ZERO: "near 0"}.get(one.better, one.better)
         rows.append(
             {"name": title, "better": better, "values": values, "anchors": anchors, "meaning": one.meaning}
         )
-    return {"clips": [one.label for one in found.generated], "anchors": list(found.anchors), "rows": rows}
+    return {
+        "clips": [one.label for one in comparison.generated],
+        "anchors": list(comparison.anchors),
+        "rows": rows,
+    }

@@ -41,7 +41,7 @@ FEW = 5  # files up to which each has its tick: left to itself the axis counts h
 SPLIT_COLOURS = {"training": theme.BLUE, "testing": theme.ORANGE, "validation": theme.GREEN, "-": theme.GREY}
 
 
-def write(found: Inventory, out: Path) -> Path:
+def write(inventory: Inventory, out: Path) -> Path:
     """Write index.html, inventory.csv, splits.csv, songs.csv, durations.png and .svg, and where browsers do
     not play a recording a copy of its first half hour in sounds/, into the folder `out`.
 
@@ -50,11 +50,14 @@ def write(found: Inventory, out: Path) -> Path:
     """
     out = Path(out)
     check_place(out)
-    wide, narrow = _pictures(found)
+    wide, narrow = _pictures(inventory)
     text = html(
-        found, wide, narrow, {entry.file: _sound(found.folder, entry, out) for entry in found.readable}
+        inventory,
+        wide,
+        narrow,
+        {entry.file: _sound(inventory.folder, entry, out) for entry in inventory.readable},
     )
-    tables = {FILES: found.frame(), SPLITS: found.totals("split"), SONGS: found.totals("song")}
+    tables = {FILES: inventory.frame(), SPLITS: inventory.totals("split"), SONGS: inventory.totals("song")}
     for name, frame in tables.items():
         atomic.write(out / name, spreadsheet.frame_as_csv(frame))
     if wide:
@@ -71,48 +74,52 @@ def check_place(out: Path) -> None:
 
 
 def html(
-    found: Inventory, wide: str = "", narrow: str = "", sounds: Mapping[str, str] = MappingProxyType({})
+    inventory: Inventory, wide: str = "", narrow: str = "", sounds: Mapping[str, str] = MappingProxyType({})
 ) -> str:
     """The page's text. wide, narrow: the histogram as SVG, for a desktop and for a phone. sounds: the address
     of each file's recording, "" or none where it is not played."""
-    files = found.frame()
+    files = inventory.frame()
     return web_page.render(
         "inventory.html.j2",
         styles=("inventory.css",),
         script="inventory.js",
-        title=file_names.shown(found.folder.resolve().name or found.folder),
-        summary=summary(found),
+        title=file_names.shown(inventory.folder.resolve().name or inventory.folder),
+        summary=summary(inventory),
         wide=Markup(theme.inline(wide, "wide")) if wide else "",
         narrow=Markup(theme.inline(narrow, "narrow")) if narrow else "",
-        splits=_totals(found.totals("split"), "split"),
-        songs=_totals(found.totals("song"), "song"),
+        splits=_totals(inventory.totals("split"), "split"),
+        songs=_totals(inventory.totals("song"), "song"),
         files=[_row(row) for row in files[files["problem"] == ""].to_dict("records")],
         sounds=sounds,
-        in_two_splits=found.in_two_splits(),
-        unreadable=[(entry.file, entry.problem) for entry in found.unreadable],
-        rules=found.rules,
+        in_two_splits=inventory.in_two_splits(),
+        unreadable=[(entry.file, entry.problem) for entry in inventory.unreadable],
+        rules=inventory.rules,
         vocals=VOCALS,
     )
 
 
-def summary(found: Inventory) -> str:
+def summary(inventory: Inventory) -> str:
     """What the folder holds, in a sentence or two."""
-    seconds = sum(entry.seconds for entry in found.readable)
-    songs = len({entry.song for entry in found.readable})
-    told = f"{f.plural(len(found.readable), 'file')} of {f.plural(songs, 'song')}, {length(seconds)} in all."
-    if shared := found.in_two_splits():  # what is tested on was trained on
+    seconds = sum(entry.seconds for entry in inventory.readable)
+    songs = len({entry.song for entry in inventory.readable})
+    text = (
+        f"{f.plural(len(inventory.readable), 'file')} of {f.plural(songs, 'song')}, {length(seconds)} in all."
+    )
+    if shared := inventory.in_two_splits():  # what is tested on was trained on
         named = [f"{song} ({' and '.join(splits)})" for song, splits in list(shared.items())[:NAMED]]
         named += [f"{len(shared) - NAMED} more"] if len(shared) > NAMED else []
         lie = "lies" if len(shared) == 1 else "lie"
-        told += f" {f.plural(len(shared), 'song')} {lie} in more than one split: {', '.join(named)}."
-    if found.unreadable:
-        told += f" {f.plural(len(found.unreadable), 'more file')} could not be read."
-    if found.left_out:
-        kinds = [f"{count} {kind or 'without a suffix'}" for kind, count in found.left_out.items()]
-        told += f" Left out as no sound: {', '.join(kinds)}."
-    if found.hidden:
-        told += f" {found.hidden} hidden {'entry was' if found.hidden == 1 else 'entries were'} left out."
-    return told
+        text += f" {f.plural(len(shared), 'song')} {lie} in more than one split: {', '.join(named)}."
+    if inventory.unreadable:
+        text += f" {f.plural(len(inventory.unreadable), 'more file')} could not be read."
+    if inventory.left_out:
+        kinds = [f"{count} {kind or 'without a suffix'}" for kind, count in inventory.left_out.items()]
+        text += f" Left out as no sound: {', '.join(kinds)}."
+    if inventory.hidden:
+        text += (
+            f" {inventory.hidden} hidden {'entry was' if inventory.hidden == 1 else 'entries were'} left out."
+        )
+    return text
 
 
 def length(seconds: float | None) -> str:
@@ -147,11 +154,11 @@ def _sound(folder: Path, entry: Entry, out: Path) -> str:
     return quote(Path(relative).as_posix())
 
 
-def _pictures(found: Inventory) -> tuple[str, str]:
+def _pictures(inventory: Inventory) -> tuple[str, str]:
     """The histogram for a desktop and for a phone; nothing where no file could be read."""
-    if not found.readable:
+    if not inventory.readable:
         return "", ""
-    files = pd.DataFrame([{"seconds": one.seconds, "split": one.split} for one in found.readable])
+    files = pd.DataFrame([{"seconds": one.seconds, "split": one.split} for one in inventory.readable])
     wide, narrow = (theme.render(durations(files, width=width)) for width in (theme.WIDE, theme.NARROW))
     return wide, narrow
 

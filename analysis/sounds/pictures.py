@@ -31,7 +31,7 @@ TEMPO_WINDOW, TEMPO_HOP = 6.0, 0.1  # seconds
 
 
 @dataclass(frozen=True)
-class Grid:
+class Heatmap:
     """A picture: values [rows, columns]; rows from low to high at `rows`, columns evenly over `seconds`."""
 
     values: np.ndarray
@@ -66,13 +66,13 @@ def long_term_spectrum(x: np.ndarray, rate: int) -> pd.DataFrame:
     return pd.DataFrame({"frequency": centres, "level": level})
 
 
-def mel_spectrogram(x: np.ndarray | yardstick.Clip, rate: int) -> Grid:
+def mel_spectrogram(x: np.ndarray | yardstick.Clip, rate: int) -> Heatmap:
     """Level in dB in mel bands over time, as `yardstick.log_mel`, at the clip's own level; rows in Hz."""
     levels = yardstick.log_mel(x, rate)
     samples = yardstick.validated(x, rate, "x")
     centres = mel_scale.even(0, rate / 2, len(levels) + 2)[1:-1]
     shown = pooled(levels, np.mean) + 20 * np.log10(yardstick.rms(samples))
-    return Grid(shown, centres, samples.size / rate)
+    return Heatmap(shown, centres, samples.size / rate)
 
 
 def onset_envelope(x: np.ndarray | yardstick.Clip, rate: int) -> pd.DataFrame:
@@ -83,7 +83,7 @@ def onset_envelope(x: np.ndarray | yardstick.Clip, rate: int) -> pd.DataFrame:
     return pd.DataFrame({"time": (np.arange(shown.size) + 0.5) * seconds / shown.size, "rise": shown})
 
 
-def tempogram(x: np.ndarray | yardstick.Clip, rate: int) -> Grid:
+def tempogram(x: np.ndarray | yardstick.Clip, rate: int) -> Heatmap:
     """Autocorrelation of the onset envelope in windows of 6 s (or the clip), by tempo over time; 0 to 1.
 
     The autocorrelation tempogram of Grosche, Mueller and Kurth 2010 ("Cyclic tempogram: a mid-level tempo
@@ -105,12 +105,12 @@ def tempogram(x: np.ndarray | yardstick.Clip, rate: int) -> Grid:
     part = lags - below
     strength = correlation[:, below] * (1 - part) + correlation[:, below + 1] * part
     seconds = yardstick.validated(x, rate, "x").size / rate
-    return Grid(pooled(np.clip(strength.T, 0, 1), np.mean), tempi, seconds)
+    return Heatmap(pooled(np.clip(strength.T, 0, 1), np.mean), tempi, seconds)
 
 
-def strongest_tempo(grid: Grid) -> float:
+def strongest_tempo(heatmap: Heatmap) -> float:
     """The tempo (beats per minute) that is strongest in a tempogram on average over the clip."""
-    return float(grid.rows[grid.values.mean(axis=1).argmax()])
+    return float(heatmap.rows[heatmap.values.mean(axis=1).argmax()])
 
 
 def pooled(values: np.ndarray, how) -> np.ndarray:

@@ -54,12 +54,12 @@ class Counts:
     def of(cls, truth, verdict) -> Counts:
         """Counts from two equally long sequences of "real" and "fake"."""
         truth, verdict = np.asarray(truth, dtype=object), np.asarray(verdict, dtype=object)
-        fake, said = truth == "fake", verdict == "fake"
+        fake, judged = truth == "fake", verdict == "fake"
         return cls(
-            int((fake & said).sum()),
-            int((fake & ~said).sum()),
-            int((~fake & said).sum()),
-            int((~fake & ~said).sum()),
+            int((fake & judged).sum()),
+            int((fake & ~judged).sum()),
+            int((~fake & judged).sum()),
+            int((~fake & ~judged).sum()),
         )
 
 
@@ -85,7 +85,7 @@ def clopper_pearson(k: int, n: int, level: float = 0.95) -> Interval:
 
 
 def goodman(counts, level: float = 0.95) -> list[Interval]:
-    """Simultaneous intervals of multinomial shares, one per count. Goodman (1965), Technometrics 7:247-254."""
+    """Simultaneous intervals of multinomial shares, one a count. Goodman (1965), Technometrics 7:247-254."""
     intervals = proportion.multinomial_proportions_confint(list(counts), 1 - level, method="goodman")
     return [Interval(max(0.0, float(low)), min(1.0, float(high))) for low, high in intervals]
 
@@ -132,7 +132,7 @@ def sensitivity(counts: Counts) -> Sensitivity:
 def fakeness(verdict, difficulty) -> np.ndarray:
     """Confidence score of each trial: real 0, fake-difficult 1, fake-don't know or missing 2, fake-easy 3."""
     pairs = zip(verdict, difficulty, strict=True)
-    return np.array([0 if said == "real" else FAKENESS.get(ease, 2) for said, ease in pairs])
+    return np.array([0 if judged == "real" else FAKENESS.get(ease, 2) for judged, ease in pairs])
 
 
 def auc(fakes, originals) -> float:

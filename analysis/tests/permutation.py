@@ -75,11 +75,11 @@ def shift(one, two, confidence: float = 0.95) -> Shift:
     at_zero = 2 * int(np.searchsorted(gaps, 0)) + int(0 in gaps)  # its place among the points
     p, estimate = rank_test(one, two), float(np.median(differences))
 
-    def kept(place: int) -> bool:
+    def accepted(place: int) -> bool:
         shifted = (one - points[place]).round(9)
         return (p if place == at_zero else rank_test(shifted, two)) >= level
 
-    first, last = _range(kept, len(points), 2 * int(np.searchsorted(gaps, estimate)), len(one) + len(two))
+    first, last = _range(accepted, len(points), 2 * int(np.searchsorted(gaps, estimate)), len(one) + len(two))
     if p < level and first <= at_zero <= last:
         above = np.sign(np.subtract.outer(one, two)).sum() > 0
         first, last = (at_zero + 1, last) if above else (first, at_zero - 1)
@@ -137,7 +137,7 @@ def trend(levels, values, *, seed: int = 0) -> Trend:
 
 
 @dataclass(frozen=True)
-class Page:
+class PageTest:
     """Does the value rise with the level within blocks? `statistic` is Page's L, `p` two-sided."""
 
     statistic: float
@@ -146,7 +146,7 @@ class Page:
     exact: bool
 
 
-def page(blocks, *, seed: int = 0) -> Page:
+def page(blocks, *, seed: int = 0) -> PageTest:
     """Page's test of ordered levels on complete blocks, by permutation within each block.
 
     `blocks` [blocks, levels]: one value per block and level, levels in order. L is the sum over levels of
@@ -180,21 +180,21 @@ def page(blocks, *, seed: int = 0) -> Page:
         return float(min(1.0, chances[distance >= least - SLACK].sum() + extra))
 
     farthest = (np.sort(doubled, axis=1) @ levels).sum() - centre
-    return Page(observed / 2, beyond(abs(observed - centre)), beyond(farthest), exact)
+    return PageTest(observed / 2, beyond(abs(observed - centre)), beyond(farthest), exact)
 
 
-def _range(kept, count: int, inside: int, clips: int) -> tuple[int, int]:
+def _range(accepted, count: int, inside: int, clips: int) -> tuple[int, int]:
     """The first and the last place of `count` that are kept; (1, 0) where none is.
 
     With many clips, by halving outwards from `inside`: there, what is kept has no gaps worth a scan.
     """
     if count * clips <= SCANNED:
-        places = [place for place in range(count) if kept(place)]
+        places = [place for place in range(count) if accepted(place)]
         return (places[0], places[-1]) if places else (1, 0)
-    if not kept(inside):
+    if not accepted(inside):
         return 1, 0
-    first = bisect_left(range(inside), True, key=kept)
-    return first, inside + bisect_left(range(inside + 1, count), True, key=lambda place: not kept(place))
+    first = bisect_left(range(inside), True, key=accepted)
+    return first, inside + bisect_left(range(inside + 1, count), True, key=lambda place: not accepted(place))
 
 
 def _jonckheere(rows: np.ndarray, sizes: list[int]) -> np.ndarray:

@@ -51,7 +51,7 @@ def inventory(
         found = taking.take(
             folder,
             workers=workers,
-            told=lambda done, total: progress.update(line, completed=done, total=total),
+            progress=lambda done, total: progress.update(line, completed=done, total=total),
         )
     page = inventory_page.write(found, out)
     print(inventory_page.summary(found))

@@ -380,7 +380,7 @@ def test_the_opening_is_three_sentences(study, request):
     sentences = wording.summary(frame, results)
     assert len(sentences) == 3
     assert all(sentence.endswith(".") for sentence in sentences)
-    assert Panel.of(frame).one == ("listener" in sentences[0] and "listeners" not in sentences[0])
+    assert Panel.of(frame).single_listener == ("listener" in sentences[0] and "listeners" not in sentences[0])
 
 
 def test_inlined_drawings_differ_by_width(written):

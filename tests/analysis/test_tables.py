@@ -10,7 +10,7 @@ from analysis import formats, responses
 from analysis.report import sentences, tables
 from analysis.results import quality, statistics
 from analysis.results.result import Question
-from analysis.table import Table, numeric
+from analysis.table import ReportTable, numeric
 from caw.files import spreadsheet
 
 
@@ -48,7 +48,7 @@ def test_every_refusal_stands_in_one_table_with_its_reason(founding_results):
 
 
 @pytest.fixture
-def hostile() -> Table:
+def hostile() -> ReportTable:
     words = [
         "=HYPERLINK(1)",
         "+1",
@@ -60,7 +60,7 @@ def hostile() -> Table:
         "50% & $5 {x}_y",
     ]
     frame = pd.DataFrame({"words": words, "value": [-1.5, 2.0, None, 0.25, 1e-9, 3.0, -4.0, 5.0]})
-    return Table("hostile", "Words & numbers", frame)
+    return ReportTable("hostile", "Words & numbers", frame)
 
 
 def test_csv_runs_nothing_and_keeps_numbers(hostile):
@@ -89,7 +89,7 @@ def test_every_table_of_a_study_becomes_three_files(panel, panel_results, tmp_pa
 
 
 def test_a_set_cannot_name_a_file_outside_the_folder(tmp_path):
-    table = Table("clips_../../x\\y:z", "", pd.DataFrame({"a": [1]}))
+    table = ReportTable("clips_../../x\\y:z", "", pd.DataFrame({"a": [1]}))
     assert {path.parent for path in table.write(tmp_path)} == {tmp_path}
 
 

@@ -218,7 +218,7 @@ def test_groups_are_listed_as_they_are_counted():
 
 def test_one_listener_is_told_that_no_model_knows_the_trainings():
     one = study(listeners=1)
-    assert Panel.of(one).one
+    assert Panel.of(one).single_listener
     assert "no model knows them" in sentences.trained(one)
     assert any(statistics.ALIKE in r.note for r in statistics.evaluate(one))
 
