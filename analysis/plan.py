@@ -13,13 +13,15 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
+from caw.problems import ProblemError
+
 PRIMARIES = ("judged real", "musicality", "inspiring")
 EXCLUSIONS = ("hasty", "unplayed", "constant")  # the rules are those of `analysis.results.sensitivity`
 _MOST = {"accuracy_bound": math.nextafter(0.5, 0), "musicality_bound": 10.0}  # at 0.5 everything would pass
 NONE_SET = "no analysis plan was set before the data"
 
 
-class PlanError(ValueError):
+class PlanError(ProblemError):
     """A plan that names what there is not; the message says which key, its value and what to write."""
 
 
@@ -43,16 +45,20 @@ class AnalysisPlan:
 
     def __post_init__(self) -> None:
         if self.primary is not None and self.primary not in PRIMARIES:
-            raise PlanError(f"primary = {self.primary!r} is no outcome; write one of {', '.join(PRIMARIES)}")
+            raise PlanError(
+                f"primary = {self.primary!r} is no outcome", f"write one of {', '.join(PRIMARIES)}"
+            )
         for key, most in _MOST.items():
             bound = getattr(self, key)
             number = isinstance(bound, int | float) and not isinstance(bound, bool)
             if bound is not None and not (number and math.isfinite(bound) and 0 < bound <= most):
-                raise PlanError(f"{key} = {bound!r} is out of range; write a number between 0 and {most:g}")
+                raise PlanError(
+                    f"{key} = {bound!r} is out of range", f"write a number between 0 and {most:g}"
+                )
         odd = [name for name in self.exclude if name not in EXCLUSIONS]
         if odd or isinstance(self.exclude, str):
-            told = f"exclude = {self.exclude!r} is no list of exclusions"
-            raise PlanError(f"{told}; choose of {', '.join(EXCLUSIONS)}")
+            message = f"exclude = {self.exclude!r} is no list of exclusions"
+            raise PlanError(message, f"choose of {', '.join(EXCLUSIONS)}")
         # in one order, each once: plans that say the same are the same
         object.__setattr__(self, "exclude", tuple(name for name in EXCLUSIONS if name in self.exclude))
 

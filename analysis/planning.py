@@ -27,6 +27,7 @@ from scipy import stats
 from analysis.results.comparisons import LEAST_EQUIVALENCE
 from analysis.results.stimuli import LEAST_CLIPS
 from analysis.tests import exact, permutation
+from caw.problems import ProblemError
 
 MUSICALITY, VERDICTS, INSPIRING = "musicality", "verdicts", "inspiring"
 SAME, DIFFERENT = "same", "different"
@@ -41,7 +42,7 @@ _DEARER = 5  # times fewer studies of answers that are drawn one by one
 _NO_SPREAD = 1e-15
 
 
-class PlanningError(ValueError):
+class PlanningError(ProblemError):
     """A study that cannot be planned as asked."""
 
 
@@ -67,10 +68,10 @@ class Spread:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if not (math.isfinite(value) and value >= 0):
-                raise PlanningError(f"the standard deviation of {name} is {value:g}; it must be 0 or more")
+                raise PlanningError(f"the standard deviation of {name} is {value:g}", "it must be 0 or more")
         if self.clip == 0 or self.answer == 0:
             name = "clip" if self.clip == 0 else "answer"
-            raise PlanningError(f"the standard deviation of {name} is 0; clips and answers always differ")
+            raise PlanningError(f"the standard deviation of {name} is 0", "clips and answers always differ")
 
 
 @dataclass(frozen=True)
@@ -143,12 +144,12 @@ class PowerPlan:
         }
         for name, (values, least, most) in limits.items():
             if not values:
-                raise PlanningError(f"no number of {name} is given; name one or more")
+                raise PlanningError(f"no number of {name} is given", "name one or more")
             for value in values:
                 if not least <= value <= most:
-                    raise PlanningError(f"{value} {name}; a plan needs from {least} to {most}")
+                    raise PlanningError(f"{value} {name}", f"a plan needs from {least} to {most}")
         if self.backends not in (None, SAME, DIFFERENT):
-            raise PlanningError(f"backends of {self.backends} sources; write {SAME} or {DIFFERENT}")
+            raise PlanningError(f"backends of {self.backends} sources", f"write {SAME} or {DIFFERENT}")
         ranges = {
             "effect": ("the effect", -10, 10),
             "accuracy": ("the balanced accuracy", 0, 1),
@@ -160,19 +161,22 @@ class PowerPlan:
         for field, (name, low, high) in ranges.items():
             value = getattr(self, field)
             if value is not None and not low < value < high:
-                raise PlanningError(f"{name} is {value:g}; it must lie between {low:g} and {high:g}")
+                raise PlanningError(f"{name} is {value:g}", f"it must lie between {low:g} and {high:g}")
         odd = ("accuracy", "accuracy_bound", "musicality_bound") if self.backends else ("judged_real",)
         if any(getattr(self, field) is not None for field in odd):
-            told = "with backends, ask for musicality, inspiring or judged real, without bounds"
-            raise PlanningError(told if self.backends else "judged real is of backends; ask for accuracy")
+            if self.backends:
+                raise PlanningError(
+                    "with backends, ask for musicality, inspiring or judged real, without bounds"
+                )
+            raise PlanningError("judged real is of backends", "ask for accuracy")
         if not self.effects():
-            raise PlanningError("no effect is given; name one of musicality, of verdicts or of inspiring")
+            raise PlanningError("no effect is given", "name one of musicality, of verdicts or of inspiring")
         if not self.designs() and self.backends:
             half, few = max(self.clips) // 2, min(self.sources)
             raise PlanningError(f"{half} clips of a backend cannot come of {few} sources, as many of each")
         if not self.designs():
-            told = f"{min(self.originals)} originals do not fit into {max(self.clips)} clips"
-            raise PlanningError(f"{told}; {LEAST_CLIPS} of each kind are needed at least")
+            message = f"{min(self.originals)} originals do not fit into {max(self.clips)} clips"
+            raise PlanningError(message, f"{LEAST_CLIPS} of each kind are needed at least")
 
     def effects(self) -> dict[str, float]:
         """What is asked about, and the difference of the groups' means to find."""

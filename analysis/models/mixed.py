@@ -33,9 +33,10 @@ import scipy.stats
 
 from analysis.models.crossed import Crossed, Density, Laplace, Linear
 from analysis.models.minimise import SINGULAR, covariance, minimum
+from caw.problems import ProblemError
 
 
-class MixedModelError(ValueError):
+class MixedModelError(ProblemError):
     """Data that a mixed model cannot be fitted to."""
 
 
@@ -230,7 +231,7 @@ def ordinal(
     y, x, crossed = _taken(y, fixed, listener, stimulus, level, nests)
     used, y = np.unique(y, return_inverse=True)
     if len(used) < 3:
-        raise MixedModelError(f"{len(used)} levels were used; ordered answers need three")
+        raise MixedModelError(f"{len(used)} levels were used", "ordered answers need three")
     cut = len(used) - 1
     shares = np.cumsum(np.bincount(y))[:-1] / len(y)
     first = _QUANTILE[link](shares)
@@ -342,11 +343,13 @@ def _taken(y, fixed, listener, stimulus, level, nests, *, apart=False):
     x = np.column_stack([np.asarray(column, float) for column in fixed.values()])
     i, j = (np.unique(np.asarray(labels), return_inverse=True)[1] for labels in (listener, stimulus))
     if not (np.isfinite(y).all() and np.isfinite(x).all()):
-        raise MixedModelError("answers and fixed effects must be finite; drop rows with missing values first")
+        raise MixedModelError(
+            "answers and fixed effects must be finite", "drop rows with missing values first"
+        )
     if min(i.max(initial=0), j.max(initial=0)) < 1:
         raise MixedModelError("crossed random effects need at least two listeners and two stimuli")
     if np.linalg.matrix_rank(x) < x.shape[1]:
-        raise MixedModelError(f"the fixed effects {', '.join(fixed)} depend on each other; leave one out")
+        raise MixedModelError(f"the fixed effects {', '.join(fixed)} depend on each other", "leave one out")
     level = None if level is None else np.unique(np.asarray(level), return_inverse=True)[1]
     return y, x, Crossed(i, j, level, [_numbered(labels, j) for labels in nests], apart=apart)
 
@@ -357,7 +360,7 @@ def _numbered(labels, j: np.ndarray) -> np.ndarray:
     if numbers.max() < 1:
         raise MixedModelError("stimuli nested in groups need at least two groups")
     if (numbers != numbers[np.unique(j, return_index=True)[1]][j]).any():
-        raise MixedModelError("a stimulus is in two groups of one kind; give every stimulus one")
+        raise MixedModelError("a stimulus is in two groups of one kind", "give every stimulus one")
     return numbers
 
 

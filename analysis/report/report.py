@@ -32,6 +32,7 @@ from analysis.results.measured import ClipMeasures
 from analysis.results.result import Result, to_frame, to_json
 from analysis.results.stimuli import Panel
 from analysis.table import ReportTable, numeric
+from caw.problems import ProblemError
 
 PAGE = "index.html"
 RESULTS = "statistics.json"
@@ -53,7 +54,7 @@ MOST_ROWS = 400  # of a table on the page; its file has them all
 HASH = re.compile("[0-9a-f]{32,}")
 
 
-class ReportError(ValueError):
+class ReportError(ProblemError):
     """A report that cannot be written where, or of what, was asked."""
 
 
@@ -149,11 +150,11 @@ def _building(out: Path) -> Path:
 
 def _check_place(out: Path) -> None:
     if out.exists() and not out.is_dir():
-        raise ReportError(f"{out} is a file; name a folder for the report")
+        raise ReportError(f"{out} is a file", "name a folder for the report")
     others = sorted({entry.name for entry in out.iterdir()} - OWN) if out.is_dir() else []
     if others:
         raise ReportError(
-            f"{out} holds {others[0]!r}, which is no part of a report; name a new or empty folder"
+            f"{out} holds {others[0]!r}, which is no part of a report", "name a new or empty folder"
         )
 
 
@@ -298,7 +299,7 @@ def _sound(stimuli: Mapping[str, Path], *keys: str | None) -> str | None:
     if path is None:
         return None
     if path.suffix.lower() not in SOUND:
-        raise ReportError(f"{path} is no sound a browser plays; known are {', '.join(SOUND)}")
+        raise ReportError(f"{path} is no sound a browser plays", f"known are {', '.join(SOUND)}")
     try:
         content = path.read_bytes()
     except OSError as error:

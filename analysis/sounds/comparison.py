@@ -26,6 +26,7 @@ from analysis.sounds.pictures import Heatmap
 from caw import audio, measures
 from caw.files import atomic, file_names, spreadsheet
 from caw.measures import catalogue, yardstick
+from caw.problems import ProblemError
 
 PAGE, PICTURE, RECORDS, TABLE = "index.html", "comparison", "comparison.json", "measures.csv"
 LOUDNESS = -18.0  # LUFS; lower for all where a peak would exceed the next
@@ -35,7 +36,7 @@ LONGEST = 600.0  # seconds of one clip, in pages that hold all of their sound
 ORIGINAL = "Original"
 
 
-class ComparisonError(ValueError):
+class ComparisonError(ProblemError):
     """Clips that cannot be laid side by side."""
 
 
@@ -178,13 +179,13 @@ def load(
     """
     paths = [Path(original), *map(Path, generated)]
     if not 2 <= len(paths) <= MOST + 1:
-        raise ComparisonError(f"{len(paths) - 1} generated clips were given; give 1 to {MOST}")
+        raise ComparisonError(f"{len(paths) - 1} generated clips were given", f"give 1 to {MOST}")
     labels = _labels(paths, labels)
     infos = [audio.inspect(path) for path in paths]
     for info in infos[1:] if seconds is not None else infos:
         if info.seconds > LONGEST:
             message = f"{info.path}: is {info.seconds:.0f} s long"
-            raise ComparisonError(f"{message}; the page holds up to {LONGEST:g} s of a clip, cut it shorter")
+            raise ComparisonError(message, f"the page holds up to {LONGEST:g} s of a clip, cut it shorter")
     rate = min(info.rate for info in infos)
     piece = {"start": start, "seconds": seconds}
     arrays = [
@@ -210,7 +211,7 @@ def of_arrays(
     own = [loudness.integrated(x, rate) for x in arrays]
     for label, value in zip(labels, own, strict=True):
         if not math.isfinite(value):
-            raise ComparisonError(f"{label}: is too soft to be levelled (under -70 LUFS); raise its level")
+            raise ComparisonError(f"{label}: is too soft to be levelled (under -70 LUFS)", "raise its level")
     excess = max(audio.peak_db(x) - value for x, value in zip(arrays, own, strict=True))
     target = min(LOUDNESS, HIGHEST_PEAK - excess)
     sounds = []
@@ -276,7 +277,7 @@ def _write(comparison: Comparison, text: str, out: Path) -> Path:
 
 def _check_place(out: Path) -> None:
     if out.exists() and not out.is_dir():
-        raise ComparisonError(f"{out} is a file; name a folder for the comparison")
+        raise ComparisonError(f"{out} is a file", "name a folder for the comparison")
 
 
 def _labels(paths: Sequence[Path], labels: Sequence[str] | None) -> list[str]:
@@ -287,9 +288,9 @@ def _labels(paths: Sequence[Path], labels: Sequence[str] | None) -> list[str]:
         names = [ORIGINAL, *names]
     if len(names) != len(paths):
         message = f"{len(names)} labels were given for {len(paths) - 1} generated clips"
-        raise ComparisonError(f"{message}; give one for each, in their order")
+        raise ComparisonError(message, "give one for each, in their order")
     if empty := [place for place, label in enumerate(names) if not label.strip()]:
-        raise ComparisonError(f"label {empty[0]} is empty; give every clip a name")
+        raise ComparisonError(f"label {empty[0]} is empty", "give every clip a name")
     forms = [file_names.same(label) for label in names]
     numbered = [
         f"{label} ({forms[: place + 1].count(form)})" if forms.count(form) > 1 else label

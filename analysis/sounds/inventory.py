@@ -26,6 +26,7 @@ from analysis.sounds import recording_names
 from analysis.sounds.recording_names import NO_SPLIT, SPLITS, natural
 from caw import audio, environment, measures
 from caw.files import file_names, sound_files
+from caw.problems import ProblemError
 
 LONGEST = 1800.0  # seconds that are measured of a longer file; its duration is counted to its end
 TEMPO_SECONDS, TEMPO_RATE = 120.0, 16000  # tempo is looked for in the first two minutes, at this rate in Hz
@@ -42,7 +43,7 @@ RULES = (
 )
 
 
-class InventoryError(ValueError):
+class InventoryError(ProblemError):
     """A folder that no inventory can be taken of."""
 
 
@@ -183,10 +184,10 @@ def take(
     """
     folder = Path(folder)
     if workers is not None and workers < 1:
-        raise InventoryError(f"workers is {workers}; give at least 1")
+        raise InventoryError(f"workers is {workers}", "give at least 1")
     names, hidden, left_out = find_files(folder)
     if not names:
-        raise InventoryError(f"{folder}: holds no audio file ({audio.READABLE}); name another folder")
+        raise InventoryError(f"{folder}: holds no audio file ({audio.READABLE})", "name another folder")
     entries: list[Entry] = []
     with contextlib.closing(_looked_at(folder, names, workers or os.cpu_count() or 1)) as looks:
         try:
@@ -195,7 +196,7 @@ def take(
                 if progress:
                     progress(len(entries), len(names))
         except KeyboardInterrupt:
-            raise Stopped(f"{folder}: interrupted at file {len(entries)}; nothing was written") from None
+            raise Stopped(f"{folder}: interrupted at file {len(entries)}", "nothing was written") from None
     entries.sort(key=lambda entry: natural(entry.file))
     parsed = recording_names.read([entry.file for entry in entries], file_names.shown(folder.resolve().name))
     named = [replace(entry, **asdict(name)) for entry, name in zip(entries, parsed, strict=True)]
@@ -210,7 +211,7 @@ def find_files(folder: Path) -> tuple[list[str], int, dict[str, int]]:
     """
     if not folder.is_dir():
         reason = "is a file" if folder.exists() else "no such folder"
-        raise InventoryError(f"{folder}: {reason}; name a folder with audio files")
+        raise InventoryError(f"{folder}: {reason}", "name a folder with audio files")
     names, hidden, seen, others = [], 0, set(), Counter()
     for place, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)

@@ -70,7 +70,7 @@ def write(inventory: Inventory, out: Path) -> Path:
 def check_place(out: Path) -> None:
     """Raises: InventoryError where `out` is a file; worth asking before long work."""
     if out.exists() and not out.is_dir():
-        raise InventoryError(f"{out} is a file; name a folder for the inventory")
+        raise InventoryError(f"{out} is a file", "name a folder for the inventory")
 
 
 def html(

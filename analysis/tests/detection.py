@@ -15,11 +15,13 @@ import numpy as np
 from scipy import stats
 from statsmodels.stats import proportion
 
+from caw.problems import ProblemError
+
 # Score of a trial for the ROC: how fake the clip seemed (statistics of the founding study).
 FAKENESS = {"difficult": 1, "dont_know": 2, "other": 2, None: 2, "easy": 3}
 
 
-class DetectionError(ValueError):
+class DetectionError(ProblemError):
     """Counts that cannot be counts, or a class of clips that is empty."""
 
 
@@ -40,7 +42,7 @@ class Counts:
     def __post_init__(self):
         for name, count in vars(self).items():
             if count < 0 or count != int(count):
-                raise DetectionError(f"{name} is {count}; a count is a whole number, 0 or more")
+                raise DetectionError(f"{name} is {count}", "a count is a whole number, 0 or more")
 
     @property
     def fakes(self) -> int:
@@ -150,7 +152,9 @@ def delong(fakes, originals, level: float = 0.95) -> tuple[float, Interval]:
     """
     wins = _placements(fakes, originals)
     if min(wins.shape) < 2:
-        raise DetectionError(f"{len(fakes)} fakes, {len(originals)} originals; at least 2 of each are needed")
+        raise DetectionError(
+            f"{len(fakes)} fakes, {len(originals)} originals", "at least 2 of each are needed"
+        )
     by_fake, by_original = wins.mean(axis=1), wins.mean(axis=0)
     variance = by_fake.var(ddof=1) / len(by_fake) + by_original.var(ddof=1) / len(by_original)
     half = stats.norm.isf((1 - level) / 2) * np.sqrt(variance)
@@ -169,7 +173,7 @@ def _placements(fakes, originals) -> np.ndarray:
     """Kernel [fakes, originals]: 1 where the fake scores higher, 0.5 at ties."""
     fakes, originals = np.asarray(fakes, dtype=float), np.asarray(originals, dtype=float)
     if not len(fakes) or not len(originals):
-        raise DetectionError(f"{len(fakes)} fakes and {len(originals)} originals; both classes are needed")
+        raise DetectionError(f"{len(fakes)} fakes and {len(originals)} originals", "both classes are needed")
     return (np.sign(fakes[:, None] - originals[None, :]) + 1) / 2
 
 
@@ -180,4 +184,4 @@ def _check_proportion(k: float, n: int) -> None:
 
 def _check_classes(counts: Counts) -> None:
     if not counts.fakes or not counts.originals:
-        raise DetectionError(f"{counts.fakes} fakes, {counts.originals} originals; both classes are needed")
+        raise DetectionError(f"{counts.fakes} fakes, {counts.originals} originals", "both classes are needed")
