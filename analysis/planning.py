@@ -205,14 +205,32 @@ class PowerPlan:
 
 
 def power(plan: PowerPlan) -> pd.DataFrame:
-    """Power and precision of every study of the plan: one row each, columns `COLUMNS`.
+    """Simulate every study of a plan: its power and its precision.
 
-    listeners: infinite for the ceiling; originals, sources: 0 where the plan has none; power: share of the
-    simulated studies with p < .05; monte_carlo_error: its standard error, at most that of equivalence, too;
-    half_width: expected half of the 95 % interval, of balanced accuracy for verdicts against originals, else
-    of the difference; equivalence: share of studies without any difference that show it to lie within the
-    bound, NaN without one or with fewer than `LEAST_EQUIVALENCE` originals. Studies with the same clips share
-    their random numbers, so that curves over listeners are smooth.
+    Parameters
+    ----------
+    plan : PowerPlan
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per study, with the columns `COLUMNS`. listeners: infinite for the ceiling. originals, sources:
+        0 where the plan has none. power: the share of simulated studies with p < .05. monte_carlo_error: its
+        standard error, at most that of equivalence, too. half_width: expected half of the 95 % interval, of
+        balanced accuracy for verdicts against originals, else of the difference. equivalence: the share of
+        studies without any difference that show it to lie within the bound; NaN without a bound or with fewer
+        than `LEAST_EQUIVALENCE` originals.
+
+    Notes
+    -----
+    Studies with the same clips share their random numbers, so that curves over listeners are smooth. See the
+    head of this module for the models.
+
+    Examples
+    --------
+    >>> table = power(PowerPlan(listeners=(8, 24), originals=(4,), studies=1000))
+    >>> table["power"].round(1).tolist()
+    [0.5, 0.6, 0.7]
     """
     listeners, rows = [*sorted(set(plan.listeners)), CEILING], []
     for outcome, effect in plan.effects().items():

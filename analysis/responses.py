@@ -107,20 +107,35 @@ ONE_LISTENER = "listener"  # the name given where the table has no listener colu
 def load(source: str | Path | pd.DataFrame) -> pd.DataFrame:
     """Read and validate a table of answers.
 
-    Parameters: a CSV file (as of `caw.files.spreadsheet.read`) or a frame, with at least the columns of
-    `case_study_2022.csv`. `listener` may be missing (one listener), and so may the columns in `OPTIONAL`; any
-    other column is carried along as it is. A column whose heading begins with `final_` or `Final:` holds the
-    listeners' answers to the question that follows (or to that of its number in `FINAL_QUESTIONS`), in each
-    listener's first row or in all of them.
+    Parameters
+    ----------
+    source : path or pandas.DataFrame
+        A CSV file, as `caw.files.spreadsheet.read` takes it, or a frame, with at least the columns of
+        `case_study_2022.csv`. `listener` may be missing (one listener), and so may the columns in `OPTIONAL`;
+        any other column is carried along as it is. A column whose heading begins with `final_` or `Final:`
+        holds the listeners' answers to the question that follows (or to that of its number in
+        `FINAL_QUESTIONS`), in each listener's first row or in all of them.
 
-    Returns one row per listener x stimulus, in the order given: text columns as `str` or None, `position`,
-    `epochs`, `confidence` (1-5) and other whole numbers as Int64, `musicality` (0-10, in whole steps) and
-    seconds as float, `kept` as boolean, and `repeat` (bool): True for a hidden repeat (`repetition` above 0),
-    which counts for the listener's consistency only.
+    Returns
+    -------
+    pandas.DataFrame
+        One row per listener x stimulus, in the order of the table: text columns as `str` or None, `position`,
+        `epochs`, `confidence` (1-5) and other whole numbers as Int64, `musicality` (0-10, in whole steps) and
+        seconds as float, `kept` as boolean, and `repeat` (bool): True for a hidden repeat (`repetition` above
+        0), which counts for the listener's consistency only.
 
-    Raises ResponsesError, with row (of a file as a spreadsheet counts, of a frame from 1), column, value and
-    mend, for missing columns, unknown levels, values out of range or of the wrong kind, a clip answered twice
-    by one listener, a truth that contradicts the backend, or a clip described in two ways.
+    Raises
+    ------
+    ResponsesError
+        With row (of a file as a spreadsheet counts, of a frame from 1), column, value and fix, for missing
+        columns, unknown levels, values out of range or of the wrong kind, a clip answered twice by one
+        listener, a truth that contradicts the backend, or a clip described in two ways.
+
+    Examples
+    --------
+    >>> table = founding().drop(columns="repeat")
+    >>> int(load(table)["repeat"].sum())
+    0
     """
     if isinstance(source, pd.DataFrame):
         raw = source.set_axis(range(1, len(source) + 1), axis="index")
@@ -169,7 +184,19 @@ def _validated(raw: pd.DataFrame, commas: bool) -> pd.DataFrame:
 
 
 def founding() -> pd.DataFrame:
-    """The founding case study (2022): one listener, two sets of ten. See `data/SOURCE.md`."""
+    """The founding case study (2022): one listener, two sets of ten clips. See `data/SOURCE.md`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As of `load`.
+
+    Examples
+    --------
+    >>> answers = founding()
+    >>> len(answers), float(answers["musicality"].mean())
+    (20, 3.875)
+    """
     with resources.as_file(resources.files("analysis") / "data" / "case_study_2022.csv") as path:
         return load(path)
 

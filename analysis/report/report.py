@@ -102,11 +102,33 @@ def rehearse(frame: pd.DataFrame, out: Path, *, facts: ReportFacts) -> ReportFac
 
 
 def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -> Path:
-    """Write the report on `frame` (as of `responses.load`) into the folder `out`; returns its index.html.
+    """Write the report on a study into a folder.
 
-    Writes index.html, statistics.json, tables/*.csv, *.md and *.tex, plots/*.png and *.svg. An earlier report
-    at `out` is replaced in one step. Raises ReportError where `out` is a file or holds anything else, and
-    where a sound file of `facts` is missing or of an unknown kind.
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Answers, as of `responses.load` or as that takes them.
+    out : Path
+        A folder, new or of an earlier report, which is replaced in one step.
+    facts : ReportFacts, optional
+        What the study knows beside its answers.
+
+    Returns
+    -------
+    Path
+        Of index.html. Beside it are statistics.json, tables/ (CSV, Markdown, LaTeX) and plots/ (PNG, SVG).
+
+    Raises
+    ------
+    ReportError
+        Where `out` is a file or holds anything else than a report, where it cannot be written, and where a
+        sound file of `facts` is missing or of an unknown kind.
+
+    Examples
+    --------
+    >>> from analysis import responses
+    >>> write(responses.founding(), Path("report")).name
+    'index.html'
     """
     facts, out = facts or ReportFacts(), Path(out).resolve()
     _check_place(out)

@@ -171,11 +171,30 @@ def load(
     start: float = 0.0,
     seconds: float | None = None,
 ) -> Comparison:
-    """Read the files at their lowest rate, as the mean of their channels, and bring them to one loudness.
+    """Read clips at their lowest rate, as the mean of their channels, and bring them to one loudness.
 
-    labels: one per generated clip, or one per clip with the original's first; file names where not given.
-    start, seconds: the passage of the original that the others were made from, where it is not all of it.
-    Raises: ComparisonError, AudioError for a file that cannot be used, YardstickError for one under 0.5 s.
+    Parameters
+    ----------
+    original : Path
+    generated : sequence of Path
+        One to `MOST` clips that were made from it.
+    labels : sequence of str, optional
+        One per generated clip, or one per clip with the original's first; by default the names of the files.
+    start, seconds : float, optional
+        The passage of the original that the others were made from, in seconds, where it is not all of it.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    ComparisonError
+        For too many clips or labels, and for clips that are too long or too soft.
+    AudioError
+        For a file that cannot be used.
+    YardstickError
+        For a clip under 0.5 s.
     """
     paths = [Path(original), *map(Path, generated)]
     if not 2 <= len(paths) <= MOST + 1:
@@ -202,10 +221,36 @@ def of_arrays(
     files: Sequence[str] | None = None,
     infos: Sequence[audio.AudioInfo] | None = None,
 ) -> Comparison:
-    """The comparison of float arrays [n] at one rate, the original first.
+    """Compare arrays of samples.
 
-    files, infos: the names and headers of the files they come from, where they come from files.
-    Raises: YardstickError for an array that is silent, not finite or under 0.5 s.
+    Parameters
+    ----------
+    arrays : sequence of numpy.ndarray
+        Float samples [n], the original first.
+    rate : int
+        Of all of them, in Hz.
+    labels : sequence of str
+        One per array.
+    files, infos : sequence, optional
+        The names and headers of the files that they come from.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    ComparisonError
+        For an array that is too soft to be levelled.
+    YardstickError
+        For an array that is silent, not finite or under 0.5 s.
+
+    Examples
+    --------
+    >>> tones = [np.sin(np.arange(16000) * hz / 2500) for hz in (440, 450)]
+    >>> compared = of_arrays(tones, 16000, ["Original", "Take 1"])
+    >>> compared.seconds, round(compared.loudness)
+    (1.0, -18)
     """
     arrays = [yardstick.validated(x, rate, label) for x, label in zip(arrays, labels, strict=True)]
     own = [loudness.integrated(x, rate) for x in arrays]
@@ -237,8 +282,24 @@ def page(
 ) -> str:
     """The comparison as one HTML page with its players and pictures, needing nothing else.
 
-    labels, start, seconds: as of `load`. out: a folder for the page and the other files of `write`; None
-    writes nothing. Raises: ComparisonError, AudioError, YardstickError, OSError.
+    Parameters
+    ----------
+    original, generated, labels, start, seconds
+        As for `load`.
+    out : Path, optional
+        A folder for the page and the other files of `write`; by default nothing is written.
+
+    Returns
+    -------
+    str
+        The text of the page.
+
+    Raises
+    ------
+    ComparisonError, AudioError, YardstickError
+        As for `load`; ComparisonError also where `out` is a file.
+    OSError
+        Where nothing can be written.
     """
     from analysis.sounds import comparison_page
 
@@ -252,10 +313,27 @@ def page(
 
 
 def write(comparison: Comparison, out: Path) -> Path:
-    """Write index.html, comparison.png and .svg, comparison.json and measures.csv into the folder `out`.
+    """Write index.html, comparison.png, comparison.svg, comparison.json and measures.csv into a folder.
 
-    Each file appears whole or not at all, the page last. Returns the page's path. Raises: ComparisonError
-    where `out` is a file, OSError.
+    Each file appears whole or not at all, the page last.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    out : Path
+        The folder; it is made where it is missing.
+
+    Returns
+    -------
+    Path
+        Of the page.
+
+    Raises
+    ------
+    ComparisonError
+        Where `out` is a file.
+    OSError
+        Where it cannot be written.
     """
     from analysis.sounds import comparison_page
 

@@ -32,11 +32,36 @@ class Difference:
 
 @lru_cache(4096)
 def difference(k1: int, n1: int, k2: int, n2: int, confidence: float = 0.95) -> Difference:
-    """k1 / n1 - k2 / n2, its exact interval, and the exact two-sided p that the shares are the same.
+    """The difference of two independent shares, with its exact interval and the exact p that it is 0.
 
-    The interval excludes 0 exactly where p < 1 - confidence: where 0 is rejected, so is all that lies beyond
-    it. Raises: ValueError where a count is not from 0 to its total, a total is below 1, or `confidence` does
-    not lie between 0 and 1.
+    Parameters
+    ----------
+    k1, n1, k2, n2 : int
+        Counts and totals: the shares are k1 / n1 and k2 / n2.
+    confidence : float
+        Of the interval.
+
+    Returns
+    -------
+    Difference
+        The interval excludes 0 exactly where p < 1 - confidence: where 0 is rejected, so is all that lies
+        beyond it.
+
+    Raises
+    ------
+    ValueError
+        Where a count is not from 0 to its total, a total is below 1, or `confidence` does not lie between 0
+        and 1.
+
+    Notes
+    -----
+    See the head of this module: Miettinen and Nurminen (1985), Chan (1998), Agresti and Min (2001).
+
+    Examples
+    --------
+    >>> result = difference(4, 16, 3, 4)
+    >>> result.estimate, round(result.low, 2), round(result.high, 2), round(result.p, 3)
+    (-0.5, -0.8, 0.11, 0.09)
     """
     _check(k1, n1, k2, n2)
     if not 0 < confidence < 1:
@@ -58,10 +83,33 @@ def difference(k1: int, n1: int, k2: int, n2: int, confidence: float = 0.95) -> 
 
 
 def equivalence(k1: int, n1: int, k2: int, n2: int, bound: float) -> float:
-    """p that the true shares differ by `bound` or more: the larger of two exact one-sided tests.
+    """The p that two true shares differ by `bound` or more: the larger of two exact one-sided tests.
 
-    `bound`: above 0, below 1, set before the data. p < .05 shows that the difference lies within it.
-    Schuirmann (1987), J. Pharmacokinetics and Biopharmaceutics 15:657-680. Raises: ValueError.
+    Parameters
+    ----------
+    k1, n1, k2, n2 : int
+        Counts and totals: the shares are k1 / n1 and k2 / n2.
+    bound : float
+        Above 0 and below 1, set before the data.
+
+    Returns
+    -------
+    float
+        Below .05 it shows that the difference lies within the bound.
+
+    Raises
+    ------
+    ValueError
+        For counts as in `difference`, and for a bound out of range.
+
+    Notes
+    -----
+    Schuirmann (1987), J. Pharmacokinetics and Biopharmaceutics 15:657-680.
+
+    Examples
+    --------
+    >>> round(equivalence(9, 20, 10, 20, 0.5), 4)
+    0.0017
     """
     _check(k1, n1, k2, n2)
     if not 0 < bound < 1:
