@@ -16,15 +16,15 @@ import pandas as pd
 
 from analysis import cells, conditions
 from analysis.cells import FINAL, ResponsesError
+from analysis.questionnaire import FIELDS
 from caw.files import spreadsheet
 
 LEVELS = {
     "truth": ("real", "fake"),
     "mode": ("UMG", "VAR"),
-    "verdict": ("real", "fake"),
-    "difficulty": ("easy", "dont_know", "difficult", "other"),
-    "inspiring": ("yes", "no", "maybe", "other"),
+    **{field.name: (*field.levels, *field.read_also) for field in FIELDS if field.kind == "choice"},
 }
+_FOUNDING = [field for field in FIELDS if field.version == 1]  # asked by the founding study
 REQUIRED = (
     "set",
     "position",
@@ -33,10 +33,7 @@ REQUIRED = (
     "backend",
     "mode",
     "epochs",
-    "verdict",
-    "difficulty",
-    "musicality",
-    "inspiring",
+    *(field.name for field in _FOUNDING if field.kind != "text"),
 )
 OPTIONAL = (
     "listener",
@@ -47,15 +44,13 @@ OPTIONAL = (
     "run",
     "plan",
     "strength",
-    "inspiring_text",
-    "comment",
+    *(field.name for field in _FOUNDING if field.kind == "text"),
     "remark",
     "plays",
     "seconds_heard",
     "seconds_played",
     "response_seconds",
-    "confidence",
-    "kept",
+    *(field.name for field in FIELDS if field.version > 1),
     # what the second pass of a study in two passes has of its own
     "rating_set_position",
     "rating_position",
@@ -65,19 +60,21 @@ OPTIONAL = (
     "rating_response_seconds",
     "left_empty",  # the columns whose value could not be, and was left out
 )
+_SCALES = {field.name: (field.levels[0], field.levels[-1]) for field in FIELDS if field.kind == "scale"}
+STEPPED = tuple(name for name in _SCALES if name in REQUIRED)  # whole, kept as float: some are missing
 WHOLE = {  # smallest and largest values
     "position": (1, None),
     "set_position": (1, None),
     "epochs": (1, None),
     "repetition": (0, None),
     "plays": (0, None),
-    "confidence": (1, 5),  # in the verdict: 1 a guess, 5 certain
+    **{name: ends for name, ends in _SCALES.items() if name not in STEPPED},
     "rating_set_position": (1, None),
     "rating_position": (1, None),
     "rating_plays": (0, None),
 }
 REAL = {  # smallest and largest values
-    "musicality": (0.0, 10.0),
+    **{name: tuple(map(float, _SCALES[name])) for name in STEPPED},
     "strength": (0.0, 1.0),
     **dict.fromkeys(
         (
@@ -91,8 +88,7 @@ REAL = {  # smallest and largest values
         (0.0, None),
     ),
 }
-STEPPED = ("musicality",)  # whole numbers, kept as float because some are missing
-YES_OR_NO = ("kept",)  # "Keep this one"
+YES_OR_NO = tuple(field.name for field in FIELDS if field.kind == "yes-no")
 NEVER_EMPTY = ("listener", "set", "name", "truth", "backend", "verdict")
 DESCRIPTION = ("truth", "backend", "mode", "epochs")  # of a clip, not of an answer
 FINAL_QUESTIONS = {  # what `final_1` to `final_3` stand for: the questions of the founding study

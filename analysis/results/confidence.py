@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import pandas as pd
 
+from analysis import questionnaire
 from analysis.results.estimation import WILSON
 from analysis.results.result import Question, Result
 from analysis.results.stimuli import Panel
 from analysis.tests import detection
 
 FAMILY = "confidence"
-LEVELS = (1, 2, 3, 4, 5)
+LEVELS = questionnaire.CONFIDENCE.levels
 WHEN_RIGHT = "confidence when right"
 WHEN_WRONG = "confidence when wrong"
 RIGHT_AT = "right at confidence"  # followed by the level

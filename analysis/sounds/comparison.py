@@ -25,7 +25,7 @@ from analysis.sounds import pictures
 from analysis.sounds.pictures import Heatmap
 from caw import audio, measures
 from caw.files import atomic, file_names, spreadsheet
-from caw.measures import catalogue, yardstick
+from caw.measures import catalogue, spectra
 from caw.problems import ProblemError
 
 PAGE, PICTURE, RECORDS, TABLE = "index.html", "comparison", "comparison.json", "measures.csv"
@@ -62,8 +62,8 @@ class Sound:
         return self.samples.size / self.rate
 
     @cached_property
-    def clip(self) -> yardstick.Clip:
-        return yardstick.Clip(self.samples, self.rate, name=self.label)
+    def clip(self) -> spectra.AnalysedClip:
+        return spectra.AnalysedClip(self.samples, self.rate, name=self.label)
 
     @cached_property
     def waveform(self) -> pd.DataFrame:
@@ -193,7 +193,7 @@ def load(
         For too many clips or labels, and for clips that are too long or too soft.
     AudioError
         For a file that cannot be used.
-    YardstickError
+    MeasureError
         For a clip under 0.5 s.
     """
     paths = [Path(original), *map(Path, generated)]
@@ -242,7 +242,7 @@ def of_arrays(
     ------
     ComparisonError
         For an array that is too soft to be levelled.
-    YardstickError
+    MeasureError
         For an array that is silent, not finite or under 0.5 s.
 
     Examples
@@ -252,7 +252,7 @@ def of_arrays(
     >>> compared.seconds, round(compared.loudness)
     (1.0, -18)
     """
-    arrays = [yardstick.validated(x, rate, label) for x, label in zip(arrays, labels, strict=True)]
+    arrays = [spectra.validated(x, rate, label) for x, label in zip(arrays, labels, strict=True)]
     own = [loudness.integrated(x, rate) for x in arrays]
     for label, value in zip(labels, own, strict=True):
         if not math.isfinite(value):
@@ -296,7 +296,7 @@ def page(
 
     Raises
     ------
-    ComparisonError, AudioError, YardstickError
+    ComparisonError, AudioError, MeasureError
         As for `load`; ComparisonError also where `out` is a file.
     OSError
         Where nothing can be written.

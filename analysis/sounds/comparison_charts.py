@@ -17,7 +17,7 @@ from analysis.plots import theme
 from analysis.sounds import pictures
 from analysis.sounds.comparison import Comparison, Sound
 from analysis.sounds.pictures import Heatmap
-from caw import mel_scale
+from caw import features
 
 WIDTH, HEIGHT = 330, 120  # px of a picture within its axes
 HEAD = 34  # letters of a clip's name above its pictures
@@ -61,7 +61,7 @@ def mel(sound: Sound, comparison: Comparison, *, width: int = WIDTH) -> alt.TopL
     """Mel spectrogram: level in dB by colour, the same colours for all clips."""
     top = max(float(one.mel.values.max()) for one in comparison.sounds)
     rows = sound.mel.rows
-    mels = mel_scale.mel(rows)
+    mels = features.hz_to_mel(rows)
     step = mels[1] - mels[0]
     ticks = [tick for tick in MEL_TICKS if tick <= rows[-1]]
     names = [f"{tick}" if tick < 1000 else f"{tick // 1000}k" for tick in ticks]
@@ -71,7 +71,7 @@ def mel(sound: Sound, comparison: Comparison, *, width: int = WIDTH) -> alt.TopL
         width,
         levels=(top - DYNAMIC, top),
         edges=(float(mels[0] - step / 2), float(mels[-1] + step / 2)),
-        ticks=dict(zip(map(float, mel_scale.mel(ticks)), names, strict=True)),
+        ticks=dict(zip(map(float, features.hz_to_mel(ticks)), names, strict=True)),
         title="frequency (Hz)",
     )
 

@@ -2,7 +2,7 @@
 
 Conventions: x is float [n] at `rate` Hz, at the level at which it is to be shown; times are in seconds from
 the clip's start, levels in dB relative to full scale, tempi in beats per minute. The spectrogram is that of
-`caw.measures.yardstick`, so that pictures and measures speak of the same thing.
+`caw.measures`, so that pictures and measures speak of the same thing.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import pandas as pd
 from PIL import Image
 from scipy import fft, signal
 
-from caw import mel_scale
-from caw.measures import yardstick
+from caw import features
+from caw.measures import spectra
 from caw.measures.pictures import RAMP
 
 COLUMNS = 900  # of a picture at most; a screen shows no more
@@ -25,7 +25,7 @@ SPECTRUM_WINDOW = 0.25  # seconds
 BANDS_PER_OCTAVE = 6
 LOWEST, REFERENCE = 40.0, 1000.0  # Hz
 QUIETEST = -110.0  # dB; nothing below it is shown
-TEMPI = (40.0, 240.0)  # beats per minute, as `caw.measures.music` looks for
+TEMPI = (40.0, 240.0)  # beats per minute, as `caw.measures.rhythm` looks for
 TEMPO_ROWS = 96
 TEMPO_WINDOW, TEMPO_HOP = 6.0, 0.1  # seconds
 
@@ -66,24 +66,24 @@ def long_term_spectrum(x: np.ndarray, rate: int) -> pd.DataFrame:
     return pd.DataFrame({"frequency": centres, "level": level})
 
 
-def mel_spectrogram(x: np.ndarray | yardstick.Clip, rate: int) -> Heatmap:
-    """Level in dB in mel bands over time, as `yardstick.log_mel`, at the clip's own level; rows in Hz."""
-    levels = yardstick.log_mel(x, rate)
-    samples = yardstick.validated(x, rate, "x")
-    centres = mel_scale.even(0, rate / 2, len(levels) + 2)[1:-1]
-    shown = pooled(levels, np.mean) + 20 * np.log10(yardstick.rms(samples))
+def mel_spectrogram(x: np.ndarray | spectra.AnalysedClip, rate: int) -> Heatmap:
+    """Level in dB in mel bands over time, as `spectra.log_mel`, at the clip's own level; rows in Hz."""
+    levels = spectra.log_mel(x, rate)
+    samples = spectra.validated(x, rate, "x")
+    centres = features.mel_frequencies(len(levels) + 2, 0, rate / 2)[1:-1]
+    shown = pooled(levels, np.mean) + 20 * np.log10(spectra.rms(samples))
     return Heatmap(shown, centres, samples.size / rate)
 
 
-def onset_envelope(x: np.ndarray | yardstick.Clip, rate: int) -> pd.DataFrame:
+def onset_envelope(x: np.ndarray | spectra.AnalysedClip, rate: int) -> pd.DataFrame:
     """How much louder the mel bands become from frame to frame, on average: time, rise (dB per 16 ms)."""
     rise = _rise(x, rate)
     shown = pooled(rise[None, :], np.max)[0]
-    seconds = rise.size / yardstick.frames_per_second(rate)
+    seconds = rise.size / spectra.frames_per_second(rate)
     return pd.DataFrame({"time": (np.arange(shown.size) + 0.5) * seconds / shown.size, "rise": shown})
 
 
-def tempogram(x: np.ndarray | yardstick.Clip, rate: int) -> Heatmap:
+def tempogram(x: np.ndarray | spectra.AnalysedClip, rate: int) -> Heatmap:
     """Autocorrelation of the onset envelope in windows of 6 s (or the clip), by tempo over time; 0 to 1.
 
     The autocorrelation tempogram of Grosche, Mueller and Kurth 2010 ("Cyclic tempogram: a mid-level tempo
@@ -92,7 +92,7 @@ def tempogram(x: np.ndarray | yardstick.Clip, rate: int) -> Heatmap:
     """
     rise = _rise(x, rate)
     rise = rise - rise.mean()
-    frames = yardstick.frames_per_second(rate)
+    frames = spectra.frames_per_second(rate)
     tempi = np.geomspace(*TEMPI, TEMPO_ROWS)
     size, hop = min(rise.size, round(TEMPO_WINDOW * frames)), max(1, round(TEMPO_HOP * frames))
     padded = np.pad(rise, size // 2)
@@ -104,7 +104,7 @@ def tempogram(x: np.ndarray | yardstick.Clip, rate: int) -> Heatmap:
     below = lags.astype(int)
     part = lags - below
     strength = correlation[:, below] * (1 - part) + correlation[:, below + 1] * part
-    seconds = yardstick.validated(x, rate, "x").size / rate
+    seconds = spectra.validated(x, rate, "x").size / rate
     return Heatmap(pooled(np.clip(strength.T, 0, 1), np.mean), tempi, seconds)
 
 
@@ -145,5 +145,5 @@ def palette() -> np.ndarray:
     return np.rint(np.stack(channels, axis=1)).astype(np.uint8)
 
 
-def _rise(x: np.ndarray | yardstick.Clip, rate: int) -> np.ndarray:
-    return np.maximum(0, np.diff(yardstick.log_mel(x, rate), axis=1)).mean(axis=0)
+def _rise(x: np.ndarray | spectra.AnalysedClip, rate: int) -> np.ndarray:
+    return np.maximum(0, np.diff(spectra.log_mel(x, rate), axis=1)).mean(axis=0)

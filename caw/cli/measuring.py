@@ -83,10 +83,10 @@ def measurements(
     A record holds real, fake (file names), rate (Hz), real_seconds, fake_seconds, real_tempo (BPM), measures
     (by name, as `measures.evaluate`, with diversity), anchors (as `measures.anchors`) and passed_by_noise (as
     `catalogue.passed_by_noise`).
-    Raises: AudioError, YardstickError, MeasuringError.
+    Raises: AudioError, MeasureError, MeasuringError.
     """
     from caw import measures
-    from caw.measures import catalogue, yardstick
+    from caw.measures import catalogue, spectra
 
     own = {path: audio.inspect(path) for path in [real, *fakes]}
     rate, notes = common_rate({path: info.rate for path, info in own.items()}, rate)
@@ -96,7 +96,7 @@ def measurements(
     passage = audio.read(real, rate=rate, start=start, seconds=seconds)[0]
     clips = [audio.read(path, rate=rate)[0] for path in fakes]
     for path, clip in zip([real, *fakes], [passage, *clips], strict=True):
-        yardstick.validated(clip, rate, str(path))
+        spectra.validated(clip, rate, str(path))
     tempo = measures.tempo(passage, rate)
     told = f"real {real.name}, {passage.size / rate:.1f} s"
     notes.insert(0, told + (f", {tempo:.0f} BPM" if tempo else "") + f"; measured at {rate} Hz")

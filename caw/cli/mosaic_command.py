@@ -45,7 +45,7 @@ def mosaic(
     mosaics.check_options(run=run, beats_per_bar=beats_per_bar, tempo=tempo, seconds=seconds)
     samples, rate = audio.read(clip, start=start, seconds=length, mono=False)
     pieces = mosaics.cut(samples, rate, run=run, beats_per_bar=beats_per_bar, tempo=tempo)
-    typer.echo(pieces.grid.told(), err=True)
+    typer.echo(pieces.grid.description(), err=True)
     for number in range(seed, seed + n):
         if vary:
             path, drawn = out / f"mosaic-var-{number}.{suffix}", pieces.vary(seed=number)

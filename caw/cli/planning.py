@@ -93,15 +93,15 @@ def hear(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a plan that is there.")] = False,
 ) -> None:
     """Hear a clip's tempo, metre, bars and chords, and write them as a plan to change and to play by."""
-    from caw.compose import hearing
     from caw.compose import plan as plans
+    from caw.compose import transcription
 
     path = Path(f"{clip.stem}.plan.toml") if out is None else out
     check_place(path, overwrite=overwrite)
     if metre is not None:
         plans.beats_in(metre)
     samples, rate = audio.read(clip, start=start, seconds=seconds)
-    heard = hearing.hear(samples, rate, bpm=bpm, metre=metre, source=file_names.shown(clip.name))
+    heard = transcription.transcribe(samples, rate, bpm=bpm, metre=metre, source=file_names.shown(clip.name))
     typer.echo(table(heard))
     plans.write(path, heard)
     typer.echo(f"plan: {path}")

@@ -16,7 +16,8 @@ import torch
 from scipy import ndimage, signal
 from torch import Tensor, nn
 
-from caw import audio, mel_scale
+from caw import audio
+from caw.features import mel_filters, mel_frequencies
 from caw.tasks.excitation import Excitation
 
 WINDOW = 0.032  # seconds, of the spectra
@@ -91,7 +92,7 @@ class Bands:
     @property
     def edges(self) -> np.ndarray:
         """Hz where the told bands begin, peak and end [BANDS + 2], even on the mel scale."""
-        return mel_scale.even(TOLD * self.low_rate / 2, self.rate / 2, BANDS + 2)
+        return mel_frequencies(BANDS + 2, TOLD * self.low_rate / 2, self.rate / 2)
 
     def spectra(self, samples: np.ndarray) -> np.ndarray:
         """[n] -> [bins, frames]; white noise of variance 1 has a power of 1."""
@@ -114,7 +115,7 @@ class Bands:
 
     def loudness(self, spectra: np.ndarray) -> np.ndarray:
         """Log power of the told bands [BANDS, frames]."""
-        filters = mel_scale.triangles(self.edges, self.frequencies)
+        filters = mel_filters(self.edges, self.frequencies)
         return _log(filters @ np.abs(spectra) ** 2)
 
     def loud(self, spectra: np.ndarray) -> float:

@@ -1,7 +1,7 @@
 """The words of the pages, one plain catalogue file per language: en.toml, de.toml.
 
 Every catalogue has the same keys and the same {places}; a new language is a new file beside them and its
-name in `study.design.Study.language`.
+name in `study.design.StudySettings.language`.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def words(language: str) -> Words:
 
 def languages() -> list[str]:
     """The codes of all languages that have a catalogue."""
-    found = (file.name for file in files("study.languages").iterdir())
-    return sorted(name.removesuffix(".toml") for name in found if name.endswith(".toml"))
+    names = (file.name for file in files("study.languages").iterdir())
+    return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
 
 
 def _flat(table: Mapping[str, Any], above: str = "") -> dict[str, Any]:

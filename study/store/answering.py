@@ -17,7 +17,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from study.store.protocol import FIELDS, clean, missing, settle
+from analysis import questionnaire
+from caw.problems import ProblemError
+from study.store.database import lock, reading, shared_lock
+from study.store.protocol import clean, missing, settle
 from study.store.schema import (
     about,
     answer,
@@ -26,22 +29,21 @@ from study.store.schema import (
     final_answer,
     in_order,
     listener,
-    lock,
-    reading,
+    play_event,
     revision,
-    shared,
     trial,
     unblinding,
     utc_moment,
 )
 
+MOST_REPORTS = 500  # of one clip by one listener: who plays it does not get there, who replays a post does
 CLOSED_AT = "closed_at"  # the row of `about`; absent while the study is open
 _MAX_SPANS = 200
 _MAX_SECONDS = 36_000.0
 
 
-class StoreError(ValueError):
-    """The database cannot do what was asked; the message says why and how to mend it."""
+class StoreError(ProblemError):
+    """The database cannot do what is asked for."""
 
 
 class OtherTab(StoreError):
@@ -78,9 +80,9 @@ class Listening:
 
 @dataclass(frozen=True)
 class Draft:
-    """A trial as its page needs it. `fields` holds the answer so far, by protocol.FIELDS.
+    """A trial as its page needs it. `fields` holds the answer so far, by questionnaire.NAMES.
 
-    `phase` (one of protocol.PHASES) says which of the fields are asked.
+    `phase` (one of questionnaire.PHASES) says which of the fields are asked.
     """
 
     slot: int
@@ -106,9 +108,9 @@ class Saved:
 def show(engine: sa.Engine, listener_id: int, slot: int) -> Draft:
     """See store.Store.show. Raises StoreError for a slot the listener does not have."""
     with reading(engine) as connection:
-        found = _draft(connection, listener_id, slot)
-    if found is not None:
-        return found
+        draft = _draft(connection, listener_id, slot)
+    if draft is not None:
+        return draft
     with engine.begin() as connection:
         admit(connection, listener_id)
         here = sa.and_(trial.c.listener_id == listener_id, trial.c.slot == slot)
@@ -138,11 +140,11 @@ def save(
         here = sa.and_(answer.c.listener_id == listener_id, answer.c.slot == slot)
         row = connection.execute(lock(sa.select(answer).where(here), connection)).mappings().first()
         if row is None:
-            raise StoreError(f"clip {slot} was not shown yet; reload the page")
+            raise StoreError(f"clip {slot} was not shown yet", "reload the page")
         if row["answered_at"] is not None:
             return Saved(True, (), row["revision"])
         if slot != _next_slot(connection, listener_id):
-            raise StoreError(f"clip {slot} is not the next one; reload the page")
+            raise StoreError(f"clip {slot} is not the next one", "reload the page")
         moment = _next_moment(connection, row)
         settled = settle(changes, phase=row["phase"])
         changed = {name: value for name, value in settled.items() if value != row[name]}
@@ -178,7 +180,38 @@ def save(
         return Saved(final, tuple(owed), row["revision"] + int(bool(changed or final)), pressed)
 
 
-def overheard(connection: sa.Connection, listener_id: int, slot: int, listening: Listening) -> None:
+def log_play(
+    engine: sa.Engine,
+    listener_id: int,
+    slot: int,
+    kind: str,
+    *,
+    listening: Listening,
+    position_seconds: float | None,
+) -> bool:
+    """Adds one report, and what it tells to the answer's measures, so that a replay cut off by Next counts.
+
+    Returns False, and adds nothing, where there are MOST_REPORTS of this clip already.
+    """
+    mine = sa.and_(play_event.c.listener_id == listener_id, play_event.c.slot == slot)
+    with engine.begin() as connection:
+        if connection.execute(sa.select(sa.func.count()).where(mine)).scalar_one() >= MOST_REPORTS:
+            return False
+        connection.execute(
+            play_event.insert().values(
+                listener_id=listener_id,
+                slot=slot,
+                at=clock(connection),
+                kind=kind,
+                seconds_heard=listening.seconds_heard,
+                position_seconds=position_seconds,
+            )
+        )
+        _overheard(connection, listener_id, slot, listening)
+        return True
+
+
+def _overheard(connection: sa.Connection, listener_id: int, slot: int, listening: Listening) -> None:
     """What the player tells by itself, between two runs of the page: that it began to play, or was left.
 
     Only measures of an answer that is not final; whether the questions open is for the page alone.
@@ -203,7 +236,7 @@ def admit(connection: sa.Connection, listener_id: int) -> Mapping[str, Any]:
 
     Raises StoreError where the listener's link was revoked or the study is closed.
     """
-    shared(connection)
+    shared_lock(connection)
     query = sa.select(listener).where(listener.c.id == listener_id)
     row = connection.execute(lock(query, connection)).mappings().one()
     if row["revoked_at"] is not None:
@@ -270,7 +303,7 @@ def _draft(connection: sa.Connection, listener_id: int, slot: int) -> Draft | No
         slot=slot,
         play_key=rows[0].play_key,
         next_play_key=rows[1].play_key if len(rows) > 1 else None,
-        fields={name: row[name] for name in FIELDS},
+        fields={name: row[name] for name in questionnaire.NAMES},
         listening=Listening(
             row["plays"],
             row["seconds_heard"],

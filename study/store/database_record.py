@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from caw.files import atomic
 from study.folder import StudyFolder
 from study.store.answering import StoreError
-from study.store.schema import about, listener, now, reading
+from study.store.database import reading
+from study.store.schema import about, listener, now
 
 
 def require_file(folder: StudyFolder) -> None:
@@ -82,7 +83,8 @@ def _lost(folder: StudyFolder) -> StoreError:
     place = url.database if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
     return StoreError(
         f"{place} is not the database of this study's listeners, who were invited from "
-        f"{str((_read(folder) or {}).get('listeners_since'))[:10]} on; put a copy made by `study backup` in "
+        f"{str((_read(folder) or {}).get('listeners_since'))[:10]} on",
+        "put a copy made by `study backup` in "
         f"its place with `study restore-backup {folder.path} FILE`, or name the right one in "
-        f"STUDY_DATABASE_URL; to begin anew without them delete {folder.database_record}"
+        f"STUDY_DATABASE_URL; to begin anew without them delete {folder.database_record}",
     )

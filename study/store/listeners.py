@@ -9,8 +9,9 @@ import sqlalchemy as sa
 
 from study.store.answering import StoreError, closed_at, unblinded_at
 from study.store.builds import assign, newest, random_letters
+from study.store.database import reading
 from study.store.protocol import Page, Slot, State, Step, next_step
-from study.store.schema import answer, clock, elapsed, listener, reading, trial
+from study.store.schema import answer, clock, elapsed, listener, trial
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Listener:
 
 
 @dataclass(frozen=True)
-class Progress:
+class ListenerProgress:
     """How far one listener is. Counts leave practice out; times are UTC.
 
     begun_at is when the first clip that counts was shown that has an answer; seconds_active the sum of the
@@ -49,7 +50,7 @@ class Progress:
     seconds_active: float
 
 
-def progress(engine: sa.Engine, pilot: bool | None = None) -> list[Progress]:
+def progress(engine: sa.Engine, pilot: bool | None = None) -> list[ListenerProgress]:
     """All listeners in the order of their invitation; only pilots, or only others, where `pilot` says so."""
     people = sa.select(listener).order_by(listener.c.id)
     if pilot is not None:
@@ -58,14 +59,14 @@ def progress(engine: sa.Engine, pilot: bool | None = None) -> list[Progress]:
         rows = connection.execute(people).mappings().all()
         standing = states(connection)
         begun, active = _times(connection)
-    told = []
+    everybody = []
     for row in rows:
         step = next_step(standing[row["id"]])
         unopened = step.page is Page.WELCOME and row["last_seen_at"] is None
-        kept = ("id", "name", "token", "pilot", "invited_at", "revoked_at", "consent_at", "finished_at")
-        told.append(
-            Progress(
-                **{name: row[name] for name in kept},
+        copied = ("id", "name", "token", "pilot", "invited_at", "revoked_at", "consent_at", "finished_at")
+        everybody.append(
+            ListenerProgress(
+                **{name: row[name] for name in copied},
                 stage="not opened yet" if unopened else step.stage,
                 answered=step.answered,
                 total=step.total,
@@ -74,7 +75,7 @@ def progress(engine: sa.Engine, pilot: bool | None = None) -> list[Progress]:
                 seconds_active=round(active.get(row["id"], 0.0), 3),
             )
         )
-    return told
+    return everybody
 
 
 def states(connection: sa.Connection, listener_id: int | None = None) -> dict[int, State]:
@@ -121,15 +122,17 @@ def invite(connection: sa.Connection, name: str, *, pilot: bool) -> str:
     if known is not None:
         if known["pilot"] != pilot:
             kind = "a pilot" if known["pilot"] else "no pilot"
-            raise StoreError(f"{name} was invited as {kind}, and stays so; choose another name")
+            raise StoreError(f"{name} was invited as {kind}, and stays so", "choose another name")
         return known["token"]
     if unblinded_at(connection) is not None:
-        raise StoreError(f"the study is unblinded, so {name} is not invited; make a new study folder")
+        raise StoreError(f"the study is unblinded, so {name} is not invited", "make a new study folder")
     if closed_at(connection) is not None:
-        raise StoreError(f"the study is closed, so {name} is not invited; open it with `study reopen` first")
+        raise StoreError(
+            f"the study is closed, so {name} is not invited", "open it with `study reopen` first"
+        )
     current = newest(connection)
     if current is None:
-        raise StoreError("no blinded sets yet; run `study build` on this folder first")
+        raise StoreError("no blinded sets yet", "run `study build` on this folder first")
     number, token = _next_number(connection, pilot), random_letters()
     result = connection.execute(
         listener.insert().values(
@@ -237,7 +240,7 @@ def _named(connection: sa.Connection, name: str) -> sa.RowMapping:
     row = connection.execute(sa.select(listener).where(listener.c.name == name)).mappings().first()
     if row is None:
         names = connection.execute(sa.select(listener.c.name).order_by(listener.c.id).limit(8)).scalars()
-        raise StoreError(f"nobody named {name!r} is invited; there are: {', '.join(names) or 'none'}")
+        raise StoreError(f"nobody named {name!r} is invited", f"there are: {', '.join(names) or 'none'}")
     return row
 
 

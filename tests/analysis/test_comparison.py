@@ -16,7 +16,7 @@ from analysis.sounds import comparison, comparison_page, pictures
 from analysis.sounds import comparison_charts as plots
 from analysis.sounds.comparison import ComparisonError
 from caw import audio
-from caw.measures.yardstick import YardstickError
+from caw.measures.spectra import MeasureError
 
 RATE = 8000
 
@@ -208,7 +208,7 @@ def test_one_second_beside_twenty_five(tmp_path):
         ("text.wav", b"these are words, no sound", audio.AudioError, "not sound"),
         ("empty.wav", b"", audio.AudioError, "empty"),
         ("silent.wav", np.zeros(RATE), audio.AudioError, "silent"),
-        ("blip.wav", tone(500, 0.2), YardstickError, "at least 0.5 s"),
+        ("blip.wav", tone(500, 0.2), MeasureError, "at least 0.5 s"),
     ],
 )
 def test_bad_files_are_told_and_nothing_is_written(files, tmp_path, name, content, error, told):

@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "tests" / "study" / "room"))  # for tiny_study and postgres
 
-_STUDY = "from study.cli import main; main()"
+_STUDY = "from study.cli.commands import main; main()"
 
 
 class Server:

@@ -35,7 +35,7 @@ _ARGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-_STUDY = "from study.cli import main; main()"
+_STUDY = "from study.cli.commands import main; main()"
 
 
 class Server:

@@ -77,7 +77,7 @@ def test_the_server_starts_and_answers_without_the_model(tmp_path):
     study = make_tiny_study(tmp_path / "study")
     port = free_port()
     log = (tmp_path / "log").open("wb")
-    code = WITHOUT + "from study.cli import main\nmain()"
+    code = WITHOUT + "from study.cli.commands import main\nmain()"
     server = subprocess.Popen(
         [sys.executable, "-c", code, "serve", str(study.path), "--port", str(port)],
         stdout=log,

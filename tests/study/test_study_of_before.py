@@ -8,24 +8,21 @@ yet, Eve's link is withdrawn. Nothing of it may ever be made anew: that it is ol
 from __future__ import annotations
 
 import csv
-import hashlib
 import shutil
-import tarfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from caw import runs
 from study import design
 from study.build import plan
-from study.cli.commands import app
 from study.design import DesignError
 from study.folder import StudyFolder
 from study.store.answering import Listening
 from study.store.protocol import Page
 from study.store.store import Store
+from tests.study.old_studies import files_of, run, unpack
 
 ARCHIVE = Path(__file__).parents[1] / "data" / "study_2026_11.tar.xz"
 HEARD = Listening(plays=1, seconds_heard=1.0, seconds_played=1.0, spans=((0.0, 1.0),), unlocked=True)
@@ -35,28 +32,12 @@ ANSWER = {"verdict": "fake", "difficulty": "easy", "musicality": 3, "inspiring":
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory) -> Path:
     """The study as it was left; tests work on copies of it."""
-    folder = tmp_path_factory.mktemp("before")
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extraction_filter = getattr(tarfile, "tar_filter", None)  # Python 3.11.0 to 3.11.3 have none
-        archive.extractall(folder)
-    return folder / "st"
+    return unpack(ARCHIVE, tmp_path_factory.mktemp("before")) / "st"
 
 
 @pytest.fixture
 def old(unpacked, tmp_path) -> StudyFolder:
     return StudyFolder(Path(shutil.copytree(unpacked, tmp_path / "st")))
-
-
-def run(*arguments: str) -> str:
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
-def files_of(folder: Path) -> dict[str, str]:
-    """Digest of every file below a folder, by its path."""
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
 def test_it_opens_and_a_build_of_it_changes_nothing(old):

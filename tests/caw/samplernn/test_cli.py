@@ -89,7 +89,7 @@ def test_a_users_mistake_is_one_line(run, tmp_path, trained):
 
 def test_the_command_and_the_backend_start_without_what_is_heavy():
     code = "import sys, caw.samplernn.cli, caw.samplernn.config, caw.samplernn.streams\n"
-    code += "from study.build import backends; backends.get('samplernn').validate({}, None)\n"
+    code += "from study import backends; backends.get('samplernn').validate({}, None)\n"
     code += "sys.exit(' '.join({'torch', 'numba', 'librosa', 'scipy'} & set(sys.modules)))"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (told.returncode, told.stderr) == (0, "") or told.stderr == "\n"

@@ -12,7 +12,7 @@ from scripted_listener import ANSWER, WHOLE, answer_all, finished, ready
 from test_study_cli import refused
 
 from study import reporting
-from study.store import answering, schema
+from study.store import answering, database, schema
 from study.store.answering import Listening
 from study.store.store import Store
 
@@ -78,11 +78,13 @@ def opened(folder) -> tuple[int, bool]:
 @pytest.fixture
 def handed(monkeypatch):
     """What the report is written of, in place of its drawings."""
-    import analysis.report
+    import analysis.report.report
 
     calls = []
     monkeypatch.setattr(
-        analysis.report, "write", lambda frame, out, *, facts: calls.append((frame, facts)) or out / "x"
+        analysis.report.report,
+        "write",
+        lambda frame, out, *, facts: calls.append((frame, facts)) or out / "x",
     )
     return calls
 
@@ -153,31 +155,31 @@ def test_every_refusal_comes_before_the_key_is_opened(study, run, tmp_path, monk
 
 
 def test_after_a_rendering_that_failed_the_next_report_is_written(study, run, monkeypatch, handed):
-    import analysis.report
+    import analysis.report.report
 
-    written = analysis.report.write
+    written = analysis.report.report.write
 
     def full(*_given, **_facts):
-        raise analysis.report.ReportError("cannot write the report: No space left on device")
+        raise analysis.report.report.ReportError("cannot write the report: No space left on device")
 
     store = Store.for_folder(study)
     store.invite("Cy")
     store.close()
-    monkeypatch.setattr(analysis.report, "write", full)
+    monkeypatch.setattr(analysis.report.report, "write", full)
     assert "No space left" in refused(run("report", study.path, "--unfinished"))
     assert opened(study) == (1, True)
-    monkeypatch.setattr(analysis.report, "write", written)
+    monkeypatch.setattr(analysis.report.report, "write", written)
     assert run("report", study.path)[0] == 0
     assert opened(study) == (2, True)
     assert len(handed) == 1
 
 
 def test_answers_that_came_while_the_checks_ran_are_in_the_report(study, handed, monkeypatch):
-    import analysis.report
+    import analysis.report.report
 
     store = Store.for_folder(study)
     study.store = store
-    rehearse = analysis.report.rehearse
+    rehearse = analysis.report.report.rehearse
 
     def meanwhile(*given, **facts):
         answer_all(store, "Cy", stop=3)
@@ -187,7 +189,7 @@ def test_answers_that_came_while_the_checks_ran_are_in_the_report(study, handed,
     store.claim(person.id, "T")
     store.consent(person.id, "v1")
     store.sound_check(person.id, "headphones")
-    monkeypatch.setattr(analysis.report, "rehearse", meanwhile)
+    monkeypatch.setattr(analysis.report.report, "rehearse", meanwhile)
     reporting.report(study, unfinished=True)
     ((frame, facts),) = handed
     assert len(frame) == 9
@@ -214,7 +216,7 @@ def test_stamps_are_the_databases_and_no_servers(store, monkeypatch):
     store.close_study("Ida")
     store.log_unblinding("Ida", "why", "ab" * 32)
     monkeypatch.undo()
-    with schema.reading(store.engine) as connection:
+    with database.reading(store.engine) as connection:
         right = schema.clock(connection)
         for table in schema.metadata.sorted_tables:
             for column in table.c:
@@ -233,7 +235,7 @@ def test_a_clock_that_steps_back_within_a_trial_leaves_stamps_in_order(store, mo
     monkeypatch.setattr(answering, "clock", lambda connection: real(connection) - dt.timedelta(seconds=70))
     store.save(listener, 0, tab="T", changes=ANSWER)
     store.save(listener, 0, tab="T", listening=Listening(plays=2), press="1")
-    with schema.reading(store.engine) as connection:
+    with database.reading(store.engine) as connection:
         row = connection.execute(schema.sa.select(schema.answer)).mappings().one()
         changes = connection.execute(schema.sa.select(schema.revision.c.at)).scalars().all()
     stamps = [row["shown_at"], row["first_play_at"], row["unlocked_at"], *changes]

@@ -21,7 +21,7 @@ from study.pages import (
 from study.server import login
 from study.store import sessions
 
-IDA = sessions.Session("Ida", "0" * 16, 2**40)
+IDA = sessions.Session("Ida", "0" * 16)
 PAGES = ("overview", "listeners", "data", "results")
 SECRETS = ("jukebox", "swampgroove", str(EPOCHS), "UMG", "VAR", "epochs:")
 NOW = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
@@ -38,7 +38,7 @@ def _open(name: str) -> AppTest:
     def script(name):
         import importlib
 
-        importlib.import_module(f"study.server.researcher_{name}").page()
+        importlib.import_module(f"study.pages.researcher_{name}").page()
 
     return AppTest.from_function(script, kwargs={"name": name}, default_timeout=120).run()
 
@@ -307,7 +307,7 @@ def test_an_unblinded_study_is_not_offered_to_be_opened_again(desk, serving):
 def test_what_stands_before_the_unblinding(given, told):
     form = {"who": "Ida", "why": "done", "typed": f" {TITLE} ", "title": TITLE}
     form |= {"unfinished": False, "anyway": False} | given
-    fault = researcher_results.lacking(**form)
+    fault = researcher_results.missing_confirmation(**form)
     assert told in fault
     assert bool(fault) == bool(told)
 
@@ -363,7 +363,7 @@ def test_a_report_that_fails_says_why_without_a_path(desk, serving):
 
 
 def test_the_server_loads_no_analysis():
-    heavy = "{'torch', 'librosa', 'statsmodels', 'scipy', 'analysis', 'altair'}"
+    heavy = "{'torch', 'librosa', 'statsmodels', 'scipy', 'analysis.responses', 'altair'}"
     code = (
         "import sys, study.server.server, study.pages.researcher_results, study.pages.researcher_overview\n"
     )
