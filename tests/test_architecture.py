@@ -64,12 +64,11 @@ NO_TORCH = {  # folders and modules of caw that load without torch
         "problems.py",
     )
     + ("features.py", "files", "measures", "mosaic")
-    + ("tasks/denoising.py", "tasks/excitation.py", "tasks/inpainting.py")
+    + ("tasks/denoising.py", "tasks/inpainting.py")
 }
 NO_TORCH |= {
     Path("caw/samplernn") / name
-    for name in ("__init__.py", "config.py", "cli.py", "fused_step.py", "kept_weights.py")
-    + ("quantisation.py", "streams.py")
+    for name in ("__init__.py", "config.py", "cli.py", "data.py", "fused_step.py")
 }
 STREAMLIT = {Path("study/pages"), Path("study/server")}
 TORCH = {"torch", "torchaudio"}

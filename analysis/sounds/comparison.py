@@ -20,7 +20,6 @@ import numpy as np
 import pandas as pd
 
 from analysis import formats as f
-from analysis import loudness
 from analysis.sounds import pictures
 from analysis.sounds.pictures import Heatmap
 from caw import audio, measures
@@ -253,7 +252,7 @@ def of_arrays(
     (1.0, -18)
     """
     arrays = [spectra.validated(x, rate, label) for x, label in zip(arrays, labels, strict=True)]
-    own = [loudness.integrated(x, rate) for x in arrays]
+    own = [audio.loudness(x, rate) for x in arrays]
     for label, value in zip(labels, own, strict=True):
         if not math.isfinite(value):
             raise ComparisonError(f"{label}: is too soft to be levelled (under -70 LUFS)", "raise its level")
