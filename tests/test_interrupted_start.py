@@ -68,14 +68,14 @@ def test_a_command_at_work_is_interrupted_as_ever(at_once, capsys):
 
 
 def test_all_is_said_before_ctrl_c_ends_without_a_word(at_once, monkeypatch):
-    said = []
+    calls = []
 
     def app(standalone_mode):
-        monkeypatch.setattr(sys, "stdout", type("Out", (), {"flush": lambda: said.append("flushed")}))
+        monkeypatch.setattr(sys, "stdout", type("Out", (), {"flush": lambda: calls.append("flushed")}))
 
     with pytest.raises(SystemExit):
         command_line.run(app, "caw", goes_on="")
-    assert said == ["flushed"]
+    assert calls == ["flushed"]
 
 
 def test_who_calls_a_command_from_a_program_of_theirs_keeps_their_own_handler():
