@@ -262,7 +262,7 @@ def test_a_rate_above_the_clips_own_is_told(tmp_path):
             f"caw: warning: --rate is {rate}, more than the clip has: it is learned at its own {RATE} Hz"
         )
         assert done.returncode == 2
-        assert (warning in done.stderr) == warned
+        assert (f"caw: warning: {warning}" in done.stderr) == warned
 
 
 def test_help_waits_for_nothing_heavy():
