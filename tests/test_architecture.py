@@ -64,7 +64,7 @@ NO_TORCH = {  # folders and modules of caw that load without torch
         "problems.py",
     )
     + ("features.py", "files", "measures", "mosaic")
-    + ("tasks/denoising.py", "tasks/excitation.py", "tasks/inpainting.py")
+    + ("tasks/denoising.py", "tasks/inpainting.py")
 }
 NO_TORCH |= {
     Path("caw/samplernn") / name

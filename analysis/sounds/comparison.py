@@ -20,7 +20,6 @@ import numpy as np
 import pandas as pd
 
 from analysis import formats as f
-from analysis import loudness
 from analysis.sounds import sound_pictures
 from analysis.sounds.sound_pictures import Grid
 from caw import audio, measures
@@ -207,7 +206,7 @@ def of_arrays(
     Raises: MeasureError for an array that is silent, not finite or under 0.5 s.
     """
     arrays = [spectra.validated(x, rate, label) for x, label in zip(arrays, labels, strict=True)]
-    own = [loudness.integrated(x, rate) for x in arrays]
+    own = [audio.loudness(x, rate) for x in arrays]
     for label, value in zip(labels, own, strict=True):
         if not math.isfinite(value):
             raise ComparisonError(f"{label}: is too soft to be levelled (under -70 LUFS); raise its level")

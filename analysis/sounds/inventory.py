@@ -21,7 +21,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import loudness
 from analysis.sounds import recording_names
 from analysis.sounds.recording_names import NO_SPLIT, SPLITS, natural
 from caw import audio, measures
@@ -236,14 +235,14 @@ def _measured(path: Path, file: str) -> Entry:
     except audio.SilentError:
         return Entry(file, **said, silence=1.0, note="; ".join([*notes, "silent"]))
     notes += _notes(path, [str(warning.message) for warning in heard])
-    loud = loudness.integrated(samples, rate)
+    loud = audio.loudness(samples, rate)
     return Entry(
         file,
         **said,
         loudness=round(loud, 2) if loud > -1000 else None,
         peak=round(audio.peak_db(samples), 2),
-        true_peak=round(loudness.true_peak(samples), 2),
-        silence=round(loudness.silent_share(samples, rate), 4),
+        true_peak=round(audio.true_peak(samples), 2),
+        silence=round(audio.silent_share(samples, rate), 4),
         tempo=_tempo(samples, rate),
         note="; ".join(notes),
     )

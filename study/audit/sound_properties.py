@@ -18,7 +18,7 @@ import numpy as np
 from scipy import signal
 from scipy.ndimage import uniform_filter1d
 
-from analysis import loudness
+from caw import audio
 from caw.files import sound_files
 
 _FLOOR_DB = -80.0  # offsets under it are below what any loudspeaker moves by
@@ -45,7 +45,7 @@ def measure_content(file: Path) -> dict[str, float]:
     zeros_before, zeros_after = _ends(np.any(samples != 0, axis=1))
     share = np.cumsum(power) / max(power.sum(), 1e-30)
     return {
-        "loudness": max(-200.0, loudness.integrated(mono, rate)),
+        "loudness": max(-200.0, audio.loudness(mono, rate)),
         "offset": _decibels(abs(mono.mean()), _FLOOR_DB),
         "leading silence": before / rate,
         "trailing silence": after / rate,
@@ -55,7 +55,7 @@ def measure_content(file: Path) -> dict[str, float]:
         "noise floor": noise_floor(mono, rate, edge),
         "clipped samples": float(clipped(mono)),
         "unused bits": float(unused_bits(file, bits)),
-        "true peak": loudness.true_peak(mono) if peak > 0 else -200.0,
+        "true peak": audio.true_peak(mono) if peak > 0 else -200.0,
         "crest factor": _decibels(peak) - _decibels(rms),
         "roll-off": float(frequencies[np.searchsorted(share, 0.99)]),
         "spectral slope": _slope(frequencies, power, rate),

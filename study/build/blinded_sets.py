@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from analysis import loudness
 from caw import audio
 from caw.files import atomic
 from study import blinding
@@ -180,7 +179,7 @@ def _write(
     for done, (_, clip) in enumerate(clips):
         progress.tell(0.5 * done / len(clips), f"measure {clip}")
         samples = shaped(clip)  # cut again when written: a large study would not fit into memory
-        measured[clip] = loudness.integrated(samples, form.rate), loudness.true_peak(samples)
+        measured[clip] = audio.loudness(samples, form.rate), audio.true_peak(samples)
     factors, target, highest = stimuli.gains(measured, form.loudness)
     if target < form.loudness - 0.005:
         told = f"loudness lowered for ALL clips from {form.loudness:g} to {target:.1f} LUFS"

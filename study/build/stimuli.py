@@ -15,7 +15,6 @@ import numpy as np
 import soundfile
 from scipy import signal
 
-from analysis import loudness
 from caw import audio
 from study.design import Stimuli
 
@@ -150,8 +149,8 @@ def check_levels(files: Sequence[Path]) -> Levels:
     loud, peaks = [], []
     for file in files:
         samples, rate = soundfile.read(file)
-        loud.append(loudness.integrated(samples, rate))
-        peaks.append(loudness.true_peak(samples))
+        loud.append(audio.loudness(samples, rate))
+        peaks.append(audio.true_peak(samples))
     levels = Levels(max(loud), min(loud), max(peaks))
     if levels.spread > WIDEST_SPREAD:
         told = f"loudness spreads by {levels.spread:.2f} LU after quantising"

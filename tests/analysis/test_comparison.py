@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from analysis import loudness
 from analysis.sounds import comparison, comparison_page, raster, sound_pictures
 from analysis.sounds import comparison_charts as plots
 from analysis.sounds.comparison import ComparisonError
@@ -90,7 +89,7 @@ def test_the_waveform_keeps_peaks_however_long_the_clip():
 def test_all_are_brought_to_the_lowest_rate_and_one_loudness(found):
     assert found.rate == RATE
     assert [sound.rate for sound in found.sounds] == [RATE] * 3
-    levels = [loudness.integrated(sound.samples, RATE) for sound in found.sounds]
+    levels = [audio.loudness(sound.samples, RATE) for sound in found.sounds]
     assert max(levels) - min(levels) < 0.01
     assert max(sound.peak for sound in found.sounds) <= comparison.HIGHEST_PEAK + 0.01
     told = " ".join(found.notes)
@@ -153,7 +152,7 @@ def test_the_page_holds_all_it_needs_and_plays_levelled_sound(files, found, tmp_
     assert len(sounds) == 3
     played, rate = _decoded(sounds[1])
     assert rate == RATE
-    assert loudness.integrated(played, rate) == pytest.approx(found.loudness, abs=0.1)
+    assert audio.loudness(played, rate) == pytest.approx(found.loudness, abs=0.1)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "comparison.json",
         "comparison.png",

@@ -8,7 +8,6 @@ import pytest
 import soundfile
 from rich.console import Console
 
-from analysis import loudness
 from caw import audio
 from caw.files import atomic, spreadsheet
 from study import blinding
@@ -78,7 +77,7 @@ def test_every_stimulus_has_one_form_and_loudness(built_study):
     assert formats[0]["samples"] == 16000
     assert (formats[0]["container"], formats[0]["bit depth"]) == ("WAV", "PCM_16")
     assert formats[0]["chunks"] == ""
-    loud = [loudness.integrated(*audio.read(file)) for file in files]
+    loud = [audio.loudness(*audio.read(file)) for file in files]
     assert np.ptp(loud) <= 0.5
     assert np.mean(loud) == pytest.approx(-26.0, abs=0.1)
 
@@ -244,7 +243,7 @@ def test_lowering_all_for_one_peak_is_said_loudly(new_study):
     _, said = built(folder)
     assert "loudness lowered for ALL clips from -12 to -" in said
     levels = [
-        loudness.true_peak(audio.read(folder.stimulus(r["set"], r["stimulus_id"]))[0]) for r in key_of(folder)
+        audio.true_peak(audio.read(folder.stimulus(r["set"], r["stimulus_id"]))[0]) for r in key_of(folder)
     ]
     assert -1.2 < max(levels) <= -1.0
 
