@@ -146,7 +146,7 @@ class _Bounded:
         return self._resumed
 
 
-class Connection(_Bounded, H11Protocol):
+class HttpConnection(_Bounded, H11Protocol):
     """A connection for requests, one after the other."""
 
     def owed(self) -> str | None:
@@ -193,7 +193,7 @@ def bound(receive: Receive) -> bool:
     settings = getattr(getattr(receive, "__self__", None), "config", None)
     if settings is None:
         return False
-    settings.http_protocol_class, settings.ws_protocol_class = Connection, PageSocket
+    settings.http_protocol_class, settings.ws_protocol_class = HttpConnection, PageSocket
     settings.backlog = BACKLOG
     if isinstance(settings.loaded_app, ProxyHeadersMiddleware):
         settings.loaded_app = settings.loaded_app.app  # study.server.address decides which proxy is believed

@@ -18,7 +18,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from streamlit import config
+from streamlit import get_option
 
 from study.languages import wording
 from study.server import address, connections, health, links, login, oidc, routes, take_home
@@ -262,7 +262,7 @@ def _too_large(scope: Scope) -> bool:
 def _meant_for_us(connection: HTTPConnection) -> bool:
     """Whether the Host header names this study, so that no page elsewhere can pass for it."""
     host = connection.headers.get("host", "")
-    return address.known_host(host, config.get_option("server.address"), served().public)
+    return address.known_host(host, get_option("server.address"), served().public)
 
 
 def _from_here(connection: HTTPConnection) -> bool:

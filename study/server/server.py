@@ -15,7 +15,7 @@ from typing import Any
 
 import uvicorn.config
 from starlette.middleware import Middleware
-from streamlit import config
+from streamlit import config, get_option
 from streamlit.starlette import App
 
 from caw.problems import ProblemError
@@ -229,7 +229,7 @@ def _hosts(study: Served, host: str) -> dict[str, Any]:
 async def _lifespan(_app: App) -> AsyncIterator[dict[str, Any]]:
     try:
         study = served()
-        host = config.get_option("server.address")
+        host = get_option("server.address")
         require_a_lock(study, host)
         connections.set_numbers(study.public)
     except ValueError as error:  # one line, not uvicorn's traceback
@@ -249,11 +249,11 @@ async def _lifespan(_app: App) -> AsyncIterator[dict[str, Any]]:
 
 
 def _base() -> str:
-    host = config.get_option("server.address") or "localhost"
+    host = get_option("server.address") or "localhost"
     if host in WILDCARDS:
         host = socket.gethostname()
     shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{config.get_option('server.port')}"
+    return f"http://{shown}:{get_option('server.port')}"
 
 
 def _apologise(error: Exception) -> bool:
