@@ -25,8 +25,10 @@ def start(module: str, place: Path, *arguments: str, **loaded: str) -> subproces
     return subprocess.run(command, cwd=place, env=os.environ | {"PYTHONPATH": path}, capture_output=True)
 
 
-@pytest.mark.parametrize("module", COMMANDS)
-@pytest.mark.parametrize("library", ["typer", "numpy"])
+@pytest.mark.parametrize(
+    ("module", "library"),
+    [*((module, "typer") for module in COMMANDS), ("caw", "numpy"), ("caw.samplernn", "numpy")],
+)
 def test_ctrl_c_while_modules_are_loaded_is_a_quiet_end(module, library, tmp_path):
     ended = start(module, tmp_path, "--help", **{library: CTRL_C})
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, b"", b"")
