@@ -23,7 +23,7 @@ study.backends
 study.store
 study
 analysis.__init__  analysis.notebook
-analysis.plan_page  analysis.sounds
+analysis.power_page  analysis.sounds
 analysis.report
 analysis.plots
 analysis.planning
@@ -68,8 +68,7 @@ NO_TORCH = {  # folders and modules of caw that load without torch
 }
 NO_TORCH |= {
     Path("caw/samplernn") / name
-    for name in ("__init__.py", "config.py", "cli.py", "fused_step.py", "kept_weights.py")
-    + ("quantisation.py", "streams.py")
+    for name in ("__init__.py", "config.py", "cli.py", "data.py", "fused_step.py")
 }
 STREAMLIT = {Path("study/pages"), Path("study/server")}
 TORCH = {"torch", "torchaudio"}

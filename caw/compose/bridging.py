@@ -30,7 +30,7 @@ OPENING_DB, OPENING_DENSITY = -4.0, 0.5  # change of an intro's loudness and den
 
 
 @dataclass(frozen=True)
-class Passage:
+class AnalysedPassage:
     """A stretch of given sound beside a seam. Second 0 of its timeline is its first sample."""
 
     timeline: Timeline
@@ -58,7 +58,7 @@ class _Side:
     period: float  # length of a quarter note in seconds
 
 
-def analyse_passage(samples: np.ndarray, rate: int, material: Material) -> Passage:
+def analyse_passage(samples: np.ndarray, rate: int, material: Material) -> AnalysedPassage:
     """A passage [channels, n] analysed at the metric level of the run's own clips."""
     timeline = timelines.analyse(samples, rate)
     if material.has_beat:
@@ -66,12 +66,12 @@ def analyse_passage(samples: np.ndarray, rate: int, material: Material) -> Passa
         ratio = _period(timeline, slice(None)) / usual if timeline.has_beat else np.inf
         if not 1 / OTHER_TEMPO <= ratio <= OTHER_TEMPO:
             timeline = timelines.analyse(samples, rate, Plan(bpm=float(np.clip(60 / usual, *BPM))))
-    return Passage(timeline, samples.shape[-1] / rate)
+    return AnalysedPassage(timeline, samples.shape[-1] / rate)
 
 
 def compose_bridge(
-    before: Passage | None,
-    after: Passage | None,
+    before: AnalysedPassage | None,
+    after: AnalysedPassage | None,
     material: Material,
     bars: int,
     rng: np.random.Generator,
@@ -132,7 +132,7 @@ def compose_bridge(
     return Bridge(joined, first, last, closing)
 
 
-def _side(passage: Passage, length: float, *, at_end: bool) -> _Side:
+def _side(passage: AnalysedPassage, length: float, *, at_end: bool) -> _Side:
     """The part of a passage within `LEAD` of its seam, which is its end or its beginning."""
     timeline, seam = passage.timeline, passage.seconds if at_end else 0.0
     rows, edge = (slice(-LOCAL, None), -1) if at_end else (slice(None, LOCAL), 0)

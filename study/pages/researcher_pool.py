@@ -166,7 +166,7 @@ def _page_of(study: Served, rows: list[Row], choices: Mapping[str, Choice], answ
             "name": row["name"],
             "pick": choices.get(row["name"], Choice()).pick,
             "sets": _sets(study, row),
-            "fixed": _STAND if answered else curation.tied(row["name"], row).partition("; ")[0],
+            "fixed": _STAND if answered else _why_tied(row),
         }
         for row in shown
     ]
@@ -211,7 +211,7 @@ def _clip(study: Served, row: Row, choice: Choice, measures: str, answered: bool
     with st.container(border=True, key=f"clip-{clip}"):
         st.html(described(row, comparable=researcher_files.comparable(study, dict(row)), measures=measures))
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            if not curation.tied(clip, row):
+            if not _why_tied(row):
                 _picking(study, row, choice, answered)
             _draw_field(
                 st.selectbox,
@@ -239,7 +239,14 @@ def _clip(study: Served, row: Row, choice: Choice, measures: str, answered: bool
 def _sets(study: Served, row: Row) -> list[str]:
     """The sets that a clip may be picked into."""
     names = study.design.sets
-    return [name for name in names if not curation.misfit(study.design, name, row["name"], row)]
+    origin = pool.Origin.of_row(row)
+    return [name for name in names if not curation.misfit(study.design, name, row["name"], origin)]
+
+
+def _why_tied(row: Row) -> str:
+    """Why a clip stays in the set that an earlier version cut it for; "" where it does not."""
+    problem = curation.tied(row["name"], pool.Origin.of_row(row))
+    return problem.what if problem else ""
 
 
 def _picking(study: Served, row: Row, choice: Choice, answered: bool) -> None:

@@ -1,4 +1,4 @@
-"""What the researcher does with the study as a whole: closes it, opens the key, and all else that is logged.
+"""What the researcher does with a study as a whole: closing it, opening the key, and whatever else is logged.
 
 Used through store.Store.
 """
@@ -16,7 +16,7 @@ from study.store.database import exclusive_lock, reading
 from study.store.schema import about, clock, listener, study_event, unblinding, utc_moment
 
 if TYPE_CHECKING:
-    from analysis.plan import AnalysisPlan, Kept
+    from analysis.plan import AnalysisPlan, SealedPlan
 
 _PLAN, _PLAN_SHA256, _PLAN_AT = "plan", "plan_sha256", "plan_at"  # rows of `about`
 
@@ -69,9 +69,9 @@ def unblind(engine: sa.Engine, who: str, reason: str, key_sha256: str) -> None:
 
 
 def keep_plan(connection: sa.Connection, listener_id: int, plan: AnalysisPlan) -> None:
-    """Keeps the analysis plan, its sha256 and the time, as a listener begins: the first who is no pilot.
+    """Record the analysis plan, its sha256 and the time, as the first listener begins who is no pilot.
 
-    Nothing is kept where answers that count are there already, as in a study that an older version served.
+    Nothing is recorded where there are answers that count already.
     """
     pilot = connection.execute(sa.select(listener.c.pilot).where(listener.c.id == listener_id)).scalar_one()
     if pilot or has_answers(connection):
@@ -82,19 +82,19 @@ def keep_plan(connection: sa.Connection, listener_id: int, plan: AnalysisPlan) -
             connection.execute(about.insert().values(name=name, value=value))
 
 
-def kept_plan(engine: sa.Engine) -> Kept | None:
+def kept_plan(engine: sa.Engine) -> SealedPlan | None:
     """See store.Store.kept_plan."""
-    from analysis.plan import Kept
+    from analysis.plan import SealedPlan
 
     with reading(engine) as connection:
         rows = {row.name: row.value for row in connection.execute(sa.select(about))}
     if _PLAN not in rows:
         return None
-    return Kept(rows[_PLAN], rows.get(_PLAN_SHA256, ""), utc_moment(rows.get(_PLAN_AT, "")))
+    return SealedPlan(rows[_PLAN], rows.get(_PLAN_SHA256, ""), utc_moment(rows.get(_PLAN_AT, "")))
 
 
 def log(connection: sa.Connection, who: str, what: str, detail: str = "") -> None:
-    """Adds a row to the log, within the caller's transaction."""
+    """Add a row to the log, within the caller's transaction."""
     row = {"at": clock(connection), "who": who[:200], "what": what[:40], "detail": detail}
     connection.execute(study_event.insert().values(**row))
 

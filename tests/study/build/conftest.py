@@ -16,7 +16,7 @@ from study.folder import StudyFolder
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # read as Ray is imported, by the first test that does
 
 
-def planned(folder: StudyFolder) -> plan.Plan:
+def planned(folder: StudyFolder) -> plan.BuildPlan:
     """What a build of the study would make. Raises: whatever refuses to plan it."""
     return plan.make(design.load(folder.path), folder)
 

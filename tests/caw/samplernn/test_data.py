@@ -1,9 +1,11 @@
+"""Levels, streams and scored pieces."""
+
 import json
 
 import numpy as np
+import pytest
 
-from caw.samplernn.quantisation import SILENCE
-from caw.samplernn.streams import Streams, scored_pieces, split
+from caw.samplernn.data import SILENCE, Streams, decode, encode, inverted, scored_pieces, split
 from tests.caw.samplernn.conftest import tiny
 
 RAMP = (np.arange(3000) // 12).astype(np.uint8)  # a level tells where it is from
@@ -63,3 +65,27 @@ def test_what_is_held_out_is_never_heard():
     assert pieces.min() >= held_out[0].min()
     assert (pieces.shape[1] - 8) % 64 == 0
     assert split([RAMP], tiny())[1] == []
+
+
+@pytest.mark.parametrize("kind", ["mu-law", "linear"])
+def test_levels_are_the_nearest_and_come_back(kind):
+    levels = np.arange(256, dtype=np.uint8)
+    assert (encode(decode(levels, kind), kind) == levels).all()
+    assert (np.diff(decode(levels, kind)) > 0).all()
+    np.testing.assert_array_equal(decode(inverted(levels), kind), -decode(levels, kind))
+    assert encode(np.zeros(1), kind)[0] == SILENCE
+    assert list(encode(np.array([-2.0, -1.0, 1.0, 2.0]), kind)) == [0, 0, 255, 255]
+
+
+@pytest.mark.parametrize(
+    ("gain", "mu_law", "linear"), [(0.9, (33, 42), (46, 51)), (0.02, (28, 42), (12, 18))]
+)
+def test_mu_law_keeps_soft_sound_where_linear_drowns_it(gain, mu_law, linear):
+    sound = gain * np.sin(np.arange(20000) * 0.05)
+
+    def ratio(kind: str) -> float:  # dB of sound over error
+        error = decode(encode(sound, kind), kind) - sound
+        return 10 * np.log10((sound**2).mean() / (error**2).mean())
+
+    assert mu_law[0] < ratio("mu-law") < mu_law[1]
+    assert linear[0] < ratio("linear") < linear[1]
