@@ -14,7 +14,7 @@ import numpy as np
 
 from caw.problems import ProblemError
 from study.audit import leak_test, properties
-from study.audit.leak_test import ALL_SETS, MANY, TOGETHER, MeasuredSet, Outcome
+from study.audit.leak_test import ALL_SETS, MANY, TOGETHER, LeakTestResult, MeasuredSet
 from study.audit.properties import LISTENER, PROGRAM, Property
 from study.audit.repetition import Repeat
 
@@ -105,7 +105,7 @@ class Audit:
         One for each property in each set, and over all sets.
     classifications : list of Classification
         The classifier on all properties, for each set and over all sets.
-    outcome : Outcome
+    outcome : LeakTestResult
         The test that decides about form.
     alpha : float
         The false-alarm rate of the whole audit.
@@ -119,7 +119,7 @@ class Audit:
 
     findings: list[Finding]
     classifications: list[Classification]
-    outcome: Outcome
+    outcome: LeakTestResult
     alpha: float = ALPHA
     strips: list[Strip] = field(default_factory=list)
     repeats: list[Repeat] = field(default_factory=list)
@@ -232,7 +232,7 @@ def judged(
     scope: str,
     sets: Mapping[str, MeasuredSet],
     listed: Sequence[Property],
-    outcome: Outcome,
+    outcome: LeakTestResult,
     alpha: float,
     accept: set[str],
 ) -> list[Finding]:
@@ -265,7 +265,9 @@ def judged(
     return findings
 
 
-def jointly(listed: Sequence[Property], sets: Mapping[str, MeasuredSet], outcome: Outcome) -> list[Finding]:
+def jointly(
+    listed: Sequence[Property], sets: Mapping[str, MeasuredSet], outcome: LeakTestResult
+) -> list[Finding]:
     """The leak that only the classifier on form shows, with the fixes of what lies farthest apart."""
     apart = [
         entry
