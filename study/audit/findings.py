@@ -259,9 +259,23 @@ def judged(
         numbers = np.concatenate([measured.values[entry.name] for measured in chosen.values()])
         sides = numbers[real], numbers[~real]
         fix = properties.fix_for(entry, *sides) if verdict not in ("same", "unclear") else ""
-        shown = ("", "") if entry.kind == "order" else tuple(shown_range(side, digits=4) for side in sides)
-        facts = (auc, p, p_holm, p_audit, verdict, fix, entry.noticed_by)
-        findings.append(Finding(scope, str(entry), entry.kind, *shown, *facts))
+        shown = ["", ""] if entry.kind == "order" else [shown_range(side, digits=4) for side in sides]
+        findings.append(
+            Finding(
+                set=scope,
+                property=str(entry),
+                kind=entry.kind,
+                real=shown[0],
+                fake=shown[1],
+                auc=auc,
+                p=p,
+                p_holm=p_holm,
+                p_audit=p_audit,
+                verdict=verdict,
+                fix=fix,
+                noticed_by=entry.noticed_by,
+            )
+        )
     return findings
 
 
@@ -286,8 +300,8 @@ def jointly(
         fixes.append(f"{entry.name}: {properties.fix_for(entry, *sides)}")
     key = (ALL_SETS, TOGETHER)
     p, p_audit = outcome.p[key], outcome.adjusted[key]
-    facts = (outcome.accuracy, p, p, p_audit, "leak", "; ".join(fixes), properties.PROGRAM)
-    return [Finding(ALL_SETS, TOGETHER, "form", "", "", *facts)]
+    fix, accuracy = "; ".join(fixes), outcome.accuracy
+    return [Finding(ALL_SETS, TOGETHER, "form", "", "", accuracy, p, p, p_audit, "leak", fix, PROGRAM)]
 
 
 def classified(
