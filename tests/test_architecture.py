@@ -23,7 +23,7 @@ study.backends
 study.store
 study
 analysis.__init__  analysis.notebook
-analysis.plan_page  analysis.sounds
+analysis.power_page  analysis.sounds
 analysis.report
 analysis.plots
 analysis.planning

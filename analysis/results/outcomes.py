@@ -47,8 +47,8 @@ class Outcome:
         """The outcome of every answer [n], NaN where there is none."""
         if self.column not in frame:
             return pd.Series(float("nan"), index=frame.index)
-        said = frame[self.column]
-        return (said if self.coded is None else said.map(self.coded)).astype(float)
+        answers = frame[self.column]
+        return (answers if self.coded is None else answers.map(self.coded)).astype(float)
 
 
 JUDGED_REAL = Outcome("judged real", "verdict", {"real": 1.0, "fake": 0.0})

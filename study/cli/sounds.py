@@ -59,7 +59,7 @@ def inventory(
         result = taking.take(
             folder,
             workers=workers,
-            told=lambda done, total: progress.update(line, completed=done, total=total),
+            progress=lambda done, total: progress.update(line, completed=done, total=total),
         )
     page = inventory_page.write(result, out)
     print(inventory_page.summary(result))

@@ -129,9 +129,9 @@ def _report(request: Request) -> Response:
         return Response(status_code=404)
     headers = {"cache-control": "no-store"}
     if file.suffix == ".html":  # listeners' words stand in it: whatever they are, only our script runs
-        from analysis.report import report_script
+        from analysis import web_page
 
-        headers["content-security-policy"] = _REPORT_POLICY + report_script.allowed()
+        headers["content-security-policy"] = _REPORT_POLICY + web_page.script_policy(web_page.REPORT_SCRIPT)
         return FileResponse(file, headers=headers)
     return FileResponse(file, headers=headers, filename=_plain(file.name))
 

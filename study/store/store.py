@@ -28,7 +28,7 @@ from study.store.protocol import PLAYBACK, Page, next_step
 from study.store.schema import clock, final_answer, listener, trial
 
 if TYPE_CHECKING:
-    from analysis.plan import AnalysisPlan, Kept
+    from analysis.plan import AnalysisPlan, SealedPlan
 
 __all__ = ["Build", "ServedClip", "Listener", "ListenerProgress", "Store", "StoreError"]
 
@@ -507,7 +507,7 @@ class Store:
         with reading(self.engine) as connection:
             return answering.closed_at(connection)
 
-    def kept_plan(self) -> Kept | None:
+    def kept_plan(self) -> SealedPlan | None:
         """The analysis plan that was fixed when the first listener began; None where none was."""
         return study_log.kept_plan(self.engine)
 

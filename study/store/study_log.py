@@ -16,7 +16,7 @@ from study.store.database import exclusive_lock, reading
 from study.store.schema import about, clock, listener, study_event, unblinding, utc_moment
 
 if TYPE_CHECKING:
-    from analysis.plan import AnalysisPlan, Kept
+    from analysis.plan import AnalysisPlan, SealedPlan
 
 _PLAN, _PLAN_SHA256, _PLAN_AT = "plan", "plan_sha256", "plan_at"  # rows of `about`
 
@@ -82,15 +82,15 @@ def keep_plan(connection: sa.Connection, listener_id: int, plan: AnalysisPlan) -
             connection.execute(about.insert().values(name=name, value=value))
 
 
-def kept_plan(engine: sa.Engine) -> Kept | None:
+def kept_plan(engine: sa.Engine) -> SealedPlan | None:
     """See store.Store.kept_plan."""
-    from analysis.plan import Kept
+    from analysis.plan import SealedPlan
 
     with reading(engine) as connection:
         rows = {row.name: row.value for row in connection.execute(sa.select(about))}
     if _PLAN not in rows:
         return None
-    return Kept(rows[_PLAN], rows.get(_PLAN_SHA256, ""), utc_moment(rows.get(_PLAN_AT, "")))
+    return SealedPlan(rows[_PLAN], rows.get(_PLAN_SHA256, ""), utc_moment(rows.get(_PLAN_AT, "")))
 
 
 def log(connection: sa.Connection, who: str, what: str, detail: str = "") -> None:

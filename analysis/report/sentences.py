@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+from analysis import conditions
 from analysis import formats as f
-from analysis import ways
 from analysis.results import (
     comparisons,
     discrimination,
@@ -24,7 +24,7 @@ from analysis.results import (
 )
 from analysis.results.comparisons import BACKENDS, EPOCHS, MODES, SETS, TRUTH
 from analysis.results.outcomes import INSPIRED, JUDGED_REAL, MUSICALITY
-from analysis.results.results import MACHINE, MACHINE_LESS_ORIGINALS, ORIGINALS, Result, find
+from analysis.results.result import MACHINE, MACHINE_LESS_ORIGINALS, ORIGINALS, Result, find
 from analysis.results.stimuli import Panel
 
 LEVEL = 0.05
@@ -59,7 +59,7 @@ def inspired(results: Iterable[Result]) -> dict[str, Any] | None:
         beside.insert(0, f"{f.plural(other.count, 'more answer')} of other, in words of their own.")
     beside += filter(None, [_stronger(results)])
     real, by = find(results, TRUTH, INSPIRED.mean, ORIGINALS), []
-    kinds = {BACKENDS: "backend", MODES: "mode", EPOCHS: "epochs"} | ways.COLUMNS
+    kinds = {BACKENDS: "backend", MODES: "mode", EPOCHS: "epochs"} | conditions.COLUMNS
     for family, kind in kinds.items():
         rows = [r for r in results if (r.family, r.name) == (family, INSPIRED.mean) and r.total]
         if len(rows) > 1:
@@ -98,8 +98,8 @@ def _stronger(results: list[Result]) -> str:
 
 
 def _inspiring_counts(results: list[Result], group: str) -> dict[str, int] | None:
-    found = {level: find(results, TRUTH, f"{ratings.INSPIRING} {level}", group) for level in ratings.LEVELS}
-    return None if None in found.values() else {level: r.count for level, r in found.items()}
+    counts = {level: find(results, TRUTH, f"{ratings.INSPIRING} {level}", group) for level in ratings.LEVELS}
+    return None if None in counts.values() else {level: r.count for level, r in counts.items()}
 
 
 def _said(counts: dict[str, int]) -> str:
@@ -114,25 +114,25 @@ def _taken(results: list[Result], panel: Panel) -> str:
         return "No machine-made clip was judged, so nothing can be said of fooling anyone."
     within = f.interval(fooled.low, fooled.high, f.percent)
     interval = f"95% interval {within}" if within else ""
-    if panel.one:
-        told = (
+    if panel.single_listener:
+        text = (
             f"The listener took {f.few(fooled.count)} of the {fooled.total} machine-made clips for a real "
             f"recording ({f.percent(fooled.estimate)}; {interval})"
         )
         if doubted.refused:
-            return f"{told}; there was no original among the clips."
-        return f"{told}, and {f.few(doubted.count)} of the {f.few(doubted.total)} originals for machine-made."
-    told = (
+            return f"{text}; there was no original among the clips."
+        return f"{text}, and {f.few(doubted.count)} of the {f.few(doubted.total)} originals for machine-made."
+    text = (
         f"Of the answers on machine-made clips {f.percent(fooled.estimate)} took the clip for a real "
         f"recording{f' ({interval})' if interval else ''}"
     )
     if doubted.refused:
-        return f"{told}; there was no original among the clips."
-    return f"{told}, and {f.percent(doubted.estimate)} of those on originals took it for machine-made."
+        return f"{text}; there was no original among the clips."
+    return f"{text}, and {f.percent(doubted.estimate)} of those on originals took it for machine-made."
 
 
 def _told_apart(results: list[Result], panel: Panel) -> str:
-    who = "this listener" if panel.one else "listeners like these"
+    who = "this listener" if panel.single_listener else "listeners like these"
     test = find(results, discrimination.FAMILY, discrimination.ANY)
     balanced = find(results, discrimination.FAMILY, discrimination.BALANCED)
     if test is None or test.refused or test.p is None or balanced.refused:
@@ -173,10 +173,10 @@ def _liked(frame: pd.DataFrame, results: list[Result], panel: Panel) -> str:
     original = find(results, TRUTH, ratings.MEAN, ORIGINALS)
     if machine is None or machine.refused:
         return "No machine-made clip was rated for musicality."
-    told = f"For musicality the machine-made clips got {f.number(machine.estimate, 1)} of 10 on average"
+    text = f"For musicality the machine-made clips got {f.number(machine.estimate, 1)} of 10 on average"
     if original and not original.refused:
-        told += f" and the originals {f.number(original.estimate, 1)}{_compared(results)}"
-    return f"{told}; {_inspired(results, panel)}{_left_out(frame)}{_best(frame, results)}."
+        text += f" and the originals {f.number(original.estimate, 1)}{_compared(results)}"
+    return f"{text}; {_inspired(results, panel)}{_left_out(frame)}{_best(frame, results)}."
 
 
 def _compared(results: list[Result]) -> str:
@@ -196,7 +196,7 @@ def _inspired(results: list[Result], panel: Panel) -> str:
     yes, maybe = (find(results, TRUTH, f"{ratings.INSPIRING} {level}", MACHINE) for level in ("yes", "maybe"))
     if yes is None:
         return "nobody was asked whether they inspire"
-    if panel.one:
+    if panel.single_listener:
         plain = (
             "none of them was called inspiring outright"
             if not yes.count
@@ -221,18 +221,18 @@ def _others(frame: pd.DataFrame) -> int:
 
 def counting(frame: pd.DataFrame, results: Iterable[Result]) -> str:
     """What a reader needs who adds up the tables of groups, in a sentence or two; "" where all adds up."""
-    told = []
+    lines = []
     shares = [r for r in results if r.name == JUDGED_REAL.mean and r.total and not r.refused]
     if any(f.percent(r.estimate) != f.percent(r.count / r.total) for r in shares):
-        told.append(
+        lines.append(
             "Shares judged real are estimates for listeners and clips like these, which weigh listeners and "
             "clips that answered or were judged less often; so they differ a little from the answers counted."
         )
     if others := _others(frame):
-        told.append(
+        lines.append(
             f"Of what inspires, other ({f.plural(others, 'answer')}) is in no share: it is quoted instead."
         )
-    return " ".join(told)
+    return " ".join(lines)
 
 
 def _best(frame: pd.DataFrame, results: list[Result]) -> str:
@@ -244,7 +244,7 @@ def _best(frame: pd.DataFrame, results: list[Result]) -> str:
         for r in results
         if (r.family, r.name) == (individuals.MODES, individuals.OF_CLIP) and r.group in set(fakes["label"])
     ]
-    if modes and not Panel.of(frame).one:
+    if modes and not Panel.of(frame).single_listener:
         best = max(modes, key=lambda r: r.estimate)
         return (
             f", and the best liked machine-made clip was {best.group}, {f.number(best.estimate, 1)} points "
@@ -252,7 +252,7 @@ def _best(frame: pd.DataFrame, results: list[Result]) -> str:
             f"{f.interval(best.low, best.high)})"
         )
     rated = fakes.dropna(subset=["musicality"])
-    if rated.empty or not Panel.of(frame).one:
+    if rated.empty or not Panel.of(frame).single_listener:
         return ""
     top = rated["musicality"].max()
     best = rated.loc[rated["musicality"] == top, "label"].tolist()
@@ -264,20 +264,20 @@ def _best(frame: pd.DataFrame, results: list[Result]) -> str:
 
 def set_line(results: Iterable[Result], name: str) -> str:
     """How one set was judged, in a line."""
-    results, told = list(results), []
+    results, parts = list(results), []
     for group in (MACHINE, ORIGINALS):
         real = find(results, SETS, JUDGED_REAL.mean, f"{name} {group}")
         mean = find(results, SETS, ratings.MEAN, f"{name} {group}")
         if real is None:
             continue
         rated = "" if mean is None or mean.refused else f", musicality {f.number(mean.estimate, 1)}"
-        told.append(f"{group}: {real.count} of {real.total} judged real{rated}")
-    return "; ".join(told)
+        parts.append(f"{group}: {real.count} of {real.total} judged real{rated}")
+    return "; ".join(parts)
 
 
 def reach(panel: Panel) -> str:
     """For whom the report holds, in a sentence or two."""
-    if panel.one:
+    if panel.single_listener:
         return (
             "One listener: this describes one person's answers to these clips. The intervals and tests are "
             "about the clips and say nothing of how other listeners would answer."
@@ -306,7 +306,7 @@ def trained(frame: pd.DataFrame) -> str:
         )
     known = trainings.labels(frame.drop_duplicates(["set", "name"])).dropna()
     made = f"{len(known)} clips come of {known.nunique()} trainings, so they are not independent."
-    if Panel.of(frame).one:
+    if Panel.of(frame).single_listener:
         return (
             f"{made} With one listener no model knows them: tests and intervals take clips of one training "
             "as independent, so where trainings differ intervals are too narrow and p too small. Only "

@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pandas as pd
+from statsmodels.stats.multitest import multipletests
 
 ALL = "all"
 MACHINE = "machine-made"
@@ -136,10 +137,8 @@ def holm(results: Iterable[Result], *, primary: tuple[str, str, str] | None = No
         else:
             tests.setdefault((r.family, r.name), []).append(i)
     for places in tests.values():
-        highest = 0.0
-        for rank, i in enumerate(sorted(places, key=lambda i: results[i].p)):
-            highest = max(highest, min(1.0, (len(places) - rank) * results[i].p))
-            corrected[i] = highest
+        adjusted = multipletests([results[i].p for i in places], method="holm")[1]
+        corrected |= zip(places, map(float, adjusted), strict=True)
     return [replace(r, p_holm=corrected[i]) if i in corrected else r for i, r in enumerate(results)]
 
 

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import notebook, responses, ways
+from analysis import conditions, notebook, responses
 from analysis.report import figures, inspiring_clips, tables
 from analysis.results import comparisons, individuals, statistics, stimuli
 from analysis.results.outcomes import MUSICALITY
-from analysis.results.results import find, groups
+from analysis.results.result import find, groups
 from analysis.results.stimuli import Panel
 from tests.analysis import panels
 
@@ -43,38 +43,41 @@ def results(frame):
 
 def test_groups_are_of_clips_that_could_be_asked_for_one(frame):
     clips = frame.drop_duplicates("name").set_index("name")
-    plans, strengths = ways.labels(clips, "plan"), ways.labels(clips, "strength")
+    plans, strengths = conditions.labels(clips, "plan"), conditions.labels(clips, "strength")
     assert plans["caw_UMG_00"] == "chart"
-    assert plans["caw_UMG_04"] == ways.NO_PLAN
+    assert plans["caw_UMG_04"] == conditions.NO_PLAN
     assert strengths["caw_VAR_01"] == "0.25"
     assert strengths["caw_VAR_03"] == "0.30"
     nobody = plans.isna() & strengths.isna()
     assert set(clips.index[nobody]) == {name for name in clips.index if not name.startswith("caw")}
-    assert ways.labels(clips[clips["backend"] == "jukebox"], "plan").isna().all()
+    assert conditions.labels(clips[clips["backend"] == "jukebox"], "plan").isna().all()
 
 
 def test_every_group_is_described_and_compared_with_the_others_and_the_originals(results):
-    found = {family: groups(results, family, MUSICALITY.mean) for family in ways.COLUMNS}
-    assert found == {ways.PLANS: ["chart", "no plan", "verse"], ways.STRENGTHS: ["0.25", "0.30", "1.00"]}
-    pairs = groups(results, ways.STRENGTHS, MUSICALITY.difference)
+    found = {family: groups(results, family, MUSICALITY.mean) for family in conditions.COLUMNS}
+    assert found == {
+        conditions.PLANS: ["chart", "no plan", "verse"],
+        conditions.STRENGTHS: ["0.25", "0.30", "1.00"],
+    }
+    pairs = groups(results, conditions.STRENGTHS, MUSICALITY.difference)
     assert pairs == [
-        *(f"{name} - originals" for name in found[ways.STRENGTHS]),
+        *(f"{name} - originals" for name in found[conditions.STRENGTHS]),
         "0.25 - 0.30",
         "0.25 - 1.00",
         "0.30 - 1.00",
     ]
-    plain = find(results, ways.PLANS, MUSICALITY.mean, "no plan")
+    plain = find(results, conditions.PLANS, MUSICALITY.mean, "no plan")
     assert plain.n == 4
 
 
 def test_nothing_changes_where_all_clips_were_asked_for_alike(frame, results):
     bare = frame.drop(columns=["plan", "strength"])
     alike = bare.assign(plan=np.where((bare["backend"] == "caw") & (bare["mode"] == "UMG"), "chart", None))
-    known = [r for r in results if r.family not in ways.COLUMNS]
+    known = [r for r in results if r.family not in conditions.COLUMNS]
     for table in (bare, alike):
-        assert not list(ways.differing(responses.load(table)))
+        assert not list(conditions.differing(responses.load(table)))
     kinds = [kind.family for kind in comparisons.kinds(bare.assign(clip=bare["name"]))]
-    assert not {*kinds} & {*ways.COLUMNS}
+    assert not {*kinds} & {*conditions.COLUMNS}
     assert [t.name for t in tables.everything(bare, known)] == [
         t.name for t in tables.everything(frame, results) if t.name not in ("by_plan", "by_strength")
     ]
@@ -97,8 +100,8 @@ def test_tables_charts_and_the_notebook_have_them(frame, results):
     assert table.loc[table["strength"].notna(), "answers"].sum() == 12
     compared = study.compare("strength", "musicality")
     assert "0.30 - 1.00" in set(compared["groups"])
-    conditions = inspiring_clips.by_condition(frame)
-    assert list(conditions.frame)[:5] == ["backend", "mode", "epochs", "plan", "strength"]
+    table = inspiring_clips.by_condition(frame)
+    assert list(table.frame)[:5] == ["backend", "mode", "epochs", "plan", "strength"]
 
 
 def test_a_panels_clips_are_listed_with_what_was_asked_of_them():

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
-import jinja2
 import pandas as pd
 from markupsafe import Markup
 
 from analysis import formats as f
-from analysis import planning, plots
-from analysis.planning import MUSICALITY, SAME, VERDICTS, Plan
+from analysis import planning, plots, web_page
+from analysis.planning import MUSICALITY, SAME, VERDICTS, PowerPlan
 from caw.files import atomic, spreadsheet
 
 TABLE, PAGE = "power.csv", "index.html"
 ENDLESS = "endless"
+_WIDTHS = {plots.WIDE: "wide", plots.NARROW: "narrow"}
 
 
 @dataclass(frozen=True)
-class Grid:
+class PowerTable:
     """One quantity for one number of clips: a row per number of listeners, the last of them endless; a column
     per number of originals (of sources, where backends are compared: `kind`)."""
 
@@ -32,10 +30,10 @@ class Grid:
     rows: list[list[str]]
 
 
-def grids(plan: Plan, table: pd.DataFrame, outcome: str) -> list[Grid]:
+def power_tables(plan: PowerPlan, table: pd.DataFrame, outcome: str) -> list[PowerTable]:
     """The table of `planning.power` as readers see it: for each number of clips its power, its precision and,
     where there is one, the power to show that there is no difference."""
-    found, kind = [], planning.kind_of(table)
+    tables, kind = [], planning.kind_of(table)
     for clips, part in table[table["outcome"] == outcome].groupby("clips"):
         worst = f"Monte Carlo error at most {f.p_value(part['monte_carlo_error'].max())}"
         titles = {
@@ -52,11 +50,11 @@ def grids(plan: Plan, table: pd.DataFrame, outcome: str) -> list[Grid]:
                 [f"{count:.0f}" if math.isfinite(count) else ENDLESS, *map(f.number, values)]
                 for count, values in zip(wide.index, wide.to_numpy(), strict=True)
             ]
-            found.append(Grid(title, kind, ["listeners", *map(str, wide)], rows))
-    return found
+            tables.append(PowerTable(title, kind, ["listeners", *map(str, wide)], rows))
+    return tables
 
 
-def _unit(plan: Plan, outcome: str) -> str:
+def _unit(plan: PowerPlan, outcome: str) -> str:
     if outcome == MUSICALITY:
         return "points"
     if outcome == VERDICTS:
@@ -64,88 +62,88 @@ def _unit(plan: Plan, outcome: str) -> str:
     return "difference of shares inspiring"
 
 
-def _alike(plan: Plan, outcome: str) -> str:
+def _alike(plan: PowerPlan, outcome: str) -> str:
     if outcome == VERDICTS:
         within = f"balanced accuracy within .5 \N{PLUS-MINUS SIGN} {plan.accuracy_bound:g}"
         return f"that clips pass as real ({within})"
     return f"that musicality is alike (within {plan.musicality_bound:g} of 10 points)"
 
 
-def sentences(plan: Plan, table: pd.DataFrame) -> list[str]:
+def sentences(plan: PowerPlan, table: pd.DataFrame) -> list[str]:
     """The advice for each outcome, and what one listener must get right."""
-    found = []
+    lines = []
     for outcome in plan.effects():
         named = f"{outcome.capitalize()}. " if len(plan.effects()) > 1 else ""
-        found.append(named + planning.advice(table, outcome))
-        if told := planning.advice(table, outcome, "equivalence"):
-            found.append(f"To show {_alike(plan, outcome)}, where there is no difference. {told}")
+        lines.append(named + planning.advice(table, outcome))
+        if sentence := planning.advice(table, outcome, "equivalence"):
+            lines.append(f"To show {_alike(plan, outcome)}, where there is no difference. {sentence}")
         elif plan.bound(outcome) is not None:
             least = planning.LEAST_EQUIVALENCE
-            found.append(f"To show {_alike(plan, outcome)}, {least} originals are needed at least.")
+            lines.append(f"To show {_alike(plan, outcome)}, {least} originals are needed at least.")
     if plan.backends is not None:
-        return found
+        return lines
     sizes = sorted(set(plan.clips))
     if 1 in plan.listeners:
-        asked = [outcome for outcome in (VERDICTS, MUSICALITY) if outcome in plan.effects()] or [VERDICTS]
+        outcomes = [outcome for outcome in (VERDICTS, MUSICALITY) if outcome in plan.effects()] or [VERDICTS]
         for clips in sizes:
-            least = [f"{planning.fewest_originals(clips, outcome)} ({outcome})" for outcome in asked]
-            told = f"One listener, {clips} clips: p can be under .05 at all from this many originals on"
-            found.append(f"{told}: {', '.join(least)}.")
+            least = [f"{planning.fewest_originals(clips, outcome)} ({outcome})" for outcome in outcomes]
+            sentence = f"One listener, {clips} clips: p can be under .05 at all from this many originals on"
+            lines.append(f"{sentence}: {', '.join(least)}.")
     (first, clips), *others = [(planning.right_to_beat_chance(clips), clips) for clips in sizes]
-    told = f"To beat chance at .05 one listener must get {first} of {clips} clips right"
-    told += "".join(f", {count} of {clips}" for count, clips in others)
-    found.append(f"{told}; that holds if half of the clips are originals.")
-    return found
+    sentence = f"To beat chance at .05 one listener must get {first} of {clips} clips right"
+    sentence += "".join(f", {count} of {clips}" for count, clips in others)
+    lines.append(f"{sentence}; that holds if half of the clips are originals.")
+    return lines
 
 
-def basis(plan: Plan) -> list[str]:
+def basis(plan: PowerPlan) -> list[str]:
     """What the numbers rest on."""
-    s, found = plan.spread, []
+    s, lines = plan.spread, []
     groups = "originals and machine-made clips" if plan.backends is None else "the backends"
     if plan.effect is not None:
-        found.append(
+        lines.append(
             f"Musicality: a difference of {plan.effect:g} points between {groups}; standard deviations "
             f"{s.listener:g} (listeners), {s.clip:g} (clips), {s.answer:g} (answers) and {s.preference:g} "
             "(how much each listener prefers one of them) points."
         )
     shares = {outcome: effect for outcome, effect in plan.effects().items() if outcome != MUSICALITY}
     for outcome, effect in shares.items():
-        told = f"shares of answers that differ by {effect:g} between {groups}, around one half"
+        text = f"shares of answers that differ by {effect:g} between {groups}, around one half"
         if outcome == VERDICTS and plan.accuracy is not None:
-            told = f"a balanced accuracy of {plan.accuracy:g}, originals recognized as often as others"
-        found.append(f"{outcome.capitalize()}: {told}.")
+            text = f"a balanced accuracy of {plan.accuracy:g}, originals recognized as often as others"
+        lines.append(f"{outcome.capitalize()}: {text}.")
     if shares:
-        found.append(
+        lines.append(
             f"Such answers: standard deviations {s.leaning:g} (listeners' leanings), {s.skill:g} (how well "
             f"they tell the groups apart) and {s.guise:g} (clips), in units of a single answer's noise."
         )
-    found.append(
+    lines.append(
         "Panels: the contrast of the linear mixed model, of ratings as of answers of 0 and 1, listeners and "
         "clips random, with Satterthwaite's degrees of freedom; every listener judges every clip."
     )
     if 1 in plan.listeners:
-        found.append(
+        lines.append(
             "One listener: the exact test of two shares, and the exact permutation of the ratings' ranks. "
             "They speak of this listener alone and take clips as independent, whatever their sources. The "
             "interval of shares is that of the answers to be expected."
         )
     if plan.backends is None:
-        found.append(
+        lines.append(
             "Clips are taken as independent. Those of one trained model are alike: with few trainings the "
             "power is less, and several trainings of a source (trainings in study.toml) help more than clips "
             "of one."
         )
     else:
-        found.append(
+        lines.append(
             "Both backends made half of the clips and were trained once on each of so many sources, "
             f"{'the same ones' if plan.backends == SAME else 'each on others'}; sources differ with a "
             f"standard deviation of {s.source:g} points (of other answers, in proportion to clips)."
         )
     counts = " and ".join(f"{plan.studies_of(outcome)} of {outcome}" for outcome in plan.effects())
-    return [*found, f"Simulated studies behind every number: {counts}; seed {plan.seed}."]
+    return [*lines, f"Simulated studies behind every number: {counts}; seed {plan.seed}."]
 
 
-def write(plan: Plan, table: pd.DataFrame, out: Path) -> list[Path]:
+def write(plan: PowerPlan, table: pd.DataFrame, out: Path) -> list[Path]:
     """Write power.csv, power_OUTCOME.png and .svg, and index.html into the folder `out`; returns the paths.
 
     Raises: OSError where that cannot be.
@@ -154,7 +152,7 @@ def write(plan: Plan, table: pd.DataFrame, out: Path) -> list[Path]:
     shown = table.assign(listeners=[f"{n:.0f}" if math.isfinite(n) else ENDLESS for n in table["listeners"]])
     atomic.write(out / TABLE, spreadsheet.frame_as_csv(shown.round(6)))
     for outcome in plan.effects():
-        drawn = {width: plots.render(plots.planning.power(table, outcome, width=width)) for width in _WIDTHS}
+        drawn = {width: plots.render(plots.power.power(table, outcome, width=width)) for width in _WIDTHS}
         stem = out / f"power_{outcome}"
         png, svg = (stem.with_suffix(suffix) for suffix in (".png", ".svg"))
         atomic.write(svg, drawn[plots.WIDE])
@@ -164,21 +162,14 @@ def write(plan: Plan, table: pd.DataFrame, out: Path) -> list[Path]:
             name: Markup(plots.inline(drawn[width], f"{outcome}-{name}")) for width, name in _WIDTHS.items()
         }
         alt = planning.advice(table, outcome)
-        parts.append({"alt": alt, "tables": grids(plan, table, outcome), **inside})
-    atomic.write(out / PAGE, _page(planning.kind_of(table), sentences(plan, table), parts, basis(plan)))
+        parts.append({"alt": alt, "tables": power_tables(plan, table, outcome), **inside})
+    page = web_page.render(
+        "plan.html.j2",
+        kind=planning.kind_of(table),
+        sentences=sentences(plan, table),
+        parts=parts,
+        basis=basis(plan),
+        target=f"{planning.TARGET:.2f}".removeprefix("0"),
+    )
+    atomic.write(out / PAGE, page)
     return [*paths, out / PAGE]
-
-
-_WIDTHS = {plots.WIDE: "wide", plots.NARROW: "narrow"}
-
-
-def _page(kind: str, sentences: Sequence[str], parts: list[dict], basis: Sequence[str]) -> str:
-    folder = resources.files("analysis") / "templates"
-    template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-        (folder / "plan.html.j2").read_text(encoding="utf-8")
-    )
-    css = Markup(
-        "".join((folder / name).read_text(encoding="utf-8") for name in ("report.css", "tables.css"))
-    )
-    target = f"{planning.TARGET:.2f}".removeprefix("0")
-    return template.render(css=css, kind=kind, sentences=sentences, parts=parts, basis=basis, target=target)

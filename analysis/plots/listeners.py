@@ -1,4 +1,4 @@
-"""Charts that only a panel of listeners has."""
+"""Charts of who answered what: one listener's answers one by one, and a panel's listeners and clips."""
 
 from __future__ import annotations
 
@@ -11,11 +11,21 @@ from scipy import stats
 
 from analysis.plots import theme
 from analysis.plots.theme import WIDE
-from analysis.results import individuals
+from analysis.results import discrimination, individuals
 from analysis.results.discrimination import BALANCED, FALSE_ALARM
 from analysis.results.ratings import REAL as JUDGED_REAL
-from analysis.results.results import Result, of_family
+from analysis.results.result import MACHINE, ORIGINALS, Result, find, of_family
 
+UNRATED = -0.9  # where unrated clips stand on the axis of musicality
+SCORECARD_ROW = 25  # px a clip takes
+SCORECARD_NAMES = {True: (120, 380), False: (90, 150)}  # is it wide: bounds of the px for names of clips
+MISTAKES = {("fake", "real"): "fooled", ("real", "fake"): "doubted"}
+OUTCOMES = {  # one legend for truth and verdict: the four things that can happen to a clip
+    ("fake", "fake"): ("machine-made, found out", "circle", theme.VERMILION),
+    ("fake", "real"): ("machine-made, taken for real", "circle", theme.BLUE),
+    ("real", "fake"): ("original, doubted", "diamond", theme.VERMILION),
+    ("real", "real"): ("original, recognised", "diamond", theme.BLUE),
+}
 NAMED = 60  # listeners whose names still fit beside a heat map
 ISO = (0, 1, 2, 3)  # d' of the curves
 STEP = {True: 24, False: 20}  # is it wide: px a clip takes
@@ -24,15 +34,123 @@ CLIP_NAMES = {True: (150, 380), False: (100, 200)}  # is it wide: bounds of the 
 PERCENT = {"format": "%", "tickCount": 5}
 
 
+def scorecard(frame: pd.DataFrame, *, width: int = WIDE) -> alt.TopLevelMixin:
+    """One mark per clip and set: musicality, truth (shape), verdict (colour); a hollow mark is unrated.
+
+    `frame`: answers of one listener without repeats.
+    """
+    pairs = list(zip(frame["truth"], frame["verdict"], strict=True))
+    table = pd.DataFrame(
+        {
+            "set": frame["set"],
+            "clip": frame["name"],
+            "musicality": frame["musicality"].fillna(UNRATED),
+            "rated": frame["musicality"].notna(),
+            "outcome": [OUTCOMES[pair][0] for pair in pairs],
+            "mistake": [MISTAKES.get(pair, "") for pair in pairs],
+        }
+    )
+    names, rows = theme.names_axis(
+        table["clip"], *SCORECARD_NAMES[width > theme.NARROW], size=theme.letters(width), grid=True
+    )
+    axis = alt.Axis(
+        values=[UNRATED, *range(0, 11, 2)],
+        labelExpr="datum.value < 0 ? 'unrated' : datum.label",
+        title="musicality (0-10)",
+    )
+    x = alt.X("musicality:Q", scale=alt.Scale(domain=[UNRATED - 0.6, 10.4], nice=False), axis=axis)
+    legend = alt.Legend(columns=4 if width > theme.NARROW else 1, offset=14)
+    parts = []
+    for name in dict.fromkeys(table["set"]):
+        part = table[table["set"] == name].sort_values("musicality", ascending=False, kind="stable")
+        base = alt.Chart(part).encode(x=x, y=alt.Y("clip:N", sort=list(part["clip"]), title=None, axis=rows))
+        marks = [
+            base.transform_filter(alt.datum.rated == rated)
+            .mark_point(size=130, strokeWidth=2, opacity=1, filled=rated)
+            .encode(
+                shape=alt.Shape("outcome:N", scale=_outcomes(1), title=None, legend=legend),
+                color=alt.Color("outcome:N", scale=_outcomes(2), title=None, legend=legend),
+            )
+            for rated in (True, False)
+        ]
+        right, left = alt.datum.musicality <= 6, alt.datum.musicality > 6
+        text = [
+            base.transform_filter(side).mark_text(align=align, dx=dx).encode(text="mistake:N")
+            for side, align, dx in ((right, "left", 11), (left, "right", -11))
+        ]
+        chart = alt.layer(*marks, *text).properties(
+            width=width - names - 30,
+            height=SCORECARD_ROW * len(part),
+            title=theme.heading(f"Set {name}", width),
+        )
+        parts.append(chart)
+    return theme.finish(
+        alt.vconcat(*parts, spacing=18), "Every clip: its rating, and the verdict on it", width
+    )
+
+
+def _outcomes(property: int) -> alt.Scale:
+    """Scale from outcomes to their shapes (1) or colours (2)."""
+    known = list(OUTCOMES.values())
+    return alt.Scale(domain=[outcome[0] for outcome in known], range=[outcome[property] for outcome in known])
+
+
+def counts(results: Iterable[Result], *, width: int = WIDE) -> alt.TopLevelMixin:
+    """The 2 x 2 table as tiles, and beside it the share judged real of either class with its interval."""
+    results = list(results)
+    hits, misses, alarms, rejections = (
+        find(results, discrimination.FAMILY, name).count for name in discrimination.COUNTS
+    )
+    rows = [MACHINE, ORIGINALS]
+    tiles = pd.DataFrame(
+        [
+            (MACHINE, "machine", hits, True),
+            (MACHINE, "real", misses, False),
+            (ORIGINALS, "machine", alarms, False),
+            (ORIGINALS, "real", rejections, True),
+        ],
+        columns=["truth", "said", "count", "right"],
+    )
+    rates = [find(results, "truth", JUDGED_REAL, group) for group in rows]
+    bars = pd.DataFrame(
+        [(r.group, r.estimate, r.low, r.high, f"{r.count}/{r.total}") for r in rates if r and not r.refused],
+        columns=["truth", "rate", "low", "high", "text"],
+    )
+    tile = (150, 80) if width > theme.NARROW else (58, 52)
+    bare = alt.Axis(ticks=False, domain=False, labelAngle=0)
+    y = alt.Y("truth:N", sort=rows, scale=alt.Scale(domain=rows), title=None, axis=bare)
+    top = alt.Axis(orient="top", ticks=False, domain=False, labelAngle=0)
+    x = alt.X("said:N", sort=["machine", "real"], title="judged", axis=top)
+    colour = alt.condition("datum.right", alt.value(theme.GREEN), alt.value(theme.ORANGE))
+    table = alt.Chart(tiles).encode(x=x, y=y)
+    left = alt.layer(
+        table.mark_rect(stroke="white", strokeWidth=3).encode(color=colour),
+        table.mark_text(fontSize=20, fontWeight=600, color="black").encode(text="count:Q"),
+    ).properties(width=2 * tile[0], height=2 * tile[1])
+    scale = alt.Scale(domain=[0, 1])
+    share = alt.Axis(format="%", tickCount=3, orient="top", title="judged real")
+    bar = alt.Chart(bars).encode(
+        y=alt.Y("truth:N", sort=rows, scale=alt.Scale(domain=rows), title=None, axis=None)
+    )
+    right = alt.layer(
+        bar.mark_rule(strokeWidth=2, color=theme.BLUE).encode(
+            x=alt.X("low:Q", scale=scale, axis=share), x2="high:Q"
+        ),
+        bar.mark_point(filled=True, size=100, opacity=1, color=theme.BLUE).encode(x="rate:Q"),
+        bar.mark_text(dy=-14).encode(x="rate:Q", text="text:N"),
+    ).properties(width=width - 2 * tile[0] - 150, height=2 * tile[1])
+    return theme.finish(alt.hconcat(left, right, spacing=20), "What the clips were, and what was said", width)
+
+
 def clips(results: Iterable[Result], clips: pd.DataFrame, *, width: int = WIDE) -> alt.TopLevelMixin:
     """Every clip with the share of listeners who judged it real and Wilson's interval over listeners.
 
     `clips`: as of `stimuli.by_stimulus`.
     """
     shares = of_family(results, individuals.CLIPS)
-    found = [(shares[JUDGED_REAL, clip.label], clip) for clip in clips.itertuples()]
+    pairs = [(shares[JUDGED_REAL, clip.label], clip) for clip in clips.itertuples()]
     table = pd.DataFrame(
-        [(clip.label, theme.KIND[clip.truth], r.estimate, r.low, r.high) for r, clip in found],
+        [(clip.label, theme.KIND[clip.truth], r.estimate, r.low, r.high) for r, clip in pairs],
         columns=["clip", "kind", "rate", "low", "high"],
     ).sort_values("rate", ascending=False, kind="stable")
     names, rows = _clip_names(table["clip"], width, grid=True)
@@ -61,10 +179,10 @@ def modes(results: Iterable[Result], clips: pd.DataFrame, *, width: int = WIDE) 
         name: [r for r in results if (r.family, r.name) == (individuals.MODES, name)]
         for name in (individuals.OF_LISTENER, individuals.OF_CLIP)
     }
-    everyone = [r.group for found in rows_of.values() for r in found]
-    for (name, found), title in zip(rows_of.items(), ("Listeners", "Clips"), strict=True):
+    everyone = [r.group for members in rows_of.values() for r in members]
+    for (name, members), title in zip(rows_of.items(), ("Listeners", "Clips"), strict=True):
         table = pd.DataFrame(
-            [(r.group, kinds.get(r.group), r.estimate, r.low, r.high) for r in found],
+            [(r.group, kinds.get(r.group), r.estimate, r.low, r.high) for r in members],
             columns=["label", "kind", "mode", "low", "high"],
         ).sort_values("mode", ascending=False, kind="stable")
         few = len(table) <= NAMED
@@ -94,11 +212,11 @@ def modes(results: Iterable[Result], clips: pd.DataFrame, *, width: int = WIDE) 
 
 def roc(results: Iterable[Result], *, width: int = WIDE) -> alt.TopLevelMixin:
     """Each listener's hit and false alarm rate, over curves of equal d'. A bigger dot: several listeners."""
-    found = of_family(results, individuals.LISTENERS)
+    by_name = of_family(results, individuals.LISTENERS)
     rates = [
-        (found[FALSE_ALARM, listener].estimate, result.estimate)
-        for (name, listener), result in found.items()
-        if name == individuals.HIT_RATE and (FALSE_ALARM, listener) in found
+        (by_name[FALSE_ALARM, listener].estimate, result.estimate)
+        for (name, listener), result in by_name.items()
+        if name == individuals.HIT_RATE and (FALSE_ALARM, listener) in by_name
     ]
     table = pd.DataFrame(rates, columns=["alarm", "hit"]).value_counts().rename("listeners").reset_index()
     alarms = np.concatenate([[0], stats.norm.cdf(np.linspace(-4, 4, 81)), [1]])
@@ -139,8 +257,8 @@ def verdicts(
 
     `frame`: answers without repeats; `clips`: as of `stimuli.by_stimulus`.
     """
-    found = of_family(results, individuals.LISTENERS)
-    skill = {listener: r.estimate for (name, listener), r in found.items() if name == BALANCED}
+    by_name = of_family(results, individuals.LISTENERS)
+    skill = {listener: r.estimate for (name, listener), r in by_name.items() if name == BALANCED}
     listeners = sorted(dict.fromkeys(frame["listener"]), key=lambda listener: -skill.get(listener, 0))
     clips = clips.sort_values("judged_real", ascending=False, kind="stable")
     labels = dict(zip(zip(clips["set"], clips["name"], strict=True), clips["label"], strict=True))

@@ -1,4 +1,4 @@
-"""What the pictures of a clip show: arrays in, tidy frames and grids out. Nothing is drawn here.
+"""What the pictures of a clip show: arrays in, tidy frames and grids out, and grids as small PNG pictures.
 
 Conventions: x is float [n] at `rate` Hz, at the level at which it is to be shown; times are in seconds from
 the clip's start, levels in dB relative to full scale, tempi in beats per minute. The spectrogram is that of
@@ -7,14 +7,18 @@ the clip's start, levels in dB relative to full scale, tempi in beats per minute
 
 from __future__ import annotations
 
+import base64
+import io
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 from scipy import fft, signal
 
 from caw import features
 from caw.measures import spectra
+from caw.measures.pictures import RAMP
 
 COLUMNS = 900  # of a picture at most; a screen shows no more
 SPECTRUM_WINDOW = 0.25  # seconds
@@ -27,7 +31,7 @@ TEMPO_WINDOW, TEMPO_HOP = 6.0, 0.1  # seconds
 
 
 @dataclass(frozen=True)
-class Grid:
+class Heatmap:
     """A picture: values [rows, columns]; rows from low to high at `rows`, columns evenly over `seconds`."""
 
     values: np.ndarray
@@ -62,13 +66,13 @@ def long_term_spectrum(x: np.ndarray, rate: int) -> pd.DataFrame:
     return pd.DataFrame({"frequency": centres, "level": level})
 
 
-def mel_spectrogram(x: np.ndarray | spectra.AnalysedClip, rate: int) -> Grid:
+def mel_spectrogram(x: np.ndarray | spectra.AnalysedClip, rate: int) -> Heatmap:
     """Level in dB in mel bands over time, as `spectra.log_mel`, at the clip's own level; rows in Hz."""
     levels = spectra.log_mel(x, rate)
     samples = spectra.validated(x, rate, "x")
     centres = features.mel_frequencies(len(levels) + 2, 0, rate / 2)[1:-1]
     shown = pooled(levels, np.mean) + 20 * np.log10(spectra.rms(samples))
-    return Grid(shown, centres, samples.size / rate)
+    return Heatmap(shown, centres, samples.size / rate)
 
 
 def onset_envelope(x: np.ndarray | spectra.AnalysedClip, rate: int) -> pd.DataFrame:
@@ -79,7 +83,7 @@ def onset_envelope(x: np.ndarray | spectra.AnalysedClip, rate: int) -> pd.DataFr
     return pd.DataFrame({"time": (np.arange(shown.size) + 0.5) * seconds / shown.size, "rise": shown})
 
 
-def tempogram(x: np.ndarray | spectra.AnalysedClip, rate: int) -> Grid:
+def tempogram(x: np.ndarray | spectra.AnalysedClip, rate: int) -> Heatmap:
     """Autocorrelation of the onset envelope in windows of 6 s (or the clip), by tempo over time; 0 to 1.
 
     The autocorrelation tempogram of Grosche, Mueller and Kurth 2010 ("Cyclic tempogram: a mid-level tempo
@@ -101,12 +105,12 @@ def tempogram(x: np.ndarray | spectra.AnalysedClip, rate: int) -> Grid:
     part = lags - below
     strength = correlation[:, below] * (1 - part) + correlation[:, below + 1] * part
     seconds = spectra.validated(x, rate, "x").size / rate
-    return Grid(pooled(np.clip(strength.T, 0, 1), np.mean), tempi, seconds)
+    return Heatmap(pooled(np.clip(strength.T, 0, 1), np.mean), tempi, seconds)
 
 
-def strongest_tempo(grid: Grid) -> float:
+def strongest_tempo(heatmap: Heatmap) -> float:
     """The tempo (beats per minute) that is strongest in a tempogram on average over the clip."""
-    return float(grid.rows[grid.values.mean(axis=1).argmax()])
+    return float(heatmap.rows[heatmap.values.mean(axis=1).argmax()])
 
 
 def pooled(values: np.ndarray, how) -> np.ndarray:
@@ -116,6 +120,29 @@ def pooled(values: np.ndarray, how) -> np.ndarray:
         return values
     edges = np.linspace(0, count, COLUMNS + 1).astype(int)
     return np.stack([how(values[:, a:b], axis=1) for a, b in zip(edges, edges[1:], strict=False)], axis=1)
+
+
+def data_url(values: np.ndarray, low: float, high: float) -> str:
+    """Values [rows, columns] as a data URL of a PNG, the first row at the bottom; low to high is the ramp."""
+    return f"data:image/png;base64,{base64.b64encode(png(values, low, high)).decode()}"
+
+
+def png(values: np.ndarray, low: float, high: float) -> bytes:
+    """The picture as a PNG file with a palette of 256 colours."""
+    share = (np.asarray(values, np.float64) - low) / max(high - low, 1e-12)
+    picture = Image.fromarray(np.rint(255 * np.clip(share, 0, 1)).astype(np.uint8)[::-1], "L")
+    picture.putpalette(palette().tobytes())
+    content = io.BytesIO()
+    picture.save(content, "PNG", optimize=True)
+    return content.getvalue()
+
+
+def palette() -> np.ndarray:
+    """The ramp as [256, 3] bytes."""
+    stops = np.array([[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in RAMP], float)
+    place = np.linspace(0, len(RAMP) - 1, 256)
+    channels = [np.interp(place, np.arange(len(RAMP)), stops[:, channel]) for channel in range(3)]
+    return np.rint(np.stack(channels, axis=1)).astype(np.uint8)
 
 
 def _rise(x: np.ndarray | spectra.AnalysedClip, rate: int) -> np.ndarray:

@@ -64,8 +64,8 @@ def minimum(
 
 def _search(function, start: Sequence[float], bounds: Bounds) -> tuple[np.ndarray, float]:
     options = {"ftol": 1e-8, "gtol": 1e-5, "maxiter": 300}
-    found = scipy.optimize.minimize(function, start, method="L-BFGS-B", bounds=bounds, options=options)
-    return found.x, found.fun
+    solution = scipy.optimize.minimize(function, start, method="L-BFGS-B", bounds=bounds, options=options)
+    return solution.x, solution.fun
 
 
 def _inside(at: np.ndarray, bounds: Bounds) -> np.ndarray:
@@ -102,13 +102,13 @@ def hessian(
     chosen = np.arange(len(at)) if free is None else np.flatnonzero(free)
     steps = STEP * np.eye(len(at))[chosen]
     middle = function(at)
-    found = np.empty((len(chosen), len(chosen)))
+    curvature = np.empty((len(chosen), len(chosen)))
     ahead = [function(at + e) for e in steps]
     behind = [function(at - e) for e in steps]
     for a in range(len(chosen)):
-        found[a, a] = (ahead[a] - 2 * middle + behind[a]) / STEP**2
+        curvature[a, a] = (ahead[a] - 2 * middle + behind[a]) / STEP**2
         for b in range(a):
             both = function(at + steps[a] + steps[b]) + function(at - steps[a] - steps[b])
             mixed = both - ahead[a] - ahead[b] - behind[a] - behind[b] + 2 * middle
-            found[a, b] = found[b, a] = mixed / (2 * STEP**2)
-    return found
+            curvature[a, b] = curvature[b, a] = mixed / (2 * STEP**2)
+    return curvature
