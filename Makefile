@@ -1,6 +1,6 @@
 # make demo [CLIP=song.wav] [PORT=8501]   build the demo study and open it
 # make bench [CLIPS=folder]               measure everything that is promised; tests/benchmarks/results.md
-# make test | lint | clean
+# make check | docs | test | clean
 # PYTHON=python3.12 names another interpreter for the set-up.
 
 PYTHON ?= python3
@@ -10,13 +10,17 @@ READY := $(VENV)/ready
 export CLIP CLIPS PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help demo bench test lint clean
+.PHONY: help demo check docs bench test clean
+
+# The unit tests of `make check`: quick, and without a browser, a server or a training.
+UNIT := tests/test_architecture.py
 
 help:
 	@echo "make demo [CLIP=song.wav] [PORT=8501]  build the demo study from a clip and open it in the browser"
+	@echo "make check                             style, types and unit tests, in two minutes; before each commit"
+	@echo "make docs                              the documentation, as site/index.html"
 	@echo "make test                              all tests"
 	@echo "make bench [CLIPS=folder]              measures time, memory and quality (about 40 minutes on two cores)"
-	@echo "make lint                              style and likely mistakes"
 	@echo "make clean                             remove .venv and caches; studies (demo/) stay"
 
 demo: $(READY)
@@ -28,11 +32,17 @@ test: $(READY)
 bench: $(READY)
 	@$(VENV)/bin/python -m tests.benchmarks.bench $${CLIPS:+--clips "$$CLIPS"}
 
-lint: $(READY)
+check: $(READY)
 	$(VENV)/bin/python -m ruff check
+	$(VENV)/bin/python -m ruff format --check
+	$(VENV)/bin/python -m mypy
+	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile $(UNIT)
+
+docs: $(READY)
+	$(VENV)/bin/python -m zensical build --clean --strict
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site *.egg-info .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt

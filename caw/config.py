@@ -16,6 +16,7 @@ PAPER_SCALES = (
 EARLIER = {"schedule": "cosine", "guide": False, "score_steps": 1}  # of runs whose file does not say
 SCHEDULES = ("root", "cosine")
 SHORTEST_CLIP = 2.0  # seconds that a training needs
+LONGEST_DRAW = 3600  # seconds that are drawn at a time
 LARGEST_SEED = 2**53 - 1  # each scale draws with seeds of its own, up to 1000 times as large
 SHORTEST_CROP = 0.1  # seconds: a few frames of the score
 

@@ -1,11 +1,11 @@
 """Where the command `study` begins: also `python -m study`."""
 
-from caw import interrupt
+from caw.process import end_on_interrupt
 
 
 def main() -> None:
     """Load the command, which takes a moment, and run it."""
-    interrupt.ends_at_once()
+    end_on_interrupt()
     from study.cli.commands import main as run
 
     run()

@@ -18,16 +18,16 @@ Wanted = Callable[["Group"], bool]
 
 
 @dataclass(frozen=True)
-class Question:
+class ResearchQuestion:
     """A question of the study. why_not: why the design cannot answer it; "" where it can. fix: what would."""
 
-    asked: str
+    text: str
     why_not: str = ""
     fix: str = ""
 
     @property
     def line(self) -> str:
-        return f"  no   {self.asked} {self.why_not}; {self.fix}" if self.why_not else f"  yes  {self.asked}"
+        return f"  no   {self.text} {self.why_not}; {self.fix}" if self.why_not else f"  yes  {self.text}"
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def lines(design: Design) -> list[str]:
     return [head, *(question.line for question in questions(design))]
 
 
-def questions(design: Design) -> list[Question]:
+def questions(design: Design) -> list[ResearchQuestion]:
     """Every question of the study, in the order of the report."""
     from analysis.results import stimuli
 
@@ -92,10 +92,10 @@ def draws(design: Design) -> list[Draw]:
         for mode in source.modes
         for epochs in source.epochs or (None,)
         for training in range(1, source.trainings + 1)
-        for way in source.ways(mode)
+        for way in source.variants(mode)
     }
     brought = Counter(Group(one.mode, one.source, one.backend, one.epochs) for one in design.imported)
-    found = []
+    result = []
     for name, chosen in design.sets.items():
         wanted = chosen.fakes
         for stock, most in ((brought, chosen.imported), (made, wanted)):
@@ -108,8 +108,8 @@ def draws(design: Design) -> list[Draw]:
             wanted -= draw.sure.total() + draw.rest
             for group in here:
                 stock[group] -= draw.sure[group] + (draw.rest > 0 and group in draw.open)
-            found.append(draw)
-    return found
+            result.append(draw)
+    return result
 
 
 def _drawn(stock: Mapping[Group, int], count: int) -> Draw:
@@ -128,67 +128,71 @@ def smallest_p(fakes: int, originals: int) -> float:
     return min(1.0, (2 if fakes == originals else 1) / ways)
 
 
-def _detection(design: Design, least: int) -> Question:
-    asked = "Can listeners tell machine-made clips from originals?"
+def _detection(design: Design, least: int) -> ResearchQuestion:
+    text = "Can listeners tell machine-made clips from originals?"
     fakes, originals = _fakes(design), _originals(design)
     if design.listening.listeners == 1:
         if (p := smallest_p(fakes, originals)) < ALPHA:
-            return Question(asked)
+            return ResearchQuestion(text)
         why_not = f"One listener with every clip right reaches p = {p:.2g}, and below {ALPHA:g} is needed"
-        return Question(asked, why_not, "raise `originals` of the sets")
-    return _both(asked, fakes, originals, least)
+        return ResearchQuestion(text, why_not, "raise `originals` of the sets")
+    return _both(text, fakes, originals, least)
 
 
-def _both(asked: str, fakes: int, originals: int, least: int) -> Question:
+def _both(text: str, fakes: int, originals: int, least: int) -> ResearchQuestion:
     if min(fakes, originals) >= least:
-        return Question(asked)
+        return ResearchQuestion(text)
     key = "originals" if originals < least else "fakes"
     why_not = f"There are {fakes} machine-made clips and {originals} originals, {least} of each are needed"
-    return Question(asked, why_not, f"raise `{key}` of the sets")
+    return ResearchQuestion(text, why_not, f"raise `{key}` of the sets")
 
 
-def _against_originals(design: Design, stimuli) -> Iterable[Question]:
+def _against_originals(design: Design, stimuli) -> Iterable[ResearchQuestion]:
     fakes, originals = _fakes(design), _originals(design)
     yield _both("Do they rate one kind above the other?", fakes, originals, stimuli.LEAST_CLIPS)
-    asked, least = "Is that safe where originals vary more than machine-made clips?", stimuli.LEAST_ORIGINALS
+    text, least = "Is that safe where originals vary more than machine-made clips?", stimuli.LEAST_ORIGINALS
     why_not = f"With {originals} originals the test finds too many differences by chance"
-    yield Question(asked) if originals >= least else Question(asked, why_not, _raise_originals(least))
-    asked, least = "Do machine-made clips pass as real?", stimuli.LEAST_EQUIVALENCE
+    yield (
+        ResearchQuestion(text)
+        if originals >= least
+        else ResearchQuestion(text, why_not, _raise_originals(least))
+    )
+    text, least = "Do machine-made clips pass as real?", stimuli.LEAST_EQUIVALENCE
     if originals < least:
-        yield Question(asked, f"{originals} originals cannot show it", _raise_originals(least))
+        yield ResearchQuestion(text, f"{originals} originals cannot show it", _raise_originals(least))
     elif design.analysis.equivalence is None:
         why_not = "No bound says which difference counts as none"
-        yield Question(asked, why_not, "set one under [analysis] before anybody answers")
+        yield ResearchQuestion(text, why_not, "set one under [analysis] before anybody answers")
     elif design.listening.listeners == 1:
-        yield Question(asked, "One listener cannot show it", "invite more, and raise `listeners`")
+        yield ResearchQuestion(text, "One listener cannot show it", "invite more, and raise `listeners`")
     else:
-        yield Question(asked)
+        yield ResearchQuestion(text)
 
 
 def _raise_originals(least: int) -> str:
     return f"raise `originals` to {least} in all sets together"
 
 
-def _contrast(kind: str, levels: Mapping[str, Wanted], drawn: list[Draw], stimuli) -> Question:
+def _contrast(kind: str, levels: Mapping[str, Wanted], drawn: list[Draw], stimuli) -> ResearchQuestion:
     """Whether the levels, as each of the backends, can be compared with each other."""
-    asked = f"Do {kind} differ from each other?"
+    text = f"Do {kind} differ from each other?"
     if len(levels) < 2:
         why_not = f"All clips are of {next(iter(levels))}" if levels else "No clip states one"
-        return Question(asked, why_not, f"add another of the {kind}")
+        return ResearchQuestion(text, why_not, f"add another of the {kind}")
     counts = {name: sum(draw.least(wanted) for draw in drawn) for name, wanted in levels.items()}
     least = stimuli.LEAST_CLIPS
     if few := [f"{count} of {name}" for name, count in counts.items() if count < least]:
         why_not = f"Sets are sure to hold {' and '.join(few)}, {least} of each are needed"
-        return Question(asked, why_not, f"raise `fakes` and `clips`, or take fewer sources or {kind}")
+        return ResearchQuestion(text, why_not, f"raise `fakes` and `clips`, or take fewer sources or {kind}")
     sources = [{group.source for group in _groups(drawn) if wanted(group)} for wanted in levels.values()]
     fewest = stimuli.LEAST_TRAININGS
     if any(names != sources[0] for names in sources) and min(map(len, sources)) < fewest:
         why_not = f"They come from different sources, and a source cannot be told from one of the {kind}"
-        return Question(asked, why_not, f"give all the same sources, or each {fewest} or more")
-    return Question(asked)
+        return ResearchQuestion(text, why_not, f"give all the same sources, or each {fewest} or more")
+    return ResearchQuestion(text)
 
 
-def _epochs(drawn: list[Draw], stimuli) -> Iterable[Question]:
+def _epochs(drawn: list[Draw], stimuli) -> Iterable[ResearchQuestion]:
     """Whether epoch counts can be compared, and whether there are enough of them for a trend.
 
     Of the backend that has most of them: an epoch of one system is not an epoch of another.
@@ -201,36 +205,36 @@ def _epochs(drawn: list[Draw], stimuli) -> Iterable[Question]:
     levels = {f"{epochs} epochs": _of(backend=name, epochs=epochs) for epochs in sorted(counts)}
     compared = _contrast("epoch counts", levels, drawn, stimuli)
     yield compared
-    asked, least = "Does it get better with more epochs?", stimuli.LEAST_LEVELS
+    text, least = "Does it get better with more epochs?", stimuli.LEAST_LEVELS
     if len(levels) < least:
         why_not = f"A trend needs {least} epoch counts, there are {len(levels)}"
-        yield Question(asked, why_not, "name more in `epochs`; those of one training share its steps")
+        yield ResearchQuestion(text, why_not, "name more in `epochs`; those of one training share its steps")
     else:
-        yield Question(asked, compared.why_not, compared.fix)
+        yield ResearchQuestion(text, compared.why_not, compared.fix)
 
 
-def _trained_anew(design: Design, least: int) -> Question:
+def _trained_anew(design: Design, least: int) -> ResearchQuestion:
     """Whether the results hold how trainings differ from each other."""
-    asked = "Do results hold for models that are trained anew?"
+    text = "Do results hold for models that are trained anew?"
     models: Counter[str] = Counter()
     for source in design.sources:
         if source.epochs and source.modes:
             models[source.backend] += source.trainings
     if few := [f"{count} of {name}" for name, count in models.items() if count < least]:
         why_not = f"Trainings: {' and '.join(few)}, {least} of each are needed"
-        return Question(asked, why_not, f"set `trainings` = {least} in [[source]], or add sources")
-    return Question(asked)
+        return ResearchQuestion(text, why_not, f"set `trainings` = {least} in [[source]], or add sources")
+    return ResearchQuestion(text)
 
 
-def _other_listeners(design: Design) -> Question:
-    asked, listeners = "Do results hold for other listeners?", design.listening.listeners
+def _other_listeners(design: Design) -> ResearchQuestion:
+    text, listeners = "Do results hold for other listeners?", design.listening.listeners
     if listeners is None:
         why_not = "Answers of one listener speak of that one alone, and the number planned is not stated"
-        return Question(asked, why_not, "set `listeners` under [listening]")
+        return ResearchQuestion(text, why_not, "set `listeners` under [listening]")
     if listeners == 1:
         why_not = "Answers of one listener speak of that one alone"
-        return Question(asked, why_not, "invite more, and raise `listeners` under [listening]")
-    return Question(asked)
+        return ResearchQuestion(text, why_not, "invite more, and raise `listeners` under [listening]")
+    return ResearchQuestion(text)
 
 
 def _groups(drawn: Iterable[Draw]) -> list[Group]:

@@ -18,18 +18,31 @@ import re
 import stat
 from pathlib import Path
 
+from caw.problems import ProblemError
+
 PRACTICE = "practice"  # the name of the set that does not count
 STIMULUS_ID = re.compile(r"[a-z2-9]{8}")
 _FORMATS = ("wav", "flac")
 _HOLD_ANSWERS = ("*.sqlite", "*.sqlite-wal", "*.sqlite-shm", "*.sqlite.*")  # the database and its backups
 
 
-class FolderError(ValueError):
-    """A study folder, or a file in it, is not what it should be."""
+class FolderError(ProblemError):
+    """A study's folder, or a file in it, is missing or not what it should be."""
 
 
 class StudyFolder:
-    """Paths of a study. Nothing is made or read until asked for."""
+    """The paths of one study.
+
+    Parameters
+    ----------
+    path : Path or str
+        The study's folder. Nothing is made or read there until a method says so.
+
+    Examples
+    --------
+    >>> StudyFolder("riffs").key.as_posix()
+    'riffs/private/key.csv'
+    """
 
     def __init__(self, path: Path | str):
         self.path = Path(path)
@@ -67,12 +80,12 @@ class StudyFolder:
 
     @property
     def measures(self) -> Path:
-        """What the machine-made clips measured against their originals (it tells them, so it is private)."""
+        """What the machine-made clips measured against their originals. It tells real from fake."""
         return self.private / "measures.json"
 
     @property
     def picks(self) -> Path:
-        """What the researcher thinks of the pool's clips, and which set each shall be in."""
+        """The researcher's rating and remark on each clip of the pool, and the set it is picked for."""
         return self.private / "picks.csv"
 
     @property
@@ -87,7 +100,7 @@ class StudyFolder:
 
     @property
     def audit(self) -> Path:
-        """Folder of the leak audit's tables (they tell real from fake, so they are private)."""
+        """The folder of the leak audit's tables. They tell real from fake."""
         return self.private / "audit"
 
     @property
@@ -105,32 +118,34 @@ class StudyFolder:
     def require(self) -> StudyFolder:
         """This folder, when it holds a study. Raises: FolderError when it does not."""
         if not self.path.is_dir():
-            raise FolderError(f"{self.path}: no such folder; make a study with `study init {self.path}`")
-        if not self.toml.exists():  # `design.load` tells of what is there and no file
-            raise FolderError(f"{self.path}: holds no study.toml; make a study with `study init {self.path}`")
+            raise FolderError(f"{self.path}: no such folder", f"make a study with `study init {self.path}`")
+        if not self.toml.exists():  # a folder of that name is reported by `design.load`
+            raise FolderError(
+                f"{self.path}: holds no study.toml", f"make a study with `study init {self.path}`"
+            )
         return self
 
     def stimulus(self, set_name: str, stimulus_id: str) -> Path:
         """The file a listener hears. Raises: FolderError for an id that is none or has no file."""
         if not STIMULUS_ID.fullmatch(stimulus_id) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", set_name):
-            told = f"{set_name!r}/{stimulus_id!r} is no stimulus"
-            raise FolderError(f"{told}; ids are 8 characters of a-z and 2-9")
+            what = f"{set_name!r}/{stimulus_id!r} is no stimulus"
+            raise FolderError(what, "ids are 8 characters of a-z and 2-9")
         for suffix in _FORMATS:
             file = self.sets / set_name / f"{stimulus_id}.{suffix}"
             if file.is_file():
                 return file
-        told = f"{self.sets / set_name}: stimulus {stimulus_id} has no file"
-        raise FolderError(f"{told}; run `study build` again")
+        what = f"{self.sets / set_name}: stimulus {stimulus_id} has no file"
+        raise FolderError(what, "run `study build` again")
 
     def make_private(self) -> Path:
         """Make private/ readable by its owner alone, whatever the umask, and return it."""
         return make_private(self.private)
 
     def shut(self) -> list[str]:
-        """Take from other accounts what tells truth: clips, models, sets, key, answers, backups, reports.
+        """Close to other accounts what tells truth: clips, models, sets, key, answers, backups, reports.
 
-        Files and folders that an older version left open are shut as well. Nothing is touched that belongs
-        to another account, or that lies where a link leads: a line for each that others can read is returned.
+        Nothing is touched that belongs to another account, or that lies where a link leads. Returns a line
+        for each of those that others can read.
         """
         open_still, owner = [], self.path.stat()
         tops = [self.models, self.pool, self.sets, self.private, self.report]
@@ -148,8 +163,7 @@ class StudyFolder:
             for folder, folders, files in os.walk(top):
                 for name in sorted([*folders, *files]):  # by name: the order of changes tells nothing
                     _shut_one(Path(folder, name), owner)
-        mend = "its owner can shut it with chmod -R go="
-        return [f"{line}; {mend}" for line in open_still]
+        return [f"{line}; its owner can shut it with chmod -R go=" for line in open_still]
 
 
 def make_private(folder: Path) -> Path:

@@ -34,6 +34,9 @@ _CEILING = 0.999
 _BETWEEN_SAVES = 20.0  # times what writing the table takes: 30,000 rows take a quarter of a second
 
 
+ORIGINAL = "original"  # the backend of real clips, as the key names it
+
+
 class PoolError(ValueError):
     """A clip in the pool is not the one its row describes, or its table cannot be read."""
 

@@ -17,13 +17,13 @@ import pandas as pd
 
 from caw.cli.command_line import stage
 from caw.files import atomic, spreadsheet
+from caw.problems import ProblemError
 from study import blinding, design, pool
-from study.account import account
 from study.build import curation, measuring
-from study.build.material import ORIGINAL
-from study.design import LATER_FACTS, Design
-from study.design_error import DesignError
+from study.design import LATER_FACTS, Design, DesignError
 from study.folder import PRACTICE, StudyFolder
+from study.pool import ORIGINAL
+from study.store.sessions import account
 
 _TRUTH = ("name", "truth", "backend", "mode", "epochs", "source", "run")
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from study.store.store import Store
 
 
-class ReportingError(ValueError):
+class ReportingError(ProblemError):
     """A report or an export that cannot be written as things stand."""
 
 
@@ -45,12 +45,37 @@ def report(
     out: Path | None = None,
     title: str = "",
 ) -> Path:
-    """Unblind the study and close it for good, write its report, and return the path of its index.html.
+    """Unblind a study, close it for good, and write its report.
 
-    unfinished: report although listeners have not finished; who: of the researcher, for the log; title: of
-    the report, in place of the study's.
-    Raises: ReportingError, BlindingError, StoreError, DesignError, FolderError, CurationError, ReportError or
-    ResponsesError before anything is closed or logged.
+    Parameters
+    ----------
+    folder : StudyFolder
+        The study.
+    unfinished : bool, optional
+        Report although listeners have not finished.
+    who : str, optional
+        Who unblinds, for the study's log; by default the account that runs this program.
+    reason : str, optional
+        Why, for the study's log.
+    out : Path, optional
+        The folder for the report; by default report/ in the study's folder.
+    title : str, optional
+        The report's title; by default the study's.
+
+    Returns
+    -------
+    Path
+        The report's index.html.
+
+    Raises
+    ------
+    ReportingError, BlindingError, StoreError, DesignError, FolderError, CurationError, ResponsesError
+        Before anything is closed or logged.
+
+    Notes
+    -----
+    The unblinding is logged before the report is written. All that can refuse a report is tried before, in
+    memory, so that no study is opened for nothing.
     """
     from analysis import responses
     from analysis.notebook import Study
@@ -62,41 +87,41 @@ def report(
     try:
         sealed = store.build()
         if sealed is None:
-            raise ReportingError(f"{folder.path}: nothing is built yet; run `study build {folder.path}`")
-        open_ends = _unfinished(store)
-        if open_ends and not unfinished and store.closed_at() is None:
-            told = f"{len(open_ends)} listeners have not finished ({', '.join(open_ends[:5])})"
-            raise ReportingError(f"{folder.path}: {told}; wait, or unblind anyway with --unfinished")
+            raise ReportingError(f"{folder.path}: nothing is built yet", f"run `study build {folder.path}`")
+        waiting = _unfinished(store)
+        if waiting and not unfinished and store.closed_at() is None:
+            what = f"{len(waiting)} listeners have not finished ({', '.join(waiting[:5])})"
+            raise ReportingError(f"{folder.path}: {what}", "wait, or unblind anyway with --unfinished")
         if not (answers := store.answers()):
             raise ReportingError(
-                f"{folder.path}: there are no answers yet; invite listeners and wait for them"
+                f"{folder.path}: there are no answers yet", "invite listeners and wait for them"
             )
         if sealed.design_digest != settings.digest():
-            told = "study.toml is not the one the study was built and answered with"
-            raise ReportingError(f"{folder.toml}: {told}; put it back, or run `study build {folder.path}`")
+            what = "study.toml is not the one the study was built and answered with"
+            raise ReportingError(f"{folder.toml}: {what}", f"put it back, or run `study build {folder.path}`")
         out = out or folder.report
-        noted = remarks(folder, settings)
+        remarks = clip_remarks(folder, settings)
         key = [row for row in blinding.read_key(folder, sealed.key_sha256) if row["set"] != PRACTICE]
         forms = store.final_forms()
-        frame = _frame(folder, responses.with_final_answers(answers, forms), key, noted)
+        frame = _frame(folder, responses.with_final_answers(answers, forms), key, remarks)
         stands = plan_standing(settings, store)
         facts = ReportFacts(
             title=title or settings.study.title,
             stimuli={row["stimulus_id"]: folder.stimulus(row["set"], row["stimulus_id"]) for row in key},
             final_forms=forms,
             provenance=provenance(folder, key),
-            unfinished=open_ends,
+            unfinished=waiting,
             settings=settings.model_dump(mode="json", by_alias=True),
             measures=measuring.read(folder),
             plan=stands.plan,
             plan_told=stands.sentence,
         )
-        _say_what_runs(frame)
+        _announce(frame)
         facts = rehearse(frame, out, facts=facts)  # the last that can refuse, and all of it in memory alone
         store.log_unblinding(who or account(), reason, sealed.key_sha256)  # closes the study as well
         last = store.answers(), store.final_forms()
         if last != (answers, forms):  # whoever has not finished went on until it was closed
-            frame = _frame(folder, responses.with_final_answers(*last), key, noted)
+            frame = _frame(folder, responses.with_final_answers(*last), key, remarks)
             facts = replace(facts, results=None, final_forms=last[1])
         facts = replace(facts, unblinding=store.unblindings())
         return Study(frame, facts).report(out)
@@ -105,9 +130,27 @@ def report(
 
 
 def report_from_table(table: Path, out: Path, *, title: str = "", plan: Path | None = None) -> Path:
-    """The same report for a table of results, with the columns of case_study_2022.csv at least.
+    """Write the same report for a table of results.
 
-    plan: a study.toml, or a file with its table [analysis] alone. Raises: DesignError, ResponsesError.
+    Parameters
+    ----------
+    table : Path
+        A CSV file with the columns of case_study_2022.csv at least.
+    out : Path
+        The folder for the report.
+    title : str, optional
+        The report's title.
+    plan : Path, optional
+        A study.toml, or a file with its table [analysis] alone: the analysis plan.
+
+    Returns
+    -------
+    Path
+        The report's index.html.
+
+    Raises
+    ------
+    DesignError, ResponsesError
     """
     from analysis import notebook, responses
     from analysis.report.report import ReportFacts
@@ -115,21 +158,21 @@ def report_from_table(table: Path, out: Path, *, title: str = "", plan: Path | N
     facts = ReportFacts(title=title)
     if plan is not None:
         chosen = design.analysis_plan(plan)
-        told = f"analysis plan of {plan.name}, sha256 {chosen.sha256}; when it was set is not known here"
-        facts = replace(facts, plan=chosen, plan_told=told)
+        stands = f"analysis plan of {plan.name}, sha256 {chosen.sha256}; when it was set is not known here"
+        facts = replace(facts, plan=chosen, plan_told=stands)
     frame = responses.load(table)
-    _say_what_runs(frame)
+    _announce(frame)
     return notebook.Study(frame, facts).report(out)
 
 
-def _say_what_runs(frame: pd.DataFrame) -> None:
+def _announce(frame: pd.DataFrame) -> None:
     """On a terminal alone: elsewhere a refusal that follows is to be the only line."""
     if sys.stderr.isatty():
         stage(f"Working out the results of {len(frame)} answers and writing the report")
 
 
 def plan_standing(settings: Design, store: Store) -> Standing:
-    """How the analysis plan of study.toml stands to the one that was kept when the first listener began."""
+    """How the analysis plan of study.toml compares with the one stored when the first listener began."""
     from analysis.plan import standing
 
     stated, begun = settings.analysis, store.has_answers()
@@ -137,7 +180,7 @@ def plan_standing(settings: Design, store: Store) -> Standing:
 
 
 def plan_sentence(folder: StudyFolder) -> str:
-    """What `study export` and `study report` say of the analysis plan; a warning begins with that word."""
+    """The sentence of `study export` and `study report` on the analysis plan; "warning:" begins a warning."""
     from study.store.store import Store
 
     try:
@@ -155,7 +198,7 @@ def plan_sentence(folder: StudyFolder) -> str:
 def joined(
     answers: Sequence[Mapping[str, Any]],
     key: Sequence[Mapping[str, str]],
-    remarked: Mapping[str, str] | None = None,
+    remarks: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """One row per answer, with the truth of its stimulus: the frame that analysis.responses.load takes.
 
@@ -166,10 +209,10 @@ def joined(
     for answer in answers:
         truth = truths.get((answer["set"], answer["stimulus_id"]))
         if truth is None:
-            told = f"the answer to {answer['set']}/{answer['stimulus_id']} has no row in the key"
-            raise ReportingError(f"{told}; put the key back that was sealed at build")
+            what = f"the answer to {answer['set']}/{answer['stimulus_id']} has no row in the key"
+            raise ReportingError(what, "put the key back that was sealed at build")
         facts = {name: truth[name] or None for name in (*_TRUTH, *LATER_FACTS) if name in truth}
-        rows.append(dict(answer) | facts | {"remark": (remarked or {}).get(truth["name"]) or None})
+        rows.append(dict(answer) | facts | {"remark": (remarks or {}).get(truth["name"]) or None})
     frame = pd.DataFrame(rows)
     frame["epochs"] = pd.to_numeric(frame["epochs"]).astype("Int64")
     if "strength" in frame:
@@ -177,18 +220,20 @@ def joined(
     return frame
 
 
-def remarks(folder: StudyFolder, settings: Design) -> dict[str, str]:
-    """The researcher's words on clips: noted on the pool, else from study.toml for imported ones, else from
-    pool/pool.csv; with a rating as "7 of 10" before them.
+def clip_remarks(folder: StudyFolder, settings: Design) -> dict[str, str]:
+    """The researcher's remark on each clip, with a rating as "7 of 10" before it.
+
+    Remarks made on the pool come first, then those of study.toml on imported clips, then those of
+    pool/pool.csv.
 
     Raises: CurationError.
     """
-    noted = {row["name"]: row.get("remark", "") for row in pool.rows(folder)}
-    noted |= {entry.name: entry.remark for entry in settings.imported if entry.remark}
+    remarks = {row["name"]: row.get("remark", "") for row in pool.rows(folder)}
+    remarks |= {entry.name: entry.remark for entry in settings.imported if entry.remark}
     for clip, choice in curation.read(folder).items():
-        kept = choice if choice.remark is not None else replace(choice, remark=noted.get(clip))
-        noted[clip] = kept.words
-    return noted
+        chosen = choice if choice.remark is not None else replace(choice, remark=remarks.get(clip))
+        remarks[clip] = chosen.words
+    return remarks
 
 
 def provenance(folder: StudyFolder, key: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
@@ -209,11 +254,28 @@ def provenance(folder: StudyFolder, key: Sequence[Mapping[str, str]]) -> list[di
 
 
 def export(folder: StudyFolder, out: Path, *, pilot: bool = False) -> int:
-    """Write all answers so far, without truth: as Parquet where `out` ends in .parquet, else as CSV. Each row
-    has its listener's final answers as well, in columns that `responses.load` knows.
+    """Write all answers so far, without truth.
 
-    In CSV, text that a spreadsheet would run as a formula gets an apostrophe in front. pilot: the answers of
-    pilots, and no others. Returns how many there are.
+    Parameters
+    ----------
+    folder : StudyFolder
+        The study.
+    out : Path
+        The file: Parquet where its name ends in .parquet, else CSV. In CSV, text that a spreadsheet would run
+        as a formula gets an apostrophe in front.
+    pilot : bool, optional
+        Write the answers of pilots, and no others.
+
+    Returns
+    -------
+    int
+        How many answers there are. Each row has its listener's final answers as well, in columns that
+        `analysis.responses.load` knows.
+
+    Raises
+    ------
+    ReportingError
+        Where there are no answers yet.
     """
     from analysis import responses
     from study.store.store import Store
@@ -226,7 +288,7 @@ def export(folder: StudyFolder, out: Path, *, pilot: bool = False) -> int:
         store.close()
     if not answers:
         whose = " of pilots" if pilot else ""
-        raise ReportingError(f"{folder.path}: there are no answers{whose} yet; nothing was written")
+        raise ReportingError(f"{folder.path}: there are no answers{whose} yet", "nothing was written")
     answers = responses.with_final_answers(answers, forms)
     if out.suffix.lower() == ".parquet":
         atomic.write(out, spreadsheet.as_parquet(answers), mode=0o600)
@@ -239,21 +301,22 @@ def _frame(
     folder: StudyFolder,
     answers: Sequence[Mapping[str, Any]],
     key: Sequence[Mapping[str, str]],
-    remarked: Mapping[str, str],
+    remarks: Mapping[str, str],
 ) -> pd.DataFrame:
     """The validated frame of the analysis. Raises: ReportingError naming the answer that has no meaning."""
     from analysis import responses
 
     try:
-        return responses.load(joined(answers, key, remarked))
+        return responses.load(joined(answers, key, remarks))
     except responses.ResponsesError as error:
         if error.row is None:
             raise
         odd = answers[error.row - 1]
-        told = f"{folder.path}: {odd['listener']}'s answer to {odd['set']}/{odd['stimulus_id']}"
+        place = f"{folder.path}: {odd['listener']}'s answer to {odd['set']}/{odd['stimulus_id']}"
         raise ReportingError(
-            f"{told}: {error.column} {odd.get(error.column)!r} means nothing, and without it there is no "
-            "answer; put a backup in the place of the database with `study restore-backup`"
+            f"{place}: {error.column} {odd.get(error.column)!r} means nothing, and without it there is no "
+            "answer",
+            "put a backup in the place of the database with `study restore-backup`",
         ) from error
 
 

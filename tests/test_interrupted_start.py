@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from caw import interrupt
+from caw import process
 from caw.cli import command_line
 
 ROOT = Path(__file__).parent.parent
@@ -52,8 +52,8 @@ def at_once():
     """This process as a command that has begun; what it held is put back."""
     before = signal.getsignal(signal.SIGINT)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    interrupt.ends_at_once()
-    yield interrupt._end
+    process.end_on_interrupt()
+    yield process._end
     signal.signal(signal.SIGINT, before)
 
 
@@ -80,6 +80,6 @@ def test_all_is_said_before_ctrl_c_ends_without_a_word(at_once, monkeypatch):
 
 def test_who_calls_a_command_from_a_program_of_theirs_keeps_their_own_handler():
     before = signal.getsignal(signal.SIGINT)
-    with interrupt.raised():
+    with process.interruptible():
         assert signal.getsignal(signal.SIGINT) is before
     assert signal.getsignal(signal.SIGINT) is before

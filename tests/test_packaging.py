@@ -57,9 +57,8 @@ def test_all_commands_are_installed(wheel):
     wanted = {f"{command} = {package}.__main__:main" for command, package in begins.items()}
     assert wanted <= set(archive.read(entry).decode().splitlines())
     for package in begins.values():
-        for module in ("__main__", "cli"):
-            code = archive.read(f"{package.replace('.', '/')}/{module}.py").decode()
-            assert re.search(r"^def main\(", code, re.MULTILINE)
+        code = archive.read(f"{package.replace('.', '/')}/__main__.py").decode()
+        assert re.search(r"^def main\(", code, re.MULTILINE)
 
 
 def test_every_dependency_is_pinned_and_nothing_names_a_place():

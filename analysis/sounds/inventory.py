@@ -24,8 +24,9 @@ import pandas as pd
 from analysis import loudness
 from analysis.sounds import recording_names
 from analysis.sounds.recording_names import NO_SPLIT, SPLITS, natural
-from caw import audio, environment, measures
+from caw import audio, measures
 from caw.files import file_names, sound_files
+from caw.process import environment_variables
 
 LONGEST = 1800.0  # seconds that are measured of a longer file; its duration is counted to its end
 TEMPO_SECONDS, TEMPO_RATE = 120.0, 16000  # tempo is looked for in the first two minutes, at this rate in Hz
@@ -302,7 +303,7 @@ def _lost(name: str) -> Entry:
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Processes with one thread each for linear algebra; leaving early ends them without waiting."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    with environment.variables(dict.fromkeys(names, "1")):  # read by numpy as a new process loads it
+    with environment_variables(dict.fromkeys(names, "1")):  # read by numpy as a new process loads it
         pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin)
         try:
             yield pool

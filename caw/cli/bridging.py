@@ -115,23 +115,21 @@ def intro(
 
 def check_alone(**others) -> None:
     """Raises: RunError where --add-section comes with options that vary the clip."""
-    from caw.runs import RunError
+    from caw.run_folder import RunError
 
-    if named := [f"--{name}" for name, value in others.items() if value is not None]:
-        raise RunError(f"--add-section leaves the clip as it is; leave {' and '.join(named)} out")
+    if options := [f"--{name}" for name, value in others.items() if value is not None]:
+        raise RunError("--add-section leaves the clip as it is", f"leave {' and '.join(options)} out")
 
 
 def write_sections(
     model, bars: int, out: Path, suffix: str, seeds: range, clip: int, plan, kind: str
 ) -> None:
     """For `caw vary --add-section`: a training clip with a new section inside, for every seed."""
-    from caw.tasks import bridges
-
     check_place(out, suffix)
     for seed in seeds:
-        made = bridges.add_section(model, bars, seed=seed, clip=clip, plan=plan)
-        _report(made)
-        write_clip(out / f"{kind}-section-{seed}.{suffix}", made.samples, model.rate)
+        section = model.with_section(bars, seed=seed, clip=clip, plan=plan)
+        _report(section)
+        write_clip(out / f"{kind}-section-{seed}.{suffix}", section.samples, model.rate)
 
 
 def _write(
@@ -142,7 +140,7 @@ def _write(
     suffix: str,
     seeds: range,
     only_new: bool,
-    **how,
+    **options,
 ) -> None:
     """Draw and write `kind`-SEED.`suffix` for every seed."""
     from caw import runs  # take seconds to load
@@ -150,7 +148,7 @@ def _write(
     from caw.training import DEFAULT_RATE
 
     check_place(out, suffix)
-    bridges.check_bars(how["bars"])
+    bridges.check_bars(options["bars"])
     run = None if folder is None else runs.load(folder)
     if run is not None:
         run.scales  # noqa: B018  refuses an unfinished run before long work
@@ -159,13 +157,13 @@ def _write(
     mono = run is None or run.channels == 1
     passages = [None if file is None else _passage(file, rate, mono) for file in files]
     if run is None:
-        run = _trained([one for one in passages if one is not None], rate, files, out / "run")
+        run = _trained([passage for passage in passages if passage is not None], rate, files, out / "run")
     with bar(f"Making {len(seeds)} clip{'s' if len(seeds) > 1 else ''} ({kind})") as show:
         for done, seed in enumerate(seeds, start=1):
-            made = bridges.make(run, *passages, rate, seed=seed, **how)
+            bars = run.beside(*passages, rate, seed=seed, **options)
             show(done / len(seeds))
-            _report(made)
-            write_clip(out / f"{kind}-{seed}.{suffix}", made.new if only_new else made.samples, made.rate)
+            _report(bars)
+            write_clip(out / f"{kind}-{seed}.{suffix}", bars.new if only_new else bars.samples, bars.rate)
 
 
 def _passage(file: Path, rate: int, mono: bool) -> np.ndarray:
@@ -194,7 +192,7 @@ def _trained(passages: list[np.ndarray], rate: int, files: list[Path | None], fo
         )  # fmt: skip
 
 
-def _report(made) -> None:
-    begin, end = made.first / made.rate, made.last / made.rate
-    for line in (*made.remarks, f"new from {begin:.2f} to {end:.2f} s"):
+def _report(bars) -> None:
+    begin, end = bars.first / bars.rate, bars.last / bars.rate
+    for line in (*bars.remarks, f"new from {begin:.2f} to {end:.2f} s"):
         typer.echo(line, err=True)

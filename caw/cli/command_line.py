@@ -11,10 +11,9 @@ from typing import Any
 
 import typer
 
-from caw import interrupt
 from caw.files import file_names
+from caw.process import INTERRUPTED, interruptible
 
-INTERRUPTED = interrupt.CODE
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -29,7 +28,7 @@ def run(app: typer.Typer, name: str, *, goes_on: str) -> None:
     if hasattr(sys.stdout, "reconfigure"):  # one file name that is no text ends no command
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        with interrupt.raised():
+        with interruptible():
             code = app(standalone_mode=False)  # typer gives 130 for Ctrl-C
             sys.stdout.flush()
     except KeyboardInterrupt:

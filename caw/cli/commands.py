@@ -109,20 +109,21 @@ def train(
     sources = sources_of(clips, start, seconds)
     from caw.training import train as train_run  # takes seconds to load
 
-    trunk = out / "trunk.pt" if len(counts) > 1 and wanted[0].shares_steps else None
+    shared = out / "trunk.pt" if len(counts) > 1 and wanted[0].shares_steps else None
     told = f"{len(clips)} clips" if len(clips) > 1 else ""
     name = told or file_names.shown(clips[0].stem)
     for settings in wanted:
         folder = out / str(settings.epochs) if len(counts) > 1 else out
         with bar(f"Training {name}, {settings.epochs} epochs per scale") as show:
             run = train_run(
-                passages, lowest, folder, settings=settings, source=sources, resume=resume, trunk=trunk,
-                progress=lambda now, show=show: _show(now, show, name), plan=known, album=others,
+                passages, lowest, folder, settings=settings, source=sources, resume=resume,
+                shared_checkpoint=shared, plan=known, album=others,
+                progress=lambda now, show=show: _show(now, show, name),
             )  # fmt: skip
         what = told or f"{run.seconds:.1f} s"
         typer.echo(f"trained {what} at {run.rate} Hz, {run.epochs} epochs per scale: {folder}")
-    if trunk:
-        trunk.unlink(missing_ok=True)
+    if shared:
+        shared.unlink(missing_ok=True)
 
 
 @app.command()
@@ -202,10 +203,10 @@ def reconstruct(
 @app.command()
 def info(run: Run) -> None:
     """What a run was trained on and how far it got."""
-    from caw import runs
+    from caw.run_folder import check_digests
 
     model = _load(run)
-    whole = runs.check(model.folder, model.config)
+    whole = check_digests(model.folder, model.config)
     facts = []
     for number, clip in enumerate(model.config["clips"], 1):
         label = "clip" if model.clips == 1 else f"clip {number}"

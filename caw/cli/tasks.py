@@ -146,5 +146,5 @@ def _material(path: Path) -> tuple[np.ndarray, int]:
     from caw import runs
 
     run = runs.load(path)
-    mono = [clip.numpy().mean(axis=0) for clip in run.learned_clips()]
+    mono = [clip.numpy().mean(axis=0) for clip in run.training_clips()]
     return np.concatenate(mono), run.rate

@@ -1,14 +1,14 @@
 """The scales of the flow-matching presets: a score, then signals of rising rate that follow it.
 
-The first scale draws the clip's score (`caw.flow.score`); each of the others draws a waveform, given the
+The first scale draws the clip's score (`caw.flow.score`). Each of the others draws a waveform, given the
 score and the waveform of the scale below. A waveform is whitened by linear prediction, so that all its
-frequencies weigh the same, and folded: `fold` neighbouring samples of all channels are the channels of one
+frequencies weigh the same, and folded: `fold` neighbouring samples of all channels become the channels of one
 frame. A draw starts from white noise and follows the learned velocity from time 1 to time 0 (Lipman et al.
 2023).
 
-What a scale is given is mixed with some noise while it trains, so that a drawn input serves it as well as
-the real one (conditioning augmentation, Ho et al. 2022). What it drew below the lower Nyquist frequency gives
-way to the lower signal itself, and its loudness is brought to what the score says.
+The inputs of a scale are mixed with some noise while it trains, so that a drawn input serves it as well as
+a real one (conditioning augmentation, Ho et al. 2022). What a scale draws below the lower Nyquist frequency
+is replaced by the lower signal itself, and its loudness is brought to the score.
 """
 
 from __future__ import annotations
@@ -26,31 +26,36 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from caw.cascade import Signal, resample
 from caw.compose.arranging import Material, arrange
 from caw.compose.guide import ROWS, Guide
 from caw.compose.plan import Plan
 from caw.compose.timeline import Timeline
 from caw.config import FlowSettings
-from caw.flow.score import RATE, Bands, at
-from caw.flow.velocity import Hold, Velocity, integrate, kept
-from caw.holding import Known, holding
-from caw.pyramid import Signal, resample
+from caw.flow.network import Constraint, Velocity, integrate, unconstrained
+from caw.flow.passages import Passages, constraint
+from caw.flow.score import RATE, Bands, interpolate
 
-GRID = 2**15  # frequencies at which a prediction filter is measured
+RESPONSE = 2**15  # frequencies at which a prediction filter is measured
 SEGMENT = 30  # seconds drawn at a time
-WHOLE = 2  # seconds: 125 frames of the score
-MARGIN = 2  # seconds drawn before and after them: more than all networks see
-ACCENTUATIONS = (1.0, 1.5, 2.0, 2.5)  # of the guide while drawing; the one is kept whose pulse is the clips'
-PULSE = (0.25, 1.5)  # seconds at which onsets may come back
+WHOLE = 2  # seconds after which the score's frames fall on a whole second: 125 frames
+MARGIN = 2  # seconds drawn before and after a segment: more than any network sees
+ACCENTUATIONS = (
+    1.0,
+    1.5,
+    2.0,
+    2.5,
+)  # of the guide's accents, of which one is chosen
+PULSE = (0.25, 1.5)  # seconds after which onsets may recur
 FLICKER = 10.0  # Hz: changes of a band faster than that are flicker or attacks
-EVENED = 50.0  # seconds drawn to measure what a score's network draws
+CALIBRATED = 50.0  # seconds drawn to measure how a network's scores differ from the clips'
 JOINT = (0.85, 0.95)  # shares of the lower Nyquist frequency between which two scales are cross-faded
 
 
 class Whitening:
-    """Linear prediction of order `order` as a filter without delay: `apply` flattens, `undo` restores.
+    """Linear prediction as a filter without delay: `apply` flattens a spectrum, `undo` restores it.
 
-    Signals are taken as mirrored at their ends, so that there, too, one is the exact inverse of the other.
+    Signals are mirrored at their ends, so that each is the exact inverse of the other there, too.
     """
 
     def __init__(self, coefficients: np.ndarray, deviation: float) -> None:
@@ -59,7 +64,7 @@ class Whitening:
 
     @classmethod
     def of(cls, signals: list[np.ndarray], order: int) -> Whitening:
-        """For signals [channels, n] of one rate, by the autocorrelation method with -60 dB of white noise."""
+        """Fit signals [channels, n] of one rate, by the autocorrelation method with -60 dB of white noise."""
         correlation = 0.0
         order = min(order, min(s.shape[-1] for s in signals) // 4)
         for x in signals:
@@ -92,8 +97,8 @@ class ScoreScale:
     """The first scale: draws the score, [bands, frames] at 62.5 frames per second.
 
     What the network draws varies less than the clips do, and flickers more between frames. So each band is
-    brought to their mean, and its slow and fast changes (`FLICKER`) to theirs in deviation, by what a long
-    draw after the training measured, and kept within their range.
+    brought to the clips' mean, its slow and its fast changes (`FLICKER`) to their deviation, and its values
+    into their range. `calibrate` measures by how much, with a long draw at the end of the training.
     """
 
     network: Velocity
@@ -101,19 +106,19 @@ class ScoreScale:
     settings: FlowSettings
     drawn: Tensor | None = None  # [bands, 2 or 3]: mean; what (slow, and fast) changes are divided by
     range: Tensor | None = None  # [bands, 2]: lowest and highest value of the clips' scores
-    guide: Guide | None = None  # of the training clips; None: the network is shown nothing
-    accentuation: float = 1.0  # how much more strongly accents are asked for than they are wanted
+    guide: Guide | None = None  # of the training clips; None: the network reads no guide
+    accentuation: float = 1.0  # by which accents are multiplied for the network, which draws them too weak
 
     rate: float = RATE
     lower_rate = None
 
     @cached_property
     def material(self) -> Material | None:
-        """What plans are laid over; None without a guide."""
+        """The clips' bars, of which plans are made; None without a guide."""
         return Material.of(self.guide.clips) if self.guide else None
 
     def arranged(self, plan: Plan, seconds: float | None, generator: torch.Generator) -> Timeline | None:
-        """The plan in time, until `seconds`, or as long as it is; None without a guide."""
+        """A plan as a timeline of `seconds`, or as long as its bars are; None without a guide."""
         seed = int(torch.randint(2**62, (1,), generator=generator))
         return arrange(plan, self.material, np.random.default_rng(seed), seconds) if self.guide else None
 
@@ -123,28 +128,26 @@ class ScoreScale:
         samples: int,
         generator: torch.Generator,
         timeline: Timeline | None = None,
-        known: Known | None = None,
+        passages: Passages | None = None,
     ) -> Signal:
-        """A fresh score of `samples` frames. timeline: what it is to follow; None: a walk over the clips.
+        """A new score of `samples` frames.
 
-        known: passages that it is drawn beside, and whose own score it has there.
+        timeline: what it follows; None for a walk over the clips. passages: what it is drawn beside; within
+        them it is their own score.
         """
         if timeline is None and self.guide:
             timeline = self.arranged(Plan(), samples / RATE, generator)
         noise = torch.randn(len(self.bands.mean), samples, generator=generator).to(self.bands.mean.device)
-        if known is not None:
-            return Signal(None, self._beside(known, noise, generator, timeline))
-        drawn = self._follow(noise, 1.0, 0.0, timeline)
-        return Signal(None, drawn if self.drawn is None else self._evened(drawn))
+        if passages is not None:
+            return Signal(None, self._beside(passages, noise, timeline))
+        drawn = self._integrate(noise, 1.0, 0.0, timeline)
+        return Signal(None, drawn if self.drawn is None else self._calibrated(drawn))
 
-    def _beside(
-        self, known: Known, noise: Tensor, generator: torch.Generator, timeline: Timeline | None
-    ) -> Tensor:
-        """A score whose known frames are held on the way."""
-        score, there = known.score(self.bands, noise.shape[-1])
-        hold = holding(self._uneven(score), noise, there)
-        drawn = self._evened(self._follow(noise, 1.0, 0.0, timeline, hold))
-        return drawn + there * (score - drawn)
+    def _beside(self, passages: Passages, noise: Tensor, timeline: Timeline | None) -> Tensor:
+        score, known = passages.score(self.bands, noise.shape[-1])
+        constrain = constraint(self._uncalibrated(score), noise, known)
+        drawn = self._calibrated(self._integrate(noise, 1.0, 0.0, timeline, constrain))
+        return drawn + known * (score - drawn)
 
     def vary(
         self,
@@ -153,112 +156,114 @@ class ScoreScale:
         strength: float | None = None,
         timeline: Timeline | None = None,
     ) -> Signal:
-        """VAR takes the clip's score back towards noise and draws it again, following `timeline`.
+        """Take a clip's score back towards noise and draw it again, following `timeline` (VAR).
 
-        It is kept for `strength` 0, and where there is no guide.
+        For strength 0, and without a guide, it stays as it is.
         """
         strength = self.settings.variation if strength is None else strength
         if not self.guide or strength == 0:
             return original
-        time = 1 - (1 - strength) ** 3  # likeness at the same moment falls about evenly with the strength
-        clean = self._uneven(original.score)
+        time = 1 - (1 - strength) ** 3  # likeness to the clip then falls about evenly with the strength
+        clean = self._uncalibrated(original.score)
         noise = torch.randn(clean.shape, generator=generator).to(clean.device)
-        return Signal(
-            None, self._evened(self._follow((1 - time) * clean + time * noise, time, 0.0, timeline))
-        )
+        drawn = self._integrate((1 - time) * clean + time * noise, time, 0.0, timeline)
+        return Signal(None, self._calibrated(drawn))
 
     def reconstruct(self, original: Signal, lower: Signal | None, timeline: Timeline | None = None) -> Signal:
-        """`original` encoded to its noise and drawn from it again."""
-        code = self._follow(self._uneven(original.score), 0.0, 1.0, timeline)
-        return Signal(None, self._evened(self._follow(code, 1.0, 0.0, timeline)))
+        """Encode `original` to its noise and draw it again from there."""
+        code = self._integrate(self._uncalibrated(original.score), 0.0, 1.0, timeline)
+        return Signal(None, self._calibrated(self._integrate(code, 1.0, 0.0, timeline)))
 
-    def even_out(self, scores: list[Tensor], generator: torch.Generator) -> None:
-        """Measure what the network draws over the clips' own bars, `EVENED` seconds long, and their range.
+    def calibrate(self, scores: list[Tensor], generator: torch.Generator) -> None:
+        """Measure how the network's draws over the clips' own bars differ from the clips' scores.
 
-        What is drawn has weaker accents than what is asked for, so more is asked for, until onsets come back
-        as clearly as in the clips.
+        Sets `drawn`, `range` and `accentuation`. As draws have weaker accents than the guide, the guide's are
+        multiplied by the accentuation with which onsets recur as clearly as in the clips.
         """
         whole = torch.cat(scores, 1)
         self.range = torch.stack([whole.amin(1), whole.amax(1)], 1)
-        begun, tried = generator.get_state(), []
+        state, trials = generator.get_state(), []
         for accentuation in ACCENTUATIONS if self.guide else (self.accentuation,):
             self.accentuation = accentuation
-            generator.set_state(begun)
-            evened = [self._evened(one) for one in self._measure(scores, generator)]
-            apart = sum(
-                abs(self._pulse(one) - self._pulse(score)) for one, score in zip(evened, scores, strict=True)
-            )
-            tried.append((apart, accentuation, self.drawn))
-        _, self.accentuation, self.drawn = min(tried, key=lambda one: one[0])
+            generator.set_state(state)
+            draws = [self._calibrated(draw) for draw in self._measure(scores, generator)]
+            pulses = [(self._pulse(d), self._pulse(s)) for d, s in zip(draws, scores, strict=True)]
+            trials.append((sum(abs(a - b) for a, b in pulses), accentuation, self.drawn))
+        _, self.accentuation, self.drawn = min(trials, key=lambda trial: trial[0])
 
     def _pulse(self, score: Tensor) -> float:
-        """How clearly the onsets of a score come back, at the clearest of the lags in `PULSE`."""
+        """How clearly the onsets of a score recur, at the clearest of the lags in `PULSE`."""
         level = score * self.bands.deviation.to(score.device)
         rise = level.diff(dim=1).clamp(min=0).mean(0)
         rise = rise - rise.mean()
         spectrum = torch.fft.rfft(rise, 2 * len(rise)).abs() ** 2
-        back = torch.fft.irfft(spectrum)[: len(rise)]
+        correlation = torch.fft.irfft(spectrum)[: len(rise)]
         low, high = (min(len(rise) - 1, round(lag * RATE)) for lag in PULSE)
-        return float(back[low : high + 1].max() / back[0].clamp(min=1e-9))
+        return float(correlation[low : high + 1].max() / correlation[0].clamp(min=1e-9))
 
     def _measure(self, scores: list[Tensor], generator: torch.Generator) -> list[Tensor]:
-        """Set `drawn` by draws over each clip's own bars; gives one of each clip, [bands, frames]."""
+        """Set `drawn` by draws over each clip's own bars; gives one draw of each clip, [bands, frames]."""
         self.drawn = None
-        count = max(1, round(EVENED * RATE / sum(score.shape[-1] for score in scores)))
+        count = max(1, round(CALIBRATED * RATE / sum(score.shape[-1] for score in scores)))
         timelines = self.guide.clips if self.guide else [None] * len(scores)
         draws = [
             [self.draw(None, score.shape[-1], generator, timeline).score for _ in range(count)]
             for timeline, score in zip(timelines, scores, strict=True)
         ]
-        whole = torch.cat([one for same in draws for one in same], 1)
-        self.drawn = torch.cat([whole.mean(1, keepdim=True), _spread(whole) / _spread(*scores)], 1)
-        return [same[0] for same in draws]
+        whole = torch.cat([draw for of_clip in draws for draw in of_clip], 1)
+        self.drawn = torch.cat([whole.mean(1, keepdim=True), _deviations(whole) / _deviations(*scores)], 1)
+        return [of_clip[0] for of_clip in draws]
 
-    def _evened(self, drawn: Tensor) -> Tensor:
-        evened = _scaled(drawn - self.drawn[:, :1], 1 / self.drawn[:, 1:])
-        return torch.minimum(torch.maximum(evened, self.range[:, :1]), self.range[:, 1:])
+    def _calibrated(self, drawn: Tensor) -> Tensor:
+        scaled = _scaled(drawn - self.drawn[:, :1], 1 / self.drawn[:, 1:])
+        return torch.minimum(torch.maximum(scaled, self.range[:, :1]), self.range[:, 1:])
 
-    def _uneven(self, score: Tensor) -> Tensor:
-        """The inverse of `_evened`, but for its limits."""
+    def _uncalibrated(self, score: Tensor) -> Tensor:
+        """The inverse of `_calibrated`, but for the limits of the range."""
         return _scaled(score, self.drawn[:, 1:], inverse=True) + self.drawn[:, :1]
 
-    def _follow(
-        self, start: Tensor, time: float, end: float, timeline: Timeline | None, hold: Hold | None = None
+    def _integrate(
+        self,
+        start: Tensor,
+        time: float,
+        end: float,
+        timeline: Timeline | None,
+        constrain: Constraint = unconstrained,
     ) -> Tensor:
         steps = self.settings.score_draw_steps if end == 0.0 else 4 * self.settings.score_draw_steps
-        read = self._read(timeline, start)
+        conditioning = self._conditioning(timeline, start)
         return integrate(
-            self.network, start, None, read, 0.0, steps=steps, time=time, end=end, hold=hold or kept
+            self.network, start, None, conditioning, 0.0, steps=steps, time=time, end=end, constrain=constrain
         )
 
-    def _read(self, timeline: Timeline | None, start: Tensor) -> Callable[[int, int], Tensor | None]:
-        """What the network reads of the guide at frames a to b; nothing without one."""
+    def _conditioning(self, timeline: Timeline | None, start: Tensor) -> Callable[[int, int], Tensor | None]:
+        """Gives the conditioning by the guide at frames a to b; None without a guide."""
         if not self.guide:
             return lambda a, b: None
         rows = np.zeros((ROWS, start.shape[-1]), np.float32)
         if timeline is not None:
             rows = self.guide.rows(timeline, start.shape[-1], RATE, accentuation=self.accentuation)
         with torch.inference_mode():
-            read = self.network.read(torch.from_numpy(rows)[None].to(start.device))
-        return lambda a, b: read[:, :, a:b]
+            whole = self.network.read(torch.from_numpy(rows)[None].to(start.device))
+        return lambda a, b: whole[:, :, a:b]
 
 
 def _slow(frames: int, device: torch.device) -> Tensor:
-    """How much of each frequency of a cosine transform over `frames` of a score counts as slow: [frames]."""
+    """The share of each frequency of a cosine transform of a score that counts as slow: [frames]."""
     hertz = torch.arange(frames, device=device) * (RATE / 2 / max(1, frames))
     return 1 / (1 + (hertz / FLICKER) ** 4)
 
 
 def _transformed(score: Tensor, curve: Tensor) -> Tensor:
-    """Changes of a score [bands, frames] at each frequency times `curve` [bands or 1, frames]."""
+    """A score [bands, frames] whose changes are multiplied by `curve` [bands or 1, frames], by frequency."""
     spectrum = scipy.fft.dct(score.cpu().numpy(), norm="ortho") * curve.cpu().numpy()
     return torch.from_numpy(scipy.fft.idct(spectrum, norm="ortho", overwrite_x=True)).to(score.device)
 
 
 def _scaled(score: Tensor, gains: Tensor, *, inverse: bool = False) -> Tensor:
-    """A score with its slow and fast changes times two `gains` [bands, 2] (or all of them times one).
+    """A score with its slow and fast changes multiplied by `gains` [bands, 2], or all of them by [bands, 1].
 
-    inverse: what `_scaled` with 1 / gains is undone by.
+    inverse: undo `_scaled` with 1 / gains.
     """
     if gains.shape[1] == 1:
         return score * gains
@@ -268,11 +273,11 @@ def _scaled(score: Tensor, gains: Tensor, *, inverse: bool = False) -> Tensor:
     return _transformed(score, slow * gains[:, :1] + (1 - slow) * gains[:, 1:])
 
 
-def _spread(*scores: Tensor) -> Tensor:
+def _deviations(*scores: Tensor) -> Tensor:
     """Deviations [bands, 2] of the slow and the fast changes of scores [bands, frames]."""
     centred = [score - torch.cat(scores, 1).mean(1, keepdim=True) for score in scores]
     slow = [_transformed(score, _slow(score.shape[-1], score.device)) for score in centred]
-    fast = [score - calm for score, calm in zip(centred, slow, strict=True)]
+    fast = [a - b for a, b in zip(centred, slow, strict=True)]
     parts = [torch.cat(part, 1).square().mean(1).sqrt() for part in (slow, fast)]
     return torch.stack(parts, 1).clamp(min=0.05)
 
@@ -303,23 +308,24 @@ class FlowScale:
         return folded(self.whitening.apply(wave), self.fold)
 
     def draw(
-        self, lower: Signal, samples: int, generator: torch.Generator, known: Known | None = None
+        self, lower: Signal, samples: int, generator: torch.Generator, passages: Passages | None = None
     ) -> Signal:
-        """A fresh signal of `samples` samples that goes with `lower`.
+        """A new signal of `samples` samples that goes with `lower`.
 
-        known: passages at this rate that it is drawn beside, and that it holds as they are.
+        passages: at this rate, which the signal is drawn beside and holds as they are.
         """
         frames = -(-samples // self.fold)
         noise = torch.randn(self.channels * self.fold, frames, generator=generator).to(lower.score.device)
-        if known is None:
-            return self._drawn(noise, lower, samples, 1.0, generator)
-        held = known.frames(self.frames, self.fold, frames)
-        return Signal(known.put(self._drawn(noise, lower, samples, 1.0, generator, held).wave), lower.score)
+        if passages is None:
+            return self._draw(noise, lower, samples, 1.0, generator)
+        known = passages.frames(self.frames, self.fold, frames)
+        drawn = self._draw(noise, lower, samples, 1.0, generator, known)
+        return Signal(passages.put_into(drawn.wave), lower.score)
 
     def vary(self, original: Signal, generator: torch.Generator, strength: float | None = None) -> Signal:
-        """The lowest waveform only: the clip's own for `strength` 0, as published, or varied.
+        """Vary the lowest waveform: it is taken back towards noise by `strength`, at most 1, and drawn again.
 
-        A varied one is the clip's taken back towards noise by `strength`, at most 1, and drawn anew.
+        For strength 0 it stays as it is, as published.
         """
         strength = self.settings.variation if strength is None else strength
         if strength == 0:
@@ -327,29 +333,29 @@ class FlowScale:
         clean = self.frames(original.wave)
         noise = torch.randn(clean.shape, generator=generator).to(clean.device)
         start = (1 - strength) * clean + strength * noise
-        return self._drawn(start, original, original.wave.shape[-1], strength, generator)
+        return self._draw(start, original, original.wave.shape[-1], strength, generator)
 
     def reconstruct(self, original: Signal, lower: Signal) -> Signal:
-        """`original` encoded to its noise and drawn from it again, given the lower reconstruction."""
+        """Encode `original` to its noise and draw it again from there, given the lower reconstruction."""
         clean = self.frames(original.wave)
-        lifted = self._lifted(lower, 0, clean.shape[-1])
-        given, told = self._given(lifted, lower.score, 0, None)
-        code = integrate(self.network, clean, given, told, 0.0, steps=24, time=0.0, end=1.0)
-        state = integrate(self.network, code, given, told, 0.0, steps=24)
+        lifted = self._lift(lower, 0, clean.shape[-1])
+        inputs = self._inputs(lifted, lower.score, 0, None)
+        code = integrate(self.network, clean, *inputs, 0.0, steps=24, time=0.0, end=1.0)
+        state = integrate(self.network, code, *inputs, 0.0, steps=24)
         return Signal(self._wave(state, lifted)[:, : original.wave.shape[-1]], lower.score)
 
-    def _drawn(
+    def _draw(
         self,
         start: Tensor,
         lower: Signal,
         samples: int,
         time: float,
         generator: torch.Generator,
-        held: tuple[Tensor, Tensor] | None = None,
+        known: tuple[Tensor, Tensor] | None = None,
     ) -> Signal:
-        """In segments with enough around them, so that the memory needed hardly grows with the length.
+        """Draw from a state at `time`, in segments, so that the memory needed hardly grows with the length.
 
-        held: frames that are known, and which those are.
+        known: frames of passages, and 1 for those that are known, else 0.
         """
         level, fold, frames = self.settings.draw_noise, self.fold, start.shape[-1]
         score = lower.score + level * torch.randn(lower.score.shape, generator=generator).to(start.device)
@@ -363,13 +369,15 @@ class FlowScale:
             last = min(frames, first + -(-SEGMENT // unit) * unit * self.rate // fold)
             early = max(0, begin - around)
             a, b = early * self.rate // fold, min(frames, last + around * self.rate // fold)
-            lifted = self._lifted(lower, early, b - a)
+            lifted = self._lift(lower, early, b - a)
             noise = None if hiss is None else level * self._below(hiss.between(a * fold, b * fold)[None])
-            given, told = self._given(lifted, score, early, noise)
+            inputs = self._inputs(lifted, score, early, noise)
             steps = self.settings.draw_steps if self.lowest else self.settings.finer_draw_steps
-            hold = kept if held is None else holding(held[0][:, a:b], start[:, a:b], held[1][a:b])
+            constrain = unconstrained
+            if known is not None:
+                constrain = constraint(known[0][:, a:b], start[:, a:b], known[1][a:b])
             state = integrate(
-                self.network, start[:, a:b], given, told, level, steps=steps, time=time, hold=hold
+                self.network, start[:, a:b], *inputs, level, steps=steps, time=time, constrain=constrain
             )
             piece = self._wave(state, lifted)[:, : samples - a * fold]
             if self.settings.impositions:
@@ -378,25 +386,25 @@ class FlowScale:
             wave[:, first * fold : last * fold] = piece[:, (first - a) * fold : (last - a) * fold]
         return Signal(wave, lower.score)
 
-    def _given(
+    def _inputs(
         self, lifted: Tensor | None, score: Tensor, begin: int, noise: Tensor | None
     ) -> tuple[Tensor | None, Callable[[int, int], Tensor]]:
-        """The lower signal's frames from second `begin` on; what is told of the score at frames a to b."""
-        given = None if lifted is None else self.frames(lifted)
+        """From second `begin` on: the lower signal's frames; gives the conditioning at frames a to b."""
+        below = None if lifted is None else self.frames(lifted)
         if noise is not None:
-            given = given + noise[0].to(given.device)
+            below = below + noise[0].to(below.device)
         with torch.inference_mode():
-            read = self.network.read(score[None])
+            whole = self.network.read(score[None])
         per_frame = RATE * self.fold / self.rate
 
-        def told(a: int, b: int) -> Tensor:
-            frames = torch.arange(a, b, device=read.device)[None] + 0.5
-            return at(read, begin * RATE + frames * per_frame)
+        def conditioning(a: int, b: int) -> Tensor:
+            frames = torch.arange(a, b, device=whole.device)[None] + 0.5
+            return interpolate(whole, begin * RATE + frames * per_frame)
 
-        return given, told
+        return below, conditioning
 
-    def _lifted(self, lower: Signal, begin: int, frames: int) -> Tensor | None:
-        """The lower waveform at this scale's rate, over that many frames from second `begin` on."""
+    def _lift(self, lower: Signal, begin: int, frames: int) -> Tensor | None:
+        """The lower waveform at this scale's rate, over so many frames from second `begin` on."""
         if self.lowest:
             return None
         samples = frames * self.fold
@@ -413,14 +421,14 @@ class FlowScale:
         return self._below(torch.randn(batch, self.channels, frames * self.fold, generator=generator))
 
     def _below(self, white: Tensor) -> Tensor:
-        """White noise [batch, channels, n] -> what of it lies below the lower Nyquist, in frames."""
+        """White noise [batch, channels, n] -> its part below the lower Nyquist frequency, in frames."""
         sections = _low_pass(self.lower_rate, self.rate)
         low = torch.from_numpy(scipy.signal.sosfilt(sections, white.numpy(), axis=-1).astype(np.float32))
         return torch.stack([folded(one, self.fold) for one in low])
 
 
 class Hiss:
-    """White noise of any length, of which only what is asked for is in memory: each second has its seed."""
+    """White noise of any length that is never in memory as a whole: each second has its own seed."""
 
     def __init__(self, channels: int, rate: int, generator: torch.Generator) -> None:
         self.channels, self.rate = channels, rate
@@ -430,11 +438,11 @@ class Hiss:
         """Samples first to last, [channels, last - first]."""
         begin = first // self.rate
         seconds = range(begin, -(-last // self.rate))
-        made = [
+        pieces = [
             torch.randn(self.channels, self.rate, generator=torch.Generator().manual_seed(self.seed + second))
             for second in seconds
         ]
-        return torch.cat(made, 1)[:, first - begin * self.rate : last - begin * self.rate]
+        return torch.cat(pieces, 1)[:, first - begin * self.rate : last - begin * self.rate]
 
 
 def folded(white: Tensor, fold: int) -> Tensor:
@@ -450,7 +458,7 @@ def unfolded(frames: Tensor, fold: int) -> Tensor:
 
 
 def joined(low: Tensor, wave: Tensor, share: float) -> Tensor:
-    """`low` [channels, n] below `share` of the Nyquist frequency, `wave` above, a cross-fade under it."""
+    """`low` [channels, n] below `share` of the Nyquist frequency, `wave` above it, cross-faded just below."""
     samples = wave.shape[-1]
     size = scipy.fft.next_fast_len(samples + samples // 64 + 64, real=True)
     place = torch.linspace(0, 1, size // 2 + 1, device=wave.device) / share
@@ -462,9 +470,9 @@ def joined(low: Tensor, wave: Tensor, share: float) -> Tensor:
 @lru_cache(4)
 def _response(coefficients: tuple[float, ...], deviation: float, samples: int, power: float) -> np.ndarray:
     """Gain of the prediction filter at the frequencies of a cosine transform, to a power: [samples]."""
-    gain = np.abs(np.fft.rfft(coefficients, 2 * GRID)) / deviation
+    gain = np.abs(np.fft.rfft(coefficients, 2 * RESPONSE)) / deviation
     places = np.arange(samples, dtype=np.float32) / samples
-    return (np.interp(places, np.linspace(0, 1, GRID + 1), gain) ** power).astype(np.float32)
+    return (np.interp(places, np.linspace(0, 1, RESPONSE + 1), gain) ** power).astype(np.float32)
 
 
 @lru_cache
@@ -481,7 +489,9 @@ def fold_of(settings: FlowSettings, rate: int, *, lowest: bool) -> int:
     return min(dividing, key=lambda n: abs(n - wanted)) if dividing else max(1, round(wanted))
 
 
-def network_for(settings: FlowSettings, rates: tuple[float, ...], index: int, bands: int, channels: int):
+def untrained_network(
+    settings: FlowSettings, rates: tuple[float, ...], index: int, bands: int, channels: int
+):
     """An untrained network for the scale of that index; scale 0 is the score."""
     if index == 0:
         return Velocity(

@@ -1,8 +1,8 @@
 """The score of a clip: how loud it is in every band of frequency, every 16 ms.
 
-A log-power spectrogram with 64 ms Hann windows. Its bands are triangles, one bin (15.6 Hz) apart below
-600 Hz, where single tones are told apart, and evenly spaced in log frequency above. It holds what a
-listener follows (chords, rhythm, drums) and no waveform.
+It is a log-power spectrogram with Hann windows of 64 ms. Its bands are triangles, one bin (15.6 Hz) apart
+below 600 Hz, where single tones must be distinguished, and evenly spaced in log frequency above. It holds
+what a listener follows (chords, rhythm, drums) and no waveform.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from caw import threads
 from caw.config import PRESETS
+from caw.parallel import map_blocks
 
 FRAME = 0.016  # seconds from one frame to the next
 WINDOW = 0.064
@@ -25,9 +25,9 @@ RATE = 1 / FRAME  # frames per second
 FINE = 600.0  # Hz below which every bin is a band
 FLOOR = 1e-5  # -50 dB under white noise of the clip's level: fainter is as good as silent
 REACH = 0.93  # share of a scale's Nyquist frequency up to which it can carry a band
-STRONGEST = 3.5  # natural log of the largest change of amplitude made at once: 30 dB
-FAINTEST = 0.3  # natural log: a band that varies less (1.3 dB) is taken to vary this much
-SHAPED = 6  # times that shaped noise is brought to the loudness of a clip
+STRONGEST = 3.5  # natural log of the largest change of amplitude at a time: 30 dB
+FAINTEST = 0.3  # natural log of power: the least deviation that a band is taken to have (1.3 dB)
+SHAPED = 6  # times that noise is brought to the loudness of a clip
 TONAL = (1500.0, 3000.0)  # Hz: below, tones are moved by a transposition; above, nothing is
 BLOCK = 512  # frames worked on at a time, so that ten minutes fit in memory
 
@@ -48,40 +48,41 @@ class Bands:
         level = float(torch.cat([w.reshape(-1) for w in waves]).square().mean())
         edges = torch.from_numpy(_edges(rate, count))
         plain = cls(edges, rate, level, torch.zeros(len(edges) - 2, 1), torch.ones(len(edges) - 2, 1))
-        found = torch.cat([plain.measure(w.cpu()) for w in waves], 1)
-        mean = found.mean(1, keepdim=True)
-        deviation = found.std(1, keepdim=True).clamp(min=FAINTEST)
+        scores = torch.cat([plain.measure(w.cpu()) for w in waves], 1)
+        mean = scores.mean(1, keepdim=True)
+        deviation = scores.std(1, keepdim=True).clamp(min=FAINTEST)
         return cls(edges, rate, level, mean, deviation)
 
     def measure(self, wave: Tensor) -> Tensor:
         """[channels, n] at the finest rate -> [bands, frames], of mean 0 and variance 1 in the clips."""
         size, hop = _sizes(self.rate)
-        found = []
+        powers = []
         padded = functional.pad(wave, (size // 2, size))
         frames = wave.shape[-1] // hop + 1
         for first in range(0, frames, BLOCK):
             count = min(BLOCK, frames - first)
             spectra = _spectra(padded[:, first * hop : (first + count - 1) * hop + size], size, hop)
-            found.append(self._power(spectra, self.rate))
-        log = torch.log(torch.cat(found, 1) + FLOOR)
+            powers.append(self._power(spectra, self.rate))
+        log = torch.log(torch.cat(powers, 1) + FLOOR)
         score = (log - self.mean.to(wave.device)) / self.deviation.to(wave.device)
         times = torch.arange(round(wave.shape[-1] / self.rate * RATE) or 1, device=wave.device) * FRAME
-        return at(score[None], times[None] * (self.rate / hop))[0]
+        return interpolate(score[None], times[None] * (self.rate / hop))[0]
 
     def impose(self, wave: Tensor, rate: int, score: Tensor, times: int = 1, begin: float = 0.0) -> Tensor:
-        """`wave` [channels, n] at `rate` Hz with the loudness of `score` in every band the rate can carry.
+        """Bring a wave [channels, n] to the loudness of `score` in every band that `rate` Hz can carry.
 
-        The bands' amplitudes are multiplied by smooth gains, the same for all channels, `times` times over,
-        as neighbouring windows share samples. begin: the second of the score at which the wave begins.
+        The bands' amplitudes are multiplied by smooth gains, the same for all channels. As neighbouring
+        windows share samples, this is repeated `times` times. begin: the second of the score at which the
+        wave begins.
         """
         size, hop = _sizes(rate)
         frames = wave.shape[-1] // hop + 1
-        _, spread, carried = self._filters(rate)
+        _, shares, carried = self._filters(rate)
         window = _window(size).to(wave.device)
         log = (score * self.deviation.to(score.device) + self.mean.to(score.device))[None]
         when = (torch.arange(frames, device=wave.device) * (hop / rate * RATE) + begin * RATE)[None]
-        target = (torch.exp(at(log, when)[0]) - 0.9 * FLOOR).clamp(min=1e-7)
-        spread, carried = spread.to(wave.device), carried.to(wave.device)
+        target = (torch.exp(interpolate(log, when)[0]) - 0.9 * FLOOR).clamp(min=1e-7)
+        shares, carried = shares.to(wave.device), carried.to(wave.device)
         length = (frames - 1) * hop + size
         weight = _weight(window, hop, frames)[:length].clamp(min=1e-3)
         samples = wave.shape[-1]
@@ -94,21 +95,21 @@ class Bands:
                 power = self._power(spectra, rate).clamp(min=1e-9)
                 gain = 0.5 * torch.log(target[:, first : first + count] / power)
                 gain = gain.clamp(-STRONGEST, STRONGEST) * carried
-                pieces = torch.fft.irfft(spectra * torch.exp(gain.T @ spread), size) * window
+                pieces = torch.fft.irfft(spectra * torch.exp(gain.T @ shares), size) * window
                 return first * hop, _overlap(pieces, hop)
 
-            made = torch.zeros(len(wave), length, device=wave.device)
-            for place, piece in threads.each(shaped, range(0, frames, BLOCK), wave.device):
-                made[:, place : place + piece.shape[-1]] += piece
-            made = functional.pad(made / weight, (0, max(0, size // 2 + samples - length)))
-            wave = made[:, size // 2 : size // 2 + samples]
+            summed = torch.zeros(len(wave), length, device=wave.device)
+            for place, piece in map_blocks(shaped, range(0, frames, BLOCK), wave.device):
+                summed[:, place : place + piece.shape[-1]] += piece
+            summed = functional.pad(summed / weight, (0, max(0, size // 2 + samples - length)))
+            wave = summed[:, size // 2 : size // 2 + samples]
         return wave
 
     def transposed(self, score: Tensor, semitones: float) -> Tensor:
-        """A score [bands, frames] with its tones moved by so many semitones; what lies above stays (drums).
+        """A score [bands, frames] with its tones moved by so many semitones.
 
-        Bands take the level of those from which their frequency comes, below 1.5 kHz; from 3 kHz on they keep
-        their own.
+        Below 1.5 kHz a band takes the level of the bands from which its frequency comes. From 3 kHz on, where
+        cymbals lie, it keeps its own.
         """
         level = score * self.deviation.to(score.device) + self.mean.to(score.device)
         level = _transposition(tuple(self.edges.tolist()), semitones).to(score.device) @ level
@@ -119,18 +120,18 @@ class Bands:
         return dataclasses.replace(self, mean=self.mean.to(device), deviation=self.deviation.to(device))
 
     def tensors(self) -> dict[str, Tensor]:
-        """What `from_tensors` reads back."""
+        """The bands as named tensors, from which `from_tensors` restores them."""
         level = torch.tensor([self.level, self.rate], dtype=torch.float64)
         return {"edges": self.edges, "level": level, "mean": self.mean, "deviation": self.deviation}
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, Tensor]) -> Bands:
-        """What `tensors` gave."""
+        """The bands whose `tensors` these are."""
         level, rate = tensors["level"].tolist()
         return cls(tensors["edges"], int(rate), level, tensors["mean"], tensors["deviation"])
 
     def _power(self, spectra: Tensor, rate: int) -> Tensor:
-        """[channels, frames, bins] -> [bands, frames]: power over the clip's level, alike at every rate."""
+        """[channels, frames, bins] -> [bands, frames]: power over the clip's level, alike at any rate."""
         size, _ = _sizes(rate)
         filters = self._filters(rate)[0].to(spectra.device)
         density = self.rate / rate / float(_window(size).square().sum()) / max(self.level, 1e-12)
@@ -138,17 +139,17 @@ class Bands:
         return filters @ power.T * density
 
     def _filters(self, rate: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Of the spectra at `rate`: weights and shares [bands, bins], and which bands exist [bands, 1]."""
+        """Weights and shares of the bands [bands, bins], and which of them the rate can carry [bands, 1]."""
         return _filters(tuple(self.edges.tolist()), rate)
 
 
-def at(values: Tensor, places: Tensor) -> Tensor:
+def interpolate(values: Tensor, places: Tensor) -> Tensor:
     """Linear interpolation: [batch, rows, frames] at `places` [batch, n], in frames -> [batch, rows, n]."""
     frames = values.shape[-1]
     across = 2 * places.to(values.dtype) / max(1, frames - 1) - 1
     grid = torch.stack([across, torch.zeros_like(across)], -1)[:, None]
-    found = functional.grid_sample(values[:, :, None], grid, padding_mode="border", align_corners=True)
-    return found[:, :, 0]
+    values = functional.grid_sample(values[:, :, None], grid, padding_mode="border", align_corners=True)
+    return values[:, :, 0]
 
 
 def _edges(rate: int, count: int) -> np.ndarray:
@@ -182,7 +183,7 @@ def _overlap(pieces: Tensor, hop: int) -> Tensor:
 
 
 def _weight(window: Tensor, hop: int, frames: int) -> Tensor:
-    """Squared windows of `frames` frames added up, [>= (frames - 1) * hop + size]."""
+    """The sum of squared windows of `frames` frames, [>= (frames - 1) * hop + size]."""
     pieces = functional.pad(window**2, (0, -len(window) % hop)).view(-1, hop)
     summed = pieces.cumsum(0)
     place = torch.arange(frames + len(pieces) - 1, device=window.device)
@@ -222,8 +223,9 @@ def _filters(edges: tuple[float, ...], rate: int) -> tuple[Tensor, Tensor, Tenso
 def shaped_noise(samples: np.ndarray, rate: int, *, seed: int = 0) -> np.ndarray:
     """White noise [n] with the loudness of a clip [n] in every band and frame, and nothing else of it.
 
-    No model is in it: a measure that this passes tells shaped noise from white, and no music from noise. The
-    bands are those of the preset `fast`; its loudness is brought to the clip's as often as still changes it.
+    No model takes part in it. A measure that takes it for the clip only compares loudness, and does not
+    distinguish music from noise. The bands are those of the preset `fast`; the noise is brought to the clip's
+    loudness as many times as that still changes it.
     """
     settings = PRESETS["fast"]
     wave = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32))[None]

@@ -1,7 +1,7 @@
 """One optimiser step of one scale of the flow-matching presets.
 
-A scale learns from the real scale below, with noise mixed in, and needs nothing drawn: all scales can be
-trained at the same time.
+A scale learns from the real scale below with noise mixed in. It needs nothing that a trained scale draws, so
+that all scales can be trained at the same time.
 """
 
 from __future__ import annotations
@@ -9,32 +9,105 @@ from __future__ import annotations
 import copy
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from caw.cascade import Signal, resample
 from caw.compose.guide import GROUPS, PHASE, SHIFT, Guide
 from caw.compose.timeline import Timeline
 from caw.config import FlowSettings
 from caw.flow import scales
-from caw.flow.muon import Muon
+from caw.flow.network import Velocity
 from caw.flow.score import RATE, Bands
-from caw.flow.velocity import Velocity
-from caw.losses import flow_matching
-from caw.pyramid import Signal, resample
 
 WARM_UP = 50  # steps over which the learning rate rises
 MOST_SEMITONES = 6  # of a transposed crop: any key is within reach
-FINAL_RATE = 0.02  # its share left at the end of the cosine
+FINAL_RATE = 0.02  # share of the learning rate at the end of the cosine
+
+
+def flow_matching(
+    velocity: Callable[[Tensor, Tensor], Tensor], clean: Tensor, noise: Tensor, time: Tensor
+) -> Tensor:
+    """Squared error of the velocity on the straight path from clean (time 0) to noise (time 1).
+
+    clean, noise: [B, C, N]; time: [B] in (0, 1). Lipman et al. 2023, equation 23.
+    """
+    t = time[:, None, None]
+    return (velocity((1 - t) * clean + t * noise, time) - (noise - clean)).square().mean()
+
+
+class Muon(torch.optim.Muon):
+    """`torch.optim.Muon` with its state and defaults, in single precision where there is no GPU.
+
+    torch's own makes the matrices of each step orthogonal in bfloat16, a format for which many processors
+    have no instructions: on one with AVX2 alone a step of the score's network took 2.9 s that way, and takes
+    0.32 s in single precision.
+
+    Parameters
+    ----------
+    stacked : iterable of Tensor
+        Those of the matrices that are two, one above the other. Off a GPU each half is made orthogonal by
+        itself, which takes a quarter off a step of the score's network; on a GPU they are taken as one.
+    """
+
+    def __init__(
+        self, matrices: Iterable[Tensor], rate: float, *, weight_decay: float, stacked: Iterable[Tensor] = ()
+    ) -> None:
+        super().__init__(matrices, rate, weight_decay=weight_decay)
+        self.stacked = {id(parameter) for parameter in stacked}
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """Take one step; returns the closure's loss, where there is a closure."""
+        if any(p.is_cuda for group in self.param_groups for p in group["params"]):
+            return super().step(closure)
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._update(parameter, group)
+        return loss
+
+    def _update(self, parameter: Tensor, group: dict) -> None:
+        gradient, state = parameter.grad, self.state[parameter]
+        if "momentum_buffer" not in state:
+            state["momentum_buffer"] = torch.zeros_like(gradient)
+        mean = state["momentum_buffer"].lerp_(gradient, 1 - group["momentum"])
+        ahead = gradient.lerp(mean, group["momentum"])  # Nesterov's
+        parts = ahead.chunk(2) if id(parameter) in self.stacked else (ahead,)
+        options = (group["ns_coefficients"], group["ns_steps"], group["eps"])
+        direction = torch.cat([orthogonal(part, *options) for part in parts])
+        rows, columns = parts[0].shape
+        parameter.mul_(1 - group["lr"] * group["weight_decay"])
+        parameter.add_(direction, alpha=-group["lr"] * math.sqrt(max(1, rows / columns)))
+
+
+def orthogonal(matrix: Tensor, coefficients: tuple[float, float, float], steps: int, eps: float) -> Tensor:
+    """A matrix [m, n] with its singular values brought near 1, by Newton and Schulz's iteration.
+
+    Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks".
+    """
+    tall = len(matrix) > matrix.shape[1]
+    x = matrix.T if tall else matrix
+    x = x / x.norm().clamp(min=eps)
+    a, b, c = coefficients
+    for _ in range(steps):
+        gram = x @ x.T
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.T if tall else x
 
 
 def rate_share(settings: FlowSettings, epoch: int) -> float:
     """The share of the full learning rate that a step takes, counted from 0.
 
-    `root` falls with one over the root of the steps taken, wherever the training will end.
+    The schedule `root` falls with one over the root of the steps taken, wherever the training will end.
     """
     rise = min(1.0, (epoch + 1) / WARM_UP)
     if settings.schedule == "root":
@@ -46,19 +119,25 @@ def rate_share(settings: FlowSettings, epoch: int) -> float:
 def averaging(settings: FlowSettings, epoch: int) -> float:
     """Decay of the weights' moving average at a step, counted from 0.
 
-    With `root` its memory grows with the training (Karras et al. 2024, section 3.1): the average is always
-    about a `settings.recent`th of the steps old, as a falling rate would have it at every possible end.
+    With the schedule `root` its memory grows with the training (Karras et al. 2024, section 3.1): the average
+    is always about a `settings.recent`th of the steps old, as if the rate had fallen towards this very step.
     """
     growing = (1 + epoch) / (settings.recent + epoch)
     return growing if settings.schedule == "root" else min(settings.averaging, growing)
 
 
 class FlowTrainer(ABC):
-    """What score and waveforms have in common: optimisers, average, random state.
+    """What the trainers of score and waveforms have in common: optimisers, average, random state.
 
-    clips: how many it learns from. own: how many of them the run is about; the others are an album, which
-    the first `album_epochs` learn from as well.
     The matrices between hidden channels are trained by Muon (Jordan et al. 2024), the rest by Adam.
+
+    Parameters
+    ----------
+    clips : int
+        How many clips the trainer learns from.
+    own : int, optional
+        How many of them the run is about. The others are an album, which the first `album_epochs` learn from
+        as well.
     """
 
     def __init__(
@@ -72,7 +151,7 @@ class FlowTrainer(ABC):
         clips: int,
         own: int | None = None,
     ) -> None:
-        self.clip_count = self.among = clips
+        self.clip_count = self.clips_in_use = clips
         self.own = clips if own is None else own
         self.settings = settings
         self.device = device
@@ -82,9 +161,10 @@ class FlowTrainer(ABC):
         self.scale = scale
         scale.network = self.average
         matrices = self.network.matrices()
-        known = {id(p) for p in matrices}
-        stacked = self.network.gated_matrices() if settings.guide else []  # trainings of before go on as then
-        rest = [p for p in self.network.parameters() if id(p) not in known]
+        by_muon = {id(p) for p in matrices}
+        # Unfinished runs of versions without guides go on with the steps that these versions took.
+        stacked = self.network.gated_matrices() if settings.guide else []
+        rest = [p for p in self.network.parameters() if id(p) not in by_muon]
         self.optimizers = [
             torch.optim.Adam(rest, settings.learning_rate, betas=(0.9, 0.99), fused=device.type == "cuda"),
             Muon(matrices, matrix_rate, weight_decay=settings.decay, stacked=stacked),
@@ -94,14 +174,14 @@ class FlowTrainer(ABC):
 
     @abstractmethod
     def crops(self) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor]:
-        """Clean state, lower state or None, what is told of the score or None, and noise level [B]."""
+        """Clean state, lower state or None, conditioning or None, and noise level [B]."""
 
-    def drop(self, hidden: Tensor) -> Tensor:
-        """Dropout, by the trainer's own random numbers; none unless a trainer says so."""
+    def dropout(self, hidden: Tensor) -> Tensor:
+        """Dropout by the trainer's own random numbers; here none."""
         return hidden
 
     def step(self, epoch: int) -> dict[str, float]:
-        """One optimiser step; returns the loss by name."""
+        """Take one optimiser step; returns the loss by name."""
         settings, generator = self.settings, self.generator
         self._choose_clips(epoch)
         share = rate_share(settings, epoch)
@@ -110,18 +190,18 @@ class FlowTrainer(ABC):
                 group["lr"] = share * group.setdefault("full_rate", group["lr"])
 
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            clean, lower, told, level = self.crops()
+            clean, lower, conditioning, level = self.crops()
             time = torch.sigmoid(torch.randn(len(clean), generator=generator)).to(self.device)
             noise = torch.randn(clean.shape, generator=generator).to(self.device)
             loss = flow_matching(
-                lambda x, t: self.network(x, lower, told, t, level, self.drop), clean, noise, time
+                lambda x, t: self.network(x, lower, conditioning, t, level, self.dropout), clean, noise, time
             )
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
         for optimizer in self.optimizers:
             optimizer.step()
-        self._follow(averaging(settings, epoch))
+        self._update_average(averaging(settings, epoch))
         return {"flow": loss.item()}
 
     def finish(self):
@@ -147,25 +227,25 @@ class FlowTrainer(ABC):
         self.generator.set_state(state["generator"])
 
     @torch.no_grad()
-    def _follow(self, decay: float) -> None:
-        for kept, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
-            kept.lerp_(now, 1 - decay)
+    def _update_average(self, decay: float) -> None:
+        for mean, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
+            mean.lerp_(now, 1 - decay)
 
     def _choose_clips(self, step: int) -> None:
         """The first steps learn from an album as well, those after them from the run's own clips alone."""
         early = step < self.settings.album_epochs * self.steps_per_epoch
-        self.among = self.clip_count if early else self.own
+        self.clips_in_use = self.clip_count if early else self.own
 
-    def _places(self, rooms: Sequence[int], count: int) -> list[tuple[int, int]]:
-        """A clip and a start for each crop, each start of each clip as likely; rooms: starts per clip."""
-        ends = torch.tensor(rooms).cumsum(0)
+    def _places(self, starts: Sequence[int], count: int) -> list[tuple[int, int]]:
+        """A clip and a start for each crop, all as likely. starts: how many each clip has."""
+        ends = torch.tensor(starts).cumsum(0)
         chosen = torch.randint(0, int(ends[-1]), (count,), generator=self.generator)
         clips = torch.searchsorted(ends, chosen, right=True).tolist()
-        return [(c, int(s) - (int(ends[c]) - rooms[c])) for c, s in zip(clips, chosen.tolist(), strict=True)]
+        return [(c, int(s) - (int(ends[c]) - starts[c])) for c, s in zip(clips, chosen.tolist(), strict=True)]
 
 
 class ScoreTrainer(FlowTrainer):
-    """The score, in crops of some seconds, with what the guide says of them."""
+    """Trains the score, in crops of some seconds, conditioned by the guide where there is one."""
 
     def __init__(
         self,
@@ -190,25 +270,24 @@ class ScoreTrainer(FlowTrainer):
             self.steps.append(torch.from_numpy(guide.steps(timeline, score.shape[-1], RATE)))
 
     def step(self, epoch: int) -> dict[str, float]:
-        """`settings.score_steps` optimiser steps; the loss is that of the last."""
+        """Take `settings.score_steps` optimiser steps; the loss is that of the last."""
         count = self.steps_per_epoch
         return [super(ScoreTrainer, self).step(epoch * count + i) for i in range(count)][-1]
 
     def finish(self) -> scales.ScoreScale:
-        """The scale with averaged weights and its bands evened out."""
+        """The scale with averaged weights, calibrated to the clips."""
         scale = super().finish()
-        scale.even_out(self.scores[: self.own], torch.Generator().manual_seed(self.settings.seed))
+        scale.calibrate(self.scores[: self.own], torch.Generator().manual_seed(self.settings.seed))
         return scale
 
-    def drop(self, hidden: Tensor) -> Tensor:
+    def dropout(self, hidden: Tensor) -> Tensor:
         share = self.settings.score_dropout
-        kept = torch.rand(hidden.shape, generator=self.generator).to(self.device) >= share
-        return hidden * kept / (1 - share)
+        mask = torch.rand(hidden.shape, generator=self.generator).to(self.device) >= share
+        return hidden * mask / (1 - share)
 
     def crops(self) -> tuple[Tensor, None, Tensor | None, Tensor]:
-        places = self._places(
-            [s.shape[-1] - self.crop + 1 for s in self.scores[: self.among]], self.settings.score_batch
-        )
+        starts = [s.shape[-1] - self.crop + 1 for s in self.scores[: self.clips_in_use]]
+        places = self._places(starts, self.settings.score_batch)
         clean = [self.scores[c][:, s : s + self.crop] for c, s in places]
         shifts = [self._shift() for _ in places] if self.rows else []
         for index, shift in enumerate(shifts):
@@ -219,18 +298,17 @@ class ScoreTrainer(FlowTrainer):
 
     def _shift(self) -> int:
         """By how many semitones a crop is transposed: 0 for most."""
-        share, semitones = torch.rand(2, generator=self.generator).tolist()
+        share, place = torch.rand(2, generator=self.generator).tolist()
         if share >= self.settings.transposed:
             return 0
-        return (*range(-MOST_SEMITONES, 0), *range(1, MOST_SEMITONES + 1))[
-            int(semitones * 2 * MOST_SEMITONES)
-        ]
+        choices = (*range(-MOST_SEMITONES, 0), *range(1, MOST_SEMITONES + 1))
+        return choices[int(place * len(choices))]
 
     def _conditioning(self, places: list[tuple[int, int]], shifts: list[int]) -> Tensor | None:
-        """What the network reads of the guide under each crop, noise in it and some of it left out."""
+        """The conditioning by the guide under each crop, with noise and some parts of it left out."""
         if not self.rows:
             return None
-        cut = []
+        crops = []
         for (clip, start), shift in zip(places, shifts, strict=True):
             rows = self.rows[clip][:, start : start + self.crop].clone()
             if shift:
@@ -243,12 +321,15 @@ class ScoreTrainer(FlowTrainer):
             for group, out in zip(GROUPS, left_out.tolist(), strict=True):
                 if out:
                     rows[group] = 0
-            cut.append(rows)
-        return self.network.read(torch.stack(cut).to(self.device))
+            crops.append(rows)
+        return self.network.read(torch.stack(crops).to(self.device))
 
 
 class WaveTrainer(FlowTrainer):
-    """A waveform given the score and the waveform below; crops begin at any sample, in either polarity."""
+    """Trains a waveform, given the score and the waveform below.
+
+    Crops begin at any sample and have either polarity.
+    """
 
     def __init__(
         self,
@@ -282,7 +363,8 @@ class WaveTrainer(FlowTrainer):
     def crops(self) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
         settings, scale, device = self.settings, self.scale, self.device
         fold, samples = scale.fold, self.crop * scale.fold
-        places = self._places([w.shape[-1] - samples + 1 for w in self.clean[: self.among]], settings.batch)
+        starts = [w.shape[-1] - samples + 1 for w in self.clean[: self.clips_in_use]]
+        places = self._places(starts, settings.batch)
         signs = (2 * torch.randint(0, 2, (settings.batch,), generator=self.generator) - 1).tolist()
 
         def cut(waves: list[Tensor]) -> Tensor:
@@ -294,10 +376,10 @@ class WaveTrainer(FlowTrainer):
         if self.lower is not None:
             mixed = scale.noise(settings.batch, self.crop, self.generator).to(device)
             lower = cut(self.lower) + level[:, None, None] * mixed
-        return cut(self.clean), lower, self._told(places, level), level
+        return cut(self.clean), lower, self._conditioning(places, level), level
 
-    def _told(self, places: list[tuple[int, int]], level: Tensor) -> Tensor:
-        """What the network reads of the score under each crop, with noise of its level mixed in."""
+    def _conditioning(self, places: list[tuple[int, int]], level: Tensor) -> Tensor:
+        """The conditioning by the score under each crop, with noise of a level [B] mixed in."""
         rate, fold = self.scale.rate, self.scale.fold
         width = math.ceil(self.crop * fold / rate * RATE) + 3
         pieces, offsets = [], []
@@ -311,9 +393,9 @@ class WaveTrainer(FlowTrainer):
         noise = torch.randn(score.shape, generator=self.generator).to(self.device)
         frames = (torch.arange(self.crop, device=self.device) + 0.5) * (RATE * fold / rate)
         where = torch.tensor(offsets, device=self.device)[:, None] + frames
-        return self.network.told(score + level[:, None, None] * noise, where)
+        return self.network.condition(score + level[:, None, None] * noise, where)
 
 
 def _seeded_network(settings: FlowSettings, rates: tuple[float, ...], index: int, bands: int, channels: int):
     torch.manual_seed(settings.seed * 1000 + index)  # the weights' initial values
-    return scales.network_for(settings, rates, index, bands, channels)
+    return scales.untrained_network(settings, rates, index, bands, channels)

@@ -13,11 +13,11 @@ from torch.nn.utils.parametrizations import weight_norm
 
 LEAK = 0.2
 PRE_EMPHASIS = 0.97
-AT_ONCE = 64  # rows that a thread transforms at a time
+ROWS = 64  # that a thread transforms at a time
 
 
 def reach(dilations: tuple[int, ...], kernel: int) -> int:
-    """Samples of context a stack of unpadded convolutions eats on each side."""
+    """Samples by which a stack of unpadded convolutions shortens a signal on each side."""
     return sum(dilations) * (kernel - 1) // 2
 
 
@@ -27,9 +27,9 @@ def pre_emphasis(signal: Tensor) -> Tensor:
 
 
 class DilatedConvolution(nn.Module):
-    """Unpadded convolution: exactly what `nn.Conv1d(..., dilation=d)` does, faster on a CPU.
+    """Unpadded convolution: what `nn.Conv1d(..., dilation=d)` does, faster on a CPU.
 
-    Input [B, in, N], output [B, out, N - (kernel - 1) * dilation]. fold: whether a CPU takes `Convolution`.
+    Input [B, in, N], output [B, out, N - (kernel - 1) * dilation]. fold: use `Convolution` on a CPU.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, dilation: int, fold: bool = True) -> None:
@@ -43,7 +43,7 @@ class DilatedConvolution(nn.Module):
 
 
 def convolve(x: Tensor, conv: nn.Conv1d, dilation: int = 1, *, fold: bool = True) -> Tensor:
-    """`x` [B, in, N] by the weights of `conv`, unpadded."""
+    """Convolve `x` [B, in, N] with the weights of `conv`, unpadded."""
     if conv.kernel_size == (1,):
         return functional.linear(x.transpose(1, 2), conv.weight[:, :, 0], conv.bias).transpose(1, 2)
     if not fold or x.is_cuda:
@@ -54,10 +54,11 @@ def convolve(x: Tensor, conv: nn.Conv1d, dilation: int = 1, *, fold: bool = True
 class Convolution(Function):
     """x [B, N, in] by weight [out, in, kernel] -> [B, N - (kernel - 1) * dilation, out].
 
-    By overlap-save: each of the `dilation` interleaved signals is cut into rows, and the sums over the kernel
-    become products of the rows' transforms (`forms`): a third of the multiplications. Channels lie side by
-    side in memory. Differentiable any number of times: gradients are convolutions again (torch's own second
-    derivative, which the gradient penalty needs, is several times slower).
+    It works by overlap-save: each of the `dilation` interleaved signals is cut into rows, and the sums over
+    the kernel become products of the rows' `transforms`, which takes a third of the multiplications. Channels
+    lie side by side in memory. It can be differentiated any number of times, as its gradients are
+    convolutions again (torch's own second derivative, which the gradient penalty needs, is several times
+    slower).
     """
 
     @staticmethod
@@ -67,25 +68,25 @@ class Convolution(Function):
         outputs, inputs, kernel = weight.shape
         count = x.shape[1] - (kernel - 1) * dilation
         samples, parts = cut(count, dilation, kernel)
-        of_input, of_weight, back = forms(samples + kernel - 1, x.dtype)
+        of_input, of_weight, inverse = transforms(samples + kernel - 1, x.dtype)
         taps = of_weight[:, :kernel] @ weight.permute(2, 1, 0).reshape(kernel, -1)
         taps = taps.view(-1, inputs, outputs)
         rows = rows_of(x, samples + kernel - 1, samples, parts, dilation)
-        found = x.new_empty(samples, rows.shape[1], outputs)
-        for some in slices(rows.shape[1]):
-            products = torch.bmm(transformed(rows[:, some], of_input), taps)
-            torch.mm(back[:samples], products.view(len(back[0]), -1), out=found[:, some].flatten(1))
+        result = x.new_empty(samples, rows.shape[1], outputs)
+        for part in slices(rows.shape[1]):
+            products = torch.bmm(transformed(rows[:, part], of_input), taps)
+            torch.mm(inverse[:samples], products.view(len(inverse[0]), -1), out=result[:, part].flatten(1))
         if bias is not None:
-            found += bias
-        found = found.view(samples, len(x), parts, dilation, outputs).permute(1, 2, 0, 3, 4)
-        return found.reshape(len(x), -1, outputs)[:, :count]
+            result += bias
+        result = result.view(samples, len(x), parts, dilation, outputs).permute(1, 2, 0, 3, 4)
+        return result.reshape(len(x), -1, outputs)[:, :count]
 
     @staticmethod
     def backward(ctx, grad: Tensor):
         x, weight = ctx.saved_tensors
         need_x, need_weight, need_bias, _ = ctx.needs_input_grad
         return (
-            spread(grad, weight, ctx.dilation) if need_x else None,
+            input_gradient(grad, weight, ctx.dilation) if need_x else None,
             Correlation.apply(x, grad, ctx.dilation) if need_weight else None,
             grad.sum((0, 1)) if need_bias else None,
             None,
@@ -101,30 +102,31 @@ class Correlation(Function):
         ctx.dilation = dilation
         kernel = (x.shape[1] - grad.shape[1]) // dilation + 1
         samples, parts = cut(grad.shape[1], dilation, kernel)
-        of_input, of_weight, back = forms(samples + kernel - 1, x.dtype)
+        of_input, of_weight, inverse = transforms(samples + kernel - 1, x.dtype)
         inputs = rows_of(x, samples + kernel - 1, samples, parts, dilation)
         outputs = rows_of(grad, samples, samples, parts, dilation)
-        found = x.new_zeros(len(of_input), grad.shape[2], x.shape[2])
-        for some in slices(inputs.shape[1]):
-            one, other = transformed(inputs[:, some], of_input), transformed(outputs[:, some], of_weight)
-            found.baddbmm_(other.transpose(1, 2), one)
-        return (back[:kernel] @ found.flatten(1)).view(kernel, *found.shape[1:]).permute(1, 2, 0)
+        products = x.new_zeros(len(of_input), grad.shape[2], x.shape[2])
+        for part in slices(inputs.shape[1]):
+            a, b = transformed(inputs[:, part], of_input), transformed(outputs[:, part], of_weight)
+            products.baddbmm_(b.transpose(1, 2), a)
+        return (inverse[:kernel] @ products.flatten(1)).view(kernel, *products.shape[1:]).permute(1, 2, 0)
 
     @staticmethod
     def backward(ctx, weight: Tensor):
         x, grad = ctx.saved_tensors
-        return spread(grad, weight, ctx.dilation), Convolution.apply(x, weight, None, ctx.dilation), None
+        by_x = input_gradient(grad, weight, ctx.dilation)
+        return by_x, Convolution.apply(x, weight, None, ctx.dilation), None
 
 
-def spread(grad: Tensor, weight: Tensor, dilation: int) -> Tensor:
-    """The gradient of `Convolution` by its input: the convolution with the kernel turned round."""
+def input_gradient(grad: Tensor, weight: Tensor, dilation: int) -> Tensor:
+    """The gradient of `Convolution` by its input: a convolution with the reversed kernel."""
     margin = (weight.shape[2] - 1) * dilation
     padded = functional.pad(grad, (0, 0, margin, margin))
     return Convolution.apply(padded, weight.flip(2).transpose(0, 1), None, dilation)
 
 
 def cut(count: int, dilation: int, kernel: int) -> tuple[int, int]:
-    """For `count` outputs: the outputs of a row, and the rows of each interleaved signal."""
+    """How `count` outputs are cut: the outputs of a row, and the rows of each interleaved signal."""
     each = -(-count // dilation)
     parts = -(-each // (3 * kernel))
     return -(-each // parts), parts
@@ -135,8 +137,9 @@ def rows_of(x: Tensor, long: int, samples: int, parts: int, dilation: int) -> Te
 
     A row holds neighbours at a distance of `dilation`; the last ones are filled up with zeros.
     """
-    batch, given, channels = x.shape
-    x = functional.pad(x, (0, 0, 0, ((parts - 1) * samples + long) * dilation - given)).contiguous()  # or cut
+    batch, count, channels = x.shape
+    padding = ((parts - 1) * samples + long) * dilation - count  # negative where samples are left out
+    x = functional.pad(x, (0, 0, 0, padding)).contiguous()
     step = dilation * channels
     strides = step, x.stride(0), samples * step, channels, 1
     return x.as_strided((long, batch, parts, dilation, channels), strides).reshape(long, -1, channels)
@@ -144,17 +147,17 @@ def rows_of(x: Tensor, long: int, samples: int, parts: int, dilation: int) -> Te
 
 def slices(rows: int) -> list[slice]:
     """So many rows at a time that their transforms stay in the processor's cache."""
-    step = AT_ONCE * torch.get_num_threads()
+    step = ROWS * torch.get_num_threads()
     return [slice(first, first + step) for first in range(0, rows, step)]
 
 
-def transformed(rows: Tensor, form: Tensor) -> Tensor:
+def transformed(rows: Tensor, matrix: Tensor) -> Tensor:
     """[long, R, C] -> [products, R, C]."""
-    return torch.mm(form[:, : len(rows)], rows.flatten(1)).view(len(form), *rows.shape[1:])
+    return torch.mm(matrix[:, : len(rows)], rows.flatten(1)).view(len(matrix), *rows.shape[1:])
 
 
 @lru_cache
-def forms(size: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+def transforms(size: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
     """Matrices a, b [products, size] and c [size, products] of the circular correlation.
 
     c @ ((a @ x) * (b @ w)) = sum over k of x[t + k] w[k], for x and w [size]: the discrete Fourier
@@ -175,7 +178,7 @@ def forms(size: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
 
 
 class Block(nn.Module):
-    """Dilated convolution -> normalisation -> LeakyReLU(0.2)."""
+    """Dilated convolution, then normalisation, then LeakyReLU(0.2)."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, dilation: int) -> None:
         super().__init__()
@@ -187,7 +190,7 @@ class Block(nn.Module):
 
 
 def body(channels: int, outputs: int, dilations: tuple[int, ...], kernel: int) -> nn.Sequential:
-    """What generator and critic share: a block for each dilation, and a bare convolution for the last one."""
+    """The body of generator and critic: a block for each dilation, and for the last a bare convolution."""
     sizes = [1] + [channels] * (len(dilations) - 1)
     blocks = [Block(a, b, kernel, d) for a, b, d in zip(sizes[:-1], sizes[1:], dilations[:-1], strict=True)]
     return nn.Sequential(*blocks, DilatedConvolution(channels, outputs, kernel, dilations[-1]))
@@ -196,9 +199,9 @@ def body(channels: int, outputs: int, dilations: tuple[int, ...], kernel: int) -
 class Generator(nn.Module):
     """What one scale adds to the signal of the scale below.
 
-    Input [B, 1, N + 2 * reach] (noise plus the lower scale's signal, with its context);
-    output [B, 1, N]. `dilations` are those of the body and, last, of the convolution before
-    the gate: (1, 2, 4, ..., 64, 128) has reach 1020 at kernel 9, a receptive field of 2041.
+    Input [B, 1, N + 2 * reach] (noise plus the lower scale's signal, with its context); output [B, 1, N].
+    `dilations` are those of the body and, last, of the convolution before the gate: (1, 2, 4, ..., 64, 128)
+    has reach 1020 at kernel 9, which is a receptive field of 2041.
     """
 
     def __init__(self, channels: int, dilations: tuple[int, ...], *, kernel: int = 9) -> None:
@@ -219,8 +222,8 @@ class Generator(nn.Module):
 class Critic(nn.Module):
     """Scores every sample of a signal: [B, 1, N] -> [B, 1, N - 2 * reach].
 
-    A signal shorter than the receptive field is surrounded by zeros and scored at all N samples, so
-    that short clips train too.
+    A signal shorter than the receptive field is surrounded by zeros and scored at all N samples, so that
+    short clips train, too.
     """
 
     def __init__(self, channels: int, dilations: tuple[int, ...], *, kernel: int = 9) -> None:

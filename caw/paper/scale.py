@@ -1,4 +1,4 @@
-"""A scale of the `paper` preset: a generator that adds its band to the scale below's signal."""
+"""A scale of the `paper` preset: a generator that adds its band to the signal of the scale below."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from caw.cascade import Signal, resample
 from caw.config import AdversarialSettings
 from caw.paper.networks import Generator
-from caw.pyramid import Signal, resample
 
 
 @dataclass
@@ -35,12 +35,12 @@ class AdversarialScale:
         return resample(lower.wave[0], self.lower_rate, self.rate, samples)
 
     def draw(self, lower: Signal | None, samples: int, generator: torch.Generator) -> Signal:
-        """A fresh signal of `samples` samples that goes with `lower`."""
+        """A new signal of `samples` samples that goes with `lower`."""
         noise = torch.randn(samples, generator=generator).to(self.device)
         return self._add(self.lift(lower, samples), self.amplitude * noise)
 
     def vary(self, original: Signal, generator: torch.Generator, strength: float | None = None) -> Signal:
-        """VAR keeps the first scale of the clip as it is: what varies are the scales above."""
+        """The first scale of a variation (VAR) is the clip's own; the scales above it vary."""
         if strength is not None:
             raise ValueError("strength is a setting of preset fast: paper always keeps its first scale")
         return original
@@ -65,7 +65,7 @@ def add_band(network: Generator, lifted: Tensor, noise: Tensor) -> Tensor:
     return lifted + network(functional.pad(lifted + noise, (network.reach, network.reach)))
 
 
-def network_for(settings: AdversarialSettings, *, first: bool) -> Generator:
+def untrained_network(settings: AdversarialSettings, *, first: bool) -> Generator:
     """An untrained generator: narrow at the first scale, wide above it."""
     channels = settings.first_channels if first else settings.channels
     return Generator(channels, settings.dilations, kernel=settings.kernel)

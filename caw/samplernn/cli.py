@@ -207,10 +207,10 @@ def vary(
 @app.command()
 def info(run: Run) -> None:
     """What a run was trained on and how far it got."""
-    from caw.runs import check
+    from caw.run_folder import check_digests
 
     model = _load(run)
-    whole = check(model.folder, model.config)
+    whole = check_digests(model.folder, model.config)
     facts = []
     for number, clip in enumerate(model.config["clips"], 1):
         label = "clip" if len(model.config["clips"]) == 1 else f"clip {number}"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from caw.config import SettingsError
-from caw.runs import RunError, read_config, read_tensors
+from caw.run_folder import RunError, read_config, read_tensors
 from caw.samplernn import kept_weights
 from caw.samplernn.config import CANDIDATES, ODDS, Odds, Settings, settings
 from caw.samplernn.network import SampleRNN

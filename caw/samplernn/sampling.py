@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from caw.runs import RunError
+from caw.run_folder import RunError
 from caw.samplernn import quantisation
 from caw.samplernn.config import ODDS, Odds, Settings
 from caw.samplernn.network import SampleRNN

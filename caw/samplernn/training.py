@@ -20,12 +20,15 @@ import torch
 
 from caw.audio import resample
 from caw.files import atomic
-from caw.runs import (
+from caw.parallel import limited
+from caw.run_folder import (
     DIGESTS,
     RunError,
+    check_clip,
     choose_device,
-    note,
-    packed,
+    level_clips,
+    note_digest,
+    pack_state,
     read_state,
     versions,
     write_json,
@@ -36,8 +39,6 @@ from caw.samplernn.config import Settings, to_json
 from caw.samplernn.network import SampleRNN
 from caw.samplernn.quantisation import encode
 from caw.samplernn.streams import Streams, scored_pieces, split
-from caw.threads import limited
-from caw.training_clips import checked, levelled
 
 CHECKPOINT_SECONDS = 20.0  # between checkpoints: what a kill costs at most
 TOLD_SECONDS = 1.0  # between two words of progress
@@ -122,7 +123,7 @@ def _prepared(given: list[np.ndarray], rate: int, settings: Settings) -> tuple[l
         raise RunError("no clip was given; give one or more")
     own = min(settings.rate, rate)
     clips = [resample(_mono(samples, rate), rate, own) for samples in given]
-    clips, peak = levelled(clips)
+    clips, peak = level_clips(clips)
     for clip in clips:
         if len(clip) * (1 - settings.held_out) < 2 * settings.window:
             told = f"window is {settings.window} samples, too long for a clip of {len(clip)} samples"
@@ -134,7 +135,7 @@ def _mono(samples: np.ndarray, rate: int) -> np.ndarray:
     """A clip as float32 [n]. Raises: RunError for one that cannot be trained on."""
     if np.ndim(samples) != 1:
         raise RunError(f"samples have shape {np.shape(samples)}; give mono, [n]")
-    return checked(samples, rate)
+    return check_clip(samples, rate)
 
 
 def _open_folder(out: Path, config: dict[str, Any], clips: list[np.ndarray], resume: bool) -> None:
@@ -243,7 +244,7 @@ class _Training:
             lines[self.epoch - 1] = json.dumps(json.loads(lines[self.epoch - 1]) | record)
             self._write_losses(lines)
         name = kept_weights.file_name(self.epoch)
-        note(self.folder, name, write_tensors(self.folder / name, self.averaged))
+        note_digest(self.folder, name, write_tensors(self.folder / name, self.averaged))
 
     def _scores(self) -> dict[str, float]:
         """Bits per sample of the averaged weights, on pieces of what is learned and of what is held out."""
@@ -273,7 +274,7 @@ class _Training:
             "states": self.states,
             "streams": self.streams.state(),
         }
-        atomic.write(self.checkpoint, packed(state))
+        atomic.write(self.checkpoint, pack_state(state))
 
     def _read_losses(self) -> list[str]:
         """losses.jsonl: a line for each epoch."""

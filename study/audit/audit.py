@@ -36,8 +36,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from study.audit import audit_contents, audit_formats, leak_test, repetition
-from study.audit.file_properties import measure_format
+from study.audit import findings, leak_test, repetition
+from study.audit.file_properties import OF_FOLDERS, check_formats, file_orders, measure_format, outer_numbers
 from study.audit.findings import ALPHA, Audit, Finding, Heard, LeakError, Strip
 from study.audit.leak_test import ALL_SETS, TOGETHER, Clips
 from study.audit.properties import COMPRESSED, CONTENT, ORDER, Property
@@ -66,29 +66,29 @@ def run(
     facts = {heard.file: measure_format(heard.file) for heard in everyone}
     repeats = repetition.find([heard.file for heard in everyone])
     shared = repetition.longest([heard.file for heard in everyone], repeats)
-    findings, varying = audit_formats.check(everyone, facts, loose)
+    formats, varying = check_formats(everyone, facts, loose)
     listed = [*CONTENT, *varying]
     compressed = not loose and any(heard.file.suffix == ".flac" for heard in everyone)
     listed += [COMPRESSED] if compressed else []
     tables: dict[str, Clips] = {}
-    orders = [
-        found
-        for found in ORDER
-        if orders_too and found.name not in (audit_formats.OF_FOLDERS if loose else ())
+    order_properties = [
+        found for found in ORDER if orders_too and found.name not in (OF_FOLDERS if loose else ())
     ]
     for name, clips in sets.items():
         ordered = sorted(clips, key=lambda heard: heard.file.stem)
         measured = [
             measure_content(heard.file)
             | {"repetition": shared[heard.file]}
-            | audit_formats.numbers(facts[heard.file])
+            | outer_numbers(facts[heard.file])
             for heard in ordered
         ]
         values = {found.name: np.array([row[found.name] for row in measured]) for found in listed}
-        values |= audit_formats.orders(ordered)
+        values |= file_orders(ordered)
         tables[name] = Clips(values, np.array([heard.real for heard in ordered], bool))
-    orders = [found for found in orders if all(found.name in clips.values for clips in tables.values())]
-    judged = judge(tables, [*listed, *orders], findings, alpha=alpha, accept=accept)
+    order_properties = [
+        found for found in order_properties if all(found.name in clips.values for clips in tables.values())
+    ]
+    judged = judge(tables, [*listed, *order_properties], formats, alpha=alpha, accept=accept)
     return replace(judged, repeats=repeats)
 
 
@@ -110,20 +110,18 @@ def judge(
     outcome = leak_test.run(sets, tested)
     told = {name: clips for name, clips in sets.items() if clips.both}
     found = [
-        finding
-        for name in told
-        for finding in audit_contents.judged(name, told, listed, outcome, alpha, accept)
+        finding for name in told for finding in findings.judged(name, told, listed, outcome, alpha, accept)
     ]
     if len(told) > 1:
-        found += audit_contents.judged(ALL_SETS, told, listed, outcome, alpha, accept)
+        found += findings.judged(ALL_SETS, told, listed, outcome, alpha, accept)
     together = outcome.adjusted.get((ALL_SETS, TOGETHER), 1.0)
     if together <= alpha and not any(entry.verdict == "leak" for entry in found):
-        found += audit_contents.jointly(listed, told, outcome)
+        found += findings.jointly(listed, told, outcome)
     classes = []
     if classify:
-        classes = [audit_contents.classified(name, {name: sets[name]}, listed, alpha) for name in sets]
+        classes = [findings.classified(name, {name: sets[name]}, listed, alpha) for name in sets]
         if len(told) > 1:
-            classes.append(audit_contents.classified(ALL_SETS, told, listed, alpha))
+            classes.append(findings.classified(ALL_SETS, told, listed, alpha))
     strips = [
         Strip(name, str(entry), *(tuple(sorted(map(float, clips.values[entry.name][kind]))) for kind in both))
         for name, clips in told.items()

@@ -27,10 +27,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from math import comb, prod
 
 import numpy as np
+from scipy.stats import rankdata
 
-from study.audit import separation
 from study.audit.properties import BY_NAME
 
 ALL_SETS = "all sets"
@@ -92,7 +94,7 @@ def run(sets: Mapping[str, Clips], names: Sequence[str], *, seed: int = 0) -> Ou
     sets = {key: clips for key, clips in sets.items() if clips.both}
     if not sets or not names:
         return Outcome({}, {}, 1.0, 1.0, 1, None)
-    labels = separation.labelings_within([clips.real for clips in sets.values()], seed)
+    labels = labelings_within([clips.real for clips in sets.values()], seed)
     truth = np.concatenate([clips.real for clips in sets.values()])
     observed = int(np.flatnonzero((labels == truth).all(axis=1))[0])
     traces = [name for name in names if _is(name, "kind", "trace")]
@@ -102,9 +104,9 @@ def run(sets: Mapping[str, Clips], names: Sequence[str], *, seed: int = 0) -> Ou
     family, features = _members(sets, others, labels)
     accuracy = None
     if features and min(truth.sum(), (~truth).sum()) >= 2:
-        reached = separation.classifier_accuracies(np.column_stack(features), labels)
+        reached = classifier_accuracies(np.column_stack(features), labels)
         accuracy = float(reached[observed])
-        family[ALL_SETS, TOGETHER] = separation.permutation_p(reached)
+        family[ALL_SETS, TOGETHER] = permutation_p(reached)
     found, adjusted, smallest = _adjusted(family, observed)
     of_traces, traces_adjusted, _ = _adjusted(_members(sets, traces, labels)[0], observed)
     overall = min(adjusted.values(), default=1.0)
@@ -139,11 +141,11 @@ def _members(
         values = np.concatenate(list(settled(name, sets).values()))
         varying = [key for key, at in places.items() if np.ptp(values[at]) > 0]
         for key in varying if len(sets) > 1 else []:
-            shift = separation.rank_shift(values, labels, [places[key]])
-            p_values[key, name] = separation.permutation_p(np.abs(shift))
+            shift = rank_shift(values, labels, [places[key]])
+            p_values[key, name] = permutation_p(np.abs(shift))
         if varying:
-            shift = separation.rank_shift(values, labels, list(places.values()))
-            p_values[ALL_SETS, name] = separation.permutation_p(np.abs(shift))
+            shift = rank_shift(values, labels, list(places.values()))
+            p_values[ALL_SETS, name] = permutation_p(np.abs(shift))
             features.append(_within(values, list(places.values())))
     return p_values, features
 
@@ -164,14 +166,14 @@ def separate_p(sets: Mapping[str, Clips], names: list[str], *, seed: int = 0) ->
 
     sets: those that hold both kinds of clips. A property that does not vary has p = 1.
     """
-    labels = separation.labelings_within([clips.real for clips in sets.values()], seed)
+    labels = labelings_within([clips.real for clips in sets.values()], seed)
     truth = np.concatenate([clips.real for clips in sets.values()])
     ends = np.cumsum([len(clips.real) for clips in sets.values()])
     places = [np.arange(end - len(clips.real), end) for clips, end in zip(sets.values(), ends, strict=True)]
     found = {}
     for name in names:
         values = np.concatenate(list(settled(name, sets).values()))
-        reached = np.abs(separation.rank_shift(values, np.vstack([truth[None], labels]), places))
+        reached = np.abs(rank_shift(values, np.vstack([truth[None], labels]), places))
         found[name] = float(np.mean(reached[1:] >= reached[0] - 1e-9))
     return found
 
@@ -197,3 +199,108 @@ def standardised(values: np.ndarray) -> np.ndarray:
 def _filled(values: np.ndarray) -> np.ndarray:
     seen = np.isfinite(values)
     return np.where(seen, values, np.median(values[seen])) if seen.any() else np.zeros(len(values))
+
+
+_EXACT = 5000  # labelings up to which all are gone through
+_DRAWN = 1999
+_RIDGE = 0.1  # added to each standardised feature's variance within the groups
+
+
+def area(values: np.ndarray, real: np.ndarray) -> float:
+    """P(a real value > a fake one) + half of ties: the area under the ROC curve (Mann-Whitney U / n m).
+
+    values: [n]; real: bool [n], both kinds present.
+    """
+    return float(_areas(rankdata(values), real[None])[0])
+
+
+def labelings(real: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Bool [k, n]: all ways to call as many clips real as are, or the observed one and 1999 drawn ones."""
+    n, m = len(real), int(real.sum())
+    if comb(n, m) <= _EXACT:
+        made = np.zeros((comb(n, m), n), bool)
+        for row, chosen in enumerate(combinations(range(n), m)):
+            made[row, list(chosen)] = True
+        return made
+    dice = np.random.default_rng(seed)
+    return np.array([real, *(dice.permutation(real) for _ in range(_DRAWN))])
+
+
+def labelings_within(sets: Sequence[np.ndarray], seed: int = 0) -> np.ndarray:
+    """Bool [k, sum of n]: relabelings of several sets at once, each keeping its own number of real clips.
+
+    sets: bool [n] each. All of them where there are at most 5000, otherwise the observed one and 1999 drawn.
+    """
+    if prod(comb(len(real), int(real.sum())) for real in sets) <= _EXACT:
+        parts = [labelings(real) for real in sets]
+        places = np.indices([len(part) for part in parts]).reshape(len(parts), -1)
+        return np.hstack([part[place] for part, place in zip(parts, places, strict=True)])
+    dice = np.random.default_rng(seed)
+    drawn = [np.concatenate([dice.permutation(real) for real in sets]) for _ in range(_DRAWN)]
+    return np.array([np.concatenate(list(sets)), *drawn])
+
+
+def permutation_p(statistics: np.ndarray) -> np.ndarray:
+    """For statistics [k] of k labelings, each labeling's p: the share of all with at least as much."""
+    ordered = np.sort(statistics)
+    return 1 - np.searchsorted(ordered, statistics - 1e-9, side="left") / len(ordered)
+
+
+def rank_shift(values: np.ndarray, labels: np.ndarray, members: Sequence[np.ndarray]) -> np.ndarray:
+    """How far real clips' ranks lie from their expectation, [k], summed over sets (van Elteren 1960).
+
+    values: [n]. labels: bool [k, n]. members: the places of each set's clips in `values`.
+    """
+    shift = np.zeros(len(labels))
+    for places in members:
+        ranks = rankdata(values[places]) / (len(places) + 1)
+        shift += labels[:, places] @ (ranks - ranks.mean())
+    return shift
+
+
+def holm(p_values: list[float]) -> list[float]:
+    """Holm's step-down adjustment (1979) of p-values, in their order."""
+    order = np.argsort(p_values)
+    adjusted, running = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(order):
+        running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = running
+    return adjusted
+
+
+def classifier_accuracies(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The same balanced accuracy for every labeling: features [n, f], labels bool [k, n]; returns [k]."""
+    return _accuracies(_standardised(features), labels)
+
+
+def _areas(ranks: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    reals = labels.sum(axis=1)
+    sums = labels @ ranks
+    return (sums - reals * (reals + 1) / 2) / (reals * (labels.shape[1] - reals))
+
+
+def _standardised(features: np.ndarray) -> np.ndarray:
+    spread = features.std(axis=0)
+    varying = spread > 1e-9
+    return (features[:, varying] - features[:, varying].mean(axis=0)) / spread[varying]
+
+
+def _accuracies(scaled: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """[k] balanced accuracies for bool labels [k, n]."""
+    count, width = scaled.shape
+    if width == 0:
+        return np.full(len(labels), 0.5)
+    right = np.zeros(labels.shape)
+    for out in range(count):
+        rest, called = np.delete(scaled, out, axis=0), np.delete(labels, out, axis=1).astype(float)
+        reals = called.sum(axis=1, keepdims=True)
+        real_mean, fake_mean = called @ rest / reals, (1 - called) @ rest / (count - 1 - reals)
+        # The covariance within the kinds is that of all less a multiple of the outer product of the means'
+        # difference; by Sherman and Morrison the axis is the same up to a positive factor for any labels.
+        spread = np.cov(rest, rowvar=False, bias=True).reshape(width, width) + _RIDGE * np.eye(width)
+        axis = np.linalg.solve(spread, (real_mean - fake_mean).T).T
+        score = np.sum((scaled[out] - (real_mean + fake_mean) / 2) * axis, axis=1)
+        right[:, out] = np.where(labels[:, out], score > 0, score < 0) + 0.5 * (score == 0)
+    of_real = np.sum(right * labels, axis=1) / labels.sum(axis=1)
+    of_fake = np.sum(right * ~labels, axis=1) / (~labels).sum(axis=1)
+    return (of_real + of_fake) / 2

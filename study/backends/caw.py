@@ -1,9 +1,9 @@
 """Catch-A-Waveform: one model per passage and epoch count, trained here.
 
-A run lies in models/SOURCE-EPOCHS/ and serves both modes. Beside it, SOURCE-EPOCHS.recipe.json keeps what it
-was trained from, written before training starts, so that a run is never taken for one it is not. The runs of
-one source share their steps where the preset allows: each goes on from SOURCE.trunk.pt, where the one before
-it ended, and is the same as if it had been trained alone.
+A run is kept in models/SOURCE-EPOCHS/ and serves both modes. SOURCE-EPOCHS.recipe.json beside it says what it
+was trained from (`study.backends.training`). The runs of one source share their steps where the preset
+allows: each goes on from SOURCE.trunk.pt, where the one before it ended, and is the same as if it had been
+trained alone.
 """
 
 from __future__ import annotations
@@ -17,21 +17,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from caw import audio
-from study.backends import Clip, Cost, Task, Tell, run_claims, seed_for, training_progress
+from study.backends import Clip, Cost, ProgressCallback, Task, seed_for, training
 from study.design import BRIDGE
 
 if TYPE_CHECKING:
     from caw.runs import Run
 
-# of one core, measured for 25 s at 16 kHz; `paper` works on the whole clip in every step, the others on crops
+# Of one core, measured for 25 s at 16 kHz. `paper` works on the whole clip in every step, the others on
+# crops.
 _SECONDS_PER_EPOCH = {"fast": 0.5, "standard": 0.8, "paper": 600.0}
-_MEASURED_LENGTH = 25.0  # s
+_MEASURED_LENGTH = 25.0  # seconds
 _SECONDS_PER_CLIP = 2.0
 _BYTES_PER_RUN = {"fast": 7.1e6, "standard": 9e6, "paper": 60e6}  # weights; clip and losses come on top
 _BYTES_PER_TRUNK = {"fast": 23e6, "standard": 29e6}
 _BYTES_PER_EPOCH = 280.0  # of losses.jsonl
 _BYTES_PER_SECOND = 4 * 16000.0  # of the clip
-_STRETCH = 50  # epochs that are one part of the costs, so that runs that share them name them alike
+_EPOCHS_PER_PART = 50  # of the costs, so that runs that share epochs name the parts alike
 
 
 class CawBackend:
@@ -42,11 +43,11 @@ class CawBackend:
     modes = ("UMG", "VAR")
     counts_epochs = True
 
-    def lacks(self) -> str:
+    def unavailable_reason(self) -> str:
         return ""
 
     def validate(self, options: Mapping[str, Any], folder: Path) -> None:
-        run_claims.refuse_set_elsewhere(options)
+        training.refuse_set_elsewhere(options)
         self._settings(options, epochs=1, seed=0)
 
     def composes(self, options: Mapping[str, Any]) -> str:
@@ -56,8 +57,8 @@ class CawBackend:
 
     def outdated(self, task: Task) -> tuple[str, str] | None:
         cell = task.cell
-        asks = cell.asked is not None or cell.plan == BRIDGE or cell.strength is not None
-        if not asks or not (old := [f"models/{run.name}" for run in self._of_before(task)]):
+        asks = cell.requested_plan is not None or cell.plan == BRIDGE or cell.strength is not None
+        if not asks or not (old := [f"models/{run.name}" for run in self._unguided_runs(task)]):
             return None
         was, them = ("was", "it") if len(old) == 1 else ("were", "them")
         what = f"{' and '.join(old)} {was} trained by an earlier version, whose models follow no plan"
@@ -67,22 +68,24 @@ class CawBackend:
         options = {key: value for key, value in task.options.items() if key != "device"}
         return {"preset": "fast"} | options
 
-    def work(self, task: Task) -> str:
+    def shared_job(self, task: Task) -> str:
         return self._source(task) if self._shares(task) else self._folder(task).name
 
-    def keeps(self, task: Task) -> tuple[str, ...]:
+    def artifacts(self, task: Task) -> tuple[str, ...]:
         folder = self._folder(task)
-        own = folder.name, run_claims.recipe_file(folder).name
+        own = folder.name, training.recipe_file(folder).name
         if not self._shares(task):
             return own
-        before = [name for run in self._of_before(task) for name in (run.name, f"{run.name}.recipe.json")]
-        return tuple(dict.fromkeys((*own, self._trunk(task).name, *before)))
+        earlier = [
+            name for run in self._unguided_runs(task) for name in (run.name, training.recipe_file(run).name)
+        ]
+        return tuple(dict.fromkeys((*own, self._trunk(task).name, *earlier)))
 
     def costs(self, task: Task) -> dict[str, Cost]:
         folder, cell = self._folder(task), task.cell
-        made = {name: Cost(_SECONDS_PER_CLIP) for name in task.names}
+        clips = {name: Cost(_SECONDS_PER_CLIP) for name in task.names}
         if self._is_complete(folder):
-            return made
+            return clips
         preset, epochs = task.options.get("preset", "fast"), cell.epochs or 1
         per_epoch = _SECONDS_PER_EPOCH[preset]
         disk = _BYTES_PER_RUN[preset] + _BYTES_PER_EPOCH * epochs + _BYTES_PER_SECOND * cell.seconds
@@ -90,24 +93,24 @@ class CawBackend:
             per_epoch *= cell.seconds / _MEASURED_LENGTH
         reached = self._reached(folder)
         if not self._shares(task):
-            return {f"train {folder.name}": Cost(per_epoch * (epochs - reached), disk)} | made
-        source, begun = self._source(task), self._begun(task)
+            return {f"train {folder.name}": Cost(per_epoch * (epochs - reached), disk)} | clips
+        source, begun = self._source(task), self._shared_epochs(task)
         parts = {f"keep {folder.name}": Cost(0.0, disk)}
         parts[f"keep {self._trunk(task).name}"] = Cost(0.0, _BYTES_PER_TRUNK[preset])
-        for first in range(begun // _STRETCH * _STRETCH, epochs, _STRETCH):
-            last = min(first + _STRETCH, epochs)
+        for first in range(begun // _EPOCHS_PER_PART * _EPOCHS_PER_PART, epochs, _EPOCHS_PER_PART):
+            last = min(first + _EPOCHS_PER_PART, epochs)
             steps = max(0, last - max(first, begun, reached))
             parts[f"train {source} from {first} to {last}"] = Cost(per_epoch * steps)
-        return parts | made
+        return parts | clips
 
-    def make(self, task: Task, tell: Tell) -> Iterator[Clip]:
-        """Raises: BackendError for a run of another recipe; caw's ValueErrors for what it refuses."""
+    def make(self, task: Task, progress: ProgressCallback) -> Iterator[Clip]:
+        """Raises BackendError for a run of another recipe, and caw's ValueErrors for what it refuses."""
         folder = self._folder(task)
         whole = sum(cost.seconds for cost in self.costs(task).values())
         share = _SECONDS_PER_CLIP * len(task.names) / whole
-        run = self._trained(task, folder, lambda done, text: tell((1 - share) * done, text))
-        for made, name in enumerate(task.names):
-            tell(1 - share + share * made / len(task.names), f"make {name}")
+        run = self._trained(task, folder, lambda done, text: progress((1 - share) * done, text))
+        for number, name in enumerate(task.names):
+            progress(1 - share + share * number / len(task.names), f"make {name}")
             seed = seed_for(task.seed, name)
             yield Clip(name, self._drawn(run, task, seed), run.rate, seed, folder.name)
 
@@ -118,50 +121,48 @@ class CawBackend:
             return run.vary(seed=seed, strength=cell.strength)
         if cell.plan == BRIDGE:
             return _bridge(run, task, seed)
-        return run.generate(task.seconds, seed=seed, plan=cell.asked)
+        return run.generate(task.seconds, seed=seed, plan=cell.requested_plan)
 
-    def _trained(self, task: Task, folder: Path, tell: Tell):
-        """The run of this task's source and epochs: loaded, gone on with, or trained from nothing."""
+    def _trained(self, task: Task, folder: Path, progress: ProgressCallback):
+        """The run of this task's source and epochs: loaded, continued, or trained from the start."""
         from caw import runs
 
         settings = self._settings(task.options, epochs=task.cell.epochs, seed=task.training_seed)
-        if before := self._of_before(task):  # epoch counts of one source are to differ in nothing else
+        if earlier := self._unguided_runs(task):  # epoch counts of one source are to differ in nothing else
             own = {name: getattr(settings, name) for name in ("epochs", "seed", "device", *task.options)}
-            settings = replace(runs.load(before[0]).settings, **own)
-        about = run_claims.learned(task) | {"epochs": task.cell.epochs}
-        if settings.shares_steps:  # a default that has changed: earlier runs looked at their end
-            about["schedule"] = settings.schedule
-        if getattr(settings, "guide", False):  # another: earlier runs have none
-            about["guide"] = True
-        run_claims.claim(folder, self.recipe(task) | about)
+            settings = replace(runs.load(earlier[0]).settings, **own)
+        recipe = self.recipe(task) | training.training_material(task) | {"epochs": task.cell.epochs}
+        if settings.shares_steps:  # a default that has changed: the schedule of earlier runs had an end
+            recipe["schedule"] = settings.schedule
+        if getattr(settings, "guide", False):  # a default that has changed: earlier runs have no guide
+            recipe["guide"] = True
+        training.claim(folder, recipe)
         if self._is_complete(folder):
             return runs.load(folder)
         from caw.training import train
 
-        tell(0.0, f"train {folder.name}")
+        progress(0.0, f"train {folder.name}")
         cell = task.cell
         samples, rate = audio.read(cell.file, start=cell.start, seconds=cell.seconds)
-        source = {"file": cell.file.name, "sha256": cell.file_sha256}
-        source |= {"start": cell.start, "seconds": cell.seconds}
         album = [audio.read(one.file, rate=rate)[0] for one in cell.album]
         return train(
             samples,
             rate,
             folder,
             settings=settings,
-            source=source,
-            resume=True,  # also begins anew where nothing is to resume
-            trunk=self._trunk(task) if settings.shares_steps else None,
-            progress=training_progress.telling(tell, folder.name),
+            source=training.source_facts(task),
+            resume=True,  # starts a new training where there is none to resume
+            shared_checkpoint=self._trunk(task) if settings.shares_steps else None,
+            progress=training.epoch_progress(progress, folder.name),
             album=album,
         )
 
-    def _of_before(self, task: Task) -> list[Path]:
+    def _unguided_runs(self, task: Task) -> list[Path]:
         """The runs of the task's source that an earlier version trained, which had no guide."""
         if not getattr(self._settings(task.options, epochs=1, seed=0), "guide", False):
             return []
-        there = run_claims.claimed(task.models, self._source(task))
-        return [folder for folder, recipe in there.items() if recipe and not recipe.get("guide")]
+        bound = training.bound_runs(task.models, self._source(task))
+        return [folder for folder, recipe in bound.items() if recipe and not recipe.get("guide")]
 
     def _settings(self, options: Mapping[str, Any], *, epochs: int | None, seed: int):
         from caw import config
@@ -171,12 +172,12 @@ class CawBackend:
         try:
             return config.preset(name, **changes, epochs=epochs, seed=seed)
         except (config.SettingsError, TypeError) as error:
-            raise run_claims.refused(error, options) from None
+            raise training.option_error(error, options) from None
 
     def _source(self, task: Task) -> str:
         """What the runs of one training of a source are named after."""
         cell = task.cell
-        return cell.learner if cell.backend == self.name else f"{cell.learner}-{cell.backend}"
+        return cell.training_name if cell.backend == self.name else f"{cell.training_name}-{cell.backend}"
 
     def _folder(self, task: Task) -> Path:
         return task.models / f"{self._source(task)}-{task.cell.epochs}"
@@ -187,14 +188,14 @@ class CawBackend:
     def _shares(self, task: Task) -> bool:
         return self._settings(task.options, epochs=1, seed=0).shares_steps
 
-    def _begun(self, task: Task) -> int:
-        """Epochs that are done already: those of the trunk, where the run is longer."""
+    def _shared_epochs(self, task: Task) -> int:
+        """Epochs that the shared checkpoint holds already, where the run is as long."""
         file = self._trunk(task)
         if not file.exists():
             return 0
-        from caw import shared_checkpoint
+        from caw.run_folder import epochs_in
 
-        epochs = shared_checkpoint.epochs_in(file)
+        epochs = epochs_in(file)
         return epochs if epochs <= task.cell.epochs else 0
 
     def _reached(self, folder: Path) -> int:
@@ -207,7 +208,7 @@ class CawBackend:
             scales = len(runs.load(folder).rates)
         except runs.RunError:
             return 0
-        return training_progress.epochs_behind(folder, scales=scales)
+        return training.epochs_done(folder, scales=scales)
 
     def _is_complete(self, folder: Path) -> bool:
         if not folder.exists():
@@ -221,15 +222,14 @@ class CawBackend:
 
 
 def _bridge(run: Run, task: Task, seed: int) -> np.ndarray:
-    """New bars, as long as a clip must last, from the passage's end to its beginning; without these two."""
+    """New bars between the end of the passage and its beginning, at least as long as a clip must last."""
     from caw.compose.bridging import PHRASE
-    from caw.tasks import bridges
 
     cell = task.cell
     passage, rate = audio.read(cell.file, start=cell.start, seconds=cell.seconds)
     bars, wanted = math.ceil(task.seconds / PHRASE), math.ceil(task.seconds * run.rate)
     while True:
-        new = bridges.make(run, passage, passage, rate, bars=bars, seed=seed).new
+        new = run.beside(passage, passage, rate, bars=bars, seed=seed).new
         if len(new) >= wanted:
             return new
         bars = math.ceil(bars * wanted / len(new)) + 1  # bars may be short, and the last half a one

@@ -1,12 +1,13 @@
-"""Jukebox (Dhariwal et al. 2020, arXiv 2005.00341): what it makes of a passage by going on from it.
+"""Jukebox (Dhariwal et al. 2020, arXiv 2005.00341), which continues a passage.
 
     [backend.jukebox]
     weights = "/data/jukebox-1b-lyrics"
 
-Nothing is trained: a model of many songs hears some seconds of the passage and goes on. For VAR it hears the
-passage's last seconds (`prime`), as in the case study; for UMG only a short cue (`cue`), each clip from
-another place of the passage. What it heard is cut off. No clip is a variation of the passage in CAW's sense.
-It works at 44.1 kHz, in a process of its own that may be another environment's (`python`).
+Nothing is trained: a model of many songs hears some seconds of the passage and continues them. For VAR it
+hears the passage's last seconds (`prime`), as in the case study; for UMG only a short cue (`cue`), for each
+clip from another place of the passage. The seconds that it heard are cut off. No clip is a variation of the
+passage in CAW's sense. It works at 44.1 kHz, in a process of its own, which another environment may run
+(`python`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from caw.files import atomic
-from study.backends import BackendError, Clip, Cost, Task, Tell
+from caw.problems import Problem
+from study.backends import BackendError, Clip, Cost, ProgressCallback, Task
 from study.backends.programs import calling, named_files
 
 _PROGRAM = Path(calling.__file__).with_name("jukebox_continuation.py")
@@ -54,31 +56,30 @@ class JukeboxBackend:
         """This backend as one study's options make it."""
         return JukeboxBackend(options)
 
-    def lacks(self) -> str:
-        return "" if self._elsewhere else _lacking()
+    def unavailable_reason(self) -> str:
+        return "" if self._elsewhere else str(_missing() or "")
 
     def validate(self, options: Mapping[str, Any], folder: Path) -> None:
         known = [*_PLACES, *_DEFAULTS]
         for key in options:
             if key not in known:
-                raise BackendError(f"unknown option {key!r}; known here: {', '.join(known)}", key=key)
+                raise BackendError(f"unknown option {key!r}", f"known here: {', '.join(known)}", key=key)
         for key in ("prime", "cue", "temperature", "timeout"):
             value = options.get(key, 1.0)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not 0 < value < math.inf:
-                raise BackendError(f"{key} is {value!r}; write a number above 0", key=key)
+            if type(value) not in (int, float) or not 0 < value < math.inf:
+                raise BackendError(f"{key} is {value!r}", "write a number above 0", key=key)
         if options.get("levels", 3) not in (1, 2, 3) or isinstance(options.get("levels"), bool | float):
-            told = f"levels is {options['levels']!r}; write 1 (the coarsest alone), 2 or 3"
-            raise BackendError(told, key="levels")
+            fix = "write 1 (the coarsest alone), 2 or 3"
+            raise BackendError(f"levels is {options['levels']!r}", fix, key="levels")
         device = options.get("device", "auto")
         if not isinstance(device, str) or not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
-            raise BackendError(f'device is {device!r}; write "auto", "cpu" or "cuda"', key="device")
+            raise BackendError(f"device is {device!r}", 'write "auto", "cpu" or "cuda"', key="device")
         _weights(options, folder)
         python = options.get("python")
         if python is not None:
             calling.find_program(python, folder, key="python")
-        elif told := _lacking():
-            raise BackendError(told)
+        elif missing := _missing():
+            raise BackendError(missing.what, missing.fix)
 
     def recipe(self, task: Task) -> dict[str, Any]:
         options = _DEFAULTS | task.options
@@ -88,26 +89,26 @@ class JukeboxBackend:
         files["config.json"] = named_files.digest(weights / "config.json")
         return {key: options[key] for key in decisive} | {"weights": files, "version": _VERSION}
 
-    def work(self, task: Task) -> str:
+    def shared_job(self, task: Task) -> str:
         return ""
 
-    def keeps(self, task: Task) -> tuple[str, ...]:
+    def artifacts(self, task: Task) -> tuple[str, ...]:
         return (calling.log_name(task),)
 
     def costs(self, task: Task) -> dict[str, Cost]:
         a_second = _SECONDS_PER_SECOND[task.options.get("levels", 3)]
         return {name: Cost(a_second * task.seconds) for name in task.names}
 
-    def make(self, task: Task, tell: Tell) -> Iterator[Clip]:
-        """All clips that are missing in one call, so that the weights are loaded once: they share its seed.
+    def make(self, task: Task, progress: ProgressCallback) -> Iterator[Clip]:
+        """Make all missing clips in one call, so that the weights are loaded once. They share its seed.
 
-        Raises: BackendError for missing weights or transformers, and for what the program says.
+        Raises BackendError for missing weights or transformers, and where the program fails.
         """
         self.validate(task.options, task.folder)
         options = _DEFAULTS | task.options
         varied = task.cell.mode == "VAR"
         weights = _weights(task.options, task.folder)
-        given = {
+        arguments = {
             "weights": calling.literal(weights.absolute()),
             "prime": options["prime"] if varied else options["cue"],
             "place": "end" if varied else "anywhere",
@@ -115,50 +116,51 @@ class JukeboxBackend:
             "temperature": options["temperature"],
             "device": options["device"],
         }
-        given |= {key: f"{{{key}}}" for key in ("clip", "out", "n", "seconds", "seed")}
+        arguments |= {key: f"{{{key}}}" for key in ("clip", "out", "n", "seconds", "seed")}
         python = options.get("python")
         python = sys.executable if python is None else calling.find_program(python, task.folder, key="python")
         words = [
             *map(calling.literal, (python, _PROGRAM)),
-            *(f"--{key}={value}" for key, value in given.items()),
+            *(f"--{key}={value}" for key, value in arguments.items()),
         ]
         rate = atomic.read_json(weights / "config.json").get("sampling_rate", _RATE)
-        yield from calling.clips(task, words, timeout=options["timeout"], tell=tell, rate=rate)
+        yield from calling.clips(task, words, timeout=options["timeout"], progress=progress, rate=rate)
 
 
-def _lacking() -> str:
-    """What this environment lacks, with the mend."""
-    mend = "pip install 'transformers>=4.57,<5', or name another environment's interpreter as `python`"
+def _missing() -> Problem | None:
+    """What is missing in this environment."""
+    fix = "pip install 'transformers>=4.57,<5', or name another environment's interpreter as `python`"
     if importlib.util.find_spec("transformers") is None:
-        return f"transformers is not installed; {mend}"
+        return Problem("transformers is not installed", fix)
     from importlib import metadata
 
     version = metadata.version("transformers")
     if not version.startswith("4."):
-        return f"transformers {version} holds no Jukebox any more; {mend}"
-    return ""
+        return Problem(f"transformers {version} holds no Jukebox any more", fix)
+    return None
 
 
 def _weights(options: Mapping[str, Any], folder: Path) -> Path:
-    """The folder of the weights. Raises: BackendError with the way to get them."""
-    named = options.get("weights")
-    if named is None:
-        raise BackendError(f"Jukebox's weights are not named; {_GET}", key="weights")
-    if not isinstance(named, str) or "\0" in named:
-        raise BackendError(f"weights is {named!r}; write the folder's path in quotes", key="weights")
-    weights = folder / Path(named).expanduser()
+    """The folder of the weights. Raises BackendError with the way to get them."""
+    value = options.get("weights")
+    if value is None:
+        raise BackendError("Jukebox's weights are not named", _GET, key="weights")
+    if not isinstance(value, str) or "\0" in value:
+        raise BackendError(f"weights is {value!r}", "write the folder's path in quotes", key="weights")
+    weights = folder / Path(value).expanduser()
     try:
         config = atomic.read_json(weights / "config.json")
     except (OSError, ValueError):
-        raise BackendError(f"{weights} holds no readable config.json; {_GET}", key="weights") from None
+        raise BackendError(f"{weights} holds no readable config.json", _GET, key="weights") from None
     kind = config.get("model_type")
     if kind != "jukebox":
-        raise BackendError(f"{weights} holds a model of type {kind!r}, not Jukebox; {_GET}", key="weights")
+        what = f"{weights} holds a model of type {kind!r}, not Jukebox"
+        raise BackendError(what, _GET, key="weights")
     rate = config.get("sampling_rate", _RATE)
     if not isinstance(rate, int) or rate < 1:
-        raise BackendError(f"{weights} names a sampling_rate of {rate!r}; {_GET}", key="weights")
+        raise BackendError(f"{weights} names a sampling_rate of {rate!r}", _GET, key="weights")
     if not _weight_files(weights):
-        raise BackendError(f"{weights} holds config.json but no weights; {_GET}", key="weights")
+        raise BackendError(f"{weights} holds config.json but no weights", _GET, key="weights")
     return weights
 
 

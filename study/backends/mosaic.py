@@ -1,4 +1,4 @@
-"""Mosaic: the clip's own pieces in another order, without training: the control a model has to beat."""
+"""Mosaic: the passage's own pieces in another order, without training. It is the control for the models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from caw import audio
-from study.backends import BackendError, Clip, Cost, Task, Tell, seed_for
+from study.backends import BackendError, Clip, Cost, ProgressCallback, Task, seed_for
 
 _OPTIONS = ("run", "beats_per_bar", "tempo")
 _SECONDS_TO_START, _SHARE_OF_CLIP, _SHARE_OF_OUTPUT = 0.2, 0.015, 0.005  # s; s per s of sound: of one core
@@ -22,7 +22,7 @@ class MosaicBackend:
     modes = ("UMG", "VAR")
     counts_epochs = False
 
-    def lacks(self) -> str:
+    def unavailable_reason(self) -> str:
         return ""
 
     def validate(self, options: Mapping[str, Any], folder: Path) -> None:
@@ -30,8 +30,7 @@ class MosaicBackend:
 
         for key, value in options.items():
             if key not in _OPTIONS:
-                told = f"unknown option {key!r}; mosaic has {', '.join(_OPTIONS)}"
-                raise BackendError(told, key=key)
+                raise BackendError(f"unknown option {key!r}", f"mosaic has {', '.join(_OPTIONS)}", key=key)
             try:
                 mosaic.check_options(**{key: value})
             except mosaic.MosaicError as error:
@@ -40,10 +39,10 @@ class MosaicBackend:
     def recipe(self, task: Task) -> dict[str, Any]:
         return dict(task.options)
 
-    def work(self, task: Task) -> str:
+    def shared_job(self, task: Task) -> str:
         return ""
 
-    def keeps(self, task: Task) -> tuple[str, ...]:
+    def artifacts(self, task: Task) -> tuple[str, ...]:
         return ()
 
     def costs(self, task: Task) -> dict[str, Cost]:
@@ -51,17 +50,17 @@ class MosaicBackend:
         start = (_SECONDS_TO_START + _SHARE_OF_CLIP * task.cell.seconds) / max(1, len(task.names))
         return {name: Cost(start + each) for name in task.names}
 
-    def make(self, task: Task, tell: Tell) -> Iterator[Clip]:
-        """Raises: BackendError for a passage that cannot be cut, AudioError for a file that is no sound."""
+    def make(self, task: Task, progress: ProgressCallback) -> Iterator[Clip]:
+        """Raises BackendError for a passage that cannot be cut, AudioError for a file that is no sound."""
         from caw import mosaic
 
         cell = task.cell
         samples, rate = audio.read(cell.file, start=cell.start, seconds=cell.seconds)
-        tell(0.0, f"cut {cell.source}")
+        progress(0.0, f"cut {cell.source}")
         try:
             pieces = mosaic.cut(samples, rate, **task.options)
-            for made, name in enumerate(task.names):
-                tell((1 + made) / (1 + len(task.names)), f"make {name}: {pieces.grid.told()}")
+            for number, name in enumerate(task.names, 1):
+                progress(number / (1 + len(task.names)), f"make {name}: {pieces.grid.told()}")
                 seed = seed_for(task.seed, name)
                 draw = pieces.vary if cell.mode == "VAR" else partial(pieces.generate, task.seconds)
                 yield Clip(name, draw(seed=seed)[0], rate, seed, run="")

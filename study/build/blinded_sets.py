@@ -17,16 +17,16 @@ from analysis import loudness
 from caw import audio
 from caw.files import atomic
 from study import blinding
-from study.audit import audit, audit_tables
+from study.audit import audit, tables
 from study.audit.audit import Audit, Heard
 from study.backends import seed_for
 from study.build import stimuli
-from study.build.material import ORIGINAL, Passage
 from study.build.progress import BuildProgress
 from study.build.recordings import Original
+from study.build.sources import Passage
 from study.design import LATER_FACTS, Design
 from study.folder import PRACTICE, StudyFolder, make_private
-from study.pool import ORIGIN, Pool
+from study.pool import ORIGIN, ORIGINAL, Pool
 
 _STAGING, _OLD = ".sets-staging", ".sets-old"
 _FORM = 1  # raise it when stimuli are shaped in another way than before
@@ -105,7 +105,7 @@ def prepare(
     try:
         rows = _write(staging, design, picks, pool, progress)
         findings = _audited(staging, design, rows)
-        audit_tables.write(findings, folder.make_private() / folder.audit.name)
+        tables.write(findings, folder.make_private() / folder.audit.name)
         findings.require_no_leak()
     except BaseException:
         sweep(folder)  # on a full disk, this is the room to mend it

@@ -22,7 +22,6 @@ from study.backends import Task
 from study.backends.programs import calling
 from study.build import blinded_sets, curation, measuring, plan
 from study.build.grid import Grid, note_lowered
-from study.build.material import ORIGINAL
 from study.build.originals import RepetitionError
 from study.build.plan import Plan, recipes_of
 from study.build.progress import BuildProgress
@@ -31,7 +30,7 @@ from study.design import Design
 from study.engines import Engine
 from study.engines.local import LocalEngine
 from study.folder import PRACTICE, StudyFolder, make_private
-from study.pool import Pool
+from study.pool import ORIGINAL, Pool
 
 _SECONDS_PER_FILE = 0.2  # to cut an original or a stimulus; for the progress bar, as Backend.costs
 
@@ -210,7 +209,7 @@ def _bring(original: Original, pool: Pool, recipes: dict[str, str], progress: Bu
     with progress.step(_SECONDS_PER_FILE, f"cut {original.name}"):
         passage = original.passage
         samples, rate = audio.read(passage.file, start=original.start, seconds=original.seconds)
-        backends.require_planned(passage.file, passage.sha256)
+        backends.require_unchanged(passage.file, passage.sha256)
         row = pool.add(
             original.name,
             samples,

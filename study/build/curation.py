@@ -18,9 +18,9 @@ from datetime import UTC, datetime
 
 from caw.files import spreadsheet
 from study import pool
-from study.build.material import ORIGINAL
 from study.design import Design
 from study.folder import StudyFolder
+from study.pool import ORIGINAL
 
 COLUMNS = ("at", "who", "clip", "what", "value")
 INTO, OUT, FREE, RATED, REMARKED = "into", "leave out", "free", "rating", "remark"  # what a row may say

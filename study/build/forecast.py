@@ -15,7 +15,7 @@ from study import design
 from study.build import blinded_sets
 from study.build.build import is_fixed, missing_tasks, planned, recipes_of
 from study.build.grid import Part, jobs_of, parts_of
-from study.engines import Crew, Job
+from study.engines import Job, WorkerPlan
 from study.engines.schedule import Load, loads, wall
 from study.folder import StudyFolder
 from study.pool import Pool
@@ -56,7 +56,7 @@ class Forecast:
     def core_seconds(self) -> float:
         return sum(load.seconds for load in self.work)
 
-    def wall(self, crew: Crew) -> float:
+    def wall(self, crew: WorkerPlan) -> float:
         """Seconds that these workers take."""
         return wall(self.work, crew)
 

@@ -16,7 +16,7 @@ from study import backends
 from study.backends import Clip, Cost, Task
 from study.build.progress import BuildProgress
 from study.design import LATER_FACTS
-from study.engines import Ended, Event, Failed, Job, Lost, Made, Started, Told, Warned
+from study.engines import ClipReady, Ended, Event, Failed, Job, Progress, Started, Warned, WorkerLost
 from study.pool import Pool
 
 
@@ -54,7 +54,7 @@ def jobs_of(parts: Sequence[Part]) -> list[Job]:
     """
     groups: dict[tuple, list[Part]] = defaultdict(list)
     for number, part in enumerate(parts):
-        cell, shared = part.task.cell, backends.get(part.backend).work(part.task)
+        cell, shared = part.task.cell, backends.get(part.backend).shared_job(part.task)
         groups[(part.backend, cell.backend, shared) if shared else (number,)].append(part)
     ordered = [sorted(group, key=lambda part: part.task.cell.epochs or 0) for group in groups.values()]
     ordered.sort(key=lambda group: -sum(part.cost.seconds for part in group))
@@ -104,23 +104,23 @@ class Grid:
 
     def hear(self, event: Event) -> None:
         """Take note. Raises: OSError when the disk is full; FolderError when the study is gone."""
-        if isinstance(event, Made | Failed):
+        if isinstance(event, ClipReady | Failed):
             self.pool.folder.require()  # one that was moved is not to be begun again at its old place
         if isinstance(event, Started):
             self._at(event.job, event.place)
-        elif isinstance(event, Told):
+        elif isinstance(event, Progress):
             self._at(event.job, event.place)
             self.progress.tell(event.share, event.text, part=event.job)
         elif isinstance(event, Warned):
             self.progress.warn(event.text)
-        elif isinstance(event, Made):
+        elif isinstance(event, ClipReady):
             self._at(event.job, event.place)
             self._take(event)
         elif isinstance(event, Failed):
             if event.no_room:
                 raise OSError(errno.ENOSPC, "No space left on device", event.no_room)
             self._fail(event.job, event.place, event.why)
-        elif isinstance(event, Lost):
+        elif isinstance(event, WorkerLost):
             self._begun.pop(event.job, None)
             self.progress.drop(event.job)
             name = self.jobs[event.job].name
@@ -158,7 +158,7 @@ class Grid:
         cost = self._cost[job, place].seconds
         self.progress.begin(job, cost, _told(tasks[place][0], names), behind)
 
-    def _take(self, event: Made) -> None:
+    def _take(self, event: ClipReady) -> None:
         key, clip = (event.job, event.place), event.clip
         backend, task = self.jobs[event.job].tasks[event.place]
         if fault := _fault(clip, task, self._due[key]):
@@ -222,7 +222,7 @@ class Grid:
 
 
 def note_lowered(row: Mapping[str, str], progress: BuildProgress) -> None:
-    """Say what was lowered to fit into the pool."""
+    """Report what was lowered to fit into the pool."""
     if row["gain_db"]:
         progress.note(f"note: {row['name']} exceeded full scale: {row['gain_db']} dB in the pool")
 

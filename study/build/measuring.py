@@ -1,7 +1,10 @@
-"""Every machine-made clip, as listeners hear it, measured against the passage it was made from.
+"""Machine-made clips beside the passages they were made from: measurements of all, and a page about one.
 
-The measurements tell real from fake, so they lie with the key in private/. They change nothing that is heard:
-they may be taken when listeners have answered already, as for a study that was built by an older version.
+The measurements tell real from fake, so they lie beside the key in private/. They change nothing that
+listeners hear, so they may be taken after listeners have answered.
+
+The researcher's page "Pool" runs `python -m study.build.measuring DIR CLIP PAGE` for the page about one clip,
+in a process of its own: the analysis and its plots stay out of the server that listeners use.
 """
 
 from __future__ import annotations
@@ -9,18 +12,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 import warnings
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from caw import audio
 from caw.files import atomic
 from caw.measures import yardstick
-from study import blinding
+from study import blinding, design, pool
 from study.build import stimuli
-from study.build.material import Passage
+from study.build.curation import CurationError
 from study.build.progress import BuildProgress
+from study.build.sources import Passage
 from study.design import Design
 from study.folder import PRACTICE, StudyFolder
 
@@ -136,3 +142,39 @@ def _digest(stimulus_sha256: str, passage: Passage | None, rate: int, bandwidth:
     place = passage and [passage.sha256, passage.start, passage.seconds]
     content = json.dumps([_FORM, stimulus_sha256, place, rate, bandwidth])
     return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def write_comparison(folder: StudyFolder, clip: str, page: Path) -> Path:
+    """Write the comparison of a clip with its source's passage to `page`, for its owner alone.
+
+    Raises: CurationError for a clip without a source in study.toml; AudioError and other ValueErrors for
+    files that cannot be read or compared.
+    """
+    from analysis.sounds import comparison
+
+    settings = design.load(folder.require().path)
+    row = next((row for row in pool.rows(folder) if row["name"] == clip), None)
+    source = next((one for one in settings.sources if row and one.name == row["source"]), None)
+    if source is None:
+        raise CurationError(f"{clip}: no clip of the pool with a [[source]] in study.toml; see `study pool`")
+    file = folder.path / source.file
+    rest = audio.inspect(file).seconds - source.start
+    seconds = min(rest, source.seconds or design.LONGEST_DEFAULT_PASSAGE)
+    made = folder.pool / f"{clip}.wav"
+    text = comparison.page(file, [made], [source.name, clip], start=source.start, seconds=seconds)
+    page.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    atomic.write(page, text, mode=0o600)
+    return page
+
+
+def main() -> None:
+    """Exit code 2 and one line on stderr for what the researcher can mend."""
+    try:
+        write_comparison(StudyFolder(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))
+    except (ValueError, OSError) as error:
+        print(" ".join(str(error).split()), file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

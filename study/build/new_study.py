@@ -16,7 +16,7 @@ from caw import audio
 from caw.config import SHORTEST_CLIP
 from caw.files import atomic, file_names
 from study import design
-from study.build import material, originals
+from study.build import originals, sources
 from study.design import Set, Stimuli
 from study.folder import FolderError, StudyFolder
 
@@ -98,7 +98,7 @@ def create(
         return template().substitute(values, seconds=f"{seconds:.1f}")
 
     text = written(seconds)
-    settings = design.parse(tomllib.loads(text), folder.toml, text)
+    settings = design.parse(tomllib.loads(text), folder.toml)
     notes += [
         f"{target.as_posix()} is the copy of {file_names.shown(clip.name)}"
         for clip, target in targets.items()
@@ -114,9 +114,9 @@ def create(
     if refusal:
         if repetition:
             text = text.replace("accept = []", f'accept = ["{originals.ACCEPTED}"]', 1)
-            notes.append(f"{refusal.what}: listeners will hear passages twice, as stimuli.accept allows")
+            notes.append(f"{refusal.reason}: listeners will hear passages twice, as stimuli.accept allows")
         else:
-            notes.append(f"`study build` will refuse this study: {refusal.what}; {refusal.mend}")
+            notes.append(f"`study build` will refuse this study: {refusal.reason}; {refusal.fix}")
     atomic.write(folder.toml, text)
     return notes
 
@@ -131,7 +131,7 @@ def _repetition(
     if seconds is not None:
         form = settings.stimuli.model_copy(update={"seconds": seconds})
         settings = settings.model_copy(update={"stimuli": form})
-    found = originals.available(settings, material.passages(settings, folder), {})
+    found = originals.available(settings, sources.passages(settings, folder), {})
     return originals.shortage(settings, found, {})
 
 

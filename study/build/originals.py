@@ -18,11 +18,11 @@ import numpy as np
 from study.backends import seed_for
 from study.build import recordings
 from study.build.curation import Choice
-from study.build.excerpts import longest_overlap
-from study.build.material import ORIGINAL, Fake, Passage, clip_seconds
-from study.build.recordings import Original, Song
+from study.build.recordings import Original, Song, longest_overlap
+from study.build.sources import Fake, Passage, clip_seconds
 from study.design import CellFilter, Design, DesignError, Mode, Source
 from study.folder import PRACTICE
+from study.pool import ORIGINAL
 
 ACCEPTED = "repetition"  # in stimuli.accept
 SPARE = 4  # places of each recording that are cut into the pool besides those that sets take, to choose from
@@ -152,7 +152,7 @@ def shortage(design: Design, found: Sequence[Song], choices: Mapping[str, Choice
     if first == PRACTICE:
         path, value = ("listening", "practice"), design.listening.practice
     fault = design.error(path, value, what, _MEND)
-    return RepetitionError(fault.file, fault.line, fault.key, value, what, _MEND)
+    return RepetitionError(fault.file, fault.key, value, what, _MEND)
 
 
 def _room(found: Sequence[Song]) -> str:
@@ -195,7 +195,7 @@ def _makes(source: Source, mode: Mode, cell: CellFilter) -> bool:
         and (cell.epochs is None or cell.epochs in source.epochs)
         and any(
             cell.plan in (None, way.plan) and cell.strength in (None, way.strength)
-            for way in source.ways(mode)
+            for way in source.variants(mode)
         )
     )
 
@@ -290,3 +290,58 @@ def _repetitions(song: Song, chosen: Sequence[Original]) -> list[str]:
     elif any(one.lies for one in chosen):
         notes.append(f"originals from {song.file} lie in what models learn from, as stimuli.accept allows")
     return notes
+
+
+_TRIES = 300
+
+
+def place(design: Design, passages: Mapping[str, Passage]) -> dict[str, list[Original]]:
+    """Each set's originals, practice included, as those versions chose them."""
+    length = clip_seconds(design)
+    taken: dict[str, list[float]] = {source: [] for source in passages}
+    placed: dict[str, list[Original]] = {}
+    for set_name, count in wanted(design).items():
+        placed[set_name] = []
+        dice = np.random.default_rng(seed_for(design.study.seed, ORIGINAL, set_name))
+        order = [list(passages)[index] for index in dice.permutation(len(passages))]
+        shares = Counter(order[index % len(order)] for index in range(count)) if order else {}
+        for source, share in shares.items():
+            passage = passages[source]
+            first, last = passage.start, passage.start + passage.seconds
+            if set_name == PRACTICE and passage.file_seconds - last >= share * length:
+                first, last = last, passage.file_seconds
+            starts = place_excerpts(share, length, first, last, taken[source], dice)
+            taken[source].extend(starts)
+            mode = design.mode_of(next(iter(design.sets)) if set_name == PRACTICE else set_name)
+            placed[set_name] += [
+                Original(f"{source}-{ORIGINAL}-{set_name}-{number}", passage, start, length, mode)
+                for number, start in enumerate(starts, start=1)
+            ]
+    return placed
+
+
+def place_excerpts(
+    count: int, length: float, first: float, last: float, taken: Sequence[float], dice: np.random.Generator
+) -> list[float]:
+    """Starts (s) of `count` excerpts of `length` seconds between the seconds `first` and `last`, kept clear
+    of those that start at `taken` as far as it goes."""
+    slack = last - first - count * length
+    if slack < -1e-6:
+        starts = np.linspace(first, max(first, last - length), count)
+        return [float(start) for start in dice.permutation(starts)]
+    best, least = None, np.inf
+    for _ in range(_TRIES):
+        gaps = np.sort(dice.uniform(0.0, max(slack, 0.0), count))
+        starts = first + gaps + length * np.arange(count)
+        shared = _longest_overlap(starts, taken, length)
+        if shared < least:
+            best, least = starts, shared
+    return [float(start) for start in dice.permutation(best)]
+
+
+def _longest_overlap(starts: Sequence[float], others: Sequence[float], length: float) -> float:
+    """The most seconds that an excerpt of one list shares with one of the other."""
+    if len(starts) == 0 or len(others) == 0:
+        return 0.0
+    apart = np.abs(np.subtract.outer(np.asarray(starts), np.asarray(others)))
+    return float(max(0.0, length - apart.min()))

@@ -18,13 +18,13 @@ import numpy as np
 from caw.files import file_names
 from study import backends
 from study.backends import Cell, Task, seed_for
-from study.build import blinded_sets, composed, curation, earlier_originals, material, originals
+from study.build import blinded_sets, curation, originals, sources
 from study.build.curation import Choice, CurationError
-from study.build.material import ORIGINAL, Fake, Passage, clip_seconds
 from study.build.recordings import Original
+from study.build.sources import Fake, Passage, clip_seconds
 from study.design import LATER_FACTS, Design, DesignError, Set
 from study.folder import PRACTICE, StudyFolder
-from study.pool import ORIGIN, written
+from study.pool import ORIGIN, ORIGINAL, written
 
 _RECIPE = 1  # raise it when clips are made in another way than before
 
@@ -45,12 +45,12 @@ def make(design: Design, folder: StudyFolder) -> Plan:
     """Raises: DesignError for files that are missing, unusable or too short, for backends and options that
     there are none of, and for sets that ask for more clips than there are; CurationError for picks that fit
     no clip or set any more."""
-    passages = material.passages(design, folder)
+    passages = sources.passages(design, folder)
     plan = Plan(passages=passages)
-    material.check_backends(design, folder)
-    grid = material.cells(design, passages, composed.plans(design, folder))
-    imports = material.imports(design, folder)
-    plan.notes += material.doubtful_imports(imports, passages)
+    sources.check_backends(design, folder)
+    grid = sources.cells(design, passages, sources.plans(design, folder))
+    imports = sources.imports(design, folder)
+    plan.notes += sources.doubtful_imports(imports, passages)
     choices = curation.read(folder)
     _reach_picked(grid, choices)
     spare = _draw_sets(design, folder, plan, grid, imports, choices)
@@ -60,11 +60,11 @@ def make(design: Design, folder: StudyFolder) -> Plan:
     for cell, clips in grid.items():
         names = [_clip_name(cell, number) for number in range(1, clips + 1)]
         table = design.backends.get(cell.backend, {})
-        task = _task(design, folder, cell, names, material.backend_options(table))
+        task = _task(design, folder, cell, names, sources.backend_options(table))
         file = backends.file_of(cell.backend, table)
-        if cell.training > 1 and not backends.get(file).work(task):
+        if cell.training > 1 and not backends.get(file).shared_job(task):
             raise _untrained(design, cell)
-        composed.require_able(design, backends.get(file), task)
+        sources.require_able(design, backends.get(file), task)
         plan.tasks.append((file, task))
     plan.remarks = {entry.name: entry.remark for entry in design.imported}
     plan = _with_originals(design, folder, plan, choices, imports)
@@ -80,7 +80,7 @@ def recipes_of(todo: Plan) -> dict[str, str]:
         facts = [name, cell.backend, cell.file_sha256, cell.start, cell.seconds, cell.mode, cell.epochs]
         facts += [cell.source, task.seconds, task.seed, backends.get(name).recipe(task)]
         facts += [cell.training] if cell.training > 1 else []  # the clips of a first one stay what they were
-        facts += composed.facts(cell)
+        facts += sources.plan_facts(cell)
         recipes |= {clip: _digest([*facts, clip]) for clip in task.names}
     for original in todo.originals:
         passage = original.passage
@@ -276,7 +276,7 @@ def _agree(design: Design, placed: Mapping[str, Sequence[Original]], picks: Mapp
 
 def _placed_before(design: Design, folder: StudyFolder, plan: Plan) -> dict[str, list[Original]] | None:
     built = folder.build_record.is_file()
-    return earlier_originals.place(design, plan.passages) if built else None
+    return originals.place(design, plan.passages) if built else None
 
 
 def _taking(plan: Plan, placed: Mapping[str, Sequence[Original]], pool: Iterable[Original]) -> Plan:
@@ -315,7 +315,7 @@ def _require_unique(design: Design, folder: StudyFolder, plan: Plan) -> None:
         cell = task.cell
         told = f"{cell.mode} of source {cell.source!r} by {cell.backend}"
         owner = (cell.source, cell.backend, cell.training)
-        kept = [name for name in backends.get(file).keeps(task) if runs.setdefault(name, owner) != owner]
+        kept = [name for name in backends.get(file).artifacts(task) if runs.setdefault(name, owner) != owner]
         if doubled := [name for name in task.names if name in taken]:
             what = f"its clip {doubled[0]} by {cell.backend} would bear the name of {taken[doubled[0]]}"
         elif kept:

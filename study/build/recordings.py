@@ -1,22 +1,27 @@
 """The recordings behind the sources, and the places where originals can be cut out of them.
 
-A recording is divided into places as long as an original, of which no two share a moment. None lies in a
+Sound files that hold the same recording, as a WAV and an MP3 of one song do, count as one.
+A recording is then divided into places as long as an original. No two places overlap, and none lies in a
 passage that models learn from, unless they learn from all of the recording.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
+from scipy import signal
 
 from caw import audio
 from study.backends import AlbumFile, seed_for
-from study.build import same_sound
-from study.build.excerpts import Stretch, rest, side_by_side, spread, without
-from study.build.material import ORIGINAL, Fake, Passage, clip_seconds
+from study.build.sources import Fake, Passage, clip_seconds
 from study.design import LONGEST_DEFAULT_PASSAGE, Design
+from study.pool import ORIGINAL
 
 OUTSIDE, LEARNT, CROWDED = range(3)  # how a place lies; later ones are taken last
 _SHORTEST = 0.5  # s; what is shorter holds no original, whatever the design
@@ -81,7 +86,7 @@ def songs(design: Design, passages: Mapping[str, Passage], imports: Sequence[Fak
     for group in files.values():
         first = group[0]
         for known in groups:
-            away = same_sound.offset(known[0].passages[0].file, first.file)
+            away = find_offset(known[0].passages[0].file, first.file)
             if away is not None:
                 known.append(_File(tuple(group), away))
                 break
@@ -139,10 +144,10 @@ def _song(
 ) -> Song:
     """A recording that lies in one file or more, of which only the first gives what several hold."""
     wholes, outsides = [], []
-    aways = {one: same_sound.offset(files[0].passages[0].file, one.cell.file) for one in imports}
+    aways = {one: find_offset(files[0].passages[0].file, one.cell.file) for one in imports}
     imported = {one: away for one, away in aways.items() if away is not None}
     first = files[0].passages[0].file
-    heard = [(same_sound.offset(first, one.file), one.file) for one in albums]
+    heard = [(find_offset(first, one.file), one.file) for one in albums]
     heard = [(away, away + audio.inspect(file).seconds) for away, file in heard if away is not None]
     for number, file in enumerate(files):
         apart = [(other.offset - file.offset, other) for other in files]
@@ -155,7 +160,7 @@ def _song(
         ]
         learnt += [(begin - file.offset, end - file.offset) for begin, end in heard]
         whole = without(_whole(design, file.passages), earlier)
-        whole = without(whole, same_sound.silences(file.passages[0].file))
+        whole = without(whole, silences(file.passages[0].file))
         begun = [(away - file.offset, one.cell.seconds) for one, away in imported.items()]
         whole = without(whole, [(away, away + seconds) for away, seconds in begun])
         wholes.append(whole)
@@ -193,3 +198,148 @@ def _original(design: Design, passage: Passage, start: float, lies: int) -> Orig
     """Its name says where it begins: a pick of another design's place is never taken for one of this."""
     at = f"{start:.3f}".rstrip("0").rstrip(".")
     return Original(f"{passage.source}-{ORIGINAL}-{at}", passage, start, clip_seconds(design), lies=lies)
+
+
+_RATE = 4000  # Hz
+_FRAME = 40  # samples: onsets are taken 100 times a second
+_WINDOW = _RATE  # samples that are compared at once
+_AGREE = 0.9  # correlation of windows from which they are the same sound; codecs and resamplers leave more
+_LEAST = 2  # windows that must agree, and at least half of all
+_FINE = 2 * _FRAME  # samples by which onsets may miss the true place
+_BLOCK = 300.0  # s that are read at once: a long file would not fit into memory
+_KEPT = 64  # recordings in memory
+
+
+def find_offset(one: Path, other: Path) -> float | None:
+    """At which second of `one` the recording in `other` begins (below 0: before it); None for another one.
+
+    Raises: AudioError for a file that cannot be read.
+    """
+    first, second = _heard(one, _stamp(one)), _heard(other, _stamp(other))
+    onsets = [_onsets(samples) for samples in (first, second)]
+    likeness = signal.correlate(*onsets, method="fft")
+    lag = (int(np.argmax(likeness)) - len(onsets[1]) + 1) * _FRAME
+    places = _windows(first, second, lag)
+    agreeing = [found for place in places if (found := _agreement(first, second, lag, place)) is not None]
+    if len(agreeing) < max(_LEAST, len(places) / 2):
+        return None
+    return float(np.median(agreeing)) / _RATE
+
+
+def silences(file: Path) -> list[Stretch]:
+    """Where a file is silent: at its ends, and for a second or more in between. Raises: AudioError."""
+    samples = _heard(file, _stamp(file))
+    hop = round(audio.PAUSE_FRAME * _RATE)
+    frames = np.abs(np.pad(samples, (0, -len(samples) % hop))).reshape(-1, hop).max(axis=1)
+    quiet = frames < frames.max() * 10 ** (audio.PAUSE_DB / 20)
+    edges = np.diff(np.pad(quiet, (1, 1)).astype(np.int8))
+    begins, ends = np.nonzero(edges == 1)[0], np.nonzero(edges == -1)[0]
+    return [
+        (float(begin * audio.PAUSE_FRAME), float(end * audio.PAUSE_FRAME))
+        for begin, end in zip(begins, ends, strict=True)
+        if begin == 0 or end == len(quiet) or (end - begin) * audio.PAUSE_FRAME >= audio.PAUSE_LONGEST
+    ]
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    """What changes with the file."""
+    state = file.stat()
+    return state.st_size, state.st_mtime_ns
+
+
+@lru_cache(_KEPT)
+def _heard(file: Path, stamp: tuple[int, int]) -> np.ndarray:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of clipping and pauses the build speaks where it reads for good
+        return np.concatenate(list(audio.pieces(file, rate=_RATE, seconds=_BLOCK)))
+
+
+def _onsets(samples: np.ndarray) -> np.ndarray:
+    """By how much the level rises, frame by frame, in a form that correlates well."""
+    frames = samples[: len(samples) // _FRAME * _FRAME].reshape(-1, _FRAME)
+    level = np.log(np.sqrt(np.mean(frames.astype(float) ** 2, axis=1)) + 1e-4)
+    rise = np.diff(level, prepend=level[:1])
+    return rise / (np.linalg.norm(rise) or 1.0)
+
+
+def _windows(first: np.ndarray, second: np.ndarray, lag: int) -> Sequence[int]:
+    """Where windows of `second` begin that lie in both, some seconds apart."""
+    begin, end = max(0, _FINE - lag), min(len(second), len(first) - lag - _FINE) - _WINDOW
+    count = min(12, max(0, (end - begin) // _WINDOW + 1))
+    places = np.linspace(begin, end, count).astype(int) if count else []
+    return [place for place in places if np.mean(second[place : place + _WINDOW] ** 2) > 1e-8]
+
+
+def _agreement(first: np.ndarray, second: np.ndarray, lag: int, place: int) -> int | None:
+    """The lag in samples at which a window of `second` is the same in `first`; None where it is not there."""
+    window = second[place : place + _WINDOW].astype(float)
+    around = first[place + lag - _FINE : place + lag + _FINE + _WINDOW].astype(float)
+    power = np.convolve(around**2, np.ones(_WINDOW), "valid") * np.sum(window**2)
+    likeness = np.abs(signal.correlate(around, window, mode="valid")) / np.sqrt(power + 1e-12)
+    best = int(np.argmax(likeness))
+    return lag + best - _FINE if likeness[best] >= _AGREE else None
+
+
+Stretch = tuple[float, float]
+_RASTER = 100  # ms; the room between excerpts is drawn in such steps, so that their starts are short numbers
+
+
+def without(stretches: Iterable[Stretch], taken: Iterable[Stretch]) -> list[Stretch]:
+    """What is left of the stretches where those of `taken` are cut out of them, from the first on."""
+    left = list(stretches)
+    for begin, end in taken:
+        before = [(first, min(last, begin)) for first, last in left]
+        after = [(max(first, end), last) for first, last in left]
+        left = [(first, last) for first, last in before + after if last > first]
+    return sorted(left)
+
+
+def fitting(stretch: Stretch, length: float) -> int:
+    """How many excerpts of `length` seconds fit side by side into the stretch."""
+    first, last = _inside(stretch)
+    return max(0, last - first) // _milliseconds(length)
+
+
+def rest(stretch: Stretch, length: float) -> float:
+    """The seconds of the stretch that are left beside as many excerpts as fit."""
+    return stretch[1] - stretch[0] - fitting(stretch, length) * length
+
+
+def side_by_side(stretches: Sequence[Stretch], length: float, dice: np.random.Generator) -> list[float]:
+    """Starts (s) of as many excerpts as fit into the stretches without an overlap, in a drawn order."""
+    starts: list[int] = []
+    for stretch in stretches:
+        if count := fitting(stretch, length):
+            first, last = _inside(stretch)
+            slack = last - first - count * _milliseconds(length)
+            gaps = _RASTER * np.sort(dice.integers(0, slack // _RASTER + 1, count))
+            starts += [int(start) for start in first + gaps + _milliseconds(length) * np.arange(count)]
+    return [starts[index] / 1000 for index in dice.permutation(len(starts))]
+
+
+def spread(stretch: Stretch, length: float, count: int) -> list[float]:
+    """Starts (s) of `count` excerpts that lie evenly in the stretch, overlapping where they must.
+
+    They come in such an order that those next to each other in the list overlap least.
+    """
+    first, last = _inside(stretch)
+    starts = np.linspace(first, max(first, last - _milliseconds(length)), count).astype(int)
+    step = max(1, (starts[-1] - starts[0]) // max(1, count - 1))
+    stride = min(count, math.ceil(_milliseconds(length) / step))
+    return [int(starts[index]) / 1000 for begin in range(stride) for index in range(begin, count, stride)]
+
+
+def longest_overlap(starts: Sequence[float], length: float) -> float:
+    """The most seconds that two excerpts share of those that begin at `starts`."""
+    apart = np.diff(np.sort(np.asarray(starts, float)))
+    return round(max(0.0, length - float(apart.min())), 3) if len(apart) else 0.0
+
+
+def _milliseconds(length: float) -> int:
+    """A length in milliseconds, rounded up."""
+    return math.ceil(length * 1000 - 1e-6)
+
+
+def _inside(stretch: Stretch) -> tuple[int, int]:
+    """The whole milliseconds within a stretch."""
+    return math.ceil(stretch[0] * 1000 - 1e-6), math.floor(stretch[1] * 1000 + 1e-6)

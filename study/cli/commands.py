@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from caw.cli import command_line
-from study.account import account
-from study.cli import backends_command, build_command, plan_command, sound_commands
+from study.cli import build as building
+from study.cli import planning, sounds
 from study.folder import StudyFolder
 
 if TYPE_CHECKING:
@@ -54,16 +54,16 @@ def init(
     print(f"{study.toml} is written. Look through it, then: study build {shlex.quote(str(folder))}")
 
 
-app.command()(build_command.build)
+app.command()(building.build)
 
 
 @app.command()
 def pool(folder: DIR) -> None:
     """List the clips of the pool (this tells real from fake). With picks, ratings and remarks."""
-    from study.cli import curation_commands
+    from study.cli import contents
 
-    table, told = curation_commands.pool(StudyFolder(folder))
-    Console().print(table, told, markup=False)
+    table, tally = contents.pool(StudyFolder(folder))
+    Console().print(table, tally, markup=False)
 
 
 @app.command()
@@ -81,12 +81,12 @@ def pick(
     ] = None,
 ) -> None:
     """Pick a clip into or out of a set, rate it, note a remark. Before listeners answer."""
-    from study.cli import curation_commands
+    from study.cli import contents
 
-    told = curation_commands.pick(
+    decision = contents.pick(
         StudyFolder(folder), clip, set_name=set_name, out=out, clear=clear, rating=rate, remark=remark
     )
-    print(told)
+    print(decision)
 
 
 @app.command()
@@ -104,7 +104,7 @@ def serve(
     host: HOST = _HOST,
     public_url: Annotated[
         str | None,
-        typer.Option(help="Its address behind a proxy, as https://study.example.org.", show_default=False),
+        typer.Option(help="Its address behind a proxy, as https://study.building.org.", show_default=False),
     ] = None,
 ) -> None:
     """Open the study to its listeners in the browser."""
@@ -119,10 +119,11 @@ def password(
     stdin: Annotated[bool, typer.Option("--stdin", help="Read it from standard input.")] = False,
 ) -> None:
     """Set the password of the researcher's pages. Its hash is written into study.toml."""
+    from study import design
     from study import password as passwords
 
     study = StudyFolder(folder).require()
-    passwords.write_into(study.toml, passwords.hashed(passwords.asked(from_stdin=stdin)))
+    design.write_password(study.toml, passwords.hashed(passwords.ask(from_stdin=stdin)))
     print(f"The password is set. Served already? Start it again: study serve {folder}")
 
 
@@ -170,7 +171,7 @@ def revoke(folder: DIR, name: NAME) -> None:
     with _store(folder) as store:
         changed = store.revoke(name)
         if changed:
-            store.log_event(account(), "revoked", name)
+            store.log_event(_account(), "revoked", name)
     print(f"{name}: the link is withdrawn" if changed else f"{name}: the link was withdrawn before")
 
 
@@ -180,7 +181,7 @@ def restore(folder: DIR, name: NAME) -> None:
     with _store(folder) as store:
         changed = store.restore(name)
         if changed:
-            store.log_event(account(), "restored", name)
+            store.log_event(_account(), "restored", name)
     print(f"{name}: the link works again" if changed else f"{name}: the link was not withdrawn")
 
 
@@ -188,7 +189,7 @@ def restore(folder: DIR, name: NAME) -> None:
 def close(folder: DIR) -> None:
     """Close the study: nobody can answer any more. Who has finished keeps the last page."""
     with _store(folder) as store:
-        since, unblinded = store.close_study(account()), bool(store.unblindings())
+        since, unblinded = store.close_study(_account()), bool(store.unblindings())
     again = "It is unblinded and stays closed." if unblinded else f"Open it again: study reopen {folder}"
     print(f"The study is closed since {since:%Y-%m-%d %H:%M} UTC. {again}")
 
@@ -197,7 +198,7 @@ def close(folder: DIR) -> None:
 def reopen(folder: DIR) -> None:
     """Open a closed study again, while its key is sealed."""
     with _store(folder) as store:
-        changed = store.reopen_study(account())
+        changed = store.reopen_study(_account())
     print("The study is open again" if changed else "The study was not closed")
 
 
@@ -220,7 +221,7 @@ def restore_backup(
     """Put a backup in the place of the study's database. Stop the server first; nothing is lost."""
     from study.store import backup as backups
 
-    aside = backups.restore(StudyFolder(folder).require(), file, account())
+    aside = backups.restore(StudyFolder(folder).require(), file, _account())
     with _store(folder) as store:
         people, answers = len(store.listeners()), len(store.answers())
     print(f"{file} is the study's database again: {people} listeners, {answers} answers.")
@@ -228,10 +229,10 @@ def restore_backup(
         print(f"What it replaced is kept in {aside}")
 
 
-app.command("backends")(backends_command.listing)
-app.command()(plan_command.plan)
-app.command()(sound_commands.compare)
-app.command()(sound_commands.inventory)
+app.command("backends")(building.listing)
+app.command()(planning.plan)
+app.command()(sounds.compare)
+app.command()(sounds.inventory)
 
 
 @app.command()
@@ -249,36 +250,34 @@ def audit(
     ] = None,
     alpha: Annotated[float, typer.Option(help="False alarms per audit.", min=0.0001, max=0.5)] = 0.05,
 ) -> None:
-    """Look for what gives truth away besides the music. Exit 1 on a leak, with its mend."""
-    from study.cli import audit_command
-
+    """Look for what gives truth away besides the music. Exit 1 on a leak, with what to do."""
     if (folder is None) == (real is None and fake is None) or (real is None) != (fake is None):
-        told = "name a study folder, or two folders of clips with --real and --fake"
-        raise audit_command.AuditError(f"{told}; one of the two")
+        what = "name a study folder, or two folders of clips with --real and --fake"
+        raise sounds.AuditError(what, "one of the two")
     if folder is not None and out is not None:
-        raise audit_command.AuditError(f"--out {out} is for --real and --fake; {folder} has private/audit")
+        raise sounds.AuditError(f"--out {out} is for --real and --fake", f"{folder} has private/audit")
     if folder is None and sets:
-        raise audit_command.AuditError(f"--sets {sets[0]} is for a study folder; leave it out")
+        raise sounds.AuditError(f"--sets {sets[0]} is for a study folder", "leave it out")
     console = Console(highlight=False)
     if folder is not None:
         study = StudyFolder(folder)
-        found = audit_command.of_study(study, sets=sets or (), alpha=alpha)
-        print(audit_command.FOREWORD)
+        result = sounds.of_study(study, sets=sets or (), alpha=alpha)
+        print(sounds.FOREWORD)
     else:
-        found = audit_command.of_folders(real, fake, alpha=alpha, out=out)
-    audit_command.show(found, console)
+        result = sounds.of_folders(real, fake, alpha=alpha, out=out)
+    sounds.show_audit(result, console)
     if written := study.audit if folder is not None else out:
         print(f"The tables are in {written}, as index.html, audit.csv and audit.json")
-    found.require_no_leak()
+    result.require_no_leak()
 
 
 @app.command()
 def status(folder: DIR) -> None:
     """Show what is built and how far each listener is."""
-    from study.cli import status as state
+    from study.cli import contents
 
     console = Console()
-    for line in state.lines(StudyFolder(folder).require()):
+    for line in contents.status_lines(StudyFolder(folder).require()):
         console.print(line, markup=False, highlight=False, soft_wrap=not isinstance(line, Table))
 
 
@@ -321,10 +320,10 @@ def report(
     from study import reporting
 
     if (folder is None) == (table is None):
-        raise reporting.ReportingError("name a study folder, or a table with --from; one of them")
+        raise reporting.ReportingError("name a study folder, or a table with --from", "one of them")
     if plan is not None and table is None:
-        told = f"--plan {plan} is for --from; a study's own plan is in its study.toml"
-        raise reporting.ReportingError(f"{told}: leave it out")
+        what = f"--plan {plan} is for --from; a study's own plan is in its study.toml: leave it out"
+        raise reporting.ReportingError(what)
     if table is not None:
         if out is None:
             raise reporting.ReportingError("--from needs --out, the folder for the report")
@@ -346,17 +345,16 @@ def demo(
     no_serve: Annotated[bool, typer.Option("--no-serve", help="Build and invite only.")] = False,
 ) -> None:
     """Build a study from one clip, invite a listener, open it. A second run reuses all."""
-    from study.cli import demo as example
     from study.server.links import personal_link, researcher_key, researcher_link
     from study.store.store import Store
 
     study = StudyFolder(folder)
-    for note in example.prepare(study, clip):
+    for note in building.prepare_demo(study, clip):
         print(note)
-    build_command.make_all(study)
+    building.make_all(study)
     store = Store.for_folder(study)
     try:
-        token = store.invite(example.LISTENER)
+        token = store.invite(building.LISTENER)
     finally:
         store.close()
     base = _address(_HOST, port)
@@ -383,12 +381,18 @@ def _store(folder: Path) -> Iterator[Store]:
         store.close()
 
 
+def _account() -> str:
+    from study.store.sessions import account
+
+    return account()
+
+
 def _address(host: str, port: int) -> str:
     return f"http://{host}:{port}"
 
 
 def main() -> None:
-    """Run the command; what a user can mend is one line on stderr and exit code 2."""
+    """Run the command; a problem that the user can solve is one line on stderr and exit code 2."""
     again, nothing = "the same command goes on where it stopped", "nothing is half written"
     command_line.run(app, "study", goes_on=again if sys.argv[1:2] in (["build"], ["demo"]) else nothing)
 

@@ -47,7 +47,7 @@ class Started(Event):
 
 
 @dataclass(frozen=True)
-class Told(Event):
+class Progress(Event):
     """How far a task is."""
 
     share: float = 0.0  # 0..1
@@ -62,7 +62,7 @@ class Warned(Event):
 
 
 @dataclass(frozen=True)
-class Made(Event):
+class ClipReady(Event):
     """A clip is there."""
 
     clip: Clip | None = None
@@ -77,7 +77,7 @@ class Failed(Event):
 
 
 @dataclass(frozen=True)
-class Lost(Event):
+class WorkerLost(Event):
     """The job's worker is gone; another takes the job up where its checkpoint is."""
 
     why: str = ""
@@ -88,11 +88,11 @@ class Ended(Event):
     """All tasks of the job were tried."""
 
 
-Say = Callable[[Event], None]
+Report = Callable[[Event], None]
 
 
 @dataclass(frozen=True)
-class Crew:
+class WorkerPlan:
     """Who does jobs at the same time."""
 
     workers: int
@@ -104,10 +104,10 @@ class Crew:
 class Engine(Protocol):
     """Does jobs."""
 
-    def crew(self, jobs: Sequence[Job]) -> Crew:
+    def plan(self, jobs: Sequence[Job]) -> WorkerPlan:
         """Who would do these jobs, for plans. Raises: EngineError."""
 
-    def run(self, jobs: Sequence[Job], say: Say) -> None:
+    def run(self, jobs: Sequence[Job], say: Report) -> None:
         """Do all jobs, telling of each by `say`, which is called in this thread alone.
 
         One failing task stops no other; a job whose worker is lost is taken up again, for the clips that

@@ -21,10 +21,22 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-from caw import environment
-from study.engines import ATTEMPTS, Crew, Ended, EngineError, Event, Failed, Job, Lost, Made, Say, without
+from caw.process import environment_variables
+from study.engines import (
+    ATTEMPTS,
+    ClipReady,
+    Ended,
+    EngineError,
+    Event,
+    Failed,
+    Job,
+    Report,
+    WorkerLost,
+    WorkerPlan,
+    without,
+)
 from study.engines.machine import are_rationed, cores, free_memory
-from study.engines.schedule import best_crew, loads
+from study.engines.schedule import best_plan, loads
 from study.engines.work import perform
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -51,7 +63,7 @@ class LocalEngine:
     def __init__(self, workers: int | None = None):
         self.workers = workers
 
-    def crew(self, jobs: Sequence[Job]) -> Crew:
+    def plan(self, jobs: Sequence[Job]) -> WorkerPlan:
         """As Engine.crew: as asked, else who is soonest done; no more workers than there are jobs.
 
         Raises: EngineError for more workers than can even start.
@@ -64,12 +76,12 @@ class LocalEngine:
                 )
                 raise EngineError(f"{told}; ask for fewer, or leave it out")
             threads, there = threads_each(workers), cores()
-            return Crew(workers, threads, there if workers * threads > there else math.inf)
-        return best_crew(loads(jobs), fitting_workers(len(jobs)), threads_each)
+            return WorkerPlan(workers, threads, there if workers * threads > there else math.inf)
+        return best_plan(loads(jobs), fitting_workers(len(jobs)), threads_each)
 
-    def run(self, jobs: Sequence[Job], say: Say) -> None:
+    def run(self, jobs: Sequence[Job], say: Report) -> None:
         """As Engine.run."""
-        crew = self.crew(jobs)
+        crew = self.plan(jobs)
         if crew.workers > 1:
             with _crew(crew.workers, crew.threads) as workers:
                 _Shift(workers, jobs, say).work()
@@ -82,11 +94,11 @@ class LocalEngine:
 @contextlib.contextmanager
 def _rationed(threads: int) -> Iterator[None]:
     """Libraries take a thread for each core they see; of more than may run at once, each waits for others."""
-    with environment.variables(dict.fromkeys(THREADS, str(threads))):  # read as libraries load
+    with environment_variables(dict.fromkeys(THREADS, str(threads))):  # read as libraries load
         if "torch" not in sys.modules:
             yield
             return
-        from caw.threads import limited
+        from caw.parallel import limited
 
         with limited(threads):
             yield
@@ -107,7 +119,7 @@ class _Shift:
 
     crew: list[_Worker]
     jobs: Sequence[Job]
-    say: Say
+    say: Report
     made: dict[int, set[str]] = field(default_factory=dict)  # by job
     failed: dict[int, set[int]] = field(default_factory=dict)
     losses: dict[tuple[int, int], int] = field(default_factory=dict)  # by job and place
@@ -137,7 +149,7 @@ class _Shift:
             worker.pipe.send(left)
 
     def _hear(self, worker: _Worker, event: Event) -> None:
-        if isinstance(event, Made):
+        if isinstance(event, ClipReady):
             self.made.setdefault(event.job, set()).add(event.clip.name)
         if isinstance(event, Failed):
             self.failed.setdefault(event.job, set()).add(event.place)
@@ -167,7 +179,7 @@ class _Shift:
         if not places:  # lost after all was told
             self.say(Ended(job.number))
             return None
-        self.say(Lost(job.number, why=why))
+        self.say(WorkerLost(job.number, why=why))
         return job
 
 
@@ -216,7 +228,7 @@ def _started(threads: int) -> _Worker:
     context = multiprocessing.get_context("spawn")
     process = context.Process(target=_serve, args=(theirs,), daemon=False)
     # Ctrl-C reaches the whole group: until it can say that it does not mind, a worker must not hear of it
-    with _unheard(), environment.variables(dict.fromkeys(THREADS, str(threads))):  # read as libraries load
+    with _unheard(), environment_variables(dict.fromkeys(THREADS, str(threads))):  # read as libraries load
         process.start()
     theirs.close()
     return _Worker(process, ours)

@@ -18,7 +18,19 @@ from typing import Any
 
 from caw.files import atomic
 from study import backends
-from study.engines import ATTEMPTS, Crew, Ended, EngineError, Event, Failed, Job, Lost, Made, Say, without
+from study.engines import (
+    ATTEMPTS,
+    ClipReady,
+    Ended,
+    EngineError,
+    Event,
+    Failed,
+    Job,
+    Report,
+    WorkerLost,
+    WorkerPlan,
+    without,
+)
 from study.engines.local import BYTES_PER_WORKER, THREADS, fitting_workers, threads_each
 from study.engines.machine import cores
 from study.engines.ray_cluster import Claim, Unanswered, claim_of, joined, nodes, place_of, require_same
@@ -50,11 +62,11 @@ class RayEngine:
         if self.address is not None:
             place_of(self.address)  # refused before anything is made
 
-    def crew(self, jobs: Sequence[Job]) -> Crew:
+    def plan(self, jobs: Sequence[Job]) -> WorkerPlan:
         """As Engine.crew. A cluster is asked for its room; where none answers, `workers` stand for it."""
         if self.address is None:
             threads = _threads(workers := min(self.workers or fitting_workers(len(jobs)), max(1, len(jobs))))
-            return Crew(min(workers, max(1, cores() // threads)), threads)
+            return WorkerPlan(min(workers, max(1, cores() // threads)), threads)
         threads, note = _threads(None), ""
         try:
             with joined(self.address) as (ray, _):
@@ -66,12 +78,12 @@ class RayEngine:
             if self.workers is None:
                 raise
             room, note = self.workers, f"{error}; the plan takes --workers {self.workers} for its room"
-        return Crew(max(1, min(self.workers or room, room, len(jobs))), threads, note=note)
+        return WorkerPlan(max(1, min(self.workers or room, room, len(jobs))), threads, note=note)
 
-    def run(self, jobs: Sequence[Job], say: Say) -> None:
+    def run(self, jobs: Sequence[Job], say: Report) -> None:
         """As Engine.run."""
         with joined(self.address) as (ray, scratch):
-            alone = self.crew(jobs) if self.address is None else None
+            alone = self.plan(jobs) if self.address is None else None
             claim = self._claim(ray, alone.threads if alone else _threads(None))
             if self.address is not None:
                 require_same(ray, [node for node, room in nodes(ray, claim).items() if room])
@@ -119,7 +131,7 @@ class _Shift:
     """All jobs, done by a cluster."""
 
     ray: ModuleType
-    say: Say
+    say: Report
     claim: Claim
     workers: int | None
     scratch: str | None
@@ -179,7 +191,7 @@ class _Shift:
         models = job.tasks[0][1].models
         try:
             sounds = [self._sound(file) for file in files]
-            names = {name for backend, task in job.tasks for name in backends.get(backend).keeps(task)}
+            names = {name for backend, task in job.tasks for name in backends.get(backend).artifacts(task)}
             kept = [self.ray.put(sent) for sent in contents(models, tuple(names))]
         except self.ray.exceptions.RayError as error:  # no room for what is on its way
             self._lose(entry, _in_words(self.ray, error))
@@ -255,7 +267,7 @@ class _Shift:
             return
         event: Event = sent.opened() if isinstance(sent, Sealed) else sent
         entry.held.clear()  # it has begun, so it has all that it was sent
-        if isinstance(event, Made):
+        if isinstance(event, ClipReady):
             entry.of.made.add(event.clip.name)
             entry.of.losses = 0
         if isinstance(event, Failed):
@@ -291,7 +303,7 @@ class _Shift:
             return
         entry.not_before = time.monotonic() + pause
         self.waiting.insert(0, entry)
-        self.say(Lost(number, why=why))
+        self.say(WorkerLost(number, why=why))
 
     def _fail(self, entry: _Waiting, why: str) -> None:
         """Give a job up."""

@@ -26,7 +26,7 @@ from typing import Any
 import caw
 from caw.files import atomic
 from study import backends, engines
-from study.engines import Ended, Event, Failed, Job, Made, Warned
+from study.engines import ClipReady, Ended, Event, Failed, Job, Warned
 from study.engines.run_files import Depot, FilesDamaged, Outbox, Piece, Snapshot
 from study.engines.work import perform
 
@@ -54,10 +54,10 @@ class Errand:
 class Sealed:
     """A clip with the SHA-256 of its samples."""
 
-    event: Made
+    event: ClipReady
     sha256: str
 
-    def opened(self) -> Made:
+    def opened(self) -> ClipReady:
         """Raises: FilesDamaged."""
         if samples_digest(self.event) != self.sha256:
             raise FilesDamaged(f"{self.event.clip.name}: arrived with other samples than were sent")
@@ -71,7 +71,7 @@ class Refused:
     why: str
 
 
-def samples_digest(event: Made) -> str:
+def samples_digest(event: ClipReady) -> str:
     """SHA-256 of a clip's samples."""
     return hashlib.sha256(event.clip.samples.tobytes()).hexdigest()
 
@@ -123,10 +123,10 @@ def serve(errand: Errand, *contents: bytes) -> Iterator[Event | Sealed | Piece |
         here = {errand.models: models} | _lay_out(errand, contents, scratch / "sources")
         tasks, places = [], []
         for place, (backend, task) in zip(errand.places, errand.job.tasks, strict=True):
-            if lacking := backends.get(backend, task.options).lacks():
+            if lacking := backends.get(backend, task.options).unavailable_reason():
                 yield _in_their_words(Failed(errand.job.number, place, lacking), here)
                 continue
-            tasks.append((backend, replace(task, cell=task.cell.moved(here), models=models)))
+            tasks.append((backend, replace(task, cell=task.cell.with_files(here), models=models)))
             places.append(place)
         for sent in _performed(replace(errand.job, tasks=tuple(tasks)), places, models, errand.look_every):
             yield _in_their_words(sent, here)
@@ -140,7 +140,7 @@ def _performed(job: Job, places: Sequence[int], models: Path, look_every: float)
     def say(event: Event) -> None:
         passed_on = threading.Event()
         events.put((event, passed_on))
-        while isinstance(event, Made | Failed | Ended) and not passed_on.wait(0.2) and not stop.is_set():
+        while isinstance(event, ClipReady | Failed | Ended) and not passed_on.wait(0.2) and not stop.is_set():
             pass
         if stop.is_set():
             raise KeyboardInterrupt
@@ -163,7 +163,7 @@ def _performed(job: Job, places: Sequence[int], models: Path, look_every: float)
                 event, passed_on = events.get(timeout=look_every)
             except queue.Empty:
                 event = None
-            relies = isinstance(event, Made | Failed | Ended)
+            relies = isinstance(event, ClipReady | Failed | Ended)
             if relies or time.monotonic() >= look_at:
                 weight = 0
                 for sent in outbox.changes():
@@ -173,7 +173,7 @@ def _performed(job: Job, places: Sequence[int], models: Path, look_every: float)
             if isinstance(event, BaseException):
                 raise event
             if event is not None:
-                yield Sealed(event, samples_digest(event)) if isinstance(event, Made) else event
+                yield Sealed(event, samples_digest(event)) if isinstance(event, ClipReady) else event
                 passed_on.set()
     finally:
         stop.set()

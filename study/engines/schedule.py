@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from study.engines import Crew, Job
+from study.engines import Job, WorkerPlan
 
 # threads that a backend's work gains from: one where none stands here. A program's are its own affair, and
 # samplernn's steps take as long with two
@@ -50,7 +50,7 @@ def loads(jobs: Sequence[Job]) -> list[Load]:
     ]
 
 
-def wall(work: Sequence[Load], crew: Crew) -> float:
+def wall(work: Sequence[Load], crew: WorkerPlan) -> float:
     """Seconds until all is done; the next job goes to the worker that is free first."""
     free = [(0.0, number) for number in range(max(1, min(crew.workers, len(work))))]
     ready: list[set[str]] = [set() for _ in free]
@@ -65,14 +65,14 @@ def wall(work: Sequence[Load], crew: Crew) -> float:
     return max(end for end, _ in free)
 
 
-def best_crew(work: Sequence[Load], most: int, threads_each: Callable[[int], int]) -> Crew:
+def best_plan(work: Sequence[Load], most: int, threads_each: Callable[[int], int]) -> WorkerPlan:
     """As few workers as are about as quick as any other number of them.
 
     most: that there is room for. threads_each: of a worker among so many.
     """
     best, fastest = None, float("inf")
     for workers in range(1, max(1, min(most, len(work))) + 1):
-        crew = Crew(workers, threads_each(workers))
+        crew = WorkerPlan(workers, threads_each(workers))
         took = wall(work, crew) + _TO_START * (workers > 1)
         if took < _WORTH * fastest:
             best, fastest = crew, took

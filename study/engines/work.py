@@ -12,12 +12,12 @@ from caw.cli.command_line import NO_ROOM
 from caw.files import atomic
 from study import backends
 from study.backends import Task
-from study.engines import Ended, Failed, Job, Made, Say, Started, Told, Warned
+from study.engines import ClipReady, Ended, Failed, Job, Progress, Report, Started, Warned
 
 _BETWEEN_WORDS = 0.3  # s: a training tells of every step
 
 
-def perform(job: Job, say: Say, places: Sequence[int] | None = None) -> None:
+def perform(job: Job, say: Report, places: Sequence[int] | None = None) -> None:
     """Do all tasks of a job. Leaves by KeyboardInterrupt and by what `say` raises, and by nothing else.
 
     places: of the tasks in the whole job, where this is a part of it.
@@ -30,7 +30,7 @@ def perform(job: Job, say: Say, places: Sequence[int] | None = None) -> None:
     say(Ended(job.number))
 
 
-def _attempt(number: int, place: int, backend: str, task: Task, say: Say) -> Failed | None:
+def _attempt(number: int, place: int, backend: str, task: Task, say: Report) -> Failed | None:
     words = _Words(number, place, say)
     told: set[str] = set()
 
@@ -62,12 +62,12 @@ def _attempt(number: int, place: int, backend: str, task: Task, say: Say) -> Fai
             return Failed(number, place, _logged(task, error))
         if clip is None:
             return None
-        say(Made(number, place, clip))
+        say(ClipReady(number, place, clip))
 
 
 def _require_planned(task: Task) -> None:
     for file, sha256 in task.cell.files.items():
-        backends.require_planned(file, sha256)
+        backends.require_unchanged(file, sha256)
 
 
 def _logged(task: Task, error: Exception) -> str:
@@ -84,7 +84,7 @@ class _Words:
     """Passes on what a backend tells, not too often; what is new, as drawing after training, at once: it may
     be the last word for long."""
 
-    def __init__(self, number: int, place: int, say: Say):
+    def __init__(self, number: int, place: int, say: Report):
         self.number, self.place, self.say = number, place, say
         self.last, self.what = 0.0, ""
 
@@ -92,4 +92,4 @@ class _Words:
         now, what = time.monotonic(), text.partition(":")[0]
         if what != self.what or now - self.last >= _BETWEEN_WORDS:
             self.last, self.what = now, what
-            self.say(Told(self.number, self.place, share, text))
+            self.say(Progress(self.number, self.place, share, text))

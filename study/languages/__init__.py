@@ -1,7 +1,7 @@
 """The words of the pages, one plain catalogue file per language: en.toml, de.toml.
 
 Every catalogue has the same keys and the same {places}; a new language is a new file beside them and its
-name in `study.design.Study.language`.
+name in `study.design.StudySettings.language`.
 """
 
 from __future__ import annotations

@@ -18,10 +18,10 @@ from study.pages.next_button import next_button
 from study.pages.player import player
 from study.pages.reconnect import run_again, watch_connection
 from study.pages.saved_text import saved_text
-from study.server import links, routes, theme
+from study.server import links, routes
+from study.server.routes import TONE_SECONDS
 from study.server.served import Served, served
 from study.server.take_home import show_take_home
-from study.server.tone import SECONDS as TONE_SECONDS
 from study.store.answering import OtherTab, StoreError
 from study.store.protocol import PLAYBACK, Page, clean
 from study.store.store import Listener
@@ -90,7 +90,7 @@ def _step(study: Served, shown: Shown) -> None:
 def style() -> None:
     """The room's look, for either theme."""
     css = files("study.browser").joinpath("room.css").read_text("utf-8")
-    for word, color in (("LIGHT", theme.LIGHT["primaryColor"]), ("DARK", theme.DARK["primaryColor"])):
+    for word, color in (("LIGHT", routes.LIGHT["primaryColor"]), ("DARK", routes.DARK["primaryColor"])):
         css = css.replace(word, color)
     st.html(f"<style>{css}</style>")
 

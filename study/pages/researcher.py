@@ -19,7 +19,7 @@ from pathlib import Path
 import streamlit as st
 
 from study.pages.listener import style
-from study.server import login, theme
+from study.server import login, routes
 from study.server.served import served
 from study.store import sessions
 from study.store.sessions import Session
@@ -64,7 +64,7 @@ def _style() -> str:
     analysis = Path(find_spec("analysis").origin).parent
     sheets = (files("study.browser") / "researcher.css", analysis / "templates" / "tables.css")
     text = "".join(sheet.read_text("utf-8") for sheet in sheets)
-    for word, colors in (("LIGHT", theme.LIGHT), ("DARK", theme.DARK)):
+    for word, colors in (("LIGHT", routes.LIGHT), ("DARK", routes.DARK)):
         text = text.replace(word, colors["backgroundColor"])
     return text
 

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from study.pages import researcher
-from study.server import downloads
+from study.server import researcher_files
 from study.server.served import Served, served
 from study.store.sessions import Session
 
@@ -87,7 +87,8 @@ def _files(study: Served, answers: bool, pilots: bool) -> None:
     rows = [
         f"<li><b>{told}</b>"
         + "".join(
-            f'<a href="{downloads.address(name, kind)}" download aria-label="{told}: {word}">{word}</a>'
+            f'<a href="{researcher_files.address(name, kind)}" download '
+            f'aria-label="{told}: {word}">{word}</a>'
             for kind, word in (("csv", "CSV"), ("parquet", "Parquet"))
         )
         + "</li>"

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from study.pages import researcher
-from study.server import downloads
+from study.server import researcher_files
 from study.server.links import personal_link
 from study.server.served import Served, served
 from study.store.sessions import Session
@@ -36,7 +36,7 @@ def _draw(here: Session) -> None:
             st.code(
                 "\n".join(f"{one.name}: {link(study, one)}" for one in chosen), language=None, wrap_lines=True
             )
-    address = downloads.address("links")
+    address = researcher_files.address("links")
     st.html(
         f'<ul class="files"><li><b>All links as a table</b><a href="{address}" download>CSV</a></li></ul>'
     )

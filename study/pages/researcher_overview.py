@@ -14,7 +14,7 @@ import streamlit as st
 from study.languages.wording import ago
 from study.pages import researcher
 from study.pages.researcher_data import each
-from study.server import theme
+from study.server import routes
 from study.server.served import served
 from study.store.sessions import Session
 from study.store.store import Progress
@@ -153,7 +153,7 @@ def timeline(moments: Sequence[dt.datetime]) -> alt.Chart:
     whole = {"values": list(range(most + 1))} if most <= _FEW else {"tickMinStep": 1}
     return (
         alt.Chart(bars, height=180)
-        .mark_bar(color=theme.LIGHT["primaryColor"], cornerRadiusEnd=2)
+        .mark_bar(color=routes.LIGHT["primaryColor"], cornerRadiusEnd=2)
         .encode(
             x=alt.X("from:O", sort=alt.SortField("order"), title=None, axis=flat),
             y=alt.Y("answers:Q", title="answers", axis=alt.Axis(**whole)),

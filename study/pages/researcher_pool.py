@@ -20,10 +20,10 @@ import streamlit as st
 from study import pool
 from study.build import curation
 from study.build.curation import FREE, INTO, LONGEST_REMARK, OUT, RATED, REMARKED, Choice, remark_of, tally
-from study.build.material import ORIGINAL
 from study.design import LATER_FACTS
 from study.pages import pool_keys, researcher
-from study.server import pool_sounds
+from study.pool import ORIGINAL
+from study.server import researcher_files
 from study.server.served import Served, served
 from study.store.sessions import Session
 
@@ -52,7 +52,7 @@ def _draw(here: Session) -> None:
         return
     if not _admitted(study):
         return
-    pool_sounds.note_opened(study, here)
+    researcher_files.note_opened(study, here)
     answered = study.store.has_answers()
     _take_keys(study, here)
     choices = curation.read(study.folder)
@@ -208,7 +208,7 @@ def _number(value: float | None) -> str:
 def _clip(study: Served, row: Row, choice: Choice, measures: str, answered: bool) -> None:
     clip = row["name"]
     with st.container(border=True, key=f"clip-{clip}"):
-        st.html(described(row, comparable=pool_sounds.comparable(study, dict(row)), measures=measures))
+        st.html(described(row, comparable=researcher_files.comparable(study, dict(row)), measures=measures))
         with st.container(horizontal=True, vertical_alignment="bottom"):
             if not curation.tied(clip, row):
                 _picking(study, row, choice, answered)
@@ -272,7 +272,7 @@ def described(row: Row, *, comparable: bool, measures: str = "") -> str:
     facts += [f"cut from {float(row['start']):.1f} s on"] if row.get("start") else []
     link = ""
     if comparable:
-        address = pool_sounds.comparison_of(row["name"])
+        address = researcher_files.comparison_of(row["name"])
         link = f'<a href="{address}" target="_blank" rel="noopener" aria-label="Compare {clip}">Compare</a>'
     if measures:
         note = f'<p class="small">{_MEASURED}</p>'
@@ -280,7 +280,7 @@ def described(row: Row, *, comparable: bool, measures: str = "") -> str:
     return (
         f'<div class="pool-clip" data-clip="{clip}"><h2>{clip}</h2>'
         f'<p class="small">{escape(", ".join(filter(None, facts)))}</p>'
-        f'<div><audio controls preload="none" src="{pool_sounds.sound_of(row["name"])}" '
+        f'<div><audio controls preload="none" src="{researcher_files.sound_of(row["name"])}" '
         f'aria-label="{clip}"></audio>{link}</div>{measures}</div>'
     )
 

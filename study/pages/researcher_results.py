@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from study.pages import researcher
-from study.server import downloads, own_process
+from study.server import researcher_files
 from study.server.served import Served, served
 from study.store.sessions import Session
 
@@ -27,12 +27,12 @@ def page() -> None:
 
 def _draw(here: Session) -> None:
     study = served()
-    opened = downloads.unsealed(study)
+    opened = researcher_files.unsealed(study)
     if not opened:
         _sealed(study, here)
         return
     if (study.folder.report / "index.html").is_file():
-        address = f"{downloads.REPORT}/index.html"
+        address = f"{researcher_files.REPORT}/index.html"
         st.html(
             f'<ul class="files"><li><b>The report: tables, plots and every clip</b><a href="{address}" '
             'target="_blank" rel="noopener">Open the report</a></li></ul>'
@@ -118,4 +118,6 @@ def make_report(study: Served, who: str, why: str, *, unfinished: bool) -> str:
     folder = study.folder.path
     too_long = f"it took longer than {_SECONDS // 60} minutes; run `study report` in a terminal"
     arguments += ["--", str(folder)]
-    return own_process.run("study.cli.commands", arguments, folder, seconds=_SECONDS, too_long=too_long)
+    return researcher_files.run_module(
+        "study.cli.commands", arguments, folder, seconds=_SECONDS, too_long=too_long
+    )

@@ -1,9 +1,14 @@
-"""Where a study is reached, and where a request comes from: hosts, origins and proxies. No streamlit.
+"""Where a study is reached, and where a request comes from: hosts, origins and proxies.
 
 A study is reached on this machine alone (the default), at an address of this machine, or at a public address
 with a proxy in front. Forwarded headers are believed only in the last case, and only from the proxies that
 STUDY_PROXIES lists; without it, from one on this machine or in its private network. Anybody else could write
 them.
+
+uvicorn's ProxyHeadersMiddleware and Starlette's TrustedHostMiddleware do less than that. The first trusts
+every address of a trusted network, so a visitor inside the private network could name any address as his own
+and guess passwords under it without end. The second knows names alone and has no rule for "any number of this
+machine" (tests/study/server/test_address.py shows both).
 """
 
 from __future__ import annotations
@@ -17,6 +22,8 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
+from caw.problems import ProblemError
+
 PUBLIC_URL = "STUDY_PUBLIC_URL"
 PROXIES = "STUDY_PROXIES"  # addresses or networks, as "10.0.0.2, 172.18.0.0/16"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -29,7 +36,7 @@ _NEARBY = [  # this machine and private networks; Python's is_private counts mor
 _FORWARDED = ("x-forwarded-for", "x-forwarded-host", "forwarded", "x-real-ip")
 
 
-class AddressError(ValueError):
+class AddressError(ProblemError):
     """An address at which the study cannot be served."""
 
 
@@ -60,8 +67,8 @@ class PublicUrl:
 
 def public_url() -> PublicUrl | None:
     """The address in STUDY_PUBLIC_URL, which `study serve --public-url` sets. Raises: AddressError."""
-    given = os.environ.get(PUBLIC_URL, "").strip()
-    return replace(parsed(given), proxies=_listed(os.environ.get(PROXIES, ""))) if given else None
+    url = os.environ.get(PUBLIC_URL, "").strip()
+    return replace(parsed(url), proxies=_listed(os.environ.get(PROXIES, ""))) if url else None
 
 
 def _listed(proxies: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
@@ -70,12 +77,12 @@ def _listed(proxies: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network
         return tuple(ipaddress.ip_network(name) for name in names)
     except ValueError as error:
         fix = "write addresses or networks, as 10.0.0.2, 172.18.0.0/16"
-        raise AddressError(f"{PROXIES}={proxies!r}: {error}; {fix}") from None
+        raise AddressError(f"{PROXIES}={proxies!r}: {error}", fix) from None
 
 
 def parsed(url: str) -> PublicUrl:
     """Raises: AddressError for an address that a browser could not reach the study at."""
-    mend = "write scheme and host alone, as https://study.example.org"
+    fix = "write scheme and host alone, as https://study.example.org"
     try:
         parts = urlsplit(url)
         bare = parts.path in ("", "/") and not parts.query and not parts.fragment and "@" not in parts.netloc
@@ -83,7 +90,7 @@ def parsed(url: str) -> PublicUrl:
     except ValueError:
         whole = False
     if not whole or any(letter.isspace() or letter in "<>\"'" for letter in url):
-        raise AddressError(f"public address {url!r}: is none that a browser reaches; {mend}")
+        raise AddressError(f"public address {url!r}: is none that a browser reaches", fix)
     return PublicUrl(parts.scheme, parts.netloc.lower())
 
 
@@ -136,8 +143,8 @@ def client(peer: str, headers: Mapping[str, str], public: PublicUrl | None) -> s
         if isinstance(headers, Headers)
         else [headers.get("x-forwarded-for", "")]
     )
-    given = [part.strip() for part in ",".join(lines).split(",") if part.strip()]
-    for host in reversed(given):
+    forwarded = [part.strip() for part in ",".join(lines).split(",") if part.strip()]
+    for host in reversed(forwarded):
         if _address(host) is None:
             return peer
         if not public.lists(host):

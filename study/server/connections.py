@@ -1,7 +1,8 @@
 """How many connections the server holds, and for how long it waits for the other end.
 
 uvicorn waits without end for the rest of a request's head or body and for a reader of its answer, and takes
-as many connections as there are file descriptors. Here each wait has a limit, and so has the number, in all
+as many connections as there are file descriptors. Its `limit_concurrency` would refuse newcomers, so whoever
+holds half-sent requests could shut everybody out. Here each wait has a limit, and so has the number, in all
 and of one address. Where it is reached, the connection that has waited longest for its own other end makes
 room: so half-sent requests push one another out, and whoever sends whole ones is served. A socket of a page
 is never pushed out; the gate admits it by its cookie and bounds its number.
@@ -19,6 +20,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from caw.problems import ProblemError
 from study.server import address
 from study.server.address import PublicUrl
 from study.server.refusals import EACH as WRITTEN
@@ -36,7 +38,7 @@ _END = b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _LATE, _UNREADABLE = b"HTTP/1.1 408 Request Timeout" + _END, b"HTTP/1.1 400 Bad Request" + _END
 
 
-class ConnectionsError(ValueError):
+class ConnectionsError(ProblemError):
     """A bound that is none."""
 
 
@@ -75,7 +77,7 @@ class Bounds:
                 one.seen, one.since = (owed, progress), moment
             elif owed is not None and moment - one.since > SECONDS[owed]:
                 if begun := one.begun():  # browsers open connections ahead, and never use some
-                    refusals.tell(f"a {owed} that took over {SECONDS[owed]:.0f} s", source=one.source)
+                    refusals.report(f"a {owed} that took over {SECONDS[owed]:.0f} s", source=one.source)
                 one.drop(late=begun and owed in (HEAD, BODY))
 
     def shed(self, count: int = BACKLOG) -> None:
@@ -86,7 +88,7 @@ class Bounds:
     def _make_room(self, those: dict[_Bounded, None], full: str) -> bool:
         oldest = next((one for one in those if one.owed() is not None), None)
         source = oldest.source if oldest else next(iter(those)).source
-        refusals.tell(
+        refusals.report(
             f"more than {full}: " + ("the oldest idle one" if oldest else "a new one"), source=source
         )
         if oldest is not None:
@@ -224,12 +226,13 @@ async def watch() -> None:
 
 
 def _number(name: str, usual: int, least: int = 10) -> int:
-    given = os.environ.get(name, "").strip()
-    if not given:
+    text = os.environ.get(name, "").strip()
+    if not text:
         return usual
-    if not given.isascii() or not given.isdigit() or not least <= int(given[:9]) <= 1_000_000:
-        raise ConnectionsError(f"{name}={given!r}: cannot be; write a number of {least} or more, as {usual}")
-    return int(given)
+    if not text.isascii() or not text.isdigit() or not least <= int(text[:9]) <= 1_000_000:
+        fix = f"write a number of {least} or more, as {usual}"
+        raise ConnectionsError(f"{name}={text!r}: cannot be", fix)
+    return int(text)
 
 
 def _descriptors() -> int:
@@ -253,7 +256,7 @@ def _descriptors() -> int:
 def _out_of_descriptors(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """asyncio tries again after a second; meanwhile room is made, and the log has one line of it."""
     if str(context.get("message", "")).startswith("socket.accept() out of system resource"):
-        refusals.tell("a connection: no file descriptor is left; raise the limit of open files (ulimit -n)")
+        refusals.report("a connection: no file descriptor is left; raise the limit of open files (ulimit -n)")
         bounds.shed()
         return
     loop.default_exception_handler(context)

@@ -41,8 +41,7 @@ _OPEN = (
 )
 _OPEN_FOLDERS = (f"{routes.CLIP}/", f"{routes.HEARD}/")
 _PROBES = (health.ADDRESS, "/_stcore/host-config")  # Streamlit's page asks beneath its own path, too
-_LOGIN = (login.LOGIN, login.LOGOUT)
-_OIDC = (oidc.LOGIN, oidc.CALLBACK)
+_LOGIN = (login.LOGIN, login.LOGOUT, oidc.CALLBACK)
 _HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -112,8 +111,6 @@ class Gate:
                 answer = _away()
         elif path in _LOGIN or path.startswith(f"{login.LOGIN}/"):
             pass  # they see to their own guards
-        elif path in _OIDC:
-            answer = None if served().design.researcher.oidc_emails else Response(status_code=404)
         elif _leads_nowhere(path):
             answer = Response(status_code=404)
 
@@ -130,8 +127,6 @@ class Gate:
                     headers["cache-control"] = "no-store"
                 if path.startswith((login.HOME, login.LOGIN)):
                     headers["referrer-policy"] = "same-origin"  # without it a form's Origin would be "null"
-                if path in _OIDC and headers.get("location") == "/":
-                    headers["location"] = login.HOME
             await send(message)
 
         try:
@@ -145,7 +140,7 @@ class Gate:
 
     def _refuse(self, connection: HTTPConnection, what: str) -> None:
         path = connection.scope["path"].partition("?")[0]  # an encoded question mark may lead to a secret
-        self.refusals.tell(what, path, login.source(served(), connection))
+        self.refusals.report(what, path, login.source(served(), connection))
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = HTTPConnection(scope)
@@ -197,8 +192,8 @@ class Gate:
 def _browser_files() -> frozenset[str]:
     """The addresses of Streamlit's own scripts, styles and fonts; for any other it would send its page."""
     folder = Path(streamlit.__file__).with_name("static")
-    found = folder.joinpath("static").rglob("*")
-    return frozenset("/" + file.relative_to(folder).as_posix() for file in found if file.is_file())
+    files_there = folder.joinpath("static").rglob("*")
+    return frozenset("/" + file.relative_to(folder).as_posix() for file in files_there if file.is_file())
 
 
 def _leads_nowhere(path: str) -> bool:
@@ -210,9 +205,9 @@ def _query(scope: Scope) -> dict[str, str]:
 
 
 def _away() -> Response:
-    """Said while the database is away; a browser asks again by itself."""
-    told = "The study's database does not answer just now. This page tries again by itself."
-    return PlainTextResponse(told, 503, {"retry-after": "3", "refresh": "3"})
+    """The answer while the database is away; a browser asks again by itself."""
+    message = "The study's database does not answer just now. This page tries again by itself."
+    return PlainTextResponse(message, 503, {"retry-after": "3", "refresh": "3"})
 
 
 def _in_time(receive: Receive) -> Receive:
@@ -246,14 +241,14 @@ def _admit(connection: HTTPConnection, path: str) -> Response | None:
             return RedirectResponse(login.HOME, status_code=303) if "key" in query else None
         key = query.get("key")
         if key is not None:
-            key = next(filter(study.is_key, links.as_meant(key)), key)
+            key = next(filter(study.is_key, links.possible_secrets(key)), key)
         return login.door(study, connection, key)
     if "p" in query:
-        token = next(filter(study.store.find, links.as_meant(query["p"])), None)
-        return _told(study, 404, "wrong") if token is None else _in(study, connection, token)
+        token = next(filter(study.store.find, links.possible_secrets(query["p"])), None)
+        return _door_page(study, 404, "wrong") if token is None else _in(study, connection, token)
     cookie, mark = connection.cookies.get(study.listener_cookie), query.get(links.MARK)
     if study.store.find(links.chosen(cookie, mark)) is None:
-        return _told(study, 403, links.refusal(cookie, mark))
+        return _door_page(study, 403, links.refusal(cookie, mark))
     return None
 
 
@@ -300,7 +295,7 @@ def _in(study: Served, connection: HTTPConnection, token: str) -> Response:
     return answer
 
 
-def _told(study: Served, status: int, what: str) -> Response:
+def _door_page(study: Served, status: int, what: str) -> Response:
     """The door's page; `what` names its words in the catalogue's [door]."""
     say = wording.of(study.design)
     page = files("study.browser").joinpath("door.html").read_text("utf-8")

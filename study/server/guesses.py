@@ -85,36 +85,36 @@ class Guesses:
 
 
 class PasswordCheck:
-    """Compares guesses with the kept hash, one at a time."""
+    """Compares guesses with the password's hash, one at a time."""
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
-        self._right: dict[str, bytes] = {}  # kept hash -> digest of its password
+        self._right: dict[str, bytes] = {}  # password hash -> digest of its password
         self._hashing = False
         self._waiting: list[
             tuple[int, int, asyncio.Future[None]]
         ] = []  # a heap: rank, the newest first, turn
         self._arrivals = itertools.count()
 
-    async def fits(self, guess: str, kept: str, *, rank: int) -> bool:
-        """Whether this is the password whose hash is `kept`; takes as long whether it is or not.
+    async def matches(self, guess: str, password_hash: str, *, rank: int) -> bool:
+        """Whether this is the password of `password_hash`; takes as long whether it is or not.
 
         rank: the guesses of its address so far, 0 for a known browser; the lowest is hashed first. Raises:
         BusyError.
         """
         guess = guess[: password.LONGEST]
         digest = hmac.new(self._key, guess.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
-        if kept not in self._right:
+        if password_hash not in self._right:
             await self._turn(rank)
             try:
-                if kept not in self._right:
-                    fits = await asyncio.to_thread(password.fits, guess, kept)
-                    if fits:
-                        self._right[kept] = digest
-                    return fits
+                if password_hash not in self._right:
+                    right = await asyncio.to_thread(password.matches, guess, password_hash)
+                    if right:
+                        self._right[password_hash] = digest
+                    return right
             finally:
                 self._next()
-        return hmac.compare_digest(digest, self._right[kept])
+        return hmac.compare_digest(digest, self._right[password_hash])
 
     async def _turn(self, rank: int) -> None:
         if not self._hashing:

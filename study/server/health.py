@@ -1,6 +1,6 @@
 """Whether an answer could be saved just now, for whoever watches the server: Docker, the proxy, a browser.
 
-The database is asked in a thread, for everybody together at most once a second, and never twice at the same
+The database is queried in a thread, for everybody together at most once a second, and never twice at the same
 time: a database that hangs costs one thread, and no listener waits for it.
 """
 

@@ -1,4 +1,4 @@
-"""The two kinds of address people are given: a listener's personal link and the researcher's."""
+"""The two kinds of secret address: a listener's personal link and the researcher's."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ def remember(cookie: str | None, token: str) -> str:
     return ".".join([token, *(other for other in remembered(cookie) if other != token)][:MOST])
 
 
-def chosen(cookie: str | None, given: str | None) -> str | None:
-    """The secret of the personal link that a tab was opened with, `given` being the mark in its address.
+def chosen(cookie: str | None, tab_mark: str | None) -> str | None:
+    """The secret of the personal link that a tab was opened with. `tab_mark`: the mark in its address.
 
     Without a mark the only link of this browser; None where there are several, as none can be guessed.
     """
     tokens = remembered(cookie)
-    if given:
-        return next((token for token in tokens if mark(token) == given), None)
+    if tab_mark:
+        return next((token for token in tokens if mark(token) == tab_mark), None)
     return tokens[0] if len(tokens) == 1 else None
 
 
-def refusal(cookie: str | None, given: str | None) -> str:
+def refusal(cookie: str | None, tab_mark: str | None) -> str:
     """Why `chosen` knows none: the name of the words for it in the catalogue's [door]."""
-    return "several" if not given and len(remembered(cookie)) > 1 else "link"
+    return "several" if not tab_mark and len(remembered(cookie)) > 1 else "link"
 
 
 def query(path: str, query_string: bytes) -> dict[str, str]:
@@ -61,13 +61,13 @@ def query(path: str, query_string: bytes) -> dict[str, str]:
     return dict(reversed(pairs))
 
 
-def as_meant(given: str) -> list[str]:
-    """The secrets that may be meant by what came with a link, the likeliest first.
+def possible_secrets(typed: str) -> list[str]:
+    """The secrets that a link may stand for, the likeliest first.
 
     Secrets are of small letters and digits. Mail and messengers put dots, brackets or spaces around a link,
     break it into lines, write it in capitals, or put the "3D" of an encoded equals sign before it.
     """
-    plain = unicodedata.normalize("NFKC", given).lower()
+    plain = unicodedata.normalize("NFKC", typed).lower()
     runs = re.findall("[a-z0-9]+", plain)
     likely = ["".join(runs), max(runs, key=len, default="")]
     return list(dict.fromkeys(likely + [one.removeprefix("3d") for one in likely]))
@@ -95,5 +95,5 @@ def researcher_key(folder: StudyFolder) -> str:
             draft.unlink(missing_ok=True)
     key = file.read_text("utf-8").strip()
     if not key:  # an empty secret would let everybody in
-        raise FolderError(f"{file}: is empty; delete it, and a new researcher's address is made")
+        raise FolderError(f"{file}: is empty", "delete it, and a new researcher's address is made")
     return key

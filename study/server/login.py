@@ -6,7 +6,7 @@ secret link that `study serve` prints opens the pages, and only for a browser on
 
 from __future__ import annotations
 
-import getpass
+import sys
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -46,16 +46,18 @@ async def log_in(request: Request) -> Response:
     known = sessions.browser(study.session_key, request.cookies.get(study.browser_cookie))
     counted = known or address.grouped(source(study, request))
     if wait := _guesses.wait(counted):
-        told = f"Too many wrong passwords. Please wait {wait} second{'s' if wait > 1 else ''} and try again."
-        return page(study, told, status=429, wait=wait)
+        message = (
+            f"Too many wrong passwords. Please wait {wait} second{'s' if wait > 1 else ''} and try again."
+        )
+        return page(study, message, status=429, wait=wait)
     try:
         rank = 0 if known else _guesses.made(counted)
-        kept = study.design.researcher.password
-        fits = await _passwords.fits(fields.get("password", ""), kept, rank=rank)
+        password_hash = study.design.researcher.password
+        right = await _passwords.matches(fields.get("password", ""), password_hash, rank=rank)
     except BusyError:
         _guesses.take_back(counted)
         return page(study, "Too many try to log in just now. Please try again.", status=503, wait=5)
-    if fits:
+    if right:
         _guesses.forget(counted)
         return await run_in_threadpool(_log_in, study, request, who)
     if _guesses.may_be_logged():
@@ -73,14 +75,31 @@ async def log_out(request: Request) -> Response:
 
 
 async def to_provider(request: Request) -> Response:
-    """Sends the browser to an OIDC provider, by Streamlit's own login."""
-    provider = request.path_params["provider"]
-    if provider not in oidc.providers(served().design):
+    """Send the browser to an OIDC provider."""
+    study, provider = served(), request.path_params["provider"]
+    if provider not in oidc.providers(study.folder, study.design):
         return Response(status_code=404)
-    return RedirectResponse(oidc.login_address(provider), status_code=303)
+    try:
+        return await oidc.begin(study.folder, provider, request, secure=secure(study, request))
+    except Exception as error:  # the provider does not answer, or not as it should
+        print(f"login by OIDC failed: {type(error).__name__}: {error}"[:300], file=sys.stderr, flush=True)
+        return page(study, "The provider does not answer. Please try again later.", status=503)
+
+
+async def from_provider(request: Request) -> Response:
+    """Whom an OIDC provider vouches for comes in, where study.toml names them.
+
+    A page stands in between, as the session's strict cookie is not sent on a way from elsewhere.
+    """
+    study = served()
+    if not study.design.researcher.oidc_emails:
+        return Response(status_code=404)
+    person = await oidc.returned(study.folder, study.design, request)
+    return await run_in_threadpool(_by_oidc, study, request, person)
 
 
 ROUTES = [
+    Route(oidc.CALLBACK, from_provider),
     Route(LOGIN, log_in, methods=["POST"]),
     Route(LOGOUT, log_out, methods=["POST"]),
     Route(f"{LOGIN}/{{provider}}", to_provider),
@@ -96,30 +115,29 @@ def session(study: Served, connection: HTTPConnection) -> Session | None:
 
 def door(study: Served, connection: HTTPConnection, key: str | None) -> Response:
     """The answer to somebody without a session at the researcher's pages. `key`: of a secret link."""
-    back = oidc.returned(connection.cookies, study.design)
-    if back is not None:
-        return _by_oidc(study, connection, back)
     if key is None or not study.opens_by_link:
         return page(study)
     if not address.on_this_machine(peer(connection), connection.headers):
-        told = "The secret link opens only on the machine that serves the study. Elsewhere a password does:"
-        return page(study, told, status=403)
+        message = (
+            "The secret link opens only on the machine that serves the study. Elsewhere a password does:"
+        )
+        return page(study, message, status=403)
     if not study.is_key(key):
         return page(study, "This address is not valid; `study serve` prints the right one.")
-    who = f"{_user()} (secret link)"
+    who = f"{sessions.account()} (secret link)"
     study.store.log_event(who, sessions.ENTERED, "by the secret link")
     return _in(study, connection, who, RedirectResponse(HOME, status_code=303))
 
 
-def page(study: Served, told: str = "", *, status: int = 403, wait: int = 0) -> Response:
+def page(study: Served, message: str = "", *, status: int = 403, wait: int = 0) -> Response:
     """The door with what it offers, and a word on what went wrong."""
-    parts = [f'<p class="told" role="alert">{escape(told)}</p>'] if told else []
+    parts = [f'<p class="told" role="alert">{escape(message)}</p>'] if message else []
     if study.design.researcher.password:
         parts.append(_FORM)
     parts += [
         f'<a class="button" href="{LOGIN}/{escape(name)}">Log in with '
         f"{'your organisation' if name == 'default' else escape(name)}</a>"
-        for name in oidc.providers(study.design)
+        for name in oidc.providers(study.folder, study.design)
     ]
     if study.opens_by_link:
         parts.append(_NO_PASSWORD)
@@ -152,7 +170,7 @@ def source(study: Served, connection: HTTPConnection) -> str:
 
 
 def secure(study: Served, connection: HTTPConnection) -> bool:
-    """Whether cookies may be kept to https."""
+    """Whether cookies may be restricted to https."""
     return address.secure(connection.url.scheme, peer(connection), connection.headers, study.public)
 
 
@@ -173,17 +191,16 @@ def _log_out(study: Served, request: Request) -> Response:
     return answer
 
 
-def _by_oidc(study: Served, connection: HTTPConnection, back: oidc.Person) -> Response:
-    """In, or a word why not. A page in between: the strict cookie is not sent on a way from elsewhere."""
-    if back.allowed:
-        study.store.log_event(back.email, sessions.ENTERED, "by OIDC")
-        go_on = f'<meta http-equiv="refresh" content="0; url={HOME}"><a href="{HOME}">Go on</a>'
-        answer = _in(study, connection, back.email, HTMLResponse(go_on))
-    else:
-        study.store.log_event(back.email, sessions.FAILED, "by OIDC: not named in study.toml")
-        answer = page(study, f"{back.email} is not among those whom this study's settings let in.")
-    for name in oidc.used_cookies(connection.cookies):
-        answer.delete_cookie(name, path="/")
+def _by_oidc(study: Served, connection: HTTPConnection, person: oidc.Person | None) -> Response:
+    if person is None:
+        return page(study, "The login did not succeed. Please try again.")
+    if not person.allowed:
+        study.store.log_event(person.email, sessions.FAILED, "by OIDC: not named in study.toml")
+        return page(study, f"{person.email} is not among those whom this study's settings let in.")
+    study.store.log_event(person.email, sessions.ENTERED, "by OIDC")
+    go_on = f'<meta http-equiv="refresh" content="0; url={HOME}"><a href="{HOME}">Go on</a>'
+    answer = _in(study, connection, person.email, HTMLResponse(go_on, headers={"cache-control": "no-store"}))
+    answer.delete_cookie(oidc.COOKIE, path="/")
     return answer
 
 
@@ -215,10 +232,3 @@ async def _fields(request: Request) -> dict[str, str] | None:
         if len(body) > _MOST_BYTES:
             return None
     return {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "researcher"

@@ -1,34 +1,39 @@
-"""Login by OIDC: Streamlit's own st.login speaks with the provider, and says here who came back.
+"""Login by OIDC: Authlib speaks with the provider, and the study's own session begins where it vouches.
 
-It is on where study.toml names people in [researcher] oidc_emails and Streamlit's secrets.toml, in the
-study's folder or the working directory, has [auth]. Streamlit keeps who logged in as a signed cookie for
-30 days. It is taken here once, minutes after the login, exchanged for a session of the study's own, and
-deleted: so a logout, and the end of the session, hold for both ways to log in.
+It is on where study.toml names people in `[researcher] oidc_emails` and .streamlit/secrets.toml, in the
+study's folder or the working directory, has the table `[auth]` as Streamlit documents it for `st.login`.
+
+`st.login` and `st.user` themselves do not serve here. They work within a page, so a stranger would need a
+socket to the app before anybody knows who he is, and what they remember for 30 days could be read only by
+private functions of Streamlit. They use Authlib as well, with the same settings.
 """
 
 from __future__ import annotations
 
-import json
-import time
+import sys
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-from streamlit import auth_util
-from streamlit.errors import StreamlitAuthError
-from streamlit.runtime.secrets import secrets_singleton
-from streamlit.web.server.starlette import starlette_websocket as socket_side
+from itsdangerous import BadData, URLSafeTimedSerializer
+from starlette.requests import Request
+from starlette.responses import Response
 
+from caw.problems import ProblemError
 from study.design import Design
 from study.folder import StudyFolder
 
-USER_COOKIE = "_streamlit_user"  # Streamlit's, with its tokens' beside it; long ones come in numbered pieces
-LOGIN, CALLBACK = "/auth/login", "/oauth2callback"
-_FRESH = 600  # s after the provider's word in which it counts as a login
+CALLBACK = "/oauth2callback"  # where providers send browsers back to; registered with them
+COOKIE = "oidc_login"  # what Authlib must remember until the browser is back
+SECONDS = 600  # for which it remembers
+_KEYS = ("client_id", "client_secret", "server_metadata_url")
 
 
-class OidcError(ValueError):
-    """OIDC is asked for but cannot work."""
+class OidcError(ProblemError):
+    """study.toml asks for OIDC, but it cannot work."""
 
 
 @dataclass(frozen=True)
@@ -39,87 +44,108 @@ class Person:
     allowed: bool
 
 
-def secrets_files(folder: StudyFolder) -> list[str]:
-    """Where secrets.toml may lie: in the study's folder, else in the working directory."""
-    own = folder.path / ".streamlit" / "secrets.toml"
-    return [str(own if own.is_file() else Path.cwd() / ".streamlit" / "secrets.toml")]
-
-
-def providers(design: Design) -> list[str]:
+def providers(folder: StudyFolder, design: Design) -> list[str]:
     """The names of the providers to offer; [] where nobody may log in by OIDC.
 
     Raises: OidcError where [researcher] oidc_emails names people but no provider is set up for them.
     """
-    if not design.researcher.oidc_emails:
-        return []
-    asked = "[researcher] oidc_emails in study.toml asks for OIDC"
-    if not auth_util.is_authlib_installed():
-        raise OidcError(f"{asked}, which needs Authlib; install it: pip install 'eureka-study[oidc]'")
-    found = auth_util.get_secrets_auth_section().to_dict() if _secrets_loaded() else {}
-    if not found:
-        raise OidcError(
-            f"{asked}, but there is no [auth] in .streamlit/secrets.toml; see Streamlit's st.login"
-        )
-    if "client_id" in found:
-        names = ["default"]
-    else:
-        names = [name for name, table in found.items() if isinstance(table, dict) and "client_id" in table]
-    for name in names:
-        try:
-            auth_util.validate_auth_credentials(name)
-        except StreamlitAuthError as error:
-            raise OidcError(f"{asked}, but secrets.toml is not whole: {_one_line(error)}") from None
-    lacking = [key for key in ("redirect_uri", "cookie_secret") if not found.get(key)]
-    if not names or lacking:
-        told = "no provider with a client_id" if not names else f"no {' and no '.join(lacking)}"
-        raise OidcError(
-            f"{asked}, but [auth] in .streamlit/secrets.toml has {told}; see Streamlit's st.login"
-        )
-    if not str(found["redirect_uri"]).endswith(CALLBACK):
-        raise OidcError(f"redirect_uri = {found['redirect_uri']!r} in secrets.toml must end with {CALLBACK}")
-    return names
+    return list(_providers(_settings(folder))) if design.researcher.oidc_emails else []
 
 
-def login_address(provider: str) -> str:
-    """Where Streamlit begins a login; good for two minutes."""
-    return f"{LOGIN}?provider={auth_util.encode_provider_token(provider)}"
+async def begin(folder: StudyFolder, provider: str, request: Request, *, secure: bool) -> Response:
+    """Send a browser to a provider. The answer sets a cookie that the way back needs."""
+    settings = _settings(folder)
+    client = _client(provider, _providers(settings)[provider])
+    metadata = await client.load_server_metadata()
+    if "S256" in (metadata.get("code_challenge_methods_supported") or []):
+        client.client_kwargs["code_challenge_method"] = "S256"
+    request.scope["session"] = {}
+    answer = await client.authorize_redirect(request, settings["redirect_uri"])
+    signed = _signer(settings).dumps([provider, request.session])
+    answer.set_cookie(COOKIE, signed, max_age=SECONDS, httponly=True, samesite="lax", secure=secure)
+    return answer
 
 
-def returned(cookies: Mapping[str, str], design: Design) -> Person | None:
-    """Who has just come back from the provider; None where nobody has."""
-    if USER_COOKIE not in cookies or not design.researcher.oidc_emails:
-        return None
-    signed = socket_side._get_signed_cookie_with_chunks(dict(cookies), USER_COOKIE)
+async def returned(folder: StudyFolder, design: Design, request: Request) -> Person | None:
+    """Who has come back from the provider; None where it vouches for nobody."""
+    settings = _settings(folder)
     try:
-        said = json.loads(signed or b"")
-    except ValueError:
+        signed = request.cookies.get(COOKIE, "")
+        provider, request.scope["session"] = _signer(settings).loads(signed, max_age=SECONDS)
+    except BadData:
         return None
-    if said.get("origin") != auth_util.get_origin_from_redirect_uri() or not said.get("is_logged_in"):
+    try:
+        client = _client(provider, _providers(settings)[provider])
+        token = await client.authorize_access_token(request)
+    except Exception as error:  # whatever a provider sends, it must end here
+        print(f"login by OIDC failed: {type(error).__name__}: {error}"[:300], file=sys.stderr, flush=True)
         return None
-    return person(said, design.researcher.oidc_emails, time.time())
+    return person(token.get("userinfo") or {}, design.researcher.oidc_emails)
 
 
-def person(said: Mapping[str, object], allowed: tuple[str, ...], now: float) -> Person | None:
-    """The person of an id token's claims; None where they are old, lack an address or an unproven one.
-
-    now: seconds since 1970.
-    """
-    email, issued = said.get("email"), said.get("iat")
-    if not isinstance(email, str) or not isinstance(issued, int | float) or abs(now - issued) > _FRESH:
-        return None
-    if said.get("email_verified") in (False, "false"):
+def person(claims: Mapping[str, object], allowed: tuple[str, ...]) -> Person | None:
+    """The person of an id token's claims; None where they have no address, or one that is not verified."""
+    email = claims.get("email")
+    if not isinstance(email, str) or claims.get("email_verified") in (False, "false"):
         return None
     return Person(email.lower(), email.lower() in {one.lower() for one in allowed})
 
 
-def used_cookies(cookies: Mapping[str, str]) -> list[str]:
-    """The names of Streamlit's login cookies, to be deleted once they are used."""
-    return [name for name in cookies if name.startswith(USER_COOKIE)]
+def _settings(folder: StudyFolder) -> dict[str, Any]:
+    """The table [auth] of secrets.toml. Raises: OidcError."""
+    if find_spec("authlib") is None:
+        raise _error("which needs Authlib", "install it: pip install 'eureka-study[oidc]'")
+    places = [folder.path / ".streamlit" / "secrets.toml", Path.cwd() / ".streamlit" / "secrets.toml"]
+    file = next((place for place in places if place.is_file()), None)
+    try:
+        auth = tomllib.loads(file.read_text("utf-8")).get("auth") if file else None
+    except (OSError, ValueError) as error:
+        raise _error(f"but {file} cannot be read: {' '.join(str(error).split())}", "correct it") from None
+    if not auth or not isinstance(auth, dict):
+        raise _error("but there is no [auth] in .streamlit/secrets.toml", "see Streamlit's st.login")
+    missing = [key for key in ("redirect_uri", "cookie_secret") if not auth.get(key)]
+    if missing:
+        raise _error(
+            f"but [auth] in .streamlit/secrets.toml has no {' and no '.join(missing)}",
+            "see Streamlit's st.login",
+        )
+    if not str(auth["redirect_uri"]).endswith(CALLBACK):
+        raise OidcError(
+            f"redirect_uri = {auth['redirect_uri']!r} in secrets.toml must end with {CALLBACK}",
+            "correct it there and with the provider",
+        )
+    return auth
 
 
-def _secrets_loaded() -> bool:
-    return bool(secrets_singleton.load_if_toml_exists())
+def _providers(settings: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The settings of each provider: "default" where [auth] itself has a client_id."""
+    tables = {"default": settings} if "client_id" in settings else settings
+    providers = {name: one for name, one in tables.items() if isinstance(one, Mapping) and "client_id" in one}
+    if not providers:
+        raise _error(
+            "but [auth] in .streamlit/secrets.toml has no provider with a client_id",
+            "see Streamlit's st.login",
+        )
+    for name, one in providers.items():
+        if missing := [key for key in _KEYS if not isinstance(one.get(key), str)]:
+            raise _error(
+                f"but the provider {name!r} in secrets.toml has no {' and no '.join(missing)}",
+                "add what is missing",
+            )
+    return providers
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def _client(name: str, settings: Mapping[str, Any]) -> Any:
+    from authlib.integrations.starlette_client import OAuth
+
+    usual = {"scope": "openid email profile", "prompt": "select_account"}  # as st.login asks for
+    wanted = usual | dict(settings.get("client_kwargs", {}))
+    return OAuth().register(name, **{key: settings[key] for key in _KEYS}, client_kwargs=wanted)
+
+
+def _signer(settings: Mapping[str, Any]) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(str(settings["cookie_secret"]), salt="oidc login")
+
+
+def _error(what: str, fix: str) -> OidcError:
+    return OidcError(f"[researcher] oidc_emails in study.toml asks for OIDC, {what}", fix)

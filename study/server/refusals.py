@@ -1,8 +1,8 @@
-"""What was refused, named in the server's log, and never so often that the log fills the disk.
+"""The server's log of refused requests, and the limits of one page's socket.
 
-A line names the status, what was asked for and from where. Nothing secret is in it: no query, no cookie, no
-body; and nothing that whoever asked could use to write lines of their own. The first lines of a kind are
-written whole; of the rest of a minute one line gives the number.
+A line names the status, the path and the address of the request. It holds nothing secret, so no query, no
+cookie and no body, and nothing by which a stranger could write lines of his own. The first lines of a kind
+are written whole; for the rest of a minute one line gives their number, so that no flood fills the disk.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ class Counted:
 class Refusals(Counted):
     """Writes refusals to `write`, a line at a time. `clock` in seconds."""
 
-    def tell(self, what: str, path: str = "", source: str = "") -> None:
-        """what: as "404 GET"; path: as it was asked for; source: the address that asked."""
+    def report(self, what: str, path: str = "", source: str = "") -> None:
+        """Write one refusal. what: as "404 GET"; path: as requested; source: the address of the request."""
         what, source = what[:_LONGEST], source or "an unknown address"
         if self.admits(f"{what} from {source}"):
             shown = ascii(path[:_LONGEST]) + ("..." if len(path) > _LONGEST else "")

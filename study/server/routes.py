@@ -7,22 +7,24 @@ the file, so both are fixed here.
 
 from __future__ import annotations
 
+import io
 import json
 import tempfile
+import wave
 from functools import lru_cache
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 import streamlit
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
-from study.server import links, take_home, theme
+from study.server import links, take_home
 from study.server.served import served
-from study.server.tone import tone
 from study.store.answering import Listening
 from study.store.store import Clip
 
@@ -33,6 +35,30 @@ ICON = "/icon.svg"
 _LAST_MODIFIED = "Thu, 01 Jan 2026 00:00:00 GMT"
 _REPORT_BYTES = 8192
 _REPORT_KINDS = ("play", "pause", "ended", "seek", "unlocked", "error", "blocked", "leave")
+# The sound check: a soft tone on the left, on the right, then on both sides.
+TONE_RATE = 22_050  # Hz
+_PITCH = 440.0  # Hz
+_EACH = 1.0  # s, each of the three
+_GAP = 1 / 3  # s, after each; 4 s in all, as the page tells and the player's clock shows
+_FADE = 0.04  # s
+TONE_SECONDS = 3 * (_EACH + _GAP)
+
+# The colours of the pages: warm paper, dark ink, one deep teal. White text on either primary colour has a
+# contrast of at least 5 to 1.
+LIGHT = {
+    "primaryColor": "#0f6b66",
+    "backgroundColor": "#fbfaf7",
+    "secondaryBackgroundColor": "#f1efe9",
+    "textColor": "#22211f",
+    "borderColor": "#d8d4ca",
+}
+DARK = {
+    "primaryColor": "#187a74",
+    "backgroundColor": "#16181b",
+    "secondaryBackgroundColor": "#212429",
+    "textColor": "#ecebe7",
+    "borderColor": "#3c4147",
+}
 
 
 async def front_page(request: Request) -> Response:
@@ -57,12 +83,12 @@ async def researcher_page(_request: Request) -> Response:
 
 async def clip(request: Request) -> Response:
     """One clip, whole or in ranges, for the listener whose play key it is; 404 for everybody else."""
-    found = await _asked_for(request)
-    if found is None:
+    served_clip = await _own_clip(request)
+    if served_clip is None:
         return Response(status_code=404)
     return FileResponse(
-        served().folder.stimulus(found.set_name, found.stimulus_id),
-        media_type=f"audio/{found.file_format}",
+        served().folder.stimulus(served_clip.set_name, served_clip.stimulus_id),
+        media_type=f"audio/{served_clip.file_format}",
         headers={
             "cache-control": "private, max-age=3600",
             "etag": f'"{request.path_params["key"]}"',
@@ -73,8 +99,8 @@ async def clip(request: Request) -> Response:
 
 async def heard(request: Request) -> Response:
     """Takes a report of the player and records it; it answers no question and opens no gate."""
-    found = await _asked_for(request)
-    if found is None:
+    served_clip = await _own_clip(request)
+    if served_clip is None:
         return Response(status_code=404)
     body = b""
     async for chunk in request.stream():
@@ -91,7 +117,7 @@ async def heard(request: Request) -> Response:
         return Response(status_code=400)
     recorded = await run_in_threadpool(
         served().store.log_play,
-        found,
+        served_clip,
         kind,
         listening=listening,
         position_seconds=position,
@@ -99,11 +125,11 @@ async def heard(request: Request) -> Response:
     return Response(status_code=204 if recorded else 429)
 
 
-async def _asked_for(request: Request) -> Clip | None:
+async def _own_clip(request: Request) -> Clip | None:
     """The clip whose play key stands in the address, where it is the asking listener's own."""
     for token in links.remembered(_cookie(request)):
-        if found := await run_in_threadpool(served().store.clip, request.path_params["key"], token):
-            return found
+        if own := await run_in_threadpool(served().store.clip, request.path_params["key"], token):
+            return own
     return None
 
 
@@ -139,7 +165,7 @@ ROUTES = [
 @lru_cache(maxsize=2)
 def _shell(title: str, language: str) -> str:
     shell = Path(streamlit.__file__).with_name("static").joinpath("index.html").read_text("utf-8")
-    light, dark = theme.LIGHT["backgroundColor"], theme.DARK["backgroundColor"]
+    light, dark = LIGHT["backgroundColor"], DARK["backgroundColor"]
     ground = f"body{{background:{light}}}@media(prefers-color-scheme:dark){{body{{background:{dark}}}}}"
     for theirs, ours in (
         # A browser that translated the page would change it under Streamlit, which then stands still.
@@ -169,3 +195,31 @@ def _tone_folder(loudness: float) -> tempfile.TemporaryDirectory:
     folder = tempfile.TemporaryDirectory(prefix="study-")
     Path(folder.name, "tone.wav").write_bytes(tone(loudness))
     return folder
+
+
+def tone(loudness: float) -> bytes:
+    """A stereo WAV file (16 bit, 22.05 kHz) whose last, two-sided tone is about as loud as the clips.
+
+    `loudness` is the clips' in LUFS. A two-channel sine near 1 kHz that peaks at x dBFS measures x LUFS
+    (ITU-R BS.1770: -3.01 for one channel), which makes the peak's level the loudness asked for.
+    """
+    moments = np.arange(round(TONE_RATE * _EACH)) / TONE_RATE
+    ramp = np.clip(np.minimum(moments, _EACH - moments) / _FADE, 0, 1)
+    sound = (
+        10 ** (min(loudness, -6.0) / 20)
+        * np.sin(2 * np.pi * _PITCH * moments)
+        * np.sin(ramp * np.pi / 2) ** 2
+    )
+    silence = np.zeros(round(TONE_RATE * _GAP))
+    sides = []
+    for left, right in ((1, 0), (0, 1), (1, 1)):
+        sides.append(np.stack([left * sound, right * sound]))
+        sides.append(np.stack([silence, silence]))
+    samples = np.round(np.concatenate(sides, axis=1).T * 32767).astype("<i2")
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(2)
+        out.setsampwidth(2)
+        out.setframerate(TONE_RATE)
+        out.writeframes(samples.tobytes())
+    return file.getvalue()

@@ -23,6 +23,8 @@ CURATING = "EUREKA_STUDY_CURATING"  # set by `study curate`: no listener gets in
 
 @dataclass(frozen=True)
 class Served:
+    """A study as this process serves it."""
+
     folder: StudyFolder
     design: Design
     store: Store
@@ -35,8 +37,8 @@ class Served:
         """Whether the secret link opens the researcher's pages: only where nothing better is set up."""
         return not self.design.researcher.password and not self.design.researcher.oidc_emails
 
-    def is_key(self, given: str) -> bool:
-        return hmac.compare_digest(given.encode(), self.researcher_key.encode())
+    def is_key(self, key: str) -> bool:
+        return hmac.compare_digest(key.encode(), self.researcher_key.encode())
 
     @property
     def session_key(self) -> bytes:
@@ -71,7 +73,7 @@ def served() -> Served:
     """
     path = os.environ.get(VARIABLE)
     if not path:
-        raise FolderError(f"no study to serve; start it with `study serve DIR`, or set {VARIABLE}")
+        raise FolderError("no study to serve", f"start it with `study serve DIR`, or set {VARIABLE}")
     folder = StudyFolder(path).require()
     folder.shut()
     if os.environ.get(CURATING):
@@ -84,7 +86,7 @@ def served() -> Served:
     design = designs.as_built(design, build.design_digest)  # a server may lack the record of the build
     if build.design_digest != design.digest():
         raise StoreError(f"{path}: study.toml has changed since the build; run `study build {path}` again")
-    if folder.key.exists():  # a server may do without; but not with another than listeners are asked about
+    if folder.key.exists():  # a server may do without; but not with another key than the answers'
         blinding.require_sealed(folder, build.key_sha256)
     for name, ids in [*build.stimuli.items(), (PRACTICE, build.practice)]:
         for stimulus in ids:
@@ -97,6 +99,6 @@ def _curated(folder: StudyFolder) -> Served:
     """The study for the researcher alone, built or not. Raises FolderError where there is nothing to hear."""
     design = designs.load(folder.path)
     if not folder.pool_table.is_file():
-        told = f"{folder.path}: the pool is empty; run `study build {folder.path} --pool-only` first"
-        raise FolderError(told)
+        fix = f"run `study build {folder.path} --pool-only` first"
+        raise FolderError(f"{folder.path}: the pool is empty", fix)
     return Served(folder, design, Store.for_folder(folder), researcher_key(folder), curating=True)

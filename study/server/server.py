@@ -18,9 +18,10 @@ from starlette.middleware import Middleware
 from streamlit import config
 from streamlit.starlette import App
 
-from caw import environment
+from caw.problems import ProblemError
+from caw.process import environment_variables
 from study.languages import wording
-from study.server import connections, downloads, login, oidc, pool_sounds, theme
+from study.server import connections, login, oidc, researcher_files, routes
 from study.server.address import LOOPBACK, PUBLIC_URL, WILDCARDS, is_loopback
 from study.server.gate import Gate
 from study.server.links import personal_link, researcher_link
@@ -48,19 +49,19 @@ SETTINGS: dict[str, Any] = {
     "server.maxMessageSize": 5,
     "theme.baseRadius": "0.6rem",
     "theme.buttonRadius": "0.6rem",
-    **{f"theme.light.{name}": value for name, value in theme.LIGHT.items()},
-    **{f"theme.dark.{name}": value for name, value in theme.DARK.items()},
+    **{f"theme.light.{name}": value for name, value in routes.LIGHT.items()},
+    **{f"theme.dark.{name}": value for name, value in routes.DARK.items()},
 }
 
 
-class ServerError(ValueError):
+class ServerError(ProblemError):
     """The study cannot be served at this address."""
 
 
 def parts() -> dict[str, Any]:
     """What makes Streamlit's App a study: its routes, gate, start-up, and a word for the unexpected."""
     return {
-        "routes": [*ROUTES, *login.ROUTES, *pool_sounds.ROUTES, *downloads.ROUTES],
+        "routes": [*ROUTES, *login.ROUTES, *researcher_files.ROUTES],
         "middleware": [Middleware(Gate, script=str(PAGES))],
         "lifespan": _lifespan,
         "on_script_error": _apologise,
@@ -70,16 +71,29 @@ def parts() -> dict[str, Any]:
 def serve(
     folder: Path | str, host: str = "127.0.0.1", port: int = 8501, public_url: str | None = None
 ) -> None:
-    """Serves the study in `folder` until it is stopped. Only this machine reaches the default host.
+    """Serve a study until the process is stopped.
 
-    public_url: the address that listeners type where a proxy stands in front, as https://study.example.org;
-    None: what STUDY_PUBLIC_URL says.
+    Parameters
+    ----------
+    folder : Path or str
+        The study's folder, with blinded sets that are built.
+    host : str, optional
+        The address to listen at. By default only this machine reaches it; any other needs a login for the
+        researcher.
+    port : int, optional
+        The port to listen at.
+    public_url : str, optional
+        The address that listeners type where a proxy stands in front, as https://study.example.org; by
+        default what the environment variable STUDY_PUBLIC_URL holds.
 
-    Raises FolderError, DesignError, StoreError, AddressError, OidcError, ConnectionsError or ServerError,
-    before anything is served.
+    Raises
+    ------
+    FolderError, DesignError, StoreError, BlindingError
+    AddressError, OidcError, ConnectionsError, ServerError
+        Before anything is served.
     """
     public = {} if public_url is None else {PUBLIC_URL: public_url}
-    with environment.variables({VARIABLE: str(Path(folder).resolve()), CURATING: None, **public}):
+    with environment_variables({VARIABLE: str(Path(folder).resolve()), CURATING: None, **public}):
         _serve(host, port)
 
 
@@ -88,22 +102,19 @@ def curate(folder: Path | str, port: int = 8501) -> None:
 
     Raises as `serve`; FolderError where the pool is empty.
     """
-    with environment.variables({VARIABLE: str(Path(folder).resolve()), CURATING: "yes"}):
+    with environment_variables({VARIABLE: str(Path(folder).resolve()), CURATING: "yes"}):
         _serve("127.0.0.1", port)
 
 
 def _serve(host: str, port: int) -> None:
     served.cache_clear()
     study = served()
-    files = {"secrets.files": oidc.secrets_files(study.folder)} if study.design.researcher.oidc_emails else {}
-    for name, value in files.items():
-        config.set_option(name, value)
     require_a_lock(study, host)
     connections.set_numbers(study.public)
     _require_free(host, port)
     uvicorn.config.LOGGING_CONFIG["loggers"]["uvicorn"]["level"] = "WARNING"
     address = {"server.address": host, "server.port": port, "browser.serverPort": port}
-    settings = {**SETTINGS, **files, **_hosts(study, host), **address}
+    settings = {**SETTINGS, **_hosts(study, host), **address}
     for name, value in settings.items():
         config.set_option(name, value)  # or Streamlit asks for a restart, as if they had changed under it
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how one stops it
@@ -115,15 +126,15 @@ def require_a_lock(study: Served, host: str | None) -> None:
 
     host: the address to listen at; None: all of this machine's, as a bare `streamlit run` does.
     """
-    oidc.providers(study.design)  # raises where it cannot work
+    oidc.providers(study.folder, study.design)  # raises where it cannot work
     if not study.opens_by_link or (is_loopback(host or "") and study.public is None):
         return
     where = f"host {host}" if host else "no host is set, which means all addresses"
     where = f"the public address {study.public}" if study.public else where
     stay = "" if study.public else ", or stay on this machine with 127.0.0.1"
     raise ServerError(
-        f"{where}: other machines would reach the researcher's pages, and no password is set; "
-        f"set one with `study password {study.folder.path}`{stay}"
+        f"{where}: other machines would reach the researcher's pages, and no password is set",
+        f"set one with `study password {study.folder.path}`{stay}",
     )
 
 
@@ -134,12 +145,12 @@ def addresses(study: Served, base: str, *, secrets: bool = True) -> str:
     of a container, where others read them.
     """
     if study.curating:
-        told = (
+        opening = (
             f'The pool of "{study.design.study.title}" is open at {base}, to no listener and no other machine'
         )
         after = f"When you have picked: study build {study.folder.path}"
         return "\n".join(
-            [told, "", *_for_researcher(study, base, secrets=secrets), "", after, "Stop with Ctrl-C."]
+            [opening, "", *_for_researcher(study, base, secrets=secrets), "", after, "Stop with Ctrl-C."]
         )
     people = study.store.listeners()
     listeners = [one for one in people if not one.pilot and one.revoked_at is None]
@@ -149,11 +160,11 @@ def addresses(study: Served, base: str, *, secrets: bool = True) -> str:
         lines.append("  behind a proxy; no other name than that and this machine's is answered to")
     closed = study.store.closed_at()
     if closed:
-        told = f"The study was closed on {closed:%Y-%m-%d %H:%M} UTC: no listener can answer"
-        mend = f"`study reopen {study.folder.path}` opens it"
+        closing = f"The study was closed on {closed:%Y-%m-%d %H:%M} UTC: no listener can answer"
+        fix = f"`study reopen {study.folder.path}` opens it"
         if study.store.unblindings():
-            mend = "it is unblinded and stays closed"
-        lines += ["", f"  {told}; {mend}."]
+            fix = "it is unblinded and stays closed"
+        lines += ["", f"  {closing}; {fix}."]
     lines += ["", *_links("listener", listeners, base, secrets=secrets)]
     if not listeners:
         lines.append(f"  no listener yet; `study invite {study.folder.path} NAME` makes a personal link")
@@ -164,8 +175,8 @@ def addresses(study: Served, base: str, *, secrets: bool = True) -> str:
             "  Pilots' answers stay apart and never count.",
         ]
     if revoked := sum(one.revoked_at is not None for one in people):
-        told = "links are" if revoked > 1 else "link is"
-        lines += ["", f"  {revoked} revoked {told} not shown; nobody gets in by one."]
+        links_are = "links are" if revoked > 1 else "link is"
+        lines += ["", f"  {revoked} revoked {links_are} not shown; nobody gets in by one."]
     if study.public or not any(f"//{local}" in base or f"[{local}]" in base for local in LOOPBACK):
         lines.append("  Other machines reach this address: give each link to its own listener alone.")
     if people and not secrets:
@@ -262,7 +273,7 @@ def _require_free(host: str, port: int) -> None:
             probe.bind((host, port))
         except (OSError, OverflowError) as error:
             if getattr(error, "errno", None) == errno.EADDRINUSE:
-                told = f"port {port} of {host} is in use; stop the other program or take --port {port + 1}"
-            else:
-                told = f"cannot listen at {host} port {port}: {getattr(error, 'strerror', None) or error}"
-            raise ServerError(told) from None
+                what = f"port {port} of {host} is in use"
+                raise ServerError(what, f"stop the other program or take --port {port + 1}") from None
+            reason = getattr(error, "strerror", None) or error
+            raise ServerError(f"cannot listen at {host} port {port}: {reason}") from None

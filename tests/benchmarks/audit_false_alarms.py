@@ -87,7 +87,7 @@ def found(design: tuple, name: str, *, studies: int, seed: int = 2) -> float:
 
 def alarms_of_files(design: tuple, *, studies: int, seed: int = 3) -> float:
     """The same share for sets of files on the disk, half a second each."""
-    from tests.study.build import planted
+    from tests.study.audit import planted
 
     rng, count = np.random.default_rng(seed), 0
     for _ in range(studies):

@@ -128,12 +128,12 @@ def draw(clip: dict, folder: str, draws: int, kinds: tuple[str, ...] = ("UMG", "
 def long(folder: str, seconds: float = LONG, seam: float = SEAM) -> dict:
     """Ten minutes of music: seconds and peak memory, and whether blocks leave a seam.
 
-    A draw works in blocks of `caw.flow.velocity.BLOCK` frames. apart: largest difference between two draws of
+    A draw works in blocks of `caw.flow.network.BLOCK` frames. apart: largest difference between two draws of
     the same seed in blocks that end elsewhere, over the level of the draw; clicks: per minute of the long
     draw.
     """
     from caw import runs
-    from caw.flow import velocity
+    from caw.flow import network
     from caw.measures import artefacts
 
     run = runs.load(folder)
@@ -143,7 +143,7 @@ def long(folder: str, seconds: float = LONG, seam: float = SEAM) -> dict:
     found = {"seconds": time.monotonic() - started, "peak_gb": peak_gb(), "length": drawn.size / run.rate}
     found["clicks"] = artefacts.clicks(drawn, run.rate)
     one = run.generate(seam, seed=0)
-    velocity.BLOCK = velocity.BLOCK * 3 // 4 + 1
+    network.BLOCK = network.BLOCK * 3 // 4 + 1
     other = run.generate(seam, seed=0)
     return found | {"seam": seam, "apart": float(np.abs(one - other).max() / yardstick.rms(one))}
 

@@ -26,14 +26,14 @@ from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
 from caw import audio, cascade
+from caw.cascade import resample
 from caw.config import AdversarialSettings, preset
 from caw.files import atomic
-from caw.losses import spectral_distance
 from caw.paper.networks import Critic, pre_emphasis, reach
-from caw.paper.scale import AdversarialScale, network_for
-from caw.paper.training import AdversarialTrainer
-from caw.pyramid import resample, scale_rates
-from caw.runs import choose_device
+from caw.paper.scale import AdversarialScale, untrained_network
+from caw.paper.training import AdversarialTrainer, spectral_distance
+from caw.run_folder import choose_device
+from caw.training import scale_rates
 
 RIFF = Path(__file__).with_name("riff.flac")
 CHECKED_SECONDS = 1.0
@@ -179,12 +179,12 @@ def pair(samples: np.ndarray, rate: int, settings: AdversarialSettings, device: 
     """Both, at the scale of `rate` Hz, for a clip [n] at that rate; the scales below are untrained."""
     clip = torch.from_numpy(samples).to(torch.get_default_dtype())[None] * (0.98 / np.abs(samples).max())
     rates = scale_rates(clip, rate, settings)
-    pyramid = cascade.pyramid_of(clip.to(device), rates, None)
+    pyramid = cascade.pyramid(clip.to(device), rates, None)
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(0)
     lower = []
     for index, scale_rate in enumerate(rates[:-1]):
-        network = network_for(settings, first=index == 0).to(device).eval()
+        network = untrained_network(settings, first=index == 0).to(device).eval()
         critic = Critic(settings.channels, settings.dilations, kernel=settings.kernel).to(device)
         code = torch.randn(pyramid[0].wave.shape[-1], generator=generator).to(device) if index == 0 else None
         amplitude = 0.1 if index else 1.0

@@ -27,7 +27,7 @@ from rich.console import Console
 from caw.files import atomic, spreadsheet
 from study.build.build import build
 from study.build.progress import BuildProgress
-from study.engines import Engine, Event, Job, Lost, Say, Told
+from study.engines import Engine, Event, Job, Progress, Report, WorkerLost
 from study.engines.local import LocalEngine
 from study.engines.ray import RayEngine
 from study.folder import StudyFolder
@@ -79,12 +79,12 @@ class Killer:
     detected: float = 0.0
     resumed: float = 0.0
 
-    def run(self, jobs: Sequence[Job], say: Say) -> None:
+    def run(self, jobs: Sequence[Job], say: Report) -> None:
         def watched(event: Event) -> None:
-            if isinstance(event, Lost):
+            if isinstance(event, WorkerLost):
                 self.detected = time.monotonic()
                 print(f"    {event.why}", flush=True)
-            if isinstance(event, Told) and (told := re.search(r"epoch (\d+) of", event.text)):
+            if isinstance(event, Progress) and (told := re.search(r"epoch (\d+) of", event.text)):
                 self.epochs.append((int(told[1]), bool(self.detected)))
                 if self.detected and not self.resumed:
                     self.resumed = time.monotonic()

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from caw import environment
+from caw.process import environment_variables
 from study.engines import ray_cluster
 
 _STORE = 80_000_000  # bytes of each node's object store, about the least that Ray takes
@@ -69,7 +69,7 @@ class Nodes:
 def running(*cpus: int) -> Iterator[Nodes]:
     """A cluster of nodes of so many CPUs, the head first."""
     home = tempfile.mkdtemp(prefix="ray-nodes-", dir="/tmp")  # sockets may have 107 characters
-    with environment.variables({"RAY_TMPDIR": home} | _PATIENT):
+    with environment_variables({"RAY_TMPDIR": home} | _PATIENT):
         ray_cluster.library(alone=True)
         from ray.cluster_utils import Cluster
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from study import password
+from study import design, password
 from study.folder import StudyFolder
 from tests.benchmarks.served_study import Server, study_with
 from tests.benchmarks.socket_listener import Notes, SocketListener
@@ -37,7 +37,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         folder, tokens, _ = study_with(Path(home) / "study", 1, None, fakes=3)
-        password.write_into(StudyFolder(folder).toml, password.hashed(GOOD))
+        design.write_password(StudyFolder(folder).toml, password.hashed(GOOD))
         with Server(folder, free_port()) as server:
             met = attack(server, tokens[0], options)
     print("all promises kept" if met else "A PROMISE IS MISSED")

@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from caw import audio, cascade
+from caw import audio
+from caw.cascade import Signal
 from caw.cli.commands import app
 from caw.compose import bridging
 from caw.compose import timeline as timelines
 from caw.compose.arranging import Material
 from caw.compose.plan import Plan
+from caw.flow import passages
+from caw.flow.passages import Passages, constraint, let_ring, seam_change
 from caw.flow.score import Bands
-from caw.holding import Known, holding, let_ring, showing
 from caw.measures import seams
-from caw.pyramid import Signal
-from caw.runs import RunError
-from caw.tasks import bridges
+from caw.run_folder import RunError
 from tests.caw.band import band
 
 RATE = 4000
@@ -129,15 +129,15 @@ def test_without_a_beat_bars_are_phrases_of_two_seconds(sides, material):
 
 def test_what_is_held_follows_its_own_way():
     clean, noise = torch.ones(2, 4), torch.full((2, 4), 3.0)
-    hold = holding(clean, noise, torch.tensor([1.0, 0, 0, 0.5]))
+    hold = constraint(clean, noise, torch.tensor([1.0, 0, 0, 0.5]))
     state = hold(torch.zeros(2, 4), 0.25)
     assert state[0].tolist() == [1.5, 0, 0, 0.75]
 
 
 def test_known_samples_are_put_back_and_what_lies_beside_meets_them():
     wave = torch.zeros(1, 1000)
-    known = Known(((0, torch.ones(1, 300)), (700, -torch.ones(1, 300))), 4000, 1000)
-    out = known.put(wave)
+    known = Passages(((0, torch.ones(1, 300)), (700, -torch.ones(1, 300))), 4000, 1000)
+    out = known.put_into(wave)
     assert torch.equal(out[:, :300], torch.ones(1, 300))
     assert torch.equal(out[:, 700:], -torch.ones(1, 300))
     assert out.diff().abs().max() < 0.05
@@ -147,7 +147,7 @@ def test_known_samples_are_put_back_and_what_lies_beside_meets_them():
 def test_a_score_is_known_where_all_of_its_window_is():
     wave = torch.randn(1, 8000, generator=torch.Generator().manual_seed(0))
     bands = Bands.of([wave], 4000, 40)
-    known = Known(((0, wave[:, :4000]), (6016, wave[:, 6016:])), 4000, 8000)
+    known = Passages(((0, wave[:, :4000]), (6016, wave[:, 6016:])), 4000, 8000)
     score, there = known.score(bands, 125)
     whole = bands.measure(wave)
     inside = there == 1
@@ -166,7 +166,7 @@ def test_a_chord_that_rings_falls_in_every_band():
 
 def test_passages_are_in_a_bridge_sample_for_sample(guided, song):
     first, second = song[: 6 * RATE], song[16 * RATE : 21 * RATE + 7]
-    made = bridges.make(guided, first, second, RATE, bars=2)
+    made = guided.beside(first, second, RATE, bars=2)
     assert np.array_equal(made.samples[: made.first], first)
     assert np.array_equal(made.samples[made.last :], second)
     assert made.first == len(first)
@@ -184,8 +184,8 @@ def test_an_ending_falls_silent_and_an_intro_begins_in_silence(guided, song):
 
 
 def test_a_section_is_added_inside_a_clip(guided, song):
-    made = bridges.add_section(guided, 2)
-    clip = guided.learned_clips()[0].numpy()[0] * np.float32(guided.config["peak"])
+    made = guided.with_section(2)
+    clip = guided.training_clips()[0].numpy()[0] * np.float32(guided.config["peak"])
     assert np.array_equal(np.delete(made.samples, slice(made.first, made.last)), clip)
     assert np.array_equal(guided.add_section(2), made.samples)
 
@@ -203,7 +203,7 @@ def test_a_section_is_added_inside_a_clip(guided, song):
 def test_what_cannot_be_is_refused(guided, song, change, message):
     how = {"before": song[: 4 * RATE], "after": song[: 4 * RATE], "rate": RATE} | change
     with pytest.raises(RunError, match=message):
-        bridges.make(guided, how.pop("before"), how.pop("after"), how.pop("rate"), **how)
+        guided.beside(**how)
 
 
 def test_a_run_without_a_guide_is_refused(guided, song):
@@ -213,15 +213,15 @@ def test_a_run_without_a_guide_is_refused(guided, song):
 
 
 def test_a_seam_shows_where_a_score_leaps_at_it():
-    known = Known(((0, torch.zeros(1, 4000)), (8000, torch.zeros(1, 4000))), 1000, 12000)
+    known = Passages(((0, torch.zeros(1, 4000)), (8000, torch.zeros(1, 4000))), 1000, 12000)
     steps = np.arange(0, 12, 0.25)
     score = torch.from_numpy(np.repeat(np.random.default_rng(0).standard_normal((8, 48)), 16, axis=1)).float()
     score = score[:, : round(12 * 62.5)]
     even = torch.ones(8, 1)
-    calm = showing(score, known, steps, even)
+    calm = seam_change(score, known, steps, even)
     leaping = score.clone()
     leaping[:, 250:500] += 9.0
-    assert calm < 3 < showing(leaping, known, steps, even)
+    assert calm < 3 < seam_change(leaping, known, steps, even)
 
 
 @pytest.mark.parametrize(
@@ -234,14 +234,14 @@ def test_the_first_score_whose_seams_hide_is_taken_or_the_best_of_twelve(shown, 
     class Numbered:
         rate, bands, drawn = 62.5, SimpleNamespace(deviation=torch.ones(1, 1)), 0
 
-        def draw(self, lower, samples, generator, timeline, known):
+        def draw(self, lower, samples, generator, timeline, passages):
             self.drawn += 1
             return Signal(None, torch.full((1, samples), float(self.drawn)))
 
     shown = iter(shown)
-    monkeypatch.setattr(cascade, "showing", lambda *_: next(shown))
+    monkeypatch.setattr(passages, "seam_change", lambda *_: next(shown))
     lay = lambda: SimpleNamespace(bounds=np.arange(3))  # noqa: E731
-    signal = cascade.beside([Numbered()], Known((), 4000, 8000), torch.Generator(), lay, None)
+    signal = passages.draw_beside([Numbered()], Passages((), 4000, 8000), torch.Generator(), lay, None)
     assert signal.score[0, 0] == taken
 
 

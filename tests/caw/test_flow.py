@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from caw.config import FlowSettings
-from caw.flow.scales import FlowScale, ScoreScale, Whitening, folded, joined, network_for, unfolded
-from caw.flow.scales import _spread as spread
+from caw.flow.scales import FlowScale, ScoreScale, Whitening, folded, joined, unfolded, untrained_network
+from caw.flow.scales import _deviations as deviations
 from caw.flow.score import Bands
 
 
@@ -64,11 +64,11 @@ def drawing(deviation):
     generator = torch.Generator().manual_seed(0)
     bands = Bands.of([torch.randn(1, 32000, generator=generator)], 4000, 40)
     torch.manual_seed(0)
-    network = network_for(settings, (62.5, 4000), 0, len(bands.mean), 1)
+    network = untrained_network(settings, (62.5, 4000), 0, len(bands.mean), 1)
     torch.nn.init.normal_(network.leave.weight, std=0.02)
     scale = ScoreScale(network, bands, settings)
     scores = [deviation * torch.randn(len(bands.mean), 400, generator=generator).clamp(-2, 2)]
-    scale.even_out(scores, generator)
+    scale.calibrate(scores, generator)
     return scale, scores[0]
 
 
@@ -76,24 +76,24 @@ def test_a_drawn_score_has_mean_0_and_the_clips_slow_and_fast_deviation_in_each_
     scale, _ = drawing(1.0)
     generator = torch.Generator().manual_seed(3)
     calm = torch.sin(torch.arange(3000) / 40).expand(40, -1) + torch.randn(40, 3000, generator=generator)
-    scale.even_out([calm], torch.Generator().manual_seed(1))
+    scale.calibrate([calm], torch.Generator().manual_seed(1))
     scale.range = 100 * scale.range
     drawn = scale.draw(None, 3000, torch.Generator().manual_seed(9)).score
     torch.testing.assert_close(drawn.mean(1), torch.zeros(len(drawn)), atol=0.15, rtol=0)
-    torch.testing.assert_close(spread(drawn), spread(calm), atol=0, rtol=0.2)
+    torch.testing.assert_close(deviations(drawn), deviations(calm), atol=0, rtol=0.2)
 
 
 def test_evening_out_is_undone():
     scale, score = drawing(1.0)
     scale.range = 100 * scale.range
-    torch.testing.assert_close(scale._evened(scale._uneven(score)), score, atol=1e-4, rtol=0)
+    torch.testing.assert_close(scale._calibrated(scale._uncalibrated(score)), score, atol=1e-4, rtol=0)
 
 
-def test_a_scale_without_a_second_deviation_is_evened_out_as_before():
+def test_a_scale_without_a_second_deviation_is_calibrated_out_as_before():
     scale, score = drawing(1.0)
     scale.drawn, scale.range = scale.drawn[:, :2], 100 * scale.range
     expected = (score - scale.drawn[:, :1]) / scale.drawn[:, 1:]
-    torch.testing.assert_close(scale._evened(score), expected)
+    torch.testing.assert_close(scale._calibrated(score), expected)
 
 
 def test_a_drawn_score_stays_in_the_range_of_the_clips():

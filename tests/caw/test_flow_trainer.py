@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from caw.cascade import pyramid_of
+from caw.cascade import pyramid
 from caw.config import preset
 from caw.flow.scales import unfolded
 from caw.flow.score import RATE, Bands
@@ -19,7 +19,7 @@ def trainers(clips, settings):
     """Of a score and two waveforms, for clips [channels, n] at 2000 Hz."""
     waves = [torch.from_numpy(clip) for clip in clips]
     bands = Bands.of(waves, 2000, settings.bands)
-    pyramids = [pyramid_of(wave, RATES, bands) for wave in waves]
+    pyramids = [pyramid(wave, RATES, bands.measure(wave)) for wave in waves]
     score = ScoreTrainer([p[0].score for p in pyramids], bands, settings, RATES)
     return [score] + [WaveTrainer(pyramids, RATES, index, bands, settings) for index in (1, 2)]
 
@@ -65,11 +65,11 @@ def test_what_is_told_of_the_score_is_what_lies_under_the_crop(clips, tiny):
     """The network's reading of a crop's score agrees with the reading of the whole, as when drawing."""
     trainer = trainers(clips, tiny)[1]
     starts = [0, 37, 1500]
-    told = trainer._told([(1, s) for s in starts], torch.zeros(3))
+    told = trainer._conditioning([(1, s) for s in starts], torch.zeros(3))
     per_frame = RATE * trainer.scale.fold / 1000
     for piece, start in zip(told, starts, strict=True):
         where = start / 1000 * RATE + (torch.arange(trainer.crop) + 0.5) * per_frame
-        whole = trainer.network.told(trainer.scores[1][None], where[None])[0]
+        whole = trainer.network.condition(trainer.scores[1][None], where[None])[0]
         torch.testing.assert_close(piece[:, 8:], whole[:, 8:], atol=1e-4, rtol=1e-4)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from caw import audio, runs, training
+from caw import audio, run_folder, runs, training
 from caw.flow.training import FlowTrainer, WaveTrainer
 from caw.paper.training import AdversarialTrainer
 from caw.training import train
@@ -65,7 +65,7 @@ def dying(clip, folder, settings, threads, where, count):
     elif where == "checkpoint":
         kill_at(training._Training, "_write_checkpoint", after=True)
     else:  # as the new checkpoint is about to take the old one's place
-        kill_at(Path, "replace", after=False, wanted=lambda _, path: path.name == runs.CHECKPOINT)
+        kill_at(Path, "replace", after=False, wanted=lambda _, path: path.name == run_folder.CHECKPOINT)
     torch.set_num_threads(threads)
     training.CHECKPOINT_SECONDS = 0.0
     train(clip, RATE, folder, settings=settings, resume=True)
@@ -82,14 +82,14 @@ def test_killed_and_resumed_ends_with_the_same_weights(which, threads, request, 
         assert process.exitcode == -signal.SIGKILL
         with pytest.raises(runs.RunError, match="--resume"):
             runs.load(tmp_path / "run").generate(1.0)
-    assert (tmp_path / "run" / runs.CHECKPOINT).exists()
+    assert (tmp_path / "run" / run_folder.CHECKPOINT).exists()
     run = train(clip, RATE, tmp_path / "run", settings=whole.settings, resume=True)
     assert same_weights(run, whole)
-    lines = [json.loads(line) for line in (run.folder / runs.LOSSES).read_text().splitlines()]
+    lines = [json.loads(line) for line in (run.folder / run_folder.LOSSES).read_text().splitlines()]
     assert sorted((s["scale"], s["epoch"]) for s in lines) == [
         (scale, epoch + 1) for scale in range(len(run.rates)) for epoch in range(run.epochs)
     ]
-    assert not (run.folder / runs.CHECKPOINT).exists()
+    assert not (run.folder / run_folder.CHECKPOINT).exists()
 
 
 @pytest.mark.parametrize("threads", [2, 3, 4], indirect=True)
@@ -130,7 +130,7 @@ def test_an_interrupted_training_keeps_all_its_steps(threads, trained, clip, tmp
 
     with pytest.raises(KeyboardInterrupt):
         train(clip, RATE, tmp_path / "run", settings=trained.settings, progress=interrupt)
-    saved = torch.load(tmp_path / "run" / runs.CHECKPOINT, weights_only=True)
+    saved = torch.load(tmp_path / "run" / run_folder.CHECKPOINT, weights_only=True)
     steps = sum(scale["epoch"] for scale in saved["scales"].values())
     assert steps >= 0.6 * len(trained.rates) * trained.epochs
     assert same_weights(train(clip, RATE, tmp_path / "run", settings=trained.settings, resume=True), trained)
@@ -167,7 +167,7 @@ def test_control_c_ends_the_command_within_seconds(tmp_path):
         env={**os.environ, "OMP_NUM_THREADS": "2", "PYTHONPATH": str(Path(__file__).parents[2])},
     )  # fmt: skip
     deadline = time.monotonic() + 200
-    while not (tmp_path / "run" / runs.LOSSES).exists() and time.monotonic() < deadline:
+    while not (tmp_path / "run" / run_folder.LOSSES).exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(1.0)
     try:

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from caw.losses import flow_matching, gradient_penalty, spectral_distance
+from caw.flow.training import flow_matching
+from caw.paper.training import gradient_penalty, spectral_distance
 
 
 @pytest.mark.parametrize("samples", [200, 800, 5000])

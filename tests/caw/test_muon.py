@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from caw.flow.muon import Muon, orthogonal
+from caw.flow.training import Muon, orthogonal
 
 COEFFICIENTS = (3.4445, -4.775, 2.0315)
 

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from caw.cascade import length, resample, waves
 from caw.config import PAPER_SCALES, preset
-from caw.pyramid import build, length, resample, scale_rates
+from caw.training import scale_rates
 
 
 def sine(hertz, rate, seconds=3.0, amplitude=0.5):
@@ -11,7 +12,7 @@ def sine(hertz, rate, seconds=3.0, amplitude=0.5):
 
 
 def test_lengths_are_rounded_rate_times_seconds():
-    signals = build(torch.randn(44100 * 2 + 17), 44100, (320, 1000, 44100))
+    signals = waves(torch.randn(44100 * 2 + 17), 44100, (320, 1000, 44100))
     seconds = (44100 * 2 + 17) / 44100
     assert [len(s) for s in signals] == [length(r, seconds) for r in (320, 1000, 44100)]
 
@@ -27,7 +28,7 @@ def test_a_band_passes_up_and_leaves_no_images(low, high):
 
 def test_a_clip_of_several_channels_keeps_them():
     both = torch.stack([sine(60, 4000), sine(90, 4000)])
-    low, same = build(both, 4000, (1000, 4000))
+    low, same = waves(both, 4000, (1000, 4000))
     assert low.shape == (2, 3000)
     torch.testing.assert_close(same, both)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from caw import runs
+from caw import run_folder, runs
 from tests.caw.conftest import RATE
 
 
@@ -182,8 +182,8 @@ def flipped(run, folder, name: str, where: float):
 def test_a_flipped_bit_is_noticed_wherever_the_file_is_read(run, tmp_path, name, where):
     broken = flipped(run, tmp_path / "run", name, where)
     fix = "restore it, or delete .* and train the run again"
-    uses = [lambda: runs.check(broken.folder, broken.config), lambda: broken.vary(seed=1)]
-    uses += [lambda: broken.generate(1.0)] if name.startswith("scale") else [broken.learned_clips]
+    uses = [lambda: run_folder.check_digests(broken.folder, broken.config), lambda: broken.vary(seed=1)]
+    uses += [lambda: broken.generate(1.0)] if name.startswith("scale") else [broken.training_clips]
     for use in uses:
         with pytest.raises(runs.RunError, match=f"{name} has changed since it was written .*; {fix}"):
             use()
@@ -195,26 +195,26 @@ def test_a_run_of_before_there_were_digests_is_drawn_from_as_before(run, tmp_pat
     assert set(config.pop("sha256")) == {file.name for file in folder.glob("*.safetensors")}
     (folder / "config.json").write_text(json.dumps(config))
     old = runs.load(folder)
-    assert runs.check(run.folder, run.config)
-    assert not runs.check(folder, old.config)
+    assert run_folder.check_digests(run.folder, run.config)
+    assert not run_folder.check_digests(folder, old.config)
     np.testing.assert_array_equal(old.vary(seed=3), run.vary(seed=3))
 
 
 def test_a_checkpoint_is_whole_or_refused(tmp_path):
     state = {"epoch": 3, "weights": torch.arange(40.0)}
-    file, content = tmp_path / "checkpoint.pt", runs.packed(state)
+    file, content = tmp_path / "checkpoint.pt", run_folder.pack_state(state)
     for kept in (content, content[:-39]):  # as written now, and by older versions
         file.write_bytes(kept)
-        assert torch.equal(runs.read_state(file, "")["weights"], state["weights"])
+        assert torch.equal(run_folder.read_state(file, "")["weights"], state["weights"])
     for place in range(0, len(content) - 39, 29):
         file.write_bytes(content[:place] + bytes([content[place] ^ 16]) + content[place + 1 :])
         with pytest.raises(runs.RunError, match=r"checkpoint.pt cannot be read \(.*\); delete it"):
-            runs.read_state(file, "delete it")
+            run_folder.read_state(file, "delete it")
     for length in (0, 10, len(content) // 2):
         file.write_bytes(content[:length])
         with pytest.raises(runs.RunError, match=r"checkpoint.pt cannot be read \(.*\); delete it"):
-            runs.read_state(file, "delete it")
-    assert runs.read_state(tmp_path / "none.pt", "") is None
+            run_folder.read_state(file, "delete it")
+    assert run_folder.read_state(tmp_path / "none.pt", "") is None
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from caw.flow import score
-from caw.flow.score import RATE, Bands, at
+from caw.flow.score import RATE, Bands, interpolate
 
 HERTZ = 8000
 
@@ -111,7 +111,7 @@ def test_a_wave_that_has_its_score_already_is_left_alone():
 
 
 def test_imposing_at_a_lower_rate_follows_the_same_score():
-    from caw.pyramid import resample
+    from caw.cascade import resample
 
     clip = (hiss(3.0) + tone(300)) * torch.linspace(0.1, 1, 3 * HERTZ)
     bands = Bands.of([clip], HERTZ, 60)
@@ -162,11 +162,11 @@ def test_any_rate_and_length(rate, samples):
 
 def test_places_between_frames_are_interpolated():
     values = torch.tensor([[[0.0, 10.0, 40.0], [1.0, 1.0, 5.0]]])
-    found = at(values, torch.tensor([[-1.0, 0.0, 0.25, 1.5, 2.0, 9.0]]))
+    found = interpolate(values, torch.tensor([[-1.0, 0.0, 0.25, 1.5, 2.0, 9.0]]))
     expected = torch.tensor([[[0, 0, 2.5, 25, 40, 40], [1, 1, 1, 3, 5, 5]]])
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(
-        at(values[..., :1], torch.tensor([[0.0, 3.0]])), values[..., :1].expand(1, 2, 2)
+        interpolate(values[..., :1], torch.tensor([[0.0, 3.0]])), values[..., :1].expand(1, 2, 2)
     )
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from caw import runs
+from caw import run_folder, runs
 from caw.config import PRESETS, SettingsError, from_json, preset, to_json
 from caw.flow.training import FlowTrainer
 from caw.training import train
@@ -17,7 +17,7 @@ def test_adversarial_reconstruction_improves(clip, tmp_path):
         "paper", epochs=40, first_channels=8, draws=1, scales=(500,), rate=500, reconstruction=1.0
     )
     run = train(clip, RATE, tmp_path / "run", settings=settings)
-    losses = [json.loads(line) for line in (run.folder / runs.LOSSES).read_text().splitlines()]
+    losses = [json.loads(line) for line in (run.folder / run_folder.LOSSES).read_text().splitlines()]
     assert losses[-1]["spectral"] < 0.8 * losses[0]["spectral"]
     assert all(np.isfinite(list(step.values())).all() for step in losses)
 

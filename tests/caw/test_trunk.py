@@ -5,7 +5,7 @@ import shutil
 import pytest
 import torch
 
-from caw import runs, shared_checkpoint
+from caw import run_folder, runs
 from caw.flow.training import FlowTrainer, WaveTrainer
 from caw.training import train
 from tests.caw.conftest import RATE, same_weights
@@ -19,7 +19,7 @@ class Killed(BaseException):
 
 def losses(run):
     """What the run tells of its steps, in an order that no thread decides."""
-    lines = [json.loads(line) for line in (run.folder / runs.LOSSES).read_text().splitlines()]
+    lines = [json.loads(line) for line in (run.folder / run_folder.LOSSES).read_text().splitlines()]
     return sorted(lines, key=lambda line: (line["scale"], line["epoch"]))
 
 
@@ -35,7 +35,7 @@ def chain(clip, folder, settings, counts=COUNTS):
             RATE,
             folder / f"run-{n}",
             settings=counted(settings, n),
-            trunk=folder / "trunk.pt",
+            shared_checkpoint=folder / "trunk.pt",
             resume=True,
         )
         for n in counts
@@ -91,13 +91,13 @@ def test_runs_that_share_steps_take_each_once(alone, clip, small, tmp_path, monk
         {"epochs": 3, "trunk": "trunk.pt"},
     ]
     assert not list(tmp_path.glob("*/*.pt"))  # a finished run keeps no state of its own
-    assert shared_checkpoint.epochs_in(tmp_path / "trunk.pt") == 6
+    assert run_folder.epochs_in(tmp_path / "trunk.pt") == 6
 
 
 def test_a_shorter_run_that_comes_later_is_trained_from_nothing(alone, clip, small, tmp_path):
     later = chain(clip, tmp_path, small, (6, 2, 3))
     assert same(later, [alone[2], alone[0], alone[1]])
-    assert shared_checkpoint.epochs_in(tmp_path / "trunk.pt") == 6
+    assert run_folder.epochs_in(tmp_path / "trunk.pt") == 6
     shutil.rmtree(tmp_path / "run-6")
     assert same(chain(clip, tmp_path, small, (6,)), [alone[2]])  # of the same count: nothing to train
 
@@ -105,8 +105,8 @@ def test_a_shorter_run_that_comes_later_is_trained_from_nothing(alone, clip, sma
 @pytest.mark.parametrize("moment", ["checkpoint", "losses", "config", "step", "trunk", "finished", "deleted"])
 def test_a_chain_that_was_killed_goes_on_to_the_same_runs(moment, alone, clip, small, tmp_path, monkeypatch):
     chain(clip, tmp_path, small, COUNTS[:1])
-    names = {"finished": runs.FINISHED, "config": runs.CONFIG, "losses": runs.LOSSES}
-    names |= {"checkpoint": runs.CHECKPOINT, "trunk": "trunk.pt"}
+    names = {"finished": runs.FINISHED, "config": runs.CONFIG, "losses": run_folder.LOSSES}
+    names |= {"checkpoint": run_folder.CHECKPOINT, "trunk": "trunk.pt"}
 
     def dying(path, *arguments, **options):
         if path.name == names.get(moment):
@@ -117,13 +117,13 @@ def test_a_chain_that_was_killed_goes_on_to_the_same_runs(moment, alone, clip, s
         raise Killed
 
     def staying(path, missing_ok=False):
-        if path.name == runs.CHECKPOINT and (path.parent / runs.FINISHED).exists():
+        if path.name == run_folder.CHECKPOINT and (path.parent / runs.FINISHED).exists():
             raise Killed
         unlink(path, missing_ok=missing_ok)
 
     with monkeypatch.context() as patch:
-        write, unlink = shared_checkpoint.atomic.write, type(tmp_path).unlink
-        patch.setattr(shared_checkpoint.atomic, "write", dying)
+        write, unlink = run_folder.atomic.write, type(tmp_path).unlink
+        patch.setattr(run_folder.atomic, "write", dying)
         if moment == "step":  # of a scale that begins when the one before it has ended
             patch.setattr(WaveTrainer, "step", fatal)
         if moment == "deleted":
@@ -132,7 +132,7 @@ def test_a_chain_that_was_killed_goes_on_to_the_same_runs(moment, alone, clip, s
             chain(clip, tmp_path, small, COUNTS[1:2])
     counts = 3 if moment in ("trunk", "finished") else 2  # the third goes on from what the second left
     assert same(chain(clip, tmp_path, small, COUNTS[:counts]), alone[:counts])
-    assert shared_checkpoint.epochs_in(tmp_path / "trunk.pt") == COUNTS[counts - 1]
+    assert run_folder.epochs_in(tmp_path / "trunk.pt") == COUNTS[counts - 1]
 
 
 @pytest.mark.parametrize("what", ["clip", "settings", "seed", "damage"])
@@ -143,15 +143,15 @@ def test_a_trunk_that_does_not_fit_is_left_aside(what, alone, clip, small, tmp_p
         other = {"settings": {"channels": 12}, "seed": {"seed": 1}}.get(what, {})
         samples = clip[::-1] if what == "clip" else clip
         settings = dataclasses.replace(small, epochs=2, **other)
-        train(samples, RATE, tmp_path / "other", settings=settings, trunk=tmp_path / "trunk.pt")
+        train(samples, RATE, tmp_path / "other", settings=settings, shared_checkpoint=tmp_path / "trunk.pt")
     assert same(chain(clip, tmp_path, small, (3,)), alone[1:2])
-    assert shared_checkpoint.epochs_in(tmp_path / "trunk.pt") == 3
+    assert run_folder.epochs_in(tmp_path / "trunk.pt") == 3
 
 
 def test_only_schedules_that_do_not_look_ahead_share(clip, small, tiny_paper, tmp_path):
     for settings in (tiny_paper, dataclasses.replace(small, schedule="cosine")):
-        with pytest.raises(runs.RunError, match="share no steps; give no trunk"):
-            train(clip, RATE, tmp_path / "run", settings=settings, trunk=tmp_path / "trunk.pt")
+        with pytest.raises(runs.RunError, match="share no steps; give no shared checkpoint"):
+            train(clip, RATE, tmp_path / "run", settings=settings, shared_checkpoint=tmp_path / "trunk.pt")
     assert not (tmp_path / "run").exists()
 
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from caw.flow import velocity
-from caw.flow.velocity import Layer, Velocity, integrate
+from caw.flow import network as velocity
+from caw.flow.network import Layer, Velocity, integrate
 
 
 def as_it_is(x):
@@ -61,7 +61,7 @@ def test_blocks_change_nothing(block, monkeypatch):
     read = net.read(torch.randn(1, 4, 40, generator=generator)).detach()
 
     def told(a, b):
-        return velocity.at(read, torch.arange(a, b)[None] * (40 / 150))
+        return velocity.interpolate(read, torch.arange(a, b)[None] * (40 / 150))
 
     monkeypatch.setattr(velocity, "BLOCK", 1000)
     whole = follow(net, start, lower, told)
@@ -84,13 +84,13 @@ def test_hold_is_asked_after_every_step():
     net = network(signal=2)
     times, known = [], torch.randn(2, 10)
 
-    def hold(state, time):
+    def constrain(state, time):
         times.append(time)
         state = state.clone()
         state[:, :10] = known
         return state
 
-    found = follow(net, torch.randn(2, 40), steps=4, hold=hold)
+    found = follow(net, torch.randn(2, 40), steps=4, constrain=constrain)
     assert times == pytest.approx([0.75, 0.5, 0.25, 0.0])
     torch.testing.assert_close(found[:, :10], known)
 
@@ -98,7 +98,7 @@ def test_hold_is_asked_after_every_step():
 def test_part_of_the_way_takes_its_part_of_the_steps():
     net = network(signal=2)
     times = []
-    follow(net, torch.randn(2, 10), steps=4, time=0.5, hold=lambda x, t: times.append(t) or x)
+    follow(net, torch.randn(2, 10), steps=4, time=0.5, constrain=lambda x, t: times.append(t) or x)
     assert times == pytest.approx([0.25, 0.0])
 
 

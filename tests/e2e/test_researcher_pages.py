@@ -8,7 +8,7 @@ from scripted_listener import answer_all
 from test_accessibility import Checked
 from tiny_study import EPOCHS, TITLE, make_tiny_study
 
-from study import password
+from study import design, password
 from study.store.store import Store
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]  # a busy machine takes minutes
@@ -18,7 +18,7 @@ SECRETS = (b"jukebox", b"swampgroove", str(EPOCHS).encode())
 
 def test_the_researchers_way(tmp_path, chromium, port):
     study = make_tiny_study(tmp_path / "study", fakes=2, originals=2)
-    password.write_into(study.toml, password.hashed(PASSWORD))
+    design.write_password(study.toml, password.hashed(PASSWORD))
     store = Store.for_folder(study)
     person = store.find(store.invite("Ann"))
     store.claim(person.id, "T")

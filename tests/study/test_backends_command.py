@@ -2,7 +2,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from study.cli.backends_command import states
+from study.cli.build import states
 
 ROOT = Path(__file__).parents[2]
 
@@ -74,7 +74,7 @@ def test_a_folder_that_is_no_study(run, tmp_path):
 
 
 def test_it_starts_without_torch():
-    code = "import sys; from study.cli.backends_command import states; "
+    code = "import sys; from study.cli.build import states; "
     code += "from pathlib import Path; states({}, Path())"
     code += "; sys.exit(bool({'torch', 'transformers', 'librosa'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

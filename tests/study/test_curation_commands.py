@@ -47,7 +47,7 @@ def test_an_original_is_picked_like_any_other_clip(run, study):
     ("arguments", "said"),
     [
         (["nope", "--out"], "holds no clip 'nope'; see `study pool"),
-        ([CLIP], "nothing is said of it; add --set, --out, --clear, --rate or --remark"),
+        ([CLIP], "nothing is decided about it; add --set, --out, --clear, --rate or --remark"),
         ([CLIP, "--out", "--clear"], "exclude each other; give one of them"),
         ([CLIP, "--rate", "11"], "rating '11' is out of range; give a whole number from 0 to 10"),
         ([CLIP, "--set", "VAR"], "is of mode UMG, and set VAR takes VAR; pick it into UMG"),

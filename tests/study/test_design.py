@@ -1,5 +1,6 @@
 import contextlib
 import os
+import pickle
 import tomllib
 from pathlib import Path
 
@@ -37,62 +38,61 @@ def test_names_come_from_files_and_are_made_plain(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "key", "said"),
+    ("text", "key", "told"),
     [
-        ("clipz = 3\n", 7, "source[1].clipz", "did you mean `clips`"),
-        ('clips = "many"\n', 7, "source[1].clips", "is text; write a whole number"),
-        ("clips = 2.5\n", 7, "source[1].clips", "is a number; write a whole number"),
-        ("clips = true\n", 7, "source[1].clips", "is true or false; write a whole number"),
-        ("clips = 0\n", 7, "source[1].clips", "at least 1"),
-        ("clips = 100000000000\n", 7, "source[1].clips", "at most 1000"),
-        ("[listening]\npractice = 100000000000\n", 8, "listening.practice", "at most 1000"),
-        ('modes = ["UMG", "X"]\n', 7, "source[1].modes[2]", "one of 'UMG' or 'VAR'"),
-        ('modes = ["UMG", "UMG"]\n', 7, "source[1].modes", "names a value twice"),
-        ("start = -1\n", 7, "source[1].start", "at least 0"),
-        ("seconds = nan\n", 7, "source[1].seconds", "finite number"),
-        ("seconds = 0\n", 7, "source[1].seconds", "above 0"),
-        ('name = "a/../b"\n', 7, "source[1].name", "no plain name"),
-        (SOURCE, 7, "source[2].name", "stands twice"),
+        ("clipz = 3\n", "source[1].clipz", "did you mean `clips`"),
+        ('clips = "many"\n', "source[1].clips", "is text; write a whole number"),
+        ("clips = 2.5\n", "source[1].clips", "is a number; write a whole number"),
+        ("clips = true\n", "source[1].clips", "is true or false; write a whole number"),
+        ("clips = 0\n", "source[1].clips", "at least 1"),
+        ("clips = 100000000000\n", "source[1].clips", "at most 1000"),
+        ("[listening]\npractice = 100000000000\n", "listening.practice", "at most 1000"),
+        ('modes = ["UMG", "X"]\n', "source[1].modes[2]", "one of 'UMG' or 'VAR'"),
+        ('modes = ["UMG", "UMG"]\n', "source[1].modes", "names a value twice"),
+        ("start = -1\n", "source[1].start", "at least 0"),
+        ("seconds = nan\n", "source[1].seconds", "finite number"),
+        ("seconds = 0\n", "source[1].seconds", "above 0"),
+        ('name = "a/../b"\n', "source[1].name", "no plain name"),
+        (SOURCE, "source[2].name", "stands twice"),
         (
             '[[source]]\nfile = "b/a.ogg"\n',
-            7,
             "source[2].name",
             "passages; give both the same `file`, `start`",
         ),
-        ("[set.UMG]\nfakes = 1\nimported = 2\n", 7, "set.UMG", "2 imported clips among 1 fakes"),
-        ("[set.UMG]\nfakes = 0\noriginals = 0\n", 7, "set.UMG", "holds no clip"),
-        ("[set.other]\n", 7, "set.other", "which mode"),
-        ('[set.practice]\nmode = "UMG"\n', 7, "set.practice", "cannot name a set"),
-        ('[set.UMG]\ncells = [{ source = "z" }]\n', 8, "set.UMG.cells[1].source", "sources are: a"),
-        ('[set.UMG]\ncells = [{ sorce = "z" }]\n', 8, "set.UMG.cells[1].sorce", "did you mean `source`"),
-        ("[set]\n", 7, "set", "no set"),
-        ("[stimulus]\n", 7, "stimulus", "did you mean `stimuli`"),
-        ("[stimuli]\nrate = 99\n", 8, "stimuli.rate", "at least 8000"),
-        ('[stimuli]\nformat = "mp3"\n', 8, "stimuli.format", "'wav' or 'flac'"),
-        ("[stimuli]\nseconds = 1\nfade = 0.6\n", 7, "stimuli", "do not fit"),
-        ("[stimuli]\nbandwidth = 9000\n", 7, "stimuli", "carries no 9000 Hz"),
-        ('[listening]\norder = "any"\n', 8, "listening.order", "'counterbalanced' or 'fixed'"),
-        ('[questions]\nverdict = ""\n', 8, "questions.verdict", "is empty"),
-        ('[[imported]]\nfile = "j.wav"\nmode = "VAR"\n', 7, "imported[1].backend", "is missing"),
+        ("[set.UMG]\nfakes = 1\nimported = 2\n", "set.UMG", "2 imported clips among 1 fakes"),
+        ("[set.UMG]\nfakes = 0\noriginals = 0\n", "set.UMG", "holds no clip"),
+        ("[set.other]\n", "set.other", "which mode"),
+        ('[set.practice]\nmode = "UMG"\n', "set.practice", "cannot name a set"),
+        ('[set.UMG]\ncells = [{ source = "z" }]\n', "set.UMG.cells[1].source", "sources are: a"),
+        ('[set.UMG]\ncells = [{ sorce = "z" }]\n', "set.UMG.cells[1].sorce", "did you mean `source`"),
+        ("[set]\n", "set", "no set"),
+        ("[stimulus]\n", "stimulus", "did you mean `stimuli`"),
+        ("[stimuli]\nrate = 99\n", "stimuli.rate", "at least 8000"),
+        ('[stimuli]\nformat = "mp3"\n', "stimuli.format", "'wav' or 'flac'"),
+        ("[stimuli]\nseconds = 1\nfade = 0.6\n", "stimuli", "do not fit"),
+        ("[stimuli]\nbandwidth = 9000\n", "stimuli", "carries no 9000 Hz"),
+        ('[listening]\norder = "any"\n', "listening.order", "'counterbalanced' or 'fixed'"),
+        ('[questions]\nverdict = ""\n', "questions.verdict", "is empty"),
+        ('[[imported]]\nfile = "j.wav"\nmode = "VAR"\n', "imported[1].backend", "is missing"),
         (
             '[[imported]]\nfile = "j.wav"\nmode = "VAR"\nbakend = "j"\n',
-            10,
             "imported[1].bakend",
             "did you mean",
         ),
-        ('[imported]\nfile = "j.wav"\n', 7, "imported", "write [[imported]], in two brackets"),
-        ("x = \n", 7, "TOML", "nvalid value"),
-        ("x = 1\nx = 2\n", 8, "TOML", "overwrite"),
+        ('[imported]\nfile = "j.wav"\n', "imported", "write [[imported]], in two brackets"),
+        ("x = \n", "line 7", "nvalid value"),
+        ("x = 1\nx = 2\n", "line 8", "overwrite"),
     ],
 )
-def test_each_fault_is_one_line_with_place_and_mend(tmp_path, text, line, key, said):
+def test_each_problem_is_one_line_with_its_key_and_a_fix(tmp_path, text, key, told):
     with pytest.raises(DesignError) as caught:
         load(tmp_path, HEAD + SOURCE + text)
     message = str(caught.value)
-    assert (caught.value.line, caught.value.key) == (line, key)
-    assert message.startswith(f"{tmp_path / 'study.toml'}:{line}: {key}")
-    assert said in message
-    assert "; " in message
+    assert caught.value.key == key
+    assert message.startswith(f"{tmp_path / 'study.toml'}: {key}")
+    assert told in message
+    assert caught.value.problem.fix
+    assert str(pickle.loads(pickle.dumps(caught.value))) == message
     assert "\n" not in message
 
 
@@ -103,48 +103,50 @@ def test_missing_folder_file_and_encoding(tmp_path):
     with pytest.raises(DesignError, match="not UTF-8"):
         design.load(tmp_path)
     (tmp_path / "study.toml").write_text("")
-    with pytest.raises(DesignError, match="study.toml:1: study: is missing"):
+    with pytest.raises(DesignError, match="study.toml: study: is missing"):
         design.load(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("content", "line", "said"),
+    ("content", "key", "told"),
     [
-        (HEAD + "x = " + "[" * 20_000, 4, "too many brackets stand in each other"),
-        (HEAD + "x = " + "[" * 20_000 + "]" * 20_000, 4, "too many brackets"),
-        (HEAD + "x = " + "{a = " * 20_000, 4, "too many brackets"),
-        (HEAD + "\n" + "[" * 20_000, 5, "too many brackets"),
-        (HEAD + "a" + ".a" * 20_000 + " = 1\n", 4, "a key has too many parts"),
-        (HEAD + "[a" + ".a" * 200_000 + "]\n", 4, "a key has too many parts"),
-        (HEAD + 'x = { "a"' + '."a"' * 20_000 + " = 1 }\n", 4, "a key has too many parts"),
-        (HEAD + "x = " + "9" * 5000, 4, "a value that is too large"),
-        (HEAD + "x = 0x" + "f" * 50_000, 4, "a whole number is too large; write one below 2^63"),
-        (HEAD + "x = 9223372036854775808", 4, "a whole number is too large"),
-        (HEAD + 'x = "\\q"', 4, "Unescaped"),
-        (HEAD + 'x = "\\ud800"', 4, "not a Unicode scalar value"),
-        (HEAD + 'x = "a\0b"', 4, "Illegal character"),
-        (HEAD + "\0\0\0", 4, "nvalid"),
-        (HEAD + 'x = "open', 4, "Unterminated string"),
-        (HEAD + "x = 1\r[y]", 4, ""),
-        (HEAD.encode("utf-16"), 1, "is not UTF-8 text; save it as UTF-8"),
-        (HEAD.encode() + b"x = '\xff'", 4, "is not UTF-8 text; save it as UTF-8"),
-        (" " * 1_000_001, 1, "is 1 MB, more than the 1 MB of the largest study; put"),
-        ("\0" * 100_000_000, 1, "is 100 MB, more than"),
-        (HEAD + "[[[[", 4, ""),
-        (HEAD + "=" * 50_000, 4, "nvalid"),
-        (HEAD + '"' * 50_001, 4, ""),
-        (HEAD + "seed = " + "1" * 4000, 4, ""),
+        (HEAD + "x = " + "[" * 20_000, "TOML", "too many tables or lists stand in each other"),
+        (HEAD + "x = " + "[" * 20 + "]" * 20, "study.x", "too many tables or lists"),
+        (HEAD + "x = " + "[" * 20_000 + "]" * 20_000, "TOML", "too many tables or lists"),
+        (HEAD + "x = " + "{a = " * 20_000, "TOML", "too many tables or lists"),
+        (HEAD + "\n" + "[" * 20_000, "line 5", ""),
+        (HEAD + "a" + ".a" * 20 + " = 1\n", "study.a", "too many tables or lists"),
+        (HEAD + "a" + ".a" * 20_000 + " = 1\n", "line 4", "a key has too many parts"),
+        (HEAD + "[a" + ".a" * 200_000 + "]\n", "line 4", "a key has too many parts"),
+        (HEAD + 'x = { "a"' + '."a"' * 20_000 + " = 1 }\n", "line 4", "a key has too many parts"),
+        (HEAD + "x = " + "9" * 5000, "TOML", "a value that is too large"),
+        (HEAD + "x = 0x" + "f" * 50_000, "study.x", "a whole number is too large; write one below 2^63"),
+        (HEAD + "x = 9223372036854775808", "study.x", "a whole number is too large"),
+        (HEAD + 'x = "\\q"', "line 4", "Unescaped"),
+        (HEAD + 'x = "\\ud800"', "line 4", "not a Unicode scalar value"),
+        (HEAD + 'x = "a\0b"', "line 4", "Illegal character"),
+        (HEAD + "\0\0\0", "line 4", "nvalid"),
+        (HEAD + 'x = "open', "line 4", "Unterminated string"),
+        (HEAD + "x = 1\r[y]", "line 4", ""),
+        (HEAD.encode("utf-16"), "line 1", "is not UTF-8 text; save it as UTF-8"),
+        (HEAD.encode() + b"x = '\xff'", "line 4", "is not UTF-8 text; save it as UTF-8"),
+        (" " * 1_000_001, "TOML", "is 1 MB, more than the 1 MB of the largest study; put"),
+        ("\0" * 100_000_000, "TOML", "is 100 MB, more than"),
+        (HEAD + "[[[[", "line 4", ""),
+        (HEAD + "=" * 50_000, "line 4", "nvalid"),
+        (HEAD + '"' * 50_001, "line 4", ""),
+        (HEAD + "seed = " + "1" * 4000, "line 4", ""),
     ],
-    ids=range(24),
+    ids=range(26),
 )
-def test_no_text_ends_in_anything_but_one_line(tmp_path, content, line, said):
+def test_no_text_ends_in_anything_but_one_line(tmp_path, content, key, told):
     (tmp_path / "study.toml").write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(DesignError) as caught:
         design.load(tmp_path)
     message = str(caught.value)
-    assert message.startswith(f"{tmp_path / 'study.toml'}:{line}: ")
-    assert said in message
-    assert "; " in message
+    assert message.startswith(f"{tmp_path / 'study.toml'}: {key}")
+    assert told in message
+    assert caught.value.problem.fix
     assert "\n" not in message
     assert len(message) < 400
 
@@ -159,7 +161,7 @@ def test_brackets_and_points_inside_texts_are_none(tmp_path):
 
 def test_what_stands_in_the_place_of_the_file_is_told(tmp_path):
     (tmp_path / "study.toml").mkdir()
-    with pytest.raises(DesignError, match="study.toml:1: TOML: is a folder; move it away"):
+    with pytest.raises(DesignError, match="study.toml: TOML: is a folder; move it away"):
         design.load(StudyFolder(tmp_path).require().path)
     (tmp_path / "study.toml").rmdir()
     os.mkfifo(tmp_path / "study.toml")
@@ -222,7 +224,7 @@ def test_any_text_gives_a_design_or_one_clear_error(text):
     except tomllib.TOMLDecodeError:
         return
     with contextlib.suppress(DesignError):
-        design.parse(tables, Path("study.toml"), HEAD + text)
+        design.parse(tables, Path("study.toml"))
 
 
 KEYS = st.sampled_from(["study", "source", "set", "stimuli", "file", "seconds", "epochs", "cells", "x"])
@@ -286,13 +288,12 @@ def test_the_analysis_plan_is_read_and_its_older_key_keeps_its_meaning(tmp_path)
         ),
     ],
 )
-def test_a_wrong_analysis_plan_is_refused_with_its_line(tmp_path, line, told):
-    at = HEAD.count("\n") + 2 + line.count("\n")
-    with pytest.raises(DesignError, match=rf"study.toml:{at}: .*{told}"):
+def test_a_wrong_analysis_plan_is_refused_with_its_key(tmp_path, line, told):
+    with pytest.raises(DesignError, match=rf"study.toml: .*{told}"):
         load(tmp_path, f"{HEAD}[analysis]\n{line}\n{SOURCE}")
     alone = tmp_path / "plan.toml"
     alone.write_text(f"[analysis]\n{line}\n")
-    with pytest.raises(DesignError, match=rf"plan.toml:{2 + line.count(chr(10))}: .*{told}"):
+    with pytest.raises(DesignError, match=rf"plan.toml: .*{told}"):
         design.analysis_plan(alone)
 
 
@@ -305,10 +306,10 @@ def test_the_analysis_plan_is_no_part_of_what_listeners_hear(tmp_path):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (None, "plan.toml:1: plan.toml: No such file or directory; name a file with a table"),
-        ("[study]\n", "plan.toml:1: analysis: there is no such table; add it, with primary"),
-        ("analysis = 3\n", "plan.toml:1: analysis = 3: .* write a table"),
-        ("[analysis\n", "plan.toml:1: TOML: "),
+        (None, "plan.toml: plan.toml: No such file or directory; name a file with a table"),
+        ("[study]\n", "plan.toml: analysis: there is no such table; add it, with primary"),
+        ("analysis = 3\n", "plan.toml: analysis = 3: .* write a table"),
+        ("[analysis\n", "plan.toml: line 1: "),
     ],
 )
 def test_a_file_without_an_analysis_plan_is_refused(tmp_path, text, told):

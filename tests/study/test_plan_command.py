@@ -3,7 +3,7 @@
 import pytest
 
 from analysis.planning import PlanningError
-from study.cli.plan_command import numbers
+from study.cli.planning import numbers
 
 STAGE = "Simulating studies for every number of listeners, clips and originals\n"
 

@@ -15,19 +15,19 @@ CAW = {"file": "a.wav", "epochs": [750, 1500, 3000], "clips": 3}
 MOSAIC = {"file": "a.wav", "clips": 3, "backend": "mosaic"}
 
 
-def asked(*sources: dict, **tables) -> dict[str, answerable_questions.Question]:
+def asked(*sources: dict, **tables) -> dict[str, answerable_questions.ResearchQuestion]:
     """Each question by a word of its own."""
     made = design.parse({"study": {"title": "T", "seed": 1}, "source": list(sources), **tables})
     found = answerable_questions.questions(made)
     assert len(found) == len(KINDS)
-    return {kind: one for kind, one in zip(KINDS, found, strict=True) if kind in one.asked or 1 / 0}
+    return {kind: one for kind, one in zip(KINDS, found, strict=True) if kind in one.text or 1 / 0}
 
 
 def sets(fakes: int, originals: int) -> dict:
     return {"UMG": {"fakes": fakes, "originals": originals}, "VAR": {"fakes": fakes, "originals": originals}}
 
 
-def unanswered(found: dict[str, answerable_questions.Question]) -> set[str]:
+def unanswered(found: dict[str, answerable_questions.ResearchQuestion]) -> set[str]:
     return {kind for kind, one in found.items() if one.why_not}
 
 

@@ -4,7 +4,7 @@ from importlib import resources
 
 import pytest
 
-import analysis.report
+import analysis.report.report
 from analysis import responses
 from analysis.plan import AnalysisPlan
 from analysis.results import trainings
@@ -30,7 +30,7 @@ def written(monkeypatch):
         out.mkdir()
         return out / "index.html"
 
-    monkeypatch.setattr(analysis.report, "write", write)
+    monkeypatch.setattr(analysis.report.report, "write", write)
     return calls
 
 

@@ -2,12 +2,12 @@ import io
 
 from rich.console import Console
 
-from study.cli import status
+from study.cli import contents
 
 
 def shown(folder) -> str:
     console = Console(width=100, record=True, file=io.StringIO())
-    for line in status.lines(folder):
+    for line in contents.status_lines(folder):
         console.print(line)
     return console.export_text()
 

@@ -155,12 +155,12 @@ def test_a_listeners_way_needs_no_torch_and_no_model(new_study):
 
 
 def test_a_report_from_a_table(run, tmp_path, monkeypatch):
-    import analysis.report
     from analysis import responses
+    from analysis.report import report
 
     handed = []
     monkeypatch.setattr(
-        analysis.report,
+        report,
         "write",
         lambda frame, out, *, facts: handed.append((frame, facts)) or out / "index.html",
     )

@@ -1,4 +1,4 @@
-"""Clips from a program: its command line filled in, the program run under supervision, its files checked."""
+"""Clips from a program: fill in its command line, run it under supervision, check the files it leaves."""
 
 from __future__ import annotations
 
@@ -19,63 +19,76 @@ from pathlib import Path
 
 from caw import audio
 from caw.files import sound_files
-from study.backends import BackendError, Clip, Task, Tell, seed_for
+from study.backends import BackendError, Clip, ProgressCallback, Task, seed_for
 
 PLACEHOLDERS = ("clip", "out", "n", "seconds", "seed", "mode", "epochs", "rate", "models")
-LONGEST = 600.0  # s of a file that are read; the longest passage that a study takes
-_RATES = (4000, 384_000)  # Hz that a file's header may name: others are a slip, and costly to believe
-WORK = ".work"  # what a folder for a call ends on, and with a dot it begins
+LONGEST = 600.0  # seconds of a file that are read; the longest passage that a study takes
+_RATES = (4000, 384_000)  # Hz that a file's header may name; others are mistakes, and costly to believe
+WORK = ".work"  # ending of the folder for a call, whose name begins with a dot
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
-_TELL_EVERY = 1.0  # s
+_REPORT_EVERY = 1.0  # seconds
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{(\w+)\}")
 
 
 def placeholders(words: Sequence[str]) -> set[str]:
-    """The names in braces; "{{" and "}}" stand for braces themselves."""
-    return {found[1] for word in words for found in _PLACEHOLDER.finditer(word) if found[1]}
+    """The names in braces; "{{" and "}}" stand for braces themselves.
+
+    Examples
+    --------
+    >>> sorted(placeholders(["--in={clip}", "{out}", "{{no}}"]))
+    ['clip', 'out']
+    """
+    return {match[1] for word in words for match in _PLACEHOLDER.finditer(word) if match[1]}
 
 
 def formatted(words: Sequence[str]) -> list[str]:
-    """What looks like a placeholder with a format, as {seed:05d}: it would reach the program as it stands."""
-    known = "|".join(PLACEHOLDERS)
-    return [found for word in words for found in re.findall(rf"(?<!{{){{(?:{known})[^\w}}][^}}]*}}", word)]
+    """Placeholders with a format, as {seed:05d}, which would reach the program as they are."""
+    pattern = rf"(?<!{{){{(?:{'|'.join(PLACEHOLDERS)})[^\w}}][^}}]*}}"
+    return [text for word in words for text in re.findall(pattern, word)]
 
 
 def filled(words: Sequence[str], values: Mapping[str, object]) -> list[str]:
-    """The words with their placeholders filled in. Each stays one word, whatever it then holds: there is no
-    shell to take it apart."""
+    """The words with their placeholders filled in. Each stays one word, as no shell takes it apart.
 
-    def value(found: re.Match) -> str:
-        return found[0][0] if found[1] is None else str(values[found[1]])
+    Examples
+    --------
+    >>> filled(["--n={n}", "{{n}}"], {"n": 2})
+    ['--n=2', '{n}']
+    """
+
+    def value(match: re.Match) -> str:
+        return match[0][0] if match[1] is None else str(values[match[1]])
 
     return [_PLACEHOLDER.sub(value, word) for word in words]
 
 
 def literal(text: object) -> str:
-    """A text as a word that stands for just that, as a path that may hold braces."""
+    """A text as a word that is filled in as that text, as a path that may hold braces."""
     return str(text).replace("{", "{{").replace("}", "}}")
 
 
 def find_program(program: object, folder: Path, *, key: str = "command") -> str:
-    """The program's path: from the study's folder on where it names a folder, else among the system's.
+    """The program's path: from the study's folder on where it names a folder, else by the system's PATH.
 
-    Raises: BackendError about the option `key`.
+    Raises BackendError about the option `key`.
     """
     if not isinstance(program, str) or not program or "\0" in program:
-        raise BackendError(f"{program!r} names no program; write its name in quotes", key=key)
+        raise BackendError(f"{program!r} names no program", "write its name in quotes", key=key)
     if "/" in program:
         program = str((folder / Path(program).expanduser()).absolute())
-    found = shutil.which(program)
-    if found is None:
-        there = Path(program).is_file()
-        mend = f"run chmod +x {program}" if there else "install it, or write its path from study.toml on"
-        what = "is no program that may be run" if there else "there is no such program"
-        raise BackendError(f"{program}: {what}; {mend}", key=key)
-    return found
+    path = shutil.which(program)
+    if path is None:
+        if Path(program).is_file():
+            raise BackendError(
+                f"{program}: is no program that may be run", f"run chmod +x {program}", key=key
+            )
+        fix = "install it, or write its path from study.toml on"
+        raise BackendError(f"{program}: there is no such program", fix, key=key)
+    return path
 
 
 def log_name(task: Task) -> str:
-    """The log of a task, in models/."""
+    """The name of a task's log, in models/."""
     return f"{task.cell.name}.log"
 
 
@@ -84,80 +97,102 @@ def clips(
     words: Sequence[str],
     *,
     timeout: float,
-    tell: Tell,
+    progress: ProgressCallback,
     models: str = "",
     rate: int | None = None,
 ) -> Iterator[Clip]:
-    """Call the program: once for all clips where the words hold {n}, otherwise once for each.
+    """Call the program: once for all clips where the words hold {n}, otherwise once for each clip.
 
-    words: the command line with its placeholders. timeout: s for each call.
-    models: a folder in models/ that lasts, for {models}; it becomes the clips' run.
-    rate: Hz of the passage as the program gets it; None for the file's own.
-    Raises: BackendError for a program that fails, takes too long or makes too little; AudioError for a
-    passage that cannot be read.
+    Parameters
+    ----------
+    task : Task
+    words : sequence of str
+        The command line with its placeholders.
+    timeout : float
+        Seconds for each call.
+    progress : callable
+        As of `Backend.make`.
+    models : str
+        A folder in models/ that stays, for {models}. It becomes the clips' run.
+    rate : int, optional
+        Hz of the passage that the program gets; by default the file's own.
+
+    Raises
+    ------
+    BackendError
+        For a program that fails, takes too long, or makes too few or too short clips.
+    AudioError
+        For a passage that cannot be read.
     """
     cell, log = task.cell, (task.models / log_name(task)).absolute()
     own = task.models.absolute().with_name(f".{cell.name}{WORK}")  # beside models/, whose files are kept
     batches = [task.names] if "n" in placeholders(words) else [[name] for name in task.names]
-    shutil.rmtree(own, ignore_errors=True)  # what a killed build left
+    shutil.rmtree(own, ignore_errors=True)  # which a killed build left
     try:
         own.mkdir(mode=0o700, parents=True)
         passage = own / "passage.wav"
         samples, rate = audio.read(cell.file, start=cell.start, seconds=cell.seconds, rate=rate)
         audio.write(passage, audio.within_full_scale(samples, cell.file.name), rate)
         content = passage.read_bytes()
-        kept = task.models.absolute() / models
+        lasting = task.models.absolute() / models
         if models:
-            kept.mkdir(parents=True, exist_ok=True)
+            lasting.mkdir(parents=True, exist_ok=True)
         for index, batch in enumerate(batches):
             out = own / f"out-{index}"
             out.mkdir(parents=True, exist_ok=True)
             passage.unlink(missing_ok=True)
-            passage.write_bytes(content)  # the program may have changed it: no call follows from another
+            passage.write_bytes(content)  # an earlier call may have changed it
             seed = seed_for(task.seed, batch[0])
             values = {"clip": passage, "out": out, "n": len(batch), "seed": seed, "rate": rate}
             values |= {"seconds": math.ceil(task.seconds * 1000 - 1e-6) / 1000, "mode": cell.mode}
-            values |= {"epochs": cell.epochs, "models": kept}
+            values |= {"epochs": cell.epochs, "models": lasting}
 
-            def told(share: float, text: str, before: int = index) -> None:
-                tell((before + share) / len(batches), text)
+            def on_progress(share: float, text: str, before: int = index) -> None:
+                progress((before + share) / len(batches), text)
 
-            last = run(
+            last_line = run(
                 filled(words, values),
                 name=cell.backend,
                 log=log,
-                again=index > 0,
+                append=index > 0,
                 timeout=timeout,
                 folder=task.folder,
-                tell=told,
+                progress=on_progress,
             )
-            found = _files(out)
-            if len(found) < len(batch):
-                asked = "1 was" if len(batch) == 1 else f"{len(batch)} were"
-                told = f"{cell.backend} left {len(found)} sound files in {{out}}, {asked} asked for"
-                raise BackendError(f"{told}{_said(last)}; see {log}")
-            for name, file in zip(batch, found, strict=False):
-                made, made_rate = _read(file, task.seconds, cell.backend, log)
-                yield Clip(name, made, made_rate, seed, models)
+            files = _files(out)
+            if len(files) < len(batch):
+                requested = "1 was" if len(batch) == 1 else f"{len(batch)} were"
+                what = f"{cell.backend} left {len(files)} sound files in {{out}}, {requested} asked for"
+                raise BackendError(what + _quoted(last_line), f"see {log}")
+            for name, file in zip(batch, files, strict=False):
+                clip, clip_rate = _read(file, task.seconds, cell.backend, log)
+                yield Clip(name, clip, clip_rate, seed, models)
             shutil.rmtree(out, ignore_errors=True)
     finally:
         shutil.rmtree(own, ignore_errors=True)
 
 
 def run(
-    words: Sequence[str], *, name: str, log: Path, again: bool, timeout: float, folder: Path, tell: Tell
+    words: Sequence[str],
+    *,
+    name: str,
+    log: Path,
+    append: bool,
+    timeout: float,
+    folder: Path,
+    progress: ProgressCallback,
 ) -> str:
-    """Run a program to its end, in the study's folder; returns the last line that it said.
+    """Run a program to its end, in the study's folder, and return the last line of its output.
 
-    log: what it says is kept there. again: beneath what an earlier call said.
-    Raises: BackendError naming exit code or signal, its last line and the log.
+    Its output is written to `log`, after the output of earlier calls where `append` is set. Raises
+    BackendError naming exit code or signal, the last line and the log.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    last_told, share = -math.inf, 0.0
-    command = [sys.executable, "-I", "-S", str(_SUPERVISOR), str(os.getpid()), str(log)]
+    last_report, share = -math.inf, 0.0
+    command = [sys.executable, "-I", str(_SUPERVISOR), str(os.getpid()), str(log)]
     supervisor = subprocess.Popen(
-        [*command, "a" if again else "w", str(timeout), *words],
+        [*command, "a" if append else "w", str(timeout), *words],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -168,18 +203,18 @@ def run(
     waiting = b""
     try:
         while not ended:
-            if time.monotonic() - last_told >= _TELL_EVERY:
-                last_told = time.monotonic()
-                tell(share, f"{name}: {last_told - started:.0f} s")
-            if not select.select([supervisor.stdout], [], [], _TELL_EVERY / 2)[0]:
+            if time.monotonic() - last_report >= _REPORT_EVERY:
+                last_report = time.monotonic()
+                progress(share, f"{name}: {last_report - started:.0f} s")
+            if not select.select([supervisor.stdout], [], [], _REPORT_EVERY / 2)[0]:
                 continue
             chunk = os.read(supervisor.stdout.fileno(), 65536)
             if not chunk:
                 break
             *lines, waiting = (waiting + chunk).split(b"\n")
-            for said in map(json.loads, lines):
-                share = said.get("share", share)
-                ended = said if "ended" in said else {}
+            for message in map(json.loads, lines):
+                share = message.get("share", share)
+                ended = message if "ended" in message else {}
     finally:
         if not ended:
             supervisor.terminate()
@@ -189,18 +224,18 @@ def run(
             supervisor.kill()
             supervisor.wait()
         supervisor.stdout.close()
-    last = ended.get("last", "")
+    last_line = ended.get("last", "")
     if fault := _fault(ended, timeout, name):
-        raise BackendError(f"{name} {fault}{_said(last)}; see {log}")
-    return last
+        raise BackendError(f"{name} {fault}{_quoted(last_line)}", f"see {log}")
+    return last_line
 
 
-def _said(last: str) -> str:
-    return f": {last}" if last else ""
+def _quoted(last_line: str) -> str:
+    return f": {last_line}" if last_line else ""
 
 
 def _fault(ended: Mapping, timeout: float, name: str) -> str:
-    """What went wrong; "" for nothing."""
+    """What went wrong; "" where nothing did."""
     code = ended.get("code")
     if not ended:
         return "was ended from outside"
@@ -210,9 +245,9 @@ def _fault(ended: Mapping, timeout: float, name: str) -> str:
         return f"took longer than {timeout:g} s (raise `timeout` of [backend.{name}])"
     if code is not None and code < 0:
         number = -code
-        known = {entry.value: entry.name for entry in signal.Signals}
+        names = {entry.value: entry.name for entry in signal.Signals}
         memory = " (out of memory?)" if number == signal.SIGKILL else ""
-        return f"was killed by {known.get(number, number)}{memory}"
+        return f"was killed by {names.get(number, number)}{memory}"
     return f"ended with exit code {code}" if code else ""
 
 
@@ -225,22 +260,22 @@ def _files(out: Path) -> list[Path]:
 
 
 def _read(file: Path, seconds: float, name: str, log: Path):
-    """A made file's samples [n] and rate. Raises: BackendError."""
+    """The samples [n] and the rate of a file that the program left. Raises BackendError."""
     try:
         info = audio.inspect(file)
         length = info.seconds
         if not _RATES[0] <= info.rate <= _RATES[1]:
-            raise BackendError(f"{name} made {file.name} at {info.rate} Hz; see {log}")
+            raise BackendError(f"{name} made {file.name} at {info.rate} Hz", f"see {log}")
         if length < seconds - 1e-3:
-            raise BackendError(
-                f"{name} made {file.name} of {length:.2f} s, {seconds:g} s are needed; see {log}"
-            )
+            what = f"{name} made {file.name} of {length:.2f} s, {seconds:g} s are needed"
+            raise BackendError(what, f"see {log}")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", audio.AudioWarning)  # how a model sounds is for listeners to say
+            warnings.simplefilter("ignore", audio.AudioWarning)  # listeners judge how a model sounds
             return audio.read(file, seconds=None if length <= LONGEST else LONGEST)
     except audio.AudioError as error:
-        what = str(error).removeprefix(f"{file}: ").rpartition("; ")[0]
-        raise BackendError(f"{name} made {file.name}, which cannot be used ({what}); see {log}") from None
-    except UnicodeError:  # bytes that are no UTF-8 could not even be told
+        reason = str(error).removeprefix(f"{file}: ").rpartition("; ")[0]
+        what = f"{name} made {file.name}, which cannot be used ({reason})"
+        raise BackendError(what, f"see {log}") from None
+    except UnicodeError:  # bytes that are no UTF-8 could not even be printed
         shown = os.fsencode(file.name).decode(errors="replace")
-        raise BackendError(f"{name} made {shown}, a name that is no UTF-8; see {log}") from None
+        raise BackendError(f"{name} made {shown}, a name that is no UTF-8", f"see {log}") from None

@@ -27,11 +27,11 @@ from pathlib import Path
 _BATCH = 4  # clips at once: what a level costs in memory grows with it
 _CHUNK = 32  # codes of the prime that are read at once
 _OVERLAP = (0.875, 0.5, 0.5)  # share of a window that is kept as its context, by level; the paper's choice
-_TOLD_LENGTH = 60.0  # s; how long the models are told that the whole piece is, where they take so little
+_PIECE_LENGTH = 60.0  # seconds: the length of the whole piece to condition on, where the range allows it
 
 
 def main(arguments: list[str] | None = None) -> None:
-    asked = _arguments().parse_args(arguments)
+    options = _arguments().parse_args(arguments)
     os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
     try:
         import numpy as np
@@ -43,53 +43,55 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(f"{sys.executable} lacks what Jukebox needs ({error}); install transformers>=4.57,<5 there")
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    samples, rate = soundfile.read(asked.clip, dtype="float32", always_2d=True)
-    torch.manual_seed(asked.seed)
-    device = asked.device
+    samples, rate = soundfile.read(options.clip, dtype="float32", always_2d=True)
+    torch.manual_seed(options.seed)
+    device = options.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         sys.exit(f"{device} cannot be used ({_first_line(error)}); write device = 'cpu' or 'auto'")
-    model = _loaded(JukeboxModel, asked.weights)
+    model = _loaded(JukeboxModel, options.weights)
     if rate != model.config.sampling_rate:
-        sys.exit(f"{asked.clip} has {rate} Hz; Jukebox takes {model.config.sampling_rate} Hz")
-    made = 0
-    while made < asked.n:
-        count = min(_BATCH, asked.n - made)
-        ends = _ends(len(samples), rate, asked, count)
+        sys.exit(f"{options.clip} has {rate} Hz; Jukebox takes {model.config.sampling_rate} Hz")
+    done = 0
+    while done < options.n:
+        count = min(_BATCH, options.n - done)
+        ends = _ends(len(samples), rate, options, count)
 
-        def told(share: float, before: int = made, batch: int = count) -> None:
-            print(f"{(before + share * batch) / asked.n:.4f}", flush=True)
+        def print_share(share: float, before: int = done, batch: int = count) -> None:
+            print(f"{(before + share * batch) / options.n:.4f}", flush=True)
 
         clips = continuations(
             model,
             torch.from_numpy(samples.mean(axis=1)),
             ends,
-            prime=round(asked.prime * rate),
-            new=round(asked.seconds * rate),
-            levels=asked.levels,
-            temperature=asked.temperature,
+            prime=round(options.prime * rate),
+            new=round(options.seconds * rate),
+            levels=options.levels,
+            temperature=options.temperature,
             device=device,
-            told=told,
+            progress=print_share,
         )
         for clip in clips:
-            made += 1
-            path = Path(asked.out) / f"{made:05d}.wav"
+            done += 1
+            path = Path(options.out) / f"{done:05d}.wav"
             soundfile.write(path, clip.astype(np.float32), rate, subtype="FLOAT")
 
 
 def _loaded(kind, weights: str):
-    """The model from its folder. Leaves the program where the files hold less than all of it: transformers
-    would draw at random what is missing."""
-    name = Path(weights).name  # the last line is cut: let it hold the mend
+    """The model from its folder.
+
+    Exits where weights are missing in the files, as transformers would draw these at random.
+    """
+    name = Path(weights).name  # not the whole path: the last line of the output is cut, and must hold the fix
     try:
-        model, found = kind.from_pretrained(weights, local_files_only=True, output_loading_info=True)
+        model, report = kind.from_pretrained(weights, local_files_only=True, output_loading_info=True)
     except Exception as error:  # whatever the readers of three file formats raise
         sys.exit(f"{name} cannot be loaded ({_first_line(error)}); get its files again")
-    if lacking := sorted(found["missing_keys"]) + sorted(map(str, found["mismatched_keys"])):
-        sys.exit(f"{name} lacks {len(lacking)} of the model's weights, as {lacking[0]}; get its files again")
+    if missing := sorted(report["missing_keys"]) + sorted(map(str, report["mismatched_keys"])):
+        sys.exit(f"{name} lacks {len(missing)} of the model's weights, as {missing[0]}; get its files again")
     return model.eval()
 
 
@@ -113,12 +115,12 @@ def _arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def _ends(length: int, rate: int, asked: argparse.Namespace, count: int) -> list[int]:
+def _ends(length: int, rate: int, options: argparse.Namespace, count: int) -> list[int]:
     """Where each clip's prime ends in the passage, in samples."""
     import torch
 
-    first = min(length, round(asked.prime * rate))
-    if asked.place == "end" or first == length:
+    first = min(length, round(options.prime * rate))
+    if options.place == "end" or first == length:
         return [length] * count
     return torch.randint(first, length + 1, (count,)).tolist()
 
@@ -133,13 +135,13 @@ def continuations(
     levels: int = 3,
     temperature: float = 0.98,
     device: str = "cpu",
-    told: Callable[[float], None] = lambda share: None,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> list:
-    """What comes after each of `ends`: arrays [new], at the model's rate.
+    """Continue the passage from each of `ends`: arrays [new], at the model's rate.
 
-    samples: the passage, tensor [n]. prime: samples before each end to go on from; made a whole number of the
-    coarsest codes, and at most what leaves room in the coarsest window. levels: how many are sampled; the
-    rest is left to the decoder of the finest that is.
+    samples: the passage, tensor [n]. prime: samples before each end to continue; rounded to whole codes of
+    the coarsest level, and at most as many as leave room in its window. levels: how many are sampled; the
+    decoder of the finest of them does the rest.
     """
     import torch
 
@@ -162,7 +164,7 @@ def continuations(
         finer = coarsest // int(priors[level].raw_to_tokens)
 
         def share(done: float, at: int = level) -> None:
-            told((sum(work[:at]) + done * work[at]) / sum(work))
+            progress((sum(work[:at]) + done * work[at]) / sum(work))
 
         above = decoded = _sample_level(
             priors[level].to(device),
@@ -173,7 +175,7 @@ def continuations(
             # the finest level is sampled close to its own distribution, as the paper's code does
             temperature=0.99 if level == len(priors) - 1 else temperature,
             context=_OVERLAP[min(level, len(_OVERLAP) - 1)],
-            told=share,
+            progress=share,
         )
         priors[level].to("cpu")  # one at a time has room on a small GPU
     with torch.inference_mode():
@@ -183,7 +185,7 @@ def continuations(
     return list(sound[:, first : first + new].float().cpu().numpy())
 
 
-def _sample_level(prior, tokens, above, total: int, *, duration, temperature, context, told):
+def _sample_level(prior, tokens, above, total: int, *, duration, temperature, context, progress):
     """Codes [batch, total] of one level, beginning with `tokens`. above: the codes of the level above."""
     import torch
 
@@ -192,10 +194,10 @@ def _sample_level(prior, tokens, above, total: int, *, duration, temperature, co
     # artist and genre 0 are unknown, -1 is no further genre; there are no lyrics
     labels = [duration, 0, 0, 0, 0, *[-1] * (prior.config.max_nb_genres - 1)]
     labels = torch.tensor([labels] * len(tokens), device=tokens.device)
-    had = tokens.shape[1]
+    known = tokens.shape[1]
     with torch.inference_mode():
         while tokens.shape[1] < total:
-            told((tokens.shape[1] - had) / (total - had))
+            progress((tokens.shape[1] - known) / (total - known))
             start = max(0, tokens.shape[1] - (window - hop))
             start = min(start, max(0, total - window))  # the last window keeps all the context it can
             start -= start % ratio
@@ -203,26 +205,26 @@ def _sample_level(prior, tokens, above, total: int, *, duration, temperature, co
             if above is not None:
                 cut = above[:, start // ratio : (start + window) // ratio]
                 conditions = [torch.nn.functional.pad(cut, (0, window // ratio - cut.shape[1]))]
-            given = tokens[:, start:]
+            context_tokens = tokens[:, start:]
             sampled = prior.sample(
                 len(tokens),
-                music_tokens=given,
+                music_tokens=context_tokens,
                 music_tokens_conds=conditions,
                 metadata=prior.get_metadata(labels, start, duration, 0),
                 temp=temperature,
                 chunk_size=_CHUNK,
                 sample_tokens=min(window, total - start),
             )
-            tokens = torch.cat([tokens, sampled[:, given.shape[1] :]], dim=1)
-    told(1.0)
+            tokens = torch.cat([tokens, sampled[:, context_tokens.shape[1] :]], dim=1)
+    progress(1.0)
     return tokens
 
 
 def _duration(config, needed: int) -> int:
-    """Samples that the models are told the whole piece lasts: they know only a range of them."""
+    """The length of the whole piece, in samples, to condition the models on: they know only a range."""
     rate = config.sampling_rate
     longest = int(config.max_duration * rate) - 1
-    return min(longest, max(needed, int((config.min_duration + 1) * rate), round(_TOLD_LENGTH * rate)))
+    return min(longest, max(needed, int((config.min_duration + 1) * rate), round(_PIECE_LENGTH * rate)))
 
 
 if __name__ == "__main__":

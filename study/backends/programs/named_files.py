@@ -1,4 +1,4 @@
-"""What the files and folders hold that a command line names: clips are made again when one has changed.
+"""Digests of the files and folders that a command line names. Clips are made again when one has changed.
 
 Contents decide, not dates, so that a copy of a study on another machine is the same study. Weights of many
 GB cost no more than small ones: of a large file `_BLOCKS` blocks are read, spread evenly over it, as a model
@@ -20,16 +20,30 @@ from caw.files import atomic
 _WHOLE = 20_000_000  # bytes up to which all of a file is read
 _BLOCKS, _BLOCK = 64, 65536  # of a larger one; bytes of each
 _MOST_FILES = 1000  # in a folder: more are a disk or a collection, and would be read at every look
-_SETTLED = 2.0  # s after which another write shows in a file's times: as coarse as any file system's clock is
-_BY_THE_WAY = "__pycache__"  # what running a program leaves behind, as are files whose names begin with a dot
+_SETTLED = 2.0  # seconds, the coarsest clock of any file system: a later write shows in the file's times
+_CACHE = "__pycache__"  # left behind by running a program, as are files whose names begin with a dot
 
 
 def digest(path: Path, without: Collection[Path] = ()) -> str | None:
-    """Of a file's or a folder's content; None for what is neither, and for a folder of too many files.
+    """The digest of the content of a file or folder.
 
-    Of a folder count its files' names in it and their contents, but for what programs leave by the way.
-    without: files and folders that do not count either, be it `path` itself or what is in it.
-    Raises: OSError for what may not be read.
+    In a folder, the names and the contents of all files count, except for caches and hidden files.
+
+    Parameters
+    ----------
+    path : Path
+    without : collection of Path
+        Files and folders that do not count either: `path` itself, or some inside it.
+
+    Returns
+    -------
+    str or None
+        None for a path that is neither a file nor a folder, and for a folder of too many files.
+
+    Raises
+    ------
+    OSError
+        For a file that may not be read.
     """
     each = digests(path, without)
     if each is None:
@@ -43,28 +57,28 @@ def digest(path: Path, without: Collection[Path] = ()) -> str | None:
 
 
 def digests(path: Path, without: Collection[Path] = ()) -> dict[str, str] | None:
-    """As `digest`, of each file that counts: by its path in the folder, or "" for a file that is `path`."""
-    left_out = [place.resolve() for place in without]
-    if _is_in(path, left_out):
+    """The digest of each file that counts, by its path in the folder, or by "" where `path` is a file."""
+    excluded = [place.resolve() for place in without]
+    if _is_in(path, excluded):
         return None
     if path.is_file():
         return {"": _of_file(path)}
     if not path.is_dir():
         return None
-    names = list(islice(_files_in(path, left_out), _MOST_FILES + 1))
+    names = list(islice(_files_in(path, excluded), _MOST_FILES + 1))
     if len(names) > _MOST_FILES:
         return None
     return {name: _of_file(path / name) for name in names}
 
 
-def _files_in(folder: Path, left_out: Collection[Path]) -> Iterator[str]:
+def _files_in(folder: Path, excluded: Collection[Path]) -> Iterator[str]:
     """The files that count, by their paths in the folder, always in the same order."""
     for place, below, files in os.walk(folder):
-        below[:] = sorted(name for name in below if name != _BY_THE_WAY and not name.startswith("."))
-        below[:] = [name for name in below if not _is_in(Path(place, name), left_out)]
+        below[:] = sorted(name for name in below if name != _CACHE and not name.startswith("."))
+        below[:] = [name for name in below if not _is_in(Path(place, name), excluded)]
         for name in sorted(files):
             file = Path(place, name)
-            if not name.startswith(".") and file.is_file() and not _is_in(file, left_out):
+            if not name.startswith(".") and file.is_file() and not _is_in(file, excluded):
                 yield file.relative_to(folder).as_posix()
 
 
@@ -81,12 +95,12 @@ def _of_file(file: Path) -> str:
 
 @lru_cache(maxsize=10 * _MOST_FILES)
 def _read(file: Path, size: int, *_unchanged_while: int) -> str:
-    """A file's digest, read once while nothing says that it has changed: every cell of a study asks."""
+    """The digest of a file, read once while its size and times stay: every cell of a study asks for it."""
     if size <= _WHOLE:
         return atomic.sha256(file)
-    found = hashlib.sha256(str(size).encode())
+    blocks = hashlib.sha256(str(size).encode())
     with file.open("rb") as content:
         for index in range(_BLOCKS):
             content.seek((size - _BLOCK) * index // (_BLOCKS - 1))
-            found.update(content.read(_BLOCK))
-    return found.hexdigest()
+            blocks.update(content.read(_BLOCK))
+    return blocks.hexdigest()

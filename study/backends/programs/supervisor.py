@@ -1,12 +1,14 @@
-"""Run one program, and see that nothing of it outlives its time or whoever wanted it.
+"""Run one program, and see that nothing of it outlives its time limit or the process that asked for it.
 
-A process of its own (this file, run by path; standard library only), so that a build that is killed with -9
-still ends what it started: the supervisor sees that its parent is gone. On Linux it also adopts what the
+This is a process of its own, run by its path, so that a build that is killed with -9 still ends what it
+started: the supervisor notices that its parent is gone. On Linux it also adopts the processes that the
 program leaves behind, so that no child escapes by starting a session of its own; elsewhere it reaches the
 program's process group. A program that kills this very process gets away with such children.
 
-supervisor.py PARENT LOG w|a SECONDS WORD... ; it prints one JSON object per line: {"share": 0..1} where the
-program says how far it is (a line as 0.42 or 42%), at last {"ended", "code", "last"}.
+    supervisor.py PARENT LOG w|a SECONDS WORD...
+
+It prints one JSON object per line: {"share": 0..1} where the program prints how far it is (a line as 0.42 or
+42%), at last {"ended", "code", "last"}.
 """
 
 from __future__ import annotations
@@ -24,20 +26,22 @@ import time
 from pathlib import Path
 from typing import BinaryIO
 
-_GRACE = 3.0  # s between SIGTERM and SIGKILL
-_TICK = 0.1  # s
+import psutil
+
+_GRACE = 3.0  # seconds between SIGTERM and SIGKILL
+_TICK = 0.1  # seconds
 _HEAD, _TAIL = 1_000_000, 100_000  # bytes of output that the log keeps from its start and from its end
 _LONGEST_LINE = 4096  # bytes
 _SHARE = re.compile(rb"\s*(?:(\d{1,3}(?:\.\d+)?)\s*%|(0?\.\d+|1\.0*))\s*")
 _PDEATHSIG, _CHILD_SUBREAPER = 1, 36  # prctl(2)
 
 
-class _Told(Exception):  # noqa: N818 - no error
-    """SIGTERM: whoever wanted the program does not want it any more."""
+class _Cancelled(Exception):  # noqa: N818 - no error
+    """SIGTERM: the process that asked for the program does not want it any more."""
 
 
 class Output:
-    """What the program says: its start and end for the log, its last line, how far it is."""
+    """The output of a program: its start and end for the log, its last line, how far the program is."""
 
     def __init__(self, log: BinaryIO):
         self.log, self.written, self.left_out = log, 0, 0
@@ -47,8 +51,8 @@ class Output:
         *lines, self.line = (self.line + chunk).replace(b"\r", b"\n").split(b"\n")
         self.line = self.line[-_LONGEST_LINE:]
         for line in lines:
-            if found := _SHARE.fullmatch(line[:20]):
-                self.share = float(found[1]) / 100 if found[1] else float(found[2])
+            if match := _SHARE.fullmatch(line[:20]):
+                self.share = float(match[1]) / 100 if match[1] else float(match[2])
             elif line.strip():
                 self.last = line[-_LONGEST_LINE:]
         head = chunk[: _HEAD - self.written]
@@ -60,7 +64,7 @@ class Output:
         self.tail = rest[-_TAIL:]
 
     def finish(self) -> str:
-        """Write what is left to the log; returns the last line."""
+        """Write what is left to the log, and return the last line."""
         with contextlib.suppress(OSError):
             if self.left_out:
                 self.log.write(b"\n[... %d bytes are left out here ...]\n" % self.left_out)
@@ -74,73 +78,55 @@ class Output:
 def watch(program: subprocess.Popen, output: Output, parent: int, deadline: float) -> str:
     """Wait for the program's end, or for a reason to end it: "ended", "late" or "unwanted"."""
     pipe = program.stdout.fileno()
-    open_pipe, told, shared = True, 0.0, None
+    is_open, last_print, printed = True, 0.0, None
     while True:
         if os.getppid() != parent:
             return "unwanted"
         if time.monotonic() > deadline:
             return "late"
-        if not open_pipe:
+        if not is_open:
             time.sleep(_TICK)
         elif select.select([pipe], [], [], _TICK)[0]:
-            chunk = os.read(pipe, 65536)
-            output.take(chunk)
-            open_pipe = bool(chunk)
-        if output.share != shared and time.monotonic() - told > 0.5:
-            shared, told = output.share, time.monotonic()
-            print(json.dumps({"share": min(1.0, shared)}), flush=True)
+            is_open = _read(pipe, output)
+        if output.share != printed and time.monotonic() - last_print > 0.5:
+            printed, last_print = output.share, time.monotonic()
+            print(json.dumps({"share": min(1.0, printed)}), flush=True)
         if program.poll() is not None:
             until = time.monotonic() + 1.0  # a child that it left behind may go on writing
-            while open_pipe and time.monotonic() < until and select.select([pipe], [], [], 0)[0]:
-                chunk = os.read(pipe, 65536)
-                output.take(chunk)
-                open_pipe = bool(chunk)
+            while is_open and time.monotonic() < until and select.select([pipe], [], [], 0)[0]:
+                is_open = _read(pipe, output)
             return "ended"
 
 
+def _read(pipe: int, output: Output) -> bool:
+    """Take some output; whether there may be more."""
+    chunk = os.read(pipe, 65536)
+    output.take(chunk)
+    return bool(chunk)
+
+
 def end(program: subprocess.Popen) -> None:
-    """The program and all it started: asked first, then made to."""
+    """End the program and all that it started: by SIGTERM first, then by SIGKILL."""
     if program.poll() is None:
         _signal_group(program.pid, signal.SIGTERM)
-        until = time.monotonic() + _GRACE
-        while program.poll() is None and time.monotonic() < until:
-            time.sleep(_TICK / 2)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            program.wait(_GRACE)
     until = time.monotonic() + 10.0
     while time.monotonic() < until:
         _signal_group(program.pid, signal.SIGKILL)
-        left = _descendants()
-        for pid in left:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+        children = psutil.Process().children(recursive=True)
+        for child in children:
+            with contextlib.suppress(psutil.Error):
+                child.kill()
         program.poll()
-        with contextlib.suppress(ChildProcessError):
-            while program.returncode is not None and os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        if not left and program.poll() is not None:
+        if not children:
             return
-        time.sleep(_TICK / 5)
+        psutil.wait_procs(children, timeout=_TICK)  # which reaps those that were adopted
 
 
 def _signal_group(group: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
-
-
-def _descendants() -> list[int]:
-    """All processes under this one, by /proc; [] where there is none."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            # the name in brackets may hold anything; state and parent follow the last bracket
-            state, parent, *_ = entry.read_text(errors="replace").rpartition(")")[2].split()
-            if state != "Z":
-                children.setdefault(int(parent), []).append(int(entry.parent.name))
-    found, waiting = [], [os.getpid()]
-    while waiting:
-        below = children.get(waiting.pop(), [])
-        found += below
-        waiting += below
-    return found
 
 
 def _prctl(option: int, value: int) -> None:
@@ -151,10 +137,10 @@ def _prctl(option: int, value: int) -> None:
 def main(arguments: list[str]) -> None:
     parent, log, mode, seconds, *words = arguments
 
-    def told(*_: object) -> None:
-        raise _Told
+    def on_sigterm(*_: object) -> None:
+        raise _Cancelled
 
-    signal.signal(signal.SIGTERM, told)
+    signal.signal(signal.SIGTERM, on_sigterm)
     _prctl(_CHILD_SUBREAPER, 1)
     output = Output(Path(log).open(f"{mode}b", buffering=0))  # noqa: SIM115 - finish() closes it
     try:
@@ -164,15 +150,15 @@ def main(arguments: list[str]) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=lambda: _prctl(_PDEATHSIG, signal.SIGKILL),  # safe: one thread
+            preexec_fn=lambda: _prctl(_PDEATHSIG, signal.SIGKILL),  # safe, as there is one thread
         )
     except OSError as error:
         print(json.dumps({"ended": "unstarted", "code": None, "last": error.strerror}), flush=True)
         return
-    why = "unwanted"
+    reason = "unwanted"
     try:
-        why = watch(program, output, int(parent), time.monotonic() + float(seconds))
-    except (_Told, BrokenPipeError):
+        reason = watch(program, output, int(parent), time.monotonic() + float(seconds))
+    except (_Cancelled, BrokenPipeError):
         pass
     finally:
         code = program.poll()
@@ -180,7 +166,7 @@ def main(arguments: list[str]) -> None:
         end(program)
         last = output.finish()
     with contextlib.suppress(BrokenPipeError):
-        print(json.dumps({"ended": why, "code": code, "last": last}), flush=True)
+        print(json.dumps({"ended": reason, "code": code, "last": last}), flush=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from caw.runs import RunError
+from caw.run_folder import RunError
 from caw.samplernn import quantisation, sampling, variation
 from caw.samplernn.config import Odds
 from tests.caw.samplernn.conftest import tiny

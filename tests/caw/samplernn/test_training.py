@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from caw.runs import RunError, check, read_state
+from caw.run_folder import RunError, check_digests, read_state
 from caw.samplernn import kept_weights, runs, training
 from caw.samplernn.training import train
 from tests.caw.conftest import RATE, tune
@@ -230,7 +230,7 @@ def test_a_flipped_bit_in_what_a_run_keeps_is_noticed_wherever_it_is_read(traine
     fix = "restore it, or delete .* and train the run again"
     for name, use in ((weights_name, lambda run: run.network(24)), (runs.CLIPS, lambda run: run.clips)):
         run = flipped(name)
-        for reading in (use, lambda run: check(run.folder, run.config)):
+        for reading in (use, lambda run: check_digests(run.folder, run.config)):
             with pytest.raises(RunError, match=f"{name} has changed since it was written .*; {fix}"):
                 reading(run)
     run = flipped(runs.CHECKPOINT)
@@ -245,8 +245,8 @@ def test_a_run_without_digests_is_used_as_before_and_notes_those_of_new_weights(
     (folder / runs.CONFIG).write_text(json.dumps(config))
     sealed = (folder / runs.CHECKPOINT).read_bytes()
     (folder / runs.CHECKPOINT).write_bytes(sealed[:-39])
-    assert not check(folder, runs.load(folder).config)
+    assert not check_digests(folder, runs.load(folder).config)
     run = train(clip, RATE, folder, settings=trained.settings, epochs=26, resume=True)
-    assert check(folder, run.config)
+    assert check_digests(folder, run.config)
     assert list(run.config["sha256"]) == [kept_weights.file_name(26)]
     assert same(weights(run, 24), weights(trained, 24))

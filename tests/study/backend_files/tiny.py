@@ -16,7 +16,7 @@ class TinyBackend:
     counts_epochs = True
     made: list[str] = []  # every clip made in this process, for tests to look at
 
-    def lacks(self):
+    def unavailable_reason(self):
         return ""
 
     def validate(self, options, folder):
@@ -29,25 +29,25 @@ class TinyBackend:
     def recipe(self, task):
         return {key: task.options[key] for key in ("level", "rate") if key in task.options}
 
-    def work(self, task):
-        return f"{task.cell.learner}-{task.cell.epochs}"
+    def shared_job(self, task):
+        return f"{task.cell.training_name}-{task.cell.epochs}"
 
-    def keeps(self, task):
-        return (f"{task.cell.learner}-{task.cell.epochs}",)
+    def artifacts(self, task):
+        return (f"{task.cell.training_name}-{task.cell.epochs}",)
 
     def costs(self, task):
-        train = {f"train {task.cell.learner}-{task.cell.epochs}": Cost(5.0, 1e6)}
+        train = {f"train {task.cell.training_name}-{task.cell.epochs}": Cost(5.0, 1e6)}
         return train | dict.fromkeys(task.names, Cost(0.1))
 
-    def make(self, task, tell):
-        tell(0.0, "train")
+    def make(self, task, progress):
+        progress(0.0, "train")
         rate = int(task.options.get("rate", 16000))
         cell = task.cell
         samples, _ = audio.read(cell.file, start=cell.start, seconds=cell.seconds, rate=rate)
-        run = task.models / f"{cell.learner}-{cell.epochs}"
+        run = task.models / f"{cell.training_name}-{cell.epochs}"
         run.mkdir(parents=True, exist_ok=True)
         for name in task.names[: int(task.options.get("stops_after", len(task.names)))]:
-            tell(0.5, f"make {name}")
+            progress(0.5, f"make {name}")
             seed = seed_for(task.seed, name)
             dice = np.random.default_rng(seed)
             mixed = np.roll(samples, dice.integers(len(samples)))

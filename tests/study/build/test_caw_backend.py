@@ -236,13 +236,13 @@ def test_a_chain_that_was_killed_goes_on_to_the_same_clips(caw_study, moment, mo
 
 def test_runs_of_one_source_are_one_piece_of_work(caw_study):
     shared = tasks_of(caw_study("shared"))
-    assert {backend.work(task) for backend, task in shared} == {"riff"}
-    assert {backend.keeps(task) for backend, task in shared} == {
+    assert {backend.shared_job(task) for backend, task in shared} == {"riff"}
+    assert {backend.artifacts(task) for backend, task in shared} == {
         (f"riff-{n}", f"riff-{n}.recipe.json", "riff.trunk.pt") for n in (2, 3)
     }
     apart = tasks_of(caw_study("apart", backend='[backend.caw]\npreset = "paper"\n'))
-    assert {backend.work(task) for backend, task in apart} == {"riff-2", "riff-3"}
-    assert {backend.keeps(task) for backend, task in apart} == {
+    assert {backend.shared_job(task) for backend, task in apart} == {"riff-2", "riff-3"}
+    assert {backend.artifacts(task) for backend, task in apart} == {
         (f"riff-{n}", f"riff-{n}.recipe.json") for n in (2, 3)
     }
 
@@ -322,17 +322,16 @@ def test_a_bridge_is_of_new_bars_as_many_as_a_clip_takes(caw_study, monkeypatch)
     ((caw, task),) = [one for one in tasks_of(folder) if one[1].cell.plan == "bridge"]
     asked = []
 
-    def made(run, before, after, rate, *, bars, seed):
-        """New bars of 0.4 s between two passages, at the run's rate."""
+    def beside(before, after, rate, *, bars, seed):
+        """New bars of 0.4 s between two passages, at 4000 Hz."""
         assert np.array_equal(before, after)
         assert (len(before), rate) == (2 * 22050, 22050)
         asked.append(bars)
-        new = np.ones(round(bars * 0.4 * run.rate), np.float32)
+        new = np.ones(round(bars * 0.4 * 4000), np.float32)
         whole = np.concatenate([np.zeros(100, np.float32), new, np.zeros(100, np.float32)])
-        return bridges.Made(whole, run.rate, 100, 100 + len(new), np.zeros(0))
+        return bridges.NewBars(whole, 4000, 100, 100 + len(new), np.zeros(0))
 
-    monkeypatch.setattr(bridges, "make", made)
-    monkeypatch.setattr(type(caw), "_trained", lambda *_: SimpleNamespace(rate=4000))
+    monkeypatch.setattr(type(caw), "_trained", lambda *_: SimpleNamespace(rate=4000, beside=beside))
     (clip,) = caw.make(task, lambda *_: None)
     assert asked == [1, 4]
     assert (clip.name, len(clip.samples), clip.samples.min()) == ("riff-UMG-2-bridge-1", 6400, 1.0)

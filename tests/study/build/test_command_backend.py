@@ -129,9 +129,9 @@ def test_a_folder_for_trainings_lasts_and_is_shared_by_modes_alone(study):
         levels.append(round(float(clip.samples.max()) * 32768))
     assert levels == [1000, 2000, 1000, 1000, 1000]
     task, backend = study(code, words, cell={"epochs": 5}), backends.get("command")
-    assert backend.work(task).startswith("riff-mine-5-")
-    assert backend.keeps(task) == (backend.work(task), "riff-mine-UMG-5.log")
-    assert (task.models / backend.work(task)).is_dir()
+    assert backend.shared_job(task).startswith("riff-mine-5-")
+    assert backend.artifacts(task) == (backend.shared_job(task), "riff-mine-UMG-5.log")
+    assert (task.models / backend.shared_job(task)).is_dir()
 
 
 def test_names_never_reach_a_shell(study):

@@ -47,7 +47,7 @@ def test_each_training_of_a_program_has_a_folder_of_its_own(new_study, clip):
         source=source(clip, "mymodel", 'modes = ["UMG"]\ntrainings = 2'), backend=made, **STUDY
     )
     tasks = [task for file, task in planned(folder).tasks if file == "command"]
-    one, two = (backends.get("command").work(task) for task in tasks)
+    one, two = (backends.get("command").shared_job(task) for task in tasks)
     assert one.startswith("riff-mymodel-")
     assert two.startswith("riff-t2-mymodel-")
     folder.toml.write_text(folder.toml.read_text().replace("{models}", "{n}"))

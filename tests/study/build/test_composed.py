@@ -56,14 +56,14 @@ def test_plans_and_strengths_are_cells_with_names_of_their_own(composing):
     }
     assert len(cells) == 2 * 2 * 6
     chart, own = cells["riff-tiny-UMG-200-chart-t2-1"], cells["riff-tiny-UMG-100-own-1"]
-    assert (chart.plan, chart.training, [bar.chords for bar in chart.asked.bars()]) == (
+    assert (chart.plan, chart.training, [bar.chords for bar in chart.requested_plan.bars()]) == (
         "chart",
         2,
         [("Em",), ("C",), ("G",), ("D",)],
     )
-    assert (own.plan, own.asked) == ("own", None)
+    assert (own.plan, own.requested_plan) == ("own", None)
     assert cells["riff-tiny-VAR-100-s62.5-1"].strength == 0.625
-    assert cells["riff-tiny-UMG-100-fast-1"].asked.bpm == 150
+    assert cells["riff-tiny-UMG-100-fast-1"].requested_plan.bpm == 150
 
 
 def test_one_plan_needs_no_name(composing):
@@ -71,7 +71,7 @@ def test_one_plan_needs_no_name(composing):
     assert set(cells) == {
         f"riff-tiny-{kind}-1" for kind in ("UMG-100-plan", "UMG-200-plan", "VAR-100", "VAR-200")
     }
-    assert cells["riff-tiny-UMG-100-plan-1"].asked.metre == "7/8"
+    assert cells["riff-tiny-UMG-100-plan-1"].requested_plan.metre == "7/8"
 
 
 def test_sets_take_evenly_from_plans_and_strengths(composing):

@@ -9,7 +9,7 @@ from study import blinding, design, reporting
 from study.backends import Cell, seed_for
 from study.build import build, curation, plan, recordings
 from study.build.curation import FREE, INTO, OUT, RATED, REMARKED, CurationError
-from study.build.material import Fake
+from study.build.sources import Fake
 from study.folder import PRACTICE
 from study.store.store import Store
 from tests.study.build.conftest import planned
@@ -232,7 +232,7 @@ def test_picks_drive_the_sets_until_listeners_answer_and_reach_the_report(study,
     assert spare in {row["name"] for row in key if row["set"] == "UMG"}
     told = {row["name"]: row["chosen"] for row in reporting.provenance(study, key)}
     assert (told.pop(spare), set(told.values())) == ("picked", {"drawn"})
-    assert reporting.remarks(study, design.load(study.path))[spare] == "8 of 10: the hook"
+    assert reporting.clip_remarks(study, design.load(study.path))[spare] == "8 of 10: the hook"
 
     answer(study, "Ada", 3)
     build.build(study)  # nothing to do
@@ -244,7 +244,7 @@ def test_picks_drive_the_sets_until_listeners_answer_and_reach_the_report(study,
 def test_a_remark_taken_back_is_no_remark(study):
     say(study, CLIP, remark="dull")
     say(study, CLIP, remark="")
-    assert reporting.remarks(study, design.load(study.path))[CLIP] == ""
+    assert reporting.clip_remarks(study, design.load(study.path))[CLIP] == ""
 
 
 def test_a_picked_original_reaches_its_set_and_later_versions_keep_it_there(study, monkeypatch):

@@ -14,7 +14,7 @@ from study.build import build, plan
 from study.build.forecast import forecast
 from study.build.grid import CellsFailed, jobs_of, parts_of
 from study.build.progress import BuildProgress
-from study.engines import Crew, EngineError, Job, choose, without
+from study.engines import EngineError, Job, WorkerPlan, choose, without
 from study.engines.local import LocalEngine
 
 
@@ -200,13 +200,13 @@ def test_a_forecast_counts_what_is_due_and_writes_nothing(new_study):
     ]
     assert found.core_seconds == pytest.approx(2 * 5.0 + 0.1 * sum(row.clips for row in found.rows))
     assert found.originals == 6  # all that there is room for
-    assert found.wall(Crew(2, 1)) < found.wall(Crew(1, 1)) == pytest.approx(found.core_seconds)
+    assert found.wall(WorkerPlan(2, 1)) < found.wall(WorkerPlan(1, 1)) == pytest.approx(found.core_seconds)
     assert found.disk > 2e6
     built(folder)
     assert (forecast(folder).rows, forecast(folder).cells_done) == ([], 4)
 
 
-@pytest.mark.parametrize("plans", [lambda folder: LocalEngine().crew(forecast(folder).jobs), built])
+@pytest.mark.parametrize("plans", [lambda folder: LocalEngine().plan(forecast(folder).jobs), built])
 def test_each_task_is_asked_once_what_it_takes(new_study, tiny, monkeypatch, plans):
     asked, costs = [], type(tiny).costs
     monkeypatch.setattr(type(tiny), "costs", lambda self, task: asked.append(task) or costs(self, task))

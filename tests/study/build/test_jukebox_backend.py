@@ -11,7 +11,7 @@ import pytest
 from study import backends, design
 from study.backends import BackendError, Cell, Task
 from study.backends.programs import jukebox_continuation
-from study.build import material
+from study.build import sources
 from study.design import DesignError
 
 RATE, WINDOW, CODES, COARSEST = 8000, 64, 32, 128
@@ -253,15 +253,15 @@ def test_options_that_are_refused(tmp_path, options, key, told):
 def test_without_transformers(task, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     backend = backends.get("jukebox")
-    assert backend.lacks().startswith("transformers is not installed; pip install")
+    assert backend.unavailable_reason().startswith("transformers is not installed; pip install")
     with pytest.raises(BackendError, match="transformers is not installed"):
         backend.validate(task().options, Path())
     elsewhere = task(python=sys.executable).options  # another environment's business
     backend.validate(elsewhere, Path())
-    assert backends.get("jukebox", elsewhere).lacks() == ""
+    assert backends.get("jukebox", elsewhere).unavailable_reason() == ""
 
 
 def test_a_study_without_weights(new_study, clip):
     folder = new_study(source=f'[[source]]\nfile = "{clip}"\nbackend = "jukebox"\n')
     with pytest.raises(DesignError, match=r"source\[1\].backend = .* run `hf download openai/jukebox-1b"):
-        material.check_backends(design.load(folder.path), folder)
+        sources.check_backends(design.load(folder.path), folder)

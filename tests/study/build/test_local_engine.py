@@ -15,7 +15,7 @@ from caw import audio
 from caw.files import atomic
 from study.backends import Cell, Task
 from study.build.grid import jobs_of, parts_of
-from study.engines import Crew, Ended, Failed, Job, Lost, Made, Started, Told, local
+from study.engines import ClipReady, Ended, Failed, Job, Progress, Started, WorkerLost, WorkerPlan, local
 from study.engines.local import LocalEngine
 
 TINY = {"device": "cpu", "rate": 4000, "scales": [1000, 4000], "channels": 4, "layers": 2, "bands": 40}
@@ -56,7 +56,7 @@ def test_jobs_are_shared_out_and_a_bad_one_stops_no_other(clip, tmp_path, proces
     events = []
     jobs = [imported(0, clip, "a"), imported(1, tmp_path / "text.wav", "b"), imported(2, clip, "c")]
     LocalEngine(2).run(jobs, events.append)
-    made = {event.clip.name: event.clip for event in events if isinstance(event, Made)}
+    made = {event.clip.name: event.clip for event in events if isinstance(event, ClipReady)}
     assert sorted(made) == ["a", "c"]
     np.testing.assert_array_equal(made["a"].samples, audio.read(clip)[0])
     (failed,) = [event for event in events if isinstance(event, Failed)]
@@ -74,14 +74,16 @@ def test_a_killed_worker_costs_nothing_that_was_finished(clip, tmp_path, process
 
     def hear(event):
         killed.append(event)
-        if isinstance(event, Told) and not any(isinstance(seen, Lost) for seen in killed):
+        if isinstance(event, Progress) and not any(isinstance(seen, WorkerLost) for seen in killed):
             os.kill(processes[0].pid, signal.SIGKILL)
 
     with local._crew(1, 1) as crew:
         local._Shift(crew, [trained(0, clip, tmp_path / "killed", 30)], hear).work()
-    assert [event.why for event in killed if isinstance(event, Lost)] == ["its worker ended with SIGKILL"]
+    assert [event.why for event in killed if isinstance(event, WorkerLost)] == [
+        "its worker ended with SIGKILL"
+    ]
     once, again = [
-        [event.clip.samples for event in events if isinstance(event, Made)] for events in (whole, killed)
+        [event.clip.samples for event in events if isinstance(event, ClipReady)] for events in (whole, killed)
     ]
     assert len(once) == len(again) == 1
     np.testing.assert_array_equal(once[0], again[0])
@@ -104,8 +106,8 @@ def test_a_job_that_kills_every_worker_is_given_up(clip, processes):
         local._Shift(crew, [many, imported(1, clip, "b")], hear).work()
     (failed,) = [event for event in events if isinstance(event, Failed)]
     assert "SIGKILL, 3 times; is there too little memory? Try --workers 1" in failed.why
-    assert sum(isinstance(event, Lost) for event in events) == 2
-    assert [event.clip.name for event in events if isinstance(event, Made) and event.job == 1] == ["b"]
+    assert sum(isinstance(event, WorkerLost) for event in events) == 2
+    assert [event.clip.name for event in events if isinstance(event, ClipReady) and event.job == 1] == ["b"]
 
 
 def test_a_task_that_kills_every_worker_takes_no_other_of_its_job_along(clip, processes):
@@ -122,7 +124,7 @@ def test_a_task_that_kills_every_worker_takes_no_other_of_its_job_along(clip, pr
         local._Shift(crew, [job], hear).work()
     (failed,) = [event for event in events if isinstance(event, Failed)]
     assert (failed.place, "SIGKILL, 3 times" in failed.why) == (0, True)
-    assert [event.clip.name for event in events if isinstance(event, Made) and event.place == 1] == [
+    assert [event.clip.name for event in events if isinstance(event, ClipReady) and event.place == 1] == [
         "b0",
         "b1",
     ]
@@ -216,7 +218,7 @@ def test_a_job_whose_worker_is_lost_after_its_last_word_has_ended(clip, processe
 
     def hear(event):
         events.append(event)
-        if isinstance(event, Made):
+        if isinstance(event, ClipReady):
             os.kill(processes[0].pid, signal.SIGSTOP)  # before it says that it has ended
             os.kill(processes[0].pid, signal.SIGKILL)
 
@@ -228,7 +230,7 @@ def test_a_job_whose_worker_is_lost_after_its_last_word_has_ended(clip, processe
         shift = local._Shift(crew, [job], hear)
         shift._hear = keep
         shift.work()
-    assert [type(event) for event in events if not isinstance(event, Told)] == [Started, Made, Ended]
+    assert [type(event) for event in events if not isinstance(event, Progress)] == [Started, ClipReady, Ended]
 
 
 def planned(jobs: list[Job]) -> list[Job]:
@@ -248,10 +250,10 @@ def test_as_many_workers_as_pay(clip, tmp_path, eight_cores):
     long = [trained(number, clip, tmp_path / "models", 1000) for number in range(3)]
     many = [imported(number, clip, *(f"b{number}-{clips}" for clips in range(20))) for number in range(30)]
     short, long, many = map(planned, (short, long, many))
-    plan = LocalEngine().crew
+    plan = LocalEngine().plan
     assert [plan(jobs).workers for jobs in (short, long, [*long, *short], many)] == [1, 3, 3, 4]
     assert (plan(long).threads, plan(many).threads, plan(short).threads) == (2, 2, 8)
-    assert (LocalEngine(4).crew(short), LocalEngine(9).crew(long)) == (Crew(4, 2), Crew(3, 2))
+    assert (LocalEngine(4).plan(short), LocalEngine(9).plan(long)) == (WorkerPlan(4, 2), WorkerPlan(3, 2))
 
 
 def test_cores_are_shared_out(monkeypatch, eight_cores):

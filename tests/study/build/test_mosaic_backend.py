@@ -43,7 +43,12 @@ def test_a_clip_follows_from_its_name_and_the_study_seed_alone(mosaic, clip):
 def test_it_trains_nothing_and_keeps_nothing(mosaic, clip):
     one = task(clip, options={"run": 2})
     assert mosaic.modes == ("UMG", "VAR")
-    assert (mosaic.counts_epochs, mosaic.lacks(), mosaic.work(one), mosaic.keeps(one)) == (False, "", "", ())
+    assert (
+        mosaic.counts_epochs,
+        mosaic.unavailable_reason(),
+        mosaic.shared_job(one),
+        mosaic.artifacts(one),
+    ) == (False, "", "", ())
     assert set(mosaic.costs(one)) == {"a", "b"}
     assert mosaic.recipe(one) == {"run": 2}
 

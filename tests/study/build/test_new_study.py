@@ -38,7 +38,14 @@ def test_the_comments_show_the_defaults(tmp_path):
 
 def test_every_key_is_explained(tmp_path):
     text = new_study.template().template
-    tables = (design.Source, design.Imported, design.Set, design.Stimuli, design.Listening, design.Questions)
+    tables = (
+        design.Source,
+        design.Imported,
+        design.Set,
+        design.Stimuli,
+        design.ListeningSettings,
+        design.Questions,
+    )
     for model in tables:
         for key in model.model_fields:
             assert key in text, f"{model.__name__}.{key}"

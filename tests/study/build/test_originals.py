@@ -9,9 +9,9 @@ import soundfile
 
 from caw import audio
 from study import design
-from study.build import curation, plan
+from study.build import curation, plan, sources
 from study.build.curation import CurationError
-from study.build.originals import RepetitionError
+from study.build.originals import RepetitionError, place, place_excerpts
 from study.folder import PRACTICE
 from tests.study.build.conftest import planned
 from tests.study.conftest import song
@@ -148,9 +148,9 @@ def test_the_seconds_that_are_missing_are_just_those_that_are_missing(
         assert not overlapping(planned(folder))
         return
     told = refused(folder)
-    assert "5 originals of 1.2 s (2 for UMG, 2 for VAR, 1 for practice) must not overlap" in told.what
-    assert f"; {missing} s more of a.wav are needed" in told.what
-    assert 'accept = ["repetition"] under [stimuli]' in told.mend
+    assert "5 originals of 1.2 s (2 for UMG, 2 for VAR, 1 for practice) must not overlap" in told.reason
+    assert f"; {missing} s more of a.wav are needed" in told.reason
+    assert 'accept = ["repetition"] under [stimuli]' in told.fix
     rate, lacking = 8000, float(missing)
     samples = np.concatenate([audio.read(songs / "a.wav")[0], song(lacking, rate, seed=9)])
     for name, count, enough in (("enough", 0, True), ("less", round(0.11 * rate), False)):
@@ -164,7 +164,7 @@ def test_what_a_file_that_is_learnt_whole_lacks(new_study, songs, tmp_path):
     folder = new_study(source=source(songs / "a.wav"), sets=sets(9, 9))
     told = refused(folder)
     assert told.key == "set.VAR.originals"
-    assert "a.wav, all of which models learn from, has room for 16; 27.8 s more of a.wav" in told.what
+    assert "a.wav, all of which models learn from, has room for 16; 27.8 s more of a.wav" in told.reason
     samples = np.concatenate([audio.read(songs / "a.wav")[0], song(27.8, 8000, seed=9)])
     audio.write(tmp_path / "longer.wav", samples, 8000)
     folder = new_study("longer", source=source(tmp_path / "longer.wav"), sets=sets(9, 9))
@@ -327,3 +327,27 @@ def test_an_original_that_was_put_into_the_pool_by_hand_is_refused(study):
     say(folder, "a-original-8.7", into="UMG")
     with pytest.raises(CurationError, match="a-original-8.7 is picked into UMG, but study.toml makes and"):
         planned(folder)
+
+
+def test_originals_are_where_earlier_versions_cut_them(new_study):
+    """As the version of November 2026 placed them: the numbers are its own."""
+    folder = new_study()
+    settings = design.load(folder.path)
+    placed = place(settings, sources.passages(settings, folder))
+    assert {
+        name: [(one.name, round(one.start, 3), one.mode) for one in chosen] for name, chosen in placed.items()
+    } == {
+        "UMG": [("riff-original-UMG-1", 1.887, "UMG"), ("riff-original-UMG-2", 0.057, "UMG")],
+        "VAR": [("riff-original-VAR-1", 5.151, "VAR")],
+        "practice": [("riff-original-practice-1", 6.422, "UMG")],
+    }
+
+
+def test_too_many_are_spread_evenly():
+    starts = place_excerpts(3, 10.0, 5.0, 25.0, [], np.random.default_rng(0))
+    assert sorted(starts) == [5.0, 10.0, 15.0]
+
+
+def test_taken_excerpts_are_kept_clear_of():
+    (start,) = place_excerpts(1, 10.0, 0.0, 40.0, [15.0], np.random.default_rng(0))
+    assert abs(start - 15.0) >= 10.0

@@ -16,7 +16,7 @@ def refused(folder) -> str:
     with pytest.raises(DesignError) as caught:
         planned(folder)
     assert "\n" not in str(caught.value)
-    assert str(caught.value).startswith(f"{folder.toml}:{caught.value.line}: ")
+    assert str(caught.value).startswith(f"{folder.toml}: ")
     return str(caught.value)
 
 
@@ -207,9 +207,9 @@ def test_an_import_that_is_too_short(new_study, tmp_path):
     )
 
 
-def test_options_that_a_backend_refuses_have_their_line(new_study):
+def test_options_that_a_backend_refuses_have_their_key(new_study):
     message = refused(new_study(backend="[backend.tiny]\nlevle = 3\n"))
-    assert ":10: backend.tiny.levle = 3: unknown option 'levle'" in message or "backend.tiny.levle" in message
+    assert "study.toml: backend.tiny.levle = 3: unknown option 'levle'" in message
 
 
 def test_originals_need_a_source(new_study, clip):

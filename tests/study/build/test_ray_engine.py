@@ -18,7 +18,7 @@ import pytest
 from caw import audio
 from caw.files import atomic
 from study.backends import Cell, Clip, Task
-from study.engines import Crew, Ended, EngineError, Failed, Job, Lost, Made, ray_cluster
+from study.engines import ClipReady, Ended, EngineError, Failed, Job, WorkerLost, WorkerPlan, ray_cluster
 from study.engines import ray as ray_engine
 from study.engines.ray import RayEngine
 from study.engines.ray_cluster import Claim
@@ -71,7 +71,7 @@ def imported_task(clip, models):
 
 
 def samples(events) -> dict[str, bytes]:
-    return {event.clip.name: event.clip.samples.tobytes() for event in events if isinstance(event, Made)}
+    return {event.clip.name: event.clip.samples.tobytes() for event in events if isinstance(event, ClipReady)}
 
 
 def test_a_worker_is_killed_in_mid_training_and_no_byte_differs(
@@ -92,7 +92,9 @@ def test_a_worker_is_killed_in_mid_training_and_no_byte_differs(
     monkeypatch.setattr(ray_engine, "Depot", Watched)
     RayEngine(address=cluster.address).run([Job(0, (caw_task(clip, there),))], events.append)
     assert 0 < sum(checkpoints[0]) < EPOCHS * len(checkpoints[0])  # it came before the kill, half-trained
-    assert [event.why for event in events if isinstance(event, Lost)] == ["its worker was killed or crashed"]
+    assert [event.why for event in events if isinstance(event, WorkerLost)] == [
+        "its worker was killed or crashed"
+    ]
     assert isinstance(events[-1], Ended)
     assert samples(events) == samples(expected)
     assert timeless(there) == timeless(alone)
@@ -121,7 +123,7 @@ def test_a_failing_task_stops_no_other_and_keeps_its_traceback(cluster, clip, tm
     assert "TypeError: '<' not supported" in log.read_text()
     assert f"{clip}: is 8.00 s long, 60.00 s are needed" in failed[1].why
     assert "gone.wav: No such file or directory; check path and rights" in failed[3].why
-    made = [(event.job, event.place, event.clip) for event in events if isinstance(event, Made)]
+    made = [(event.job, event.place, event.clip) for event in events if isinstance(event, ClipReady)]
     assert [entry[:2] for entry in made] == [(0, 1), (2, 0)]
     assert np.array_equal(made[0][2].samples, audio.read(clip)[0])
     assert sorted(event.job for event in events if isinstance(event, Ended)) == [0, 1, 2, 3]
@@ -292,9 +294,9 @@ def test_a_ray_that_does_not_start_here_is_one_line(monkeypatch):
 
 def test_a_cluster_is_asked_how_many_jobs_it_has_room_for(cluster, clip):
     jobs = [Job(number, (imported_task(clip, clip.parent),)) for number in range(3)]
-    assert RayEngine(address=cluster.address).crew(jobs) == Crew(2, 1)
-    assert RayEngine(address=cluster.address, workers=1).crew(jobs) == Crew(1, 1)
-    more = RayEngine(address=cluster.address, workers=50).crew(jobs * 20)
+    assert RayEngine(address=cluster.address).plan(jobs) == WorkerPlan(2, 1)
+    assert RayEngine(address=cluster.address, workers=1).plan(jobs) == WorkerPlan(1, 1)
+    more = RayEngine(address=cluster.address, workers=50).plan(jobs * 20)
     assert (more.workers, more.note) == (2, "--workers 50, but the cluster has room for 2 jobs at once")
 
 
@@ -313,7 +315,7 @@ def test_what_clips_depend_on_has_to_be_the_same_everywhere():
 
 
 def test_damaged_clips_are_not_taken():
-    made = Made(0, 0, Clip("one", np.ones(4, np.float32), 16000, 1, ""))
+    made = ClipReady(0, 0, Clip("one", np.ones(4, np.float32), 16000, 1, ""))
     assert Sealed(made, samples_digest(made)).opened() == made
     with pytest.raises(FilesDamaged, match="one: arrived with other samples"):
         Sealed(made, "0").opened()

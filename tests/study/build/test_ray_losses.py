@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from study.backends import Cell, Clip, Task
-from study.engines import Crew, Ended, Failed, Job, Lost, Made, Started, local, ray_cluster
+from study.engines import ClipReady, Ended, Failed, Job, Started, WorkerLost, WorkerPlan, local, ray_cluster
 from study.engines import ray as ray_engine
 from study.engines.ray import RayEngine
 from study.engines.ray_cluster import Claim
@@ -23,7 +23,7 @@ def imported_task(clip, models):
 
 
 def samples(events) -> dict[str, bytes]:
-    return {event.clip.name: event.clip.samples.tobytes() for event in events if isinstance(event, Made)}
+    return {event.clip.name: event.clip.samples.tobytes() for event in events if isinstance(event, ClipReady)}
 
 
 def test_tasks_claim_memory_and_leave_no_node_out():
@@ -115,7 +115,7 @@ def killed():
 
 
 def made(name, place, number=0):
-    event = Made(number, place, Clip(name, np.ones(4, np.float32), 16000, 1, ""))
+    event = ClipReady(number, place, Clip(name, np.ones(4, np.float32), 16000, 1, ""))
     return Sealed(event, samples_digest(event))
 
 
@@ -140,7 +140,7 @@ def test_a_node_without_room_costs_no_cell(clip, tmp_path, at_once):
     full = ClusterInMind.exceptions.RayTaskError("serve", "", OSError(28, "No space left on device"))
     ray = ClusterInMind(iter([full]), iter([Started(0, 0), made("brought", 0), Ended(0)]))
     events = shift_of(ray, Job(0, (imported_task(clip, tmp_path / "models"),)))
-    assert [type(event) for event in events] == [Lost, Started, Made, Ended]
+    assert [type(event) for event in events] == [WorkerLost, Started, ClipReady, Ended]
     assert "OSError on its node: [Errno 28] No space left on device" in events[0].why
 
 
@@ -151,7 +151,7 @@ def test_what_arrives_damaged_at_a_node_is_told_in_one_line(clip, tmp_path, at_o
         iter([raised.as_instanceof_cause()]), iter([Started(0, 0), made("brought", 0), Ended(0)])
     )
     events = shift_of(ray, Job(0, (imported_task(clip, tmp_path / "models"),)))
-    assert [type(event) for event in events] == [Lost, Started, Made, Ended]
+    assert [type(event) for event in events] == [WorkerLost, Started, ClipReady, Ended]
     assert events[0].why == f"FilesDamaged on its node: {fault}"
 
 
@@ -175,12 +175,17 @@ def test_a_cluster_without_room_for_what_is_on_its_way_loses_no_job(clip, tmp_pa
 
     ray.put = put
     events = shift_of(ray, Job(0, (imported_task(clip, tmp_path / "models"),)))
-    assert [type(event) for event in events] == [Lost, Started, Made, Ended]
+    assert [type(event) for event in events] == [WorkerLost, Started, ClipReady, Ended]
 
 
 @pytest.mark.parametrize(
     ("workers", "asked", "cores", "crew"),
-    [(None, None, 8, Crew(3, 2)), (2, None, 8, Crew(2, 4)), (9, "3", 8, Crew(2, 3)), (9, "9", 8, Crew(1, 9))],
+    [
+        (None, None, 8, WorkerPlan(3, 2)),
+        (2, None, 8, WorkerPlan(2, 4)),
+        (9, "3", 8, WorkerPlan(2, 3)),
+        (9, "9", 8, WorkerPlan(1, 9)),
+    ],
 )
 def test_without_a_cluster_jobs_share_the_cores_of_this_machine(
     monkeypatch, clip, workers, asked, cores, crew
@@ -193,4 +198,4 @@ def test_without_a_cluster_jobs_share_the_cores_of_this_machine(
         monkeypatch.setattr(module, "cores", lambda: cores)
     monkeypatch.setattr(local, "free_memory", lambda: 1e12)
     jobs = [Job(number, (imported_task(clip, clip.parent),)) for number in range(3)]
-    assert RayEngine(workers=workers).crew(jobs) == crew
+    assert RayEngine(workers=workers).plan(jobs) == crew

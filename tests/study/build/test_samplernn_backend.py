@@ -45,7 +45,7 @@ def test_all_counts_and_modes_of_a_source_share_one_run(sample_study):
 
     folder, killed = sample_study(), sample_study("killed")
     todo = tasks(folder)
-    assert {backends.get("samplernn").work(task) for task in todo} == {"riff-samplernn"}
+    assert {backends.get("samplernn").shared_job(task) for task in todo} == {"riff-samplernn"}
     build(folder)
     assert sorted(path.name for path in folder.models.iterdir()) == [
         "riff-samplernn",

@@ -4,8 +4,8 @@ import pytest
 
 from study import backends
 from study.backends import Cell, Task
-from study.engines import Crew, Job
-from study.engines.schedule import Load, best_crew, loads, wall
+from study.engines import Job, WorkerPlan
+from study.engines.schedule import Load, best_plan, loads, wall
 
 
 def job(number, clip, models, *epochs, backend="caw"):
@@ -22,29 +22,31 @@ def test_what_tasks_share_counts_once_and_what_jobs_share_once_for_each_worker(c
     (once,) = {tuple(load.once.items()) for load in compiled}
     assert once == (("compile", 6.0),)
     each = compiled[0].own
-    assert [wall(compiled, Crew(workers, 1)) for workers in (1, 2, 4)] == pytest.approx(
+    assert [wall(compiled, WorkerPlan(workers, 1)) for workers in (1, 2, 4)] == pytest.approx(
         [4 * each + 6.0, 2 * each + 6.0, each + 6.0]
     )
 
 
 def test_only_what_gains_from_threads_is_quicker_with_several(clip, tmp_path):
     trained, brought = loads([job(0, clip, tmp_path, 100), job(1, clip, tmp_path, 1, backend="imported")])
-    assert wall([trained], Crew(1, 2)) == pytest.approx(trained.seconds / 1.89, rel=0.01)
-    assert wall([trained], Crew(1, 16)) == wall([trained], Crew(1, 4))
-    assert wall([brought], Crew(1, 16)) == brought.seconds
+    assert wall([trained], WorkerPlan(1, 2)) == pytest.approx(trained.seconds / 1.89, rel=0.01)
+    assert wall([trained], WorkerPlan(1, 16)) == wall([trained], WorkerPlan(1, 4))
+    assert wall([brought], WorkerPlan(1, 16)) == brought.seconds
 
 
 def test_workers_are_as_many_as_make_a_difference():
-    def crew(*work, cores=8):
-        return best_crew(work, cores, lambda workers: cores // workers)
+    def plan(*work, cores=8):
+        return best_plan(work, cores, lambda workers: cores // workers)
 
     single, threaded, quick = Load(100.0, {}, 1), Load(100.0, {}, 4), Load(1.0, {}, 1)
-    assert crew() == Crew(1, 8)
-    assert crew(single) == crew(threaded) == Crew(1, 8)
-    assert crew(single, single) == Crew(2, 4)
-    assert crew(*[single] * 20) == Crew(7, 1)  # as soon done as 8, which have no more than 3 each either
-    assert crew(*[threaded] * 8) == Crew(8, 1)
-    assert crew(quick, quick) == Crew(1, 8)
-    assert crew(*[quick] * 60, cores=2) == Crew(2, 1)
-    assert crew(threaded, *[quick] * 3, cores=2) == Crew(1, 2)  # its threads are worth more
-    assert crew(*[Load(1.0, {"compile": 50.0}, 1)] * 8, cores=2) == Crew(1, 2)
+    assert plan() == WorkerPlan(1, 8)
+    assert plan(single) == plan(threaded) == WorkerPlan(1, 8)
+    assert plan(single, single) == WorkerPlan(2, 4)
+    assert plan(*[single] * 20) == WorkerPlan(
+        7, 1
+    )  # as soon done as 8, which have no more than 3 each either
+    assert plan(*[threaded] * 8) == WorkerPlan(8, 1)
+    assert plan(quick, quick) == WorkerPlan(1, 8)
+    assert plan(*[quick] * 60, cores=2) == WorkerPlan(2, 1)
+    assert plan(threaded, *[quick] * 3, cores=2) == WorkerPlan(1, 2)  # its threads are worth more
+    assert plan(*[Load(1.0, {"compile": 50.0}, 1)] * 8, cores=2) == WorkerPlan(1, 2)

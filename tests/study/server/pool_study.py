@@ -15,13 +15,13 @@ from tiny_study import make_tiny_study, write_clip
 from caw.files import spreadsheet
 from study.folder import StudyFolder
 from study.pool import COLUMNS
-from study.server import login, pool_sounds
+from study.server import login, researcher_files
 from study.server.gate import Gate
 from study.server.routes import ROUTES
 from study.server.served import Served
 from study.store import sessions
 
-IDA = sessions.Session("Ida", "0" * 16, 2**40)
+IDA = sessions.Session("Ida", "0" * 16)
 SOURCE = '\n[[source]]\nfile = "swamp.wav"\nname = "swampgroove"\n'
 UMG_FAKE, VAR_FAKE, ORIGINAL = "S7_UMG_1_swampgroove", "S7_VAR_1_swampgroove", "S7_UMG_0_swampgroove"
 REMARK = "like a quiet accordion"
@@ -62,7 +62,7 @@ def said(page: AppTest) -> str:
 
 def browser(study: Served, who: str = "") -> TestClient:
     """A browser at the served study: logged in as researcher `who`, or a stranger's."""
-    routes = [*ROUTES, *login.ROUTES, *pool_sounds.ROUTES]
+    routes = [*ROUTES, *login.ROUTES, *researcher_files.ROUTES]
     app = Starlette(routes=routes, middleware=[Middleware(Gate, script="/pages.py")])
     here = TestClient(app, follow_redirects=False, base_url="http://127.0.0.1", client=("127.0.0.1", 50_000))
     if who:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 
 import pytest
 from starlette.datastructures import Headers
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from study.server import address
 from study.server.address import AddressError, parsed
@@ -161,3 +164,43 @@ def test_who_sits_at_this_machine(peer, headers, here):
 )
 def test_cookies_are_kept_to_https_where_the_browser_speaks_it(scheme, peer, headers, public, secure):
     assert address.secure(scheme, peer, headers, public) == secure
+
+
+async def _through(middleware, scope: dict) -> dict:
+    """What a library's middleware makes of a request's scope."""
+    seen: dict = {}
+
+    async def app(scope, _receive, _send):
+        seen.update(scope)
+
+    async def nothing(*_):
+        pass
+
+    await middleware(app)(scope | {"type": "http", "path": "/", "method": "GET"}, nothing, nothing)
+    return seen
+
+
+def test_uvicorns_own_middleware_would_believe_a_visitor_of_the_private_network():
+    """Why `address.client` stays: of what a proxy forwards, it believes the last address, whoever has it."""
+    forwarded = "203.0.113.9, 10.0.0.7"  # 10.0.0.7 wrote the first, the proxy the second
+    headers = [(b"x-forwarded-for", forwarded.encode())]
+    networks = ["10.0.0.0/8", "172.16.0.0/12"]
+    scope = {"client": ("172.18.0.2", 0), "scheme": "http", "headers": headers}
+    seen = asyncio.run(_through(lambda app: ProxyHeadersMiddleware(app, trusted_hosts=networks), scope))
+    assert seen["client"][0] == "203.0.113.9"
+    assert address.client("172.18.0.2", {"x-forwarded-for": forwarded}, PUBLIC) == "10.0.0.7"
+
+
+def test_starlettes_own_middleware_knows_names_alone():
+    """Why `address.known_host` stays: at 0.0.0.0 any number of this machine will do, but no other name."""
+
+    def admits(host: str, allowed: list[str]) -> bool:
+        scope = {"headers": [(b"host", host.encode())]}
+        seen = _through(lambda app: TrustedHostMiddleware(app, allowed_hosts=allowed), scope)
+        return bool(asyncio.run(seen))
+
+    named, any_name = ["localhost", "study.example.org"], ["*"]
+    assert not admits("192.168.0.9:8501", named)
+    assert admits("evil.example", any_name)
+    assert address.known_host("192.168.0.9:8501", "0.0.0.0", None)
+    assert not address.known_host("evil.example", "0.0.0.0", None)

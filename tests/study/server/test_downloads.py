@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from tiny_study import EPOCHS
 
 from analysis.report import report_script
-from study.server import downloads
+from study.server import researcher_files
 from study.server.gate import Gate
 from study.store import sessions
 
@@ -21,13 +21,13 @@ from study.store import sessions
 @pytest.fixture
 def client(serving):
     """Ida's browser, logged in."""
-    app = Starlette(routes=[*downloads.ROUTES], middleware=[Middleware(Gate, script="/pages.py")])
+    app = Starlette(routes=[*researcher_files.ROUTES], middleware=[Middleware(Gate, script="/pages.py")])
     here = TestClient(app, follow_redirects=False, base_url="http://127.0.0.1")
     here.cookies.set(serving.researcher_cookie, sessions.begin(serving.session_key, "Ida")[1])
     return here
 
 
-@pytest.mark.parametrize("name", downloads.TABLES)
+@pytest.mark.parametrize("name", researcher_files.TABLES)
 def test_each_table_comes_as_csv_and_parquet(client, serving, name):
     assert client.get(f"/researcher/{name}.csv").status_code == 404, "nothing in it yet"
     finished(serving, "Ann")
@@ -42,7 +42,7 @@ def test_each_table_comes_as_csv_and_parquet(client, serving, name):
     assert list(parquet.columns) == list(text.columns)
     secrets = ("jukebox", "swampgroove", str(EPOCHS), "truth")
     assert not [secret for secret in secrets if secret in answer.text]
-    assert ("Ida", downloads.EXPORTED, f"{name}.csv, {len(text)} rows") in logged(serving)
+    assert ("Ida", researcher_files.EXPORTED, f"{name}.csv, {len(text)} rows") in logged(serving)
 
 
 def test_pilots_and_listeners_are_never_in_one_table(client, serving):
@@ -61,7 +61,7 @@ def test_what_people_typed_runs_in_no_spreadsheet(client, serving):
     assert ",'=1+1," in client.get("/researcher/last-questions.csv").text
 
 
-@pytest.mark.parametrize("name", [*downloads.TABLES, "report/index"])
+@pytest.mark.parametrize("name", [*researcher_files.TABLES, "report/index"])
 def test_nobody_else_gets_a_table(client, serving, name):
     finished(serving, "Ann")
     token = serving.store.invite("Ann")

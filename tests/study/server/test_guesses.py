@@ -70,7 +70,7 @@ def hashing(monkeypatch):
         together[0] -= 1
         return guess == "right"
 
-    monkeypatch.setattr(password, "fits", slow)
+    monkeypatch.setattr(password, "matches", slow)
     return order, go
 
 
@@ -78,7 +78,7 @@ def _flood(go: threading.Event, guesses_and_ranks: list[tuple[str, int]]) -> lis
     async def all_at_once() -> list:
         check = PasswordCheck()
         tasks = [
-            asyncio.create_task(check.fits(guess, "hash", rank=rank)) for guess, rank in guesses_and_ranks
+            asyncio.create_task(check.matches(guess, "hash", rank=rank)) for guess, rank in guesses_and_ranks
         ]
         await asyncio.sleep(0)
         go.set()
@@ -115,7 +115,7 @@ def test_who_hangs_up_while_waiting_holds_up_nobody(hashing):
 
     async def hang_up() -> list:
         check = PasswordCheck()
-        tasks = [asyncio.create_task(check.fits(f"wrong {at}", "hash", rank=at)) for at in range(4)]
+        tasks = [asyncio.create_task(check.matches(f"wrong {at}", "hash", rank=at)) for at in range(4)]
         await asyncio.sleep(0)
         tasks[1].cancel()
         tasks[3].cancel()
@@ -137,11 +137,11 @@ def test_who_hangs_up_as_its_turn_comes_holds_up_nobody(monkeypatch):
             return False
 
         monkeypatch.setattr(guesses.asyncio, "to_thread", first_look)
-        tasks += [asyncio.create_task(check.fits(f"wrong {at}", "hash", rank=at)) for at in range(2)]
+        tasks += [asyncio.create_task(check.matches(f"wrong {at}", "hash", rank=at)) for at in range(2)]
         told = await asyncio.gather(*tasks, return_exceptions=True)
         monkeypatch.undo()
-        monkeypatch.setattr(password, "fits", lambda *_: True)
-        return [*told, await check.fits("right", "hash", rank=1)]
+        monkeypatch.setattr(password, "matches", lambda *_: True)
+        return [*told, await check.matches("right", "hash", rank=1)]
 
     told = asyncio.run(asyncio.wait_for(hang_up(), 20))
     assert told[0] is False
@@ -153,12 +153,12 @@ def test_once_the_right_one_was_given_no_guess_is_hashed(monkeypatch):
     kept = password.hashed("four plain words here")
 
     async def ask(check: PasswordCheck, guess: str) -> bool:
-        return await check.fits(guess, kept, rank=1)
+        return await check.matches(guess, kept, rank=1)
 
     async def all_of_it() -> list[bool]:
         check = PasswordCheck()
         before = [await ask(check, "wrong words"), await ask(check, "four plain words here")]
-        monkeypatch.setattr(password, "fits", pytest.fail)
+        monkeypatch.setattr(password, "matches", pytest.fail)
         words = ["wrong words", "four plain words here", "", "\ud800", "four plain words here "]
         return before + [await ask(check, guess) for guess in words]
 

@@ -78,11 +78,13 @@ def opened(folder) -> tuple[int, bool]:
 @pytest.fixture
 def handed(monkeypatch):
     """What the report is written of, in place of its drawings."""
-    import analysis.report
+    import analysis.report.report
 
     calls = []
     monkeypatch.setattr(
-        analysis.report, "write", lambda frame, out, *, facts: calls.append((frame, facts)) or out / "x"
+        analysis.report.report,
+        "write",
+        lambda frame, out, *, facts: calls.append((frame, facts)) or out / "x",
     )
     return calls
 
@@ -153,31 +155,31 @@ def test_every_refusal_comes_before_the_key_is_opened(study, run, tmp_path, monk
 
 
 def test_after_a_rendering_that_failed_the_next_report_is_written(study, run, monkeypatch, handed):
-    import analysis.report
+    import analysis.report.report
 
-    written = analysis.report.write
+    written = analysis.report.report.write
 
     def full(*_given, **_facts):
-        raise analysis.report.ReportError("cannot write the report: No space left on device")
+        raise analysis.report.report.ReportError("cannot write the report: No space left on device")
 
     store = Store.for_folder(study)
     store.invite("Cy")
     store.close()
-    monkeypatch.setattr(analysis.report, "write", full)
+    monkeypatch.setattr(analysis.report.report, "write", full)
     assert "No space left" in refused(run("report", study.path, "--unfinished"))
     assert opened(study) == (1, True)
-    monkeypatch.setattr(analysis.report, "write", written)
+    monkeypatch.setattr(analysis.report.report, "write", written)
     assert run("report", study.path)[0] == 0
     assert opened(study) == (2, True)
     assert len(handed) == 1
 
 
 def test_answers_that_came_while_the_checks_ran_are_in_the_report(study, handed, monkeypatch):
-    import analysis.report
+    import analysis.report.report
 
     store = Store.for_folder(study)
     study.store = store
-    rehearse = analysis.report.rehearse
+    rehearse = analysis.report.report.rehearse
 
     def meanwhile(*given, **facts):
         answer_all(store, "Cy", stop=3)
@@ -187,7 +189,7 @@ def test_answers_that_came_while_the_checks_ran_are_in_the_report(study, handed,
     store.claim(person.id, "T")
     store.consent(person.id, "v1")
     store.sound_check(person.id, "headphones")
-    monkeypatch.setattr(analysis.report, "rehearse", meanwhile)
+    monkeypatch.setattr(analysis.report.report, "rehearse", meanwhile)
     reporting.report(study, unfinished=True)
     ((frame, facts),) = handed
     assert len(frame) == 9

@@ -15,14 +15,14 @@ from caw.files import spreadsheet
 from study.build import curation
 from study.pages import pool_keys, researcher, researcher_pool
 from study.pool import COLUMNS
-from study.server import pool_sounds
+from study.server import researcher_files
 
 
 @pytest.fixture
 def study(tmp_path, serve, monkeypatch):
     """The tiny study with its pool, served; Ida is logged in."""
     monkeypatch.setattr(researcher, "session", lambda: IDA)
-    monkeypatch.setattr(pool_sounds, "_seen", set())
+    monkeypatch.setattr(researcher_files, "_seen", set())
     return serve(make_pool(tmp_path / "study"))
 
 

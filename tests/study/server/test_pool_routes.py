@@ -15,7 +15,7 @@ from tiny_study import EPOCHS
 from study.build import curation
 from study.folder import FolderError
 from study.pages import listener, researcher
-from study.server import pool_sounds, server
+from study.server import researcher_files, server
 from study.server.served import CURATING, served
 from study.store.protocol import Page
 
@@ -24,7 +24,7 @@ from study.store.protocol import Page
 def study(tmp_path, serve, monkeypatch):
     """The tiny study with its pool, served; Ida is logged in."""
     monkeypatch.setattr(researcher, "session", lambda: IDA)
-    monkeypatch.setattr(pool_sounds, "_seen", set())
+    monkeypatch.setattr(researcher_files, "_seen", set())
     return serve(make_pool(tmp_path / "study"))
 
 
@@ -38,12 +38,12 @@ def client(study):
 
 
 def test_the_researcher_hears_clips_in_ranges_too(client, study):
-    whole = client.get(pool_sounds.sound_of(UMG_FAKE))
+    whole = client.get(researcher_files.sound_of(UMG_FAKE))
     assert whole.content == (study.folder.pool / f"{UMG_FAKE}.wav").read_bytes()
     assert whole.headers["content-type"] == "audio/wav"
-    part = client.get(pool_sounds.sound_of(UMG_FAKE), headers={"range": "bytes=100-199"})
+    part = client.get(researcher_files.sound_of(UMG_FAKE), headers={"range": "bytes=100-199"})
     assert (part.status_code, part.content) == (206, whole.content[100:200])
-    head = client.head(pool_sounds.sound_of(UMG_FAKE), headers={"range": "bytes=0-1"})
+    head = client.head(researcher_files.sound_of(UMG_FAKE), headers={"range": "bytes=0-1"})
     assert (head.status_code, head.headers["content-length"]) == (206, "2")
     assert [what for _, what, _ in logged(study)] == ["pool opened"], "a sound alone is a look, too"
 
@@ -57,7 +57,7 @@ def test_a_listener_and_a_stranger_get_neither_sound_nor_comparison(study):
     here = browser(study)
     for cookies in ({}, {study.listener_cookie: study.store.invite("Ann")}):
         here.cookies.update(cookies)
-        for address in (pool_sounds.sound_of(UMG_FAKE), pool_sounds.comparison_of(UMG_FAKE)):
+        for address in (researcher_files.sound_of(UMG_FAKE), researcher_files.comparison_of(UMG_FAKE)):
             answer = here.get(address)
             assert answer.status_code == 403
             assert "swampgroove" not in answer.text
@@ -73,28 +73,28 @@ def test_a_comparison_is_drawn_once_and_runs_apart_from_the_session(client, stud
         page.write_text("<p>side by side</p>")
         return ""
 
-    monkeypatch.setattr(pool_sounds, "_draw", draw)
+    monkeypatch.setattr(researcher_files, "_draw", draw)
     for _ in range(2):
-        answer = client.get(pool_sounds.comparison_of(UMG_FAKE))
+        answer = client.get(researcher_files.comparison_of(UMG_FAKE))
         assert answer.text == "<p>side by side</p>"
     assert drawn == [UMG_FAKE]
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "sandbox allow-scripts" in policy
     assert "allow-same-origin" not in policy
-    assert client.get(pool_sounds.comparison_of(ORIGINAL)).status_code == 404
+    assert client.get(researcher_files.comparison_of(ORIGINAL)).status_code == 404
 
 
 def test_a_comparison_that_fails_says_why_without_a_path(client, study):
     (study.folder.path / "swamp.wav").unlink()
-    answer = client.get(pool_sounds.comparison_of(UMG_FAKE))
+    answer = client.get(researcher_files.comparison_of(UMG_FAKE))
     assert answer.status_code == 500
     assert "could not be compared: study/swamp.wav: no such file" in answer.text
     assert str(study.folder.path) not in answer.text
 
 
 def test_a_real_comparison_holds_both_sounds(client, study):
-    answer = client.get(pool_sounds.comparison_of(UMG_FAKE))
+    answer = client.get(researcher_files.comparison_of(UMG_FAKE))
     assert answer.status_code == 200, answer.text
     assert UMG_FAKE in answer.text
     assert "swampgroove" in answer.text
@@ -164,7 +164,11 @@ def test_nothing_a_listener_can_reach_tells_of_the_pool(study, monkeypatch):
         "/private/picks.csv",
         "/kept.zip",
     ]
-    addresses += [pool_sounds.sound_of(UMG_FAKE), pool_sounds.comparison_of(UMG_FAKE), "/pool/pool.csv"]
+    addresses += [
+        researcher_files.sound_of(UMG_FAKE),
+        researcher_files.comparison_of(UMG_FAKE),
+        "/pool/pool.csv",
+    ]
     for address in addresses:
         take(address)
     everything = b"\n".join(heard)
@@ -211,7 +215,7 @@ def test_no_listener_gets_into_the_curation(study, monkeypatch):
     key = here.get(f"/researcher?key={served().researcher_key}")
     assert key.status_code == 303
     assert here.get("/researcher").status_code == 200
-    assert here.get(pool_sounds.sound_of(UMG_FAKE)).status_code == 200
+    assert here.get(researcher_files.sound_of(UMG_FAKE)).status_code == 200
     lines = server.addresses(served(), "http://127.0.0.1:8501")
     assert "to no listener and no other machine" in lines
     assert "?p=" not in lines

@@ -8,16 +8,16 @@ from study.server.refusals import ALL, EACH, SECONDS, Counted, Pace, Refusals, R
 
 def test_a_line_names_what_was_refused_and_lets_nobody_write_lines_of_their_own():
     lines = []
-    Refusals(lines.append).tell("404 GET", "/clip/x\nrefused: nothing\x1b[2J\u202e", "10.0.0.7")
+    Refusals(lines.append).report("404 GET", "/clip/x\nrefused: nothing\x1b[2J\u202e", "10.0.0.7")
     assert lines == [r"refused: 404 GET '/clip/x\nrefused: nothing\x1b[2J\u202e' from 10.0.0.7"]
 
 
 def test_long_addresses_are_cut():
     lines = []
-    Refusals(lines.append).tell("404 GET", "/" + "x" * 10_000, "")
+    Refusals(lines.append).report("404 GET", "/" + "x" * 10_000, "")
     assert len(lines[0]) < 200
     assert lines[0].endswith("'... from an unknown address")
-    Refusals(lines.append).tell("405 " + "M" * 60_000, "/", "10.0.0.7")
+    Refusals(lines.append).report("405 " + "M" * 60_000, "/", "10.0.0.7")
     assert len(lines[1]) < 200, "nor may a method of any length fill the disk"
 
 
@@ -25,7 +25,7 @@ def test_of_one_kind_the_first_lines_are_written_and_then_one_a_minute_with_the_
     lines, now = [], [0.0]
     refusals = Refusals(lines.append, clock=lambda: now[0])
     for at in range(10_000):
-        refusals.tell("404 GET", f"/{at}", "10.0.0.7")
+        refusals.report("404 GET", f"/{at}", "10.0.0.7")
     refusals.flush()
     assert lines == [f"refused: 404 GET '/{at}' from 10.0.0.7" for at in range(EACH)]
     now[0] += SECONDS + 1
@@ -41,7 +41,7 @@ def test_kinds_and_addresses_without_number_fill_neither_disk_nor_memory(monkeyp
     lines, now = [], [0.0]
     refusals = Refusals(lines.append, clock=lambda: now[0])
     for at in range(10_000):
-        refusals.tell(f"{at} GET", "/x", f"10.0.{at % 250}.{at // 250}")
+        refusals.report(f"{at} GET", "/x", f"10.0.{at % 250}.{at // 250}")
     assert len(lines) == ALL * EACH
     assert len(refusals._seen) == 201
     now[0] += SECONDS + 1

@@ -21,7 +21,7 @@ from study.pages import (
 from study.server import login
 from study.store import sessions
 
-IDA = sessions.Session("Ida", "0" * 16, 2**40)
+IDA = sessions.Session("Ida", "0" * 16)
 PAGES = ("overview", "listeners", "data", "results")
 SECRETS = ("jukebox", "swampgroove", str(EPOCHS), "UMG", "VAR", "epochs:")
 NOW = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
@@ -38,7 +38,7 @@ def _open(name: str) -> AppTest:
     def script(name):
         import importlib
 
-        importlib.import_module(f"study.server.researcher_{name}").page()
+        importlib.import_module(f"study.pages.researcher_{name}").page()
 
     return AppTest.from_function(script, kwargs={"name": name}, default_timeout=120).run()
 

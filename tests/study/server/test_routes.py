@@ -15,7 +15,7 @@ from tiny_study import TITLE, make_tiny_study
 from study.folder import FolderError
 from study.server import links, routes
 from study.server.links import researcher_key
-from study.server.tone import RATE, tone
+from study.server.routes import TONE_RATE, tone
 from study.store import schema
 from study.store.answering import Listening
 
@@ -306,9 +306,9 @@ def test_the_tone_comes_back_where_temporary_files_are_tidied_up(client, serving
 
 def test_the_tone_comes_from_the_left_the_right_and_both_sides(client, people):
     with wave.open(io.BytesIO(client.get("/tone.wav").content)) as sound:
-        assert (sound.getnchannels(), sound.getframerate()) == (2, RATE)
+        assert (sound.getnchannels(), sound.getframerate()) == (2, TONE_RATE)
         samples = np.frombuffer(sound.readframes(sound.getnframes()), "<i2").reshape(-1, 2) / 32768
-    assert len(samples) == 4 * RATE, "whole seconds: the page tells them, the clock counts them"
+    assert len(samples) == 4 * TONE_RATE, "whole seconds: the page tells them, the clock counts them"
     thirds = np.abs(np.array_split(samples, 3)).max(axis=1)
     assert (thirds > 0.01).tolist() == [[True, False], [False, True], [True, True]]
 
@@ -319,5 +319,5 @@ def test_the_tone_is_as_loud_as_the_clips(loudness):
 
     with wave.open(io.BytesIO(tone(loudness))) as sound:
         samples = np.frombuffer(sound.readframes(sound.getnframes()), "<i2").reshape(-1, 2) / 32768
-    both = samples[-round(1.2 * RATE) : -round(0.3 * RATE)]
-    assert pyloudnorm.Meter(RATE).integrated_loudness(both) == pytest.approx(loudness, abs=1.0)
+    both = samples[-round(1.2 * TONE_RATE) : -round(0.3 * TONE_RATE)]
+    assert pyloudnorm.Meter(TONE_RATE).integrated_loudness(both) == pytest.approx(loudness, abs=1.0)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from tiny_study import make_tiny_study
 
-from study import password
+from study import design, password
 from study.cli import commands
 from study.design import DesignError
 from study.folder import FolderError
@@ -72,7 +72,7 @@ def test_a_port_in_use_is_one_clear_line(tiny_study, monkeypatch):
 @pytest.mark.parametrize(("host", "port"), [("203.0.113.7", 8501), ("127.0.0.1", 70_000)])
 def test_an_impossible_address_is_one_clear_line(tiny_study, monkeypatch, host, port):
     monkeypatch.setenv("EUREKA_STUDY", str(tiny_study.path))
-    password.write_into(tiny_study.toml, PASSWORD_HASH)
+    design.write_password(tiny_study.toml, PASSWORD_HASH)
     with pytest.raises(server.ServerError, match=f"{host} port {port}"):
         server.serve(tiny_study.path, host=host, port=port)
     served().store.close()
@@ -103,7 +103,7 @@ def test_nobody_elsewhere_gets_near_pages_without_a_lock(tiny_study, monkeypatch
 
 
 def test_with_a_password_other_machines_may_come(tiny_study, serve):
-    password.write_into(tiny_study.toml, PASSWORD_HASH)
+    design.write_password(tiny_study.toml, PASSWORD_HASH)
     study = serve(tiny_study)
     server.require_a_lock(study, "0.0.0.0")
     told = server.addresses(study, "http://192.0.2.1:8501")

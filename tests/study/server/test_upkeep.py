@@ -115,7 +115,7 @@ def test_a_backup_takes_the_place_of_a_lost_database(run, built, answer, tmp_pat
 
 
 def test_reporting_the_unfinished_closes_the_study_first(run, study, answer, monkeypatch):
-    import analysis.report
+    import analysis.report.report
 
     closed = []
 
@@ -123,7 +123,7 @@ def test_reporting_the_unfinished_closes_the_study_first(run, study, answer, mon
         closed.append(opened(study).closed_at())
         return out / "index.html"
 
-    monkeypatch.setattr(analysis.report, "write", write)
+    monkeypatch.setattr(analysis.report.report, "write", write)
     answer(study, "Ada")
     answer(study, "Ben", 3)
     assert "(Ben)" in refused(run("report", study.path))
@@ -138,9 +138,9 @@ def test_reporting_the_unfinished_closes_the_study_first(run, study, answer, mon
 
 
 def test_whoever_was_withdrawn_holds_up_no_report(run, study, answer, monkeypatch):
-    import analysis.report
+    import analysis.report.report
 
-    monkeypatch.setattr(analysis.report, "write", lambda frame, out, *, facts: out / "index.html")
+    monkeypatch.setattr(analysis.report.report, "write", lambda frame, out, *, facts: out / "index.html")
     answer(study, "Ada")
     answer(study, "Ben", 3)
     run("revoke", study.path, "Ben")

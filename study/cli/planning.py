@@ -1,0 +1,149 @@
+"""`study plan`: the power of studies that are not made yet, in the terminal and as files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from caw.cli.command_line import stage
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.planning import Plan
+
+_PREFERRED = (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8)  # of each decade: round numbers, even steps in proportion
+_RANGE = re.compile(r"(\d+)\.\.(\d+)")
+_LARGEST = 1_000_000
+_EFFECT = 1.5  # points of musicality, where no effect is named
+
+
+def plan(
+    listeners: Annotated[str, typer.Option(help="As 24, 8,24,100 or 8..100.")] = "8..100",
+    clips: Annotated[str, typer.Option(help="Originals and machine-made together, likewise.")] = "20",
+    originals: Annotated[str, typer.Option(help="Of the clips, likewise.")] = "4..10",
+    effect: Annotated[
+        float | None, typer.Option(help="Difference to find, points of musicality.", show_default="1.5")
+    ] = None,
+    accuracy: Annotated[
+        float | None, typer.Option(help="And, or instead: balanced accuracy to find.", show_default=False)
+    ] = None,
+    inspiring: Annotated[
+        float | None, typer.Option(help="Likewise: difference of the shares inspiring.", show_default=False)
+    ] = None,
+    accuracy_bound: Annotated[
+        float | None, typer.Option(help="Within .5 +- this clips pass as real.", show_default=False)
+    ] = None,
+    musicality_bound: Annotated[
+        float | None, typer.Option(help="Points within which clips are alike.", show_default=False)
+    ] = None,
+    backends: Annotated[
+        str | None,
+        typer.Option(help="Compare two, of the same or of different sources.", metavar="same|different"),
+    ] = None,
+    sources: Annotated[str, typer.Option(help="Of each backend, likewise.")] = "5,10",
+    judged_real: Annotated[
+        float | None,
+        typer.Option(help="Of backends: difference of the shares judged real.", show_default=False),
+    ] = None,
+    listener_sd: Annotated[float, typer.Option(help="How listeners differ, points.")] = 1.0,
+    clip_sd: Annotated[float, typer.Option(help="How clips of one kind differ, points.")] = 1.0,
+    answer_sd: Annotated[float, typer.Option(help="How single answers differ, points.")] = 1.5,
+    preference_sd: Annotated[
+        float, typer.Option(help="How listeners differ in preferring originals, points.")
+    ] = 1.0,
+    clip_sd_verdicts: Annotated[
+        float, typer.Option(help="How clips of one kind differ in verdicts, units of an answer's noise.")
+    ] = 0.4,
+    source_sd: Annotated[float, typer.Option(help="How sources differ, points (of backends).")] = 0.7,
+    studies: Annotated[int, typer.Option(help="Simulated for each number.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Of the simulation.", min=0)] = 1,
+    out: Annotated[
+        Path | None, typer.Option(help="A folder for the table, the plot and a page.", show_default=False)
+    ] = None,
+) -> None:
+    """Before a study: its power, by listeners and clips."""
+    from analysis import plan_page, planning
+
+    plan = planning.Plan(
+        listeners=numbers("--listeners", listeners, most=12),
+        clips=numbers("--clips", clips, most=4),
+        originals=numbers("--originals", originals, most=6),
+        effect=_EFFECT if effect is None and {accuracy, inspiring, judged_real} == {None} else effect,
+        accuracy=accuracy,
+        inspiring=inspiring,
+        judged_real=judged_real,
+        accuracy_bound=accuracy_bound,
+        musicality_bound=musicality_bound,
+        backends=backends,
+        sources=numbers("--sources", sources, most=6),
+        spread=planning.Spread(
+            listener_sd, clip_sd, answer_sd, preference_sd, guise=clip_sd_verdicts, source=source_sd
+        ),
+        studies=studies,
+        seed=seed,
+    )
+    stage("Simulating studies for every number of listeners, clips and originals")
+    table = planning.power(plan)
+    show(plan, table, Console(highlight=False))
+    if out is not None:
+        page = plan_page.write(plan, table, out)[-1]
+        print(f"The plan is {page}")
+
+
+def numbers(option: str, text: str, *, most: int) -> list[int]:
+    """The numbers in an option's text: "24", "8,24,100" or "8..100", mixed where wanted.
+
+    A range stands for round numbers from its first to its last, at most `most` of them.
+    Raises: PlanningError.
+    """
+    from analysis.planning import PlanningError
+
+    chosen: set[int] = set()
+    for part in text.replace(" ", "").split(","):
+        ends = _RANGE.fullmatch(part)
+        low, high = map(int, ends.groups()) if ends else (0, 0)
+        if low > high:
+            raise PlanningError(f"{option} {text}: the range runs backwards; write {high}..{low}")
+        if high > _LARGEST:
+            raise PlanningError(f"{option} {text}: {high} is too large; numbers up to {_LARGEST} can be read")
+        if ends:
+            chosen |= set(_between(low, high, most))
+        elif part.isascii() and part.isdecimal():
+            chosen.add(int(part))
+        else:
+            raise PlanningError(f"{option} {text}: write a number, a list as 8,24,100, or a range as 8..100")
+    return sorted(chosen)
+
+
+def _between(low: int, high: int, most: int) -> list[int]:
+    round_ones = {round(step * 10**decade) for decade in range(7) for step in _PREFERRED}
+    chosen = sorted({low, high} | {value for value in round_ones if low < value < high})
+    if len(chosen) <= most:
+        return chosen
+    return [chosen[round(i * (len(chosen) - 1) / (most - 1))] for i in range(most)]
+
+
+def show(plan: Plan, table: pd.DataFrame, console: Console) -> None:
+    """Print the tables of power, the advice and what it rests on."""
+    from analysis import plan_page
+
+    def show_text(text: str) -> None:
+        console.print(text, markup=False, soft_wrap=True)
+
+    for outcome in plan.effects():
+        for grid in plan_page.grids(plan, table, outcome):
+            shown = Table()
+            for head in grid.heads:
+                shown.add_column(f"{head}\n{grid.kind}" if head.isdigit() else head, justify="right")
+            for place, row in enumerate(grid.rows):
+                shown.add_row(*row, end_section=place == len(grid.rows) - 2)
+            show_text(grid.title)
+            console.print(shown)
+    show_text("\n".join(plan_page.sentences(plan, table)))
+    show_text("\n".join(plan_page.basis(plan)))
