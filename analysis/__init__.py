@@ -4,14 +4,14 @@
 report. `load` gives the validated answers alone, `founding` the table of the founding case.
 """
 
-from analysis.responses import ResponsesError, founding, load
+from importlib import import_module
 
 __all__ = ["ResponsesError", "StudyError", "founding", "load", "open"]
+_HOMES = {"open": "notebook", "StudyError": "notebook"}  # the others are in `responses`
 
 
 def __getattr__(name: str):
-    if name in ("open", "StudyError"):  # on demand, as charts take long to import
-        from analysis import notebook
-
-        return getattr(notebook, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Load what is asked for on demand: frames and charts take long, and a rating server needs neither."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"analysis.{_HOMES.get(name, 'responses')}"), name)

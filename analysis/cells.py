@@ -44,41 +44,41 @@ class ResponsesError(TableError):
 
 def text(raw: pd.DataFrame, column: str) -> pd.Series:
     """Text with blanks as None: of names, each in one form, so that two spellings of one are one."""
-    found = []
+    values = []
     for row, cell in zip(raw.index, _cells(raw, column), strict=True):
         if cell is not None and not column.startswith((*FREE_TEXT, FINAL)):
             _refuse_failed(cell, row, column)
             cell = None if cell.casefold() in _NO_VALUE else spreadsheet.plain(cell) or None
-        found.append(cell)
-    return pd.Series(found, index=raw.index, dtype=object)
+        values.append(cell)
+    return pd.Series(values, index=raw.index, dtype=object)
 
 
 def levels(raw: pd.DataFrame, column: str, allowed: Sequence[str]) -> pd.Series:
     """Cells as one of the allowed words, whatever their capitals and spaces; blanks as None."""
-    meant, found = {_key(level): level for level in allowed}, []
+    level_of, values = {_key(level): level for level in allowed}, []
     for row, cell in _filled(raw, column):
-        level = None if cell is None else meant.get(_key(cell))
+        level = None if cell is None else level_of.get(_key(cell))
         if cell is not None and level is None:
             advised = _WORDS.get(column, {}).get(_key(cell).rstrip("?!."))
-            advised = advised or meant.get(_key(cell).strip("?!._*\"'"))
+            advised = advised or level_of.get(_key(cell).strip("?!._*\"'"))
             fix = f"; write {advised!r}" if advised else "; correct it"
             message = f"{cell!r} is not one of {', '.join(allowed)}{fix}"
             raise ResponsesError(message, row=row, column=column)
-        found.append(level)
-    return pd.Series(found, index=raw.index, dtype=object)
+        values.append(level)
+    return pd.Series(values, index=raw.index, dtype=object)
 
 
 def yes_or_no(raw: pd.DataFrame, column: str) -> list[bool | None]:
     """True and False as any table writes them, with None where nothing is said."""
-    found: list[bool | None] = []
+    values: list[bool | None] = []
     for row, cell in _filled(raw, column):
         word = None if cell is None else re.sub(r"[.,]0+$", "", cell.casefold())
         if word is not None and word not in (*TRUE, *FALSE):
             raise ResponsesError(
                 f"{cell!r} is not true or false; write true or false", row=row, column=column
             )
-        found.append(None if word is None else word in TRUE)
-    return found
+        values.append(None if word is None else word in TRUE)
+    return values
 
 
 def numbers(
@@ -97,10 +97,10 @@ def numbers(
     cells = list(_filled(raw, column))
     if commas and _decimal_commas([cell for _, cell in cells if cell is not None]):
         cells = [(row, cell and cell.replace(",", ".")) for row, cell in cells]
-    found: list[float | int | None] = []
+    values: list[float | int | None] = []
     for row, cell in cells:
         if cell is None:
-            found.append(None)
+            values.append(None)
             continue
         try:
             number = _number(cell, whole, high)
@@ -113,8 +113,8 @@ def numbers(
         if whole and number != int(number):
             message = f"{cell} is not a whole number; correct it, or leave the cell empty"
             raise ResponsesError(message, row=row, column=column)
-        found.append(int(number) if whole else number)
-    return found
+        values.append(int(number) if whole else number)
+    return values
 
 
 def _number(cell: str, whole: bool, high: float | None) -> float:
@@ -169,17 +169,17 @@ def _decimal_commas(cells: Sequence[str]) -> bool:
 
 def _cells(raw: pd.DataFrame, column: str) -> list[str | None]:
     """Cells with blanks as None. Text is stripped, of composed letters, without what no printer shows."""
-    found: list[str | None] = []
+    cells: list[str | None] = []
     for value in raw[column].astype(object):
         if value is None or (not isinstance(value, str) and pd.isna(value)):
-            found.append(None)
+            cells.append(None)
             continue
         cell = unicodedata.normalize("NFC", str(value)).strip()
         if not cell.isprintable():
             shown = (c for c in cell if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))
             cell = "".join(shown).strip()
-        found.append(cell or None)
-    return found
+        cells.append(cell or None)
+    return cells
 
 
 def _filled(raw: pd.DataFrame, column: str) -> Iterator[tuple[int, str | None]]:

@@ -17,10 +17,11 @@ import pandas as pd
 
 from analysis import responses
 from analysis.plan import AnalysisPlan
-from analysis.report import figures, inspiring_clips, report, wording
+from analysis.report import figures, inspiring_clips, report, sentences
 from analysis.report.report import ReportFacts
 from analysis.results import comparisons, statistics
-from analysis.results.results import Result, to_frame
+from analysis.results.result import Result, to_frame
+from caw.problems import ProblemError
 
 ANSWERS = Path("tables") / "answers.csv"  # in a report's folder
 FAMILIES = {
@@ -35,7 +36,7 @@ FAMILIES = {
 COLUMNS = ("backend", "mode", "epochs", "plan", "strength", "set", "source", "run")
 
 
-class StudyError(ValueError):
+class StudyError(ProblemError):
     """A study that cannot be opened, or a question to it that has no answer."""
 
 
@@ -75,12 +76,12 @@ def open(source: str | PathLike | pd.DataFrame, *, plan: AnalysisPlan | None = N
     else:
         folder = Path(source)
         if not folder.exists():
-            raise StudyError(f"{folder} does not exist; give a study's folder, or a table of answers")
+            raise StudyError(f"{folder} does not exist", "give a study's folder, or a table of answers")
         if folder.is_dir():
             folder = next((one for one in (folder / "report", folder) if (one / ANSWERS).exists()), None)
             if folder is None:
                 why = f"{source} holds no unblinded answers"
-                raise StudyError(f"{why}; run `study report {source}`, which closes and unblinds the study")
+                raise StudyError(why, f"run `study report {source}`, which closes and unblinds the study")
             facts = _facts(folder)
         frame = responses.load(folder / ANSWERS if folder.is_dir() else folder)
     return Study(frame, replace(facts, plan=plan) if plan else facts)
@@ -109,7 +110,7 @@ class Study:
         self._frame, self._facts = frame, facts or ReportFacts()
 
     def __repr__(self) -> str:
-        return wording.subtitle(self._frame)
+        return sentences.subtitle(self._frame)
 
     @property
     def answers(self) -> pd.DataFrame:
@@ -153,7 +154,7 @@ class Study:
         >>> len(analysis.open(analysis.founding()).summary)
         3
         """
-        return wording.summary(self._frame, self._results)
+        return sentences.summary(self._frame, self._results)
 
     @property
     def by_epochs(self) -> pd.DataFrame:
@@ -217,7 +218,7 @@ class Study:
         for column in columns or ("",):
             if column not in COLUMNS or column not in self._frame:
                 known = ", ".join(name for name in COLUMNS if name in self._frame)
-                raise StudyError(f"clips cannot be grouped by {column!r}; choose of {known}")
+                raise StudyError(f"clips cannot be grouped by {column!r}", f"choose of {known}")
         return inspiring_clips.by_condition(self._frame, columns).frame
 
     def compare(self, column: str, outcome: str | None = None) -> pd.DataFrame:
@@ -249,12 +250,12 @@ class Study:
         """
         if column not in FAMILIES or column == "set":
             known = "truth, backend, mode, epochs, plan or strength"
-            raise StudyError(f"{column!r} is not compared; choose {known}")
+            raise StudyError(f"{column!r} is not compared", f"choose {known}")
         names = {one.name: one.difference for one in comparisons.COMPARED}
         if outcome is not None and outcome not in names:
-            raise StudyError(f"{outcome!r} is not compared; choose of {', '.join(names)}")
-        asked = [names[outcome]] if outcome else list(names.values())
-        rows = [r for r in self._results if r.family == FAMILIES[column] and r.name in asked]
+            raise StudyError(f"{outcome!r} is not compared", f"choose of {', '.join(names)}")
+        requested = [names[outcome]] if outcome else list(names.values())
+        rows = [r for r in self._results if r.family == FAMILIES[column] and r.name in requested]
         names = {"name": "outcome", "group": "groups", "estimate": "difference"}
         frame = to_frame(rows).rename(columns=names)
         return frame[["outcome", "groups", "difference", "low", "high", "p", "p_holm", "n", "method", "note"]]
@@ -302,7 +303,7 @@ class Study:
         chosen = [figure for figure in self._figures if figure.name == name]
         if not chosen:
             known = ", ".join(self.plots)
-            raise StudyError(f"there is no chart {name!r} of these answers; choose of {known}")
+            raise StudyError(f"there is no chart {name!r} of these answers", f"choose of {known}")
         return chosen[0].draw(width=width)
 
     def report(self, out: str | PathLike, *, title: str = "") -> Path:

@@ -13,13 +13,15 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
+from caw.problems import ProblemError
+
 PRIMARIES = ("judged real", "musicality", "inspiring")
 EXCLUSIONS = ("hasty", "unplayed", "constant")  # the rules are those of `analysis.results.sensitivity`
 _MOST = {"accuracy_bound": math.nextafter(0.5, 0), "musicality_bound": 10.0}  # at 0.5 everything would pass
 NONE_SET = "no analysis plan was set before the data"
 
 
-class PlanError(ValueError):
+class PlanError(ProblemError):
     """A plan that names what there is not; the message says which key, its value and what to write."""
 
 
@@ -43,16 +45,20 @@ class AnalysisPlan:
 
     def __post_init__(self) -> None:
         if self.primary is not None and self.primary not in PRIMARIES:
-            raise PlanError(f"primary = {self.primary!r} is no outcome; write one of {', '.join(PRIMARIES)}")
+            raise PlanError(
+                f"primary = {self.primary!r} is no outcome", f"write one of {', '.join(PRIMARIES)}"
+            )
         for key, most in _MOST.items():
             bound = getattr(self, key)
             number = isinstance(bound, int | float) and not isinstance(bound, bool)
             if bound is not None and not (number and math.isfinite(bound) and 0 < bound <= most):
-                raise PlanError(f"{key} = {bound!r} is out of range; write a number between 0 and {most:g}")
+                raise PlanError(
+                    f"{key} = {bound!r} is out of range", f"write a number between 0 and {most:g}"
+                )
         odd = [name for name in self.exclude if name not in EXCLUSIONS]
         if odd or isinstance(self.exclude, str):
-            told = f"exclude = {self.exclude!r} is no list of exclusions"
-            raise PlanError(f"{told}; choose of {', '.join(EXCLUSIONS)}")
+            message = f"exclude = {self.exclude!r} is no list of exclusions"
+            raise PlanError(message, f"choose of {', '.join(EXCLUSIONS)}")
         # in one order, each once: plans that say the same are the same
         object.__setattr__(self, "exclude", tuple(name for name in EXCLUSIONS if name in self.exclude))
 
@@ -70,8 +76,8 @@ class AnalysisPlan:
     def of(cls, text: str) -> AnalysisPlan:
         """The plan that `text` describes; keys that it lacks have their defaults. Raises: PlanError."""
         try:
-            found = dict(json.loads(text))
-            known = {field.name: found[field.name] for field in fields(cls) if field.name in found}
+            values = dict(json.loads(text))
+            known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
             return cls(**(known | {"exclude": tuple(known.get("exclude") or ())}))
         except (ValueError, TypeError) as error:
             raise PlanError(f"{text[:60]!r} is no analysis plan: {error}") from error
@@ -83,7 +89,7 @@ class AnalysisPlan:
 
 
 @dataclass(frozen=True)
-class Standing:
+class PlanStatus:
     """The plan that a report uses (None: none was set), what is to be said of it, and whether to warn."""
 
     plan: AnalysisPlan | None
@@ -92,7 +98,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Kept:
+class SealedPlan:
     """A plan as a study's database keeps it: its text, the text's sha256, and since when (UTC)."""
 
     text: str
@@ -101,38 +107,40 @@ class Kept:
 
 
 def standing(
-    now: AnalysisPlan, kept: Kept | None, *, begun: bool, old_bound: float | None = None
-) -> Standing:
+    now: AnalysisPlan, sealed: SealedPlan | None, *, begun: bool, old_bound: float | None = None
+) -> PlanStatus:
     """How the plan of study.toml, `now`, stands to the one that was kept when the first listener began.
 
     begun: there are answers already. old_bound: the key `equivalence` of studies that keep no plan; it is
     part of their sealed design, so it counts as set before the data.
     """
-    if kept is None and not begun:
-        told = "analysis plan not fixed yet: it is fixed when the first listener begins"
-        return Standing(now, f"{told}; as it stands, sha256 {now.sha256}")
-    if kept is None:
+    if sealed is None and not begun:
+        sentence = "analysis plan not fixed yet: it is fixed when the first listener begins"
+        return PlanStatus(now, f"{sentence}; as it stands, sha256 {now.sha256}")
+    if sealed is None:
         before = AnalysisPlan(primary=None, musicality_bound=old_bound)
         late = [
             f"{key} = {_shown(value)}"
             for key, value in asdict(now).items()
             if value not in (getattr(AnalysisPlan(), key), getattr(before, key))
         ]
-        told = NONE_SET if old_bound is None else f"{NONE_SET}, but the bound equivalence = {old_bound:g}"
-        told += f"; not used, as it was set afterwards: {', '.join(late)}" if late else ""
-        return Standing(None if old_bound is None else before, told, warning=bool(late))
-    fixed = f"analysis plan fixed at {kept.at:%Y-%m-%d %H:%M} UTC, sha256 {kept.sha256}"
+        sentence = NONE_SET if old_bound is None else f"{NONE_SET}, but the bound equivalence = {old_bound:g}"
+        sentence += f"; not used, as it was set afterwards: {', '.join(late)}" if late else ""
+        return PlanStatus(None if old_bound is None else before, sentence, warning=bool(late))
+    fixed = f"analysis plan fixed at {sealed.at:%Y-%m-%d %H:%M} UTC, sha256 {sealed.sha256}"
     try:
-        plan = AnalysisPlan.of(kept.text)
+        plan = AnalysisPlan.of(sealed.text)
     except PlanError:
         plan = None
-    if plan is None or sha256(kept.text) != kept.sha256:
-        told = "but the text beside it is another one: the database was changed by hand, and no plan is used"
-        return Standing(None, f"{fixed}, {told}", warning=True)
+    if plan is None or sha256(sealed.text) != sealed.sha256:
+        sentence = (
+            "but the text beside it is another one: the database was changed by hand, and no plan is used"
+        )
+        return PlanStatus(None, f"{fixed}, {sentence}", warning=True)
     if changed := plan.changes(now):
-        told = f"changed after opening: {'; '.join(changed)}; the fixed plan is used"
-        return Standing(plan, f"{fixed}, {told}", warning=True)
-    return Standing(plan, f"{fixed}, unchanged")
+        sentence = f"changed after opening: {'; '.join(changed)}; the fixed plan is used"
+        return PlanStatus(plan, f"{fixed}, {sentence}", warning=True)
+    return PlanStatus(plan, f"{fixed}, unchanged")
 
 
 def sha256(text: str) -> str:

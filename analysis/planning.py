@@ -27,6 +27,7 @@ from scipy import stats
 from analysis.results.comparisons import LEAST_EQUIVALENCE
 from analysis.results.stimuli import LEAST_CLIPS
 from analysis.tests import exact, permutation
+from caw.problems import ProblemError
 
 MUSICALITY, VERDICTS, INSPIRING = "musicality", "verdicts", "inspiring"
 SAME, DIFFERENT = "same", "different"
@@ -41,7 +42,7 @@ _DEARER = 5  # times fewer studies of answers that are drawn one by one
 _NO_SPREAD = 1e-15
 
 
-class PlanningError(ValueError):
+class PlanningError(ProblemError):
     """A study that cannot be planned as asked."""
 
 
@@ -67,14 +68,14 @@ class Spread:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if not (math.isfinite(value) and value >= 0):
-                raise PlanningError(f"the standard deviation of {name} is {value:g}; it must be 0 or more")
+                raise PlanningError(f"the standard deviation of {name} is {value:g}", "it must be 0 or more")
         if self.clip == 0 or self.answer == 0:
             name = "clip" if self.clip == 0 else "answer"
-            raise PlanningError(f"the standard deviation of {name} is 0; clips and answers always differ")
+            raise PlanningError(f"the standard deviation of {name} is 0", "clips and answers always differ")
 
 
 @dataclass(frozen=True)
-class Design:
+class ClipDesign:
     """Clips of one group (machine-made, or of one backend) and of the other.
 
     sources: 0, or how many each backend was trained on, the same ones where `crossed`.
@@ -107,7 +108,7 @@ class Design:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PowerPlan:
     """Which studies to compare. Each takes one of `listeners`, of `clips`, and of `originals` among them.
 
     What to find, None where it is not planned for: effect, a difference of musicality, in points; accuracy,
@@ -143,12 +144,12 @@ class Plan:
         }
         for name, (values, least, most) in limits.items():
             if not values:
-                raise PlanningError(f"no number of {name} is given; name one or more")
+                raise PlanningError(f"no number of {name} is given", "name one or more")
             for value in values:
                 if not least <= value <= most:
-                    raise PlanningError(f"{value} {name}; a plan needs from {least} to {most}")
+                    raise PlanningError(f"{value} {name}", f"a plan needs from {least} to {most}")
         if self.backends not in (None, SAME, DIFFERENT):
-            raise PlanningError(f"backends of {self.backends} sources; write {SAME} or {DIFFERENT}")
+            raise PlanningError(f"backends of {self.backends} sources", f"write {SAME} or {DIFFERENT}")
         ranges = {
             "effect": ("the effect", -10, 10),
             "accuracy": ("the balanced accuracy", 0, 1),
@@ -160,25 +161,28 @@ class Plan:
         for field, (name, low, high) in ranges.items():
             value = getattr(self, field)
             if value is not None and not low < value < high:
-                raise PlanningError(f"{name} is {value:g}; it must lie between {low:g} and {high:g}")
+                raise PlanningError(f"{name} is {value:g}", f"it must lie between {low:g} and {high:g}")
         odd = ("accuracy", "accuracy_bound", "musicality_bound") if self.backends else ("judged_real",)
         if any(getattr(self, field) is not None for field in odd):
-            told = "with backends, ask for musicality, inspiring or judged real, without bounds"
-            raise PlanningError(told if self.backends else "judged real is of backends; ask for accuracy")
+            if self.backends:
+                raise PlanningError(
+                    "with backends, ask for musicality, inspiring or judged real, without bounds"
+                )
+            raise PlanningError("judged real is of backends", "ask for accuracy")
         if not self.effects():
-            raise PlanningError("no effect is given; name one of musicality, of verdicts or of inspiring")
+            raise PlanningError("no effect is given", "name one of musicality, of verdicts or of inspiring")
         if not self.designs() and self.backends:
             half, few = max(self.clips) // 2, min(self.sources)
             raise PlanningError(f"{half} clips of a backend cannot come of {few} sources, as many of each")
         if not self.designs():
-            told = f"{min(self.originals)} originals do not fit into {max(self.clips)} clips"
-            raise PlanningError(f"{told}; {LEAST_CLIPS} of each kind are needed at least")
+            message = f"{min(self.originals)} originals do not fit into {max(self.clips)} clips"
+            raise PlanningError(message, f"{LEAST_CLIPS} of each kind are needed at least")
 
     def effects(self) -> dict[str, float]:
         """What is asked about, and the difference of the groups' means to find."""
         judged = self.judged_real if self.accuracy is None else 2 * self.accuracy - 1
-        asked = {MUSICALITY: self.effect, VERDICTS: judged, INSPIRING: self.inspiring}
-        return {outcome: effect for outcome, effect in asked.items() if effect is not None}
+        effects = {MUSICALITY: self.effect, VERDICTS: judged, INSPIRING: self.inspiring}
+        return {outcome: effect for outcome, effect in effects.items() if effect is not None}
 
     def bound(self, outcome: str) -> float | None:
         """The bound of the difference of means within which the groups count as alike."""
@@ -190,25 +194,43 @@ class Plan:
         """How many are simulated."""
         return self.studies if outcome == MUSICALITY else max(100, self.studies // _DEARER)
 
-    def designs(self) -> list[Design]:
+    def designs(self) -> list[ClipDesign]:
         """What goes together: enough of each kind for the report to test them."""
         if self.backends is None:
             pairs = [(clips, originals) for clips in self.clips for originals in self.originals]
-            return [Design(n - others, others) for n, others in pairs if n - others >= LEAST_CLIPS]
+            return [ClipDesign(n - others, others) for n, others in pairs if n - others >= LEAST_CLIPS]
         pairs = [(clips // 2, sources) for clips in self.clips for sources in self.sources]
         crossed = self.backends == SAME
-        return [Design(half, half, sources, crossed) for half, sources in pairs if half % sources == 0]
+        return [ClipDesign(half, half, sources, crossed) for half, sources in pairs if half % sources == 0]
 
 
-def power(plan: Plan) -> pd.DataFrame:
-    """Power and precision of every study of the plan: one row each, columns `COLUMNS`.
+def power(plan: PowerPlan) -> pd.DataFrame:
+    """Simulate every study of a plan: its power and its precision.
 
-    listeners: infinite for the ceiling; originals, sources: 0 where the plan has none; power: share of the
-    simulated studies with p < .05; monte_carlo_error: its standard error, at most that of equivalence, too;
-    half_width: expected half of the 95 % interval, of balanced accuracy for verdicts against originals, else
-    of the difference; equivalence: share of studies without any difference that show it to lie within the
-    bound, NaN without one or with fewer than `LEAST_EQUIVALENCE` originals. Studies with the same clips share
-    their random numbers, so that curves over listeners are smooth.
+    Parameters
+    ----------
+    plan : PowerPlan
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per study, with the columns `COLUMNS`. listeners: infinite for the ceiling. originals, sources:
+        0 where the plan has none. power: the share of simulated studies with p < .05. monte_carlo_error: its
+        standard error, at most that of equivalence, too. half_width: expected half of the 95 % interval, of
+        balanced accuracy for verdicts against originals, else of the difference. equivalence: the share of
+        studies without any difference that show it to lie within the bound; NaN without a bound or with fewer
+        than `LEAST_EQUIVALENCE` originals.
+
+    Notes
+    -----
+    Studies with the same clips share their random numbers, so that curves over listeners are smooth. See the
+    head of this module for the models.
+
+    Examples
+    --------
+    >>> table = power(PowerPlan(listeners=(8, 24), originals=(4,), studies=1000))
+    >>> table["power"].round(1).tolist()
+    [0.5, 0.6, 0.7]
     """
     listeners, rows = [*sorted(set(plan.listeners)), CEILING], []
     for outcome, effect in plan.effects().items():
@@ -216,15 +238,15 @@ def power(plan: Plan) -> pd.DataFrame:
         scale = 0.5 if outcome == VERDICTS and plan.backends is None else 1.0
         for design in plan.designs():
             bound = plan.bound(outcome) if design.other >= LEAST_EQUIVALENCE else None
-            found = simulate(plan, listeners, design, effect, None)
-            alike = [(0, 0, math.nan)] * len(found)
+            estimates = simulate(plan, listeners, design, effect, None)
+            alike = [(0, 0, math.nan)] * len(estimates)
             if bound is not None:
                 alike = simulate(plan, listeners, design, 0.0, bound)
             kinds = (0, 0) if plan.backends is None else (design.other, -design.other)
             sizes = (design.clips, design.one + kinds[0], design.other + kinds[1], design.sources)
             rows += [
                 (outcome, count, *sizes, share, error(share, studies), scale * half, within)
-                for count, (share, half, _), (*_, within) in zip(listeners, found, alike, strict=True)
+                for count, (share, half, _), (*_, within) in zip(listeners, estimates, alike, strict=True)
             ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -277,11 +299,11 @@ def advice(table: pd.DataFrame, outcome: str, column: str = "power") -> str:
         clips, count = ceilings.idxmax()
         best = f"{count} {kind} among {clips} clips"
         if ceilings.max() < TARGET:
-            told = f"No study of this plan reaches a power of {aim}: even with {best} and any number of"
+            sentence = f"No study of this plan reaches a power of {aim}: even with {best} and any number of"
             more = "sources" if kind == "sources" else "clips of both kinds"
-            return f"{told} listeners it stays at {_share(ceilings.max())}, so add {more}."
-        told = f"No study of this plan reaches a power of {aim}, but {best} would with more listeners"
-        return f"{told} (ceiling {_share(ceilings.max())}), so add listeners."
+            return f"{sentence} listeners it stays at {_share(ceilings.max())}, so add {more}."
+        sentence = f"No study of this plan reaches a power of {aim}, but {best} would with more listeners"
+        return f"{sentence} (ceiling {_share(ceilings.max())}), so add listeners."
     answers = reached["listeners"] * reached["clips"]
     cheapest = reached.loc[answers[answers == answers.min()].index].sort_values(column).iloc[-1]
     count = int(cheapest["listeners"])
@@ -291,8 +313,8 @@ def advice(table: pd.DataFrame, outcome: str, column: str = "power") -> str:
     added = kind if cheapest["clips"] == fewest[0] else "clips"
     way += f" with {cheapest[kind]} {kind} among {cheapest['clips']}"
     if least < TARGET:
-        told = f"{start} no number of listeners reaches a power of {aim} (ceiling {_share(least)})"
-        return f"{told}: add {added}, not listeners; {way} {verb} {_share(cheapest[column])}."
+        sentence = f"{start} no number of listeners reaches a power of {aim} (ceiling {_share(least)})"
+        return f"{sentence}: add {added}, not listeners; {way} {verb} {_share(cheapest[column])}."
     return f"Fewest answers for a power of {aim}: {way} {verb} {_share(cheapest[column])}."
 
 
@@ -300,7 +322,7 @@ def _share(value: float) -> str:
     return f"{value:.2f}".removeprefix("0")
 
 
-def anova(within, between, slopes, rest, *, listeners: float, design: Design):
+def anova(within, between, slopes, rest, *, listeners: float, design: ClipDesign):
     """Variance of the groups' difference, and its degrees of freedom, in the mixed model of a complete table.
 
     Mean squares, all [studies]: `within`, of clip means within sources (within groups, if none); `between`,
@@ -326,7 +348,7 @@ def anova(within, between, slopes, rest, *, listeners: float, design: Design):
         return variance, variance**2 / spread
 
 
-def p_value(difference, variance, df, design: Design) -> np.ndarray:
+def p_value(difference, variance, df, design: ClipDesign) -> np.ndarray:
     """Two-sided p. Where the groups explain every answer: the rank permutation of clips, as in the report."""
     constant = variance < _NO_SPREAD
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -335,18 +357,22 @@ def p_value(difference, variance, df, design: Design) -> np.ndarray:
     return np.where(constant, np.where(np.abs(difference) > 1e-9, min(apart, 1.0), 1.0), p)
 
 
-def _concluded(difference, variance, df, design: Design, bound: float | None) -> tuple[float, float, float]:
+def _concluded(
+    difference, variance, df, design: ClipDesign, bound: float | None
+) -> tuple[float, float, float]:
     """Power, expected half-width, and how often the difference is shown to lie within the bound."""
-    found = float((p_value(difference, variance, df, design) < LEVEL).mean())
+    significant = float((p_value(difference, variance, df, design) < LEVEL).mean())
     spread, df = np.sqrt(variance), np.nan_to_num(df, nan=np.inf)
     half = float((stats.t.isf(LEVEL / 2, df) * spread).mean())
     if bound is None:
-        return found, half, math.nan
+        return significant, half, math.nan
     inside = np.abs(difference) + stats.t.isf(LEVEL, df) * spread < bound
-    return found, half, float((inside & (variance >= _NO_SPREAD)).mean())
+    return significant, half, float((inside & (variance >= _NO_SPREAD)).mean())
 
 
-def _rated(plan: Plan, listeners: Sequence[float], design: Design, effect: float, bound: float | None):
+def _rated(
+    plan: PowerPlan, listeners: Sequence[float], design: ClipDesign, effect: float, bound: float | None
+):
     """What `_concluded` says for each number of listeners: mean squares are drawn, not answers."""
     rng, s, k = np.random.default_rng([plan.seed, design.one, design.other]), plan.spread, design.k
     (of_within, of_between), concluded, size = design.free, [], plan.studies
@@ -380,17 +406,19 @@ def _chi_squares(df: int, studies: int, seed: int) -> np.ndarray:
     return stats.chi2.ppf(np.random.default_rng(seed).random(studies), df)
 
 
-def _seeming(rng, size: int, design: Design, clip: float, source: float) -> np.ndarray:
+def _seeming(rng, size: int, design: ClipDesign, clip: float, source: float) -> np.ndarray:
     """How clips seem [size, clips], the first group first, each group's clips source by source."""
-    found = clip * rng.standard_normal((size, design.clips))
+    values = clip * rng.standard_normal((size, design.clips))
     if design.sources:
         drawn = source * rng.standard_normal((size, 2, design.sources))
         drawn[:, 1] = drawn[:, 0] if design.crossed else drawn[:, 1]
-        found += np.repeat(drawn.reshape(size, -1), design.one // design.sources, axis=1)
-    return found
+        values += np.repeat(drawn.reshape(size, -1), design.one // design.sources, axis=1)
+    return values
 
 
-def _one_rated(plan: Plan, design: Design, effect: float, bound: float | None) -> tuple[float, float, float]:
+def _one_rated(
+    plan: PowerPlan, design: ClipDesign, effect: float, bound: float | None
+) -> tuple[float, float, float]:
     """One listener's exact rank permutation of ratings without ties, and the interval that it inverts."""
     one, other, s = design.one, design.other, plan.spread
     pairs, rng = one * other, np.random.default_rng([plan.seed, one, other, 1])
@@ -401,7 +429,7 @@ def _one_rated(plan: Plan, design: Design, effect: float, bound: float | None) -
         sums = permutation.rank_sums(np.arange(1, design.clips + 1), one)
         tail = np.cumsum(sums[one * (one + 1) // 2 :])
     cuts = [int(np.searchsorted(tail, share)) for share in (LEVEL / 2, LEVEL)]  # of .95 and .90 intervals
-    found, left = [], plan.studies
+    parts, left = [], plan.studies
     while left:
         part = min(left, max(1, _AT_ONCE // pairs))
         left -= part
@@ -414,11 +442,13 @@ def _one_rated(plan: Plan, design: Design, effect: float, bound: float | None) -
         )
         significant = np.minimum(below, pairs - below) < cuts[0]
         within = np.full(part, np.nan) if bound is None else (lower > -bound) & (upper < bound)
-        found.append(np.stack([significant, (high - low) / 2, within]))
-    return tuple(np.concatenate(found, axis=1).mean(axis=1))
+        parts.append(np.stack([significant, (high - low) / 2, within]))
+    return tuple(np.concatenate(parts, axis=1).mean(axis=1))
 
 
-def _judged(plan: Plan, listeners: Sequence[float], design: Design, effect: float, bound: float | None):
+def _judged(
+    plan: PowerPlan, listeners: Sequence[float], design: ClipDesign, effect: float, bound: float | None
+):
     """The same of answers of 0 and 1: of one panel's, of which each number of listeners takes the first."""
     rng, s = np.random.default_rng([plan.seed, design.one, design.other]), plan.spread
     side = np.repeat([0.5, -0.5], [design.one, design.other])
@@ -434,10 +464,10 @@ def _judged(plan: Plan, listeners: Sequence[float], design: Design, effect: floa
         who = s.leaning * rng.standard_normal((part, panel, 1))
         who = (who + s.skill * rng.standard_normal((part, panel, 1)) * side).astype(np.float32)
         noise = rng.standard_normal((part, panel, design.clips), dtype=np.float32)
-        says = clip.astype(np.float32)[:, None] + who + noise > 0
+        judged_real = clip.astype(np.float32)[:, None] + who + noise > 0
         endless = scipy.special.ndtr(clip / apart)  # share of all listeners there could be
         for place, count in enumerate(listeners):
-            answers = says[:, : int(count)] if math.isfinite(count) else endless[:, None]
+            answers = judged_real[:, : int(count)] if math.isfinite(count) else endless[:, None]
             if count == 1:
                 drawn[place].append(np.add.reduceat(answers[:, 0], [0, design.one], axis=1, dtype=int).T)
             else:
@@ -453,7 +483,7 @@ def _judged(plan: Plan, listeners: Sequence[float], design: Design, effect: floa
     return concluded
 
 
-def _one_judged(design: Design, answers: np.ndarray, effect: float, bound: float | None):
+def _one_judged(design: ClipDesign, answers: np.ndarray, effect: float, bound: float | None):
     """One listener's exact test of two shares; the half-width is that of the answers to be expected."""
     counts = tuple(answers)
     p = exact.p_values(design.one, design.other)[counts]
@@ -465,10 +495,10 @@ def _one_judged(design: Design, answers: np.ndarray, effect: float, bound: float
     return float((p < LEVEL).mean()), (interval.high - interval.low) / 2, within
 
 
-def mean_squares(answers: np.ndarray, design: Design) -> tuple[np.ndarray, ...]:
+def mean_squares(answers: np.ndarray, design: ClipDesign) -> tuple[np.ndarray, ...]:
     """The difference and what `anova` takes, of complete tables of answers [studies, listeners, clips].
 
-    Clips stand as in `Design`: the first group's first, each group's source by source.
+    Clips stand as in `ClipDesign`: the first group's first, each group's source by source.
     """
     studies, listeners, clips = answers.shape
     groups = [answers[..., : design.one].astype(float), answers[..., design.one :].astype(float)]

@@ -14,17 +14,17 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import cells, ways
+from analysis import cells, conditions
 from analysis.cells import FINAL, ResponsesError
+from analysis.questionnaire import FIELDS
 from caw.files import spreadsheet
 
 LEVELS = {
     "truth": ("real", "fake"),
     "mode": ("UMG", "VAR"),
-    "verdict": ("real", "fake"),
-    "difficulty": ("easy", "dont_know", "difficult", "other"),
-    "inspiring": ("yes", "no", "maybe", "other"),
+    **{field.name: (*field.levels, *field.read_also) for field in FIELDS if field.kind == "choice"},
 }
+_FOUNDING = [field for field in FIELDS if field.version == 1]  # asked by the founding study
 REQUIRED = (
     "set",
     "position",
@@ -33,10 +33,7 @@ REQUIRED = (
     "backend",
     "mode",
     "epochs",
-    "verdict",
-    "difficulty",
-    "musicality",
-    "inspiring",
+    *(field.name for field in _FOUNDING if field.kind != "text"),
 )
 OPTIONAL = (
     "listener",
@@ -47,15 +44,13 @@ OPTIONAL = (
     "run",
     "plan",
     "strength",
-    "inspiring_text",
-    "comment",
+    *(field.name for field in _FOUNDING if field.kind == "text"),
     "remark",
     "plays",
     "seconds_heard",
     "seconds_played",
     "response_seconds",
-    "confidence",
-    "kept",
+    *(field.name for field in FIELDS if field.version > 1),
     # what the second pass of a study in two passes has of its own
     "rating_set_position",
     "rating_position",
@@ -65,19 +60,21 @@ OPTIONAL = (
     "rating_response_seconds",
     "left_empty",  # the columns whose value could not be, and was left out
 )
+_SCALES = {field.name: (field.levels[0], field.levels[-1]) for field in FIELDS if field.kind == "scale"}
+STEPPED = tuple(name for name in _SCALES if name in REQUIRED)  # whole, kept as float: some are missing
 WHOLE = {  # smallest and largest values
     "position": (1, None),
     "set_position": (1, None),
     "epochs": (1, None),
     "repetition": (0, None),
     "plays": (0, None),
-    "confidence": (1, 5),  # in the verdict: 1 a guess, 5 certain
+    **{name: ends for name, ends in _SCALES.items() if name not in STEPPED},
     "rating_set_position": (1, None),
     "rating_position": (1, None),
     "rating_plays": (0, None),
 }
 REAL = {  # smallest and largest values
-    "musicality": (0.0, 10.0),
+    **{name: tuple(map(float, _SCALES[name])) for name in STEPPED},
     "strength": (0.0, 1.0),
     **dict.fromkeys(
         (
@@ -91,8 +88,7 @@ REAL = {  # smallest and largest values
         (0.0, None),
     ),
 }
-STEPPED = ("musicality",)  # whole numbers, kept as float because some are missing
-YES_OR_NO = ("kept",)  # "Keep this one"
+YES_OR_NO = tuple(field.name for field in FIELDS if field.kind == "yes-no")
 NEVER_EMPTY = ("listener", "set", "name", "truth", "backend", "verdict")
 DESCRIPTION = ("truth", "backend", "mode", "epochs")  # of a clip, not of an answer
 FINAL_QUESTIONS = {  # what `final_1` to `final_3` stand for: the questions of the founding study
@@ -107,20 +103,35 @@ ONE_LISTENER = "listener"  # the name given where the table has no listener colu
 def load(source: str | Path | pd.DataFrame) -> pd.DataFrame:
     """Read and validate a table of answers.
 
-    Parameters: a CSV file (as of `caw.files.spreadsheet.read`) or a frame, with at least the columns of
-    `case_study_2022.csv`. `listener` may be missing (one listener), and so may the columns in `OPTIONAL`; any
-    other column is carried along as it is. A column whose heading begins with `final_` or `Final:` holds the
-    listeners' answers to the question that follows (or to that of its number in `FINAL_QUESTIONS`), in each
-    listener's first row or in all of them.
+    Parameters
+    ----------
+    source : path or pandas.DataFrame
+        A CSV file, as `caw.files.spreadsheet.read` takes it, or a frame, with at least the columns of
+        `case_study_2022.csv`. `listener` may be missing (one listener), and so may the columns in `OPTIONAL`;
+        any other column is carried along as it is. A column whose heading begins with `final_` or `Final:`
+        holds the listeners' answers to the question that follows (or to that of its number in
+        `FINAL_QUESTIONS`), in each listener's first row or in all of them.
 
-    Returns one row per listener x stimulus, in the order given: text columns as `str` or None, `position`,
-    `epochs`, `confidence` (1-5) and other whole numbers as Int64, `musicality` (0-10, in whole steps) and
-    seconds as float, `kept` as boolean, and `repeat` (bool): True for a hidden repeat (`repetition` above 0),
-    which counts for the listener's consistency only.
+    Returns
+    -------
+    pandas.DataFrame
+        One row per listener x stimulus, in the order of the table: text columns as `str` or None, `position`,
+        `epochs`, `confidence` (1-5) and other whole numbers as Int64, `musicality` (0-10, in whole steps) and
+        seconds as float, `kept` as boolean, and `repeat` (bool): True for a hidden repeat (`repetition` above
+        0), which counts for the listener's consistency only.
 
-    Raises ResponsesError, with row (of a file as a spreadsheet counts, of a frame from 1), column, value and
-    mend, for missing columns, unknown levels, values out of range or of the wrong kind, a clip answered twice
-    by one listener, a truth that contradicts the backend, or a clip described in two ways.
+    Raises
+    ------
+    ResponsesError
+        With row (of a file as a spreadsheet counts, of a frame from 1), column, value and fix, for missing
+        columns, unknown levels, values out of range or of the wrong kind, a clip answered twice by one
+        listener, a truth that contradicts the backend, or a clip described in two ways.
+
+    Examples
+    --------
+    >>> table = founding().drop(columns="repeat")
+    >>> int(load(table)["repeat"].sum())
+    0
     """
     if isinstance(source, pd.DataFrame):
         raw = source.set_axis(range(1, len(source) + 1), axis="index")
@@ -169,7 +180,19 @@ def _validated(raw: pd.DataFrame, commas: bool) -> pd.DataFrame:
 
 
 def founding() -> pd.DataFrame:
-    """The founding case study (2022): one listener, two sets of ten. See `data/SOURCE.md`."""
+    """The founding case study (2022): one listener, two sets of ten clips. See `data/SOURCE.md`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As of `load`.
+
+    Examples
+    --------
+    >>> answers = founding()
+    >>> len(answers), float(answers["musicality"].mean())
+    (20, 3.875)
+    """
     with resources.as_file(resources.files("analysis") / "data" / "case_study_2022.csv") as path:
         return load(path)
 
@@ -196,15 +219,15 @@ def final_answers(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
     One dict per answer, question by question: listener, number (of the question, from 1), question, text.
     """
-    found = []
+    answers = []
     for number, column in enumerate((name for name in frame if name.startswith(FINAL)), 1):
         question = column.removeprefix(FINAL)
         if question.isdecimal():
             question = FINAL_QUESTIONS.get(int(question), f"Final question {question}")
-        said = frame.dropna(subset=[column]).drop_duplicates("listener")
-        for listener, text in zip(said["listener"], said[column], strict=True):
-            found.append({"listener": listener, "number": number, "question": question, "text": text})
-    return found
+        answered = frame.dropna(subset=[column]).drop_duplicates("listener")
+        for listener, text in zip(answered["listener"], answered[column], strict=True):
+            answers.append({"listener": listener, "number": number, "question": question, "text": text})
+    return answers
 
 
 def with_final_answers(
@@ -214,11 +237,12 @@ def with_final_answers(
 
     forms: one mapping per answer, with listener, question and text, as of `final_answers`.
     """
-    said: dict[str, dict[Any, str]] = {}
+    by_question: dict[str, dict[Any, str]] = {}
     for form in forms:
-        said.setdefault(f"{FINAL}{form['question']}", {})[form["listener"]] = form["text"] or None
+        by_question.setdefault(f"{FINAL}{form['question']}", {})[form["listener"]] = form["text"] or None
     return [
-        dict(row) | {column: texts.get(row["listener"]) for column, texts in said.items()} for row in rows
+        dict(row) | {column: texts.get(row["listener"]) for column, texts in by_question.items()}
+        for row in rows
     ]
 
 
@@ -240,8 +264,8 @@ def _check_filled(frame: pd.DataFrame) -> None:
     for column in NEVER_EMPTY:
         empty = frame[column].isna()
         if empty.any():
-            mend = "; leave out rows of clips that were not judged" if column == "verdict" else "; fill it in"
-            raise ResponsesError(f"is empty{mend}", row=int(empty.idxmax()), column=column)
+            fix = "; leave out rows of clips that were not judged" if column == "verdict" else "; fill it in"
+            raise ResponsesError(f"is empty{fix}", row=int(empty.idxmax()), column=column)
     unplaced = frame["mode"].isna() & (frame["truth"] == "fake")
     if unplaced.any():
         raise ResponsesError(
@@ -264,7 +288,7 @@ def _check_truth(frame: pd.DataFrame) -> None:
 
 def _check_one_description(frame: pd.DataFrame) -> None:
     """A clip of a set has one truth, backend, mode, epoch count, id, run, plan and strength for everyone."""
-    more = ("stimulus_id", "run", *ways.COLUMNS.values())
+    more = ("stimulus_id", "run", *conditions.COLUMNS.values())
     described = [*DESCRIPTION, *(column for column in more if column in frame)]
     first: dict[tuple, tuple[int, tuple]] = {}
     facts = frame[described].astype(object).where(frame[described].notna(), None)
@@ -294,8 +318,8 @@ def _check_final(frame: pd.DataFrame) -> None:
     """A listener gives one answer to each final question, however often it is written."""
     for column in (name for name in frame if name.startswith(FINAL)):
         first: dict[str, tuple[int, str]] = {}
-        said = frame[["listener", column]].dropna()
-        for row, listener, text in said.itertuples(name=None):
+        answered = frame[["listener", column]].dropna()
+        for row, listener, text in answered.itertuples(name=None):
             known_row, known = first.setdefault(listener, (row, text))
             if text != known:
                 message = f"{text!r} differs from the answer of {listener} in row {known_row}"

@@ -1,4 +1,4 @@
-"""Where the command `caw` begins: also `python -m caw`."""
+"""The start of the command `caw`, also as `python -m caw`."""
 
 from caw.process import end_on_interrupt
 

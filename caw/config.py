@@ -1,4 +1,4 @@
-"""Settings and presets of a training, as frozen dataclasses. No torch here."""
+"""Settings and presets of a training, as frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from caw.problems import ProblemError
+
 PAPER_SCALES = (
     320, 400, 500, 640, 800, 1000, 1280, 1600, 2000, 2500, 4000, 8000, 10000, 12000, 14400, 16000,
 )  # fmt: skip
 
-EARLIER = {"schedule": "cosine", "guide": False, "score_steps": 1}  # of runs whose file does not say
+EARLIER = {"schedule": "cosine", "guide": False, "score_steps": 1}  # in runs of versions without these
 SCHEDULES = ("root", "cosine")
 SHORTEST_CLIP = 2.0  # seconds that a training needs
 LONGEST_DRAW = 3600  # seconds that are drawn at a time
@@ -28,28 +30,31 @@ _COUNTS = (
 )  # fmt: skip
 
 
-class SettingsError(ValueError):
+class SettingsError(ProblemError):
     """A setting is unknown, of the wrong kind, or out of range."""
 
 
 def unknown(owner: str, key: str, known: Collection[str]) -> SettingsError:
-    """The error of a setting that `owner` has not, with the known one that it most likely is a slip of."""
+    """The error for a setting that `owner` does not have; it suggests the known one that looks most alike."""
     near = difflib.get_close_matches(key, known, n=1)
-    mend = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(known))}"
-    return SettingsError(f"{owner} has no setting {key!r}; {mend}")
+    fix = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(known))}"
+    return SettingsError(f"{owner} has no setting {key!r}", fix)
 
 
 def _at_least(settings: Settings, name: str, low: int) -> None:
     value = getattr(settings, name)
     if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise SettingsError(f"{name} is {value!r}; use a whole number of {low} or more")
+        raise SettingsError(f"{name} is {value!r}", f"use a whole number of {low} or more")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What every preset has in common."""
+    """The settings that every preset has.
 
-    preset: str  # the name it was made from; no setting to change
+    All fields are checked when an object is made; a value that cannot be raises SettingsError.
+    """
+
+    preset: str  # the name of the preset that was changed; not itself a setting
     epochs: int = 1000  # optimiser steps per scale
     seed: int = 0  # of the weights, the crops and the noise
     device: str = "auto"  # auto | cpu | cuda
@@ -61,13 +66,13 @@ class Settings:
         _at_least(self, "epochs", 1)
         _at_least(self, "seed", 0)
         if self.seed > LARGEST_SEED:
-            raise SettingsError(f"seed is {self.seed}; use a whole number from 0 to {LARGEST_SEED}")
+            raise SettingsError(f"seed is {self.seed}", f"use a whole number from 0 to {LARGEST_SEED}")
         if self.rate is not None:
             _at_least(self, "rate", 500)
         if self.device not in ("auto", "cpu", "cuda"):
-            raise SettingsError(f"device is {self.device!r}; use auto, cpu or cuda")
+            raise SettingsError(f"device is {self.device!r}", "use auto, cpu or cuda")
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise SettingsError(f"learning_rate is {self.learning_rate!r}; use a number above 0")
+            raise SettingsError(f"learning_rate is {self.learning_rate!r}", "use a number above 0")
 
     @property
     def shares_steps(self) -> bool:
@@ -77,9 +82,17 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class FlowSettings(Settings):
-    """`fast` and `standard`: a score and three waveforms, each a small flow-matching network.
+    """Settings of `fast` and `standard`: a score and three waveforms, each a small flow-matching network.
 
-    caw/README.md says why.
+    Notes
+    -----
+    Flow matching is that of Lipman et al. (2023). docs/model-experiments.md gives the measurements behind
+    the defaults.
+
+    Examples
+    --------
+    >>> FlowSettings(epochs=100).shares_steps
+    True
     """
 
     preset: str = "fast"
@@ -96,11 +109,11 @@ class FlowSettings(Settings):
     score_crop: float = 8.0  # seconds per training crop
     score_batch: int = 2  # crops per step
     score_dropout: float = 0.25
-    score_steps: int = 2  # steps that the score takes in an epoch: it gains from more, the waveforms hardly
-    guide: bool = True  # the score's network is shown beats, bars, pitch classes, loudness and accents
+    score_steps: int = 2  # steps of the score in an epoch: it gains from more, the waveforms hardly
+    guide: bool = True  # the score's network reads beats, bars, pitch classes, loudness and accents
     transposed: float = 0.25  # share of crops that are transposed, for chords that the clip lacks
-    album_epochs: int = 200  # of them the first learn from all of an album, where there is one
-    guide_noise: float = 0.4  # deviations of noise on what it is shown while training
+    album_epochs: int = 200  # the first epochs, which learn from all of an album where there is one
+    guide_noise: float = 0.4  # deviations of noise on the guide while training
     guide_dropout: float = 0.15  # share of crops from which each part of the guide is left out
     channels: int = 48  # of the waveforms' networks
     frames: int = 250  # frames per second of the lowest waveform: fold = scale rate / frames
@@ -115,12 +128,12 @@ class FlowSettings(Settings):
     steady: int = 100  # root: steps at the full rate, which then falls as 1 / sqrt(steps)
     recent: int = 10  # the weights' average is about a tenth of the training old
     averaging: float = 0.99  # cosine: largest decay of the moving average of the weights
-    lower_noise: float = 0.3  # most noise mixed into what a scale is given while training
+    lower_noise: float = 0.3  # most noise mixed into a scale's inputs while training
     draw_noise: float = 0.05  # and while drawing
     score_draw_steps: int = 5  # evaluations of its network per draw
     draw_steps: int = 3
     finer_draw_steps: int = 2
-    impositions: int = 1  # times that the finest waveform is brought to the score: more shortens its tones
+    impositions: int = 1  # times that the finest waveform is brought to the score; more shortens its tones
     variation: float = 0.7  # how far VAR goes from the clip: 0 keeps score and lowest waveform
 
     def __post_init__(self) -> None:
@@ -131,22 +144,22 @@ class FlowSettings(Settings):
         _at_least(self, "album_epochs", 0)
         _at_least(self, "recent", 2)
         if self.kernel % 2 == 0:
-            raise SettingsError(f"kernel is {self.kernel!r}; use an odd number")
+            raise SettingsError(f"kernel is {self.kernel!r}", "use an odd number")
         for name in ("score_crop", "crop", "finer_crop"):
             if not getattr(self, name) >= SHORTEST_CROP:
-                raise SettingsError(f"{name} is {getattr(self, name)!r}; use {SHORTEST_CROP} s or more")
+                raise SettingsError(f"{name} is {getattr(self, name)!r}", f"use {SHORTEST_CROP} s or more")
         if self.schedule not in SCHEDULES:
-            raise SettingsError(f"schedule is {self.schedule!r}; use {' or '.join(SCHEDULES)}")
+            raise SettingsError(f"schedule is {self.schedule!r}", f"use {' or '.join(SCHEDULES)}")
         if not 0 <= self.score_dropout < 1:
-            raise SettingsError(f"score_dropout is {self.score_dropout!r}; use a number from 0 to below 1")
+            raise SettingsError(f"score_dropout is {self.score_dropout!r}", "use a number from 0 to below 1")
         if not 0 <= self.variation <= 1:
-            raise SettingsError(f"variation is {self.variation!r}; use a number from 0 to 1")
+            raise SettingsError(f"variation is {self.variation!r}", "use a number from 0 to 1")
         if not 0 <= self.guide_dropout < 1:
-            raise SettingsError(f"guide_dropout is {self.guide_dropout!r}; use a number from 0 to below 1")
+            raise SettingsError(f"guide_dropout is {self.guide_dropout!r}", "use a number from 0 to below 1")
         if not 0 <= self.transposed <= 1:
-            raise SettingsError(f"transposed is {self.transposed!r}; use a number from 0 to 1")
+            raise SettingsError(f"transposed is {self.transposed!r}", "use a number from 0 to 1")
         if not (math.isfinite(self.guide_noise) and self.guide_noise >= 0):
-            raise SettingsError(f"guide_noise is {self.guide_noise!r}; use a number of 0 or more")
+            raise SettingsError(f"guide_noise is {self.guide_noise!r}", "use a number of 0 or more")
 
     @property
     def shares_steps(self) -> bool:
@@ -155,7 +168,7 @@ class FlowSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class AdversarialSettings(Settings):
-    """`paper`: the published recipe (Greshler et al. 2021, section 3 and supplementary A)."""
+    """Settings of `paper`: the published recipe (Greshler et al. 2021, section 3 and supplementary A)."""
 
     preset: str = "paper"
     epochs: int = 3000
@@ -171,7 +184,7 @@ class AdversarialSettings(Settings):
     penalty: float = 0.01  # weight of the gradient penalty
     reconstruction: float = 1e-4  # weight of the multi-resolution STFT loss
     fine_noise: float = 0.01  # noise from the third scale up, per root of the energy a scale adds
-    draws: int = 32  # drawn lower-scale signals kept per scale (fresh noise joins every step)
+    draws: int = 32  # signals drawn from the scales below and reused, with new noise in every step
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -197,9 +210,35 @@ PRESETS: dict[str, Settings] = {
 
 
 def preset(name: str = "fast", **changes: Any) -> Settings:
-    """The named preset with some settings changed; None leaves a setting as it is."""
+    """The settings of a preset, some of them changed.
+
+    Parameters
+    ----------
+    name : {"fast", "standard", "paper"}
+        fast trains in minutes on a CPU, standard draws with larger networks, paper is the published recipe.
+    **changes
+        Fields of `FlowSettings` (presets fast and standard) or `AdversarialSettings` (preset paper). None
+        leaves a setting as it is.
+
+    Returns
+    -------
+    FlowSettings or AdversarialSettings
+
+    Raises
+    ------
+    SettingsError
+        For an unknown preset or setting, or a value that is of the wrong kind or out of range.
+
+    Examples
+    --------
+    >>> preset("fast", epochs=100, seed=1).epochs
+    100
+    >>> preset("fast", epoch=100)
+    Traceback (most recent call last):
+    caw.config.SettingsError: preset fast has no setting 'epoch'; did you mean 'epochs'?
+    """
     if name not in PRESETS:
-        raise SettingsError(f"preset is {name!r}; use one of {', '.join(PRESETS)}")
+        raise SettingsError(f"preset is {name!r}", f"use one of {', '.join(PRESETS)}")
     base = PRESETS[name]
     known = {field.name for field in dataclasses.fields(base)} - {"preset"}
     for key in changes:
@@ -211,7 +250,8 @@ def preset(name: str = "fast", **changes: Any) -> Settings:
 def as_begun(settings: Settings, record: dict[str, Any]) -> Settings:
     """The settings with which an unfinished run goes on that was begun by a version without guides.
 
-    record: the run's, as `to_json` wrote it. What that version did not know of keeps to what it did.
+    record: the run's settings, as `to_json` wrote them. Settings that this version did not have get the
+    values that correspond to what it did.
     """
     if not isinstance(settings, FlowSettings) or "guide" in record:
         return settings
@@ -221,12 +261,12 @@ def as_begun(settings: Settings, record: dict[str, Any]) -> Settings:
 
 
 def to_json(settings: Settings) -> dict[str, Any]:
-    """A dict that `json.dumps` takes and `from_json` reads back."""
+    """The settings as a dict that can be written as JSON."""
     return dataclasses.asdict(settings)
 
 
 def from_json(record: dict[str, Any]) -> Settings:
-    """The settings that `to_json` wrote."""
+    """The settings that `to_json` wrote into `record`."""
     changes = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items() if k != "preset"}
     name = record.get("preset", "")
     if isinstance(PRESETS.get(name), FlowSettings):

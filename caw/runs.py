@@ -13,8 +13,8 @@ import torch
 from caw import cascade
 from caw.compose import plan as plan_files
 from caw.compose.arranging import varied
-from caw.compose.hearing import hear
 from caw.compose.plan import Plan
+from caw.compose.transcription import transcribe
 from caw.config import LONGEST_DRAW, Settings, SettingsError, from_json
 from caw.parallel import drawing
 from caw.run_folder import (
@@ -224,8 +224,8 @@ class Run:
         """
         record = (self.config.get("plans") or [None] * self.clips)[clip]
         if record is not None:
-            return plan_files.of_document(record)
-        return hear(self.training_clips()[clip].numpy(), self.rate)
+            return plan_files.from_document(record)
+        return transcribe(self.training_clips()[clip].numpy(), self.rate)
 
     def bridge(self, before: np.ndarray, after: np.ndarray, rate: int, **options) -> np.ndarray:
         """Draw new bars between two passages, which stay as they are.
@@ -236,12 +236,10 @@ class Run:
             The passages at `rate` Hz, of 2 s or more, cut at bar lines.
         rate : int
             Hz, at least the run's.
-        bars : int, default 8
-            How many new bars, in the passages' metre and tempo; of 2 s each where there is no beat.
-        seed : int, default 0
-            Of everything random.
-        plan : caw.compose.plan.Plan, optional
-            Chords of the new bars, and novelty.
+        **options
+            As of `beside`: `bars`, how many new bars in the passages' metre and tempo (default 8; of 2 s each
+            where there is no beat), `seed` of everything random (default 0), and `plan`, a
+            `caw.compose.plan.Plan` with chords of the new bars and novelty.
 
         Returns
         -------
@@ -265,10 +263,17 @@ class Run:
 
         Parameters
         ----------
+        before, rate
+            As in `bridge`.
         ending : bool
             Whether the bars close, on the plan's last chord or on the tonic of the key.
-        before, rate, bars, seed, plan
-            As in `bridge`, which also says what is returned and raised.
+        **options
+            As in `bridge`, which also says what is raised.
+
+        Returns
+        -------
+        array
+            The passage and the new bars, at the run's rate.
         """
         return self.beside(before, None, rate, ending=ending, **options).samples
 
@@ -277,8 +282,15 @@ class Run:
 
         Parameters
         ----------
-        after, rate, bars, seed, plan
-            As in `bridge`, which also says what is returned and raised.
+        after, rate
+            As in `bridge`.
+        **options
+            As in `bridge`, which also says what is raised.
+
+        Returns
+        -------
+        array
+            The new bars and the passage, at the run's rate.
         """
         return self.beside(None, after, rate, **options).samples
 

@@ -110,7 +110,7 @@ def train(
     Notes
     -----
     Presets fast and standard learn by flow matching (Lipman et al. 2023, equation 23), preset paper as
-    published (Greshler, Shaham and Michaeli 2021, section 3 and supplementary A). caw/README.md compares.
+    published (Greshler, Shaham and Michaeli 2021, section 3 and supplementary A). docs/model.md compares.
 
     Examples
     --------
@@ -150,7 +150,7 @@ def train(
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
     if any(plans):
-        config["plans"] = [None if one is None else plan_files.document(one) for one in plans]
+        config["plans"] = [None if one is None else plan_files.to_document(one) for one in plans]
     if more:
         config["album"] = [hashlib.sha256(one.tobytes()).hexdigest() for one in more]
     if resume and (out / CONFIG).exists():
@@ -345,7 +345,7 @@ def _flow_makers(
     if settings.guide:
         plans = [*data.plans, *[None] * len(data.album)]
         heard = [
-            timelines.of(wave.cpu().numpy(), int(rates[-1]), plan)
+            timelines.analyse(wave.cpu().numpy(), int(rates[-1]), plan)
             for wave, plan in zip(waves, plans, strict=True)
         ]
     makers: list[Callable[[], Trainer]] = [

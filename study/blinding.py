@@ -1,7 +1,7 @@
-"""Ids that tell nothing, and the sealed key that tells everything.
+"""Ids that reveal nothing, and the sealed key that reveals everything.
 
-The key is the only file that joins a stimulus with its truth. Its seal, the sha256 of its bytes, is recorded
-with the answers when a study is built: a key that was changed later cannot pass for the one listeners took.
+The key is the only file that connects a stimulus with its truth. Its seal, the sha256 of its bytes, is
+recorded with the answers when a study is built, so that a key which was changed later is noticed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from caw.files import atomic, spreadsheet
+from caw.problems import ProblemError
 from study.design import LATER_FACTS
 from study.folder import StudyFolder
 from study.pool import ORIGIN, with_later
@@ -23,14 +24,29 @@ KEY_COLUMNS = ("set", "stimulus_id", "name", "truth", *ORIGIN, "sha256")
 STIMULUS_TIME = 946_684_800  # s since 1970: every stimulus file was "changed" at the start of the year 2000
 
 
-class BlindingError(ValueError):
+class BlindingError(ProblemError):
     """The key is missing, or not the one that was sealed."""
 
 
 def new_ids(count: int) -> list[str]:
-    """Fresh ids from the system's random source, in alphabetical order.
+    """Draw fresh ids from the system's random source.
 
     They follow from no seed, so nobody who knows the study's settings can compute them.
+
+    Parameters
+    ----------
+    count : int
+        How many.
+
+    Returns
+    -------
+    list of str
+        Ids of eight letters and digits, all different, in alphabetical order.
+
+    Examples
+    --------
+    >>> [len(stimulus_id) for stimulus_id in new_ids(3)]
+    [8, 8, 8]
     """
     ids: set[str] = set()
     while len(ids) < count:
@@ -46,12 +62,12 @@ def shuffled(items: Iterable[Any]) -> list[Any]:
 
 
 def even_out_times(file: Path) -> None:
-    """Give a stimulus file the same times as every other: servers tell them to browsers."""
+    """Give a stimulus file the same times as every other, because servers send them to browsers."""
     os.utime(file, (STIMULUS_TIME, STIMULUS_TIME))
 
 
 def write_key(folder: StudyFolder, rows: Iterable[Mapping[str, Any]]) -> str:
-    """Write private/key.csv, for its owner alone, and return its seal."""
+    """Write private/key.csv, readable by its owner alone, and return its seal."""
     folder.make_private()
     ordered = sorted(rows, key=lambda row: (row["set"], row["stimulus_id"]))
     spreadsheet.write(folder.key, with_later(KEY_COLUMNS, ordered), ordered, mode=0o600)
@@ -59,36 +75,69 @@ def write_key(folder: StudyFolder, rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def seal(folder: StudyFolder) -> str:
-    """sha256 of the key. Raises: BlindingError when there is none."""
+    """The sha256 of the key. Raises BlindingError when there is none."""
     try:
         return atomic.sha256(folder.key)
     except FileNotFoundError:
-        told = f"{folder.key}: there is no key"
-        raise BlindingError(f"{told}; build the study with `study build {folder.path}`") from None
+        fix = f"build the study with `study build {folder.path}`"
+        raise BlindingError(f"{folder.key}: there is no key", fix) from None
 
 
 def read_key(folder: StudyFolder, sealed: str) -> list[dict[str, str]]:
-    """The key's rows. Raises: BlindingError when it is missing or differs from the one sealed as `sealed`."""
+    """Read the key, if it is the one that was sealed.
+
+    Parameters
+    ----------
+    folder : StudyFolder
+        The study.
+    sealed : str
+        The seal of the key, as it was recorded with the answers.
+
+    Returns
+    -------
+    list of dict of str to str
+        One row for each stimulus, with `KEY_COLUMNS` and those of `LATER_FACTS` that any clip has.
+
+    Raises
+    ------
+    BlindingError
+        If the key is missing or differs from the sealed one.
+    """
     require_sealed(folder, sealed)
     return rows(folder)
 
 
 def rows(folder: StudyFolder) -> list[dict[str, str]]:
-    """The key's rows, sealed or not; [] where there is none. Raises: BlindingError where it is damaged."""
+    """Read the key without asking for its seal, as a build does.
+
+    Parameters
+    ----------
+    folder : StudyFolder
+        The study.
+
+    Returns
+    -------
+    list of dict of str to str
+        As of `read_key`. Empty where there is no key.
+
+    Raises
+    ------
+    BlindingError
+        If the file is damaged.
+    """
+    fix = "put the original file back"
     try:
-        found = spreadsheet.records(folder.key, (*KEY_COLUMNS, *LATER_FACTS))
+        result = spreadsheet.records(folder.key, (*KEY_COLUMNS, *LATER_FACTS))
     except spreadsheet.TableError as error:
-        raise BlindingError(f"{error}; put the original file back") from None
-    if found and (lacking := [name for name in KEY_COLUMNS if name not in found[0]]):
-        raise BlindingError(f"{folder.key}: lacks {', '.join(lacking)}; put the original file back")
-    return found
+        raise BlindingError(str(error), fix) from None
+    if result and (missing := [name for name in KEY_COLUMNS if name not in result[0]]):
+        raise BlindingError(f"{folder.key}: lacks {', '.join(missing)}", fix)
+    return result
 
 
 def require_sealed(folder: StudyFolder, sealed: str) -> None:
-    """Raises: BlindingError when the key is missing or its bytes are not those sealed as `sealed`."""
-    found = seal(folder)
-    if found != sealed:
-        told = (
-            f"{folder.key}: is not the key that was sealed at build ({found[:12]} instead of {sealed[:12]})"
-        )
-        raise BlindingError(f"{told}; put the original file back")
+    """Raise BlindingError when the key is missing, or when its seal is not `sealed`."""
+    current = seal(folder)
+    if current != sealed:
+        what = f"is not the key that was sealed at build ({current[:12]} instead of {sealed[:12]})"
+        raise BlindingError(f"{folder.key}: {what}", "put the original file back")

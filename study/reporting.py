@@ -28,7 +28,7 @@ from study.store.sessions import account
 _TRUTH = ("name", "truth", "backend", "mode", "epochs", "source", "run")
 
 if TYPE_CHECKING:
-    from analysis.plan import Standing
+    from analysis.plan import PlanStatus
     from study.store.store import Store
 
 
@@ -171,7 +171,7 @@ def _announce(frame: pd.DataFrame) -> None:
         stage(f"Working out the results of {len(frame)} answers and writing the report")
 
 
-def plan_standing(settings: Design, store: Store) -> Standing:
+def plan_standing(settings: Design, store: Store) -> PlanStatus:
     """How the analysis plan of study.toml compares with the one stored when the first listener began."""
     from analysis.plan import standing
 

@@ -23,7 +23,7 @@ study.backends
 study.store
 study
 analysis.__init__  analysis.notebook
-analysis.plan_page  analysis.sounds
+analysis.power_page  analysis.sounds
 analysis.report
 analysis.plots
 analysis.planning
@@ -63,13 +63,12 @@ NO_TORCH = {  # folders and modules of caw that load without torch
         "process.py",
         "problems.py",
     )
-    + ("features.py", "files", "measures", "mel_scale.py", "mosaic")
-    + ("tasks/denoising.py", "tasks/excitation.py", "tasks/inpainting.py")
+    + ("features.py", "files", "measures", "mosaic")
+    + ("tasks/denoising.py", "tasks/inpainting.py")
 }
 NO_TORCH |= {
     Path("caw/samplernn") / name
-    for name in ("__init__.py", "config.py", "cli.py", "fused_step.py", "kept_weights.py")
-    + ("quantisation.py", "streams.py")
+    for name in ("__init__.py", "config.py", "cli.py", "data.py", "fused_step.py")
 }
 STREAMLIT = {Path("study/pages"), Path("study/server")}
 TORCH = {"torch", "torchaudio"}

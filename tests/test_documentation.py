@@ -8,10 +8,13 @@ import tomllib
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
+import pandas as pd
 import pytest
 import typer
 from pydantic import BaseModel
 
+import analysis
 from study.design import Design
 from tests.test_architecture import height
 
@@ -59,7 +62,8 @@ def test_examples_of_the_documented_interface_run(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     thing = documented(name)
     finder, runner = doctest.DocTestFinder(exclude_empty=True), doctest.DocTestRunner()
-    for example in finder.find(thing, name.rsplit(".", 1)[-1]):
+    known = {"analysis": analysis, "np": np, "pd": pd}
+    for example in finder.find(thing, name.rsplit(".", 1)[-1], extraglobs=known):
         report: list[str] = []
         runner.run(example, out=report.append)
         assert not runner.failures, "".join(report)

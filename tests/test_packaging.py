@@ -1,17 +1,30 @@
 """A wheel holds everything the installed commands need, and the set-up files keep to their rules."""
 
+import ast
 import os
 import re
 import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Iterable
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
+from tests.test_architecture import imported, packages
+
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("caw", "analysis", "study")
+OURS = ["eureka-study"]
+LOADED_BY_OTHERS = {"pyarrow"}  # pandas reads and writes Parquet by it
+
+
+def plain(requirements: Iterable[str]) -> set[str]:
+    """The names of distributions, without versions and extras, as package indexes compare them."""
+    names = {re.match(r"[\w.-]+", requirement).group() for requirement in requirements}
+    return {re.sub(r"[-_.]+", "-", name).lower() for name in names}
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +74,31 @@ def test_all_commands_are_installed(wheel):
         assert re.search(r"^def main\(", code, re.MULTILINE)
 
 
+@pytest.mark.parametrize("package", ["study", "caw", "caw.samplernn"])
+def test_the_commands_of_the_unpacked_wheel_run(wheel, tmp_path, package):
+    zipfile.ZipFile(wheel).extractall(tmp_path)
+    command = [sys.executable, "-m", package, "--help"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Usage" in done.stdout
+
+
+def test_the_requirements_are_what_modules_import(tracked):
+    names = set()
+    for path in tracked:
+        if path.suffix == ".py" and path.parts[0] in (*PACKAGES, "streamlit_app.py"):
+            names |= packages(imported(ast.parse((ROOT / path).read_text())))
+    there = metadata.packages_distributions()
+    used = {distribution for name in names & set(there) for distribution in there[name]}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    required = plain(project["dependencies"])
+    assert required - plain(used) == LOADED_BY_OTHERS
+    optional = plain(extras["cluster"] + extras["jukebox"])
+    assert plain(used) - required - optional - set(OURS) == set()
+
+
 def test_every_dependency_is_pinned_and_nothing_names_a_place():
     pinned = {}
     for line in (ROOT / "constraints.txt").read_text().splitlines():
@@ -69,8 +107,7 @@ def test_every_dependency_is_pinned_and_nothing_names_a_place():
             pinned[name.lower().replace("_", "-")] = version
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = project["dependencies"] + sum(project["optional-dependencies"].values(), [])
-    names = {re.match(r"[\w.-]+", requirement).group().lower().replace("_", "-") for requirement in wanted}
-    assert names <= set(pinned)
+    assert plain(wanted) <= set(pinned)
 
 
 @pytest.mark.parametrize(

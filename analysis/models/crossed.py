@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import scipy.linalg
 
-from analysis.models.optimum import STEP, hessian
+from analysis.models.minimise import STEP, hessian
 
 LARGEST = 30.0  # relative standard deviation that the search reaches
 FREE = 1e2  # relative standard deviation of listeners' means that are taken as unknown constants
@@ -224,8 +224,8 @@ class Linear:
 
         at = np.append(theta, sigma)
         values, vectors = np.linalg.eigh(hessian(deviance, at))
-        kept = values > 1e-8 * max(1.0, values.max())
-        spread = 2 * (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
+        positive = values > 1e-8 * max(1.0, values.max())
+        spread = 2 * (vectors[:, positive] / values[positive]) @ vectors[:, positive].T
         steps = STEP * np.eye(len(at))
         slopes = np.array([(covariance(at + e) - covariance(at - e)) / (2 * STEP) for e in steps])
         return covariance(at), slopes, spread
@@ -245,18 +245,18 @@ class Laplace:
         u, v = self.u, self.v
 
         def at(u, v):
-            found = density(offset + crossed.effects(theta, u, v))
-            return found, found[0].sum() - ((u**2).sum() + (v**2).sum()) / 2
+            terms = density(offset + crossed.effects(theta, u, v))
+            return terms, terms[0].sum() - ((u**2).sum() + (v**2).sum()) / 2
 
-        found, height = at(u, v)
+        terms, height = at(u, v)
         if not np.isfinite(height):
             u, v = np.zeros_like(u), np.zeros_like(v)
-            found, height = at(u, v)
+            terms, height = at(u, v)
         if not np.isfinite(height):
             return 1e10
         for _ in range(_ITERATIONS):
-            system = System(crossed.products(found[3]), t, s)
-            mine, theirs = crossed.sums(found[1])
+            system = System(crossed.products(terms[3]), t, s)
+            mine, theirs = crossed.sums(terms[1])
             step_u, step_v = system.solve((mine @ t - u)[..., None], (s * theirs - v)[:, None])
             step_u, step_v = step_u[..., 0], step_v[:, 0]
             for halving in range(_HALVINGS):
@@ -264,9 +264,9 @@ class Laplace:
                 tried, reached = at(trial_u, trial_v)
                 if np.isfinite(reached) and reached >= height - 1e-9 * (1 + abs(height)):
                     break
-            u, v, found, height = trial_u, trial_v, tried, reached
+            u, v, terms, height = trial_u, trial_v, tried, reached
             if max(np.abs(step_u).max(), np.abs(step_v).max()) < _LAST_STEP:
                 break
         self.u, self.v = u, v
-        system = System(crossed.products(found[2]), t, s)
+        system = System(crossed.products(terms[2]), t, s)
         return float(-2 * height + system.log_determinant)

@@ -32,10 +32,11 @@ import scipy.special
 import scipy.stats
 
 from analysis.models.crossed import Crossed, Density, Laplace, Linear
-from analysis.models.optimum import SINGULAR, covariance, minimum
+from analysis.models.minimise import SINGULAR, covariance, minimum
+from caw.problems import ProblemError
 
 
-class MixedModelError(ValueError):
+class MixedModelError(ProblemError):
     """Data that a mixed model cannot be fitted to."""
 
 
@@ -129,29 +130,79 @@ class Contrast:
 
 
 def linear(y, fixed: dict[str, Sequence[float]], listener, stimulus, *, nests=()) -> Fit:
-    """y = fixed + listener + stimulus + error, by REML.
+    """Fit y = fixed + listener + stimulus + error by REML.
 
-    y: [n]. fixed: the columns of the fixed effects by name, [n] each (an intercept is a column of ones).
-    listener, stimulus: [n], any labels. nests: of each kind of group that stimuli are nested in, labels [n],
-    None for a stimulus in none.
+    Parameters
+    ----------
+    y : array_like
+        The answers, shape [n].
+    fixed : dict
+        The columns of the fixed effects by name, [n] each; an intercept is a column of ones.
+    listener, stimulus : array_like
+        Labels of any kind, [n] each.
+    nests : sequence of array_like
+        Of each kind of group that stimuli are nested in, labels [n], None for a stimulus in none.
 
-    Raises: MixedModelError for fewer than two listeners or stimuli, or groups of a kind, for a stimulus in
-    two groups of a kind, and for fixed effects that depend on each other, leave no answer over, or explain
-    every answer.
+    Returns
+    -------
+    Fit
+        With Satterthwaite's degrees of freedom.
+
+    Raises
+    ------
+    MixedModelError
+        For fewer than two listeners or stimuli, or groups of a kind; for a stimulus in two groups of a kind;
+        and for fixed effects that depend on each other or leave no answer over.
+    NoSpreadError
+        Where all answers are the same, or the fixed effects explain every one.
+
+    Notes
+    -----
+    Bates, Maechler, Bolker and Walker (2015), J. Stat. Softw. 67(1), equations 39 to 42; degrees of freedom
+    by Kuznetsova, Brockhoff and Christensen (2017), J. Stat. Softw. 82(13).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(1)
+    >>> listener, clip = np.repeat(np.arange(6), 8), np.tile(np.arange(8), 6)
+    >>> fake = (clip < 4).astype(float)
+    >>> rating = 5 + fake + rng.normal(size=6)[listener] + rng.normal(size=8)[clip] + rng.normal(size=48)
+    >>> fit = linear(rating, {"1": np.ones(48), "fake": fake}, listener, clip)
+    >>> round(fit.of("fake"), 2)
+    1.47
     """
     y, x, crossed = _taken(y, fixed, listener, stimulus, None, nests)
     return _reml(y, x, fixed, crossed, x)
 
 
 def levels(y, level, listener, stimulus, *, nests=()) -> Fit:
-    """The means of levels, each listener being their own control: y = level + listener + listener's level +
-    stimulus + error, by REML.
+    """Fit the means of levels, each listener being their own control, by REML.
 
-    level: [n], labels, by which the effects are named. Listeners' means are unknown constants, so only
-    contrasts whose weights sum to 0 mean anything; listeners' deviations from a level's mean are random, and
-    so are stimuli. On a complete table a contrast is tested as in the analysis of variance with both
-    listeners and stimuli random (Clark 1973, J. Verbal Learning and Verbal Behavior 12:335-359). The rest,
-    and what is raised, as for `linear`.
+    The model is y = level + listener + listener's level + stimulus + error.
+
+    Parameters
+    ----------
+    y, listener, stimulus, nests
+        As for `linear`.
+    level : array_like
+        Labels [n], by which the effects are named.
+
+    Returns
+    -------
+    Fit
+        Listeners' means are unknown constants, so only contrasts whose weights sum to 0 mean anything.
+        Listeners' deviations from a level's mean are random, and so are stimuli.
+
+    Raises
+    ------
+    MixedModelError
+        As for `linear`, and where there is one level only.
+
+    Notes
+    -----
+    On a complete table a contrast is tested as in the analysis of variance with both listeners and stimuli
+    random (Clark 1973, J. Verbal Learning and Verbal Behavior 12:335-359).
     """
     names, numbers = np.unique(np.asarray(level, dtype=str), return_inverse=True)
     if len(names) < 2:
@@ -194,11 +245,42 @@ def _reml(y: np.ndarray, x: np.ndarray, fixed, crossed: Crossed, constants: np.n
 def binary(
     y, fixed: dict[str, Sequence[float]], listener, stimulus, *, link="probit", level=None, nests=()
 ) -> Fit:
-    """P(y = 1) = link^-1(fixed + listener + stimulus), by Laplace's approximation.
+    """Fit P(y = 1) = link^-1(fixed + listener + stimulus) by Laplace's approximation.
 
-    y: [n] of 0 and 1; link: "probit" or "logit"; level: labels [n] of levels in which listeners deviate from
-    their means, or None; the rest as for `linear`. Raises: MixedModelError also where
-    all answers are the same.
+    Parameters
+    ----------
+    y : array_like
+        Answers of 0 and 1, shape [n].
+    fixed, listener, stimulus, nests
+        As for `linear`.
+    link : {"probit", "logit"}
+    level : array_like, optional
+        Labels [n] of levels in which listeners deviate from their means.
+
+    Returns
+    -------
+    Fit
+        With degrees of freedom between stimuli, see the head of this module.
+
+    Raises
+    ------
+    MixedModelError
+        As for `linear`, and where the answers are not 0 and 1 or all the same.
+
+    Notes
+    -----
+    As lme4's `glmer`; Bates, Maechler, Bolker and Walker (2015), J. Stat. Softw. 67(1).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(1)
+    >>> listener, clip = np.repeat(np.arange(6), 8), np.tile(np.arange(8), 6)
+    >>> fake = (clip < 4).astype(float)
+    >>> rating = 5 + fake + rng.normal(size=6)[listener] + rng.normal(size=8)[clip] + rng.normal(size=48)
+    >>> fit = binary(rating > 5, {"1": np.ones(48), "fake": fake}, listener, clip)
+    >>> round(fit.of("fake"))
+    1
     """
     y, x, crossed = _taken(y, fixed, listener, stimulus, level, nests)
     if not np.isin(y, (0, 1)).all() or len(set(y)) < 2:
@@ -222,15 +304,49 @@ def binary(
 def ordinal(
     y, fixed: dict[str, Sequence[float]], listener, stimulus, *, link="logit", level=None, nests=()
 ) -> Fit:
-    """P(y <= k) = link^-1(threshold k - fixed - listener - stimulus), by Laplace's approximation.
+    """Fit P(y <= k) = link^-1(threshold k - fixed - listener - stimulus) by Laplace's approximation.
 
-    y: [n] of ordered levels; those that occur count. fixed holds no intercept: the thresholds are it. The
-    rest as for `binary`. Raises: MixedModelError as `linear`, and for fewer than three levels.
+    Parameters
+    ----------
+    y : array_like
+        Ordered levels, shape [n]; those that occur count.
+    fixed : dict
+        As for `linear`, without an intercept: the thresholds are it.
+    listener, stimulus, nests
+        As for `linear`.
+    link : {"logit", "probit"}
+    level : array_like, optional
+        As for `binary`.
+
+    Returns
+    -------
+    Fit
+        With the thresholds between the levels.
+
+    Raises
+    ------
+    MixedModelError
+        As for `linear`, and for fewer than three levels.
+
+    Notes
+    -----
+    Christensen (2018), "Cumulative link models for ordinal regression with the R package ordinal".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(1)
+    >>> listener, clip = np.repeat(np.arange(6), 8), np.tile(np.arange(8), 6)
+    >>> fake = (clip < 4).astype(float)
+    >>> rating = 5 + fake + rng.normal(size=6)[listener] + rng.normal(size=8)[clip] + rng.normal(size=48)
+    >>> fit = ordinal(np.clip(rating.round(), 4, 7), {"fake": fake}, listener, clip)
+    >>> len(fit.thresholds)
+    3
     """
     y, x, crossed = _taken(y, fixed, listener, stimulus, level, nests)
     used, y = np.unique(y, return_inverse=True)
     if len(used) < 3:
-        raise MixedModelError(f"{len(used)} levels were used; ordered answers need three")
+        raise MixedModelError(f"{len(used)} levels were used", "ordered answers need three")
     cut = len(used) - 1
     shares = np.cumsum(np.bincount(y))[:-1] / len(y)
     first = _QUANTILE[link](shares)
@@ -320,12 +436,12 @@ def _between_stimuli(x: np.ndarray, crossed: Crossed, intercept: int = 0) -> Cal
     stimulus infinite. Where stimuli are nested, units are those of the widest kind of group that a column is
     constant within; stimuli in no group are their own. intercept: how many more columns there are in effect.
     """
-    found = np.full(x.shape[1], np.inf)
+    degrees = np.full(x.shape[1], np.inf)
     for unit in _units(crossed):
         first = x[np.unique(unit, return_index=True)[1]]
         between = np.abs(x - first[unit]).max(axis=0) < 1e-9
-        found = np.where(between, max(1.0, len(first) - between.sum() - intercept), found)
-    return lambda c: float(found[c != 0].min())
+        degrees = np.where(between, max(1.0, len(first) - between.sum() - intercept), degrees)
+    return lambda c: float(degrees[c != 0].min())
 
 
 def _units(crossed: Crossed) -> Iterator[np.ndarray]:
@@ -342,11 +458,13 @@ def _taken(y, fixed, listener, stimulus, level, nests, *, apart=False):
     x = np.column_stack([np.asarray(column, float) for column in fixed.values()])
     i, j = (np.unique(np.asarray(labels), return_inverse=True)[1] for labels in (listener, stimulus))
     if not (np.isfinite(y).all() and np.isfinite(x).all()):
-        raise MixedModelError("answers and fixed effects must be finite; drop rows with missing values first")
+        raise MixedModelError(
+            "answers and fixed effects must be finite", "drop rows with missing values first"
+        )
     if min(i.max(initial=0), j.max(initial=0)) < 1:
         raise MixedModelError("crossed random effects need at least two listeners and two stimuli")
     if np.linalg.matrix_rank(x) < x.shape[1]:
-        raise MixedModelError(f"the fixed effects {', '.join(fixed)} depend on each other; leave one out")
+        raise MixedModelError(f"the fixed effects {', '.join(fixed)} depend on each other", "leave one out")
     level = None if level is None else np.unique(np.asarray(level), return_inverse=True)[1]
     return y, x, Crossed(i, j, level, [_numbered(labels, j) for labels in nests], apart=apart)
 
@@ -357,7 +475,7 @@ def _numbered(labels, j: np.ndarray) -> np.ndarray:
     if numbers.max() < 1:
         raise MixedModelError("stimuli nested in groups need at least two groups")
     if (numbers != numbers[np.unique(j, return_index=True)[1]][j]).any():
-        raise MixedModelError("a stimulus is in two groups of one kind; give every stimulus one")
+        raise MixedModelError("a stimulus is in two groups of one kind", "give every stimulus one")
     return numbers
 
 

@@ -1,13 +1,12 @@
 """Charts of a listening study: results and tidy frames in, Altair charts out. Nothing is computed here.
 
-`groups`: what one listener and a panel both have; `one_listener` and `panel`: what only they have;
-`measured`: what clips measured; `planning`: power before a study; `theme`: colours, fonts and writing files.
+`groups` draws groups of clips, `listeners` draws single answers, listeners and clips, `measured` what was
+measured of clips, and `power` the power of a planned study. `theme` has colours, fonts and files.
 """
 
-from analysis.plots import measured, planning
+from analysis.plots import measured, power
 from analysis.plots.groups import dose, fooling, inspiring, musicality
-from analysis.plots.one_listener import counts, scorecard
-from analysis.plots.panel import clips, modes, quantiles, roc, verdicts
+from analysis.plots.listeners import clips, counts, modes, quantiles, roc, scorecard, verdicts
 from analysis.plots.theme import NARROW, WIDE, inline, png, render, save
 
 __all__ = [
@@ -22,7 +21,7 @@ __all__ = [
     "measured",
     "modes",
     "musicality",
-    "planning",
+    "power",
     "png",
     "quantiles",
     "roc",

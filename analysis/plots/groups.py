@@ -8,16 +8,16 @@ from collections.abc import Iterable
 import altair as alt
 import pandas as pd
 
-from analysis import ways
+from analysis import conditions
 from analysis.plots import theme
 from analysis.plots.theme import WIDE
 from analysis.results import dose as doses
 from analysis.results import ratings
 from analysis.results.ratings import REAL as JUDGED_REAL
-from analysis.results.results import MACHINE, ORIGINALS, Result, find, groups
+from analysis.results.result import MACHINE, ORIGINALS, Result, find, groups
 
 KINDS = {"truth": "truth", "backends": "backend", "modes": "mode", "epochs": "epochs"}  # family -> its title
-KINDS |= ways.COLUMNS
+KINDS |= conditions.COLUMNS
 ROW = 32  # px a group takes
 NAMES = {True: (130, 320), False: (100, 130)}  # is it wide: bounds of the px for the names of the groups
 ASIDE = {True: 110, False: 84}  # is it wide: px for the text at the right
@@ -32,7 +32,7 @@ def fooling(results: Iterable[Result], *, width: int = WIDE) -> alt.TopLevelMixi
     The dashed line is the share of originals judged real: where a perfect imitation would stand.
     """
     results = list(results)
-    families = ("backends", "modes", "epochs", *ways.COLUMNS)
+    families = ("backends", "modes", "epochs", *conditions.COLUMNS)
     table = _rows(results, families, JUDGED_REAL, lambda r: f"{r.count}/{r.total}")
     originals = find(results, "truth", JUDGED_REAL, ORIGINALS)
     line = [] if originals is None or originals.refused else [_dashed(originals)]
@@ -60,7 +60,7 @@ def musicality(results: Iterable[Result], clips: pd.DataFrame, *, width: int = W
 
     `clips`: as of `stimuli.by_stimulus`.
     """
-    families = ("truth", "backends", "modes", *ways.COLUMNS)
+    families = ("truth", "backends", "modes", *conditions.COLUMNS)
     table = _rows(list(results), families, ratings.MEAN, lambda r: f"{r.estimate:.1f} (n {r.n})")
     rated = clips.dropna(subset=["musicality"])
     fakes = rated[rated["truth"] == "fake"]
@@ -72,7 +72,7 @@ def musicality(results: Iterable[Result], clips: pd.DataFrame, *, width: int = W
     }
     dots |= {
         column: rated.assign(group=group).dropna(subset=["group"])
-        for _, column, group in ways.differing(clips)
+        for _, column, group in conditions.differing(clips)
     }
     names, axis_of_names = _names(table, width)
     parts, inner = [], _inner(width, names)
@@ -107,10 +107,12 @@ def dose(
     as it must be where the groups name backends.
     """
     means = _rows(list(results), (doses.FAMILY,), ratings.MEAN, lambda r: f"n {r.n}")
-    dosed = doses.dosed(clips)  # as the results: clips that nobody rated have a say in the groups' names
-    points = _laned(dosed.assign(group=doses.levels(dosed)).dropna(subset=["musicality"]))
-    several = doses.several(dosed)
-    levels = sorted({*means["group"], *points["group"]}, key=doses.in_order)
+    dosed = conditions.with_epochs(
+        clips
+    )  # as the results: clips that nobody rated have a say in the groups' names
+    points = _laned(dosed.assign(group=conditions.epoch_labels(dosed)).dropna(subset=["musicality"]))
+    several = conditions.several_backends(dosed)
+    levels = sorted({*means["group"], *points["group"]}, key=conditions.sort_key)
     x = alt.X(
         "group:O",
         title="epochs (as each backend counts them)" if several else "epochs (optimiser steps per scale)",
@@ -143,13 +145,13 @@ def dose(
 def inspiring(results: Iterable[Result], *, width: int = WIDE) -> alt.TopLevelMixin:
     """Shares of no, maybe and yes by truth, backend and mode, as bars centred on maybe, with the counts."""
     results, rows = list(results), []
-    for family in ("truth", "backends", "modes", *ways.COLUMNS):
+    for family in ("truth", "backends", "modes", *conditions.COLUMNS):
         for group in groups(results, family, f"{ratings.INSPIRING} maybe"):
-            found = {
+            counts = {
                 answer: find(results, family, f"{ratings.INSPIRING} {answer}", group) for answer in INSPIRED
             }
-            edge = -found["no"].estimate - found["maybe"].estimate / 2
-            for answer, result in found.items():
+            edge = -counts["no"].estimate - counts["maybe"].estimate / 2
+            for answer, result in counts.items():
                 share, row = result.estimate, {"kind": KINDS[family], "group": group, "answer": answer}
                 text = str(result.count) if share >= (0.06 if width > theme.NARROW else 0.16) else ""
                 rows.append(
@@ -184,13 +186,13 @@ def inspiring(results: Iterable[Result], *, width: int = WIDE) -> alt.TopLevelMi
 
 def _rows(results: list[Result], families: Iterable[str], name: str, text) -> pd.DataFrame:
     """One row per group of the families: kind, group, value, low, high and `text` of the result."""
-    found = [
+    rows = [
         (KINDS[family], group, result.estimate, result.low, result.high, text(result))
         for family in families
         for group in groups(results, family, name)
         if not (result := find(results, family, name, group)).refused
     ]
-    return pd.DataFrame(found, columns=["kind", "group", "value", "low", "high", "text"])
+    return pd.DataFrame(rows, columns=["kind", "group", "value", "low", "high", "text"])
 
 
 def _parts(table: pd.DataFrame) -> list[tuple[pd.DataFrame, bool, bool]]:

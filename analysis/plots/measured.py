@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.plots import theme
 from analysis.plots.theme import WIDE
 from analysis.results import measured
-from analysis.results.measured import COPYING, LIKENESS, Measured
+from analysis.results.measured import COPYING, LIKENESS, ClipMeasures
 
 PANELS = {LIKENESS: "Frechet distance, 0.13 s (log scale)", COPYING: "share of windows copied"}
 TICKS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
@@ -21,37 +21,44 @@ LABEL = 0.2  # of the axis: the room that an anchor's name takes
 SHAPES = ["circle", "square", "triangle-up", "cross", "diamond"]
 
 
-def verdicts(found: Measured, *, one: bool, width: int = WIDE) -> alt.TopLevelMixin:
+def verdicts(measures: ClipMeasures, *, one: bool, width: int = WIDE) -> alt.TopLevelMixin:
     """Likeness and copying of every machine-made clip against the share of listeners who judged it real.
 
     one: there is one listener, so that a clip is judged real or not. Dashed lines are the anchors.
     """
     parts = []
     for name in PANELS:
-        points = _apart(found.clips.assign(x=_shown(found.clips[name], name)).dropna(subset=["x"]), name)
+        points = _apart(
+            measures.clips.assign(x=_shown(measures.clips[name], name)).dropna(subset=["x"]), name
+        )
         values = [0, 1] if one else [0, 0.25, 0.5, 0.75, 1]
-        said = "datum.value > 0.5 ? 'judged real' : 'judged fake'" if one else "format(datum.value, '.0%')"
-        told = {"labelExpr": said, "title": None if one else "judged real", "ticks": False, "domain": False}
+        label = "datum.value > 0.5 ? 'judged real' : 'judged fake'" if one else "format(datum.value, '.0%')"
+        options = {
+            "labelExpr": label,
+            "title": None if one else "judged real",
+            "ticks": False,
+            "domain": False,
+        }
         if width > theme.NARROW and name != LIKENESS:
-            told = {"labels": False, "ticks": False, "domain": False, "title": None}
-        axis = alt.Axis(values=values, labelPadding=8, minExtent=0, **told)
+            options = {"labels": False, "ticks": False, "domain": False, "title": None}
+        axis = alt.Axis(values=values, labelPadding=8, minExtent=0, **options)
         mark = (
             alt.Chart(points)
             .mark_point(size=75, filled=True, opacity=0.85, stroke=theme.INK, strokeWidth=0.6)
             .encode(
-                x=_axis(found, name),
+                x=_axis(measures, name),
                 y=alt.Y("y:Q", scale=alt.Scale(domain=[-0.12, 1.12], nice=False), axis=axis),
-                **_made(found),
+                **_made(measures),
             )
         )
-        parts.append(alt.layer(*_anchors(found, name), mark).properties(width=_inner(width), height=190))
+        parts.append(alt.layer(*_anchors(measures, name), mark).properties(width=_inner(width), height=190))
     title = "Measured, and how it was judged"
     return theme.finish(_beside(parts, width), title, width)
 
 
-def groups(found: Measured, *, width: int = WIDE) -> alt.TopLevelMixin:
+def groups(measures: ClipMeasures, *, width: int = WIDE) -> alt.TopLevelMixin:
     """Likeness and copying of every machine-made clip by all that they differ in, with the median (bar)."""
-    table = measured.groups(found)
+    table = measured.groups(measures)
     plain = {"ticks": False, "domain": False, "labelPadding": 10}
     wide = width > theme.NARROW
     names, axis = theme.names_axis(table["group"], *NAMES[wide], size=theme.letters(width), **plain)
@@ -66,7 +73,7 @@ def groups(found: Measured, *, width: int = WIDE) -> alt.TopLevelMixin:
             y = alt.Y(
                 "group:N", sort=list(dict.fromkeys(part["group"])), title=None, axis=axis if named else None
             )
-            x = _axis(found, name, silent=kind != kinds[-1])
+            x = _axis(measures, name, silent=kind != kinds[-1])
             lane = alt.YOffset("lane:Q", scale=alt.Scale(domain=[-4, 4]))
             dots = alt.Chart(part).mark_circle(
                 size=42, opacity=0.6, color=theme.SKY, stroke=theme.BLUE, strokeWidth=1
@@ -75,7 +82,7 @@ def groups(found: Measured, *, width: int = WIDE) -> alt.TopLevelMixin:
                 thickness=3, size=ROW - 6, color=theme.INK, orient="vertical"
             )
             layers = [
-                *_anchors(found, name, named=kind == kinds[0]),
+                *_anchors(measures, name, named=kind == kinds[0]),
                 dots.encode(x=x, y=y, yOffset=lane),
                 ticks.encode(x="x:Q", y=y),
             ]
@@ -100,8 +107,8 @@ def _shown(values: pd.Series, name: str) -> pd.Series:
     return values.clip(lower=LEAST) if name == LIKENESS else values
 
 
-def _axis(found: Measured, name: str, *, silent: bool = False) -> alt.X:
-    low, high = _domain(found, name)
+def _axis(measures: ClipMeasures, name: str, *, silent: bool = False) -> alt.X:
+    low, high = _domain(measures, name)
     if name == LIKENESS:
         scale = alt.Scale(type="log", domain=[low, high], nice=False)
         ticks = {"values": [tick for tick in TICKS if low <= tick <= high], "format": "~g"}
@@ -114,10 +121,10 @@ def _axis(found: Measured, name: str, *, silent: bool = False) -> alt.X:
     )
 
 
-def _made(found: Measured) -> dict:
+def _made(measures: ClipMeasures) -> dict:
     """Colour by mode, and shape by backend where there are several."""
     encodings = {"color": alt.Color("mode:N", scale=theme.MODE_COLOURS, title=None)}
-    backends = sorted(found.clips["backend"].unique())
+    backends = sorted(measures.clips["backend"].unique())
     if len(backends) > 1:
         scale = alt.Scale(
             domain=backends, range=[SHAPES[place % len(SHAPES)] for place in range(len(backends))]
@@ -126,21 +133,21 @@ def _made(found: Measured) -> dict:
     return encodings
 
 
-def _anchors(found: Measured, name: str, *, named: bool = True) -> list[alt.Chart]:
+def _anchors(measures: ClipMeasures, name: str, *, named: bool = True) -> list[alt.Chart]:
     """A dashed line per anchor and source, with its name above."""
-    lines = found.anchors[["anchor", name]].dropna().rename(columns={name: "x"})
+    lines = measures.anchors[["anchor", name]].dropna().rename(columns={name: "x"})
     if lines.empty:
         return []
     lines["x"] = _shown(lines["x"], name)
     rules = alt.Chart(lines).mark_rule(strokeDash=[5, 4], color=theme.INK, opacity=0.7).encode(x="x:Q")
-    labels = _labels(found, lines, name)
+    labels = _labels(measures, lines, name)
     text = alt.Chart(labels).mark_text(baseline="bottom")
     return [rules, text.encode(x="x:Q", y=alt.value(-4), text="anchor:N")] if named else [rules]
 
 
-def _labels(found: Measured, lines: pd.DataFrame, name: str) -> pd.DataFrame:
+def _labels(measures: ClipMeasures, lines: pd.DataFrame, name: str) -> pd.DataFrame:
     """The names of the lines and their places; lines whose names would overlap share one."""
-    low, high = _domain(found, name)
+    low, high = _domain(measures, name)
     low, high = (math.log(low), math.log(high)) if name == LIKENESS else (low, high)
     place = (lines["x"].map(math.log) if name == LIKENESS else lines["x"]).sub(low) / (high - low)
     together = (place.sort_values().diff() > LABEL).cumsum()
@@ -156,11 +163,11 @@ def _labels(found: Measured, lines: pd.DataFrame, name: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _domain(found: Measured, name: str) -> tuple[float, float]:
+def _domain(measures: ClipMeasures, name: str) -> tuple[float, float]:
     """Ends of the axis of a measure."""
     if name != LIKENESS:
         return -0.04, 1.04
-    values = _shown(pd.concat([found.clips[name], found.anchors[name]]).dropna(), name)
+    values = _shown(pd.concat([measures.clips[name], measures.anchors[name]]).dropna(), name)
     return (float(values.min()) / 1.5, float(values.max()) * 1.5) if len(values) else (LEAST, TICKS[-1])
 
 

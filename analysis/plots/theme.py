@@ -113,22 +113,22 @@ def shortened(names: Iterable[str], fits: Callable[[str], bool]) -> dict[str, st
 
 def _cut(name: str, share: float, fits: Callable[[str], bool], after: str = "") -> str:
     """The longest form of `name` that fits, with `share` of its letters before the ellipsis, and `after`."""
-    for kept in range(len(name) - 1, 0, -1):
-        first = round(kept * share)
-        end = name[len(name) - kept + first :]
+    for length in range(len(name) - 1, 0, -1):
+        first = round(length * share)
+        end = name[len(name) - length + first :]
         if fits(form := f"{name[:first]}{ELLIPSIS}{end}{after}"):
             return form
     return ELLIPSIS + after
 
 
-def names_axis(names: Iterable[str], least: int, most: int, *, size: int, **given) -> tuple[int, alt.Axis]:
+def names_axis(names: Iterable[str], least: int, most: int, *, size: int, **options) -> tuple[int, alt.Axis]:
     """An axis of names that are never cut to ambiguity, and its px: what the longest takes, within bounds."""
     names = list(names)
     longest = max((text_width(name, size) for name in names), default=0)
     room = round(min(max(longest + 18, least), most))
     forms = shortened(names, lambda form: text_width(form, size) <= room - 10)
     axis = {"labelLimit": 0, "minExtent": room, "maxExtent": room, "labelFontSize": size}
-    return room, alt.Axis(**axis | written(forms) | given)
+    return room, alt.Axis(**axis | written(forms) | options)
 
 
 def written(forms: dict[str, str]) -> dict[str, str]:

@@ -13,10 +13,10 @@ import pandas as pd
 
 from analysis import formats as f
 from analysis.plan import AnalysisPlan
-from analysis.report.tables import Table
 from analysis.results import comparisons, panel_models
 from analysis.results.outcomes import INSPIRED, JUDGED_REAL, MUSICALITY, Outcome
-from analysis.results.results import Result
+from analysis.results.result import Result
+from analysis.table import ReportTable
 
 QUESTIONS = {
     comparisons.TRUTH: "do machine-made clips differ from originals?",
@@ -52,34 +52,43 @@ _MEASURES = {
 }
 
 
-def table(results: Iterable[Result], plan: AnalysisPlan | None = None) -> Table:
+def table(results: Iterable[Result], plan: AnalysisPlan | None = None) -> ReportTable:
     """One row per outcome that a family of results compares, what was not computed with the reason.
 
     results: as of `statistics.evaluate`, with the same plan. Columns: question, outcome, contrasts, measure,
     population, answers, method, correction.
     """
-    asked: dict[tuple[str, str], list[Result]] = {}
+    by_outcome: dict[tuple[str, str], list[Result]] = {}
     for r in results:
         if r.family in QUESTIONS and r.name in _MEASURES:
-            asked.setdefault((r.family, r.name), []).append(r)
-    rows = [_row(family, name, rows, plan) for (family, name), rows in asked.items()]
+            by_outcome.setdefault((r.family, r.name), []).append(r)
+    rows = [_row(family, name, rows, plan) for (family, name), rows in by_outcome.items()]
     columns = ["question", "outcome", "contrasts", "measure", "population", "answers", "method", "correction"]
-    return Table("estimands", "What is estimated", pd.DataFrame(rows, columns=columns))
+    return ReportTable("estimands", "What is estimated", pd.DataFrame(rows, columns=columns))
 
 
 def _row(family: str, name: str, rows: list[Result], plan: AnalysisPlan | None) -> tuple[str, ...]:
     (outcome, measure), done = _MEASURES[name], [r for r in rows if not r.refused]
-    said, answers = _ASKED[outcome]
+    description, answers = _ASKED[outcome]
     left_out = f"; without {' and '.join(plan.exclude)} answers, as planned" if plan and plan.exclude else ""
     contrasts = [r.group for r in done or rows]
     more = len(contrasts) - _MOST
     named = ", ".join(contrasts[:_MOST]) + (f" and {more} more" if more > 0 else "")
     if not done:
-        return (QUESTIONS[family], said, named, measure, "", "", f"not computed: {rows[0].note}", "")
-    found = _POPULATION.search(done[0].method)
-    of_all = f"{found[1]} like these" if found else "clips like these, for this listener only"
+        return (QUESTIONS[family], description, named, measure, "", "", f"not computed: {rows[0].note}", "")
+    population = _POPULATION.search(done[0].method)
+    of_all = f"{population[1]} like these" if population else "clips like these, for this listener only"
     corrected = _correction(family, outcome, [r for r in done if r.p is not None], plan)
-    return (QUESTIONS[family], said, named, measure, of_all, answers + left_out, done[0].method, corrected)
+    return (
+        QUESTIONS[family],
+        description,
+        named,
+        measure,
+        of_all,
+        answers + left_out,
+        done[0].method,
+        corrected,
+    )
 
 
 def _correction(family: str, outcome: Outcome, tested: list[Result], plan: AnalysisPlan | None) -> str:

@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
+from analysis import conditions
 from analysis import formats as f
-from analysis import ways
-from analysis.report import pins
-from analysis.report.tables import Table
+from analysis.report import comments
 from analysis.results import estimation, stimuli
 from analysis.results.outcomes import INSPIRED, JUDGED_REAL, KEPT, MUSICALITY, Outcome
+from analysis.table import ReportTable
 
 MOST_OPEN = 10  # clips that stand open; the rest is folded
 MOST_WORDS = 3  # listeners quoted of a clip; its other comments stand further below
@@ -69,7 +69,7 @@ def _clip(answers: pd.DataFrame) -> dict[str, Any]:
     """One clip for the page, of all answers to it."""
     clip = answers.iloc[0]
     ranked = answers.assign(order=answers["inspiring"].map(_ORDER).fillna(2) - 3 * answers["kept"])
-    said = [
+    written = [
         {"listener": one["listener"], "inspiring": one["inspiring"], "kept": one["kept"]} | _words(one)
         for _, one in ranked.sort_values("order", kind="stable").iterrows()
         if _words(one)["words"] or _words(one)["pins"]
@@ -82,18 +82,18 @@ def _clip(answers: pd.DataFrame) -> dict[str, Any]:
         "made by": clip["backend"],
         "mode": clip["mode"],
         "epochs": "" if pd.isna(clip["epochs"]) else f"{clip['epochs']}",
-        **{column: f"{clip[column]}" for column in ways.stated(answers)},
+        **{column: f"{clip[column]}" for column in conditions.stated(answers)},
         "heard": _one_answer(clip) if len(answers) == 1 else _answers(answers),
-        "said": said[:MOST_WORDS],
-        "more": len(said) - MOST_WORDS,
+        "said": written[:MOST_WORDS],
+        "more": len(written) - MOST_WORDS,
         "remark": next(iter(answers["remark"].dropna()), "") if "remark" in answers else "",
     }
 
 
 def _words(answer: pd.Series) -> dict[str, Any]:
     """What a listener wrote of a clip: in words, and of moments of it."""
-    said, pinned = pins.split(answer.get("comment") or "")
-    return {"words": [words for words in (answer.get("inspiring_text"), said) if words], "pins": pinned}
+    text, pinned = comments.split(answer.get("comment") or "")
+    return {"words": [words for words in (answer.get("inspiring_text"), text) if words], "pins": pinned}
 
 
 def _one_answer(answer: pd.Series) -> str:
@@ -106,17 +106,19 @@ def _one_answer(answer: pd.Series) -> str:
 
 def _answers(answers: pd.DataFrame) -> str:
     counts = answers["inspiring"].value_counts()
-    told = sum(int(counts.get(level, 0)) for level in (*_ORDER, "no"))
-    found = (
-        [f"inspiring: {counts.get('yes', 0)} yes, {counts.get('maybe', 0)} maybe of {told}"] if told else []
+    answered = sum(int(counts.get(level, 0)) for level in (*_ORDER, "no"))
+    parts = (
+        [f"inspiring: {counts.get('yes', 0)} yes, {counts.get('maybe', 0)} maybe of {answered}"]
+        if answered
+        else []
     )
-    found += [f"kept by {answers['kept'].sum()}"] if answers["kept"].any() else []
+    parts += [f"kept by {answers['kept'].sum()}"] if answers["kept"].any() else []
     rated = answers["musicality"].mean()
-    found += [] if pd.isna(rated) else [f"musicality {f.number(rated, 1)}"]
-    return ", ".join([*found, f"judged real by {f.percent((answers['verdict'] == 'real').mean())}"])
+    parts += [] if pd.isna(rated) else [f"musicality {f.number(rated, 1)}"]
+    return ", ".join([*parts, f"judged real by {f.percent((answers['verdict'] == 'real').mean())}"])
 
 
-def by_condition(frame: pd.DataFrame, keys: Sequence[str] | None = None) -> Table:
+def by_condition(frame: pd.DataFrame, keys: Sequence[str] | None = None) -> ReportTable:
     """How the clips of each backend, mode and epoch count were judged, and the originals below them.
 
     frame: loaded answers. keys: the columns to group by; None: these, and plan and strength where clips were
@@ -127,7 +129,7 @@ def by_condition(frame: pd.DataFrame, keys: Sequence[str] | None = None) -> Tabl
     """
     answers = stimuli.distinct(frame)
     if keys is None:
-        keys = ("backend", "mode", "epochs", *(column for _, column, _ in ways.differing(answers)))
+        keys = ("backend", "mode", "epochs", *(column for _, column, _ in conditions.differing(answers)))
     fakes, originals = answers[answers["truth"] == "fake"], answers[answers["truth"] == "real"]
     heard = [outcome for outcome in ASKED if outcome.values(answers).notna().any()]
     keys, rows, lines = list(keys), [], []
@@ -145,7 +147,7 @@ def by_condition(frame: pd.DataFrame, keys: Sequence[str] | None = None) -> Tabl
     table = pd.DataFrame(rows, columns=None if rows else keys)
     if "epochs" in keys:
         table["epochs"] = pd.array(table["epochs"], dtype="Int64")
-    return Table("by_condition", "By backend, mode and epochs", table, shown=pd.DataFrame(lines))
+    return ReportTable("by_condition", "By backend, mode and epochs", table, shown=pd.DataFrame(lines))
 
 
 def _add(
@@ -153,22 +155,22 @@ def _add(
 ) -> None:
     """One row of `by_condition`: its values, and as a reader sees it."""
     row = key | {"clips": part["clip"].nunique(), "answers": len(part)}
-    few = row["clips"] < stimuli.LEAST_CLIPS and not stimuli.Panel.of(part).one
+    few = row["clips"] < stimuli.LEAST_CLIPS and not stimuli.Panel.of(part).single_listener
     line = dict(zip(key, names, strict=True))
     line |= {name: str(row[name]) for name in ("clips", "answers")}
     for outcome in heard:
-        found = estimation.mean(part, outcome)
-        found = replace(found, low=None, high=None) if few else found
+        estimate = estimation.mean(part, outcome)
+        estimate = replace(estimate, low=None, high=None) if few else estimate
         write = f.percent if outcome.share else f.number
         row |= {
-            outcome.mean: found.estimate,
-            f"{outcome.name} low": found.low,
-            f"{outcome.name} high": found.high,
+            outcome.mean: estimate.estimate,
+            f"{outcome.name} low": estimate.low,
+            f"{outcome.name} high": estimate.high,
         }
-        said = write(found.estimate)
-        if outcome.share and found.estimate is not None:
-            row |= {f"{outcome.name} count": int(found.of[0]), f"{outcome.name} of": found.of[1]}
-            said = f"{found.of[0]:.0f}/{found.of[1]} ({said})"
-        line[outcome.mean] = ", ".join(filter(None, (said, f.interval(found.low, found.high, write))))
+        text = write(estimate.estimate)
+        if outcome.share and estimate.estimate is not None:
+            row |= {f"{outcome.name} count": int(estimate.of[0]), f"{outcome.name} of": estimate.of[1]}
+            text = f"{estimate.of[0]:.0f}/{estimate.of[1]} ({text})"
+        line[outcome.mean] = ", ".join(filter(None, (text, f.interval(estimate.low, estimate.high, write))))
     rows.append(row)
     lines.append(line)

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis import formats as f
-from analysis.report import wording
+from analysis.report import sentences
 from analysis.results import stimuli
 from analysis.results.stimuli import Panel
 
@@ -21,7 +21,7 @@ def paragraphs(frame: pd.DataFrame, settings: Mapping[str, Any] | None = None) -
     """
     settings = settings or {}
     design, measures = _design(frame, settings), _measures(settings)
-    about = [design, measures, _analysis(Panel.of(frame)), wording.trained(frame)]
+    about = [design, measures, _analysis(Panel.of(frame)), sentences.trained(frame)]
     return [paragraph for paragraph in about if paragraph]
 
 
@@ -33,21 +33,21 @@ def _design(frame: pd.DataFrame, settings: Mapping[str, Any]) -> str:
         counts = [f"{count} {backend}" for backend, count in kinds.items()]
         originals = int((part["truth"] == "real").sum())
         made.append(f"{name}: {', '.join([*counts, f.plural(originals, 'original')])}")
-    who = "One listener" if panel.one else f"{panel.listeners} listeners"
-    told = [f"{who} judged {len(clips)} clips in {f.plural(len(made), 'set')} ({'; '.join(made)})."]
+    who = "One listener" if panel.single_listener else f"{panel.listeners} listeners"
+    lines = [f"{who} judged {len(clips)} clips in {f.plural(len(made), 'set')} ({'; '.join(made)})."]
     stimulus, listening = settings.get("stimuli") or {}, settings.get("listening") or {}
     if stimulus.get("seconds") and stimulus.get("rate"):
-        told.append(
+        lines.append(
             f"Every clip was {stimulus['seconds']:g} s long at {stimulus['rate'] / 1000:g} kHz, mono."
         )
     if stimulus.get("loudness") is not None:
-        told.append(
+        lines.append(
             f"All were brought to one integrated loudness, {f.number(stimulus['loudness'], 0)} LUFS or "
             "lower (ITU-R "
             "BS.1770), without limiting."
         )
     if stimulus.get("trim"):
-        told.append(
+        lines.append(
             f"Generated clips lost {stimulus['trim'] * 1000:g} ms at either end before they were cut."
         )
     order = {
@@ -55,13 +55,13 @@ def _design(frame: pd.DataFrame, settings: Mapping[str, Any]) -> str:
         "fixed": "the same for everyone",
     }
     if listening.get("order") in order:
-        told.append(f"The order was {order[listening['order']]}.")
+        lines.append(f"The order was {order[listening['order']]}.")
     if listening.get("play_to_end"):
-        told.append("A clip had to be heard to its end once before it could be judged; replays were free.")
+        lines.append("A clip had to be heard to its end once before it could be judged; replays were free.")
     if "tell_base_rate" in listening:
         knew = "were told" if listening["tell_base_rate"] else "were not told"
-        told.append(f"Listeners {knew} how many clips are machine-made.")
-    return " ".join(told)
+        lines.append(f"Listeners {knew} how many clips are machine-made.")
+    return " ".join(lines)
 
 
 def _measures(settings: Mapping[str, Any]) -> str:
@@ -85,7 +85,7 @@ def _analysis(panel: Panel) -> str:
         "corrected within the comparisons of one outcome in a kind of group (Holm 1979). Whatever the data "
         "cannot carry is listed with its reason instead of being computed."
     )
-    if panel.one:
+    if panel.single_listener:
         return (
             "With one listener there is inference over clips alone. Proportions have Wilson intervals "
             "(Wilson 1927), with Clopper and Pearson's beside them (1934). Two shares, and so detection, "
@@ -141,7 +141,7 @@ REFERENCES = (
 )
 
 
-def references(told: Iterable[str]) -> list[str]:
+def references(paragraphs: Iterable[str]) -> list[str]:
     """The references that the paragraphs name, by the first author's surname."""
-    text = " ".join(told)
+    text = " ".join(paragraphs)
     return [reference for reference in REFERENCES if reference.split(",")[0] in text]

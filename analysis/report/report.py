@@ -16,33 +16,23 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from importlib import metadata, resources
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 from markupsafe import Markup
 
 from analysis import formats as f
-from analysis import plots, responses
+from analysis import plots, responses, web_page
 from analysis.plan import AnalysisPlan
-from analysis.report import (
-    estimands,
-    figures,
-    inspiring_clips,
-    methods,
-    pins,
-    report_script,
-    table_files,
-    tables,
-    wording,
-)
-from analysis.report.tables import Table
+from analysis.report import comments, estimands, figures, inspiring_clips, methods, sentences, tables
 from analysis.results import checks, measured, sensitivity, statistics, stimuli
-from analysis.results.measured import Measured
-from analysis.results.results import Result
+from analysis.results.measured import ClipMeasures
+from analysis.results.result import Result, to_frame, to_json
 from analysis.results.stimuli import Panel
+from analysis.table import ReportTable, numeric
+from caw.problems import ProblemError
 
 PAGE = "index.html"
 RESULTS = "statistics.json"
@@ -61,11 +51,10 @@ CHECKED = {  # what stands beside the statistics: by family its title, and what 
     ),
 }
 MOST_ROWS = 400  # of a table on the page; its file has them all
-MOST_PINS = 4  # moments of a clip in its cell; the comments below and the file have them all
 HASH = re.compile("[0-9a-f]{32,}")
 
 
-class ReportError(ValueError):
+class ReportError(ProblemError):
     """A report that cannot be written where, or of what, was asked."""
 
 
@@ -113,28 +102,50 @@ def rehearse(frame: pd.DataFrame, out: Path, *, facts: ReportFacts) -> ReportFac
 
 
 def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -> Path:
-    """Write the report on `frame` (as of `responses.load`) into the folder `out`; returns its index.html.
+    """Write the report on a study into a folder.
 
-    Writes index.html, statistics.json, tables/*.csv, *.md and *.tex, plots/*.png and *.svg. An earlier report
-    at `out` is replaced in one step. Raises ReportError where `out` is a file or holds anything else, and
-    where a sound file of `facts` is missing or of an unknown kind.
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Answers, as of `responses.load` or as that takes them.
+    out : Path
+        A folder, new or of an earlier report, which is replaced in one step.
+    facts : ReportFacts, optional
+        What the study knows beside its answers.
+
+    Returns
+    -------
+    Path
+        Of index.html. Beside it are statistics.json, tables/ (CSV, Markdown, LaTeX) and plots/ (PNG, SVG).
+
+    Raises
+    ------
+    ReportError
+        Where `out` is a file or holds anything else than a report, where it cannot be written, and where a
+        sound file of `facts` is missing or of an unknown kind.
+
+    Examples
+    --------
+    >>> from analysis import responses
+    >>> write(responses.founding(), Path("report")).name
+    'index.html'
     """
     facts, out = facts or ReportFacts(), Path(out).resolve()
     _check_place(out)
     frame = frame if "repeat" in frame else responses.load(frame)
     results = _evaluated(frame, facts) if facts.results is None else list(facts.results)
-    found = measured.of(facts.measures, stimuli.by_stimulus(frame))
+    measures = measured.of(facts.measures, stimuli.by_stimulus(frame))
     parts = tables.everything(frame, results) + _clip_provenance(facts.provenance)
     parts += [inspiring_clips.by_condition(frame), tables.certainty(results)]
     parts.append(estimands.table(results, facts.plan))
-    parts += measured.tables(found) if found else []
-    drawn = figures.everything(frame, results, found)
+    parts += measured.tables(measures) if measures else []
+    drawn = figures.everything(frame, results, measures)
     building = _building(out)
     try:
         _write_parts(building, frame, results, parts)
         (building / FACTS).write_text(_facts_as_json(facts, out), encoding="utf-8")
         pictures = {figure.name: _picture(figure, building / "plots") for figure in drawn}
-        page = _page(frame, results, parts, pictures, facts, found)
+        page = _page(frame, results, parts, pictures, facts, measures)
         (building / PAGE).write_text(page, encoding="utf-8")
         for entry in building.rglob("*"):  # it tells truth; the folder itself is its owner's alone already
             entry.chmod(0o700 if entry.is_dir() else 0o600)
@@ -161,11 +172,11 @@ def _building(out: Path) -> Path:
 
 def _check_place(out: Path) -> None:
     if out.exists() and not out.is_dir():
-        raise ReportError(f"{out} is a file; name a folder for the report")
+        raise ReportError(f"{out} is a file", "name a folder for the report")
     others = sorted({entry.name for entry in out.iterdir()} - OWN) if out.is_dir() else []
     if others:
         raise ReportError(
-            f"{out} holds {others[0]!r}, which is no part of a report; name a new or empty folder"
+            f"{out} holds {others[0]!r}, which is no part of a report", "name a new or empty folder"
         )
 
 
@@ -185,16 +196,16 @@ def _put(building: Path, out: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _write_parts(folder: Path, frame: pd.DataFrame, results: list[Result], parts: list[Table]) -> None:
-    (folder / RESULTS).write_text(statistics.to_json(results), encoding="utf-8")
+def _write_parts(folder: Path, frame: pd.DataFrame, results: list[Result], parts: list[ReportTable]) -> None:
+    (folder / RESULTS).write_text(to_json(results), encoding="utf-8")
     (folder / "tables").mkdir()
     (folder / "plots").mkdir()
     for table in [
         *parts,
-        Table("answers", "All answers", frame),
-        Table("results", "All results", statistics.to_frame(results)),
+        ReportTable("answers", "All answers", frame),
+        ReportTable("results", "All results", to_frame(results)),
     ]:
-        table_files.write(table, folder / "tables")
+        table.write(folder / "tables")
 
 
 def _facts_as_json(facts: ReportFacts, out: Path) -> str:
@@ -218,67 +229,54 @@ def _picture(figure: figures.Figure, folder: Path) -> dict[str, Any]:
 def _page(
     frame: pd.DataFrame,
     results: list[Result],
-    parts: list[Table],
+    parts: list[ReportTable],
     pictures: dict[str, dict[str, Any]],
     facts: ReportFacts,
-    found: Measured | None,
+    measures: ClipMeasures | None,
 ) -> str:
     panel, named = Panel.of(frame), {table.name: table for table in parts}
-    told = methods.paragraphs(frame, facts.settings)
-    templates = resources.files("analysis") / "templates"
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(lambda name: (templates / name).read_text(encoding="utf-8")),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals |= {
-        "numeric": tables.numeric,
-        "most_rows": MOST_ROWS,
-        "most_open": inspiring_clips.MOST_OPEN,
-    }
+    paragraphs = methods.paragraphs(frame, facts.settings)
     sets = _sets(frame, results, named, facts)
     leading = inspiring_clips.leading(frame)
     _move_players([*leading.clips, *leading.originals], sets)
     players = {(part["name"], clip["clip"]): clip["player"] for part in sets for clip in part["clips"]}
-    return environment.get_template("report.html.j2").render(
-        css=Markup(
-            "".join((templates / name).read_text(encoding="utf-8") for name in ("report.css", "tables.css"))
-        ),
+    return web_page.render(
+        "report.html.j2",
+        script=web_page.REPORT_SCRIPT,
+        numeric=numeric,
+        most_rows=MOST_ROWS,
+        most_open=inspiring_clips.MOST_OPEN,
         title=facts.title or TITLE,
-        subtitle=wording.subtitle(frame),
-        one=panel.one,
-        summary=wording.summary(frame, results),
-        reach=wording.reach(panel),
-        counting=wording.counting(frame, results),
-        trained=wording.trained(frame),
+        subtitle=sentences.subtitle(frame),
+        one=panel.single_listener,
+        summary=sentences.summary(frame, results),
+        reach=sentences.reach(panel),
+        counting=sentences.counting(frame, results),
+        trained=sentences.trained(frame),
         unfinished=list(facts.unfinished),
-        inspired=wording.inspired(results),
+        inspired=sentences.inspired(results),
         leading=leading,
-        script=Markup(report_script.source()),
-        allowed=Markup(report_script.allowed()),
         sets=sets,
         tables=named,
         figures=pictures,
         statistics=_statistics([r for r in results if r.family not in CHECKED], panel),
         checked=[
-            (title, told, _statistics([r for r in results if r.family == family], panel))
-            for family, (title, told) in CHECKED.items()
+            (title, paragraphs, _statistics([r for r in results if r.family == family], panel))
+            for family, (title, paragraphs) in CHECKED.items()
         ],
-        final_forms=_final_forms(facts.final_forms or responses.final_answers(frame)),
-        methods=told,
-        references=methods.references(told),
+        final_forms=comments.final_answers(facts.final_forms or responses.final_answers(frame)),
+        methods=paragraphs,
+        references=methods.references(paragraphs),
         provenance=_provenance(facts),
-        left_empty=wording.left_empty(results),
-        measured=measured.line(found) if found else "",
+        left_empty=sentences.left_empty(results),
+        measured=measured.line(measures) if measures else "",
         measurable=facts.measures is not None,
-        said_of_clips=[] if panel.one else _said(named["comments"].frame, players),
+        said_of_clips=[] if panel.single_listener else comments.by_clip(named["comments"].frame, players),
     )
 
 
 def _sets(
-    frame: pd.DataFrame, results: list[Result], named: dict[str, Table], facts: ReportFacts
+    frame: pd.DataFrame, results: list[Result], named: dict[str, ReportTable], facts: ReportFacts
 ) -> list[dict[str, Any]]:
     """The clip tables: one dict per set, with a dict per clip for the page."""
     first = frame[~frame["repeat"]]
@@ -293,16 +291,16 @@ def _sets(
             row["share"] = (
                 None if pd.isna(values["musicality"]) else round(float(values["musicality"]) * 10, 1)
             )
-            said, row["pins"] = pins.split(row.get("comment") or "")
-            row["words"] = [words for words in (row.get("inspiring, in words"), said) if words]
+            levels, row["pins"] = comments.split(row.get("comment") or "")
+            row["words"] = [words for words in (row.get("inspiring, in words"), levels) if words]
             if "pinned" in row:
-                row["words"], row["pins"] = _moments(row["pinned"])
+                row["words"], row["pins"] = comments.moments(row["pinned"])
             row["sound"] = _sound(facts.stimuli, clip.get("stimulus_id"), row["clip"])
             count += 1
             row["player"] = f"sound-{count}" if row["sound"] else ""
-        told = wording.set_line(results, name)
-        said = tables.inspiring_said(frame)
-        sets.append({"name": name, "table": table, "clips": rows, "told": told, "said": said})
+        line = sentences.set_line(results, name)
+        levels = tables.inspiring_said(frame)
+        sets.append({"name": name, "table": table, "clips": rows, "told": line, "said": levels})
     return sets
 
 
@@ -313,29 +311,8 @@ def _move_players(opening: list[dict[str, Any]], sets: list[dict[str, Any]]) -> 
         row = rows[clip["set"], clip["clip"]]
         clip |= {"sound": row["sound"], "player": row["player"]}
         row["sound"] = None
-        for said in clip["said"]:
-            said["player"] = row["player"]
-
-
-def _moments(pinned: str) -> tuple[list[str], list[pins.Pin]]:
-    """The first moments that listeners pinned, for a cell of the page, and how many more there are."""
-    found = [pins.Pin.of(line) for line in pinned.splitlines()]
-    more = len(found) - MOST_PINS
-    return ([f"{len(found)} pinned, {more} of them below:"] if more > 0 else []), found[:MOST_PINS]
-
-
-def _said(comments: pd.DataFrame, players: Mapping[tuple[str, str], str]) -> list[dict[str, Any]]:
-    """What was written of each clip: its set, its name, and per comment words, pins, listener and player."""
-    found = []
-    for (group, clip), rows in comments.groupby(["set", "clip"], sort=False):
-        said = []
-        for listener, comment in zip(rows["listener"], rows["words"], strict=True):
-            words, pinned = pins.split(comment)
-            words = [words] if words else []
-            player = players.get((group, clip), "")
-            said.append({"words": words, "pins": pinned, "listener": listener, "player": player})
-        found.append({"set": group, "name": clip, "said": said})
-    return found
+        for remark in clip["said"]:
+            remark["player"] = row["player"]
 
 
 def _sound(stimuli: Mapping[str, Path], *keys: str | None) -> str | None:
@@ -344,7 +321,7 @@ def _sound(stimuli: Mapping[str, Path], *keys: str | None) -> str | None:
     if path is None:
         return None
     if path.suffix.lower() not in SOUND:
-        raise ReportError(f"{path} is no sound a browser plays; known are {', '.join(SOUND)}")
+        raise ReportError(f"{path} is no sound a browser plays", f"known are {', '.join(SOUND)}")
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -381,22 +358,13 @@ def _own_notes(result: Result, panel: Panel) -> list[str]:
     return [*unit, *(note for note in result.notes if note != panel.reach)]
 
 
-def _final_forms(forms: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The open answers by question, in the order of the questions; empty ones are left out."""
-    questions: dict[str, list[dict[str, str]]] = {}
-    for form in sorted(forms, key=lambda form: form.get("number") or 0):
-        text = str(form.get("text") or "").strip()
-        if text:
-            said = {"listener": str(form.get("listener") or ""), "text": text}
-            questions.setdefault(str(form.get("question") or "Final question"), []).append(said)
-    return [{"question": question, "answers": said} for question, said in questions.items()]
-
-
-def _clip_provenance(provenance: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> list[Table]:
+def _clip_provenance(provenance: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> list[ReportTable]:
     """Provenance that was given as rows, one per clip: whole in its file, with short hashes on the page."""
     if isinstance(provenance, Mapping) or not provenance:
         return []
-    table = Table("provenance", "Provenance of every clip", pd.DataFrame([dict(row) for row in provenance]))
+    table = ReportTable(
+        "provenance", "Provenance of every clip", pd.DataFrame([dict(row) for row in provenance])
+    )
     short = table.cells().map(
         lambda cell: f"{cell[:12]}\N{HORIZONTAL ELLIPSIS}" if HASH.fullmatch(cell) else cell
     )
@@ -406,18 +374,18 @@ def _clip_provenance(provenance: Mapping[str, Any] | Sequence[Mapping[str, Any]]
 def _provenance(facts: ReportFacts) -> list[tuple[str, str]]:
     """Facts by name, then what made this report."""
     known = facts.provenance if isinstance(facts.provenance, Mapping) else {}
-    found = [(str(name), str(value)) for name, value in known.items() if value not in (None, "")]
+    rows = [(str(name), str(value)) for name, value in known.items() if value not in (None, "")]
     if facts.plan_told:
-        found.append(("analysis plan", facts.plan_told))
+        rows.append(("analysis plan", facts.plan_told))
     records = facts.unblinding or []
     for record in [records] if isinstance(records, Mapping) else records:
-        told = ", ".join(f"{name} {value}" for name, value in record.items() if value not in (None, ""))
-        found.append(("unblinded", told))
+        text = ", ".join(f"{name} {value}" for name, value in record.items() if value not in (None, ""))
+        rows.append(("unblinded", text))
     versions = ", ".join(
         f"{name} {metadata.version(name)}" for name in ("numpy", "scipy", "pandas", "altair")
     )
     return [
-        *found,
+        *rows,
         ("report written", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
         ("software", f"eureka-study {_version()}, {versions}"),
     ]

@@ -1,20 +1,14 @@
-"""Tables of a report: answers and results in, table frames out. Nothing is computed here, only laid out.
-
-A `Table` holds plain values, so that its CSV can be read by a program; `Table.text()` is the same table as a
-reader sees it. `table_files` writes both.
-"""
+"""Tables of a report: answers and results in, table frames out. Nothing is computed here, only laid out."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 
 import pandas as pd
 
+from analysis import conditions
 from analysis import formats as f
-from analysis import ways
-from analysis.report import pins
+from analysis.report import comments
 from analysis.results import (
     comparisons,
     confidence,
@@ -28,11 +22,10 @@ from analysis.results import (
 )
 from analysis.results.comparisons import BACKENDS, EPOCHS, MODES, PLANS, SETS, STRENGTHS, TRAININGS, TRUTH
 from analysis.results.outcomes import INSPIRED, JUDGED_REAL, KEPT, MUSICALITY
-from analysis.results.results import CHECK, ORIGINALS, Result, find, groups, of_family
+from analysis.results.result import CHECK, ORIGINALS, Result, find, groups, of_family
 from analysis.results.stimuli import Panel
+from analysis.table import ReportTable
 
-_PLAIN = rf"[<>]?[-{f.MINUS}]?\d*\.?\d+%?"
-NUMBER = re.compile(rf"|{f.NONE}|{_PLAIN}( to {_PLAIN})?( \(\d+%\))?")
 LEVEL_WORDS = {"dont_know": "don't know"}
 NEVER_TESTED = (individuals.CLIPS, individuals.LISTENERS, quality.FAMILY, ratings.MISSING, SETS, TRAININGS)
 OWN_TABLE = (individuals.MODES, confidence.FAMILY)  # described, and shown apart
@@ -67,44 +60,7 @@ UNSAID = "not said"
 INTERVAL = "95% interval"
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table: `name` is its file's, `frame` its values, `written` how a column is shown (else as it is).
-
-    `shown`: a shorter layout for readers, in place of all columns.
-    """
-
-    name: str
-    title: str
-    frame: pd.DataFrame
-    written: dict[str, Callable] = field(default_factory=dict)
-    shown: pd.DataFrame | None = None
-
-    def cells(self) -> pd.DataFrame:
-        """Every value as a reader sees it; what is missing is empty."""
-        cells = {}
-        for column in self.frame:
-            write = self.written.get(column, str)
-            cells[column] = ["" if _missing(value) else write(value) for value in self.frame[column]]
-        return pd.DataFrame(cells, columns=self.frame.columns, dtype=object)
-
-    def text(self) -> pd.DataFrame:
-        """The table as a reader sees it: in its shorter layout, without columns that are empty."""
-        text = self.cells() if self.shown is None else self.shown
-        empty = [column for column in text if len(text) and (text[column] == "").all()]
-        return text.drop(columns=empty)
-
-
-def numeric(frame: pd.DataFrame) -> set[str]:
-    """The columns that hold numbers, written out or not: they go to the right."""
-    return {column for column in frame if all(NUMBER.fullmatch(str(cell)) for cell in frame[column])}
-
-
-def _missing(value) -> bool:
-    return value is None or (not isinstance(value, str) and pd.isna(value))
-
-
-def answers(frame: pd.DataFrame, group: str) -> Table:
+def answers(frame: pd.DataFrame, group: str) -> ReportTable:
     """One listener's answers to one set, in the order heard, beside what the clips were."""
     part = frame[(frame["set"] == group) & ~frame["repeat"]].sort_values("position", kind="stable")
     columns = {
@@ -113,7 +69,7 @@ def answers(frame: pd.DataFrame, group: str) -> Table:
         "made by": part["backend"],
         "mode": part["mode"],
         "epochs": part["epochs"],
-        **{column: part[column] for column in ways.stated(part)},
+        **{column: part[column] for column in conditions.stated(part)},
         "truth": part["truth"],
         "verdict": part["verdict"],
         "easy to tell": part["difficulty"].replace(LEVEL_WORDS),
@@ -132,28 +88,28 @@ def answers(frame: pd.DataFrame, group: str) -> Table:
         if column in part and part[column].notna().any():
             columns[title] = part[column]
     table = pd.DataFrame(columns).reset_index(drop=True)
-    return Table(f"clips_{group}", f"Set {group}, clip by clip", table, {"musicality": f.rating})
+    return ReportTable(f"clips_{group}", f"Set {group}, clip by clip", table, {"musicality": f.rating})
 
 
-def clips(frame: pd.DataFrame, results: Iterable[Result], group: str) -> Table:
+def clips(frame: pd.DataFrame, results: Iterable[Result], group: str) -> ReportTable:
     """A panel's answers to one set, one row per clip, the most convincing first."""
-    found, rows = of_family(results, individuals.CLIPS), []
+    by_name, rows = of_family(results, individuals.CLIPS), []
     part = frame[frame["set"] == group]
     remarks = part.groupby("name")["remark"].first() if "remark" in part else {}
-    pinned = {name: _pinned(rows) for name, rows in part.groupby("name")} if "comment" in part else {}
-    said = inspiring_said(frame)
+    pinned = {name: comments.pinned(rows) for name, rows in part.groupby("name")} if "comment" in part else {}
+    levels = inspiring_said(frame)
     answered = part.loc[~part["repeat"], ["name"]].assign(said=part["inspiring"].fillna(UNSAID))
     counts = answered.groupby("name")["said"].value_counts().to_dict()
     shown = stimuli.by_stimulus(frame)  # of all sets: labels are made unique over all of them
     for clip in shown[shown["set"] == group].itertuples():
-        real, mean = found[ratings.REAL, clip.label], found[ratings.MEAN, clip.label]
+        real, mean = by_name[ratings.REAL, clip.label], by_name[ratings.MEAN, clip.label]
         rows.append(
             {
                 "clip": clip.name,
                 "made by": clip.backend,
                 "mode": clip.mode,
                 "epochs": clip.epochs,
-                **{column: getattr(clip, column) for column in ways.stated(part)},
+                **{column: getattr(clip, column) for column in conditions.stated(part)},
                 "truth": clip.truth,
                 "judged real": real.estimate,
                 "low": real.low,
@@ -161,7 +117,7 @@ def clips(frame: pd.DataFrame, results: Iterable[Result], group: str) -> Table:
                 "listeners": real.n,
                 "musicality": mean.estimate,
                 "rated by": mean.n,
-                **{f"inspiring {answer}": counts.get((clip.name, answer), 0) for answer in said},
+                **{f"inspiring {answer}": counts.get((clip.name, answer), 0) for answer in levels},
                 "pinned": pinned.get(clip.name) or None,
                 "remark": remarks.get(clip.name),
             }
@@ -170,7 +126,7 @@ def clips(frame: pd.DataFrame, results: Iterable[Result], group: str) -> Table:
     unsaid = [column for column in ("pinned", "remark") if table[column].isna().all()]
     table = table.drop(columns=unsaid)
     written = {"judged real": f.percent, "low": f.percent, "high": f.percent, "musicality": f.rating}
-    return Table(f"clips_{group}", f"Set {group}, clip by clip", table, written)
+    return ReportTable(f"clips_{group}", f"Set {group}, clip by clip", table, written)
 
 
 def inspiring_said(frame: pd.DataFrame) -> list[str]:
@@ -183,18 +139,7 @@ def inspiring_said(frame: pd.DataFrame) -> list[str]:
     return [*ratings.LEVELS, *other, *([UNSAID] if first.isna().any() else [])]
 
 
-def _pinned(rows: pd.DataFrame) -> str:
-    """What listeners said of moments of a clip, in its order, a line each."""
-    said = [
-        pin._replace(text=f"{' '.join(pin.text.split())} ({listener})".strip())
-        for listener, comment in zip(rows["listener"], rows["comment"], strict=True)
-        if comment
-        for pin in pins.split(comment)[1]
-    ]
-    return "\n".join(f"{pin.time} {pin.text}" for pin in sorted(said, key=lambda pin: pin.seconds))
-
-
-def by_group(results: Iterable[Result], family: str, title: str) -> Table:
+def by_group(results: Iterable[Result], family: str, title: str) -> ReportTable:
     """How each group of a family was judged: verdicts, musicality and inspiring, with intervals.
 
     Below groups of machine-made clips stands the row of the originals.
@@ -212,7 +157,7 @@ def by_group(results: Iterable[Result], family: str, title: str) -> Table:
         inspired = {
             level: find(results, family, f"{ratings.INSPIRING} {level}", group) for level in ratings.LEVELS
         }
-        counts = {level: found and found.count for level, found in inspired.items()}
+        counts = {level: result and result.count for level, result in inspired.items()}
         other = find(results, family, ratings.OTHER, group)
         counts["other"] = other.count if other else 0
         counts[UNSAID] = real.total - sum(filter(None, counts.values()))
@@ -241,12 +186,12 @@ def by_group(results: Iterable[Result], family: str, title: str) -> Table:
             rows = [{key: value for key, value in row.items() if key != answer} for row in rows]
     table = pd.DataFrame(rows, columns=None if rows else [key])
     shown = pd.DataFrame([_group_line(key, row) for row in rows])
-    return Table(f"by_{key}", title, table, shown=shown)
+    return ReportTable(f"by_{key}", title, table, shown=shown)
 
 
 def _group_line(key: str, row: dict) -> dict[str, str]:
     """One group as a reader sees it."""
-    said = [answer for answer in (*ratings.LEVELS, "other", UNSAID) if answer in row]
+    levels = [answer for answer in (*ratings.LEVELS, "other", UNSAID) if answer in row]
     return {
         key: row[key],
         "clips": str(row["clips"]),
@@ -257,17 +202,17 @@ def _group_line(key: str, row: dict) -> dict[str, str]:
         "SD": f.number(row["SD"]),
         "median": f.number(row["median"], 1),
         "clips rated": str(row["rated clips"]),
-        f"inspiring {' / '.join(said)}": " / ".join(f.whole(row[answer]) for answer in said),
+        f"inspiring {' / '.join(levels)}": " / ".join(f.whole(row[answer]) for answer in levels),
         "kept": "" if row["kept"] is None else f"{row['kept']}/{row['kept of']}",
     }
 
 
 def _singular(family: str) -> str:
     names = {TRUTH: "truth", BACKENDS: "backend", MODES: "mode", EPOCHS: "epochs", SETS: "set"}
-    return (names | ways.COLUMNS | {TRAININGS: "training"})[family]
+    return (names | conditions.COLUMNS | {TRAININGS: "training"})[family]
 
 
-def statistics(results: Iterable[Result]) -> Table:
+def statistics(results: Iterable[Result]) -> ReportTable:
     """Every estimate with inference, test and agreement that was computed."""
     rows = inferential(results)
     about = {
@@ -285,7 +230,7 @@ def statistics(results: Iterable[Result]) -> Table:
 
 def inference(
     name: str, title: str, rows: list[Result], about: dict[str, list], *, before: tuple[str, ...]
-) -> Table:
+) -> ReportTable:
     """Estimates with their intervals and p, a row each: how every table of them is laid out.
 
     about: the other columns; those named `before` stand before the numbers, a unit after the estimate.
@@ -300,11 +245,11 @@ def inference(
     }
     after = [column for column in about if column not in (*before, *numbers)]
     table = pd.DataFrame(about | numbers)[[*before, *numbers, *after]]
-    shown = Table("", "", table, {"n": f.whole}).cells()
+    shown = ReportTable("", "", table, {"n": f.whole}).cells()
     for column, written in pd.DataFrame([in_numbers(r) for r in rows]).items():
         shown["low" if column == INTERVAL else column] = written
     shown = shown.drop(columns="high").rename(columns={"low": INTERVAL})
-    return Table(name, title, table, shown=shown)
+    return ReportTable(name, title, table, shown=shown)
 
 
 def in_numbers(result: Result) -> dict[str, str]:
@@ -325,7 +270,7 @@ def inferential(results: Iterable[Result]) -> list[Result]:
     return [r for r in results if not r.refused and r.family not in apart and r.name not in described]
 
 
-def not_computed(results: Iterable[Result]) -> Table:
+def not_computed(results: Iterable[Result]) -> ReportTable:
     """What was not computed and why; analyses that share a reason share a row."""
     reasons: dict[tuple[str, str], list[str]] = {}
     for r in results:
@@ -341,12 +286,12 @@ def not_computed(results: Iterable[Result]) -> Table:
         [(family, "; ".join(what), note) for (family, note), what in reasons.items()],
         columns=["question", "analysis", "why not"],
     )
-    return Table("not_computed", "What was not computed, and why", table)
+    return ReportTable("not_computed", "What was not computed, and why", table)
 
 
-def listeners(results: Iterable[Result]) -> Table:
+def listeners(results: Iterable[Result]) -> ReportTable:
     """Each listener of a panel, described: rates, balanced accuracy, d' and c."""
-    found = of_family(results, individuals.LISTENERS)
+    by_name = of_family(results, individuals.LISTENERS)
     names = (
         individuals.HIT_RATE,
         discrimination.FALSE_ALARM,
@@ -356,22 +301,22 @@ def listeners(results: Iterable[Result]) -> Table:
     )
     rows = [
         {"listener": listener, "clips": result.n}
-        | {key: found[key, listener].estimate for key in names if (key, listener) in found}
-        for (name, listener), result in found.items()
+        | {key: by_name[key, listener].estimate for key in names if (key, listener) in by_name}
+        for (name, listener), result in by_name.items()
         if name == discrimination.D_PRIME
     ]
     written = {**dict.fromkeys(names[:3], f.percent), **dict.fromkeys(names[3:], f.number)}
     table = pd.DataFrame(rows, columns=["listener", "clips", *names])
-    return Table("listeners", "Listeners, one by one (described, not tested)", table, written)
+    return ReportTable("listeners", "Listeners, one by one (described, not tested)", table, written)
 
 
-def missing(results: Iterable[Result]) -> Table:
+def missing(results: Iterable[Result]) -> ReportTable:
     """Answers that were not given, by truth, and the bounds they set on the means of musicality."""
     rows = [
         (r.name, r.group, r.estimate, r.total, r.low, r.high) for r in results if r.family == ratings.MISSING
     ]
     columns = ["what", "of", "value", "out of", "lowest", "highest"]
-    return Table(
+    return ReportTable(
         "missing_answers",
         "Missing answers",
         pd.DataFrame(rows, columns=columns),
@@ -379,7 +324,7 @@ def missing(results: Iterable[Result]) -> Table:
     )
 
 
-def data_quality(results: Iterable[Result]) -> Table:
+def data_quality(results: Iterable[Result]) -> ReportTable:
     """Counts and medians that a reader needs to trust the rest."""
     rows = [
         (r.name, r.estimate, r.total, f.interval(r.low, r.high, f.rating), r.note)
@@ -388,31 +333,16 @@ def data_quality(results: Iterable[Result]) -> Table:
     ]
     columns = ["what", "value", "out of", "quartiles", "note"]
     table = pd.DataFrame(rows, columns=columns)
-    return Table("data_quality", "Data quality", table, {"value": f.rating, "out of": f.whole})
+    return ReportTable("data_quality", "Data quality", table, {"value": f.rating, "out of": f.whole})
 
 
-def comments(frame: pd.DataFrame) -> Table:
-    """What listeners wrote of single clips: comments, and what else inspired them."""
-    parts = [
-        frame.loc[frame[column].notna(), ["set", "name", "listener", column]].rename(
-            columns={column: "words"}
-        )
-        for column in ("comment", "inspiring_text")
-        if column in frame
-    ]
-    empty = pd.DataFrame(columns=["set", "name", "listener", "words"])
-    table = pd.concat(parts, ignore_index=True) if parts else empty
-    table = table.rename(columns={"name": "clip"}).sort_values(
-        ["set", "clip"], kind="stable", ignore_index=True
-    )
-    return Table("comments", "What was written about the clips", table)
-
-
-def everything(frame: pd.DataFrame, results: Iterable[Result]) -> list[Table]:
+def everything(frame: pd.DataFrame, results: Iterable[Result]) -> list[ReportTable]:
     """All tables of a report, in its order."""
     results, panel = list(results), Panel.of(frame)
     sets = list(dict.fromkeys(frame["set"]))
-    per_set = [answers(frame, name) if panel.one else clips(frame, results, name) for name in sets]
+    per_set = [
+        answers(frame, name) if panel.single_listener else clips(frame, results, name) for name in sets
+    ]
     grouped = [
         by_group(results, TRUTH, "Machine-made and original"),
         by_group(results, EPOCHS, "By epochs"),
@@ -426,11 +356,11 @@ def everything(frame: pd.DataFrame, results: Iterable[Result]) -> list[Table]:
     if trainings.repeated(frame):
         grouped.append(by_group(results, TRAININGS, "By training"))
     rest = [statistics(results), not_computed(results), missing(results), data_quality(results)]
-    rest.append(comments(frame))
-    return [*per_set, *grouped, *rest, *([] if panel.one else [listeners(results)])]
+    rest.append(comments.table(frame))
+    return [*per_set, *grouped, *rest, *([] if panel.single_listener else [listeners(results)])]
 
 
-def certainty(results: Iterable[Result]) -> Table:
+def certainty(results: Iterable[Result]) -> ReportTable:
     """How confident listeners were when right and when wrong, and how often they were right at each level."""
     rows = [r for r in results if r.family == confidence.FAMILY and not r.refused]
     table = pd.DataFrame(
@@ -444,4 +374,4 @@ def certainty(results: Iterable[Result]) -> Table:
         value = f"{r.count}/{r.total} ({f.percent(r.estimate)})" if share else f.number(r.estimate)
         lines.append((r.name, value, f.interval(r.low, r.high, f.percent), counted))
     shown = pd.DataFrame(lines, columns=["what", "value", "95% interval", "answers"])
-    return Table("confidence", "Confidence", table, shown=shown)
+    return ReportTable("confidence", "Confidence", table, shown=shown)

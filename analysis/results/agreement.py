@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.results.results import Question, Result, number
+from analysis.results.result import Question, Result, number
 from analysis.results.stimuli import Panel
 
 FAMILY = "agreement"
@@ -38,7 +38,7 @@ def alpha(table: np.ndarray, *, ordinal: bool) -> float:
 
 def records(frame: pd.DataFrame, panel: Panel) -> list[Result]:
     """Alpha of verdicts and of musicality, or why there is none. `frame`: as of `stimuli.distinct`."""
-    found = []
+    results = []
     coded = frame.assign(judged=(frame["verdict"] == "fake").astype(float))
     for column, name, ordinal in (
         ("judged", "agreement on the verdict", False),
@@ -47,14 +47,14 @@ def records(frame: pd.DataFrame, panel: Panel) -> list[Result]:
         method = f"Krippendorff's alpha, {'ordinal' if ordinal else 'nominal'}"
         question = Question(FAMILY, name, unit="pair of listeners on a clip", method=method)
         if panel.listeners < MIN_LISTENERS:
-            who = "one listener" if panel.one else f"{panel.listeners} listeners"
-            found.append(question.refuse(f"undefined for {who}; at least {MIN_LISTENERS} are needed"))
+            who = "one listener" if panel.single_listener else f"{panel.listeners} listeners"
+            results.append(question.refuse(f"undefined for {who}; at least {MIN_LISTENERS} are needed"))
             continue
         table = coded.pivot(index="listener", columns="clip", values=column)
         value = number(alpha(table.to_numpy(dtype=float), ordinal=ordinal))
         if value is None:
-            found.append(question.refuse("undefined: the answers do not vary"))
+            results.append(question.refuse("undefined: the answers do not vary"))
             continue
         note = "0 is chance, 1 is full agreement"
-        found.append(question.result(value, n=table.shape[1], notes=(note,)))
-    return found
+        results.append(question.result(value, n=table.shape[1], notes=(note,)))
+    return results

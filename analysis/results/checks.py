@@ -19,7 +19,7 @@ from analysis.models.mixed import Fit
 from analysis.results import comparisons, estimation, stimuli, trainings
 from analysis.results.estimation import Estimate
 from analysis.results.outcomes import INSPIRING, JUDGED_REAL, Outcome
-from analysis.results.results import MACHINE_LESS_ORIGINALS, Question, Result
+from analysis.results.result import MACHINE_LESS_ORIGINALS, Question, Result
 from analysis.results.stimuli import LEAST_CLIPS, Panel
 
 FAMILY = "model checks"
@@ -33,21 +33,21 @@ _MOST = 10  # names in a note
 
 def records(first: pd.DataFrame, main: Mapping[Outcome, Estimate]) -> list[Result]:
     """Every check. first: answers as of `stimuli.distinct`; main: their `comparisons.against_originals`."""
-    found = [*_constant(first), *(_odds(first, *asked) for asked in ORDERED)]
+    results = [*_constant(first), *(_odds(first, *ordered) for ordered in ORDERED)]
     for outcome, estimate in main.items():
         if estimate.refused:
             question = Question(FAMILY, f"{outcome.name}, model", MACHINE_LESS_ORIGINALS)
-            found.append(question.refuse(estimate.refused))
+            results.append(question.refuse(estimate.refused))
             continue
-        kept = first[outcome.values(first).notna()]
+        answered = first[outcome.values(first).notna()]
         if estimate.fit is not None:
-            found += (
-                [_outside(kept, outcome, estimate.fit)]
+            results += (
+                [_outside(answered, outcome, estimate.fit)]
                 if outcome.share
                 else _residuals(outcome, estimate.fit)
             )
-        found += _without_one(kept, outcome, estimate)
-    return found
+        results += _without_one(answered, outcome, estimate)
+    return results
 
 
 def normal_quantiles(estimate: Estimate) -> pd.DataFrame:
@@ -73,7 +73,7 @@ def _parts(fit: Fit) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _residuals(outcome: Outcome, fit: Fit) -> list[Result]:
-    found = []
+    results = []
     for part, values in _parts(fit):
         skew, scaled = float(stats.skew(values)), np.abs(values - values.mean()) / values.std()
         straight = float(stats.probplot(values)[1][2])
@@ -89,13 +89,13 @@ def _residuals(outcome: Outcome, fit: Fit) -> list[Result]:
             FAMILY, name, part, method="normal quantile plot of residuals and conditional modes"
         )
         skewness = f"skewness {f.number(skew)}, largest {f.number(scaled.max(), 1)} SD"
-        found.append(question.result(straight, n=len(values), notes=(advice, skewness)))
-    return found
+        results.append(question.result(straight, n=len(values), notes=(advice, skewness)))
+    return results
 
 
-def _outside(kept: pd.DataFrame, outcome: Outcome, fit: Fit) -> Result:
+def _outside(answered: pd.DataFrame, outcome: Outcome, fit: Fit) -> Result:
     """How many fitted shares of a linear model of 0 and 1 are none."""
-    fitted = outcome.values(kept).to_numpy() - fit.residuals
+    fitted = outcome.values(answered).to_numpy() - fit.residuals
     count = int(((fitted < 0) | (fitted > 1)).sum())
     method = "linear model of 0 and 1: the difference is sound where many fitted shares lie in 0 to 1"
     question = Question(FAMILY, f"{outcome.name}, fitted shares outside 0 to 1", "answers", method=method)
@@ -106,19 +106,19 @@ def _outside(kept: pd.DataFrame, outcome: Outcome, fit: Fit) -> Result:
 def _constant(first: pd.DataFrame) -> list[Result]:
     """Who, and which group of clips, got one verdict only (separation)."""
     groups = {kind.family: kind.labels for kind in comparisons.kinds(first)}
-    found = []
+    results = []
     for family, labels in {"listeners": first["listener"], **groups}.items():
-        said = JUDGED_REAL.values(first).groupby(labels).agg(["mean", "size"])
-        said = said[said["size"] >= LEAST_CLIPS]
-        one = said.loc[said["mean"].isin((0.0, 1.0)), "mean"]
+        shares = JUDGED_REAL.values(first).groupby(labels).agg(["mean", "size"])
+        shares = shares[shares["size"] >= LEAST_CLIPS]
+        one = shares.loc[shares["mean"].isin((0.0, 1.0)), "mean"]
         names = [f"{name} ({'real' if mean else 'fake'})" for name, mean in one.items()]
-        told = f"always the same: {', '.join(names[:_MOST])}"
+        note = f"always the same: {', '.join(names[:_MOST])}"
         if family != "listeners":
-            told += "; an odds ratio or d' has no finite estimate there, a difference of shares has"
+            note += "; an odds ratio or d' has no finite estimate there, a difference of shares has"
         question = Question(FAMILY, "one verdict only (separation)", family, method="count")
-        of = (len(one), len(said))
-        found.append(question.result(len(one), n=len(said), of=of, notes=(told if names else FINE,)))
-    return found
+        of = (len(one), len(shares))
+        results.append(question.result(len(one), n=len(shares), of=of, notes=(note if names else FINE,)))
+    return results
 
 
 def _odds(first: pd.DataFrame, column: str, codes: dict | None) -> Result:
@@ -169,11 +169,11 @@ def _odds(first: pd.DataFrame, column: str, codes: dict | None) -> Result:
     return question.result(value, (value - reach, value + reach), p, n=len(y), notes=(advice, f"cuts: {cut}"))
 
 
-def _without_one(kept: pd.DataFrame, outcome: Outcome, estimate: Estimate) -> list[Result]:
+def _without_one(answered: pd.DataFrame, outcome: Outcome, estimate: Estimate) -> list[Result]:
     """The main difference without each listener and each clip in turn; variances stay as estimated."""
-    y, side = outcome.values(kept).to_numpy(), (kept["truth"] == "fake").to_numpy()
-    who, clip = (pd.factorize(column)[0] for column in stimuli.who(kept))
-    nests = [pd.factorize(groups)[0] for groups in trainings.nests(kept, side).groups]
+    y, side = outcome.values(answered).to_numpy(), (answered["truth"] == "fake").to_numpy()
+    who, clip = (pd.factorize(column)[0] for column in stimuli.who(answered))
+    nests = [pd.factorize(groups)[0] for groups in trainings.nests(answered, side).groups]
     fit = estimate.fit
 
     def without(gone: np.ndarray) -> float:
@@ -192,9 +192,9 @@ def _without_one(kept: pd.DataFrame, outcome: Outcome, estimate: Estimate) -> li
         beta = Linear(y[here] - y.mean(), columns, crossed).solve(theta)[1]
         return float(beta[0] - beta[1])
 
-    found = []
+    results = []
     for kind, numbers, column in (("listener", who, "listener"), ("clip", clip, "name")):
-        names = kept.drop_duplicates(kind)[column]
+        names = answered.drop_duplicates(kind)[column]
         if len(names) < LEAST_CLIPS:
             continue
         values = pd.Series([without(numbers == unit) for unit in range(len(names))], names).dropna()
@@ -205,12 +205,12 @@ def _without_one(kept: pd.DataFrame, outcome: Outcome, estimate: Estimate) -> li
             advice = f"the sign turns where one of {f.plural(turned, kind)} is left out"
         name = f"{outcome.difference}, without one {kind}"
         method = "lowest and highest, not an interval"
-        question = Question(FAMILY, name, MACHINE_LESS_ORIGINALS, _unit(kept, kind), method)
+        question = Question(FAMILY, name, MACHINE_LESS_ORIGINALS, _unit(answered, kind), method)
         ranged = min(values.min(), estimate.estimate), max(values.max(), estimate.estimate)
-        found.append(question.result(estimate.estimate, ranged, n=len(values), notes=(advice, ends)))
-    return found
+        results.append(question.result(estimate.estimate, ranged, n=len(values), notes=(advice, ends)))
+    return results
 
 
 def _unit(first: pd.DataFrame, unit: str) -> str:
     panel = Panel.of(first)
-    return panel.unit if panel.one else unit
+    return panel.unit if panel.single_listener else unit

@@ -12,18 +12,18 @@ from itertools import combinations
 
 import pandas as pd
 
+from analysis import conditions
 from analysis import formats as f
-from analysis import ways
 from analysis.plan import AnalysisPlan
 from analysis.results import dose, estimation, ratings, trainings
 from analysis.results.estimation import Estimate
 from analysis.results.outcomes import INSPIRED, JUDGED_REAL, MUSICALITY, Outcome
-from analysis.results.ratings import said
-from analysis.results.results import ALL, MACHINE, MACHINE_LESS_ORIGINALS, ORIGINALS, Question, Result
+from analysis.results.ratings import as_result
+from analysis.results.result import ALL, MACHINE, MACHINE_LESS_ORIGINALS, ORIGINALS, Question, Result
 from analysis.results.stimuli import LEAST_CLIPS, LEAST_EQUIVALENCE, LEAST_ORIGINALS, Panel
 
 TRUTH, BACKENDS, MODES, EPOCHS, SETS = "truth", "backends", "modes", dose.FAMILY, "sets"
-PLANS, STRENGTHS, TRAININGS = ways.PLANS, ways.STRENGTHS, "trainings"
+PLANS, STRENGTHS, TRAININGS = conditions.PLANS, conditions.STRENGTHS, "trainings"
 EQUIVALENCE = "equivalence"
 COMPARED = (JUDGED_REAL, MUSICALITY, INSPIRED)
 RATIO = "variance of clips, originals over machine-made"
@@ -32,7 +32,7 @@ SIMILAR = "as musical as originals"
 
 
 @dataclass(frozen=True)
-class Kind:
+class Grouping:
     """A kind of groups: the family of its results, and the group of every answer, None where it has none."""
 
     family: str
@@ -41,26 +41,26 @@ class Kind:
     @property
     def names(self) -> list[str]:
         """The groups without the originals, in order."""
-        return sorted(set(self.labels.dropna()) - {ORIGINALS}, key=dose.in_order)
+        return sorted(set(self.labels.dropna()) - {ORIGINALS}, key=conditions.sort_key)
 
 
-def kinds(first: pd.DataFrame) -> Iterator[Kind]:
+def kinds(first: pd.DataFrame) -> Iterator[Grouping]:
     """The kinds whose groups are compared. first: as of `stimuli.distinct`."""
     fake = first["truth"] == "fake"
-    yield Kind(TRUTH, fake.map({True: MACHINE, False: ORIGINALS}))
-    dosed = dose.dosed(first)
-    counts = dose.levels(dosed)[dosed["epochs"].notna()]
+    yield Grouping(TRUTH, fake.map({True: MACHINE, False: ORIGINALS}))
+    dosed = conditions.with_epochs(first)
+    counts = conditions.epoch_labels(dosed)[dosed["epochs"].notna()]
     of = ((BACKENDS, first["backend"]), (MODES, first["mode"]), (EPOCHS, counts.reindex(first.index)))
     for family, labels in of:
-        yield Kind(family, labels.astype(object).where(fake, ORIGINALS))
-    for family, _, groups in ways.differing(first):
-        yield Kind(family, groups.where(fake, ORIGINALS))
+        yield Grouping(family, labels.astype(object).where(fake, ORIGINALS))
+    for family, _, groups in conditions.differing(first):
+        yield Grouping(family, groups.where(fake, ORIGINALS))
 
 
 def against_originals(first: pd.DataFrame, outcome: Outcome) -> Estimate:
     """The main comparison: machine-made clips less originals, or why there is none."""
     labels = first["truth"].map({"fake": MACHINE, "real": ORIGINALS})
-    if few := lacking(first, labels, outcome, Panel.of(first)):
+    if few := too_few_clips(first, labels, outcome, Panel.of(first)):
         return Estimate(refused="; ".join(few.values()))
     return estimation.contrasts(first, outcome, labels, [(MACHINE, ORIGINALS)])[0]
 
@@ -75,24 +75,24 @@ def primary(plan: AnalysisPlan | None) -> tuple[str, str, str] | None:
 
 def records(first: pd.DataFrame, panel: Panel) -> list[Result]:
     """Every group described and compared. first: answers as of `stimuli.distinct`."""
-    found = ratings.describe(first, ratings.FAMILY, ALL, panel)
+    results = ratings.describe(first, ratings.FAMILY, ALL, panel)
     for kind in kinds(first):
-        found += _described(first, kind, panel)
-        found += compared(first, kind, panel)
-    dosed = dose.dosed(first)
-    unstated = dose.levels(dosed)[dosed["epochs"].isna()]
-    found += _described(first, Kind(EPOCHS, unstated.reindex(first.index)), panel)
+        results += _described(first, kind, panel)
+        results += compared(first, kind, panel)
+    dosed = conditions.with_epochs(first)
+    unstated = conditions.epoch_labels(dosed)[dosed["epochs"].isna()]
+    results += _described(first, Grouping(EPOCHS, unstated.reindex(first.index)), panel)
     known = trainings.labels(first)
     if trainings.repeated(first):
-        found += _described(first, Kind(TRAININGS, known), panel)
-        if panel.one:
-            found += ratings.compare_trainings(first, BACKENDS, panel)
+        results += _described(first, Grouping(TRAININGS, known), panel)
+        if panel.single_listener:
+            results += ratings.compare_trainings(first, BACKENDS, panel)
     truth = first["truth"].map({"fake": MACHINE, "real": ORIGINALS})
-    found += _described(first, Kind(SETS, first["set"] + " " + truth), panel)
-    return found + _ratios(first, panel)
+    results += _described(first, Grouping(SETS, first["set"] + " " + truth), panel)
+    return results + _ratios(first, panel)
 
 
-def _described(first: pd.DataFrame, kind: Kind, panel: Panel) -> list[Result]:
+def _described(first: pd.DataFrame, kind: Grouping, panel: Panel) -> list[Result]:
     names = [*kind.names, *([ORIGINALS] if kind.family == TRUTH and (kind.labels == ORIGINALS).any() else [])]
     return [
         result
@@ -101,37 +101,37 @@ def _described(first: pd.DataFrame, kind: Kind, panel: Panel) -> list[Result]:
     ]
 
 
-def compared(first: pd.DataFrame, kind: Kind, panel: Panel) -> list[Result]:
+def compared(first: pd.DataFrame, kind: Grouping, panel: Panel) -> list[Result]:
     """Every group against the originals, and against every other, for each outcome that is compared."""
-    names, found = kind.names, []
+    names, results = kind.names, []
     real = ORIGINALS in set(kind.labels)
     pairs = [(name, ORIGINALS) for name in names if real] + list(combinations(names, 2))
     for outcome in COMPARED:
         alone = Question(kind.family, outcome.difference, unit=panel.unit)
         if not pairs:
-            found.append(alone.refuse(_alone(kind, names)))
+            results.append(alone.refuse(_alone(kind, names)))
             continue
-        poor = lacking(first, kind.labels, outcome, panel)
-        found += [
+        poor = too_few_clips(first, kind.labels, outcome, panel)
+        results += [
             Question(kind.family, outcome.difference, name, panel.unit).refuse(why)
             for name, why in poor.items()
         ]
-        asked = [pair for pair in pairs if not set(pair) & set(poor)]
-        estimates = estimation.contrasts(first, outcome, kind.labels, asked)
-        for pair, estimate in zip(asked, estimates, strict=True):
+        tested = [pair for pair in pairs if not set(pair) & set(poor)]
+        estimates = estimation.contrasts(first, outcome, kind.labels, tested)
+        for pair, estimate in zip(tested, estimates, strict=True):
             question = Question(kind.family, outcome.difference, " - ".join(pair), panel.unit)
-            few = "" if panel.one and outcome.share else few_originals(first, pair)
-            found.append(said(question, estimate, panel, mixture(first, kind, pair), few))
-    return found
+            few = "" if panel.single_listener and outcome.share else few_originals(first, pair)
+            results.append(as_result(question, estimate, panel, mixture(first, kind, pair), few))
+    return results
 
 
-def _alone(kind: Kind, names: list[str]) -> str:
+def _alone(kind: Grouping, names: list[str]) -> str:
     if not names:
         return "nothing to compare: there are no machine-made clips of this kind"
     return f"nothing to compare: there are no originals, and all machine-made clips are of one ({names[0]})"
 
 
-def lacking(first: pd.DataFrame, labels: pd.Series, outcome: Outcome, panel: Panel) -> dict[str, str]:
+def too_few_clips(first: pd.DataFrame, labels: pd.Series, outcome: Outcome, panel: Panel) -> dict[str, str]:
     """The groups that have too few clips for a panel's model, each with the reason.
 
     Of one listener's clips an exact test says itself whether it can reach anything.
@@ -140,8 +140,8 @@ def lacking(first: pd.DataFrame, labels: pd.Series, outcome: Outcome, panel: Pan
     clips = first.loc[answered, "clip"].groupby(labels[answered]).nunique()
     return {
         name: f"{f.plural(count, 'clip')} of {name} with an answer; at least {LEAST_CLIPS} are needed"
-        for name in sorted(set(labels.dropna()), key=dose.in_order)
-        if (count := int(clips.get(name, 0))) < LEAST_CLIPS and not panel.one
+        for name in sorted(set(labels.dropna()), key=conditions.sort_key)
+        if (count := int(clips.get(name, 0))) < LEAST_CLIPS and not panel.single_listener
     }
 
 
@@ -156,7 +156,7 @@ def few_originals(first: pd.DataFrame, pair: tuple[str, str]) -> str:
     )
 
 
-def mixture(first: pd.DataFrame, kind: Kind, pair: tuple[str, str]) -> str:
+def mixture(first: pd.DataFrame, kind: Grouping, pair: tuple[str, str]) -> str:
     """A warning where two groups of machine-made clips differ in what else they are made of."""
     other = {BACKENDS: "mode", MODES: "backend", EPOCHS: "mode", PLANS: "backend", STRENGTHS: "backend"}
     other = other.get(kind.family)
@@ -176,7 +176,7 @@ def mixture(first: pd.DataFrame, kind: Kind, pair: tuple[str, str]) -> str:
 
 def _ratios(first: pd.DataFrame, panel: Panel) -> list[Result]:
     """How much more clip means vary among originals than among machine-made clips."""
-    found = []
+    results = []
     for outcome in (JUDGED_REAL, MUSICALITY):
         question = Question(
             TRUTH, f"{outcome.name}, {RATIO}", unit=panel.unit, method="ratio of two variances"
@@ -186,14 +186,14 @@ def _ratios(first: pd.DataFrame, panel: Panel) -> list[Result]:
         counts = [len(of.get(truth, ())) for truth in ("real", "fake")]
         if min(counts) < LEAST_CLIPS:
             few = f"{counts[0]} originals and {counts[1]} machine-made clips; at least {LEAST_CLIPS} of each"
-            found.append(question.refuse(f"{few} are needed"))
+            results.append(question.refuse(f"{few} are needed"))
             continue
         real, fake = (of[truth].var(ddof=1) for truth in ("real", "fake"))
         if min(real, fake) <= 1e-12:
-            found.append(question.refuse("the clips of one group do not vary"))
+            results.append(question.refuse("the clips of one group do not vary"))
             continue
-        found.append(question.result(real / fake, n=sum(counts), notes=("described, not tested",)))
-    return found
+        results.append(question.result(real / fake, n=sum(counts), notes=("described, not tested",)))
+    return results
 
 
 def equivalence(
@@ -207,22 +207,22 @@ def equivalence(
     """
     labels = first["truth"].map({"fake": MACHINE, "real": ORIGINALS})
     originals = first.loc[labels == ORIGINALS, "clip"].nunique()
-    found = []
-    for name, outcome, bound, told in (
+    results = []
+    for name, outcome, bound, criterion in (
         (PASSES, JUDGED_REAL, accuracy, "balanced accuracy within {:g} of 1/2"),
         (SIMILAR, MUSICALITY, points, "mean musicality within {:g} points"),
     ):
         question = Question(EQUIVALENCE, name, MACHINE_LESS_ORIGINALS, panel.unit)
         if bound is None:
-            found.append(question.refuse("no bound was set before the data"))
+            results.append(question.refuse("no bound was set before the data"))
         elif originals < LEAST_EQUIVALENCE:
-            found.append(question.refuse(f"{originals} originals; at least {LEAST_EQUIVALENCE} are needed"))
+            results.append(question.refuse(f"{originals} originals; at least {LEAST_EQUIVALENCE} are needed"))
         else:
-            found.append(_within(first, outcome, labels, bound, told.format(bound), question, panel))
-    return found
+            results.append(_within(first, outcome, labels, bound, criterion.format(bound), question, panel))
+    return results
 
 
-def _within(first, outcome, labels, bound, told, question, panel) -> Result:
+def _within(first, outcome, labels, bound, criterion, question, panel) -> Result:
     pair, accuracy = (MACHINE, ORIGINALS), outcome is JUDGED_REAL
     estimate = estimation.contrasts(first, outcome, labels, [pair], 0.9)[0]
     if estimate.refused:
@@ -234,7 +234,7 @@ def _within(first, outcome, labels, bound, told, question, panel) -> Result:
         inside = 0.5 - bound < low and high < 0.5 + bound
     else:
         inside = -bound < low and high < bound
-    verdict = f"the interval lies {'within' if inside else 'not within'} the bound: {told}"
+    verdict = f"the interval lies {'within' if inside else 'not within'} the bound: {criterion}"
     question = Question(question.family, question.name, question.group, panel.unit, estimate.method)
     notes = (verdict, *estimate.notes, few_originals(first, pair))
     return question.result(value, (low, high), p, notes=notes, n=estimate.clips, level=0.9)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import pandas as pd
 
+from analysis import questionnaire
 from analysis.results.estimation import WILSON
-from analysis.results.results import Question, Result
+from analysis.results.result import Question, Result
 from analysis.results.stimuli import Panel
 from analysis.tests import detection
 
 FAMILY = "confidence"
-LEVELS = (1, 2, 3, 4, 5)
+LEVELS = questionnaire.CONFIDENCE.levels
 WHEN_RIGHT = "confidence when right"
 WHEN_WRONG = "confidence when wrong"
 RIGHT_AT = "right at confidence"  # followed by the level
@@ -32,51 +33,56 @@ def records(frame: pd.DataFrame, panel: Panel) -> list[Result]:
     """
     if "confidence" not in frame or frame["confidence"].isna().all():
         return []
-    said = frame.dropna(subset=["confidence"])
-    said = said.assign(
-        sure=said["confidence"].astype(float), right=(said["truth"] == said["verdict"]).astype(bool)
+    answers = frame.dropna(subset=["confidence"])
+    answers = answers.assign(
+        sure=answers["confidence"].astype(float), right=(answers["truth"] == answers["verdict"]).astype(bool)
     )
-    return [_mean(said, True, panel), _mean(said, False, panel), *_levels(said, panel), _area(said, panel)]
+    return [
+        _mean(answers, True, panel),
+        _mean(answers, False, panel),
+        *_levels(answers, panel),
+        _area(answers, panel),
+    ]
 
 
 def _unit(panel: Panel) -> str:
-    return panel.unit if panel.one else "listener"
+    return panel.unit if panel.single_listener else "listener"
 
 
-def _mean(said: pd.DataFrame, right: bool, panel: Panel) -> Result:
-    part, name = said[said["right"] == right], WHEN_RIGHT if right else WHEN_WRONG
-    of = "answers" if panel.one else "listeners' means"
+def _mean(answers: pd.DataFrame, right: bool, panel: Panel) -> Result:
+    part, name = answers[answers["right"] == right], WHEN_RIGHT if right else WHEN_WRONG
+    of = "answers" if panel.single_listener else "listeners' means"
     question = Question(FAMILY, name, unit=_unit(panel), method=f"mean of {of}, 1 a guess to 5 certain")
     if part.empty:
         return question.refuse(f"no answer with a confidence was {'right' if right else 'wrong'}")
-    means = part["sure"] if panel.one else part.groupby("listener")["sure"].mean()
-    return question.result(means.mean(), n=len(means), of=(len(part), len(said)), notes=(DESCRIBES,))
+    means = part["sure"] if panel.single_listener else part.groupby("listener")["sure"].mean()
+    return question.result(means.mean(), n=len(means), of=(len(part), len(answers)), notes=(DESCRIBES,))
 
 
-def _levels(said: pd.DataFrame, panel: Panel) -> list[Result]:
-    found = []
+def _levels(answers: pd.DataFrame, panel: Panel) -> list[Result]:
+    results = []
     for level in LEVELS:
-        right = said.loc[said["sure"] == level, "right"]
-        method = "share of answers" + (f", {WILSON}" if panel.one else "")
+        right = answers.loc[answers["sure"] == level, "right"]
+        method = "share of answers" + (f", {WILSON}" if panel.single_listener else "")
         question = Question(FAMILY, f"{RIGHT_AT} {level}", unit="answer", method=method)
         if right.empty:
-            found.append(question.refuse("nobody was that confident"))
+            results.append(question.refuse("nobody was that confident"))
             continue
         count, total = int(right.sum()), len(right)
-        limits = detection.wilson(count, total) if panel.one else None
-        note = panel.reach if panel.one else "answers are not independent: no interval"
-        found.append(question.result(count / total, limits, n=total, of=(count, total), notes=(note,)))
-    return found
+        limits = detection.wilson(count, total) if panel.single_listener else None
+        note = panel.reach if panel.single_listener else "answers are not independent: no interval"
+        results.append(question.result(count / total, limits, n=total, of=(count, total), notes=(note,)))
+    return results
 
 
-def _area(said: pd.DataFrame, panel: Panel) -> Result:
+def _area(answers: pd.DataFrame, panel: Panel) -> Result:
     areas = []
-    for _, own in said.groupby("listener", sort=False):
+    for _, own in answers.groupby("listener", sort=False):
         right, wrong = own.loc[own["right"], "sure"], own.loc[~own["right"], "sure"]
         if min(len(right), len(wrong)) >= MIN_EITHER:
             areas.append(detection.auc(right, wrong))
     method = "Mann-Whitney on confidence, right against wrong" + (
-        "" if panel.one else "; mean over listeners"
+        "" if panel.single_listener else "; mean over listeners"
     )
     question = Question(FAMILY, TYPE_TWO, unit=_unit(panel), method=method)
     if not areas:

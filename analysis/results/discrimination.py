@@ -9,7 +9,7 @@ from scipy import stats
 from analysis.results import comparisons, confidence
 from analysis.results.estimation import WILSON
 from analysis.results.outcomes import JUDGED_REAL
-from analysis.results.results import CHECK, MACHINE, MACHINE_LESS_ORIGINALS, ORIGINALS, Question, Result, find
+from analysis.results.result import CHECK, MACHINE, MACHINE_LESS_ORIGINALS, ORIGINALS, Question, Result, find
 from analysis.results.stimuli import LEAST_CLIPS, Panel
 from analysis.tests import detection
 from analysis.tests.detection import Counts
@@ -42,7 +42,7 @@ def records(first: pd.DataFrame, panel: Panel, described: list[Result]) -> list[
     comparison of truth detection is another form.
     """
     counts, clips = Counts.of(first["truth"], first["verdict"]), first["clip"].nunique()
-    found = [
+    results = [
         Question(FAMILY, name, unit=panel.unit, method="count").result(
             float(count), n=clips, of=(count, len(first))
         )
@@ -50,10 +50,10 @@ def records(first: pd.DataFrame, panel: Panel, described: list[Result]) -> list[
             COUNTS, (counts.hits, counts.misses, counts.false_alarms, counts.correct_rejections), strict=True
         )
     ]
-    found += [_rate(described, MACHINE, FOOLING, panel), _rate(described, ORIGINALS, FALSE_ALARM, panel)]
+    results += [_rate(described, MACHINE, FOOLING, panel), _rate(described, ORIGINALS, FALSE_ALARM, panel)]
     return [
-        *found,
-        *(_exact_rates(counts, panel) if panel.one else []),
+        *results,
+        *(_exact_rates(counts, panel) if panel.single_listener else []),
         *_accuracy(first, clips, counts, panel),
         *_balanced(described, counts, panel),
         *_sensitivity(first, counts, panel),
@@ -94,27 +94,27 @@ def _accuracy(first: pd.DataFrame, clips: int, counts: Counts, panel: Panel) -> 
     rate = (first["truth"] == first["verdict"]).groupby(first["clip"]).mean()
     fakes = first.loc[first["truth"] == "fake", "clip"].nunique()
     caution = f"answering always the same would score {max(fakes, clips - fakes) / clips:.0%}"
-    method = WILSON if panel.one else "mean of clip means"
-    interval = detection.wilson(right, len(first)) if panel.one else None
+    method = WILSON if panel.single_listener else "mean of clip means"
+    interval = detection.wilson(right, len(first)) if panel.single_listener else None
     about = {"n": clips, "of": (right, len(first)), "notes": (caution,)}
-    found = [
+    results = [
         Question(FAMILY, ACCURACY, unit=panel.unit, method=method).result(rate.mean(), interval, **about)
     ]
     chance = Question(FAMILY, CHANCE, unit=panel.unit, method="exact binomial test against 1/2")
     if 2 * fakes != clips:
-        found.append(
+        results.append(
             chance.refuse(
                 f"{fakes} of {clips} clips are machine-made, so one half is not chance here: {caution}; "
                 "balanced accuracy and d' take its place"
             )
         )
-    elif panel.one:
+    elif panel.single_listener:
         p = float(stats.binomtest(right, len(first)).pvalue)
-        found.append(chance.result(p=p, n=len(first), notes=(panel.reach,)))
+        results.append(chance.result(p=p, n=len(first), notes=(panel.reach,)))
     else:
         why = f"answers of {panel.listeners} listeners to the same clips are not independent"
-        found.append(chance.refuse(f"{why}; balanced accuracy takes its place"))
-    return found
+        results.append(chance.refuse(f"{why}; balanced accuracy takes its place"))
+    return results
 
 
 def _balanced(described: list[Result], counts: Counts, panel: Panel) -> list[Result]:
@@ -130,49 +130,49 @@ def _balanced(described: list[Result], counts: Counts, panel: Panel) -> list[Res
     refusal = difference.note if difference.refused else ""
     if refusal and counts.fakes and counts.originals:  # described, where it cannot be tested
         value, ends = -detection.youden(counts), (None, None)
-    found = []
+    results = []
     for name, base, factor in forms:
         question = Question(FAMILY, name, unit=panel.unit, method=difference.method)
         if refusal and (name == ANY or value is None):
-            found.append(question.refuse(refusal))
+            results.append(question.refuse(refusal))
             continue
         interval = None if None in ends else sorted(base + factor * end for end in ends)
         notes = (f"no interval: {refusal}",) if refusal else difference.notes
         p = difference.p if name == ANY else None
-        found.append(question.result(base + factor * value, interval, p, n=difference.n, notes=notes))
-    if panel.one and counts.fakes and counts.originals:
+        results.append(question.result(base + factor * value, interval, p, n=difference.n, notes=notes))
+    if panel.single_listener and counts.fakes and counts.originals:
         question = Question(FAMILY, ANY + CHECK, unit=panel.unit, method="Fisher's exact test, two-sided")
         p = detection.fisher(counts.hits, counts.fakes, counts.false_alarms, counts.originals)
         note = "second look at the same question"
-        found.append(question.result(-value, None, p, n=counts.fakes + counts.originals, notes=(note,)))
-    return found
+        results.append(question.result(-value, None, p, n=counts.fakes + counts.originals, notes=(note,)))
+    return results
 
 
 def _sensitivity(first: pd.DataFrame, counts: Counts, panel: Panel) -> list[Result]:
     names = ((D_PRIME, "d_prime"), (CRITERION, "criterion"))
-    if panel.one:
+    if panel.single_listener:
         questions = [Question(FAMILY, name, unit=panel.unit, method=LOG_LINEAR) for name, _ in names]
         if few := too_few(counts):
             return [question.refuse(few) for question in questions]
         fit, z = detection.sensitivity(counts), stats.norm.isf(0.025)
-        found = []
+        results = []
         for question, (_, field) in zip(questions, names, strict=True):
             value, reach = getattr(fit, field), z * getattr(fit, f"{field}_se")
             about = {"n": counts.fakes + counts.originals, "notes": (SHRUNKEN, panel.reach)}
-            found.append(question.result(value, (value - reach, value + reach), **about))
-        return found
+            results.append(question.result(value, (value - reach, value + reach), **about))
+        return results
     fits = [fit for _, _, fit in listener_fits(first) if fit]
-    found = []
+    results = []
     for name, field in names:
         method = "mean over listeners, log-linear correction"
         question = Question(FAMILY, name, unit="listener", method=method)
         if not fits:
-            found.append(question.refuse("no listener judged enough clips of both classes"))
+            results.append(question.refuse("no listener judged enough clips of both classes"))
             continue
         value = float(np.mean([getattr(fit, field) for fit in fits]))
         notes = ("describes these listeners", SHRUNKEN)
-        found.append(question.result(value, n=len(fits), notes=notes))
-    return found
+        results.append(question.result(value, n=len(fits), notes=notes))
+    return results
 
 
 def too_few(counts: Counts) -> str:
@@ -203,7 +203,7 @@ def _area(first: pd.DataFrame, panel: Panel) -> Result:
     method = "Mann-Whitney on real 0, fake-difficult 1, fake-don't know 2, fake-easy 3"
     if not areas:
         return Question(FAMILY, AREA, unit=panel.unit, method=method).refuse(NEEDS_BOTH)
-    if not panel.one:
+    if not panel.single_listener:
         mean = float(np.mean([detection.auc(*area) for area in areas]))
         note = "mean over listeners; no interval: DeLong's holds for one listener only"
         return Question(FAMILY, AREA, unit="listener", method=method).result(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from analysis import conditions
 from analysis.results import stimuli, trainings
-from analysis.results.results import CHECK, Question, Result
+from analysis.results.result import CHECK, Question, Result
 from analysis.results.stimuli import LEAST_LEVELS, Panel
 from analysis.tests import permutation
 
@@ -21,7 +21,6 @@ WITHIN_TRAININGS = "trend within trainings"  # in its place where cells have sev
 MIN_BLOCKS = 2
 MIN_ANSWERS_PER_LEVEL = 2
 OUTCOMES = (("musicality", "musicality", "rated"), ("fooling", "judged_real", "answers"))
-UNSTATED = "not stated"
 PAGE = "Page's test on clip means, permutation within {}, two-sided"
 UNREACHABLE = "no order of these values could reach p < .05"
 OVER_CLIPS = "speaks of more clips of this kind, heard by the same listeners"
@@ -36,8 +35,8 @@ def records(first: pd.DataFrame, panel: Panel) -> list[Result]:
     clip says nothing of its epoch count. With several listeners these are checks of `panel_models`. `first`:
     as of `stimuli.distinct`.
     """
-    clips = dosed(stimuli.by_stimulus(first))
-    check = "" if panel.one else CHECK
+    clips = conditions.with_epochs(stimuli.by_stimulus(first))
+    check = "" if panel.single_listener else CHECK
     if clips.empty:
         return [
             Question(FAMILY, f"{TREND}: {outcome}{check}", unit=panel.unit, method=METHOD).refuse(
@@ -45,16 +44,16 @@ def records(first: pd.DataFrame, panel: Panel) -> list[Result]:
             )
             for outcome, *_ in OUTCOMES
         ]
-    found = []
+    results = []
     for (backend, mode), part in clips.groupby(["backend", "mode"], sort=True):
         answers = first[(first["backend"] == backend) & (first["mode"] == mode)]
         apart, group = sources_apart(answers), f"{backend} {mode}"
         for outcome in OUTCOMES:
             question = Question(FAMILY, f"{TREND}: {outcome[0]}{check}", group, panel.unit, METHOD)
             result = _trend(part, question, outcome, panel)
-            found.append(result if result.refused else result.noting(apart))
-        found += [_within(part, _blocks(answers), group, outcome, panel) for outcome in OUTCOMES]
-    return found
+            results.append(result if result.refused else result.noting(apart))
+        results += [_within(part, _blocks(answers), group, outcome, panel) for outcome in OUTCOMES]
+    return results
 
 
 def _blocks(frame: pd.DataFrame) -> pd.Series:
@@ -107,8 +106,8 @@ def _trend(part: pd.DataFrame, question: Question, outcome: tuple[str, str, str]
     _, column, answers = outcome
     stated = part.dropna(subset=["epochs", column])
     sizes = stated.groupby("epochs")[answers].sum()
-    kept = stated[stated["epochs"].isin(sizes.index[sizes >= MIN_ANSWERS_PER_LEVEL])]
-    levels, unstated = kept["epochs"].nunique(), int(part["epochs"].isna().sum())
+    enough = stated[stated["epochs"].isin(sizes.index[sizes >= MIN_ANSWERS_PER_LEVEL])]
+    levels, unstated = enough["epochs"].nunique(), int(part["epochs"].isna().sum())
     aside = f"epochs are not stated for {unstated} of {len(part)} clips" if unstated else ""
     if levels < LEAST_LEVELS:
         why = (
@@ -116,21 +115,15 @@ def _trend(part: pd.DataFrame, question: Question, outcome: tuple[str, str, str]
             f"on at least {MIN_ANSWERS_PER_LEVEL} answers; a trend needs {LEAST_LEVELS}"
         )
         return question.refuse("; ".join(filter(None, (why, aside))))
-    test = permutation.trend(kept["epochs"].astype(float), kept[column])
+    test = permutation.trend(enough["epochs"].astype(float), enough[column])
     if test.smallest_p >= 0.05:
         why = f"{UNREACHABLE} (smallest attainable p {test.smallest_p:.2g})"
         return question.refuse("; ".join(filter(None, (why, aside))))
     how = "all arrangements" if test.exact else f"{permutation.EXACT_LIMIT} drawn arrangements"
     method = f"estimate: Spearman's rho; p: {METHOD}, {how} (J = {test.statistic:g})"
     question = replace(question, method=method)
-    reach = panel.reach if panel.one else OVER_CLIPS
-    return question.result(test.rho, None, test.p, n=len(kept), notes=(reach, aside))
-
-
-def dosed(table: pd.DataFrame) -> pd.DataFrame:
-    """The machine-made rows (answers or clips) of backends of which any epoch count is stated."""
-    fakes = table[table["truth"] == "fake"]
-    return fakes[fakes["backend"].isin(fakes.loc[fakes["epochs"].notna(), "backend"])]
+    reach = panel.reach if panel.single_listener else OVER_CLIPS
+    return question.result(test.rho, None, test.p, n=len(enough), notes=(reach, aside))
 
 
 def sources_apart(table: pd.DataFrame) -> str:
@@ -144,26 +137,5 @@ def sources_apart(table: pd.DataFrame) -> str:
     made_from = stated.groupby("epochs")["source"].agg(lambda names: tuple(sorted(set(names))))
     if made_from.nunique() < 2:
         return ""
-    told = "; ".join(f"{int(epochs)}: {', '.join(names)}" for epochs, names in made_from.items())
-    return f"epoch counts are of different sources ({told}), so the trend may be theirs"
-
-
-def several(table: pd.DataFrame) -> bool:
-    """Whether more than one backend states epochs: their counts are of different things then."""
-    return table.loc[table["epochs"].notna(), "backend"].nunique() > 1
-
-
-def levels(table: pd.DataFrame) -> pd.Series:
-    """The group of each row: its epoch count, after its backend's name where several backends state any."""
-    names = table["epochs"].map(lambda epochs: UNSTATED if pd.isna(epochs) else str(int(epochs)))
-    names = names.astype(object)
-    return table["backend"].astype(object) + " " + names if several(table) else names
-
-
-def in_order(label: str) -> tuple:
-    """Sorts groups: by backend where it is named, then epoch counts by size, then words (t2, t10)."""
-    parts = re.fullmatch(rf"(?:(.*) )?(\d+|{UNSTATED})", label)
-    if not parts:
-        return ("", 2, 0, [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", label)])
-    counted = parts[2].isdecimal()
-    return (parts[1] or "", 0 if counted else 1, int(parts[2]) if counted else 0, [])
+    text = "; ".join(f"{int(epochs)}: {', '.join(names)}" for epochs, names in made_from.items())
+    return f"epoch counts are of different sources ({text}), so the trend may be theirs"

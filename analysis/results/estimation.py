@@ -59,13 +59,36 @@ class Estimate:
 
 
 def mean(frame: pd.DataFrame, outcome: Outcome, confidence: float = 0.95) -> Estimate:
-    """The mean of an outcome over the answers of one group, for listeners and clips like these.
+    """Estimate the mean of an outcome over the answers of one group, for listeners and clips like these.
 
-    frame: the group's answers, as of `responses.load` and `stimuli.distinct`. The interval of a share is
-    Wilson's, with as many answers as would be as uncertain if they were independent (Franco, Little, Louis
-    and Slud 2019, J. Survey Statistics and Methodology 7:334-364) and t for the normal quantile. Where all
-    answers are the same no variance can be estimated: then it is Clopper and Pearson's of as many answers as
-    there are listeners or clips, whichever are fewer. One listener's rating has no interval.
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        The group's answers, as of `responses.load` and `stimuli.distinct`.
+    outcome : Outcome
+    confidence : float
+        Of the interval.
+
+    Returns
+    -------
+    Estimate
+        One listener's rating has no interval.
+
+    Notes
+    -----
+    The interval of a share is Wilson's, with as many answers as would be as uncertain if they were
+    independent (Franco, Little, Louis and Slud 2019, J. Survey Statistics and Methodology 7:334-364) and t
+    for the normal quantile. Where all answers are the same no variance can be estimated: then it is Clopper
+    and Pearson's of as many answers as there are listeners or clips, whichever are fewer.
+
+    Examples
+    --------
+    >>> import analysis
+    >>> from analysis.results.outcomes import JUDGED_REAL
+    >>> answers = stimuli.distinct(analysis.founding())
+    >>> result = mean(answers[answers["truth"] == "fake"], JUDGED_REAL)
+    >>> result.of, float(result.estimate), round(result.high, 2), result.method
+    ((1.0, 16), 0.0625, 0.28, 'Wilson score interval')
     """
     values, about = _answered(frame, outcome, confidence)
     if about.refused:
@@ -110,18 +133,46 @@ def contrasts(
     pairs: Sequence[tuple[str, str]],
     confidence: float = 0.95,
 ) -> list[Estimate]:
-    """Differences of groups' means, each one - other, all of one model of all groups.
+    """Estimate differences of groups' means, each one - other, all of one model of all groups.
 
-    labels: [n] over `frame`, the group of each answer; None: left out. With several listeners: `mixed.levels`
-    with Satterthwaite's degrees of freedom. With one: of shares the exact unconditional test, of ratings the
-    exact permutation of the clips' rank sum, each with the interval of what the test does not reject.
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Answers, as of `stimuli.distinct`.
+    outcome : Outcome
+    labels : pandas.Series
+        The group of each answer, over the index of `frame`; None leaves an answer out.
+    pairs : sequence of (str, str)
+        The groups to compare.
+    confidence : float
+        Of the intervals.
+
+    Returns
+    -------
+    list of Estimate
+        One per pair; one that could not be computed says why.
+
+    Notes
+    -----
+    With several listeners a contrast of `mixed.levels` with Satterthwaite's degrees of freedom. With one
+    listener of shares the exact unconditional test, of ratings the exact permutation of the clips' rank sum,
+    each with the interval of what the test does not reject.
+
+    Examples
+    --------
+    >>> import analysis
+    >>> from analysis.results.outcomes import JUDGED_REAL
+    >>> answers = stimuli.distinct(analysis.founding())
+    >>> result = contrasts(answers, JUDGED_REAL, answers["truth"], [("fake", "real")])[0]
+    >>> result.estimate, round(result.p, 3)
+    (-0.6875, 0.004)
     """
     labels = labels.reindex(frame.index)
-    kept = frame[labels.notna()]
+    labelled = frame[labels.notna()]
     weights = [{one: 1.0, other: -1.0} for one, other in pairs]
-    if Panel.of(kept).one:
-        return [_exact(kept, outcome, labels[kept.index], pair, confidence) for pair in pairs]
-    return combinations(kept, outcome, labels[kept.index], weights, confidence)
+    if Panel.of(labelled).single_listener:
+        return [_exact(labelled, outcome, labels[labelled.index], pair, confidence) for pair in pairs]
+    return combinations(labelled, outcome, labels[labelled.index], weights, confidence)
 
 
 def combinations(

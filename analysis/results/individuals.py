@@ -20,7 +20,7 @@ from analysis.results.discrimination import (
 from analysis.results.estimation import WILSON
 from analysis.results.outcomes import JUDGED_REAL
 from analysis.results.ratings import MEAN
-from analysis.results.results import Question, Result
+from analysis.results.result import Question, Result
 from analysis.results.stimuli import Panel
 from analysis.tests import detection
 
@@ -37,7 +37,7 @@ def per_listener(first: pd.DataFrame) -> list[Result]:
 
     With them what each listener and each clip adds to the ratings, as of `modes`.
     """
-    found = modes(first)
+    results = modes(first)
     for listener, counts, fit in listener_fits(first):
         n = counts.fakes + counts.originals
         rates = ((HIT_RATE, counts.hits, counts.fakes), (FALSE_ALARM, counts.false_alarms, counts.originals))
@@ -45,14 +45,14 @@ def per_listener(first: pd.DataFrame) -> list[Result]:
         for name, k, total in rates:
             if total:
                 question = Question(LISTENERS, name, listener, unit, "share")
-                found.append(question.result(k / total, n=n, of=(k, total)))
+                results.append(question.result(k / total, n=n, of=(k, total)))
         if counts.fakes and counts.originals:
             balanced = 0.5 + detection.youden(counts) / 2
-            found.append(Question(LISTENERS, BALANCED, listener, unit, "share").result(balanced, n=n))
+            results.append(Question(LISTENERS, BALANCED, listener, unit, "share").result(balanced, n=n))
         for name, value in ((D_PRIME, fit and fit.d_prime), (CRITERION, fit and fit.criterion)):
             question = Question(LISTENERS, name, listener, unit, LOG_LINEAR)
-            found.append(question.result(value, n=n) if fit else question.refuse(too_few(counts)))
-    return found
+            results.append(question.result(value, n=n) if fit else question.refuse(too_few(counts)))
+    return results
 
 
 def modes(first: pd.DataFrame) -> list[Result]:
@@ -85,14 +85,14 @@ def modes(first: pd.DataFrame) -> list[Result]:
         sorted(set(rated["listener"])),
         labels.reindex(pd.MultiIndex.from_frame(clips[["set", "name"]])).to_list(),
     )
-    reach, found = stats.norm.isf(0.025), []
+    reach, results = stats.norm.isf(0.025), []
     sds = fit.modes[2]()
     for question, of, mode, sd in zip(questions, names, fit.modes, sds, strict=False):
         for label, value, error in zip(of, np.ravel(mode), fit.residual_sd * np.ravel(sd), strict=True):
             one = Question(MODES, question.name, label, question.unit, method)
             interval = value - reach * error, value + reach * error
-            found.append(one.result(value, interval, notes=("shrunken to the mean",)))
-    return found
+            results.append(one.result(value, interval, notes=("shrunken to the mean",)))
+    return results
 
 
 def per_clip(clips: pd.DataFrame, panel: Panel) -> list[Result]:
@@ -101,9 +101,9 @@ def per_clip(clips: pd.DataFrame, panel: Panel) -> list[Result]:
     `clips`: as of `stimuli.by_stimulus`. For one clip the listeners are independent, so Wilson's interval
     holds; it speaks of other listeners and this clip.
     """
-    found, unit = [], "one answer" if panel.one else "listener, this clip only"
+    results, unit = [], "one answer" if panel.single_listener else "listener, this clip only"
     for clip in clips.itertuples():
-        if not panel.one:
+        if not panel.single_listener:
             count = round(clip.judged_real * clip.answers)
             question = Question(CLIPS, JUDGED_REAL.mean, clip.label, unit, WILSON)
             about = {
@@ -111,8 +111,10 @@ def per_clip(clips: pd.DataFrame, panel: Panel) -> list[Result]:
                 "of": (count, clip.answers),
                 "notes": ("says nothing of other clips",),
             }
-            found.append(question.result(clip.judged_real, detection.wilson(count, clip.answers), **about))
-        question = Question(CLIPS, MEAN, clip.label, unit, "rating" if panel.one else "mean of ratings")
+            results.append(question.result(clip.judged_real, detection.wilson(count, clip.answers), **about))
+        question = Question(
+            CLIPS, MEAN, clip.label, unit, "rating" if panel.single_listener else "mean of ratings"
+        )
         note = "" if clip.rated else "not rated"
-        found.append(question.result(clip.musicality, n=clip.rated, notes=(note,)))
-    return found
+        results.append(question.result(clip.musicality, n=clip.rated, notes=(note,)))
+    return results

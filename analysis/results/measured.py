@@ -12,10 +12,9 @@ from typing import Any
 
 import pandas as pd
 
+from analysis import conditions
 from analysis import formats as f
-from analysis import ways
-from analysis.report.tables import Table
-from analysis.results.dose import dosed, in_order, levels
+from analysis.table import ReportTable
 from caw.measures import catalogue, display
 
 LIKENESS, COPYING = "frechet_0.13", "copied_share"  # what the plots set against the answers
@@ -37,7 +36,7 @@ FEWEST = 5  # clips, for a rank correlation to be worth a line
 
 
 @dataclass(frozen=True)
-class Measured:
+class ClipMeasures:
     """The machine-made clips with their measures.
 
     clips: one row each, as `stimuli.by_stimulus`, with source and a column per measure (NaN where it was not
@@ -55,7 +54,7 @@ class Measured:
     without: int
 
 
-def of(record: Mapping[str, Any] | None, clips: pd.DataFrame) -> Measured | None:
+def of(record: Mapping[str, Any] | None, clips: pd.DataFrame) -> ClipMeasures | None:
     """The measures that a study took, joined with its clips; None where it took none.
 
     record: rate, bandwidth, clips (set, name, source, measures) and anchors (source -> halves, noise ...).
@@ -69,8 +68,8 @@ def of(record: Mapping[str, Any] | None, clips: pd.DataFrame) -> Measured | None
     joined = fakes.merge(pd.DataFrame(rows), on=["set", "name"], validate="one_to_one")
     if joined.empty:
         return None
-    given = set().union(*(clip["measures"] for clip in taken))
-    names = _in_order(given)
+    taken_names = set().union(*(clip["measures"] for clip in taken))
+    names = _in_order(taken_names)
     joined[names] = joined[names].astype(float)
     anchors = pd.DataFrame(
         [
@@ -86,7 +85,7 @@ def of(record: Mapping[str, Any] | None, clips: pd.DataFrame) -> Measured | None
     for source in dict.fromkeys(anchors["source"]):
         for name in catalogue.passed_by_noise(record["anchors"][source]):
             passed.setdefault(name, []).append(source)
-    return Measured(joined, anchors, names, passed, record["rate"], record["bandwidth"], without)
+    return ClipMeasures(joined, anchors, names, passed, record["rate"], record["bandwidth"], without)
 
 
 def title(name: str) -> str:
@@ -95,20 +94,20 @@ def title(name: str) -> str:
     return name.replace("_", " ") + (f" ({unit})" if unit else "")
 
 
-def tables(found: Measured) -> list[Table]:
+def tables(measures: ClipMeasures) -> list[ReportTable]:
     """Every clip's measures with the anchors below them, and what each measure means."""
-    clips = found.clips
+    clips = measures.clips
     described = {
         "clip": clips["label"],
         "made by": clips["backend"],
         "mode": clips["mode"],
         "epochs": clips["epochs"],
-        **{column: clips[column] for column in ways.stated(clips)},
+        **{column: clips[column] for column in conditions.stated(clips)},
         "judged real": clips["judged_real"],
         "source": clips["source"],
     }
-    rows = pd.DataFrame(described).join(clips[found.names]).sort_values(LIKENESS, kind="stable")
-    anchors = found.anchors.assign(clip=found.anchors["source"] + ": " + found.anchors["anchor"])
+    rows = pd.DataFrame(described).join(clips[measures.names]).sort_values(LIKENESS, kind="stable")
+    anchors = measures.anchors.assign(clip=measures.anchors["source"] + ": " + measures.anchors["anchor"])
     whole = pd.concat([rows, anchors.drop(columns="anchor")], ignore_index=True)[list(rows)]
     shown = pd.DataFrame(
         {"clip": whole["clip"], "what it was": [_origin(row) for row in whole.to_dict("records")]}
@@ -119,7 +118,7 @@ def tables(found: Measured) -> list[Table]:
             if name in whole
         }
     )
-    meanings = [catalogue.measure(name) for name in found.names]
+    meanings = [catalogue.measure(name) for name in measures.names]
     on_page = [one.name in ON_PAGE for one in meanings]
     meaning = pd.DataFrame(
         {
@@ -128,45 +127,45 @@ def tables(found: Measured) -> list[Table]:
             "meaning": [one.meaning for one in meanings],
         }
     )
-    if "imposed" in set(found.anchors["anchor"]):
+    if "imposed" in set(measures.anchors["anchor"]):
         meaning["no target, as shaped noise passes it"] = [
-            ", ".join(found.passed.get(one.name, [])) for one in meanings
+            ", ".join(measures.passed.get(one.name, [])) for one in meanings
         ]
     return [
-        Table("measures", "What the clips measured", whole, shown=shown),
-        Table("measures_meaning", "What the measures mean", meaning, shown=meaning[on_page]),
+        ReportTable("measures", "What the clips measured", whole, shown=shown),
+        ReportTable("measures_meaning", "What the measures mean", meaning, shown=meaning[on_page]),
     ]
 
 
-def line(found: Measured) -> str:
+def line(measures: ClipMeasures) -> str:
     """What was measured, in a sentence or two."""
-    count = len(found.clips)
-    told = f"{count} machine-made clip{'s were' if count > 1 else ' was'} measured as heard"
-    told += f" (up to {found.bandwidth:.0f} Hz), each against the passage it was made from."
-    if found.without:
-        told += f" {found.without} more could not be: the study does not hold what they were made from."
-    return told
+    count = len(measures.clips)
+    text = f"{count} machine-made clip{'s were' if count > 1 else ' was'} measured as heard"
+    text += f" (up to {measures.bandwidth:.0f} Hz), each against the passage it was made from."
+    if measures.without:
+        text += f" {measures.without} more could not be: the study does not hold what they were made from."
+    return text
 
 
-def correlation(found: Measured, name: str) -> str:
+def correlation(measures: ClipMeasures, name: str) -> str:
     """Spearman's rho of a measure and the share of listeners who judged the clip real, in words."""
-    known = found.clips[[name, "judged_real"]].dropna()
+    known = measures.clips[[name, "judged_real"]].dropna()
     if len(known) < FEWEST or (known.nunique() < 2).any():
         return ""
     rho = known[name].rank().corr(known["judged_real"].rank())
     return f"{title(name)}: rank correlation {f.number(rho)} over {len(known)} clips"
 
 
-def groups(found: Measured) -> pd.DataFrame:
+def groups(measures: ClipMeasures) -> pd.DataFrame:
     """Every clip once for each kind of group it is in: kind, group, then the columns of `clips`."""
-    clips = found.clips
+    clips = measures.clips
     labels = {"backend": clips["backend"], "mode": clips["mode"]}
     if clips["epochs"].notna().any():
-        labels["epochs"] = levels(dosed(clips))
-    labels |= {column: groups.dropna() for _, column, groups in ways.differing(clips)}
+        labels["epochs"] = conditions.epoch_labels(conditions.with_epochs(clips))
+    labels |= {column: groups.dropna() for _, column, groups in conditions.differing(clips)}
     parts = []
     for kind, groups_of in labels.items():
-        order = sorted(set(groups_of), key=in_order)
+        order = sorted(set(groups_of), key=conditions.sort_key)
         place = groups_of.map({name: number for number, name in enumerate(order)})
         parts.append(
             clips.loc[groups_of.index]
@@ -186,7 +185,9 @@ def _origin(row: Mapping[str, Any]) -> str:
     if pd.isna(row["made by"]):
         return display.ANCHORS[row["clip"].rpartition(": ")[2]]
     epochs = "" if pd.isna(row["epochs"]) else f", {row['epochs']} epochs"
-    more = (f", {column} {row[column]}" for column in ways.COLUMNS.values() if not pd.isna(row.get(column)))
+    more = (
+        f", {column} {row[column]}" for column in conditions.COLUMNS.values() if not pd.isna(row.get(column))
+    )
     return f"{row['made by']} {row['mode']}{epochs}{''.join(more)}"
 
 

@@ -7,7 +7,9 @@ from typing import ClassVar
 
 import pandas as pd
 
-INSPIRING = ("no", "maybe", "yes")  # the answers in order; "other" is quoted, never counted
+from analysis import questionnaire
+
+INSPIRING = questionnaire.INSPIRING.ranked  # the answers in order; "other" is quoted, never counted
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,14 @@ class Outcome:
         """The outcome of every answer [n], NaN where there is none."""
         if self.column not in frame:
             return pd.Series(float("nan"), index=frame.index)
-        said = frame[self.column]
-        return (said if self.coded is None else said.map(self.coded)).astype(float)
+        answers = frame[self.column]
+        return (answers if self.coded is None else answers.map(self.coded)).astype(float)
 
 
 JUDGED_REAL = Outcome("judged real", "verdict", {"real": 1.0, "fake": 0.0})
-MUSICALITY = Outcome("musicality", "musicality", high=10.0)
-INSPIRED = Outcome("inspiring, yes or maybe", "inspiring", {"yes": 1.0, "maybe": 1.0, "no": 0.0})
+_LOWEST, *_, _HIGHEST = questionnaire.MUSICALITY.levels
+MUSICALITY = Outcome("musicality", "musicality", low=float(_LOWEST), high=float(_HIGHEST))
+INSPIRED = Outcome(
+    "inspiring, yes or maybe", "inspiring", {level: float(level != INSPIRING[0]) for level in INSPIRING}
+)
 KEPT = Outcome("kept", "kept", {True: 1.0, False: 0.0})  # "Keep this one"

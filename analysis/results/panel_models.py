@@ -12,12 +12,13 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from analysis import conditions
 from analysis.models import mixed
 from analysis.results import comparisons, dose, estimation, quality, trainings
-from analysis.results.comparisons import Kind
+from analysis.results.comparisons import Grouping
 from analysis.results.outcomes import INSPIRING, JUDGED_REAL, MUSICALITY
-from analysis.results.ratings import said
-from analysis.results.results import CHECK, MACHINE, ORIGINALS, Question, Result
+from analysis.results.ratings import as_result
+from analysis.results.result import CHECK, MACHINE, ORIGINALS, Question, Result
 from analysis.results.stimuli import LEAST_LEVELS, LEAST_SPARE, Panel, who
 from analysis.results.trainings import Nests
 
@@ -47,17 +48,19 @@ def records(first: pd.DataFrame, panel: Panel) -> list[Result]:
         *_detection(first, panel),
         *_ordered(first, panel),
         *_agreement(first, panel),
-        *(() if panel.one else _trends(first, panel)),
+        *(() if panel.single_listener else _trends(first, panel)),
         *_order(first, panel),
     ]
 
 
 def _unit(panel: Panel) -> str:
-    return "clip, this listener only" if panel.one else "answer, of listeners and clips like these"
+    return (
+        "clip, this listener only" if panel.single_listener else "answer, of listeners and clips like these"
+    )
 
 
 def _few(panel: Panel, name: str) -> str:
-    if panel.one:
+    if panel.single_listener:
         return "one listener: there is no variance between listeners to model"
     least = LEAST[name]
     return "" if panel.listeners >= least else f"{panel.listeners} listeners, fewer than {least}"
@@ -115,7 +118,7 @@ def _detection(first: pd.DataFrame, panel: Panel) -> list[Result]:
     question = Question(MIXED, DETECTION, unit=_unit(panel), method=method)
     truth = next(comparisons.kinds(first)).labels
     pair = (MACHINE, ORIGINALS)
-    poor = comparisons.lacking(first, truth, JUDGED_REAL, panel)
+    poor = comparisons.too_few_clips(first, truth, JUDGED_REAL, panel)
     why_not = _few(panel, DETECTION) or "; ".join(poor.values())
     if not why_not and truth.nunique() < 2:
         why_not = "needs machine-made clips and originals"
@@ -125,9 +128,9 @@ def _detection(first: pd.DataFrame, panel: Panel) -> list[Result]:
             why_not = f"every answer on {name} was {judged[0]}: d\N{PRIME} has no upper limit"
 
     def fit() -> list[Result]:
-        says, sides = (first["verdict"] == "fake").astype(int), _sides(first)
+        judged_fake, sides = (first["verdict"] == "fake").astype(int), _sides(first)
         nests = trainings.nests(first, sides["truth"])
-        model = mixed.binary(says, sides, *who(first), level=first["truth"], nests=nests.groups)
+        model = mixed.binary(judged_fake, sides, *who(first), level=first["truth"], nests=nests.groups)
         bias = Question(MIXED, CRITERION, unit=_unit(panel), method=method)
         return [
             _result(question, model, {"truth": 1.0}, nests, p=False),  # the test is of `comparisons`
@@ -140,32 +143,32 @@ def _detection(first: pd.DataFrame, panel: Panel) -> list[Result]:
 def _ordered(first: pd.DataFrame, panel: Panel) -> list[Result]:
     """Odds of a stronger answer on inspiring, and of a higher rating, against the originals."""
     truth, backends, *_ = comparisons.kinds(first)
-    asked = [
+    requested = [
         (INSPIRING_ODDS, "inspiring", truth),
         *([(INSPIRING_ODDS, "inspiring", backends)] if len(backends.names) > 1 else []),
         (ORDINAL, "musicality", truth),
     ]
-    found = []
-    for name, column, kind in asked:
+    results = []
+    for name, column, kind in requested:
         ordered = first[column]
         if column == "inspiring":
             ordered = ordered.map({level: i for i, level in enumerate(INSPIRING)})
-        found += odds(first, ordered.astype(float), kind, name, panel)
-    return found
+        results += odds(first, ordered.astype(float), kind, name, panel)
+    return results
 
 
-def odds(first: pd.DataFrame, ordered: pd.Series, kind: Kind, name: str, panel: Panel) -> list[Result]:
+def odds(first: pd.DataFrame, ordered: pd.Series, kind: Grouping, name: str, panel: Panel) -> list[Result]:
     """Odds ratios of a higher answer on each group's clips against the originals, of one ordinal model."""
     labels = kind.labels[ordered.notna() & kind.labels.notna()]
     part, unit = first.loc[labels.index], _unit(panel)
     questions = [Question(MIXED, name, f"{of} - {ORIGINALS}", unit, CLMM) for of in kind.names]
     why_not = _few(panel, name)
-    poor = comparisons.lacking(part, labels, JUDGED_REAL, panel)
+    poor = comparisons.too_few_clips(part, labels, JUDGED_REAL, panel)
     why_not = _few(panel, name) or poor.get(ORIGINALS, "")
     if not why_not and not (labels == ORIGINALS).any():
         why_not = "there are no originals to compare with"
-    asked = [of for of in kind.names if of not in poor]
-    if why_not or not asked:
+    modelled = [of for of in kind.names if of not in poor]
+    if why_not or not modelled:
         return [question.refuse(why_not or "; ".join(poor.values())) for question in questions[:1]]
 
     def fit() -> list[Result]:
@@ -213,29 +216,29 @@ def _agreement(first: pd.DataFrame, panel: Panel) -> list[Result]:
 
 def _trends(first: pd.DataFrame, panel: Panel) -> list[Result]:
     """The trend of musicality and of judging real over log2 of the epochs, in each backend and mode."""
-    dosed = dose.dosed(first).dropna(subset=["epochs"])
-    found: list[Result] = []
+    dosed = conditions.with_epochs(first).dropna(subset=["epochs"])
+    results: list[Result] = []
     for (backend, mode), part in dosed.groupby(["backend", "mode"], sort=True):
         for outcome in (MUSICALITY, JUDGED_REAL):
             question = Question(dose.FAMILY, TREND.format(outcome.name), f"{backend} {mode}", panel.unit)
-            kept = part[outcome.values(part).notna()]
-            counts = sorted(kept["epochs"].unique())
+            answered = part[outcome.values(part).notna()]
+            counts = sorted(answered["epochs"].unique())
             if len(counts) < LEAST_LEVELS:
                 many = f"{len(counts)} epoch count{'s' * (len(counts) != 1)}"
-                found.append(question.refuse(f"{many}; a trend needs {LEAST_LEVELS}"))
+                results.append(question.refuse(f"{many}; a trend needs {LEAST_LEVELS}"))
                 continue
-            if (clips := kept["clip"].nunique()) < len(counts) + LEAST_SPARE:
+            if (clips := answered["clip"].nunique()) < len(counts) + LEAST_SPARE:
                 few = f"{clips} clips of {len(counts)} epoch counts do not say how clips of one count differ"
-                found.append(question.refuse(f"{few}; at least {len(counts) + LEAST_SPARE} are needed"))
+                results.append(question.refuse(f"{few}; at least {len(counts) + LEAST_SPARE} are needed"))
                 continue
             doublings = np.log2(np.array(counts, float))
             doublings -= doublings.mean()
             weights = doublings / (doublings @ doublings)
             wanted = {str(count): float(weight) for count, weight in zip(counts, weights, strict=True)}
-            labels = kept["epochs"].astype(int).astype(str)
-            estimate = estimation.combinations(kept, outcome, labels, [wanted])[0]
-            found.append(said(question, estimate, panel, dose.sources_apart(part)))
-    return found
+            labels = answered["epochs"].astype(int).astype(str)
+            estimate = estimation.combinations(answered, outcome, labels, [wanted])[0]
+            results.append(as_result(question, estimate, panel, dose.sources_apart(part)))
+    return results
 
 
 def _order(first: pd.DataFrame, panel: Panel) -> list[Result]:
@@ -250,11 +253,11 @@ def _order(first: pd.DataFrame, panel: Panel) -> list[Result]:
         model = mixed.binary(right, columns, *who(first), link="logit")
         return [_result(question, model, {"position": 1.0}, Nests())]
 
-    found = _fitted(question, why_not, learned)
+    results = _fitted(question, why_not, learned)
     method = f"{estimation.LMM}, {RANDOM}, Satterthwaite df: log seconds ~ position + truth"
     quick = Question(ORDER, SPEED, unit=_unit(panel), method=method)
     if "response_seconds" not in first or first["response_seconds"].isna().all():
-        return [*found, quick.refuse("response times are not in the table")]
+        return [*results, quick.refuse("response times are not in the table")]
     timed = first[first["response_seconds"] > 0]
 
     def hastened() -> list[Result]:
@@ -263,7 +266,7 @@ def _order(first: pd.DataFrame, panel: Panel) -> list[Result]:
         model = mixed.linear(np.log(timed["response_seconds"]), columns, *who(timed))
         return [_result(quick, model, {"position": 1.0}, Nests())]
 
-    return found + _fitted(quick, why_not, hastened)
+    return results + _fitted(quick, why_not, hastened)
 
 
 def _before(first: pd.DataFrame) -> pd.Series:
@@ -277,7 +280,7 @@ def _before(first: pd.DataFrame) -> pd.Series:
 
 
 def _no_order(first: pd.DataFrame, panel: Panel) -> str:
-    if panel.one:
+    if panel.single_listener:
         return "one listener heard one order: position and clip cannot be told apart"
     if first["position"].isna().any():
         return "positions are not in the table"

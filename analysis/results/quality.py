@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.results import stimuli
-from analysis.results.results import Question, Result
+from analysis.results.result import Question, Result
 from analysis.results.stimuli import Panel
 
 FAMILY = "data quality"
@@ -28,18 +28,18 @@ def records(frame: pd.DataFrame) -> list[Result]:
     first, panel = frame[~frame["repeat"]], Panel.of(frame)
     clips = stimuli.by_stimulus(frame)
     judged = first.groupby("listener")["name"].size()
-    found = [
+    results = [
         _count(LISTENERS, panel.listeners),
         _count(ANSWERS, len(first)),
         _count(CLIPS, len(clips)),
         _count(INCOMPLETE, int((judged < len(clips)).sum()), panel.listeners),
         _order(first, panel),
     ]
-    found.append(_share(first, "plays", UNPLAYED, lambda plays: plays == 0))
-    found.append(_median(first, "plays", PLAYS, "plays"))
-    found.append(_median(first, "response_seconds", RESPONSE, "seconds"))
-    found.append(_share(first, "response_seconds", HASTY, lambda seconds: seconds < HASTY_SECONDS))
-    return [*found, _repeats(frame), *_odd(frame)]
+    results.append(_share(first, "plays", UNPLAYED, lambda plays: plays == 0))
+    results.append(_median(first, "plays", PLAYS, "plays"))
+    results.append(_median(first, "response_seconds", RESPONSE, "seconds"))
+    results.append(_share(first, "response_seconds", HASTY, lambda seconds: seconds < HASTY_SECONDS))
+    return [*results, _repeats(frame), *_odd(frame)]
 
 
 def fixed_order(first: pd.DataFrame) -> bool:
@@ -58,8 +58,10 @@ def _order(first: pd.DataFrame, panel: Panel) -> Result:
     question = Question(FAMILY, ORDER, method="number of different orders")
     if first["position"].isna().any():
         return question.refuse("positions are not in the table")
-    if panel.one or fixed_order(first):
-        who = "one listener heard one order" if panel.one else "every listener heard the same order"
+    if panel.single_listener or fixed_order(first):
+        who = (
+            "one listener heard one order" if panel.single_listener else "every listener heard the same order"
+        )
         return question.refuse(f"{who}, so order and clip cannot be told apart")
     orders = first.sort_values(["set", "position"]).groupby("listener")["name"].agg(tuple).nunique()
     return question.result(float(orders), n=panel.listeners)

@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.results import estimation, trainings
 from analysis.results.estimation import Estimate
 from analysis.results.outcomes import INSPIRED, JUDGED_REAL, KEPT, MUSICALITY, Outcome
-from analysis.results.results import CHECK, MACHINE, MACHINE_LESS_ORIGINALS, ORIGINALS, Question, Result
+from analysis.results.result import CHECK, MACHINE, MACHINE_LESS_ORIGINALS, ORIGINALS, Question, Result
 from analysis.results.stimuli import LEAST_CLIPS, Panel
 from analysis.tests import detection, permutation
 
@@ -36,26 +36,31 @@ def describe(part: pd.DataFrame, family: str, group: str, panel: Panel) -> list[
     """
     if part.empty:
         return []
-    found = []
+    results = []
     for outcome in DESCRIBED:
         question = Question(family, outcome.mean, group, panel.unit)
         if outcome is KEPT and outcome.values(part).isna().all():
             continue
-        found.append(mean(part, outcome, question, panel))
-    return [*found, *_spread(part, family, group, panel), *_levels(part, family, group, panel)]
+        results.append(mean(part, outcome, question, panel))
+    return [*results, *_spread(part, family, group, panel), *_levels(part, family, group, panel)]
 
 
 def mean(part: pd.DataFrame, outcome: Outcome, question: Question, panel: Panel) -> Result:
     """The mean of an outcome in one group, with its interval where there are clips enough."""
     estimate = estimation.mean(part, outcome)
-    result = said(question, estimate, panel)
-    if not panel.one and not result.refused and estimate.clips < LEAST_CLIPS and result.low is not None:
+    result = as_result(question, estimate, panel)
+    if (
+        not panel.single_listener
+        and not result.refused
+        and estimate.clips < LEAST_CLIPS
+        and result.low is not None
+    ):
         few = f"no interval: {estimate.clips} clips, fewer than {LEAST_CLIPS}"
         return question.result(result.estimate, notes=(few,), of=_counted(estimate), n=estimate.clips)
     return result
 
 
-def said(question: Question, estimate: Estimate, panel: Panel, *notes: str) -> Result:
+def as_result(question: Question, estimate: Estimate, panel: Panel, *notes: str) -> Result:
     """An estimate as the answer to a question."""
     method = estimate.method or question.method
     question = Question(question.family, question.name, question.group, question.unit or panel.unit, method)
@@ -80,7 +85,7 @@ def _counted(estimate: Estimate) -> tuple[int, int]:
 def _spread(part: pd.DataFrame, family: str, group: str, panel: Panel) -> list[Result]:
     values = part["musicality"].groupby(part["clip"]).mean().dropna()
     about = {"n": len(values), "of": (int(part["musicality"].notna().sum()), len(part))}
-    kind = "ratings" if panel.one else "clip means"
+    kind = "ratings" if panel.single_listener else "clip means"
     spread = Question(family, SD, group, panel.unit, f"SD of {kind} (n - 1)")
     middle = Question(family, MEDIAN, group, panel.unit, f"median of {kind}")
     if values.empty:
@@ -96,25 +101,29 @@ def _levels(part: pd.DataFrame, family: str, group: str, panel: Panel) -> list[R
     """How many answers were yes, maybe, no and other."""
     answers, clips = part["inspiring"], int(part.loc[INSPIRED.values(part).notna(), "clip"].nunique())
     counts = {level: int((answers == level).sum()) for level in LEVELS}
-    asked, other, missing = sum(counts.values()), int((answers == "other").sum()), int(answers.isna().sum())
+    answered, other, missing = (
+        sum(counts.values()),
+        int((answers == "other").sum()),
+        int(answers.isna().sum()),
+    )
     notes = (
         f"{other} answered other: quoted, not counted" if other else "",
         f"{missing} missing" if missing else "",
     )
-    found = []
-    if asked:
-        limits = detection.goodman(counts.values()) if panel.one else [None] * len(LEVELS)
-        method = "Goodman simultaneous interval" if panel.one else "share of answers"
+    results = []
+    if answered:
+        limits = detection.goodman(counts.values()) if panel.single_listener else [None] * len(LEVELS)
+        method = "Goodman simultaneous interval" if panel.single_listener else "share of answers"
         for level, interval in zip(LEVELS, limits, strict=True):
             question = Question(family, f"{INSPIRING} {level}", group, panel.unit, method)
-            about = {"of": (counts[level], asked), "n": clips, "notes": notes}
-            found.append(question.result(counts[level] / asked, interval, **about))
+            about = {"of": (counts[level], answered), "n": clips, "notes": notes}
+            results.append(question.result(counts[level] / answered, interval, **about))
     if other:
         question = Question(family, OTHER, group, "answer", "share of all answers")
         note = "quoted, not counted among yes, maybe and no"
         about = {"of": (other, len(answers)), "n": part["clip"].nunique(), "notes": (note,)}
-        found.append(question.result(other / len(answers), **about))
-    return found
+        results.append(question.result(other / len(answers), **about))
+    return results
 
 
 def compare_trainings(first: pd.DataFrame, family: str, panel: Panel) -> list[Result]:
@@ -126,7 +135,7 @@ def compare_trainings(first: pd.DataFrame, family: str, panel: Panel) -> list[Re
     rated = rated.assign(training=trainings.labels(rated).fillna(rated["clip"]))
     means = rated.groupby(["backend", "training", "clip"])["musicality"].mean().groupby(level=[0, 1]).mean()
     method = "exact permutation of the trainings' rank sum; Hodges-Lehmann shift"
-    found = []
+    results = []
     for pair in combinations(sorted(set(means.index.get_level_values(0))), 2):
         one, two = (means[means.index.get_level_values(0) == label].to_numpy() for label in pair)
         unit = f"training{panel.unit.removeprefix('clip')}"
@@ -135,37 +144,37 @@ def compare_trainings(first: pd.DataFrame, family: str, panel: Panel) -> list[Re
         least = permutation.smallest_rank_p(one, two)
         if least >= 0.05:
             why = f"{counts} cannot reach p < .05 (smallest attainable p {least:.2g}); {_UNITS}"
-            found.append(question.refuse(why))
+            results.append(question.refuse(why))
             continue
         shift = permutation.shift(one, two)
         about = {"notes": (counts, _UNITS), "n": len(one) + len(two)}
-        found.append(question.result(shift.estimate, (shift.low, shift.high), shift.p, **about))
-    return found
+        results.append(question.result(shift.estimate, (shift.low, shift.high), shift.p, **about))
+    return results
 
 
 def missing(first: pd.DataFrame, panel: Panel) -> list[Result]:
     """What was not answered, by truth, and how far it could have moved the means of musicality."""
-    found, bounds, means = [], {}, {}
+    results, bounds, means = [], {}, {}
     for truth, group in (("fake", MACHINE), ("real", ORIGINALS)):
         part = first[first["truth"] == truth]
         if part.empty:
             continue
-        asked = {"musicality": part, "inspiring": part, "difficulty": part[part["verdict"] == "fake"]}
-        for column, rows in asked.items():
+        questions = {"musicality": part, "inspiring": part, "difficulty": part[part["verdict"] == "fake"]}
+        for column, rows in questions.items():
             gone, total = int(rows[column].isna().sum()), len(rows)
             note = f"of {total} answers{' fake' * (column == 'difficulty')}"
             question = Question(MISSING, f"{column} missing", group, "answer", "count")
-            found.append(question.result(float(gone), n=total, of=(gone, total), notes=(note,)))
+            results.append(question.result(float(gone), n=total, of=(gone, total), notes=(note,)))
         bounds[truth] = tuple(_clip_mean(part, value) for value in (MUSICALITY.low, MUSICALITY.high))
         means[truth] = _clip_mean(part)
         question = Question(MISSING, BOUNDS, group, panel.unit, MANSKI)
         note = "" if part["musicality"].isna().any() else "none missing"
-        found.append(question.result(means[truth], bounds[truth], n=part["clip"].nunique(), notes=(note,)))
+        results.append(question.result(means[truth], bounds[truth], n=part["clip"].nunique(), notes=(note,)))
     if len(bounds) == 2:
         (low, high), (lowest, highest) = bounds["fake"], bounds["real"]
         question = Question(MISSING, BOUNDS_DIFFERENCE, MACHINE_LESS_ORIGINALS, panel.unit, MANSKI)
-        found.append(question.result(means["fake"] - means["real"], (low - highest, high - lowest)))
-    return found
+        results.append(question.result(means["fake"] - means["real"], (low - highest, high - lowest)))
+    return results
 
 
 def _clip_mean(part: pd.DataFrame, instead: float | None = None) -> float:

@@ -24,7 +24,7 @@ from analysis.plan import EXCLUSIONS, AnalysisPlan
 from analysis.results import comparisons, quality, ratings
 from analysis.results.estimation import Estimate
 from analysis.results.outcomes import Outcome
-from analysis.results.results import CHECK, Question, Result
+from analysis.results.result import CHECK, Question, Result
 from analysis.results.stimuli import LEAST_CLIPS, Panel
 
 FAMILY = "sensitivity"
@@ -51,12 +51,12 @@ def left_out(frame: pd.DataFrame, exclusion: str) -> pd.Series:
         one = (answers["verdict"].nunique() == 1) & (answers.size() >= LEAST_CLIPS)
         one |= (rated.nunique() == 1) & (rated.count() >= LEAST_CLIPS)
         return frame["listener"].map(one).astype(bool)
-    found = pd.Series(False, index=frame.index)
+    flagged = pd.Series(False, index=frame.index)
     for column in (_KNOWN_BY[exclusion], f"rating_{_KNOWN_BY[exclusion]}"):
         if column in frame:
             value = frame[column].astype(float)
-            found |= value < quality.HASTY_SECONDS if exclusion == "hasty" else value == 0
-    return found
+            flagged |= value < quality.HASTY_SECONDS if exclusion == "hasty" else value == 0
+    return flagged
 
 
 def apply(frame: pd.DataFrame, plan: AnalysisPlan | None) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -64,22 +64,22 @@ def apply(frame: pd.DataFrame, plan: AnalysisPlan | None) -> tuple[pd.DataFrame,
 
     frame: loaded answers. An exclusion after which no answer would be left is not made; the words say so.
     """
-    kept, notes = frame, []
+    retained, notes = frame, []
     for exclusion in plan.exclude if plan is not None else ():
         rule, gone = f"{exclusion} answers ({RULES[exclusion]})", left_out(frame, exclusion)
         if why := _unknown(frame, exclusion):
             notes.append(f"{rule} could not be left out as planned: {why}")
-        elif gone[kept.index].all():
+        elif gone[retained.index].all():
             notes.append(f"{rule} were not left out as planned: no answer would be left")
         else:
-            kept = kept[~gone[kept.index]]
+            retained = retained[~gone[retained.index]]
             notes.append(f"{gone.sum()} of {len(frame)} answers left out as planned: {rule}")
-    return kept, tuple(notes)
+    return retained, tuple(notes)
 
 
-def excluded(every: pd.DataFrame, kept: pd.DataFrame, notes: Sequence[str]) -> list[Result]:
+def excluded(every: pd.DataFrame, retained: pd.DataFrame, notes: Sequence[str]) -> list[Result]:
     """How many answers the plan left out, with the words of `apply`; [] where it excludes none."""
-    count = len(every) - len(kept)
+    count = len(every) - len(retained)
     question = Question(quality.FAMILY, EXCLUDED, method="count")
     of = (count, len(every))
     return [question.result(float(count), n=len(every), of=of, notes=notes)] if notes else []
@@ -97,33 +97,35 @@ def records(every: pd.DataFrame, plan: AnalysisPlan | None, main: Mapping[Outcom
     used, planned = apply(every, plan)[0], plan.exclude if plan is not None else ()
     variants = {f"{'with' if e in planned else 'without'} {e} answers": {*planned} ^ {e} for e in EXCLUSIONS}
     variants[TOGETHER] = {*EXCLUSIONS}
-    found = []
+    results = []
     for outcome, estimate in main.items():
-        base = _told(estimate, used, every, outcome, MAIN)
-        found.append(base)
+        base = _as_result(estimate, used, every, outcome, MAIN)
+        results.append(base)
         if base.refused and not planned:
             continue
         for label, exclude in variants.items():
             unknown = [_unknown(every, rule) for rule in EXCLUSIONS if (rule in exclude) != (rule in planned)]
             if unknown and all(unknown):
-                found.append(Question(FAMILY, outcome.difference + CHECK, label).refuse(unknown[0]))
+                results.append(Question(FAMILY, outcome.difference + CHECK, label).refuse(unknown[0]))
                 continue
-            kept = every[~np.logical_or.reduce([gone[rule] & (rule in exclude) for rule in EXCLUSIONS])]
-            if kept.index.equals(used.index):
-                found.append(replace(base, group=label).noting("leaves out the same answers"))
+            retained = every[~np.logical_or.reduce([gone[rule] & (rule in exclude) for rule in EXCLUSIONS])]
+            if retained.index.equals(used.index):
+                results.append(replace(base, group=label).noting("leaves out the same answers"))
                 continue
-            again = comparisons.against_originals(kept, outcome) if len(kept) else Estimate(refused=EMPTY)
-            result = _told(again, kept, every, outcome, label)
-            found.append(result.noting(_change(base, result)))
-    return found
+            again = (
+                comparisons.against_originals(retained, outcome) if len(retained) else Estimate(refused=EMPTY)
+            )
+            result = _as_result(again, retained, every, outcome, label)
+            results.append(result.noting(_change(base, result)))
+    return results
 
 
-def _told(
-    estimate: Estimate, kept: pd.DataFrame, every: pd.DataFrame, outcome: Outcome, label: str
+def _as_result(
+    estimate: Estimate, retained: pd.DataFrame, every: pd.DataFrame, outcome: Outcome, label: str
 ) -> Result:
     question = Question(FAMILY, outcome.difference + CHECK, label)
-    result = ratings.said(question, estimate, Panel.of(every))
-    return replace(result, count=len(every) - len(kept), total=len(every))
+    result = ratings.as_result(question, estimate, Panel.of(every))
+    return replace(result, count=len(every) - len(retained), total=len(every))
 
 
 def _change(base: Result, result: Result) -> str:

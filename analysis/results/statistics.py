@@ -25,8 +25,7 @@ from analysis.results import (
     stimuli,
     trainings,
 )
-from analysis.results.comparisons import BACKENDS, EPOCHS, MODES, SETS, TRAININGS, TRUTH
-from analysis.results.results import Result, find, groups, holm, to_frame, to_json
+from analysis.results.result import Result, holm
 from analysis.results.stimuli import Panel
 
 ALIKE = "takes clips of one training as independent"
@@ -49,7 +48,7 @@ def evaluate(frame: pd.DataFrame, *, plan: AnalysisPlan | None = None) -> list[R
     panel = Panel.of(first)
     compared = comparisons.records(first, panel)
     main = {outcome: comparisons.against_originals(first, outcome) for outcome in comparisons.COMPARED}
-    found = [
+    results = [
         *quality.records(frame),
         *sensitivity.excluded(every, first, left_out),
         *discrimination.records(first, panel, compared),
@@ -64,12 +63,12 @@ def evaluate(frame: pd.DataFrame, *, plan: AnalysisPlan | None = None) -> list[R
         *sensitivity.records(every, plan, main),
         *checks.records(first, main),
     ]
-    if not panel.one:
-        found += individuals.per_listener(first)
+    if not panel.single_listener:
+        results += individuals.per_listener(first)
     elif trainings.repeated(first):
-        found = [_alike(result) for result in found]
-    found += individuals.per_clip(stimuli.by_stimulus(frame), panel)
-    return holm(found, primary=comparisons.primary(plan))
+        results = [_alike(result) for result in results]
+    results += individuals.per_clip(stimuli.by_stimulus(frame), panel)
+    return holm(results, primary=comparisons.primary(plan))
 
 
 def _alike(result: Result) -> Result:
@@ -77,19 +76,3 @@ def _alike(result: Result) -> Result:
     inferred = result.p is not None or result.low is not None
     knows = result.name.startswith((dose.WITHIN_TRAININGS, ratings.OF_TRAININGS))
     return result.noting(ALIKE) if inferred and not knows and result.family != ratings.MISSING else result
-
-
-__all__ = [
-    "BACKENDS",
-    "EPOCHS",
-    "MODES",
-    "SETS",
-    "TRAININGS",
-    "TRUTH",
-    "Result",
-    "evaluate",
-    "find",
-    "groups",
-    "to_frame",
-    "to_json",
-]

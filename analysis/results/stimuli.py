@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis import responses, ways
+from analysis import conditions, responses
 from analysis.results import outcomes
 
 # how many there must be for what is inferred: the one place that says it
@@ -33,17 +33,21 @@ class Panel:
         return cls(len(responses.listeners(frame)))
 
     @property
-    def one(self) -> bool:
+    def single_listener(self) -> bool:
         return self.listeners == 1
 
     @property
     def unit(self) -> str:
-        return "clip, this listener only" if self.one else f"clip, mean over {self.listeners} listeners"
+        return (
+            "clip, this listener only"
+            if self.single_listener
+            else f"clip, mean over {self.listeners} listeners"
+        )
 
     @property
     def reach(self) -> str:
         """Of whom an interval or a test speaks."""
-        if self.one:
+        if self.single_listener:
             return "says nothing of other listeners"
         return "speaks of listeners and clips like these"
 
@@ -83,7 +87,7 @@ def by_stimulus(frame: pd.DataFrame) -> pd.DataFrame:
         judged_real=outcomes.JUDGED_REAL.values(first), inspired=outcomes.INSPIRED.values(first)
     )
     keys = ["set", "name"]
-    described = [*keys, *responses.DESCRIPTION, *ways.stated(first)]
+    described = [*keys, *responses.DESCRIPTION, *conditions.stated(first)]
     clips = first.drop_duplicates(keys)[described].set_index(keys)
     by_clip = first.groupby(keys, sort=False)
     means = by_clip[["judged_real", "musicality", "inspired"]].mean()
@@ -96,5 +100,5 @@ def by_stimulus(frame: pd.DataFrame) -> pd.DataFrame:
 
 def listener_means(frame: pd.DataFrame, by: str, value: str = "musicality") -> pd.DataFrame:
     """Mean of `value` for each listener and level of `by`: columns listener, `by`, `value`."""
-    kept = frame[~frame["repeat"]].dropna(subset=[by, value])
-    return kept.groupby(["listener", by], sort=True)[value].mean().reset_index()
+    rated = frame[~frame["repeat"]].dropna(subset=[by, value])
+    return rated.groupby(["listener", by], sort=True)[value].mean().reset_index()

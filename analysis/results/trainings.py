@@ -43,20 +43,20 @@ def labels(frame: pd.DataFrame) -> pd.Series:
         key: f"{key[0]} ({', '.join(filter(None, key[1:]))})" if key[0] in shared else key[0]
         for key in keys.values()
     }
-    found = [
+    labelled = [
         names[keys[run, backend, source, str(epochs)]] if isinstance(run, str) else None
         for run, backend, source, epochs in made.itertuples(index=False, name=None)
     ]
-    return pd.Series(found, index=frame.index, dtype=object)
+    return pd.Series(labelled, index=frame.index, dtype=object)
 
 
 def models(frame: pd.DataFrame) -> pd.Series:
     """The model of each row: its training at one epoch count; None where no training is told."""
-    told = [
+    names = [
         name if name is None or pd.isna(epochs) else f"{name} at {epochs}"
         for name, epochs in zip(labels(frame), frame["epochs"], strict=True)
     ]
-    return pd.Series(told, index=frame.index, dtype=object)
+    return pd.Series(names, index=frame.index, dtype=object)
 
 
 def repeated(frame: pd.DataFrame) -> bool:
@@ -93,22 +93,22 @@ def nests(frame: pd.DataFrame, side: np.ndarray | None = None) -> Nests:
     """
     clips = frame.drop_duplicates("clip")
     kinds = [("sources", sources), ("trainings", labels), ("models", models)]
-    found, few = Nests(), []
+    nesting, few = Nests(), []
     before = 0
-    for kind, told in kinds if repeated(frame) else kinds[:1]:
-        groups, of_clips = told(frame), told(clips).dropna()
+    for kind, labels_of in kinds if repeated(frame) else kinds[:1]:
+        groups, of_clips = labels_of(frame), labels_of(clips).dropna()
         count = of_clips.nunique()
         if count in (0, before) or len(of_clips) == count:  # the same again; or a group for each clip
             continue
         before = count
         if count >= LEAST_TRAININGS:
-            found = Nests((*found.groups, groups), (*found.kinds, kind))
+            nesting = Nests((*nesting.groups, groups), (*nesting.kinds, kind))
         elif count > 1 and (side is None or _between(groups, side)):
             few.append(
                 f"{count} {kind}, fewer than {LEAST_TRAININGS}: "
                 "how they differ is not in the interval, too narrow"
             )
-    return Nests(found.groups, found.kinds, "; ".join(few))
+    return Nests(nesting.groups, nesting.kinds, "; ".join(few))
 
 
 def sources(frame: pd.DataFrame) -> pd.Series:

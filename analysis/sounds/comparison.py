@@ -20,12 +20,12 @@ import numpy as np
 import pandas as pd
 
 from analysis import formats as f
-from analysis import loudness
-from analysis.sounds import sound_pictures
-from analysis.sounds.sound_pictures import Grid
+from analysis.sounds import pictures
+from analysis.sounds.pictures import Heatmap
 from caw import audio, measures
 from caw.files import atomic, file_names, spreadsheet
-from caw.measures import catalogue, yardstick
+from caw.measures import catalogue, spectra
+from caw.problems import ProblemError
 
 PAGE, PICTURE, RECORDS, TABLE = "index.html", "comparison", "comparison.json", "measures.csv"
 LOUDNESS = -18.0  # LUFS; lower for all where a peak would exceed the next
@@ -35,7 +35,7 @@ LONGEST = 600.0  # seconds of one clip, in pages that hold all of their sound
 ORIGINAL = "Original"
 
 
-class ComparisonError(ValueError):
+class ComparisonError(ProblemError):
     """Clips that cannot be laid side by side."""
 
 
@@ -61,28 +61,28 @@ class Sound:
         return self.samples.size / self.rate
 
     @cached_property
-    def clip(self) -> yardstick.Clip:
-        return yardstick.Clip(self.samples, self.rate, name=self.label)
+    def clip(self) -> spectra.AnalysedClip:
+        return spectra.AnalysedClip(self.samples, self.rate, name=self.label)
 
     @cached_property
     def waveform(self) -> pd.DataFrame:
-        return sound_pictures.waveform(self.samples, self.rate)
+        return pictures.waveform(self.samples, self.rate)
 
     @cached_property
     def spectrum(self) -> pd.DataFrame:
-        return sound_pictures.long_term_spectrum(self.samples, self.rate)
+        return pictures.long_term_spectrum(self.samples, self.rate)
 
     @cached_property
-    def mel(self) -> Grid:
-        return sound_pictures.mel_spectrogram(self.clip, self.rate)
+    def mel(self) -> Heatmap:
+        return pictures.mel_spectrogram(self.clip, self.rate)
 
     @cached_property
     def onsets(self) -> pd.DataFrame:
-        return sound_pictures.onset_envelope(self.clip, self.rate)
+        return pictures.onset_envelope(self.clip, self.rate)
 
     @cached_property
-    def tempogram(self) -> Grid:
-        return sound_pictures.tempogram(self.clip, self.rate)
+    def tempogram(self) -> Heatmap:
+        return pictures.tempogram(self.clip, self.rate)
 
     @cached_property
     def tempo(self) -> float | None:
@@ -120,9 +120,9 @@ class Comparison:
     @cached_property
     def measured(self) -> list[dict[str, float | None]]:
         """Of each generated clip, every measure of `caw measure` by its name."""
-        found = [measures.evaluate(self.original.clip, one.clip, self.rate) for one in self.generated]
+        values = [measures.evaluate(self.original.clip, one.clip, self.rate) for one in self.generated]
         diversity = measures.diversities([one.samples for one in self.generated], self.rate)
-        return [one | {"diversity": value} for one, value in zip(found, diversity, strict=True)]
+        return [one | {"diversity": value} for one, value in zip(values, diversity, strict=True)]
 
     @cached_property
     def anchors(self) -> dict[str, dict[str, float | None]]:
@@ -140,8 +140,8 @@ class Comparison:
         """One row per generated clip and anchor: clip, kind (generated, anchor), then every measure."""
         names = self.measure_names()
         rows = [
-            {"clip": sound.label, "kind": "generated"} | {name: found.get(name) for name in names}
-            for sound, found in zip(self.generated, self.measured, strict=True)
+            {"clip": sound.label, "kind": "generated"} | {name: values.get(name) for name in names}
+            for sound, values in zip(self.generated, self.measured, strict=True)
         ]
         rows += [
             {"clip": anchor, "kind": "anchor"} | {name: self.anchors[anchor].get(name) for name in names}
@@ -170,21 +170,40 @@ def load(
     start: float = 0.0,
     seconds: float | None = None,
 ) -> Comparison:
-    """Read the files at their lowest rate, as the mean of their channels, and bring them to one loudness.
+    """Read clips at their lowest rate, as the mean of their channels, and bring them to one loudness.
 
-    labels: one per generated clip, or one per clip with the original's first; file names where not given.
-    start, seconds: the passage of the original that the others were made from, where it is not all of it.
-    Raises: ComparisonError, AudioError for a file that cannot be used, YardstickError for one under 0.5 s.
+    Parameters
+    ----------
+    original : Path
+    generated : sequence of Path
+        One to `MOST` clips that were made from it.
+    labels : sequence of str, optional
+        One per generated clip, or one per clip with the original's first; by default the names of the files.
+    start, seconds : float, optional
+        The passage of the original that the others were made from, in seconds, where it is not all of it.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    ComparisonError
+        For too many clips or labels, and for clips that are too long or too soft.
+    AudioError
+        For a file that cannot be used.
+    MeasureError
+        For a clip under 0.5 s.
     """
     paths = [Path(original), *map(Path, generated)]
     if not 2 <= len(paths) <= MOST + 1:
-        raise ComparisonError(f"{len(paths) - 1} generated clips were given; give 1 to {MOST}")
+        raise ComparisonError(f"{len(paths) - 1} generated clips were given", f"give 1 to {MOST}")
     labels = _labels(paths, labels)
     infos = [audio.inspect(path) for path in paths]
     for info in infos[1:] if seconds is not None else infos:
         if info.seconds > LONGEST:
-            told = f"{info.path}: is {info.seconds:.0f} s long"
-            raise ComparisonError(f"{told}; the page holds up to {LONGEST:g} s of a clip, cut it shorter")
+            message = f"{info.path}: is {info.seconds:.0f} s long"
+            raise ComparisonError(message, f"the page holds up to {LONGEST:g} s of a clip, cut it shorter")
     rate = min(info.rate for info in infos)
     piece = {"start": start, "seconds": seconds}
     arrays = [
@@ -201,16 +220,42 @@ def of_arrays(
     files: Sequence[str] | None = None,
     infos: Sequence[audio.AudioInfo] | None = None,
 ) -> Comparison:
-    """The comparison of float arrays [n] at one rate, the original first.
+    """Compare arrays of samples.
 
-    files, infos: the names and headers of the files they come from, where they come from files.
-    Raises: YardstickError for an array that is silent, not finite or under 0.5 s.
+    Parameters
+    ----------
+    arrays : sequence of numpy.ndarray
+        Float samples [n], the original first.
+    rate : int
+        Of all of them, in Hz.
+    labels : sequence of str
+        One per array.
+    files, infos : sequence, optional
+        The names and headers of the files that they come from.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    ComparisonError
+        For an array that is too soft to be levelled.
+    MeasureError
+        For an array that is silent, not finite or under 0.5 s.
+
+    Examples
+    --------
+    >>> tones = [np.sin(np.arange(16000) * hz / 2500) for hz in (440, 450)]
+    >>> compared = of_arrays(tones, 16000, ["Original", "Take 1"])
+    >>> compared.seconds, round(compared.loudness)
+    (1.0, -18)
     """
-    arrays = [yardstick.validated(x, rate, label) for x, label in zip(arrays, labels, strict=True)]
-    own = [loudness.integrated(x, rate) for x in arrays]
+    arrays = [spectra.validated(x, rate, label) for x, label in zip(arrays, labels, strict=True)]
+    own = [audio.loudness(x, rate) for x in arrays]
     for label, value in zip(labels, own, strict=True):
         if not math.isfinite(value):
-            raise ComparisonError(f"{label}: is too soft to be levelled (under -70 LUFS); raise its level")
+            raise ComparisonError(f"{label}: is too soft to be levelled (under -70 LUFS)", "raise its level")
     excess = max(audio.peak_db(x) - value for x, value in zip(arrays, own, strict=True))
     target = min(LOUDNESS, HIGHEST_PEAK - excess)
     sounds = []
@@ -236,38 +281,71 @@ def page(
 ) -> str:
     """The comparison as one HTML page with its players and pictures, needing nothing else.
 
-    labels, start, seconds: as of `load`. out: a folder for the page and the other files of `write`; None
-    writes nothing. Raises: ComparisonError, AudioError, YardstickError, OSError.
+    Parameters
+    ----------
+    original, generated, labels, start, seconds
+        As for `load`.
+    out : Path, optional
+        A folder for the page and the other files of `write`; by default nothing is written.
+
+    Returns
+    -------
+    str
+        The text of the page.
+
+    Raises
+    ------
+    ComparisonError, AudioError, MeasureError
+        As for `load`; ComparisonError also where `out` is a file.
+    OSError
+        Where nothing can be written.
     """
     from analysis.sounds import comparison_page
 
     if out is not None:
         _check_place(Path(out))
-    found = load(original, generated, labels, start=start, seconds=seconds)
-    text = comparison_page.html(found)
+    comparison = load(original, generated, labels, start=start, seconds=seconds)
+    text = comparison_page.html(comparison)
     if out is not None:
-        _write(found, text, Path(out))
+        _write(comparison, text, Path(out))
     return text
 
 
-def write(found: Comparison, out: Path) -> Path:
-    """Write index.html, comparison.png and .svg, comparison.json and measures.csv into the folder `out`.
+def write(comparison: Comparison, out: Path) -> Path:
+    """Write index.html, comparison.png, comparison.svg, comparison.json and measures.csv into a folder.
 
-    Each file appears whole or not at all, the page last. Returns the page's path. Raises: ComparisonError
-    where `out` is a file, OSError.
+    Each file appears whole or not at all, the page last.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    out : Path
+        The folder; it is made where it is missing.
+
+    Returns
+    -------
+    Path
+        Of the page.
+
+    Raises
+    ------
+    ComparisonError
+        Where `out` is a file.
+    OSError
+        Where it cannot be written.
     """
     from analysis.sounds import comparison_page
 
     _check_place(Path(out))
-    return _write(found, comparison_page.html(found), Path(out))
+    return _write(comparison, comparison_page.html(comparison), Path(out))
 
 
-def _write(found: Comparison, text: str, out: Path) -> Path:
+def _write(comparison: Comparison, text: str, out: Path) -> Path:
     from analysis.sounds import comparison_charts as plots
 
-    svg, png = plots.sheet_files(found)
-    atomic.write(out / TABLE, spreadsheet.frame_as_csv(found.table()))
-    atomic.write(out / RECORDS, json.dumps(found.records(), allow_nan=False, indent=1) + "\n")
+    svg, png = plots.sheet_files(comparison)
+    atomic.write(out / TABLE, spreadsheet.frame_as_csv(comparison.table()))
+    atomic.write(out / RECORDS, json.dumps(comparison.records(), allow_nan=False, indent=1) + "\n")
     atomic.write(out / f"{PICTURE}.svg", svg)
     atomic.write(out / f"{PICTURE}.png", png)
     atomic.write(out / PAGE, text)
@@ -276,24 +354,24 @@ def _write(found: Comparison, text: str, out: Path) -> Path:
 
 def _check_place(out: Path) -> None:
     if out.exists() and not out.is_dir():
-        raise ComparisonError(f"{out} is a file; name a folder for the comparison")
+        raise ComparisonError(f"{out} is a file", "name a folder for the comparison")
 
 
 def _labels(paths: Sequence[Path], labels: Sequence[str] | None) -> list[str]:
     """A label for each clip; alike ones are numbered."""
-    given = [path.stem for path in paths[1:]] if labels is None else list(labels)
-    given = [unicodedata.normalize("NFC", file_names.shown(label)) for label in given]
-    if len(given) == len(paths) - 1:
-        given = [ORIGINAL, *given]
-    if len(given) != len(paths):
-        told = f"{len(given)} labels were given for {len(paths) - 1} generated clips"
-        raise ComparisonError(f"{told}; give one for each, in their order")
-    if empty := [place for place, label in enumerate(given) if not label.strip()]:
-        raise ComparisonError(f"label {empty[0]} is empty; give every clip a name")
-    forms = [file_names.same(label) for label in given]
+    names = [path.stem for path in paths[1:]] if labels is None else list(labels)
+    names = [unicodedata.normalize("NFC", file_names.shown(label)) for label in names]
+    if len(names) == len(paths) - 1:
+        names = [ORIGINAL, *names]
+    if len(names) != len(paths):
+        message = f"{len(names)} labels were given for {len(paths) - 1} generated clips"
+        raise ComparisonError(message, "give one for each, in their order")
+    if empty := [place for place, label in enumerate(names) if not label.strip()]:
+        raise ComparisonError(f"label {empty[0]} is empty", "give every clip a name")
+    forms = [file_names.same(label) for label in names]
     numbered = [
         f"{label} ({forms[: place + 1].count(form)})" if forms.count(form) > 1 else label
-        for place, (label, form) in enumerate(zip(given, forms, strict=True))
+        for place, (label, form) in enumerate(zip(names, forms, strict=True))
     ]
     return file_names.distinct(numbered)
 
@@ -306,10 +384,10 @@ def _notes(sounds: Sequence[Sound], rate: int, target: float) -> list[str]:
         notes = [
             f"Shown, heard and measured at {rate} Hz, the lowest rate among the files ({', '.join(lowest)})."
         ]
-    told = f"All at one loudness, {f.number(target, 1)} LUFS (ITU-R BS.1770)"
+    text = f"All at one loudness, {f.number(target, 1)} LUFS (ITU-R BS.1770)"
     if target < LOUDNESS - 0.05:
-        told += f", below {f.number(LOUDNESS, 0)} so that no peak exceeds {f.number(HIGHEST_PEAK, 0)} dBFS"
-    notes.append(told + "; pictures and players alike.")
+        text += f", below {f.number(LOUDNESS, 0)} so that no peak exceeds {f.number(HIGHEST_PEAK, 0)} dBFS"
+    notes.append(text + "; pictures and players alike.")
     if many := [sound.label for sound in sounds if sound.channels > 1]:
         notes.append(f"The mean of the channels of {', '.join(many)}.")
     lengths = [round(sound.seconds, 1) for sound in sounds]
@@ -333,7 +411,7 @@ def _record(sound: Sound) -> dict[str, Any]:
         "gain": round(sound.gain, 2),
         "peak": round(sound.peak, 2),
         "tempo": sound.tempo,
-        "strongest_tempo": round(sound_pictures.strongest_tempo(sound.tempogram), 1),
+        "strongest_tempo": round(pictures.strongest_tempo(sound.tempogram), 1),
         "spectrum_peak": round(float(spectrum["frequency"][spectrum["level"].idxmax()]), 1),
         "spectrum": {name: [round(value, 2) for value in spectrum[name].tolist()] for name in spectrum},
     }

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
-from importlib import resources
 from typing import Any
 
-import jinja2
 import numpy as np
 import soundfile
-from markupsafe import Markup
 
 from analysis import formats as f
+from analysis import web_page
 from analysis.sounds import comparison_charts as plots
 from analysis.sounds.comparison import ORIGINAL, Comparison, Sound
 from caw import audio
@@ -22,35 +19,26 @@ from caw.measures import catalogue, display
 LEAST_PLAYED_RATE = 8000  # Hz; browsers play nothing under it reliably
 
 
-def html(found: Comparison) -> str:
+def html(comparison: Comparison) -> str:
     """The text of the page."""
-    templates = resources.files("analysis") / "templates"
-    script = (templates / "comparison.js").read_text(encoding="utf-8")
-    style = "".join(
-        (templates / name).read_text(encoding="utf-8")
-        for name in ("report.css", "tables.css", "comparison.css")
-    )
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string((templates / "comparison.html.j2").read_text(encoding="utf-8"))
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return template.render(
-        css=Markup(style),
-        script=Markup(script),
-        script_hash=digest,
-        title=_title(found),
-        notes=found.notes,
-        clips=[_card(sound) for sound in found.sounds],
-        sections=plots.sections(found),
-        table=_shown_table(found),
-        seconds=found.seconds,
+    return web_page.render(
+        "comparison.html.j2",
+        styles=("comparison.css",),
+        script="comparison.js",
+        title=_title(comparison),
+        notes=comparison.notes,
+        clips=[_card(sound) for sound in comparison.sounds],
+        sections=plots.sections(comparison),
+        table=_shown_table(comparison),
+        seconds=comparison.seconds,
         reading=" ".join(display.READING),
     )
 
 
-def _title(found: Comparison) -> str:
-    label = found.original.label
+def _title(comparison: Comparison) -> str:
+    label = comparison.original.label
     first = "The original" if label == ORIGINAL else label
-    return f"{first} and {f.plural(len(found.generated), 'clip')} made from it"
+    return f"{first} and {f.plural(len(comparison.generated), 'clip')} made from it"
 
 
 def _card(sound: Sound) -> dict[str, Any]:
@@ -77,15 +65,19 @@ def flac(samples: np.ndarray, rate: int) -> bytes:
     return coded.getvalue()
 
 
-def _shown_table(found: Comparison) -> dict[str, Any]:
-    rows, passed = [], catalogue.passed_by_noise(found.anchors)
-    for name in found.measure_names():
+def _shown_table(comparison: Comparison) -> dict[str, Any]:
+    rows, passed = [], catalogue.passed_by_noise(comparison.anchors)
+    for name in comparison.measure_names():
         one = catalogue.measure(name)
-        values = [display.number(record.get(name)) for record in found.measured]
-        anchors = display.of_anchors(found.anchors, name, passed)
+        values = [display.number(record.get(name)) for record in comparison.measured]
+        anchors = display.of_anchors(comparison.anchors, name, passed)
         title = name.replace("_", " ") + (f" ({one.unit})" if one.unit else "")
         better = {"": "", catalogue.ZERO: "near 0"}.get(one.better, one.better)
         rows.append(
             {"name": title, "better": better, "values": values, "anchors": anchors, "meaning": one.meaning}
         )
-    return {"clips": [one.label for one in found.generated], "anchors": list(found.anchors), "rows": rows}
+    return {
+        "clips": [one.label for one in comparison.generated],
+        "anchors": list(comparison.anchors),
+        "rows": rows,
+    }

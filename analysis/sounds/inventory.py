@@ -21,11 +21,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import loudness
 from analysis.sounds import recording_names
 from analysis.sounds.recording_names import NO_SPLIT, SPLITS, natural
 from caw import audio, measures
 from caw.files import file_names, sound_files
+from caw.problems import ProblemError
 from caw.process import environment_variables
 
 LONGEST = 1800.0  # seconds that are measured of a longer file; its duration is counted to its end
@@ -43,7 +43,7 @@ RULES = (
 )
 
 
-class InventoryError(ValueError):
+class InventoryError(ProblemError):
     """A folder that no inventory can be taken of."""
 
 
@@ -149,44 +149,69 @@ class Inventory:
 
 
 def take(
-    folder: Path, *, workers: int | None = None, told: Callable[[int, int], None] | None = None
+    folder: Path, *, workers: int | None = None, progress: Callable[[int, int], None] | None = None
 ) -> Inventory:
-    """Look at every audio file under a folder.
+    """Look at every audio file under a folder, in parallel processes.
 
-    workers: processes; the processor's cores if not given, 1 works in this process. told: called with (files
-    done, files in all) after each file. Raises: InventoryError for a folder that is missing or without
-    audio; Stopped.
+    Parameters
+    ----------
+    folder : Path
+        The folder; its folders and the folders that it links to are looked at, too.
+    workers : int, optional
+        How many processes work; by default one for each core of the processor. 1 works in this process.
+    progress : callable, optional
+        Called with (files done, files in all) after each file.
+
+    Returns
+    -------
+    Inventory
+        An entry for every file with sound. A file that cannot be read has the reason as its `problem`.
+
+    Raises
+    ------
+    InventoryError
+        Where the folder is missing or holds no audio file.
+    Stopped
+        Where the user interrupts the work; nothing is written.
+
+    Examples
+    --------
+    >>> import numpy as np, soundfile
+    >>> soundfile.write("S1_V.wav", np.sin(np.arange(16000) / 10) / 2, 16000)
+    >>> entry = take(Path("."), workers=1).entries[0]
+    >>> entry.song, entry.seconds, entry.rate
+    ('S1', 1.0, 16000)
     """
     folder = Path(folder)
     if workers is not None and workers < 1:
-        raise InventoryError(f"workers is {workers}; give at least 1")
-    names, hidden, left_out = found(folder)
+        raise InventoryError(f"workers is {workers}", "give at least 1")
+    names, hidden, left_out = find_files(folder)
     if not names:
-        raise InventoryError(f"{folder}: holds no audio file ({audio.READABLE}); name another folder")
+        raise InventoryError(f"{folder}: holds no audio file ({audio.READABLE})", "name another folder")
     entries: list[Entry] = []
     with contextlib.closing(_looked_at(folder, names, workers or os.cpu_count() or 1)) as looks:
         try:
             for entry in looks:
                 entries.append(entry)
-                if told:
-                    told(len(entries), len(names))
+                if progress:
+                    progress(len(entries), len(names))
         except KeyboardInterrupt:
-            raise Stopped(f"{folder}: interrupted at file {len(entries)}; nothing was written") from None
+            raise Stopped(f"{folder}: interrupted at file {len(entries)}", "nothing was written") from None
     entries.sort(key=lambda entry: natural(entry.file))
-    said = recording_names.read([entry.file for entry in entries], file_names.shown(folder.resolve().name))
-    named = [replace(entry, **asdict(name)) for entry, name in zip(entries, said, strict=True)]
+    parsed = recording_names.read([entry.file for entry in entries], file_names.shown(folder.resolve().name))
+    named = [replace(entry, **asdict(name)) for entry, name in zip(entries, parsed, strict=True)]
     return Inventory(folder, named, hidden, left_out)
 
 
-def found(folder: Path) -> tuple[list[str], int, dict[str, int]]:
+def find_files(folder: Path) -> tuple[list[str], int, dict[str, int]]:
     """Audio files under a folder, relative to it with /, how many hidden entries were left out, and how many
     files that are no sound, by suffix.
 
     Links to folders are followed, each real folder once, so that no loop is. Raises: InventoryError.
     """
     if not folder.is_dir():
-        told = "is a file" if folder.exists() else "no such folder"
-        raise InventoryError(f"{folder}: {told}; name a folder with audio files")
+        reason = "is a file" if folder.exists() else "no such folder"
+        raise InventoryError(f"{folder}: {reason}", "name a folder with audio files")
     names, hidden, seen, others = [], 0, set(), Counter()
     for place, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)
@@ -218,7 +243,7 @@ def look(folder: Path, name: str) -> Entry:
 
 def _measured(path: Path, file: str) -> Entry:
     info = audio.inspect(path)
-    said = {
+    header = {
         "seconds": round(info.seconds, 3),
         "rate": info.rate,
         "channels": info.channels,
@@ -234,16 +259,16 @@ def _measured(path: Path, file: str) -> Entry:
             length = LONGEST if info.seconds > LONGEST else None
             samples, rate = audio.read(path, seconds=length, mono=False)
     except audio.SilentError:
-        return Entry(file, **said, silence=1.0, note="; ".join([*notes, "silent"]))
+        return Entry(file, **header, silence=1.0, note="; ".join([*notes, "silent"]))
     notes += _notes(path, [str(warning.message) for warning in heard])
-    loud = loudness.integrated(samples, rate)
+    loud = audio.loudness(samples, rate)
     return Entry(
         file,
-        **said,
+        **header,
         loudness=round(loud, 2) if loud > -1000 else None,
         peak=round(audio.peak_db(samples), 2),
-        true_peak=round(loudness.true_peak(samples), 2),
-        silence=round(loudness.silent_share(samples, rate), 4),
+        true_peak=round(audio.true_peak(samples), 2),
+        silence=round(audio.silent_share(samples, rate), 4),
         tempo=_tempo(samples, rate),
         note="; ".join(notes),
     )

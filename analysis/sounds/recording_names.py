@@ -66,7 +66,7 @@ _SPOKEN += ((r"\b(epochs?|ep)[\s_-]+(?=\d)", r"\1"),)
 
 
 @dataclass(frozen=True)
-class Name:
+class RecordingName:
     """What a recording's name says; "" and None where it says nothing."""
 
     split: str
@@ -76,16 +76,16 @@ class Name:
     epochs: int | None = None
 
 
-def read(names: Sequence[str], top: str = "") -> list[Name]:
+def read(names: Sequence[str], top: str = "") -> list[RecordingName]:
     """What relative names with / say, each in the company of the others. top: the folder they are in."""
     begun = _lettered(names)
-    found = [_alone(name, top, begun.get(name, "")) for name in names]
+    parsed = [_alone(name, top, begun.get(name, "")) for name in names]
     spelled: dict[str, str] = {}
-    found = [replace(one, song=spelled.setdefault(same(one.song), one.song)) for one in found]
-    company: dict[str, list[Name]] = {}
-    for one in found:
+    parsed = [replace(one, song=spelled.setdefault(same(one.song), one.song)) for one in parsed]
+    company: dict[str, list[RecordingName]] = {}
+    for one in parsed:
         company.setdefault(one.song, []).append(one)
-    return [_decided(one, company[one.song]) for one in found]
+    return [_decided(one, company[one.song]) for one in parsed]
 
 
 def split_of(name: str, top: str = "") -> str:
@@ -133,14 +133,14 @@ def _lettered(names: Sequence[str]) -> dict[str, str]:
     return {name: song for name, song in ends.items() if sharing[same(song)] > 1}
 
 
-def _alone(name: str, top: str, begun: str) -> Name:
+def _alone(name: str, top: str, begun: str) -> RecordingName:
     """What a name says by itself; a V that is a verse or VAR stays so. begun: the song, where it is known."""
-    path, said = PurePosixPath(name), {"section": "", "mode": "", "epochs": None}
+    path, parts = PurePosixPath(name), {"section": "", "mode": "", "epochs": None}
     short = bool(begun) or any(map(_NUMBERED.match, [path.stem, *path.parts[:-1]]))
     for part in [path.stem.removeprefix(begun), *reversed(path.parts[:-1])]:
         if not _split(part):
-            said = {key: said[key] or value for key, value in _part(part, short, said["mode"]).items()}
-    return Name(split_of(name, top), begun or song_of(name), **said)
+            parts = {key: parts[key] or value for key, value in _part(part, short, parts["mode"]).items()}
+    return RecordingName(split_of(name, top), begun or song_of(name), **parts)
 
 
 def _part(text: str, short: bool, mode: str) -> dict[str, str | int | None]:
@@ -169,7 +169,7 @@ def _part(text: str, short: bool, mode: str) -> dict[str, str | int | None]:
     return {"section": section, "mode": mode, "epochs": epochs}
 
 
-def _decided(one: Name, company: Iterable[Name]) -> Name:
+def _decided(one: RecordingName, company: Iterable[RecordingName]) -> RecordingName:
     """A V, which may be a verse or VAR, by its epochs or by what else there is of its song."""
     if one.mode != UNCLEAR:
         return one

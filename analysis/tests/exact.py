@@ -32,11 +32,36 @@ class Difference:
 
 @lru_cache(4096)
 def difference(k1: int, n1: int, k2: int, n2: int, confidence: float = 0.95) -> Difference:
-    """k1 / n1 - k2 / n2, its exact interval, and the exact two-sided p that the shares are the same.
+    """The difference of two independent shares, with its exact interval and the exact p that it is 0.
 
-    The interval excludes 0 exactly where p < 1 - confidence: where 0 is rejected, so is all that lies beyond
-    it. Raises: ValueError where a count is not from 0 to its total, a total is below 1, or `confidence` does
-    not lie between 0 and 1.
+    Parameters
+    ----------
+    k1, n1, k2, n2 : int
+        Counts and totals: the shares are k1 / n1 and k2 / n2.
+    confidence : float
+        Of the interval.
+
+    Returns
+    -------
+    Difference
+        The interval excludes 0 exactly where p < 1 - confidence: where 0 is rejected, so is all that lies
+        beyond it.
+
+    Raises
+    ------
+    ValueError
+        Where a count is not from 0 to its total, a total is below 1, or `confidence` does not lie between 0
+        and 1.
+
+    Notes
+    -----
+    See the head of this module: Miettinen and Nurminen (1985), Chan (1998), Agresti and Min (2001).
+
+    Examples
+    --------
+    >>> result = difference(4, 16, 3, 4)
+    >>> result.estimate, round(result.low, 2), round(result.high, 2), round(result.p, 3)
+    (-0.5, -0.8, 0.11, 0.09)
     """
     _check(k1, n1, k2, n2)
     if not 0 < confidence < 1:
@@ -45,11 +70,11 @@ def difference(k1: int, n1: int, k2: int, n2: int, confidence: float = 0.95) -> 
     scanned = np.union1d(np.arange(-50, 51) / 50, estimate)
     tails = _tails(table, scanned)
     p = float(tails[scanned == 0][0])
-    kept = scanned[(tails >= level) & ((p >= level) | (scanned * estimate > 0))]
+    accepted = scanned[(tails >= level) & ((p >= level) | (scanned * estimate > 0))]
     limits = (-1, 1) if p >= level else (0, 1) if estimate > 0 else (-1, 0)
     reach = 0.02 + min(0.15, 1 / min(n1, n2))  # in which more may lie, after a gap
     ends = []
-    for end, way in ((kept[0], -1), (kept[-1], 1)):
+    for end, way in ((accepted[0], -1), (accepted[-1], 1)):
         fine = np.unique(np.clip(end + way * np.arange(0, reach, 1 / 800), *limits))[::way]
         last = np.flatnonzero(_tails(table, fine) >= level)[-1]
         edge = _edge(table, fine[last], fine[last + 1], level) if last + 1 < len(fine) else fine[last]
@@ -58,10 +83,33 @@ def difference(k1: int, n1: int, k2: int, n2: int, confidence: float = 0.95) -> 
 
 
 def equivalence(k1: int, n1: int, k2: int, n2: int, bound: float) -> float:
-    """p that the true shares differ by `bound` or more: the larger of two exact one-sided tests.
+    """The p that two true shares differ by `bound` or more: the larger of two exact one-sided tests.
 
-    `bound`: above 0, below 1, set before the data. p < .05 shows that the difference lies within it.
-    Schuirmann (1987), J. Pharmacokinetics and Biopharmaceutics 15:657-680. Raises: ValueError.
+    Parameters
+    ----------
+    k1, n1, k2, n2 : int
+        Counts and totals: the shares are k1 / n1 and k2 / n2.
+    bound : float
+        Above 0 and below 1, set before the data.
+
+    Returns
+    -------
+    float
+        Below .05 it shows that the difference lies within the bound.
+
+    Raises
+    ------
+    ValueError
+        For counts as in `difference`, and for a bound out of range.
+
+    Notes
+    -----
+    Schuirmann (1987), J. Pharmacokinetics and Biopharmaceutics 15:657-680.
+
+    Examples
+    --------
+    >>> round(equivalence(9, 20, 10, 20, 0.5), 4)
+    0.0017
     """
     _check(k1, n1, k2, n2)
     if not 0 < bound < 1:
@@ -100,24 +148,24 @@ def _all_tails(n1: int, n2: int, hypothesis: float, size: np.ndarray, sides: int
     return np.minimum(tails[last], 1.0).reshape(size.shape)
 
 
-def _edge(table, kept: float, rejected: float, level: float) -> float:
+def _edge(table, accepted: float, rejected: float, level: float) -> float:
     """The last difference that is not rejected between one that is not and one that is."""
-    while abs(rejected - kept) > 1e-6:
-        points = np.linspace(kept, rejected, 12)
+    while abs(rejected - accepted) > 1e-6:
+        points = np.linspace(accepted, rejected, 12)
         last = min(np.flatnonzero(_tails(table, points) >= level)[-1], len(points) - 2)
-        kept, rejected = points[last], points[last + 1]
-    return kept
+        accepted, rejected = points[last], points[last + 1]
+    return accepted
 
 
 def _tails(table, differences: np.ndarray) -> np.ndarray:
     """Two-sided p of the table under each hypothesis."""
     k1, n1, k2, n2 = table
-    size, found = n1 + n2 + 60, []
+    size, p_values = n1 + n2 + 60, []
     part = max(1, _AT_ONCE // (size * (max(n1, n2) + 1)))
     for some in np.array_split(differences, -(-len(differences) // part)):
         observed = np.abs(_statistics(n1, n2, some, [k1], [k2]))
         if n1 + n2 > EXACT_CLIPS:
-            found.append(2 * special.ndtr(-observed.ravel()))
+            p_values.append(2 * special.ndtr(-observed.ravel()))
             continue
         extreme = (np.abs(_statistics(n1, n2, some)) >= observed - SLACK).astype(float)
         low, high = np.maximum(0, -some), np.minimum(1, 1 - some)  # of the second share
@@ -129,8 +177,8 @@ def _tails(table, differences: np.ndarray) -> np.ndarray:
             worst = tails.argmax(axis=1)
             ends = [where[rows, np.clip(worst + step, 0, where.shape[1] - 1)] for step in (-1, 1)]
             where, tail = np.linspace(*ends, 24, axis=1), np.maximum(tail, tails.max(axis=1))
-        found.append(np.minimum(tail, 1.0))
-    return np.concatenate(found)
+        p_values.append(np.minimum(tail, 1.0))
+    return np.concatenate(p_values)
 
 
 def _statistics(n1: int, n2: int, differences: np.ndarray, first=None, second=None) -> np.ndarray:

@@ -34,11 +34,33 @@ class Shift:
 
 
 def rank_test(a, b) -> float:
-    """Exact two-sided p that a and b come from one population (Wilcoxon-Mann-Whitney with midranks).
+    """Exact test that two groups of clips come from one population (Wilcoxon-Mann-Whitney with midranks).
 
-    The whole permutation distribution of the rank sum given the ties, by the shift algorithm of Streitberg &
-    Roehmel (1986), Statistical Software Newsletter 12:10-17. p is the share of relabellings whose rank sum
-    lies at least as far from its mean. Above `EXACT_CLIPS` clips: the normal approximation.
+    Parameters
+    ----------
+    a, b : array_like
+        One finite value per clip.
+
+    Returns
+    -------
+    float
+        The two-sided p: the share of relabellings whose rank sum lies at least as far from its mean.
+
+    Raises
+    ------
+    ValueError
+        Where a group is empty or holds a value that is not finite.
+
+    Notes
+    -----
+    The permutation distribution of the rank sum, ties and all, by the shift algorithm of Streitberg and
+    Roehmel (1986), Statistical Software Newsletter 12:10-17. Above `EXACT_CLIPS` clips by the normal
+    approximation.
+
+    Examples
+    --------
+    >>> round(rank_test([1, 2, 3, 4], [5, 6, 7, 8]), 4)
+    0.0286
     """
     a, b = sorted((_finite(a), _finite(b)), key=len)
     if len(a) + len(b) > EXACT_CLIPS:
@@ -60,12 +82,37 @@ def smallest_rank_p(a, b) -> float:
 
 
 def shift(one, two, confidence: float = 0.95) -> Shift:
-    """The median of all differences one_i - two_j, with the interval and the p of `rank_test`.
+    """The median of all differences between two groups, with the interval and the p of `rank_test`.
 
-    Hodges & Lehmann (1963), Annals of Mathematical Statistics 34:598-611. The interval goes from the first to
-    the last shift that the test, ties and all, does not reject, so it excludes 0 exactly where
-    p < 1 - confidence: where 0 is rejected, so is all beyond it (an end next to 0 lies 1e-6 off it, and so
-    does the estimate). Infinite where few clips reject no shift, NaN where for ties they reject all.
+    Parameters
+    ----------
+    one, two : array_like
+        One finite value per clip.
+    confidence : float
+        Of the interval.
+
+    Returns
+    -------
+    Shift
+        The interval goes from the first to the last shift that the test does not reject, so it excludes 0
+        exactly where p < 1 - confidence. It is infinite where few clips reject no shift, and NaN where for
+        ties they reject all.
+
+    Raises
+    ------
+    ValueError
+        Where a group is empty or holds a value that is not finite.
+
+    Notes
+    -----
+    Hodges and Lehmann (1963), Annals of Mathematical Statistics 34:598-611. Where 0 is rejected, so is all
+    that lies beyond it: an end of the interval, or an estimate, at 0 is moved by 1e-6.
+
+    Examples
+    --------
+    >>> result = shift([6, 7, 8, 9, 9], [2, 3, 3, 4])
+    >>> result.estimate, result.low, result.high, round(result.p, 4)
+    (5.0, 3.0, 6.0, 0.0159)
     """
     one, two, level = _finite(one).round(9), _finite(two).round(9), round(1 - confidence, 12)
     differences = np.subtract.outer(one, two).round(9)
@@ -75,11 +122,11 @@ def shift(one, two, confidence: float = 0.95) -> Shift:
     at_zero = 2 * int(np.searchsorted(gaps, 0)) + int(0 in gaps)  # its place among the points
     p, estimate = rank_test(one, two), float(np.median(differences))
 
-    def kept(place: int) -> bool:
+    def accepted(place: int) -> bool:
         shifted = (one - points[place]).round(9)
         return (p if place == at_zero else rank_test(shifted, two)) >= level
 
-    first, last = _range(kept, len(points), 2 * int(np.searchsorted(gaps, estimate)), len(one) + len(two))
+    first, last = _range(accepted, len(points), 2 * int(np.searchsorted(gaps, estimate)), len(one) + len(two))
     if p < level and first <= at_zero <= last:
         above = np.sign(np.subtract.outer(one, two)).sum() > 0
         first, last = (at_zero + 1, last) if above else (first, at_zero - 1)
@@ -106,11 +153,37 @@ class Trend:
 def trend(levels, values, *, seed: int = 0) -> Trend:
     """Jonckheere-Terpstra test of ordered levels, two-sided, by permutation of the values over the clips.
 
-    `levels`: one ordered level per clip (epochs); `values`: one value per clip. The statistic counts pairs of
-    clips of different levels in which the higher level has the higher value, ties half (Jonckheere 1954,
-    Biometrika 41:133-145). All arrangements are enumerated up to `EXACT_LIMIT`, else as many are drawn with
-    `seed` and p = (1 + extreme) / (1 + drawn). `smallest_p` is the least p that any arrangement of these
-    values can have: above .05, the test cannot speak and should not be reported.
+    Parameters
+    ----------
+    levels : array_like
+        One ordered level per clip, as its epochs.
+    values : array_like
+        One value per clip.
+    seed : int
+        Of the arrangements that are drawn where there are too many to enumerate.
+
+    Returns
+    -------
+    Trend
+        `smallest_p` is the least p that any arrangement of these values can have: above .05 the test cannot
+        speak and should not be reported.
+
+    Raises
+    ------
+    ValueError
+        Where there are no clips, or a level or value is not finite.
+
+    Notes
+    -----
+    The statistic counts pairs of clips of different levels in which the higher level has the higher value,
+    ties half (Jonckheere 1954, Biometrika 41:133-145). All arrangements are enumerated up to `EXACT_LIMIT`;
+    beyond it as many are drawn, and p = (1 + extreme) / (1 + drawn).
+
+    Examples
+    --------
+    >>> result = trend([1, 1, 2, 2, 3, 3], [1, 2, 3, 4, 5, 6])
+    >>> result.statistic, round(result.p, 4), result.exact
+    (12.0, 0.0222, True)
     """
     levels, values = _finite(levels), _finite(values)
     order = np.argsort(levels, kind="stable")
@@ -137,7 +210,7 @@ def trend(levels, values, *, seed: int = 0) -> Trend:
 
 
 @dataclass(frozen=True)
-class Page:
+class PageTest:
     """Does the value rise with the level within blocks? `statistic` is Page's L, `p` two-sided."""
 
     statistic: float
@@ -146,13 +219,35 @@ class Page:
     exact: bool
 
 
-def page(blocks, *, seed: int = 0) -> Page:
-    """Page's test of ordered levels on complete blocks, by permutation within each block.
+def page(blocks, *, seed: int = 0) -> PageTest:
+    """Page's test of ordered levels on complete blocks, two-sided, by permutation within each block.
 
-    `blocks` [blocks, levels]: one value per block and level, levels in order. L is the sum over levels of
-    level number times the sum of ranks (midranks) within blocks (Page 1963, JASA 58:216-230). Its whole
-    distribution given the ties is the convolution of the blocks' own, up to `MOST_LEVELS` levels; above it
-    arrangements are drawn with `seed`.
+    Parameters
+    ----------
+    blocks : array_like
+        Shape [blocks, levels]: one value per block and level, levels in order.
+    seed : int
+        Of the arrangements that are drawn above `MOST_LEVELS` levels.
+
+    Returns
+    -------
+    PageTest
+
+    Raises
+    ------
+    ValueError
+        Where the table is empty, or holds a value that is not finite.
+
+    Notes
+    -----
+    L is the sum over levels of the level's number times its sum of ranks (midranks) within blocks (Page 1963,
+    JASA 58:216-230). Its whole distribution, ties and all, is the convolution of the blocks' own.
+
+    Examples
+    --------
+    >>> result = page([[1, 2, 3], [1, 3, 2], [1, 2, 3], [1, 2, 3]])
+    >>> result.statistic, round(result.p, 4)
+    (55.0, 0.0139)
     """
     blocks = np.asarray(blocks, dtype=float)
     if blocks.ndim != 2 or not blocks.size or not np.isfinite(blocks).all():
@@ -180,21 +275,21 @@ def page(blocks, *, seed: int = 0) -> Page:
         return float(min(1.0, chances[distance >= least - SLACK].sum() + extra))
 
     farthest = (np.sort(doubled, axis=1) @ levels).sum() - centre
-    return Page(observed / 2, beyond(abs(observed - centre)), beyond(farthest), exact)
+    return PageTest(observed / 2, beyond(abs(observed - centre)), beyond(farthest), exact)
 
 
-def _range(kept, count: int, inside: int, clips: int) -> tuple[int, int]:
+def _range(accepted, count: int, inside: int, clips: int) -> tuple[int, int]:
     """The first and the last place of `count` that are kept; (1, 0) where none is.
 
     With many clips, by halving outwards from `inside`: there, what is kept has no gaps worth a scan.
     """
     if count * clips <= SCANNED:
-        places = [place for place in range(count) if kept(place)]
+        places = [place for place in range(count) if accepted(place)]
         return (places[0], places[-1]) if places else (1, 0)
-    if not kept(inside):
+    if not accepted(inside):
         return 1, 0
-    first = bisect_left(range(inside), True, key=kept)
-    return first, inside + bisect_left(range(inside + 1, count), True, key=lambda place: not kept(place))
+    first = bisect_left(range(inside), True, key=accepted)
+    return first, inside + bisect_left(range(inside + 1, count), True, key=lambda place: not accepted(place))
 
 
 def _jonckheere(rows: np.ndarray, sizes: list[int]) -> np.ndarray:

@@ -42,7 +42,7 @@ OnlyNew = Annotated[bool, typer.Option("--only-new", help="Write the new bars al
 
 
 def add_to(app: typer.Typer) -> None:
-    """Make these commands verbs of `app`."""
+    """Add these commands to `app`."""
     app.command("bridge")(bridge)
     app.command("continue")(go_on)
     app.command("intro")(intro)
@@ -114,7 +114,7 @@ def intro(
 
 
 def check_alone(**others) -> None:
-    """Raises: RunError where --add-section comes with options that vary the clip."""
+    """Raise RunError where --add-section is given with options that vary the clip."""
     from caw.run_folder import RunError
 
     if options := [f"--{name}" for name, value in others.items() if value is not None]:
@@ -124,7 +124,7 @@ def check_alone(**others) -> None:
 def write_sections(
     model, bars: int, out: Path, suffix: str, seeds: range, clip: int, plan, kind: str
 ) -> None:
-    """For `caw vary --add-section`: a training clip with a new section inside, for every seed."""
+    """For `caw vary --add-section`: write a training clip with a new section inside, for every seed."""
     check_place(out, suffix)
     for seed in seeds:
         section = model.with_section(bars, seed=seed, clip=clip, plan=plan)
@@ -151,7 +151,7 @@ def _write(
     bridges.check_bars(options["bars"])
     run = None if folder is None else runs.load(folder)
     if run is not None:
-        run.scales  # noqa: B018  refuses an unfinished run before long work
+        run.scales  # noqa: B018  raises RunError for an unfinished run before long work
     lowest = min(audio.inspect(file).rate for file in files if file)
     rate = min(lowest, DEFAULT_RATE) if run is None else run.rate
     mono = run is None or run.channels == 1
@@ -167,11 +167,12 @@ def _write(
 
 
 def _passage(file: Path, rate: int, mono: bool) -> np.ndarray:
-    """A passage at the run's rate; one that has less is refused, another is brought to it, and that said."""
+    """A passage at the run's rate. One at a lower rate is refused; one at a higher rate gives a warning."""
     own = audio.inspect(file).rate
     name = file_names.shown(file.name)
     if own < rate:
-        raise audio.AudioError(f"{name} has {own} Hz, the run {rate}; give a run trained with --rate {own}")
+        fix = f"give a run trained with --rate {own}"
+        raise audio.AudioError(f"{name} has {own} Hz, the run {rate}", fix)
     if own > rate:
         message = f"{name} has {own} Hz: it is brought to {rate}, at which all is written"
         warnings.warn(message, audio.AudioWarning, stacklevel=2)
@@ -179,7 +180,7 @@ def _passage(file: Path, rate: int, mono: bool) -> np.ndarray:
 
 
 def _trained(passages: list[np.ndarray], rate: int, files: list[Path | None], folder: Path):
-    """A run of the passages: trained in `folder`, gone on with, or already there."""
+    """A run of the passages, from `folder` where it is there or has been begun."""
     from caw.config import preset
     from caw.training import train
 

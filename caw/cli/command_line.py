@@ -1,4 +1,4 @@
-"""How both commands end: a user's mistake is one line on stderr and exit code 2, never a traceback."""
+"""How commands end: a user's mistake gives one line on stderr and exit code 2, never a traceback."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 def run(app: typer.Typer, name: str, *, goes_on: str) -> None:
     """Run `app` as the command `name` and exit.
 
-    Exit codes: 0 done; 2 a `ValueError`, an `OSError` or a fault in the command line itself; the
-    error's own `exit_code` where it has one; 130 interrupted (`goes_on` says how to continue).
-    Warnings are one line each. Any other error is a fault of ours and keeps its traceback.
+    Exit codes are 0 where it was done; 2 for a `ValueError`, an `OSError` or a fault in the command line
+    itself; the error's own `exit_code` where it has one; and 130 where it was interrupted (`goes_on` tells
+    the user how to continue). Warnings are one line each. Any other error is a fault of the program and
+    keeps its traceback.
     """
-    warnings.showwarning = lambda message, *_, **__: _say(name, f"warning: {message}")
-    if hasattr(sys.stdout, "reconfigure"):  # one file name that is no text ends no command
+    warnings.showwarning = lambda message, *_, **__: _print(name, f"warning: {message}")
+    if hasattr(sys.stdout, "reconfigure"):  # so that a file name that is no text ends no command
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with interruptible():
@@ -36,12 +37,12 @@ def run(app: typer.Typer, name: str, *, goes_on: str) -> None:
     except Exception as error:
         code = _explain(name, error, goes_on)
     if code == INTERRUPTED:
-        _say(name, f"interrupted; {goes_on}")
+        _print(name, f"interrupted; {goes_on}")
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def stage(text: str) -> None:
-    """Say on stderr what is being done from now on, in one line, where that takes longer than a moment."""
+    """Print on stderr what is done from now on, in one line, where that takes longer than a moment."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -54,36 +55,36 @@ def _explain(name: str, error: Exception, goes_on: str) -> int:
         print(error.format_message())
         return 2
     if hasattr(error, "format_message"):  # a fault in the command line itself
-        _say(name, f"{_fault(error)}; see {name} --help")
+        _print(name, f"{_fault(error)}; see {name} --help")
         return 2
     if isinstance(error, BrokenPipeError):  # the reader of our output has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     if isinstance(error, OSError):
         full = error.errno in NO_ROOM
-        mend = f"free some space and run the command again; {goes_on}" if full else "check path and rights"
-        _say(name, f"{error.filename or 'a file'}: {error.strerror or error}; {mend}")
+        fix = f"free some space and run the command again; {goes_on}" if full else "check path and rights"
+        _print(name, f"{error.filename or 'a file'}: {error.strerror or error}; {fix}")
         return 2
     if isinstance(error, ValueError):
-        _say(name, str(error))
+        _print(name, str(error))
         return getattr(error, "exit_code", 2)
     raise error
 
 
 def _fault(error: Any) -> str:
-    """What is wrong with the command line, with the value and its range where one is out of it."""
-    parameter, why = getattr(error, "param", None), getattr(error.__cause__, "errors", None)
-    if parameter is None or why is None:
+    """What is wrong with the command line, with the value and the range that it should be in."""
+    parameter, errors = getattr(error, "param", None), getattr(error.__cause__, "errors", None)
+    if parameter is None or errors is None:
         return error.format_message().rstrip(".")
-    fault = why(include_url=False)[0]
-    named = max(parameter.opts, key=len)
+    fault = errors(include_url=False)[0]
+    option = max(parameter.opts, key=len)
     text = str(fault["input"])
     value = text if re.fullmatch(r"\S{1,40}", text) else repr(text if len(text) <= 40 else f"{text[:40]}...")
     kind = "a whole number" if fault["type"].startswith("int_") else "a number"
     low, high = getattr(parameter, "min", None), getattr(parameter, "max", None)
     if fault["type"].startswith(("int_", "float_", "greater_", "less_", "finite_")):
-        return f"{named} is {value}; use {kind}{_within(low, high)}"
-    return f"{named} is {value}: {fault['msg']}"
+        return f"{option} is {value}; use {kind}{_within(low, high)}"
+    return f"{option} is {value}: {fault['msg']}"
 
 
 def _within(low: float | None, high: float | None) -> str:
@@ -92,5 +93,5 @@ def _within(low: float | None, high: float | None) -> str:
     return f" of {low} or more" if high is None else f" from {low} to {high}"
 
 
-def _say(name: str, message: str) -> None:
+def _print(name: str, message: str) -> None:
     print(f"{name}: {file_names.shown(' '.join(message.split()))}", file=sys.stderr)

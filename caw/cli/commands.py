@@ -11,7 +11,7 @@ import numpy as np
 import typer
 
 from caw import audio
-from caw.cli import bridging, command_line, measuring, mosaic_command, outputs, planning, tasks
+from caw.cli import bridging, command_line, measuring, outputs, planning, tasks
 from caw.cli.outputs import (
     MOST_EPOCHS,
     Count,
@@ -37,7 +37,7 @@ app = typer.Typer(
     help="Catch-A-Waveform: train a small model on a clip, then draw new music (UMG) or variations (VAR).",
 )
 
-Run = Annotated[
+RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="A run folder made by caw train.", show_default=False)
 ]
 
@@ -97,11 +97,11 @@ def train(
     if passage is not None:
         album, clips = outputs.recordings(clips, passage), [passage]
     if resume and epochs is None and (known := outputs.epochs_of(out)):
-        epochs = str(known)  # the default was another once
+        epochs = str(known)  # the preset's default may have changed since
     counts = _counts(epochs)
     wanted = [named_preset(preset, epochs=n, seed=seed, device=device, rate=rate) for n in counts]
     check_cut(clips, start, seconds)
-    known = None if plan is None else _plan_of(plan, clips)
+    plans = None if plan is None else _plan_of(plan, clips)
     lowest = min(audio.inspect(clip).rate for clip in clips)
     check_rate(rate, lowest)
     passages = [_passage(clip, lowest, start, seconds, stereo) for clip in clips]
@@ -110,17 +110,17 @@ def train(
     from caw.training import train as train_run  # takes seconds to load
 
     shared = out / "trunk.pt" if len(counts) > 1 and wanted[0].shares_steps else None
-    told = f"{len(clips)} clips" if len(clips) > 1 else ""
-    name = told or file_names.shown(clips[0].stem)
+    several = f"{len(clips)} clips" if len(clips) > 1 else ""
+    name = several or file_names.shown(clips[0].stem)
     for settings in wanted:
         folder = out / str(settings.epochs) if len(counts) > 1 else out
         with bar(f"Training {name}, {settings.epochs} epochs per scale") as show:
             run = train_run(
                 passages, lowest, folder, settings=settings, source=sources, resume=resume,
-                shared_checkpoint=shared, plan=known, album=others,
+                shared_checkpoint=shared, plan=plans, album=others,
                 progress=lambda now, show=show: _show(now, show, name),
             )  # fmt: skip
-        what = told or f"{run.seconds:.1f} s"
+        what = several or f"{run.seconds:.1f} s"
         typer.echo(f"trained {what} at {run.rate} Hz, {run.epochs} epochs per scale: {folder}")
     if shared:
         shared.unlink(missing_ok=True)
@@ -128,7 +128,7 @@ def train(
 
 @app.command()
 def generate(
-    run: Run,
+    run: RunFolder,
     out: Out,
     n: Count = 1,
     seconds: Annotated[
@@ -144,15 +144,15 @@ def generate(
     novelty: planning.Novelty = None,
 ) -> None:
     """Unconditional generation (UMG): new music in the manner of the clip, by a plan where there is one."""
-    asked = planning.plan_of(plan=plan, chords=chords, bpm=bpm, metre=metre, form=form, novelty=novelty)
+    wanted = planning.plan_of(plan=plan, chords=chords, bpm=bpm, metre=metre, form=form, novelty=novelty)
     model = _load(run)
     seeds = range(seed, seed + n)
-    _write_clips(model, out, suffix, "umg", seeds, lambda s: model.generate(seconds, seed=s, plan=asked))
+    _write_clips(model, out, suffix, "umg", seeds, lambda s: model.generate(seconds, seed=s, plan=wanted))
 
 
 @app.command()
 def vary(
-    run: Run,
+    run: RunFolder,
     out: Out,
     n: Count = 1,
     seed: Seed = 0,
@@ -173,22 +173,22 @@ def vary(
     add_section: bridging.Section = None,
 ) -> None:
     """Variations (VAR): a training clip with its structure kept, as far as the strength says."""
-    asked = planning.plan_of(chords=chords)
+    plan = planning.plan_of(chords=chords)
     model = _load(run)
     index = _index(model, clip)
     kind = "var" if model.clips == 1 else f"var-clip{clip}"
     seeds = range(seed, seed + n)
     if add_section is not None:
         bridging.check_alone(strength=strength, keep=keep)
-        bridging.write_sections(model, add_section, out, suffix, seeds, index, asked, kind)
+        bridging.write_sections(model, add_section, out, suffix, seeds, index, plan, kind)
         return
-    how = {"strength": strength, "clip": index, "plan": asked, "keep": keep}
-    _write_clips(model, out, suffix, kind, seeds, lambda s: model.vary(seed=s, **how))
+    options = {"strength": strength, "clip": index, "plan": plan, "keep": keep}
+    _write_clips(model, out, suffix, kind, seeds, lambda s: model.vary(seed=s, **options))
 
 
 @app.command()
 def reconstruct(
-    run: Run,
+    run: RunFolder,
     out: Annotated[Path, typer.Option("--out", help="File to write (.wav or .flac).", show_default=False)],
     clip: Number = 1,
 ) -> None:
@@ -201,7 +201,7 @@ def reconstruct(
 
 
 @app.command()
-def info(run: Run) -> None:
+def info(run: RunFolder) -> None:
     """What a run was trained on and how far it got."""
     from caw.run_folder import check_digests
 
@@ -229,7 +229,6 @@ def info(run: Run) -> None:
 
 
 app.command()(measuring.measure)
-app.command()(mosaic_command.mosaic)
 tasks.add_to(app)
 planning.add_to(app)
 bridging.add_to(app)
@@ -240,11 +239,11 @@ def _counts(epochs: str | None) -> list[int | None]:
     if epochs is None:
         return [None]
     if not re.fullmatch(r"-?\d{1,99}(,\d{1,99})*", epochs):
-        told = "use a whole number of 1 or more, or several with commas between them, as 100,500,1000"
-        raise SettingsError(f"--epochs is {epochs!r}; {told}")
+        fix = "use a whole number of 1 or more, or several with commas between them, as 100,500,1000"
+        raise SettingsError(f"--epochs is {epochs!r}", fix)
     counts = sorted({int(count) for count in epochs.split(",")})
     if counts[-1] > MOST_EPOCHS:
-        raise SettingsError(f"--epochs is {epochs}; use at most {MOST_EPOCHS}")
+        raise SettingsError(f"--epochs is {epochs}", f"use at most {MOST_EPOCHS}")
     return counts
 
 
@@ -255,52 +254,52 @@ def _load(folder: Path):
 
 
 def _passage(path: Path, rate: int, start: float, seconds: float | None, stereo: bool) -> np.ndarray:
-    """One clip as it is trained on: mono [n], or [2, n]."""
+    """A clip to train on, [n] or [2, n]."""
     samples, _ = audio.read(path, rate=rate, start=start, seconds=seconds, mono=not stereo)
     if stereo and len(samples) != 2:
         count = "one channel" if len(samples) == 1 else f"{len(samples)} channels"
-        raise audio.AudioError(f"{path}: has {count}; --stereo takes two: leave it out to train in mono")
+        raise audio.AudioError(f"{path}: has {count}", "--stereo takes two: leave it out to train in mono")
     return samples
 
 
 def _plan_of(path: Path, clips: list[Path]):
-    """The plan of the one clip that is trained on."""
+    """The plan of the clip to train on. Raises PlanError where there are several."""
     from caw.compose import plan
 
     if len(clips) > 1:
-        problem = f"--plan {path} is of one clip, not of {len(clips)}"
-        raise plan.PlanError(f"{problem}; train on one of them")
+        what = f"--plan {path} is of one clip, not of {len(clips)}"
+        raise plan.PlanError(what, "train on one of them")
     return plan.read(path)
 
 
 def _index(model, number: int) -> int:
     """A clip's place in the run, from its number on the command line."""
     if number > model.clips:
-        raise audio.AudioError(f"--clip is {number}; use 1 to {model.clips}, see caw info")
+        raise audio.AudioError(f"--clip is {number}", f"use 1 to {model.clips}, see caw info")
     return number - 1
 
 
 def _in_words(model) -> str:
-    """The scales: `paper` has waveforms alone, the others a score below them."""
+    """The scales in words: `paper` has waveforms alone, the other presets a score below them."""
     scored = isinstance(model.settings, FlowSettings)
     waveforms = f"waveforms at {', '.join(f'{rate:g}' for rate in model.rates[scored:])} Hz"
     return f"score at {model.rates[0]:g} frames per second, {waveforms}" if scored else waveforms
 
 
 def _show(now, show, name: str) -> None:
-    """Progress of a training on `name` on the bar."""
+    """Show the progress of a training on `name`."""
     what = f"Training {name}, epoch {now.epoch} of {now.epochs}, {now.finished} of {now.scales} scales done"
     losses = "  ".join(f"{name} {value:.3f}" for name, value in now.losses.items())
     show(now.fraction, now.remaining, what, losses)
 
 
 def _write_clips(model, out: Path, suffix: str, kind: str, seeds: range, draw) -> None:
-    """Draw and write `kind`-SEED.`suffix` for every seed, once the run is known to be whole."""
+    """Draw and write `kind`-SEED.`suffix` for every seed."""
     check_place(out, suffix)
     count, made_by = len(seeds), f"({kind.partition('-')[0].upper()}, {model.epochs} epochs)"
     with bar(f"Making {count} clip{'s' if count > 1 else ''} {made_by}") as show:
         for done, seed in enumerate(seeds, start=1):
-            samples = draw(seed)  # refuses what it cannot draw before anything is said
+            samples = draw(seed)  # raises what it cannot draw before there is any output
             show(done / count, None, f"Making clip {min(done + 1, count)} of {count} {made_by}")
             write_clip(out / f"{kind}-{seed}.{suffix}", samples, model.rate)
 

@@ -10,11 +10,12 @@ import typer
 
 from caw import audio
 from caw.files import atomic, file_names, spreadsheet
+from caw.problems import ProblemError
 
 SUFFIXES = (".jsonl", ".csv")
 
 
-class MeasuringError(ValueError):
+class MeasuringError(ProblemError):
     """Clips or options that `caw measure` cannot use."""
 
 
@@ -56,7 +57,7 @@ def measure(
     from caw.measures import display
 
     if out is not None and out.suffix not in SUFFIXES:
-        raise MeasuringError(f"--out {out}: suffix {out.suffix!r} cannot be written; use .jsonl or .csv")
+        raise MeasuringError(f"--out {out}: suffix {out.suffix!r} cannot be written", "use .jsonl or .csv")
     chosen = measures.SCALES if scales is None else parse_scales(scales)
     if pictures is not None and pictures.exists() and not pictures.is_dir():
         raise MeasuringError(f"--pictures {pictures} is a file: name a folder")
@@ -78,15 +79,15 @@ def measure(
 def measurements(
     real: Path, fakes: list[Path], *, start=0.0, seconds=None, rate=None, scales
 ) -> tuple[list[dict], list[str]]:
-    """Read the files and measure: (one record per generated clip, what should be said of the files).
+    """Read the files and measure: (one record per generated clip, remarks on the files).
 
     A record holds real, fake (file names), rate (Hz), real_seconds, fake_seconds, real_tempo (BPM), measures
     (by name, as `measures.evaluate`, with diversity), anchors (as `measures.anchors`) and passed_by_noise (as
     `catalogue.passed_by_noise`).
-    Raises: AudioError, YardstickError, MeasuringError.
+    Raises: AudioError, MeasureError, MeasuringError.
     """
     from caw import measures
-    from caw.measures import catalogue, yardstick
+    from caw.measures import catalogue, spectra
 
     own = {path: audio.inspect(path) for path in [real, *fakes]}
     rate, notes = common_rate({path: info.rate for path, info in own.items()}, rate)
@@ -96,16 +97,16 @@ def measurements(
     passage = audio.read(real, rate=rate, start=start, seconds=seconds)[0]
     clips = [audio.read(path, rate=rate)[0] for path in fakes]
     for path, clip in zip([real, *fakes], [passage, *clips], strict=True):
-        yardstick.validated(clip, rate, str(path))
+        spectra.validated(clip, rate, str(path))
     tempo = measures.tempo(passage, rate)
-    told = f"real {real.name}, {passage.size / rate:.1f} s"
-    notes.insert(0, told + (f", {tempo:.0f} BPM" if tempo else "") + f"; measured at {rate} Hz")
+    length = f"real {real.name}, {passage.size / rate:.1f} s"
+    notes.insert(0, length + (f", {tempo:.0f} BPM" if tempo else "") + f"; measured at {rate} Hz")
     reference = measures.as_clip(passage, rate, "real")
     anchors = measures.anchors(reference, rate, scales=scales)
     order = [one.name for one in catalogue.measures(measures.edges(scales, rate))]
     records = []
     for path, clip, diversity in zip(fakes, clips, measures.diversities(clips, rate), strict=True):
-        found = measures.evaluate(reference, clip, rate, scales=scales) | {"diversity": diversity}
+        values = measures.evaluate(reference, clip, rate, scales=scales) | {"diversity": diversity}
         records.append(
             {
                 "real": str(real),
@@ -114,7 +115,7 @@ def measurements(
                 "real_seconds": round(passage.size / rate, 3),
                 "fake_seconds": round(clip.size / rate, 3),
                 "real_tempo": tempo,
-                "measures": {name: found[name] for name in order},
+                "measures": {name: values[name] for name in order},
                 "anchors": anchors,
                 "passed_by_noise": catalogue.passed_by_noise(anchors),
             }
@@ -123,7 +124,7 @@ def measurements(
 
 
 def _pictured(folder: Path, real: Path, fakes: list[Path], *, rate: int, start, seconds) -> list[str]:
-    """Draw the clips into a folder; what was written, in words."""
+    """Draw the clips into a folder; gives a remark for each picture."""
     from caw.measures import pictures
 
     clips = [(real.name, audio.read(real, rate=rate, start=start, seconds=seconds)[0])]
@@ -133,22 +134,22 @@ def _pictured(folder: Path, real: Path, fakes: list[Path], *, rate: int, start, 
 
 
 def common_rate(rates: dict[Path, int], wanted: int | None) -> tuple[int, list[str]]:
-    """The rate in Hz to measure at, and what should be said of it. Raises: MeasuringError."""
+    """The rate in Hz to measure at, and remarks on it. Raises MeasuringError."""
     lowest = min(rates, key=lambda path: rates[path])
     if wanted is None:
-        told = f"rates differ: all are brought to {rates[lowest]} Hz, that of {lowest.name}"
-        return rates[lowest], [told] if len(set(rates.values())) > 1 else []
+        remark = f"rates differ: all are brought to {rates[lowest]} Hz, that of {lowest.name}"
+        return rates[lowest], [remark] if len(set(rates.values())) > 1 else []
     if wanted > rates[lowest]:
-        told = f"--rate is {wanted} Hz, {lowest} has {rates[lowest]} Hz"
-        raise MeasuringError(f"{told}; ask for at most that, or leave --rate out")
+        what = f"--rate is {wanted} Hz, {lowest} has {rates[lowest]} Hz"
+        raise MeasuringError(what, "ask for at most that, or leave --rate out")
     return wanted, []
 
 
 def parse_scales(text: str) -> tuple[int, ...]:
-    """Rates in Hz from "1000,4000,16000". Raises: MeasuringError."""
+    """Rates in Hz from "1000,4000,16000". Raises MeasuringError."""
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
-        raise MeasuringError(f"--scales is {text!r}; use rates in Hz with commas, as 1000,4000,16000")
+        raise MeasuringError(f"--scales is {text!r}", "use rates in Hz with commas, as 1000,4000,16000")
     return tuple(int(part) for part in parts)
 
 

@@ -1,4 +1,4 @@
-"""What commands that draw clips share: their options, their files, their progress."""
+"""Options, files and progress of the commands that draw clips."""
 
 from __future__ import annotations
 
@@ -24,49 +24,50 @@ Suffix = Annotated[str, typer.Option("--format", help="wav or flac, 24 bit.")]
 Number = Annotated[int, typer.Option("--clip", min=1, help="Which training clip, counted from 1.")]
 
 SOUNDS = (".wav", ".flac", ".ogg", ".aiff", ".aif", ".mp3", ".m4a")
-MOST_EPOCHS = 10_000_000  # as a study's: years, and a slip of the finger
+MOST_EPOCHS = 10_000_000  # years of training: more is a slip of the finger
 
 Show = Callable[..., None]
 
 
 def check_cut(files: Sequence[Path], start: float, seconds: float | None) -> None:
-    """Raises: AudioError where --start or --seconds would cut more files than one."""
+    """Raise AudioError where --start or --seconds would cut more files than one."""
     if len(files) > 1 and (start or seconds is not None):
         raise audio.AudioError(
-            "--start and --seconds cut one clip; cut the files first, or train on one of them"
+            "--start and --seconds cut one clip", "cut the files first, or train on one of them"
         )
 
 
 def recordings(album: Sequence[Path], passage: Path) -> list[Path]:
-    """An album's files, folders opened, without the passage's own. Raises: AudioError for an empty one."""
+    """An album's files, those in folders too, but not the passage. Raises AudioError for an empty folder."""
     files: list[Path] = []
     for path in album:
         inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SOUNDS) if path.is_dir() else [path]
         if not inside:
-            raise audio.AudioError(f"{path}: holds no recording; put WAV, FLAC, OGG, AIFF, MP3 or M4A there")
+            fix = "put WAV, FLAC, OGG, AIFF, MP3 or M4A there"
+            raise audio.AudioError(f"{path}: holds no recording", fix)
         files += inside
     return [path for path in files if path.resolve() != passage.resolve()]
 
 
 def epochs_of(out: Path) -> int | None:
-    """The epoch count of a run that was begun in a folder; None where there is none."""
+    """The epochs of a run that was begun in a folder; None where there is none."""
     from caw import runs
 
     return runs.load(out).epochs if (out / runs.CONFIG).is_file() else None
 
 
-def check_rate(asked: int | None, lowest: int) -> None:
-    """Warns where --rate asks for more Hz than the clips' own lowest, at which they are then learned."""
-    if asked is not None and asked > lowest:
+def check_rate(rate: int | None, lowest: int) -> None:
+    """Warn where --rate is more than the clips' own lowest rate, at which they are then learned."""
+    if rate is not None and rate > lowest:
         warnings.warn(
-            f"--rate is {asked}, more than the clip has: it is learned at its own {lowest} Hz",
+            f"--rate is {rate}, more than the clip has: it is learned at its own {lowest} Hz",
             audio.AudioWarning,
             stacklevel=2,
         )
 
 
 def sources_of(files: Sequence[Path], start: float, seconds: float | None) -> list[dict[str, Any]]:
-    """What a run's config says of the files it learns from."""
+    """The record of the files that a run learns from, for its configuration."""
     return [
         {
             "file": file_names.shown(file.name),
@@ -79,9 +80,9 @@ def sources_of(files: Sequence[Path], start: float, seconds: float | None) -> li
 
 
 def check_place(out: Path, suffix: str) -> None:
-    """Raises: AudioError where no clip of that suffix can be written into the folder `out`."""
+    """Raise AudioError where no clip of that suffix can be written into the folder `out`."""
     if suffix not in ("wav", "flac"):
-        raise audio.AudioError(f"--format is {suffix!r}; use wav or flac")
+        raise audio.AudioError(f"--format is {suffix!r}", "use wav or flac")
     if out.exists() and not out.is_dir():
         raise audio.AudioError(f"--out {out} is a file: name a folder")
 
@@ -94,12 +95,13 @@ def write_clip(path: Path, samples: np.ndarray, rate: int) -> None:
 
 @contextmanager
 def bar(what: str) -> Iterator[Show]:
-    """Gives show(share, remaining seconds, description, note). what: the work, with what it is done to.
+    """A progress bar; gives a function show(share, remaining seconds, description, note).
 
-    Where stderr is no terminal, `what` is one line on it, written as the work first reports.
+    what: the work, in words. Where stderr is no terminal, it is printed there as one line when the function
+    is first called.
     """
     watched, begun = sys.stderr.isatty(), False
-    shown = Progress(
+    display = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f}%"),
@@ -108,9 +110,9 @@ def bar(what: str) -> Iterator[Show]:
         TextColumn("{task.fields[note]}"),
         console=Console(stderr=True, highlight=False, soft_wrap=True),
         disable=not watched,
-        redirect_stdout=sys.stdout.isatty(),  # what is piped stays in its pipe
+        redirect_stdout=sys.stdout.isatty(),  # piped output stays in its pipe
     )
-    task = shown.add_task(what, total=1.0, left="", note="")
+    task = display.add_task(what, total=1.0, left="", note="")
 
     def show(share: float, remaining: float | None = None, description: str = what, note: str = "") -> None:
         nonlocal begun
@@ -118,10 +120,10 @@ def bar(what: str) -> Iterator[Show]:
             print(what, file=sys.stderr, flush=True)
         begun = True
         if remaining is None:
-            remaining = shown.tasks[0].time_remaining or 0.0
+            remaining = display.tasks[0].time_remaining or 0.0
         minutes, seconds = divmod(round(remaining), 60)
         left = f"{minutes}:{seconds:02d} left" if remaining else ""
-        shown.update(task, completed=share, description=description, left=left, note=note)
+        display.update(task, completed=share, description=description, left=left, note=note)
 
-    with shown:
+    with display:
         yield show

@@ -1,4 +1,4 @@
-"""The command `caw plan`, and the options by which other commands know what to play."""
+"""The command `caw plan`, and the options by which other commands follow a plan."""
 
 from __future__ import annotations
 
@@ -52,25 +52,25 @@ def plan_of(
     form: str | None = None,
     novelty: float | None = None,
 ) -> Plan | None:
-    """The plan that the options above ask for; None where they ask for nothing.
+    """The plan that the options above describe; None where none is given.
 
-    Raises: PlanError, ChordError, OSError for a file that cannot be read.
+    Raises PlanError and ChordError, and OSError for a file that cannot be read.
     """
-    asked = {"chords": chords, "bpm": bpm, "metre": metre, "form": form, "novelty": novelty}
-    if plan is None and all(value is None for value in asked.values()):
+    options = {"chords": chords, "bpm": bpm, "metre": metre, "form": form, "novelty": novelty}
+    if plan is None and all(value is None for value in options.values()):
         return None
     from caw.compose import plan as plans
     from caw.compose.chords import ChordError
 
     base = plans.read(plan) if plan is not None else None
     try:
-        return plans.Plan.from_options(**asked, base=base)
+        return plans.Plan.from_options(**options, base=base)
     except ChordError as error:
-        raise ChordError(f"--chords, {error}") from None
+        raise ChordError(f"--chords, {error.problem.what}", error.problem.fix) from None
 
 
 def add_to(app: typer.Typer) -> None:
-    """Make `plan` a verb of `app`."""
+    """Add the command `plan` to `app`."""
     app.command("plan")(hear)
 
 
@@ -93,36 +93,36 @@ def hear(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a plan that is there.")] = False,
 ) -> None:
     """Hear a clip's tempo, metre, bars and chords, and write them as a plan to change and to play by."""
-    from caw.compose import hearing
     from caw.compose import plan as plans
+    from caw.compose import transcription
 
     path = Path(f"{clip.stem}.plan.toml") if out is None else out
     check_place(path, overwrite=overwrite)
     if metre is not None:
         plans.beats_in(metre)
     samples, rate = audio.read(clip, start=start, seconds=seconds)
-    heard = hearing.hear(samples, rate, bpm=bpm, metre=metre, source=file_names.shown(clip.name))
+    heard = transcription.transcribe(samples, rate, bpm=bpm, metre=metre, source=file_names.shown(clip.name))
     typer.echo(table(heard))
     plans.write(path, heard)
     typer.echo(f"plan: {path}")
 
 
 def check_place(path: Path, *, overwrite: bool) -> None:
-    """Raises: PlanError where no plan can be written there, or one is there that somebody may have edited."""
+    """Raise PlanError where no plan can be written, or where one is that somebody may have edited."""
     from caw.compose.plan import PlanError
 
     if path.suffix.lower() not in (".toml", ".json"):
-        raise PlanError(f"--out {path} is no plan's name; use .toml or .json")
+        raise PlanError(f"--out {path} is no plan's name", "use .toml or .json")
     if path.is_dir():
-        raise PlanError(f"--out {path} is a folder; name a file in it")
+        raise PlanError(f"--out {path} is a folder", "name a file in it")
     if path.exists() and not overwrite:
         raise PlanError(
-            f"{path} is there already and may hold your changes; use another --out, or --overwrite"
+            f"{path} is there already and may hold your changes", "use another --out, or --overwrite"
         )
 
 
 def table(plan: Plan) -> str:
-    """What was heard, a bar a line: its number, section, time, metre, chords and their certainty."""
+    """A plan as a table, a bar a line: its number, section, time, metre, chords and their certainty."""
     heard = plan.heard
     lines = list(heard.remarks) if heard else []
     if plan.beats is None:

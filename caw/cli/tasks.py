@@ -1,4 +1,4 @@
-"""The commands `caw inpaint`, `caw extend` and `caw denoise`: a recording in, a mended one out."""
+"""The commands that need no run: `caw mosaic`, `caw inpaint`, `caw extend` and `caw denoise`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 import typer
 
 from caw import audio
-from caw.cli.outputs import bar
+from caw.cli.outputs import Count, Out, Seed, Suffix, bar, check_place, write_clip
 from caw.files import file_names
 
-KEPT = ("PCM_16", "PCM_24")  # what can be written as it was read
+SUBTYPES = ("PCM_16", "PCM_24")  # that can be written as they were read
 
 Clip = Annotated[
     Path, typer.Argument(metavar="CLIP", help="WAV, FLAC, OGG, AIFF, MP3 or M4A.", show_default=False)
@@ -22,8 +22,8 @@ OutFile = Annotated[Path, typer.Option("--out", help="File to write (.wav or .fl
 
 
 def add_to(app: typer.Typer) -> None:
-    """Make these commands verbs of `app`."""
-    for command in (inpaint, extend, denoise):
+    """Add these commands to `app`."""
+    for command in (mosaic, inpaint, extend, denoise):
         app.command()(command)
 
 
@@ -89,10 +89,10 @@ def extend(
     name = file_names.shown(run.stem)
     with bar(f"Learning the upper band of {name}") as show:
 
-        def told(step: int, steps: int, loss: float) -> None:
+        def progress(step: int, steps: int, loss: float) -> None:
             show(step / steps, note=f"loss {loss:.3f}")
 
-        learnt = extension.learn(material, rate, low_rate, seed=seed, progress=told)
+        learnt = extension.learn(material, rate, low_rate, seed=seed, progress=progress)
     extended = np.stack([learnt.apply(channel, seed=seed) for channel in samples])
     audio.write(out, audio.within_full_scale(extended, out.name), rate, subtype=_subtype(low))
     typer.echo(f"{low_rate} to {rate} Hz: {out}")
@@ -123,20 +123,65 @@ def denoise(
     typer.echo(str(out))
 
 
+def mosaic(
+    clip: Annotated[
+        Path, typer.Argument(metavar="CLIP", help="WAV, FLAC, OGG, AIFF, MP3 or M4A.", show_default=False)
+    ],
+    out: Out,
+    n: Count = 1,
+    seconds: Annotated[
+        float | None, typer.Option(help="Length of new music; that of the passage if not given.")
+    ] = None,
+    vary: Annotated[
+        bool, typer.Option("--vary", help="Variations (VAR): the clip's harmony and onsets are kept.")
+    ] = False,
+    seed: Seed = 0,
+    start: Annotated[float, typer.Option(min=0, help="Where the passage begins, in seconds.")] = 0.0,
+    length: Annotated[
+        float | None, typer.Option(help="Length of the passage; all of the file if not given.")
+    ] = None,
+    run: Annotated[
+        int | None,
+        typer.Option(help="Longest stretch of the clip kept as it is, in beats; a bar if not given."),
+    ] = None,
+    beats_per_bar: Annotated[int | None, typer.Option(help="Found if not given.")] = None,
+    tempo: Annotated[float | None, typer.Option(help="Beats a minute, to 10 %; found if not given.")] = None,
+    suffix: Suffix = "wav",
+) -> None:
+    """Put a clip's own pieces in another order, in time and in tune; nothing is trained."""
+    from caw import mosaic as mosaics
+
+    if vary and seconds is not None:
+        raise mosaics.MosaicError("--vary keeps the passage's length", "leave --seconds out, or --vary")
+    check_place(out, suffix)
+    mosaics.check_options(run=run, beats_per_bar=beats_per_bar, tempo=tempo, seconds=seconds)
+    samples, rate = audio.read(clip, start=start, seconds=length, mono=False)
+    pieces = mosaics.cut(samples, rate, run=run, beats_per_bar=beats_per_bar, tempo=tempo)
+    typer.echo(pieces.grid.description(), err=True)
+    for number in range(seed, seed + n):
+        if vary:
+            path, drawn = out / f"mosaic-var-{number}.{suffix}", pieces.vary(seed=number)
+        else:
+            path = out / f"mosaic-umg-{number}.{suffix}"
+            drawn = pieces.generate(samples.shape[1] / rate if seconds is None else seconds, seed=number)
+        write_clip(path, drawn, rate)
+
+
 def _stretch(option: str, text: str) -> tuple[float, float]:
     start, _, end = text.partition(":")
     try:
         return float(start), float(end)
     except ValueError:
-        raise audio.AudioError(f"{option} is {text!r}; give START:END in seconds, such as 3.0:3.75") from None
+        fix = "give START:END in seconds, such as 3.0:3.75"
+        raise audio.AudioError(f"{option} is {text!r}", fix) from None
 
 
 def _subtype(path: Path) -> str:
-    """16 or 24 bit, as the file has it; anything else is written with 24 bit, and said so."""
+    """16 or 24 bit as the file has it; anything else is written with 24 bit, which gives a warning."""
     subtype = audio.inspect(path).subtype
-    if subtype not in KEPT and not subtype.startswith(("VORBIS", "MPEG", "OPUS")):
+    if subtype not in SUBTYPES and not subtype.startswith(("VORBIS", "MPEG", "OPUS")):
         warnings.warn(f"{path.name} is {subtype}; written with 24 bit", audio.AudioWarning, stacklevel=3)
-    return subtype if subtype in KEPT else "PCM_24"
+    return subtype if subtype in SUBTYPES else "PCM_24"
 
 
 def _material(path: Path) -> tuple[np.ndarray, int]:

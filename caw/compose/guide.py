@@ -1,9 +1,8 @@
-"""The guide: what the score's network is shown of a timeline, one column for each frame of the score.
+"""The guide: a timeline as conditioning of the score's network, a column for each frame of the score.
 
-Ten rows say where in the bar and beat a frame lies, twelve which pitch classes sound, two how loud and how
-dense the music is, three where accents fall, and the last how far the clip is transposed. Pitch classes,
-level and accents are in deviations about the clips' own mean, so that zeros ask for nothing in particular.
-Values hold for a unit of the timeline (half a beat, or a note).
+Ten rows are the phase in beat and bar, twelve the pitch classes, two loudness and density, three accents, and
+the last the transposition. Pitch classes, level and accents are in deviations from the clips' own mean, so
+that zeros ask for nothing in particular. Values hold for a unit of the timeline (half a beat, or a note).
 """
 
 from __future__ import annotations
@@ -18,29 +17,29 @@ LEVEL = slice(22, 24)
 ACCENT = slice(24, 24 + ACCENTS // SLOTS)
 SHIFT = slice(ACCENT.stop, ACCENT.stop + 1)
 ROWS = SHIFT.stop
-GROUPS = (PHASE, CHROMA, LEVEL, ACCENT)  # each of which is left out of some crops while training
+GROUPS = (PHASE, CHROMA, LEVEL, ACCENT)  # each is left out of some crops in training
 OCTAVE_HALF = 6.0  # semitones of a shift of 1
 BEATS = (2.0, 4.0, 1.0)  # cycles a quarter note
 BARS = (1.0, 2.0)  # cycles a bar
-EXTREME = 3.0  # deviations; what is asked beyond that was never heard
+EXTREME = 3.0  # deviations, at most; the network was never trained beyond
 
 
 class Guide:
-    """Brings timelines into rows as the network learnt them. mean, deviation: of what is not phase."""
+    """Turns timelines into rows, normalised as in training. mean, deviation: of all rows but the phase."""
 
     def __init__(self, clips: list[Timeline], mean: np.ndarray, deviation: np.ndarray) -> None:
         self.clips, self.mean, self.deviation = clips, mean, deviation
 
     @classmethod
     def of(cls, clips: list[Timeline]) -> Guide:
-        """For the timelines of the training clips."""
+        """The guide for the timelines of the training clips."""
         rows = np.concatenate([_values(clip) for clip in clips], axis=1)
         return cls(clips, rows.mean(axis=1), np.maximum(rows.std(axis=1), 0.02))
 
     def rows(self, timeline: Timeline, frames: int, rate: float, *, accentuation: float = 1.0) -> np.ndarray:
-        """float32 [ROWS, frames], of which frame k lies at k / rate seconds.
+        """The rows of a timeline, float32 [ROWS, frames]; frame k lies at k / rate seconds.
 
-        accentuation: what accents are multiplied by.
+        accentuation: a factor of accents.
         """
         times = np.arange(frames) / rate
         unit, within = _units(timeline, times)
@@ -62,7 +61,7 @@ class Guide:
         return out
 
     def transpose(self, rows: np.ndarray, semitones: int) -> None:
-        """Make rows [ROWS, frames] of the clip those of the clip transposed, in place."""
+        """Turn rows [ROWS, frames] of a clip into those of the transposed clip, in place."""
         mean, deviation = (np.float32(x[:12, None]) for x in (self.mean, self.deviation))
         turned = np.roll(rows[CHROMA] * deviation + mean, semitones, axis=0)
         rows[CHROMA] = np.clip((turned - mean) / deviation, -EXTREME, EXTREME)
@@ -70,12 +69,12 @@ class Guide:
 
     @staticmethod
     def steps(timeline: Timeline, frames: int, rate: float) -> np.ndarray:
-        """Which slot of which unit each frame lies in, counted through: int [frames]."""
+        """The slot of each frame, numbered through all units: int [frames]."""
         unit, within = _units(timeline, np.arange(frames) / rate)
         return unit * SLOTS + np.clip((within * SLOTS).astype(int), 0, SLOTS - 1)
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """What `from_tensors` reads back."""
+        """All arrays by name, as `from_tensors` takes them."""
         clips = {
             f"clip-{i:02d}.{name}": values
             for i, clip in enumerate(self.clips)
@@ -85,7 +84,7 @@ class Guide:
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, np.ndarray]) -> Guide:
-        """What `tensors` gave."""
+        """The guide whose arrays `tensors` returned."""
         fields: dict[str, dict[str, np.ndarray]] = {}
         for key, values in tensors.items():
             clip, _, name = key.partition(".")
@@ -96,10 +95,10 @@ class Guide:
 
 
 def _units(timeline: Timeline, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The unit of each moment, and how much of it has passed; beyond the ends it is the first or last."""
+    """The unit at each time, and the elapsed share of it; before and after all units, the first or last."""
     unit = np.clip(np.searchsorted(timeline.bounds, times, side="right") - 1, 0, timeline.units - 1)
     within = (times - timeline.bounds[unit]) / np.diff(timeline.bounds)[unit]
-    return unit, within  # below 0 and above 1 at the ends: the phase runs on
+    return unit, within  # below 0 and above 1 at the ends, so that the phase continues
 
 
 def _values(timeline: Timeline) -> np.ndarray:

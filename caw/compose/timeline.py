@@ -1,6 +1,6 @@
-"""What happens when: beats, bars, pitch classes, loudness and accents of a clip, or of music to be made.
+"""Timelines of a clip or of music to be made: beats, bars, pitch classes, loudness and accents over time.
 
-A timeline is cut into units: half beats, or notes where no beat is clear. `of` hears it in a clip.
+A timeline is divided into units: half beats, or notes where no beat is clear.
 """
 
 from __future__ import annotations
@@ -11,37 +11,37 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from caw import beats, features, mel_scale
+from caw import beats, features
 from caw.compose.chords import parse
 from caw.compose.plan import Plan, beats_in
 from caw.features import HOP, Frames
-from caw.mosaic import USUAL_BAR, pieces
+from caw.mosaic import USUAL_BAR, selection
 
-C_FROM_A = -3  # the pitch classes of `caw.mosaic` begin with A, these with C
+C_FROM_A = -3  # the pitch classes of `caw.mosaic` begin with A, those of timelines with C
 ACCENT_BANDS = (0.0, 200.0, 2000.0, np.inf)  # Hz: kick and bass, voices and snares, cymbals
-SLOTS = 2  # moments in a unit at which accents are kept: on quarters of a beat
+SLOTS = 2  # moments in a unit that have accents: on quarters of a beat
 ACCENTS = SLOTS * (len(ACCENT_BANDS) - 1)
-STRONGEST = 4.0  # deviations; a stronger onset counts as this
-REACH = 0.03  # seconds around a moment in which an accent counts for it
+STRONGEST = 4.0  # deviations; stronger onsets are clipped
+REACH = 0.03  # seconds around a moment within which an onset is its accent
 DENSITY_SECONDS = 1.0  # over which accents are counted
 VALUES = ("chroma", "loudness", "density", "accents", "sound", "shift")  # of each unit
-PHRASE_SECONDS = 2.0  # about how long a phrase lasts where there is no beat
+PHRASE_SECONDS = 2.0  # approximate length of a phrase where there is no beat
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """One row a unit. Positions count up from 0 at the first bar line."""
+    """Times, positions and features of units. Positions count from 0 at the first bar line."""
 
     bounds: np.ndarray  # [units + 1] seconds, ascending: unit k lasts from bounds[k] to bounds[k + 1]
-    beat: np.ndarray  # [units + 1] position in quarter notes; [0] where no beat is heard
-    bar: np.ndarray  # [units + 1] position in bars; [0] where no bars are heard
-    phrases: np.ndarray  # int, ascending: the units that bars (or phrases) begin with
+    beat: np.ndarray  # [units + 1] position in quarter notes; [0] without a beat
+    bar: np.ndarray  # [units + 1] position in bars; [0] without bars
+    phrases: np.ndarray  # int, ascending: the first units of bars (or phrases)
     chroma: np.ndarray  # [units, 12] pitch classes from C up, of length 1 in the squares
     loudness: np.ndarray  # [units] dB about the clip's mean
-    density: np.ndarray  # [units] accents about here, 1 is the clip's mean
+    density: np.ndarray  # [units] accents in the surroundings; 1 is the clip's mean
     accents: np.ndarray  # [units, ACCENTS] onsets of each band at each slot, 0 to STRONGEST
     sound: np.ndarray  # [units, bands] level in dB
-    shift: np.ndarray  # [units] semitones by which what was heard is transposed
+    shift: np.ndarray  # [units] semitones of transposition
 
     @property
     def units(self) -> int:
@@ -53,74 +53,74 @@ class Timeline:
 
     @property
     def seconds(self) -> float:
-        """Where the last unit ends."""
+        """The end of the last unit."""
         return float(self.bounds[-1])
 
-    def taken(
+    def select(
         self, rows: np.ndarray, bounds: np.ndarray, beat: np.ndarray, bar: np.ndarray, phrases: np.ndarray
     ):
-        """A timeline whose units sound like `rows` (indices of units) of this one, at other times."""
+        """The features of units `rows` of this timeline, at new times and positions."""
         return Timeline(bounds, beat, bar, phrases, **{name: getattr(self, name)[rows] for name in VALUES})
 
     def changed(self, **values: np.ndarray) -> Timeline:
-        """The same but for some of its fields."""
+        """The timeline with some fields replaced."""
         return dataclasses.replace(self, **values)
 
     @staticmethod
     def joined(parts: list[Timeline]) -> Timeline:
-        """The units of several timelines in a row; times and positions are those of the first part."""
-        together = {name: np.concatenate([getattr(part, name) for part in parts]) for name in VALUES}
-        return dataclasses.replace(parts[0], **together)
+        """The units of several timelines in a row, with the times and positions of the first."""
+        values = {name: np.concatenate([getattr(part, name) for part in parts]) for name in VALUES}
+        return dataclasses.replace(parts[0], **values)
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """What `Timeline(**tensors)` takes."""
+        """The fields by name, as `Timeline(**tensors)` takes them."""
         return dataclasses.asdict(self)
 
 
-def of(samples: np.ndarray, rate: int, plan: Plan | None = None) -> Timeline:
+def analyse(samples: np.ndarray, rate: int, plan: Plan | None = None) -> Timeline:
     """The timeline of a clip [n] or [channels, n] at `rate` Hz.
 
-    plan: of this clip, whose beats, metre and chords are used where it has them.
+    plan: a plan of this clip, whose beats, metre and chords take the place of estimates.
     """
     mono = np.atleast_2d(samples).mean(axis=0, dtype=np.float32)
     frames = features.analyse(mono, rate)
     if plan is not None and plan.beats is not None:
-        bounds, beat, bar, phrases = _planned(plan, len(mono) / rate)
+        bounds, beat, bar, phrases = _grid_of_plan(plan, len(mono) / rate)
     else:
-        bounds, beat, bar, phrases = _heard(frames, plan)
+        bounds, beat, bar, phrases = _tracked_grid(frames, plan)
     rows = frames.row(bounds)
-    sound = pieces.means(frames.mel, rows)
-    level = 10 * np.log10(np.maximum(pieces.means(10 ** (frames.mel / 10), rows).sum(axis=1), 1e-6))
+    sound = selection.means(frames.mel, rows)
+    level = 10 * np.log10(np.maximum(selection.means(10 ** (frames.mel / 10), rows).sum(axis=1), 1e-6))
     accents = _accents(frames, bounds, rate)
-    chroma = np.roll(pieces.pitch_classes(frames, rows), C_FROM_A, axis=1)
+    chroma = np.roll(selection.pitch_classes(frames, rows), C_FROM_A, axis=1)
     if plan is not None:
-        chroma = _named(chroma, phrases, plan)
+        chroma = _with_chords(chroma, phrases, plan)
     return Timeline(
         bounds, beat, bar, phrases, chroma, level - level.mean(), _density(accents, bounds), accents, sound,
         np.zeros(len(chroma)),
     )  # fmt: skip
 
 
-def _named(chroma: np.ndarray, phrases: np.ndarray, plan: Plan) -> np.ndarray:
-    """Pitch classes [units, 12] with those of the chords that a plan of the clip names raised, bar by bar."""
+def _with_chords(chroma: np.ndarray, phrases: np.ndarray, plan: Plan) -> np.ndarray:
+    """Pitch classes [units, 12] with those of the chords in the clip's plan raised, bar by bar."""
     raised = chroma.copy()
     for first, last, bar in zip(phrases, [*phrases[1:], len(chroma)], plan.bars(), strict=False):
         if bar.chords:
-            named = np.array([parse(name).template() for name in bar.chords])
-            raised[first:last] *= 1 + named[np.arange(last - first) * len(named) // (last - first)]
+            templates = np.array([parse(name).template() for name in bar.chords])
+            raised[first:last] *= 1 + templates[np.arange(last - first) * len(templates) // (last - first)]
     return raised / np.maximum(np.linalg.norm(raised, axis=1, keepdims=True), 1e-9)
 
 
 def phase(position: np.ndarray, cycles: float) -> np.ndarray:
-    """Sine and cosine [2, n] of so many cycles for each whole of `position` [n]."""
+    """Sine and cosine [2, n] of a phase that makes `cycles` turns for each whole of `position` [n]."""
     angle = 2 * np.pi * cycles * position
     return np.stack([np.sin(angle), np.cos(angle)])
 
 
-def _heard(frames: Frames, plan: Plan | None):
+def _tracked_grid(frames: Frames, plan: Plan | None):
     """Bounds, beats, bars and first units of bars by `caw.beats`."""
     tempo = None if plan is None else plan.bpm
-    grid = beats.grid(frames, tempo=tempo)
+    grid = beats.beat_grid(frames, tempo=tempo)
     bounds = grid.bounds.astype(float)
     nothing = np.zeros(0)
     if grid.kind == "onsets":
@@ -142,13 +142,13 @@ def _heard(frames: Frames, plan: Plan | None):
 
 
 def _bar_positions(firsts: np.ndarray, count: int, usual: float) -> np.ndarray:
-    """Position in bars of each bound, from the units that bars begin with; `usual`: of bars at the ends."""
-    known = np.concatenate([[firsts[0] - usual], firsts, [max(firsts[-1] + usual, count - 1)]])
-    return np.interp(np.arange(count), known, np.arange(len(known)) - 1.0)
+    """Position in bars of each bound, from the bars' first units. usual: units of the bars at both ends."""
+    lines = np.concatenate([[firsts[0] - usual], firsts, [max(firsts[-1] + usual, count - 1)]])
+    return np.interp(np.arange(count), lines, np.arange(len(lines)) - 1.0)
 
 
-def _planned(plan: Plan, seconds: float):
-    """Bounds, beats, bars and first units of bars as a plan of the clip says."""
+def _grid_of_plan(plan: Plan, seconds: float):
+    """Bounds, beats, bars and first units of bars by a plan of the clip."""
     times = np.asarray(plan.beats, dtype=float)
     step = np.median(np.diff(times)) if len(times) > 1 else 0.5
     early = times[0] - step * np.arange(int(times[0] / step), 0, -1)
@@ -173,7 +173,9 @@ def _planned(plan: Plan, seconds: float):
 
 def _accents(frames: Frames, bounds: np.ndarray, rate: int) -> np.ndarray:
     """The strongest onset of each band within REACH of each slot [units, ACCENTS]."""
-    middle = mel_scale.even(features.LOWEST, min(rate, features.ANALYSIS_RATE) / 2, features.BANDS + 2)[1:-1]
+    middle = features.mel_frequencies(
+        features.BANDS + 2, features.LOWEST, min(rate, features.ANALYSIS_RATE) / 2
+    )[1:-1]
     length = np.diff(bounds)[:, None]
     rows = frames.row(bounds[:-1, None] + length * np.arange(SLOTS) / SLOTS)
     columns = []
@@ -186,7 +188,7 @@ def _accents(frames: Frames, bounds: np.ndarray, rate: int) -> np.ndarray:
 
 
 def _density(accents: np.ndarray, bounds: np.ndarray) -> np.ndarray:
-    """Accents about each unit, over DENSITY_SECONDS, in units of their mean."""
+    """Accents around each unit, over DENSITY_SECONDS, as a multiple of their mean."""
     count = np.minimum(accents, 1.5).mean(axis=1) / np.maximum(np.diff(bounds), 1e-3)
     reach = max(1, round(DENSITY_SECONDS / float(np.median(np.diff(bounds)))))
     smooth = ndimage.uniform_filter1d(count, reach, mode="nearest")

@@ -9,18 +9,43 @@ import os
 from pathlib import Path
 from typing import Any
 
+from caw.problems import ProblemError
+
 LARGEST_JSON = 256_000_000  # bytes
 _LONG_NAME = 200  # bytes
-TEMPORARY = ".tmp"  # what an interrupted write may leave behind ends so, and starts with a dot
+TEMPORARY = ".tmp"  # suffix of files that an interrupted write may leave; their names start with a dot
 
 
 def write(path: Path, content: bytes | str, *, mode: int = 0o644) -> None:
-    """Write a file under a temporary name beside `path`, flush it to the disk, then rename it.
+    """Write a file that appears whole or not at all.
 
-    mode: the file's permissions from its first byte on, whatever the umask.
-    Raises: OSError naming `path`; nothing is left behind then.
+    Parameters
+    ----------
+    path : Path
+        The file. Folders that are missing above it are made.
+    content : bytes or str
+        Text is written as UTF-8.
+    mode : int
+        The file's permissions from its first byte on, whatever the umask.
+
+    Raises
+    ------
+    OSError
+        Naming `path`; nothing is left behind then.
+
+    Notes
+    -----
+    The content is written under a temporary name beside `path`, flushed to the disk and renamed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "notes" / "first.txt"
+    >>> write(path, "one line")
+    >>> path.read_text()
+    'one line'
     """
-    if isinstance(content, str):  # a file's name that is no UTF-8, somewhere in it, must not end the work
+    if isinstance(content, str):  # a name in it that is no UTF-8 must not end the work
         content = content.encode(errors="backslashreplace")
     temporary = path.with_name(f".{_short(path.name)}.{os.getpid()}{TEMPORARY}")
     try:
@@ -35,38 +60,39 @@ def write(path: Path, content: bytes | str, *, mode: int = 0o644) -> None:
     except OSError as error:
         raise type(error)(error.errno, error.strerror, str(path)) from None
     finally:
-        with contextlib.suppress(OSError):  # a place that holds no files holds no rest of one
+        with contextlib.suppress(OSError):  # renamed, or never made
             temporary.unlink()
 
 
 def _short(name: str) -> str:
-    """A name that leaves room for more within the 255 bytes of a file's name."""
+    """A name that leaves room for a suffix within the 255 bytes of a file's name."""
     if len(os.fsencode(name)) <= _LONG_NAME:
         return name
     return f"{name[:40]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}"
 
 
-class DamagedError(ValueError):
+class DamagedError(ProblemError):
     """A file does not hold what was written into it."""
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file, which no flaw of the file ends with any other error than these.
+    """Read the JSON object in a file.
 
-    Raises: DamagedError, naming the file, for one that is cut short, overwritten or no object; OSError.
+    Raises DamagedError, which names the file, where it is cut short, overwritten or holds no object, and
+    OSError where it cannot be read.
     """
     with path.open("rb") as file:
         content = file.read(LARGEST_JSON + 1)
     try:
         if len(content) > LARGEST_JSON:
             raise ValueError(f"more than {LARGEST_JSON // 1_000_000} MB")
-        found = json.loads(content)
+        record = json.loads(content)
     except (ValueError, RecursionError) as error:
         reason = "too many brackets in each other" if isinstance(error, RecursionError) else error
         raise DamagedError(f"{path} is damaged ({reason})") from None
-    if not isinstance(found, dict):
+    if not isinstance(record, dict):
         raise DamagedError(f"{path} is damaged (it holds no JSON object)")
-    return found
+    return record
 
 
 def sha256(path: Path) -> str:

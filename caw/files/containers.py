@@ -1,8 +1,8 @@
 """What the bytes of a sound file say before anything is decoded: its kind, and whether all of it is there.
 
-A container's own sizes are compared with the bytes that lie there, as no decoder does: libsndfile and FFmpeg
-both read a cut WAV to where it stops without a word. Sizes that a writer to a pipe could not know (0, or
-the largest number) are no statement: such sound ends where its file ends.
+The sizes that a container states are compared with the bytes that are there. No decoder does this: libsndfile
+and FFmpeg both read a cut WAV to where it stops, without an error. Sizes that a writer to a pipe could not
+know (0, or the largest number) are taken as unknown: such sound ends where its file ends.
 
 Sources: RIFF/WAVE and RF64 (EBU Tech 3306), Sony Wave64, AIFF and AIFF-C 1.3, Sun .snd, Apple Core Audio
 Format 1.0, RFC 3533 (Ogg), ID3v2.4, and the Xing and VBRI headers of MP3.
@@ -16,15 +16,37 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
+from caw.problems import ProblemError
+
 _PIPED = ((0x7F000000, 0x7F000010), (0x7FFFF000, 0x80000010), (0xFFFFF000, 0xFFFFFFFF))  # 32-bit sizes
 _TAGS = (b"TAG", b"APETAGEX", b"LYRICSBEGIN", b"3DI", b"ID3")  # that programs put behind anything
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _AU_BYTES = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}  # per sample, by encoding
 _AIFF_PLAIN = (b"NONE", b"sowt", b"twos", b"raw ", b"in24", b"in32", b"fl32", b"FL32", b"fl64", b"FL64")
+_MAGIC = (  # files that often bear the name of a sound file: offset, first bytes, what it is
+    (0, b"PK\x03\x04", "a zip archive; unpack it"),
+    (0, b"Rar!", "a RAR archive; unpack it"),
+    (0, b"7z\xbc\xaf", "a 7z archive; unpack it"),
+    (0, b"\x1f\x8b", "a gzip archive; unpack it"),
+    (0, b"%PDF", "a PDF document"),
+    (0, b"\x89PNG", "a picture (PNG)"),
+    (0, b"\xff\xd8\xff", "a picture (JPEG)"),
+    (0, b"GIF8", "a picture (GIF)"),
+    (8, b"WEBP", "a picture (WebP)"),
+    (0, b"MThd", "MIDI, notes without sound; render it in a DAW"),
+    (0, b"\x00\x05\x16\x07", "what a Mac keeps about a file (AppleDouble); give the one without ._"),
+    (0, b"SQLite format", "a database"),
+    (0, b"version https://git-lfs", "a pointer of Git LFS; fetch the file with `git lfs pull`"),
+    (0, b"#EXTM3U", "a playlist; give the files that it names"),
+    (0, b"\x7fELF", "a program"),
+    (0, b"MZ", "a program"),
+    (0, b"bplist", "a property list of Apple's"),
+    (0, b"DSD ", "DSD sound; convert it to WAV or FLAC"),
+)
 
 
-class AudioError(ValueError):
-    """A sound file or array that cannot be used; the message is one line with the value and the mend."""
+class AudioError(ProblemError):
+    """A sound file or array that cannot be used."""
 
 
 class Damaged(ValueError):
@@ -33,23 +55,18 @@ class Damaged(ValueError):
 
 @dataclass(frozen=True)
 class Body:
-    """The sound of a file as its container frames it, in bytes.
+    """The sound in a container, in bytes."""
 
-    stated: None where the header does not say. there: what lies in the file. frame: bytes of one sample of
-    all channels, 0 where they vary. rate: frames per second. behind: bytes after the sound that are no part
-    of the container. true_size: what would stand in the header of a file that does not state its length.
-    """
-
-    stated: int | None
-    there: int
-    frame: int
-    rate: float
-    behind: int = 0
-    true_size: tuple[int, bytes] | None = None  # (place, bytes) of the size, had the writer known it
+    stated: int | None  # by the header; None where it does not say
+    there: int  # in the file
+    frame: int  # of one sample of all channels; 0 where that varies
+    rate: float  # frames per second
+    behind: int = 0  # after the sound, that belong to no part of the container
+    true_size: tuple[int, bytes] | None = None  # place and bytes of the size, for a header that lacks it
 
     @property
     def missing(self) -> int:
-        """Bytes that are stated and not there; those of a broken frame or a pad byte do not count."""
+        """Bytes that are stated but not there; those of a broken frame or a pad byte do not count."""
         stated, unit = self.stated or 0, max(1, self.frame)
         return max(0, stated - self.there) if stated // unit > self.there // unit else 0
 
@@ -58,11 +75,34 @@ class Body:
         return count / self.frame / self.rate if self.frame and self.rate > 0 else None
 
 
+def what_else(head: bytes) -> str:
+    """What kind of file it is that is no sound, by its first bytes, with what to do; "" where unknown."""
+    for offset, magic, kind in _MAGIC:
+        if head[offset : offset + len(magic)] == magic:
+            return kind
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:64].lower()
+    if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
+        return "a web page (HTML); download the file itself"
+    if start.startswith(b"<?xml"):
+        return "XML text"
+    if head and not head.strip(b"\0"):
+        return "nothing but zero bytes; get the file again"
+    text = " ".join(head[:512].decode("utf-8", "ignore").split())
+    return "text" if len(text) > 0.8 * min(512, len(head)) and text.isprintable() else ""
+
+
+def is_sound(head: bytes) -> bool:
+    """Whether the first 12 bytes or more mark a kind of sound file."""
+    riff = head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and head[8:12] == b"WAVE"
+    form = head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC")
+    return riff or form or head[:4] in (b"fLaC", b"OggS", b"caff", b".snd") or head[4:11] == b"ftypM4A"
+
+
 def body(file: BinaryIO, start: int, size: int) -> Body | None:
     """The sound of a WAV, RF64, BW64, Wave64, AIFF, AIFF-C, AU or CAF file; None for any other kind.
 
-    start: where the container begins, behind an ID3 tag. size: of the file.
-    Raises: Damaged where its parts contradict each other.
+    start: where the container begins, behind an ID3 tag. size: of the file. Raises Damaged where its parts
+    contradict each other.
     """
     file.seek(start)
     head = file.read(40)
@@ -80,7 +120,7 @@ def body(file: BinaryIO, start: int, size: int) -> Body | None:
 
 
 def after_id3(file: BinaryIO) -> int:
-    """Where a file's own format begins: behind the ID3v2 tags that stand before it."""
+    """Where a file's own format begins: behind the ID3v2 tags before it."""
     place = 0
     while True:
         file.seek(place)
@@ -112,20 +152,17 @@ def flac_samples(file: BinaryIO, start: int) -> int:
 
 @dataclass(frozen=True)
 class OggPages:
-    """links: streams one after another (1 for a plain file). whole: whether the last one ends as it must.
+    """The streams of an Ogg file."""
 
-    forms: (channels, rate) of its streams; the rate is 0 where the coding has but one.
-    """
-
-    links: int
-    whole: bool
-    forms: frozenset[tuple[int, int]] = frozenset()
+    links: int  # streams one after another: 1 for a plain file
+    whole: bool  # whether the last one ends as it must
+    forms: frozenset[tuple[int, int]] = frozenset()  # (channels, rate); rate 0 where the coding has only one
 
 
 def ogg_pages(file: BinaryIO, start: int, size: int) -> OggPages:
-    """Walk the pages of an Ogg file and see that each is as it was written, and none is left out.
+    """Check that each page of an Ogg file is as it was written, and that none is missing.
 
-    Decoders leave out a page whose checksum is wrong without a word. Raises: Damaged.
+    Decoders silently leave out a page whose checksum is wrong. Raises Damaged.
     """
     place, links, opened, ended, numbers, forms = start, 0, False, False, {}, set()
     while place < size:
@@ -166,7 +203,7 @@ def asf_bytes(file: BinaryIO) -> int:
 
 
 def lacks_index(file: BinaryIO, size: int) -> bool:
-    """Whether it is an MP4 or M4A file without its index, the box `moov`, which recorders write last.
+    """Whether a file is MP4 or M4A without its index, the box `moov`, which recorders write last.
 
     Boxes are those of ISO/IEC 14496-12, section 4.2: their length, their name, their content.
     """
@@ -188,8 +225,8 @@ def lacks_index(file: BinaryIO, size: int) -> bool:
 
 def _ogg_checksum(page: bytes) -> int:
     """CRC-32 as RFC 3533 has it: zlib's, with every byte and the result mirrored and another start."""
-    found = zlib.crc32(page.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
-    return int.from_bytes(found.to_bytes(4, "little").translate(_MIRRORED), "big")
+    checksum = zlib.crc32(page.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int.from_bytes(checksum.to_bytes(4, "little").translate(_MIRRORED), "big")
 
 
 def _wave(file: BinaryIO, place: int, size: int, order: str) -> Body:
@@ -207,13 +244,13 @@ def _wave(file: BinaryIO, place: int, size: int, order: str) -> Body:
                 length, at, form = (large if 0 < large < 1 << 62 else None), ds64, "<Q"
             elif _is_piped(length) or (length == 0 and not _all_chunks(file, start, size, order)):
                 length = None
-            found = _bounded(file, start, size, length, frame, rate, order)
-            return _sized(found, at, form)
+            sound = _bounded(file, start, size, length, frame, rate, order)
+            return _with_size(sound, at, form)
     raise Damaged("no part of it is marked as its sound")
 
 
 def _wave_format(file: BinaryIO, start: int, order: str) -> tuple[int, float]:
-    """(bytes per frame or 0, rate) of a fmt chunk. Raises: Damaged."""
+    """(bytes per frame or 0, rate) of a fmt chunk. Raises Damaged."""
     file.seek(start)
     fields = file.read(16)
     if len(fields) < 16:
@@ -232,7 +269,7 @@ def _wave_format(file: BinaryIO, start: int, order: str) -> tuple[int, float]:
 
 
 def _aiff(file: BinaryIO, place: int, size: int) -> Body:
-    frame, rate, frames, found = 0, 0.0, None, None
+    frame, rate, frames, sound = 0, 0.0, None, None
     for name, start, length in _chunks(file, place, size, ">"):
         if name == b"COMM":
             file.seek(start)
@@ -246,12 +283,12 @@ def _aiff(file: BinaryIO, place: int, size: int) -> Body:
             plain = length < 22 or fields[18:22] in _AIFF_PLAIN
             frame = channels * ((bits + 7) // 8) if plain else 0
         elif name == b"SSND":
-            found = (start, length)
+            sound = (start, length)
             if _is_piped(length) or (length == 0 and not _all_chunks(file, start, size, ">")):
                 break
-    if found is None or frames is None:
+    if sound is None or frames is None:
         raise Damaged("no part of it is marked as its sound" if frames is not None else "it has no format")
-    start, length = found
+    start, length = sound
     file.seek(start)
     skipped = 8 + int.from_bytes(file.read(4), "big")
     if skipped > 8:
@@ -259,10 +296,10 @@ def _aiff(file: BinaryIO, place: int, size: int) -> Body:
     piped = _is_piped(length) or (length == 0 and not _all_chunks(file, start, size, ">"))
     whole = _bounded(file, start + skipped, size, None if piped else length - skipped, frame, rate, ">")
     if piped:
-        return _sized(whole, start - 4, ">I", more=skipped)
+        return _with_size(whole, start - 4, ">I", more=skipped)
     if not frame or not frames:
         return whole
-    stated = max(whole.stated or 0, frames * frame)  # two places say how much there is: neither is trusted
+    stated = max(whole.stated or 0, frames * frame)  # two places state the length, and neither is trusted
     behind = max(whole.behind, (whole.stated or 0) - frames * frame)
     return Body(stated, whole.there, frame, rate, behind if behind >= frame else 0)
 
@@ -278,7 +315,7 @@ def _wave64(file: BinaryIO, place: int, size: int) -> Body:
             stated = None if length in (0, 24) and place + 24 < size or length >= 1 << 62 else length - 24
             there = size - place - 24
             if stated is None:
-                return _sized(Body(None, there, frame, rate), place + 16, "<Q", more=24)
+                return _with_size(Body(None, there, frame, rate), place + 16, "<Q", more=24)
             end = min(size, place + 24 + stated)
             file.seek(end + -stated % 8 + 16)
             after = int.from_bytes(file.read(8), "little")
@@ -305,8 +342,8 @@ def _au(file: BinaryIO, start: int, size: int) -> Body:
     stated = None if _is_piped(length) or (length == 0 and there) else length
     behind = 0 if stated is None else max(0, there - stated)
     frame = channels * _AU_BYTES.get(encoding, 0)
-    found = Body(stated, min(there, length) if stated is not None else there, frame, float(rate), behind)
-    return _sized(found, start + 8, f"{order}I")
+    sound = Body(stated, min(there, length) if stated is not None else there, frame, float(rate), behind)
+    return _with_size(sound, start + 8, f"{order}I")
 
 
 def _caf(file: BinaryIO, place: int, size: int) -> Body:
@@ -327,7 +364,7 @@ def _caf(file: BinaryIO, place: int, size: int) -> Body:
         elif name == b"data":
             there = max(0, size - start - 4)
             if length == -1:
-                return _sized(Body(None, there, frame, rate), start - 8, ">q", more=4)
+                return _with_size(Body(None, there, frame, rate), start - 8, ">q", more=4)
             behind = _caf_behind(file, start + length, size)
             return Body(length - 4, min(there, length - 4), frame, rate, behind)
         if length < 0:
@@ -337,7 +374,7 @@ def _caf(file: BinaryIO, place: int, size: int) -> Body:
 
 
 def _caf_behind(file: BinaryIO, place: int, size: int) -> int:
-    """Bytes from `place` on that are no chunks. Raises: Damaged for a chunk that is broken off."""
+    """Bytes from `place` on that are no chunks. Raises Damaged for a chunk that is broken off."""
     while place + 12 <= size:
         file.seek(place)
         name, length = struct.unpack(">4sq", file.read(12))
@@ -369,16 +406,16 @@ def _bounded(
     return Body(stated, stated, frame, rate, behind)
 
 
-def _sized(found: Body, place: int, form: str, more: int = 0) -> Body:
-    """The body with its true size, where its header states none and has room for it."""
-    size = found.there + more
-    if found.stated is not None or size >= 1 << 8 * struct.calcsize(form):
-        return found
-    return replace(found, true_size=(place, struct.pack(form, size)))
+def _with_size(sound: Body, place: int, form: str, more: int = 0) -> Body:
+    """The sound with its true size, where its header states none and has room for it."""
+    size = sound.there + more
+    if sound.stated is not None or size >= 1 << 8 * struct.calcsize(form):
+        return sound
+    return replace(sound, true_size=(place, struct.pack(form, size)))
 
 
 def _chunks(file: BinaryIO, place: int, size: int, order: str) -> Iterator[tuple[bytes, int, int]]:
-    """(name, where its content begins, its length) of each chunk, as far as names are names."""
+    """(name, where its content begins, its length) of each chunk, up to what is no name of a chunk."""
     while place + 8 <= size:
         file.seek(place)
         name, length = struct.unpack(f"{order}4sI", file.read(8))
@@ -393,7 +430,7 @@ def _chunks(file: BinaryIO, place: int, size: int, order: str) -> Iterator[tuple
 
 
 def _all_chunks(file: BinaryIO, place: int, size: int, order: str) -> bool:
-    """Whether nothing but whole chunks lies from `place` to the end."""
+    """Whether there are only whole chunks from `place` to the end."""
     end = place
     for _, start, length in _chunks(file, place, size, order):
         end = start + length

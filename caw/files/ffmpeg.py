@@ -15,7 +15,7 @@ PADDING = 8192  # samples that an encoder may add at the end of a file to fill i
 _EDGES = 4  # packets that an edit list leaves out for an encoder's priming and padding
 _SLACK = {"asf": 0.1, "caf": 0.1}  # s by which a container may round its length
 _BARE = ("aac", "ac3", "eac3", "mp3")  # packets without a container around them
-_GUESSED = ("aac", "ac3", "amr", "dts", "eac3", "flac", "mp3", "wav")  # FFmpeg guesses, or it is counted here
+_GUESSED = ("aac", "ac3", "amr", "dts", "eac3", "flac", "mp3", "wav")  # whose length FFmpeg only guesses
 _NAMES = {"mov": "MP4", "matroska": "Matroska", "asf": "ASF", "aac": "ADTS"}
 _CODINGS = {"mp3float": "MPEG_LAYER_III", "mp2float": "MPEG_LAYER_II"}  # as libsndfile names them
 _FORMATS = (  # that FFmpeg may open: none that names other files or hosts, as playlists do
@@ -31,7 +31,7 @@ _MPEG2_BITS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 
 
 class NoTrack(Exception):
-    """A file without sound that FFmpeg could decode. coding: what it holds instead; "" where not known."""
+    """A file has no sound that FFmpeg can decode. coding: what it holds instead; "" where unknown."""
 
     def __init__(self, coding: str = ""):
         super().__init__(coding)
@@ -58,7 +58,7 @@ class Track:
 
     def blocks(self) -> Iterator[np.ndarray]:
         """float32 [n, channels], block after block, without an encoder's priming and padding."""
-        limit, count, held = None, 0, []
+        limit, count, surplus = None, 0, []
         for block in self._all_blocks():
             if count == 0:
                 limit = self._limit
@@ -66,12 +66,12 @@ class Track:
             if limit is None or count <= limit:
                 yield block
                 continue
-            held.append(block)
-            if count - limit > PADDING:  # more than padding: its statement is wrong
-                yield from held
-                limit, held = None, []
-        if held:
-            rest = np.concatenate(held)
+            surplus.append(block)
+            if count - limit > PADDING:  # more than padding: the stated length is wrong
+                yield from surplus
+                limit, surplus = None, []
+        if surplus:
+            rest = np.concatenate(surplus)
             yield rest[: len(rest) - (count - limit)]
 
     def _all_blocks(self) -> Iterator[np.ndarray]:
@@ -83,10 +83,8 @@ class Track:
                         self._describe(container, stream, frame)
                     own = (frame.sample_rate, len(frame.layout.channels))
                     if own != (self.rate, self.channels):
-                        told = (
-                            f"its {self.channels} channels at {self.rate} Hz become {own[1]} at {own[0]} Hz"
-                        )
-                        raise AudioError(f"{self.path}: {told}; cut it there into two files")
+                        change = f"{self.channels} channels at {self.rate} Hz become {own[1]} at {own[0]} Hz"
+                        raise AudioError(f"{self.path}: its {change}", "cut it there into two files")
                     yield self._floats(frame)
             if stream.frames - self.packets > _EDGES and "mp4" in container.format.name:
                 self.left_out = 1 - self.packets / stream.frames
@@ -109,7 +107,7 @@ class Track:
             yield packet
 
     def _frames(self, packet: Any) -> list[Any]:
-        """What a packet decodes to; one that cannot be decoded, or is a part of one, is counted."""
+        """The frames of a packet; packets that cannot be decoded, or only in part, are counted."""
         try:
             frames = packet.decode()
         except self._error:
@@ -147,7 +145,7 @@ class Track:
 
     @property
     def subtype(self) -> str:
-        """PCM_16 or PCM_24 of whole numbers without loss, however wide the decoder gives them."""
+        """PCM_16 or PCM_24 for lossless integers, however wide the decoder gives them; else the coding."""
         if not (self._lossless and self._bits):
             return self._coding
         spare = (self._bits_used & -self._bits_used).bit_length() - 1 if self._bits_used else 0
@@ -156,7 +154,7 @@ class Track:
     def _describe(self, container: Any, stream: Any, frame: Any) -> None:
         self.rate, self.channels = frame.sample_rate, len(frame.layout.channels)
         if not self.rate:
-            raise AudioError(f"{self.path}: states no sampling rate; get or export the file again")
+            raise AudioError(f"{self.path}: states no sampling rate", "get or export the file again")
         codec, kind = stream.codec_context, container.format.name.split(",")[0]
         plain = codec.name.startswith("pcm_")
         self._lossless = plain or codec.name == "wavpack" or codec.codec.lossless and not codec.codec.lossy
@@ -178,7 +176,7 @@ class Track:
 
 
 class Packets:
-    """How many packets of sound a file holds, and how long they last, without decoding them."""
+    """The packets of sound in a file, counted without decoding them."""
 
     def __init__(self, path: Path):
         self.number, self.frames, self.seconds = 0, 0, 0.0
@@ -195,7 +193,7 @@ class Packets:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """The file in FFmpeg, by its bytes alone: a name would be taken for a protocol, as in "http:x.wav"."""
+    """The file in FFmpeg, by its bytes: it would take some names for a protocol, as in "http:x.wav"."""
     av = _library(path)
     with path.open("rb") as file:
         try:
@@ -210,7 +208,7 @@ def _library(path: Path) -> Any:
     try:
         import av  # here, as FFmpeg takes a while to load and most commands never need it
     except ImportError:
-        raise AudioError(f"{path}: is read by PyAV, which is not installed; pip install av") from None
+        raise AudioError(f"{path}: is read by PyAV, which is not installed", "pip install av") from None
     return av
 
 

@@ -1,9 +1,9 @@
-"""Names of files: plain ones, safe ones, distinct ones, and how any name is shown.
+"""Names of files that are safe to write, distinct from each other, and printable.
 
-A file system may hold names that no text can: bytes that are no UTF-8 (Python reads them as lone surrogates),
-line ends, marks that turn the direction of writing. Another takes "Take 1" and "take 1", or an umlaut in its
-composed and its taken-apart form, for one name. What is written goes by `safe` and `distinct`, what is
-printed or put into a table by `shown`.
+A file system may hold names that no text can: bytes that are not UTF-8 (Python reads them as lone
+surrogates), line ends, marks that turn the direction of writing. Another treats "Take 1" and "take 1", or an
+umlaut in its composed and its decomposed form, as one name. Names of files that are written go through `safe`
+and `distinct`, names that are printed or put into a table through `shown`.
 """
 
 from __future__ import annotations
@@ -19,23 +19,26 @@ _UNSEEN = re.compile(f"[\0-\x1f\x7f-\x9f\ud800-\udfff{_MARKS}]")
 
 
 def same(name: str) -> str:
-    """A form that is equal for names that some file system takes for one: by case or by Unicode form."""
+    """A form that is equal for names that some file system treats as one: by case or by Unicode form."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def shown(name: object) -> str:
-    """A name, or a text with one in it, as a line that can be printed, with \\ufffd for what cannot."""
+    """A name, or a text with one in it, as one printable line, with \\ufffd for what cannot be printed."""
     return _UNSEEN.sub("\ufffd", str(name))
 
 
 def plain(name: str, longest: int = 64) -> str:
-    """A name of A-Z a-z 0-9 _ . - alone, other characters made "-"; "clip" where none is left."""
+    """A name of only A-Z a-z 0-9 _ . -, with "-" for other characters; "clip" where none is left."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-_.")[:longest] or "clip"
 
 
 def safe(name: str, longest: int = LONGEST_STEM) -> str:
-    """A name that every system can hold, near to the given one: composed Unicode, no path, no control
-    characters, no dash or dot in front, at most `longest` bytes."""
+    """A similar name that every system can hold.
+
+    It is in composed Unicode, at most `longest` bytes long, and has no path, no control characters and no
+    dash or dot in front.
+    """
     name = unicodedata.normalize("NFC", _UNSEEN.sub("_", name))
     name = re.sub(r'[/\\:*?"<>|]', "_", name).strip().lstrip("-.").rstrip(". ")
     while len(name.encode()) > longest:
@@ -49,9 +52,9 @@ def suffix(file: Path) -> str:
 
 
 def distinct(names: Iterable[str], taken: Collection[str] = ()) -> list[str]:
-    """The names in their order, those that are the same as an earlier one numbered: "a", "A-2", "a-3".
+    """The names in their order, with numbers on those that equal an earlier one: "a", "A-2", "a-3".
 
-    taken: `same` forms of names that are none of these and must not come again.
+    taken: `same` forms of other names that must not be used again.
     """
     used, result = set(taken), []
     wanted = list(names)
@@ -66,7 +69,7 @@ def distinct(names: Iterable[str], taken: Collection[str] = ()) -> list[str]:
 
 
 def shortened(name: str, longest: int) -> str:
-    """At most `longest` characters of a name, left out in its middle: takes differ at their ends."""
+    """At most `longest` characters of a name, cut in its middle, as takes differ at their ends."""
     if len(name) <= longest:
         return name
     tail = longest // 3

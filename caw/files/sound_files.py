@@ -1,14 +1,15 @@
-"""Sound files of every kind, opened so that their length is known: nothing that a header states is believed.
+"""Sound files of every kind, opened so that their true length is known.
 
-`survey` looks through a whole file once and says what it holds; `Survey.read` decodes a piece of it. What
-libsndfile reads right is read by libsndfile, and what it cannot open or ends too early by FFmpeg (PyAV):
+`survey` looks through a whole file once and describes its content; `Survey.read` decodes a piece of it.
+libsndfile reads what it reads correctly, and FFmpeg (PyAV) what libsndfile cannot open or ends too early. The
+length that a header states is never relied on:
 
-WAV, RF64, W64, AIFF, AU, CAF  the container's sizes are held against the bytes that are there
+WAV, RF64, W64, AIFF, AU, CAF  the container's sizes are compared with the bytes that are there
 FLAC, MP3                      their packets are counted
-Ogg                            its pages are walked, and its sound is decoded to the end
+Ogg                            its pages are checked, and its sound is decoded to the end
 any other                      is decoded to the end
 
-A file that lacks what it states is refused; one that does not state its length is read to its end.
+A file that holds less than it states is refused; one that does not state its length is read to its end.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from caw.files import containers, ffmpeg, file_kinds
+from caw.files import containers, ffmpeg
 from caw.files.containers import AudioError
 
 READABLE = "WAV, FLAC, OGG, AIFF, MP3, M4A or another common kind of sound"
@@ -45,25 +46,24 @@ _STRAY = 16  # bytes between packets that nobody needs to know of
 
 @dataclass(frozen=True)
 class Survey:
-    """What a file holds, counted to its end.
+    """The format of a sound file and its length, counted to its end.
 
-    frames: samples per channel. subtype, format: libsndfile's names, or FFmpeg's of what libsndfile cannot
-    read; PCM_n for lossless codings of n bits. remarks: what is odd about the file and does not keep it from
-    being read.
+    subtype and format are libsndfile's names, or FFmpeg's for what libsndfile cannot read; PCM_n for lossless
+    codings of n bits.
     """
 
     path: Path
     rate: int  # Hz
     channels: int
-    frames: int
+    frames: int  # samples per channel
     subtype: str
     format: str
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()  # what is odd about the file but does not keep it from being read
     by_ffmpeg: bool = False
-    true_size: tuple[int, bytes] | None = None  # that libsndfile must see in the header to read all of it
+    true_size: tuple[int, bytes] | None = None  # which libsndfile needs in the header to read all of it
 
     def read(self, first: int, count: int) -> np.ndarray:
-        """`count` frames from `first` on: float32 [count, channels]. Raises: AudioError."""
+        """`count` frames from `first` on, float32 [count, channels]. Raises AudioError."""
         if self.by_ffmpeg:
             samples = _piece(ffmpeg.Track(self.path).blocks(), first, count, self.channels)
         else:
@@ -78,7 +78,7 @@ class Survey:
         return samples
 
     def pieces(self, count: int) -> Iterator[np.ndarray]:
-        """All of it, decoded once, in pieces of `count` frames and a rest. Raises: AudioError."""
+        """All of it, decoded once, in pieces of `count` frames and a rest. Raises AudioError."""
         if not self.by_ffmpeg:
             for first in range(0, self.frames, count):
                 yield self.read(first, min(count, self.frames - first))
@@ -96,27 +96,27 @@ class Survey:
 
 
 def survey(path: Path) -> Survey:
-    """Look through a file. Raises: AudioError where it is missing, no sound, damaged or cut short."""
+    """Look through a sound file. Raises AudioError where it is missing, no sound, damaged or cut short."""
     path = Path(path)
     if path.is_dir():
-        raise AudioError(f"{path}: is a folder; give a sound file ({READABLE})")
+        raise AudioError(f"{path}: is a folder", f"give a sound file ({READABLE})")
     try:
         facts = os.stat(path)
         if not stat.S_ISREG(facts.st_mode):
-            raise AudioError(f"{path}: is no file but a pipe or device; write the sound to a file first")
+            raise AudioError(f"{path}: is no file but a pipe or device", "write the sound to a file first")
         if facts.st_size == 0:
-            raise AudioError(f"{path}: is empty (0 bytes); {_AGAIN}")
+            raise AudioError(f"{path}: is empty (0 bytes)", _AGAIN)
         return _surveyed(path, facts.st_size, facts.st_mtime_ns, facts.st_ino)
     except FileNotFoundError:
-        raise AudioError(f"{path}: no such file; check the name") from None
+        raise AudioError(f"{path}: no such file", "check the name") from None
     except OSError as error:
-        raise AudioError(f"{path}: cannot be read ({error.strerror}); check the file's rights") from None
+        raise AudioError(f"{path}: cannot be read ({error.strerror})", "check the file's rights") from None
 
 
 def holds_sound(file: Path) -> bool:
-    """Whether a file's suffix is one of sound, or its first bytes are; hidden files, as ._ of a Mac, are not.
+    """Whether a file has a suffix of sound or begins as sound does.
 
-    That it can be read is another matter: `survey` says so.
+    Hidden files, as ._ of a Mac, do not count. Whether the file can be read is another matter, see `survey`.
     """
     if file.name.startswith("."):
         return False
@@ -126,13 +126,13 @@ def holds_sound(file: Path) -> bool:
         if not stat.S_ISREG(os.stat(file).st_mode):
             return False
         with file.open("rb") as content:
-            return file_kinds.is_sound(content.read(16))
+            return containers.is_sound(content.read(16))
     except OSError:
         return False
 
 
 def in_folder(folder: Path) -> tuple[list[Path], list[Path]]:
-    """(files with sound, other files) of a folder, by name, without hidden ones. Raises: OSError."""
+    """(files with sound, other files) of a folder, by name, without hidden ones. Raises OSError."""
     shown = sorted(
         entry for entry in folder.iterdir() if not entry.name.startswith(".") and not entry.is_dir()
     )
@@ -159,38 +159,38 @@ def _surveyed(path: Path, size: int, *_stamp: int) -> Survey:
     if body and body.missing:
         there, stated = body.seconds(body.there), body.seconds(body.stated or 0)
         if there is None or stated is None:
-            told = f"{body.missing} of {body.stated} bytes of sound are missing"
-            raise AudioError(f"{path}: is cut short ({told}); {_AGAIN}")
+            extent = f"{body.missing} of {body.stated} bytes of sound are missing"
+            raise AudioError(f"{path}: is cut short ({extent})", _AGAIN)
         raise _cut_short(path, there, stated)
     if pages and len(pages.forms) > 1:
         streams = sorted(pages.forms)
-        told = " and ".join(f"{n} channel{'s' * (n != 1)} at {rate or 48000} Hz" for n, rate in streams)
-        raise AudioError(f"{path}: holds streams of {told}; cut it there into files of one form")
+        forms = " and ".join(f"{n} channel{'s' * (n != 1)} at {rate or 48000} Hz" for n, rate in streams)
+        raise AudioError(f"{path}: holds streams of {forms}", "cut it there into files of one form")
     if headless:
-        raise AudioError(f"{path}: is cut short (its index, written last, is missing); {_AGAIN}")
+        raise AudioError(f"{path}: is cut short (its index, written last, is missing)", _AGAIN)
     if asf > size:
-        raise AudioError(f"{path}: is cut short ({size} of {asf} bytes); {_AGAIN}")
+        raise AudioError(f"{path}: is cut short ({size} of {asf} bytes)", _AGAIN)
     if pages and not pages.whole:
-        raise AudioError(f"{path}: is cut short (the last page of its stream is missing); {_AGAIN}")
+        raise AudioError(f"{path}: is cut short (the last page of its stream is missing)", _AGAIN)
     remarks = []
     if body and body.behind:
-        told = f"{body.behind} bytes behind its sound belong to no part of it"
-        lasting = body.seconds(body.behind)
-        told += f" (as much as {lasting:.2f} s)" if lasting else ""
-        remarks.append(f"{told} and were left out; listen whether it ends too early")
+        seconds = body.seconds(body.behind)
+        extent = f" (as much as {seconds:.2f} s)" if seconds else ""
+        remark = f"{body.behind} bytes behind its sound belong to no part of it{extent} and were left out"
+        remarks.append(f"{remark}; listen whether it ends too early")
     try:
         with _libsndfile(path) as opened:
-            held = _by_libsndfile(path, opened, body, pages, frames, flac)
+            result = _by_libsndfile(path, opened, body, pages, frames, flac)
     except (soundfile.LibsndfileError, TypeError):
-        held = None
+        result = None
         if body is not None and body.frame and body.true_size:
             with suppress(soundfile.LibsndfileError):
-                held = _with_true_size(path, body, body.there // body.frame)
-    if held is None:
-        held = _by_ffmpeg(path, body, head, ffmpeg.Track(path, start, knows_start=frames is not None))
-    if not SLOWEST <= held.rate <= FASTEST:
-        raise _damaged(path, f"its header states a rate of {held.rate} Hz")
-    return Survey(**(vars(held) | {"remarks": (*remarks, *held.remarks)}))
+                result = _with_true_size(path, body, body.there // body.frame)
+    if result is None:
+        result = _by_ffmpeg(path, body, head, ffmpeg.Track(path, start, knows_start=frames is not None))
+    if not SLOWEST <= result.rate <= FASTEST:
+        raise _damaged(path, f"its header states a rate of {result.rate} Hz")
+    return replace(result, remarks=(*remarks, *result.remarks))
 
 
 def _by_libsndfile(
@@ -201,7 +201,7 @@ def _by_libsndfile(
     mpeg_frames: int | None,
     flac: int | None,
 ) -> Survey | None:
-    """What libsndfile reads of the file; None where it does not read it right."""
+    """The file as libsndfile reads it; None where it does not read all of it."""
     frames, rate = file.frames, file.samplerate
     if flac is not None:
         counted = ffmpeg.Packets(path)
@@ -214,8 +214,8 @@ def _by_libsndfile(
         if mpeg_frames and counted.number < mpeg_frames:
             length = counted.seconds * mpeg_frames / max(1, counted.number)
             raise _cut_short(path, counted.seconds, length)
-        lasting = counted.seconds * rate - frames  # an encoder's padding, where libsndfile knows the length
-        if counted.number != mpeg_frames or lasting > 4 * _MPEG or _decoded(path, file) != frames:
+        padding = counted.seconds * rate - frames  # of the encoder, where libsndfile knows the length
+        if counted.number != mpeg_frames or padding > 4 * _MPEG or _decoded(path, file) != frames:
             return None
     elif pages is not None:
         if pages.links > 1:
@@ -233,7 +233,7 @@ def _by_libsndfile(
 
 
 def _with_true_size(path: Path, body: containers.Body, counted: int) -> Survey | None:
-    """As `_by_libsndfile`, of a file that does not state its length in a way that libsndfile knows."""
+    """As `_by_libsndfile`, for a file that does not state its length in a way that libsndfile knows."""
     if body.true_size is None:
         return None
     with _libsndfile(path, body.true_size) as file:
@@ -244,7 +244,7 @@ def _with_true_size(path: Path, body: containers.Body, counted: int) -> Survey |
 
 
 class _Sized(io.FileIO):
-    """A file in whose header a size stands that its writer did not know."""
+    """A file that is read as if its header held the size that its writer did not know."""
 
     def __init__(self, path: Path, place: int, size: bytes):
         super().__init__(path)
@@ -260,7 +260,7 @@ class _Sized(io.FileIO):
 
 
 def _decoded(path: Path, file: soundfile.SoundFile) -> int:
-    """Frames that come out of a file when it is decoded to its end."""
+    """How many frames a file gives when it is decoded to its end."""
     count = 0
     try:
         while got := len(file.read(_BLOCK, dtype="float32", always_2d=True)):
@@ -272,7 +272,7 @@ def _decoded(path: Path, file: soundfile.SoundFile) -> int:
 
 @contextmanager
 def _libsndfile(path: Path, true_size: tuple[int, bytes] | None = None) -> Iterator[soundfile.SoundFile]:
-    """The file in libsndfile. Raises: LibsndfileError, TypeError (.raw, of which it must be told more)."""
+    """The file in libsndfile. Raises LibsndfileError, and TypeError for .raw, which states no format."""
     with ExitStack() as opened:
         if true_size:
             place: Any = opened.enter_context(_Sized(path, *true_size))
@@ -282,12 +282,12 @@ def _libsndfile(path: Path, true_size: tuple[int, bytes] | None = None) -> Itera
 
 
 def _by_ffmpeg(path: Path, body: containers.Body | None, head: bytes, track: ffmpeg.Track) -> Survey:
-    """What FFmpeg reads of the file, decoded to its end. Raises: AudioError."""
+    """The file as FFmpeg decodes it to its end. Raises AudioError."""
     try:
         count = sum(len(block) for block in track.blocks())
     except ffmpeg.NoTrack as error:
         if error.coding:
-            raise AudioError(f"{path}: {error.coding}; convert it to WAV or FLAC") from None
+            raise AudioError(f"{path}: {error.coding}", "convert it to WAV or FLAC") from None
         raise (_no_sound(path, head) if body is None else _damaged(path, "no decoder opens it")) from None
     if count == 0:
         raise _no_sound(path, head)
@@ -298,15 +298,15 @@ def _by_ffmpeg(path: Path, body: containers.Body | None, head: bytes, track: ffm
         raise _cut_short(path, length, (body.there // body.frame) / track.rate)
     remarks = []
     if track.broken and body is None:
-        told = f"{track.broken} of its {track.packets} packets cannot be decoded"
+        fault = f"{track.broken} of its {track.packets} packets cannot be decoded"
         if track.ends_broken and track.broken == 1:
-            told = "its last packet is broken off, so that its end may be missing"
-        remarks.append(f"{told}; {length:.2f} s were read, {_AGAIN} if there is more")
+            fault = "its last packet is broken off, so that its end may be missing"
+        remarks.append(f"{fault}; {length:.2f} s were read, {_AGAIN} if there is more")
     if track.skipped > _STRAY:
         remarks.append(f"{track.skipped} bytes before or between its sound are none, and were left out")
     if track.left_out:
-        told = f"its edit list, as of a trim in a phone or player, leaves out {track.left_out:.0%} of it"
-        remarks.append(f"{told}; save it as another file to get all of it")
+        share = f"its edit list, as of a trim in a phone or player, leaves out {track.left_out:.0%} of it"
+        remarks.append(f"{share}; save it as another file to get all of it")
     if track.stated is not None and length - track.stated > ffmpeg.PADDING / track.rate + track.slack:
         remarks.append(f"states {track.stated:.2f} s and holds {length:.2f} s; all of it was read")
     return Survey(
@@ -315,7 +315,7 @@ def _by_ffmpeg(path: Path, body: containers.Body | None, head: bytes, track: ffm
 
 
 def _piece(blocks: Iterator[np.ndarray], first: int, count: int, channels: int) -> np.ndarray:
-    """`count` frames from `first` on, with no more than a block beside them in memory."""
+    """`count` frames from `first` on; only one block is in memory beside them."""
     piece, place, filled = np.empty((count, channels), np.float32), 0, 0
     for block in blocks:
         wanted = block[max(0, first - place) :][: count - filled]
@@ -327,16 +327,16 @@ def _piece(blocks: Iterator[np.ndarray], first: int, count: int, channels: int) 
 
 
 def _cut_short(path: Path, there: float, stated: float) -> AudioError:
-    return AudioError(f"{path}: is cut short ({there:.2f} s of {stated:.2f} s); {_AGAIN}")
+    return AudioError(f"{path}: is cut short ({there:.2f} s of {stated:.2f} s)", _AGAIN)
 
 
 def _damaged(path: Path, how: str) -> AudioError:
-    return AudioError(f"{path}: is damaged or cut short ({how}); {_AGAIN}")
+    return AudioError(f"{path}: is damaged or cut short ({how})", _AGAIN)
 
 
 def _no_sound(path: Path, head: bytes) -> AudioError:
-    kind = file_kinds.what_else(head)
+    kind = containers.what_else(head)
     if kind:
-        what, _, mend = kind.partition("; ")
-        return AudioError(f"{path}: is not sound but {what}; {mend or f'give {READABLE}'}")
-    return AudioError(f"{path}: is not sound that can be read; give {READABLE}")
+        what, _, fix = kind.partition("; ")
+        return AudioError(f"{path}: is not sound but {what}", fix or f"give {READABLE}")
+    return AudioError(f"{path}: is not sound that can be read", f"give {READABLE}")

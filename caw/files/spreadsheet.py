@@ -1,9 +1,9 @@
-"""Tables that people open in a spreadsheet and save again: the one writer and the one reader of CSV.
+"""Tables that people open in a spreadsheet and save again: the only writer and reader of CSV.
 
-What is written runs nowhere as a formula, whichever separator it is opened with: an apostrophe, the guard,
-stands before what could. The reader takes that apostrophe off, so a table comes back exactly as it was
-written, and it takes what spreadsheets make of a table (semicolons, tabs, other encodings, empty columns and
-rows) for what was meant. What cannot be known for certain it refuses, with the row and the fix.
+Nothing in a written table can run as a formula, whichever separator it is opened with: an apostrophe, the
+guard, is put before any text that could. The reader removes that apostrophe, so that a table is read exactly
+as it was written. It also understands what spreadsheets make of a table: semicolons, tabs, other encodings,
+empty columns and rows. What is ambiguous it refuses, and the error names the row and the fix.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from caw.files import atomic, table_text
 from caw.files.table_text import TextError
+from caw.problems import ProblemError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}  # commas where in doubt
 _INVISIBLE = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff"
 _SPACES = " \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-# What may stand before a formula's sign and be passed over: spaces, control characters and quotation marks.
+# What programs skip before the sign of a formula: spaces, control characters and quotation marks.
 _BEFORE = rf"[{_SPACES}{_INVISIBLE}\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\"']*"
 _SIGN = r"=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"  # with the full-width and the small ones
 # A cell begins where the text does and, in a program that takes other separators, after each of these.
@@ -39,33 +40,47 @@ _GUARDED = re.compile(rf"^'{_FIRST}|{_AFTER}'{_LATER}")
 _MAY_BEGIN_CELLS = re.compile(r"[;\t\r\n]")
 
 
-class TableError(ValueError):
-    """A table that cannot be taken as it is.
+class TableError(ProblemError):
+    """A table that cannot be used as it is.
 
-    `row`: of a file as a spreadsheet counts (the header is row 1); of a frame from 1. `column`: its name.
+    Parameters
+    ----------
+    what, fix : str
+        As of a `ProblemError`. The message begins with the file and the place, where these are known.
+    path : Path, optional
+    row : int, optional
+        In a file, as a spreadsheet counts (the header is row 1); in a frame, counted from 1.
+    column : str, optional
+        Its name.
     """
 
     def __init__(
-        self, message: str, *, path: Path | None = None, row: int | None = None, column: str | None = None
-    ):
+        self,
+        what: str,
+        fix: str = "",
+        *,
+        path: Path | None = None,
+        row: int | None = None,
+        column: str | None = None,
+    ) -> None:
         place = ", ".join([*([f"row {row}"] if row else []), *([f"column {column!r}"] if column else [])])
-        parts = [*([str(path)] if path else []), *([place] if place else []), message]
-        super().__init__(": ".join(parts))
-        self.message, self.path, self.row, self.column = message, path, row, column
+        super().__init__(": ".join([*([str(path)] if path else []), *([place] if place else []), what]), fix)
+        self.reason, self.path, self.row, self.column = what, path, row, column
 
     @classmethod
     def of(cls, error: TableError, path: Path | None = None) -> Self:
         """The same error as one of this class, and of the file at `path`."""
-        return cls(error.message, path=path or error.path, row=error.row, column=error.column)
+        place = {"path": path or error.path, "row": error.row, "column": error.column}
+        return cls(error.reason, error.problem.fix, **place)
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table as text. `rows`: cells in the order of `columns`; `numbers`: the row of the file of each."""
+    """A table as text."""
 
     columns: list[str]
-    rows: list[list[str]]
-    numbers: list[int]
+    rows: list[list[str]]  # cells in the order of `columns`
+    numbers: list[int]  # the row of the file in which each of `rows` stands
     separator: str = ","
 
     def records(self) -> list[dict[str, str]]:
@@ -74,7 +89,7 @@ class Table:
 
 
 def guarded(text: str) -> str:
-    """Text with an apostrophe before whatever a spreadsheet may run as a formula."""
+    """Text with an apostrophe before all that a spreadsheet may run as a formula."""
     if text[:1].isalnum() and not _MAY_BEGIN_CELLS.search(text):
         return text
     return _UNGUARDED.sub("'", text)
@@ -99,7 +114,35 @@ def frame_as_csv(frame: pd.DataFrame) -> str:
 def write(
     path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]], *, mode: int = 0o644
 ) -> None:
-    """Write `as_csv` as UTF-8; the file appears whole or not at all. Raises: OSError naming `path`."""
+    """Write a table as CSV, in UTF-8.
+
+    Parameters
+    ----------
+    path : Path
+        The file, which appears whole or not at all.
+    columns : sequence of str
+        The header.
+    rows : iterable of mappings
+        Cells by column; None and missing ones are empty. Text gets an apostrophe before what a spreadsheet
+        may run as a formula.
+    mode : int
+        The file's permissions.
+
+    Raises
+    ------
+    OSError
+        Naming `path`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "clips.csv"
+    >>> write(path, ["clip", "seconds"], [{"clip": "=take", "seconds": 2.5}])
+    >>> path.read_text().splitlines()
+    ['clip,seconds', "'=take,2.5"]
+    >>> read(path).records()
+    [{'clip': '=take', 'seconds': '2.5'}]
+    """
     atomic.write(path, as_csv(columns, rows), mode=mode)
 
 
@@ -116,29 +159,43 @@ def as_parquet(rows: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def records(path: Path, known: Sequence[str] = ()) -> list[dict[str, str]]:
-    """The rows of a table by column, as `read`; [] when there is no such file."""
+    """The rows of a table by column, as `read` gives them; [] where there is no file."""
     return read(path, known).records() if path.exists() else []
 
 
 def read(path: Path, known: Sequence[str] = ()) -> Table:
     """Read a table that a spreadsheet may have saved.
 
-    known: the names of the columns that are looked for. They tell the separator (comma, semicolon, tab or
-    vertical bar), and a heading that differs from one of them in capitals, spaces or hyphens is that one.
+    Parameters
+    ----------
+    path : Path
+        Text with commas, semicolons, tabs or vertical bars between cells.
+    known : sequence of str
+        Names of the columns that are looked for. By them the separator is recognised, and a heading that
+        differs from one of them only in capitals, spaces or hyphens is taken for it.
 
-    Rows and columns without any content are left out. Raises TableError, with the row and the fix, for what
-    is missing, empty, no text table or in an encoding that cannot be known, for rows with more cells than the
-    header, and for cells under no heading. OSError where it cannot be read.
+    Returns
+    -------
+    Table
+        Rows and columns without any content are left out.
+
+    Raises
+    ------
+    TableError
+        With the row and the fix: for a file that is missing, empty, no text table or in an ambiguous
+        encoding, for rows with more cells than the header, and for cells under no heading.
+    OSError
+        Where the file cannot be read.
     """
     try:
         text = table_text.read(path)
         separator, begin = _separator(text, known)
         lines = _parsed(text, separator)[begin:]
     except TextError as error:
-        raise TableError(str(error), path=path, row=error.row) from None
+        raise TableError(error.problem.what, error.problem.fix, path=path, row=error.row) from None
     filled = [(number, cells) for number, cells in enumerate(lines, begin + 1) if any(map(_content, cells))]
     if not filled:
-        raise TableError("is empty; a table starts with a header row", path=path)
+        raise TableError("is empty", "a table starts with a header row", path=path)
     (top, header), *body = filled
     try:
         _check_whole_rows(filled, separator)
@@ -161,13 +218,13 @@ def read(path: Path, known: Sequence[str] = ()) -> Table:
 
 
 def headings(cells: Sequence[str], known: Sequence[str] = ()) -> list[str]:
-    """Headings without spaces around them; one that can only mean a known column has that one's name."""
-    meant = {_key(name): name for name in known}
-    return [meant.get(_key(cell), _content(cell)) for cell in cells]
+    """Headings without spaces around them; a heading that can only mean a known column gets its name."""
+    names = {_key(name): name for name in known}
+    return [names.get(_key(cell), _content(cell)) for cell in cells]
 
 
 def plain(text: str) -> str:
-    """A name in one form: composed letters (NFC), single spaces, no invisible characters."""
+    """A name in its plain form: composed letters (NFC), single spaces, no invisible characters."""
     return " ".join(re.sub(f"[{_INVISIBLE}]", "", unicodedata.normalize("NFC", text)).split())
 
 
@@ -176,7 +233,7 @@ def _csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _whole(value: Any) -> Any:
-    """A whole number of a column of floats, as counts are where one is missing, without its ".0"."""
+    """A whole float as an integer: counts become floats in a column in which one is missing."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -202,15 +259,15 @@ def _key(heading: str) -> str:
 
 
 def _separator(text: str, known: Sequence[str]) -> tuple[str, int]:
-    """The separator, and how many rows stand before the header: Excel's own line "sep=;", where it is."""
-    if told := re.match(r"sep=(.)\r?\n?", text):
-        return told[1], 1
+    """The separator, and the number of rows before the header: Excel may write a line "sep=;" there."""
+    if line := re.match(r"sep=(.)\r?\n?", text):
+        return line[1], 1
     wanted, best, most = {_key(name) for name in known}, ",", 0
     for separator in _SEPARATORS:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
         try:
             header = next((cells for cells in reader if any(map(_content, cells))), [])
-        except csv.Error:  # which `_parsed` explains
+        except csv.Error:  # `_parsed` explains it
             continue
         if (count := len(wanted & {_key(cell) for cell in header})) > most:
             best, most = separator, count
@@ -218,7 +275,7 @@ def _separator(text: str, known: Sequence[str]) -> tuple[str, int]:
 
 
 def _parsed(text: str, separator: str) -> list[list[str]]:
-    """All rows, blank ones as []. Raises: TextError for quotation marks that do not fit together."""
+    """All rows, blank ones as []. Raises TextError for quotation marks that do not match."""
     reader, lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True), []
     while True:
         try:
@@ -229,12 +286,12 @@ def _parsed(text: str, separator: str) -> list[list[str]]:
             if "field larger" in str(error):
                 message = f"a cell has more than {csv.field_size_limit():,} characters"
                 fix = "most likely a double quote opens there and is not closed: close it"
-                raise TextError(f"{message}; {fix}", row=len(lines) + 1) from None
+                raise TextError(message, fix, row=len(lines) + 1) from None
             if "after" in str(error):
                 fix = f"write a double quote inside a cell twice, and quote cells that hold {separator!r}"
-                raise TextError(f"text follows a closing double quote; {fix}", row=len(lines) + 1) from None
+                raise TextError("text follows a closing double quote", fix, row=len(lines) + 1) from None
             fix = "close it, or write a double quote that is part of the text twice"
-            raise TextError(f"a double quote opens and is not closed; {fix}", row=len(lines) + 1) from None
+            raise TextError("a double quote opens and is not closed", fix, row=len(lines) + 1) from None
 
 
 def _check_whole_rows(filled: list[tuple[int, list[str]]], separator: str) -> None:
@@ -244,45 +301,45 @@ def _check_whole_rows(filled: list[tuple[int, list[str]]], separator: str) -> No
             name = _SEPARATORS.get(separator, repr(separator))
             message = f"the whole row stands in its first cell ({cells[0][:40]!r}), as a spreadsheet saves it"
             fix = f"import the table with {name} between cells (Data, From Text/CSV) and save it again"
-            raise TableError(f"{message} that takes other separators; {fix}", row=number)
+            raise TableError(f"{message} that takes other separators", fix, row=number)
 
 
 def _check_first_row(filled: list[tuple[int, list[str]]], known: Sequence[str]) -> None:
-    """The header comes first: a row of names further below stands under a title."""
+    """Raise TableError where the header is not the first row, as below a title."""
     wanted = {_key(name) for name in known}
     counts = [len(wanted & set(map(_key, cells))) for _, cells in filled[:20]]
     if not counts[0] and max(counts) > 1:
         top, below = filled[0][0], filled[counts.index(max(counts))][0]
         message = f"is not the header, which stands in row {below}"
-        raise TableError(f"{message}; delete the rows above row {below}", row=top)
+        raise TableError(message, f"delete the rows above row {below}", row=top)
 
 
 def _check_last_row(text: str, lines: list[list[str]], width: int) -> None:
-    """A last row without a line end that has too few cells: most likely the file was cut off there."""
+    """Raise TableError where the last row has too few cells and no line end, as where a file was cut off."""
     if lines and lines[-1] and len(lines[-1]) < width and not text.endswith(("\n", "\r")):
         message = f"ends early, with {len(lines[-1])} of {width} cells, as a file does that was cut off"
-        raise TableError(f"{message}; put the whole file back, or complete this row", row=len(lines))
+        raise TableError(message, "put the whole file back, or complete this row", row=len(lines))
 
 
 def _check_headings(top: int, header: list[str], body: list[tuple[int, list[str]]], separator: str) -> None:
-    """Every cell stands under one heading, and no heading stands twice."""
+    """Raise TableError for a cell under no heading, or a heading that stands twice."""
     named = max((place for place, name in enumerate(header) if name), default=-1) + 1
     for place, name in enumerate(header):
         if name and name in header[:place]:
             letters = f"{_letter(header.index(name))} and {_letter(place)}"
             message = f"the header names {name!r} twice, in columns {letters}"
-            raise TableError(f"{message}; rename or delete one of them", row=top)
+            raise TableError(message, "rename or delete one of them", row=top)
         if name or not (row := _holding(body, place)):
             continue
         number, cells = row
         shown = repr(unguarded(cells[place])[:40])
         if place < named:
             message = f"column {_letter(place)} has no name in row {top} and holds {shown}"
-            raise TableError(f"{message}; name the column, or empty it", row=number)
+            raise TableError(message, "name the column, or empty it", row=number)
         count = max(at for at, cell in enumerate(cells) if _content(cell)) + 1
         message = f"has {count} cells, the header has {named}; column {_letter(place)} holds {shown}"
         fix = f"put text that holds {separator!r} in double quotes, and write decimals with a point"
-        raise TableError(f"{message}; {fix}{_curly(cells)}", row=number)
+        raise TableError(message, f"{fix}{_curly(cells)}", row=number)
 
 
 def _curly(cells: list[str]) -> str:

@@ -1,8 +1,8 @@
-"""The text of a table that somebody saved: its encoding, and what a file holds that is no text at all.
+"""The text of a table that a program saved: its encoding, and kinds of files that are no text at all.
 
-Text in UTF-8, or in UTF-16 or UTF-32 as some spreadsheets save it, is certain. In other encodings every byte
-is some letter, so such text is taken only where all encodings in which it makes sense give the same letters;
-elsewhere it is refused, as a wrong guess would change names in silence.
+Text in UTF-8, or in UTF-16 or UTF-32 as some spreadsheets save it, is recognised with certainty. In other
+encodings every byte is some letter. So such text is read only where all encodings in which it makes sense
+give the same letters; elsewhere it is refused, as a wrong guess would silently change names.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import unicodedata
 import zipfile
 from io import BytesIO
 from pathlib import Path
+
+from caw.problems import ProblemError
 
 LARGEST = 256_000_000  # bytes
 _BOMS = (
@@ -41,54 +43,55 @@ _OTHERS = (  # how files begin that are often taken for a table
 )
 
 
-class TextError(ValueError):
+class TextError(ProblemError):
     """A file that is not the text of a table. row: where that is known."""
 
-    def __init__(self, message: str, *, row: int | None = None):
-        super().__init__(message)
+    def __init__(self, what: str, fix: str = "", *, row: int | None = None) -> None:
+        super().__init__(what, fix)
         self.row = row
 
 
 def read(path: Path) -> str:
-    """The text of a file. Raises: TextError with the fix; OSError."""
+    """The text of a file. Raises TextError, and OSError where it cannot be read."""
     if path.is_dir():
-        raise TextError("is a folder; name the table in it")
+        raise TextError("is a folder", "name the table in it")
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)
     except FileNotFoundError:
-        raise TextError("no such table; check the path") from None
+        raise TextError("no such table", "check the path") from None
     if len(content) > LARGEST:
         raise TextError(f"is larger than {LARGEST // 1_000_000} MB, which no table of a study is")
     return decoded(content)
 
 
 def decoded(content: bytes) -> str:
-    """The text that the bytes of a table hold. Raises: TextError."""
+    """The text of a table from its bytes. Raises TextError."""
     _refuse_others(content)
     text = _unicode(content)
     if text is None:
         text = _one_reading(content)
-    text = text.removesuffix("\x1a")  # which ended files of DOS
+    text = text.removesuffix("\x1a")  # the end of files of DOS
     if "\0" in text:
         row = len(re.findall(r"\r\n|\r|\n", text[: text.index("\0")])) + 1
         message = "holds NUL characters, which no table does: the file is damaged, or no text"
-        raise TextError(f"{message}; put it back from a copy, or save the table anew", row=row)
+        raise TextError(message, "put it back from a copy, or save the table anew", row=row)
     return text
 
 
 def _refuse_others(content: bytes) -> None:
     for begin, message in _OTHERS:
         if content.startswith(begin):
-            raise TextError(message)
+            what, _, fix = message.partition("; ")
+            raise TextError(what, fix)
     if content.startswith(b"PK\x03\x04"):
-        raise TextError(f"is {_zipped(content)}; {_SAVE}")
+        raise TextError(f"is {_zipped(content)}", _SAVE)
     begin = content[:2000].removeprefix(codecs.BOM_UTF8).lstrip().lower()
     if re.match(rb"<(!doctype|html|head|body|table|meta|!--)", begin):
         message = "is a web page (HTML), as a download gives that asks for a login"
-        raise TextError(f"{message}; download the table again, or {_SAVE}")
+        raise TextError(message, f"download the table again, or {_SAVE}")
     if begin.startswith(b"<?xml"):
-        raise TextError(f"is XML; {_SAVE}")
+        raise TextError("is XML", _SAVE)
 
 
 def _zipped(content: bytes) -> str:
@@ -105,7 +108,7 @@ def _zipped(content: bytes) -> str:
 
 
 def _unicode(content: bytes) -> str | None:
-    """Text in one of Unicode's encodings; None where it is in another."""
+    """Text in one of Unicode's encodings; None for another encoding."""
     for mark, encoding in _BOMS:
         if content.startswith(mark):
             try:
@@ -114,10 +117,10 @@ def _unicode(content: bytes) -> str | None:
                 if encoding == "utf-8":
                     break
                 message = f"begins as {encoding[:6].upper()} text and does not go on as such ({error.reason})"
-                raise TextError(f"{message}; put it back from a copy, or save it as CSV UTF-8") from None
+                raise TextError(message, "put it back from a copy, or save it as CSV UTF-8") from None
     even, odd = content[:1000:2], content[1:1000:2]
     for encoding, empty, filled in (("utf-16-le", odd, even), ("utf-16-be", even, odd)):
-        if len(odd) > 1 and not empty.strip(b"\0") and b"\0" not in filled:  # UTF-16 that lacks its mark
+        if len(odd) > 1 and not empty.strip(b"\0") and b"\0" not in filled:  # UTF-16 without a mark
             try:
                 return content.decode(encoding)
             except UnicodeDecodeError:
@@ -129,7 +132,7 @@ def _unicode(content: bytes) -> str | None:
 
 
 def _one_reading(content: bytes) -> str:
-    """Text in an older encoding, where all in which it makes sense give the same."""
+    """Text in an older encoding, where all encodings in which it makes sense give the same."""
     readings = set()
     for encoding in (*_WESTERN, *_OLDER):
         try:
@@ -148,11 +151,11 @@ def _one_reading(content: bytes) -> str:
     row = len(re.findall(rb"\r\n|\r|\n", before)) + 1
     place = re.split(rb"[\r\n]", before)[-1][-20:].decode("ascii", "replace")
     message = f"is not UTF-8 text (after {place!r} stands a byte that other encodings read in different ways)"
-    raise TextError(f"{message}; save it as CSV UTF-8", row=row)
+    raise TextError(message, "save it as CSV UTF-8", row=row)
 
 
 def _makes_sense(text: str) -> bool:
-    """Whether all beyond ASCII are letters that fit their words, or signs that are written in texts."""
+    """Whether all that is not ASCII are letters that fit their words, or signs that are common in texts."""
     text = re.sub(rf"[{_MARKS}]|(?<![^\W\d_])[{_SIGNS}]|[{_SIGNS}](?![^\W\d_])", " ", text)
     for word in re.findall(r"(?:[^\W\d_]|[^\x00-\x7f])+", text):
         if word.isascii():

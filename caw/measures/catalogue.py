@@ -1,4 +1,4 @@
-"""Every measure of a generated clip: its name, unit, what is good, what it means. The one list of them.
+"""The one list of all measures of a generated clip: name, unit, which values are better, meaning, aim.
 
 Tables, JSON, the study's report and the documentation take names, units and meanings from here.
 """
@@ -12,24 +12,25 @@ CLEAR_PULSE = 0.25  # a real clip under it has no beat that could be kept
 
 @dataclass(frozen=True)
 class Measure:
-    """One measure. `better`: less, more, 0 (of either sign), as halves or as real (anchors), or "" for none.
+    """One measure of a generated clip.
 
-    The rest says when it is reached (`reached`), for those that are to be aimed at.
+    better: which values are better: less, more, 0 (of either sign), as halves or as real (the anchors of that
+    name), or "" where none is. The fields with defaults say when the aim of a measure is reached (`reached`).
     """
 
     name: str
     unit: str
     better: str
     meaning: str
-    share: float | None = None  # as real: of the real clip's value, at least
-    within: float | None = None  # as real: of the real clip's value, at most; as halves: over the halves'
-    factor: float = 1.0  # less: times the halves' value, at most
-    most: float | None = None  # less: at most, whatever the halves read
-    least: float | None = None  # as real: a real clip under it says nothing
+    share: float | None = None  # as real: least share of the real clip's value
+    within: float | None = None  # as real: greatest difference from the real clip; as halves: above them
+    factor: float = 1.0  # less: greatest multiple of the halves' value
+    most: float | None = None  # less: greatest value, whatever the halves' is
+    least: float | None = None  # as real: the measure has no meaning for a real clip below it
 
     @property
     def aim(self) -> str:
-        """When it is reached, in words; "" for a measure that is none, as of artefacts."""
+        """The value to reach, in words; "" for a measure without an aim."""
         if self.better == REAL:
             return f"{self.share:g} of real" if self.share else f"within {self.within:g} of real"
         if self.better == LESS and self not in ARTEFACTS:
@@ -107,48 +108,53 @@ ARTEFACTS = (
 
 
 def measures(edges=()) -> list[Measure]:
-    """All measures in their order, with one for each edge in Hz, named as edge_500."""
+    """All measures in their order, with one for each edge in Hz, named like edge_500."""
     seams = [
-        replace(EDGE, name=f"{EDGE.name}_{hz:g}", meaning=EDGE.meaning.replace("scales meet", told))
-        for hz, told in ((hz, f"scales meet at {hz:g} Hz") for hz in edges)
+        replace(
+            EDGE,
+            name=f"{EDGE.name}_{hz:g}",
+            meaning=EDGE.meaning.replace("scales meet", f"scales meet at {hz:g} Hz"),
+        )
+        for hz in edges
     ]
     return [*LIKENESS, *COPYING, *MUSIC, *SOUND, *VARIATION, *seams, *ARTEFACTS]
 
 
 def measure(name: str) -> Measure:
-    """The measure of that name; edge_HZ for any HZ. Raises: KeyError."""
+    """The measure of a name, which may be edge_HZ for any HZ. Raises KeyError for an unknown name."""
     kind, _, hz = name.partition("_")
-    known = {found.name: found for found in measures([float(hz)] if kind == EDGE.name else ())}
-    return known[name]
+    by_name = {measure.name: measure for measure in measures([float(hz)] if kind == EDGE.name else ())}
+    return by_name[name]
 
 
-def reached(one: Measure, value: float | None, anchors: Mapping[str, Mapping]) -> bool | None:
-    """Whether a value is within the measure's aim, or as good as what the real clip's halves read.
+def reached(measure: Measure, value: float | None, anchors: Mapping[str, Mapping]) -> bool | None:
+    """Whether a value reaches the measure's aim, or is as good as that of the real clip's halves.
 
-    anchors: as `measures.anchors`. None for a measure that is no aim, and where a value it needs is missing.
+    anchors: as `measures.anchors` returns them. None for a measure without an aim, and where a value that the
+    answer needs is missing.
     """
-    real, halves = (anchors.get(name, {}).get(one.name) for name in ("real", "halves"))
-    if value is None or not one.aim:
+    real, halves = (anchors.get(name, {}).get(measure.name) for name in ("real", "halves"))
+    if value is None or not measure.aim:
         return None
-    if one.better == REAL:
-        if real is None or (one.least is not None and real < one.least):
+    if measure.better == REAL:
+        if real is None or (measure.least is not None and real < measure.least):
             return None
-        if one.share:
-            return value >= min(one.share * real, real if halves is None else halves)
-        return abs(value - real) <= max(one.within, 0 if halves is None else abs(halves - real))
-    if one.most is not None:
-        return value <= one.most
+        if measure.share:
+            return value >= min(measure.share * real, real if halves is None else halves)
+        return abs(value - real) <= max(measure.within, 0 if halves is None else abs(halves - real))
+    if measure.most is not None:
+        return value <= measure.most
     if halves is None:
         return None
-    if one.better == MORE:
+    if measure.better == MORE:
         return value >= halves
-    return value <= (halves + one.within if one.better == HALVES else one.factor * halves)
+    return value <= (halves + measure.within if measure.better == HALVES else measure.factor * halves)
 
 
 def passed_by_noise(anchors: Mapping[str, Mapping]) -> list[str]:
-    """The aims that noise shaped by the real clip's score reaches: no targets, for this clip.
+    """Names of the aims that noise shaped by the real clip's score reaches: for this clip they prove nothing.
 
-    anchors: as `measures.anchors`; [] where they lack `imposed`.
+    anchors: as `measures.anchors` returns them; the list is empty where they lack `imposed`.
     """
     shaped = anchors.get("imposed") or {}
     return [name for name, value in shaped.items() if reached(measure(name), value, anchors)]

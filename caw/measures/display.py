@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from caw.measures import catalogue
+from caw.measures.catalogue import Measure
 
 AT_A_TIME = 2  # generated clips in one table: with the anchors it stays within 80 characters
 NAME, UNIT, BETTER, COLUMN = 16, 5, 7, 7  # characters
@@ -30,9 +31,10 @@ READING = (
 
 
 def tables(records: Sequence[Mapping]) -> str:
-    """The measurements of one real clip's fakes: one row a measure, one column a clip, then the anchors.
+    """The measurements of one real clip's fakes: a row for each measure, columns for clips and anchors.
 
-    records: as `measuring.measurements` gives them; columns bear the clips' numbers, counted from 1.
+    records: as `caw.cli.measuring.measurements` returns them. Columns are headed by the clips' numbers from
+    1.
     """
     parts = [
         _table(records[first : first + AT_A_TIME], first + 1) for first in range(0, len(records), AT_A_TIME)
@@ -41,12 +43,12 @@ def tables(records: Sequence[Mapping]) -> str:
 
 
 def explanation() -> str:
-    """What every measure means, and how to read them."""
+    """The meaning of every measure, and how to read them."""
     edge = replace(catalogue.EDGE, name=f"{catalogue.EDGE.name}_HZ")
     lines = [f"{'measure':<{NAME}}{'unit':<{UNIT}}{'better':<{BETTER}}  meaning [aim]"]
-    for one in [*catalogue.measures(), edge]:
-        start = f"{one.name:<{NAME}}{one.unit:<{UNIT}}{_better(one):<{BETTER}}  "
-        meaning = f"{one.meaning} [{one.aim}]" if one.aim else one.meaning
+    for measure in [*catalogue.measures(), edge]:
+        start = f"{measure.name:<{NAME}}{measure.unit:<{UNIT}}{_better(measure):<{BETTER}}  "
+        meaning = f"{measure.meaning} [{measure.aim}]" if measure.aim else measure.meaning
         lines += textwrap.wrap(meaning, WIDTH, initial_indent=start, subsequent_indent=" " * len(start))
     for paragraph in READING:
         lines += ["", *textwrap.wrap(paragraph, WIDTH)]
@@ -63,7 +65,7 @@ def number(value: float | None) -> str:
 
 
 def of_anchors(anchors: Mapping[str, Mapping], name: str, passed: Collection[str]) -> list[str]:
-    """A measure of every anchor as text, that of `imposed` marked where it is among those it has passed."""
+    """A measure's value for every anchor as text; that of `imposed` is marked if the name is in `passed`."""
     return [
         number(values.get(name)) + (PASSED if anchor == "imposed" and name in passed else "")
         for anchor, values in anchors.items()
@@ -71,7 +73,7 @@ def of_anchors(anchors: Mapping[str, Mapping], name: str, passed: Collection[str
 
 
 def flat(record: Mapping) -> dict:
-    """A record as one row: its facts, its measures by name, its anchors' as halves_NAME and so on."""
+    """A record as one flat row: facts, measures by name, and those of anchors as halves_NAME and so on."""
     row = {key: value for key, value in record.items() if not isinstance(value, Mapping | list)}
     row |= record["measures"]
     for anchor, values in record["anchors"].items():
@@ -84,19 +86,19 @@ def _table(records: Sequence[Mapping], first: int) -> str:
     heads = [*(str(first + place) for place in range(len(records))), *anchors]
     lines = [_line("", "", "better", heads)]
     for name in records[0]["measures"]:
-        one = catalogue.measure(name)
+        measure = catalogue.measure(name)
         cells = [number(record["measures"][name]) for record in records]
         cells += of_anchors(anchors, name, records[0]["passed_by_noise"])
-        lines.append(_line(name, one.unit, _better(one), cells))
+        lines.append(_line(name, measure.unit, _better(measure), cells))
     return "\n".join(lines)
 
 
-def _better(one: catalogue.Measure) -> str:
-    return one.better.removeprefix("as ")
+def _better(measure: Measure) -> str:
+    return measure.better.removeprefix("as ")
 
 
 def _line(name: str, unit: str, better: str, cells: Sequence[str]) -> str:
-    """A row. A mark stands in the gap that every number leaves before the next."""
+    """A row of a table; marks stand in the gap that every number leaves before the next."""
     start = f"{name:<{NAME}}{unit:<{UNIT}}{better:<{BETTER}}"
     padded = [
         f"{cell.removesuffix(PASSED):>{COLUMN - 1}}{PASSED if PASSED in cell else ' '}" for cell in cells

@@ -1,8 +1,8 @@
-"""The sound of held tones: how long their partials last, how steady they are, how rough.
+"""The sound of held tones: how long their partials last, how steady they are, how rough the tones are.
 
 Each measure looks at one clip alone and is to be read beside the real clip's own value. Partials are peaks of
-the spectrum that go on from frame to frame (McAulay and Quatieri 1986, "Speech analysis/synthesis based on a
-sinusoidal representation").
+the spectrum that continue from frame to frame (McAulay and Quatieri 1986, "Speech analysis/synthesis based on
+a sinusoidal representation").
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft, ndimage, signal
 
-from caw.measures import yardstick
+from caw.measures.spectra import TooShortError, rms, validated
 
 WINDOW, HOP = 0.064, 0.016  # seconds
 PADDING = 4  # times the window, so that peaks are placed well
@@ -26,12 +26,12 @@ HELD = 6  # frames: 96 ms
 LEAST_FRAMES = 50  # of partials, in a region
 ROUGH, SLOW = (12.0, 60.0), (0.5, 8.0)  # Hz, of the envelope's spectrum
 ENVELOPE_RATE = 200  # Hz
-AT_ONCE = 512  # frames held as spectra
+FRAMES_AT_ONCE = 512  # frames held as spectra
 
 
 @dataclass(frozen=True)
 class Tracks:
-    """Peaks that go on, in the order of their frames. All arrays are [peaks]."""
+    """Spectral peaks in the order of their frames, and the tracks they form. All arrays are [peaks]."""
 
     frame: np.ndarray  # int
     frequency: np.ndarray  # Hz
@@ -42,10 +42,10 @@ class Tracks:
 def tracks(x, rate) -> Tracks:
     """The partials of a clip [n] at `rate` Hz.
 
-    Peaks of spectra of 64 ms every 16 ms, each placed by a parabola, and joined to one of the frame before
-    where each is the other's nearest and they are within 3 % (8 Hz for low ones).
+    Peaks of spectra of 64 ms every 16 ms are placed by a parabola. Two peaks of neighbouring frames are
+    joined where each is the other's nearest and they are within 3 % (8 Hz for low ones).
     """
-    x = yardstick.validated(x, rate, "x")
+    x = validated(x, rate, "x")
     frame, frequency, level = _peaks(x, rate)
     track = np.arange(frame.size)
     ends = np.searchsorted(frame, np.arange(frame[-1] + 3 if frame.size else 2))
@@ -62,43 +62,43 @@ def tracks(x, rate) -> Tracks:
     return Tracks(frame, frequency, level, track)
 
 
-def length(found: Tracks, band: tuple[float, float]) -> float:
-    """Length in ms of the track that a random partial frame between band[0] and band[1] Hz belongs to.
+def length(partials: Tracks, band: tuple[float, float]) -> float:
+    """Mean length in ms of the tracks between band[0] and band[1] Hz, each weighted by its length.
 
-    That is the mean of the tracks' lengths, each weighted by its length.
+    That is the length of the track that a random peak in the band is expected to belong to.
     """
-    chosen = _within(found, band)
-    lengths = np.bincount(found.track)[found.track[chosen]]
+    chosen = _within(partials, band)
+    lengths = np.bincount(partials.track)[partials.track[chosen]]
     return float(1000 * HOP * lengths.mean())
 
 
-def jitter(found: Tracks, band: tuple[float, float] = LOW) -> float:
+def jitter(partials: Tracks, band: tuple[float, float] = LOW) -> float:
     """Median absolute second difference of the level along held partials, in dB per 16 ms.
 
-    Held are tracks of 96 ms and more.
+    A partial is held if its track lasts 96 ms or more.
     """
-    chosen = _within(found, band)
-    lengths = np.bincount(found.track)
-    chosen = chosen[lengths[found.track[chosen]] >= HELD]
-    order = chosen[np.lexsort((found.frame[chosen], found.track[chosen]))]
-    track, frame, level = found.track[order], found.frame[order], found.level[order]
+    chosen = _within(partials, band)
+    lengths = np.bincount(partials.track)
+    chosen = chosen[lengths[partials.track[chosen]] >= HELD]
+    order = chosen[np.lexsort((partials.frame[chosen], partials.track[chosen]))]
+    track, frame, level = partials.track[order], partials.frame[order], partials.level[order]
     runs = (track[2:] == track[:-2]) & (frame[2:] - frame[:-2] == 2)
     second = np.abs(level[2:] - 2 * level[1:-1] + level[:-2])[runs]
     if second.size < LEAST_FRAMES:
-        raise yardstick.TooShortError("too few held partials; give a clip with longer tones")
+        raise TooShortError("too few held partials", "give a clip with longer tones")
     return float(np.median(second))
 
 
 def roughness(x, rate, band: tuple[float, float] = MIDDLE) -> float:
     """Power of the envelope at 12 to 60 Hz over that at 0.5 to 8 Hz, in dB, of the sound from 500 to 2000 Hz.
 
-    The envelope is the magnitude of the analytic signal. Flicker is rough, held tones are not.
+    The envelope is the magnitude of the analytic signal. Sound that flickers is rough, held tones are not.
     """
-    x = yardstick.validated(x, rate, "x")
+    x = validated(x, rate, "x")
     if x.size < 2 / SLOW[0] * rate / 2:
-        raise yardstick.TooShortError(f"{x.size / rate:.1f} s are too short for roughness; give 2 s")
+        raise TooShortError(f"{x.size / rate:.1f} s are too short for roughness", "give 2 s")
     if band[1] > 0.95 * rate / 2:
-        raise yardstick.TooShortError(f"a rate of {rate:g} Hz holds nothing up to {band[1]:g} Hz")
+        raise TooShortError(f"a rate of {rate:g} Hz holds nothing up to {band[1]:g} Hz")
     sound = signal.sosfiltfilt(signal.butter(4, band, "band", fs=rate, output="sos"), x)
     envelope = np.abs(signal.hilbert(sound, fft.next_fast_len(x.size))[: x.size])
     every = max(1, int(rate / ENVELOPE_RATE))
@@ -109,10 +109,10 @@ def roughness(x, rate, band: tuple[float, float] = MIDDLE) -> float:
     return float(10 * np.log10((rough + 1e-30) / (slow + 1e-30)))
 
 
-def _within(found: Tracks, band) -> np.ndarray:
-    chosen = np.flatnonzero((found.frequency >= band[0]) & (found.frequency < band[1]))
+def _within(partials: Tracks, band) -> np.ndarray:
+    chosen = np.flatnonzero((partials.frequency >= band[0]) & (partials.frequency < band[1]))
     if chosen.size < LEAST_FRAMES:
-        raise yardstick.TooShortError(f"no partials between {band[0]:g} and {band[1]:g} Hz")
+        raise TooShortError(f"no partials between {band[0]:g} and {band[1]:g} Hz")
     return chosen
 
 
@@ -129,12 +129,14 @@ def _peaks(x: np.ndarray, rate) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     size, hop = round(WINDOW * rate), max(1, round(HOP * rate))
     long = fft.next_fast_len(PADDING * size, real=True)
     window = signal.get_window("hann", size).astype(np.float32)
-    frames = np.lib.stride_tricks.sliding_window_view(np.pad(x / yardstick.rms(x), size // 2), size)[::hop]
+    frames = np.lib.stride_tricks.sliding_window_view(np.pad(x / rms(x), size // 2), size)[::hop]
     low, high = int(LOW[0] * long / rate), min(int(HIGH[1] * 1.05 * long / rate), long // 2 - 1)
     wide = max(3, round(SURROUNDINGS * long / rate) // PADDING) | 1
     parts = []
-    for first in range(0, len(frames), AT_ONCE):
-        spectra = np.abs(fft.rfft(frames[first : first + AT_ONCE] * window, long, axis=1))[:, : high + 2]
+    for first in range(0, len(frames), FRAMES_AT_ONCE):
+        spectra = np.abs(fft.rfft(frames[first : first + FRAMES_AT_ONCE] * window, long, axis=1))[
+            :, : high + 2
+        ]
         level = 20 * np.log10(spectra * (2**0.5 * 2 / window.sum()) + 1e-9)
         around = ndimage.median_filter(level[:, ::PADDING], (1, wide))
         around = np.repeat(around, PADDING, axis=1)[:, : level.shape[1]]

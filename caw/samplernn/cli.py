@@ -40,16 +40,16 @@ app = typer.Typer(
     help="SampleRNN: learn a clip or a folder of clips, then draw new music (UMG) or variations (VAR).",
 )
 
-Run = Annotated[
+RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="A run folder made by samplernn train.", show_default=False)
 ]
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """What commands that draw clips share: their options, by field."""
+    """The options that all commands that draw clips share, by field."""
 
-    run: Run
+    run: RunFolder
     out: Out
     n: Annotated[int, typer.Option("--n", min=1, max=1000, help="How many clips; all are drawn at once.")] = 1
     seed: Seed = 0
@@ -71,19 +71,19 @@ class Drawing:
     suffix: Suffix = "wav"
 
     def model(self) -> Any:
-        """The run, loaded; where clips cannot be written is told before any is drawn."""
+        """Load the run. Raises an error before any clip is drawn if clips cannot be written."""
         model = _load(self.run)
         check_place(self.out, self.suffix)
         return model
 
     def write(self, mode: str, draw: Callable[..., np.ndarray], model: Any) -> None:
-        """Draw the clips, showing how far it got, and write them."""
+        """Draw the clips with a progress bar, and write them."""
         seeds = list(range(self.seed, self.seed + self.n))
         odds = Odds(temperature=self.temperature, top_p=self.top_p, eta=self.eta)
         epochs = self.epochs or max(model.epochs, default=0)
         what = f"Making {self.n} clip{'s' if self.n > 1 else ''} ({mode.upper()}, {epochs} epochs)"
         with bar(what) as show:
-            drawn = draw(seeds=seeds, epochs=self.epochs, odds=odds, told=show)
+            drawn = draw(seeds=seeds, epochs=self.epochs, odds=odds, progress=show)
         for samples, seed in zip(drawn, seeds, strict=True):
             write_clip(self.out / f"{mode}-{seed}.{self.suffix}", samples, model.rate)
 
@@ -94,8 +94,8 @@ def draws(command: Callable[..., None]) -> Callable[..., None]:
     own = list(inspect.signature(command).parameters.values())[1:]
 
     @functools.wraps(command)
-    def with_options(**given: Any) -> None:
-        command(Drawing(**{name: given.pop(name) for name in shared}), **given)
+    def with_options(**values: Any) -> None:
+        command(Drawing(**{name: values.pop(name) for name in shared}), **values)
 
     types = get_type_hints(Drawing, include_extras=True) | get_type_hints(command, include_extras=True)
     options = [
@@ -159,17 +159,13 @@ def train(
     name = file_names.shown(files[0].stem) if len(files) == 1 else f"{len(files)} clips"
     with bar(f"Training {name}, {epochs} epochs") as show:
 
-        def told(p) -> None:
-            show(
-                p.fraction,
-                p.remaining,
-                f"Training {name}, epoch {p.epoch} of {p.epochs}",
-                f"{p.bits:.3f} bits",
-            )
+        def report(p) -> None:
+            text = f"Training {name}, epoch {p.epoch} of {p.epochs}"
+            show(p.fraction, p.remaining, text, f"{p.bits:.3f} bits")
 
         run = train_run(
             passages, lowest, out, settings=settings, epochs=epochs, snapshots=snapshots or (),
-            source=sources, resume=resume, progress=told,
+            source=sources, resume=resume, progress=report,
         )  # fmt: skip
     length = sum(clip["samples"] for clip in run.config["clips"]) / run.rate
     typer.echo(f"trained {length:.1f} s at {run.rate} Hz, {epochs} epochs: {out}")
@@ -205,7 +201,7 @@ def vary(
 
 
 @app.command()
-def info(run: Run) -> None:
+def info(run: RunFolder) -> None:
     """What a run was trained on and how far it got."""
     from caw.run_folder import check_digests
 
@@ -218,18 +214,18 @@ def info(run: Run) -> None:
         facts += [(label, f"{file}, {clip['samples'] / model.rate:.2f} s"), ("  sha256", clip["sha256"])]
     settings = model.settings
     sizes = ", ".join(map(str, settings.frame_sizes))
-    kept = ", ".join(map(str, model.epochs))
+    epochs = ", ".join(map(str, model.epochs))
     scores = model.scores()
     facts += [
         ("rate", f"{model.rate} Hz, 8 bit {settings.quantisation}"),
         ("network", f"{settings.cell}, {settings.dim} channels, frames of {sizes} samples"),
         ("seed", settings.seed),
-        ("epochs kept", kept or "none yet: go on with samplernn train --resume"),
+        ("epochs kept", epochs or "none yet: go on with samplernn train --resume"),
     ]
     for epoch in model.epochs:
         if epoch in scores:
-            told = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in scores[epoch].items())
-            facts.append((f"  at {epoch}", f"bits per sample: {told}"))
+            bits = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in scores[epoch].items())
+            facts.append((f"  at {epoch}", f"bits per sample: {bits}"))
     facts.append(("files", "as written" if whole else "not checked: an older version noted no sha256"))
     facts.append(("versions", ", ".join(f"{k} {v}" for k, v in model.config["versions"].items())))
     for name, value in facts:
@@ -242,27 +238,27 @@ def _load(folder: Path):
     return runs.load(folder)
 
 
-def _sound_files(given: list[Path]) -> list[Path]:
-    """Files as they are; of a folder, all sound files in it by name."""
+def _sound_files(paths: list[Path]) -> list[Path]:
+    """Files, and the sound files in folders by name."""
     files = []
-    for path in given:
-        found = [path]
+    for path in paths:
+        sounds = [path]
         if path.is_dir():
-            found, others = sound_files.in_folder(path)
-            if not found:
+            sounds, others = sound_files.in_folder(path)
+            if not sounds:
                 raise audio.AudioError(f"{path}: holds no file of {audio.READABLE}; name a folder that does")
             if others:
                 names = ", ".join(file_names.shown(other.name) for other in others[:5])
                 warnings.warn(f"{path}: left out as no sound: {names}", audio.AudioWarning, stacklevel=2)
-        files += found
+        files += sounds
     return files
 
 
 def main() -> None:
     """Run the command; a user's mistake is one line on stderr and exit code 2."""
     training = "the training goes on with the same command and --resume"
-    nothing = "what was finished is kept, nothing is half written"
-    command_line.run(app, "samplernn", goes_on=training if sys.argv[1:2] == ["train"] else nothing)
+    drawing = "what was finished is kept, nothing is half written"
+    command_line.run(app, "samplernn", goes_on=training if sys.argv[1:2] == ["train"] else drawing)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""One step of the network for many clips at once, compiled by numba: what drawing spends its time in.
+"""The network's steps for many clips at once, compiled by numba: drawing spends its time here.
 
-Every product is summed in the same order however many clips there are, so that a clip drawn among others is
-the clip drawn alone, bit for bit. Nothing is compiled before the first draw, and nothing kept on the disk.
+Every product is summed in the same order for any number of clips, so that a clip drawn among others equals
+the clip drawn alone, bit for bit. Compilation happens at the first draw, and nothing is cached on disk.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _LOG2E, _LN2_HIGH, _LN2_LOW = np.float32(1.44269504), np.float32(0.693359375), n
 _LOWEST, _HIGHEST, _HALF, _ONE, _TWO = (np.float32(n) for n in (-87.0, 88.0, 0.5, 1.0, 2.0))
 _P0, _P1, _P2 = np.float32(1.9875691500e-4), np.float32(1.3981999507e-3), np.float32(8.3334519073e-3)
 _P3, _P4, _P5 = np.float32(4.1665795894e-2), np.float32(1.6666665459e-1), np.float32(5.0000001201e-1)
-_INSIDE, _HALF_A_DIE = np.float32(1 - 2**-23), np.float32(2**-25)
+_INSIDE, _HALF_STEP = np.float32(1 - 2**-23), np.float32(2**-25)
 
 
 @intrinsic
@@ -72,9 +72,9 @@ def _add_product(pool, at, rows, columns, x, y):
         w4, w5 = pool[o + 4 * columns : o + 5 * columns], pool[o + 5 * columns : o + 6 * columns]
         w6, w7 = pool[o + 6 * columns : o + 7 * columns], pool[o + 7 * columns : o + 8 * columns]
         for b in range(y.shape[0]):
-            row, given = y[b], x[b]
-            x0, x1, x2, x3 = given[i], given[i + 1], given[i + 2], given[i + 3]
-            x4, x5, x6, x7 = given[i + 4], given[i + 5], given[i + 6], given[i + 7]
+            row, inputs = y[b], x[b]
+            x0, x1, x2, x3 = inputs[i], inputs[i + 1], inputs[i + 2], inputs[i + 3]
+            x4, x5, x6, x7 = inputs[i + 4], inputs[i + 5], inputs[i + 6], inputs[i + 7]
             for j in range(columns):
                 low = x0 * w0[j] + x1 * w1[j] + x2 * w2[j] + x3 * w3[j]
                 row[j] += low + (x4 * w4[j] + x5 * w5[j] + x6 * w6[j] + x7 * w7[j])
@@ -90,11 +90,11 @@ def _add_product(pool, at, rows, columns, x, y):
 
 
 @njit(fastmath=_FAST)
-def _gru(given, own, hidden):
-    """PyTorch's GRU cell: given and own [clips, 3 dim] in the order reset, update, new."""
+def _gru(inputs, own, hidden):
+    """PyTorch's GRU cell: inputs and own [clips, 3 dim] in the order reset, update, new."""
     dim = hidden.shape[1]
     for b in range(hidden.shape[0]):
-        h, gr, gz, gn = hidden[b], given[b, :dim], given[b, dim : 2 * dim], given[b, 2 * dim : 3 * dim]
+        h, gr, gz, gn = hidden[b], inputs[b, :dim], inputs[b, dim : 2 * dim], inputs[b, 2 * dim : 3 * dim]
         hr, hz, hn = own[b, :dim], own[b, dim : 2 * dim], own[b, 2 * dim : 3 * dim]
         for j in range(dim):
             update = _sigmoid(gz[j] + hz[j])
@@ -129,13 +129,13 @@ def _draw(logits, odds, uniform, temperature, top_p, eta):
     total = np.float32(0.0)
     for j in range(LEVELS):
         total += odds[j]
-    # 2**24 dice between the ends, none on them: no level is drawn for its being the first or the last
-    wanted, sum_, last = (uniform * _INSIDE + _HALF_A_DIE) * total, np.float32(0.0), 0
+    # 2**24 numbers between the ends, none at 0 or 1: no level is drawn only because it is the first or last
+    target, sum_, last = (uniform * _INSIDE + _HALF_STEP) * total, np.float32(0.0), 0
     for j in range(LEVELS):
         if odds[j] > 0:
             sum_ += odds[j]
             last = j
-            if sum_ > wanted:
+            if sum_ > target:
                 break
     return last
 
@@ -159,10 +159,10 @@ def _keep_likely(odds, top_p):
     for j in range(LEVELS):
         total += odds[j]
     for _ in range(16):
-        middle, kept = _HALF * (low + high), np.float32(0.0)
+        middle, mass = _HALF * (low + high), np.float32(0.0)
         for j in range(LEVELS):
-            kept += odds[j] if odds[j] >= middle else np.float32(0.0)
-        if kept >= top_p * total:
+            mass += odds[j] if odds[j] >= middle else np.float32(0.0)
+        if mass >= top_p * total:
             low = middle
         else:
             high = middle
@@ -171,25 +171,25 @@ def _keep_likely(odds, top_p):
 
 
 @njit(fastmath=_FAST, nogil=True)
-def walk(
+def run_steps(
     pool, at, sizes, shape, values, hidden, cells, past, uniforms, forced,
     temperature, top_p, eta, out, expected,
 ):  # fmt: skip
-    """Hear or draw uniforms.shape[1] samples of every clip, a multiple of the largest frame.
+    """Read or draw uniforms.shape[1] samples of every clip, a multiple of the largest frame.
 
-    pool, at: all weights in one float32 array, and where they begin (`sampling.Weights`). shape: layers, dim,
-    context, whether LSTM, whether skip. values: float32 [256] of the levels. hidden, cells: float32
-    [tiers, layers, clips, dim], changed in place; so is past, uint8 [clips, frame], the last levels.
-    uniforms: float32 [clips, n]. forced: int16 [clips, n], a level to hear or -1 to draw one. out: uint8
-    [clips, n]. expected: float32 [clips, n, 256], or n = 0 for none.
+    pool, at: all weights in one float32 array, and where they begin (`sampling.PackedWeights`). shape:
+    layers, dim, context, whether LSTM, whether skip. values: float32 [256] of the levels. hidden, cells:
+    float32 [tiers, layers, clips, dim], changed in place; so is past, uint8 [clips, frame], the last levels.
+    uniforms: float32 [clips, n]. forced: int16 [clips, n], a level to read or -1 to draw one. out: uint8
+    [clips, n]. expected: logits, float32 [clips, n, 256], or n = 0 for none.
     """
     layers, dim, context, is_lstm, skip = shape[0], shape[1], shape[2], shape[3] == 1, shape[4] == 1
     tiers, clips, count = len(sizes), uniforms.shape[0], uniforms.shape[1]
     before, gates = sizes[0], (4 if is_lstm else 3) * dim
-    heard = np.empty((clips, dim), np.float32)
+    expanded = np.empty((clips, dim), np.float32)
     frame = np.empty((clips, before), np.float32)
-    given, own = np.empty((clips, gates), np.float32), np.empty((clips, gates), np.float32)
-    told = np.empty((tiers, clips, before * dim), np.float32)
+    inputs, own = np.empty((clips, gates), np.float32), np.empty((clips, gates), np.float32)
+    conditioning = np.empty((tiers, clips, before * dim), np.float32)
     first, second = np.empty((clips, dim), np.float32), np.empty((clips, dim), np.float32)
     logits, odds = np.empty((clips, LEVELS), np.float32), np.empty(LEVELS, np.float32)
     levels = np.empty((clips, before + count), np.uint8)
@@ -206,41 +206,41 @@ def walk(
             for b in range(clips):
                 for k in range(size):
                     frame[b, k] = values[levels[b, before + t - size + k]]
-            _put(pool, where[1], dim, heard)
-            _add_product(pool, where[0], size, dim, frame, heard)
+            _put(pool, where[1], dim, expanded)
+            _add_product(pool, where[0], size, dim, frame, expanded)
             if tier:
                 place = (t % sizes[tier - 1]) // size * dim
                 for b in range(clips):
-                    row, steering = heard[b], told[tier - 1, b, place : place + dim]
+                    row, above = expanded[b], conditioning[tier - 1, b, place : place + dim]
                     for j in range(dim):
-                        row[j] += steering[j]
-            x = heard
+                        row[j] += above[j]
+            x = expanded
             for layer in range(layers):
                 o = where[4 + 4 * layer : 8 + 4 * layer]
                 h = hidden[tier, layer]
-                _put(pool, o[1], gates, given)
-                _add_product(pool, o[0], dim, gates, x, given)
+                _put(pool, o[1], gates, inputs)
+                _add_product(pool, o[0], dim, gates, x, inputs)
                 if is_lstm:
-                    _add_product(pool, o[2], dim, gates, h, given)
-                    _lstm(given, h, cells[tier, layer])
+                    _add_product(pool, o[2], dim, gates, h, inputs)
+                    _lstm(inputs, h, cells[tier, layer])
                 else:
                     _put(pool, o[3], gates, own)
                     _add_product(pool, o[2], dim, gates, h, own)
-                    _gru(given, own, h)
+                    _gru(inputs, own, h)
                 x = h
             for b in range(clips):
-                row, found, entered = first[b], x[b], heard[b]
+                row, output, entered = first[b], x[b], expanded[b]
                 for j in range(dim):
-                    row[j] = found[j] + entered[j] if skip else found[j]
+                    row[j] = output[j] + entered[j] if skip else output[j]
             wide = size // (sizes[tier + 1] if tier + 1 < tiers else 1) * dim
-            _put(pool, where[3], wide, told[tier])
-            _add_product(pool, where[2], dim, wide, first, told[tier])
+            _put(pool, where[3], wide, conditioning[tier])
+            _add_product(pool, where[2], dim, wide, first, conditioning[tier])
         if expected.shape[1] or forced[0, t] < 0:
             place = t % sizes[tiers - 1] * dim
             for b in range(clips):
-                row, steering = first[b], told[tiers - 1, b, place : place + dim]
+                row, above = first[b], conditioning[tiers - 1, b, place : place + dim]
                 for j in range(dim):
-                    row[j] = steering[j]
+                    row[j] = above[j]
                 for k in range(context):
                     o = last[0] + (k * LEVELS + levels[b, before + t - context + k]) * dim
                     entry = pool[o : o + dim]

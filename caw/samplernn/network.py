@@ -1,6 +1,6 @@
-"""The network: recurrent tiers over frames of samples, each steering the next finer, and a sample tier.
+"""The network of Mehri et al. 2017, section 2: recurrent tiers over frames of samples, and a sample tier.
 
-Mehri et al. 2017, section 2. All levels are whole numbers from 0 to 255 (`quantisation`).
+Each tier conditions the next finer one. Levels are whole numbers from 0 to 255 (`data.encode`).
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from torch import nn
 from torch.nn.functional import cross_entropy, embedding_bag
 from torch.nn.utils.parametrizations import weight_norm
 
-from caw.samplernn.config import Settings
-from caw.samplernn.quantisation import LEVELS, frame_values
+from caw.samplernn.config import SampleRNNSettings
+from caw.samplernn.data import LEVELS, frame_values
 
 
 class Tier(nn.Module):
-    """One recurrent tier (section 2.1): frames and what the tier above says -> what it tells below.
+    """One recurrent tier (section 2.1): from frames and conditioning to the conditioning of the tier below.
 
-    `ratio`: steps of the tier below in one of this tier's frames; it is told a vector for each.
+    ratio: steps of the tier below in one of this tier's frames; each step has a vector of conditioning.
     """
 
-    def __init__(self, frame: int, ratio: int, settings: Settings) -> None:
+    def __init__(self, frame: int, ratio: int, settings: SampleRNNSettings) -> None:
         super().__init__()
         self.frame, self.ratio, self.skip = frame, ratio, settings.skip
         dim = settings.dim
@@ -38,32 +38,31 @@ class Tier(nn.Module):
                 nn.init.zeros_(weights)
 
     def forward(
-        self, values: torch.Tensor, steering: torch.Tensor | None, state: torch.Tensor
+        self, values: torch.Tensor, conditioning: torch.Tensor | None, state: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """values: [batch, steps * frame], those that precede each step's own; steering: [batch, steps, dim].
+        """Conditioning of the tier below, [batch, steps * ratio, dim], and the new state.
 
-        state: [parts, layers, batch, dim], hidden (and for an LSTM also cell).
-        Returns what the tier below is told, [batch, steps * ratio, dim], and the new state.
+        values: [batch, steps * frame], of the samples before each step. conditioning: [batch, steps, dim], by
+        the tier above. state: [parts, layers, batch, dim], hidden (and for an LSTM also cell).
         """
-        heard = self.expand(values.unflatten(1, (-1, self.frame)))
-        if steering is not None:
-            heard = heard + steering
+        inputs = self.expand(values.unflatten(1, (-1, self.frame)))
+        if conditioning is not None:
+            inputs = inputs + conditioning
         if isinstance(self.recurrent, nn.LSTM):
-            found, parts = self.recurrent(heard, (state[0].contiguous(), state[1].contiguous()))
+            output, parts = self.recurrent(inputs, (state[0].contiguous(), state[1].contiguous()))
             state = torch.stack(parts)
         else:
-            found, last = self.recurrent(heard, state[0].contiguous())
+            output, last = self.recurrent(inputs, state[0].contiguous())
             state = last[None]
         if self.skip:
-            found = found + heard
-        told = self.upsample(found).unflatten(2, (self.ratio, -1))
-        return told.flatten(1, 2), state
+            output = output + inputs
+        return self.upsample(output).unflatten(2, (self.ratio, -1)).flatten(1, 2), state
 
 
 class SampleRNN(nn.Module):
-    """Logits of each sample's level, given all before it."""
+    """Logits of the level of each sample, conditioned on all samples before it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: SampleRNNSettings) -> None:
         super().__init__()
         self.settings = settings
         sizes, dim = settings.frame_sizes, settings.dim
@@ -81,29 +80,29 @@ class SampleRNN(nn.Module):
         return starts[:, :, :, None].expand(-1, -1, -1, batch, -1)
 
     def forward(self, levels: torch.Tensor, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """levels: int64 [batch, frame_sizes[0] + n], the largest frame before, and n samples.
+        """Logits of n samples, [batch, n, 256], and the states after them.
 
-        Returns the logits of the n samples, [batch, n, 256], and the states after them.
+        levels: int64 [batch, frame_sizes[0] + n], of the largest frame before the samples and of the samples.
         """
         sizes = self.settings.frame_sizes
         before, count = sizes[0], levels.shape[1] - sizes[0]
-        values, told, after = self.values[levels], None, []
+        values, conditioning, after = self.values[levels], None, []
         for index, tier in enumerate(self.tiers):
-            heard = values[:, before - tier.frame : before - tier.frame + count]
-            told, state = tier(heard, told, states[index])
+            past = values[:, before - tier.frame : before - tier.frame + count]
+            conditioning, state = tier(past, conditioning, states[index])
             after.append(state)
         width = self.settings.context
         seen = levels[:, before - width : -1].unfold(1, width, 1)  # [batch, n, width]
         rows = seen + LEVELS * torch.arange(width, device=levels.device)
-        heard = embedding_bag(rows.flatten(0, 1), self.table().flatten(0, 1), mode="sum")
-        found = torch.relu(told + heard.view_as(told))
-        found = torch.relu(self.hidden(found))
-        return self.logits(found), torch.stack(after)
+        embedded = embedding_bag(rows.flatten(0, 1), self.table().flatten(0, 1), mode="sum")
+        hidden = torch.relu(conditioning + embedded.view_as(conditioning))
+        hidden = torch.relu(self.hidden(hidden))
+        return self.logits(hidden), torch.stack(after)
 
     def table(self) -> torch.Tensor:
-        """What each level adds to the sample tier at each place before a sample, [context, 256, dim].
+        """Input of the sample tier by each level at each place before a sample, [context, 256, dim].
 
-        `gather` of the embeddings, worked out for the levels and not for the samples: there are fewer.
+        It is `gather` of the embeddings, computed for the levels, of which there are fewer than samples.
         """
         width = self.settings.context
         return torch.einsum(
@@ -113,14 +112,14 @@ class SampleRNN(nn.Module):
     def bits(self, levels: torch.Tensor, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean negative log-likelihood of the n samples in bits per sample, and the states after them."""
         logits, states = self(levels, states)
-        wanted = levels[:, self.settings.frame_sizes[0] :]
-        return cross_entropy(logits.flatten(0, 1), wanted.flatten()) / 0.6931471805599453, states
+        targets = levels[:, self.settings.frame_sizes[0] :]
+        return cross_entropy(logits.flatten(0, 1), targets.flatten()) / 0.6931471805599453, states
 
 
 def _linear(
-    inputs: int, outputs: int, settings: Settings, *, bias: bool = True, scale: float = 1.0
+    inputs: int, outputs: int, settings: SampleRNNSettings, *, bias: bool = True, scale: float = 1.0
 ) -> nn.Module:
-    """A linear layer of He et al.'s (2015) weights, as published, with weight normalisation where set."""
+    """A linear layer initialised by He et al. 2015, as published, with weight normalisation if it is set."""
     layer = nn.Linear(inputs, outputs, bias=bias)
     nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu" if bias else "linear")
     layer.weight.data *= scale

@@ -1,4 +1,4 @@
-"""Run folders of SampleRNN: what a training leaves on disk, and the model that is loaded from it."""
+"""Run folders of SampleRNN: the files of a training, and the model that is loaded from them."""
 
 from __future__ import annotations
 
@@ -13,29 +13,36 @@ import numpy as np
 
 from caw.config import SettingsError
 from caw.run_folder import RunError, read_config, read_tensors
-from caw.samplernn import kept_weights
-from caw.samplernn.config import CANDIDATES, ODDS, Odds, Settings, settings
+from caw.samplernn.config import (
+    CANDIDATES,
+    ODDS,
+    Odds,
+    SampleRNNSettings,
+    epochs_of_weights,
+    settings,
+    weights_file,
+)
 from caw.samplernn.network import SampleRNN
 
 CONFIG = "config.json"
 CLIPS = "clips.safetensors"
 LOSSES = "losses.jsonl"
-CHECKPOINT = "checkpoint.pt"  # stays, so that a run can go on to more epochs
-RETURN = "return.pt"  # beside it, while the training comes by a count that it once passed
+CHECKPOINT = "checkpoint.pt"  # stays, so that a run can be trained for more epochs
+RETURN = "return.pt"  # of a second training, to an epoch that the first passed without leaving weights
 LONGEST = 3600.0  # seconds that are drawn at once
 
 
 @dataclass(frozen=True)
-class Run:
-    """A training's result. Its state after some epochs is what a run of only so many ends with."""
+class SampleRNNRun:
+    """A trained SampleRNN. Its weights after some epochs equal those of a run of only so many."""
 
     folder: Path
-    settings: Settings
+    settings: SampleRNNSettings
     config: dict[str, Any]
 
     @property
     def rate(self) -> int:
-        """Hz of everything this run makes."""
+        """Sampling rate in Hz of all that is drawn."""
         return int(self.config["rate"])
 
     @property
@@ -45,25 +52,25 @@ class Run:
 
     @property
     def epochs(self) -> list[int]:
-        """The counts that weights are kept of, ascending."""
-        return kept_weights.counts(self.folder)
+        """The epoch counts that have weights, ascending."""
+        return epochs_of_weights(self.folder)
 
     def network(self, epochs: int | None = None) -> SampleRNN:
-        """The network after so many epochs (None: the last kept), on the CPU. RunError: not kept."""
+        """The network after so many epochs (None: the last), on the CPU. Raises RunError without weights."""
         counts = self.epochs
         if not counts:
-            raise RunError(f"{self.folder} is not trained yet; run samplernn train again with --resume")
+            raise RunError(f"{self.folder} is not trained yet", "run samplernn train again with --resume")
         epochs = counts[-1] if epochs is None else epochs
         if epochs not in counts:
-            told = f"{self.folder} keeps no weights of epoch {epochs}"
-            raise RunError(f"{told}; choose one of {', '.join(map(str, counts))}, or train on")
-        path = self.folder / kept_weights.file_name(epochs)
+            problem = f"{self.folder} keeps no weights of epoch {epochs}"
+            raise RunError(problem, f"choose one of {', '.join(map(str, counts))}, or train on")
+        path = self.folder / weights_file(epochs)
         network = SampleRNN(self.settings)
         try:
             network.load_state_dict(read_tensors(path, self.config))
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
-            raise RunError(f"{path} does not fit {CONFIG} ({reason}); train the run again") from error
+            raise RunError(f"{path} does not fit {CONFIG} ({reason})", "train the run again") from error
         return network.eval()
 
     def generate(
@@ -73,11 +80,32 @@ class Run:
         seeds: list[int],
         epochs: int | None = None,
         odds: Odds = ODDS,
-        told: Callable[[float], None] | None = None,
+        progress: Callable[[float], None] | None = None,
     ) -> np.ndarray:
-        """UMG: new music, one clip per seed, float32 [seeds, n] at the level of the training clips.
+        """Generate new music (UMG), one clip per seed.
 
-        All are drawn at once, and each is what it would be alone. told: hears the share that is done.
+        Parameters
+        ----------
+        seconds : float
+            Length of each clip, 0.1 to 3600.
+        seeds : list of int
+            All clips are drawn at once, and each equals the clip that is drawn from its seed alone.
+        epochs : int, optional
+            Draw from the weights of this epoch; the last if not given.
+        odds : Odds
+            Temperature and truncation of the drawing.
+        progress : callable, optional
+            Called with the share that is done.
+
+        Returns
+        -------
+        array, float32 [seeds, n]
+            At the level of the training clips.
+
+        Raises
+        ------
+        RunError
+            For a length or a seed out of range, or an epoch without weights.
         """
         from caw.samplernn import sampling
 
@@ -87,7 +115,7 @@ class Run:
             self.rate,
             seeds=seeds,
             odds=odds,
-            told=told,
+            progress=progress,
         )
         return drawn * np.float32(self.config["peak"])
 
@@ -100,45 +128,51 @@ class Run:
         candidates: int = CANDIDATES,
         epochs: int | None = None,
         odds: Odds = ODDS,
-        told: Callable[[float], None] | None = None,
+        progress: Callable[[float], None] | None = None,
     ) -> np.ndarray:
-        """VAR: the first `seconds` of a training clip (None: all) followed, one variation per seed.
+        """Generate variations (VAR) of a training clip, one per seed.
 
-        As `generate`; `variation.vary` says how.
+        Parameters
+        ----------
+        clip : int
+            Index of the training clip.
+        seconds : float, optional
+            Follow only so much of the clip; all of it if not given.
+        candidates : int
+            How many are drawn side by side; more follow the clip more closely (`sampling.vary`).
+        seeds, epochs, odds, progress
+            As for `generate`, which also says what is returned and raised.
         """
-        from caw.samplernn import variation
+        from caw.samplernn import sampling
 
         if not 0 <= clip < len(self.clips):
-            raise RunError(f"clip is {clip}; this run was trained on {len(self.clips)}, counted from 0")
+            raise RunError(f"clip is {clip}", f"this run was trained on {len(self.clips)}, counted from 0")
         count = None if seconds is None else _samples(seconds, self.rate)
-        drawn = variation.vary(
+        drawn = sampling.vary(
             self.network(epochs),
             self.clips[clip][:count],
             self.rate,
             seeds=seeds,
             candidates=candidates,
             odds=odds,
-            told=told,
+            progress=progress,
         )
         return drawn * np.float32(self.config["peak"])
 
     def scores(self) -> dict[int, dict[str, float]]:
-        """Epoch -> bits per sample of what is learned (train) and of what is held out, where scored."""
-        path, found = self.folder / LOSSES, {}
+        """Bits per sample of the learned (train) and the held-out samples, by epoch, where it was scored."""
+        path, scores = self.folder / LOSSES, {}
         for line in path.read_text().splitlines() if path.exists() else []:
             try:
                 record = json.loads(line)
                 if not (isinstance(record, dict) and isinstance(record.get("epoch"), int)):
                     break
-            except (
-                ValueError,
-                RecursionError,
-            ):  # a kill cut the last line short; training writes it anew
+            except (ValueError, RecursionError):  # a kill cut the last line short; training rewrites it
                 break
-            named = {name: record[name] for name in ("train", "held_out") if name in record}
-            if named:
-                found[record["epoch"]] = named
-        return found
+            values = {name: record[name] for name in ("train", "held_out") if name in record}
+            if values:
+                scores[record["epoch"]] = values
+        return scores
 
     @cached_property
     def clips(self) -> list[np.ndarray]:
@@ -147,25 +181,46 @@ class Run:
         return [tensors[name].numpy() for name in sorted(tensors)]
 
 
-def load(folder: str | Path) -> Run:
-    """The run in `folder`. RunError names what is missing or damaged."""
+def load(folder: str | Path) -> SampleRNNRun:
+    """Load a run of SampleRNN.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The run folder, made by `caw.samplernn.training.train`.
+
+    Returns
+    -------
+    SampleRNNRun
+
+    Raises
+    ------
+    RunError
+        For a folder that is no run or is damaged.
+
+    Examples
+    --------
+    >>> load("nowhere")
+    Traceback (most recent call last):
+    caw.run_folder.RunError: nowhere is no run folder: it has no config.json; make one with samplernn train
+    """
     folder = Path(folder)
     file = folder / CONFIG
     if not file.is_file():
-        raise RunError(f"{folder} is no run folder: it has no {CONFIG}; make one with samplernn train")
+        raise RunError(f"{folder} is no run folder: it has no {CONFIG}", "make one with samplernn train")
     config = read_config(file)
     try:
-        run = Run(folder, settings(**config["settings"]), config)
+        run = SampleRNNRun(folder, settings(**config["settings"]), config)
         run.rate, run.seconds, config["peak"]  # noqa: B018  they raise where the file is of another version
     except (LookupError, TypeError, SettingsError) as error:
         reason = str(error) if isinstance(error, SettingsError) else f"no {error}"
-        raise RunError(f"{file} is of another version ({reason}); train the run again") from error
+        raise RunError(f"{file} is of another version ({reason})", "train the run again") from error
     if not (folder / CLIPS).is_file():
-        raise RunError(f"{folder} lacks {CLIPS}; restore it or train the run again")
+        raise RunError(f"{folder} lacks {CLIPS}", "restore it or train the run again")
     return run
 
 
 def _samples(seconds: float, rate: int) -> int:
     if not (np.isfinite(seconds) and 0.1 <= seconds <= LONGEST):
-        raise RunError(f"seconds is {seconds!r}; use a length from 0.1 to {LONGEST:g}")
+        raise RunError(f"seconds is {seconds!r}", f"use a length from 0.1 to {LONGEST:g}")
     return round(seconds * rate)

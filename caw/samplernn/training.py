@@ -1,7 +1,7 @@
-"""Training of a run in a folder that survives being killed at any moment.
+"""Training of a SampleRNN in a run folder, which can be killed and resumed at any moment.
 
-An epoch is one optimiser step, and nothing depends on how many there will be: a run of 500 epochs passes
-through the very state in which one of 100 ends, and leaves its weights there where they are asked for.
+An epoch is one optimiser step, and no step depends on their number: a run of 500 epochs passes through the
+state in which one of 100 ends, and leaves its weights there if they are requested.
 """
 
 from __future__ import annotations
@@ -34,25 +34,24 @@ from caw.run_folder import (
     write_json,
     write_tensors,
 )
-from caw.samplernn import kept_weights, runs
-from caw.samplernn.config import Settings, to_json
+from caw.samplernn import runs
+from caw.samplernn.config import SampleRNNSettings, to_json, weights_file
+from caw.samplernn.data import Streams, encode, scored_pieces, split
 from caw.samplernn.network import SampleRNN
-from caw.samplernn.quantisation import encode
-from caw.samplernn.streams import Streams, scored_pieces, split
 
-CHECKPOINT_SECONDS = 20.0  # between checkpoints: what a kill costs at most
-TOLD_SECONDS = 1.0  # between two words of progress
+CHECKPOINT_SECONDS = 20.0  # between checkpoints: the most that a kill costs
+REPORT_SECONDS = 1.0  # between two reports of progress
 SCORED_EVERY = 100  # epochs between two scores in losses.jsonl; snapshots are always scored
 
 
 @dataclass(frozen=True)
-class Progress:
-    """Where a training stands. Times in seconds."""
+class SampleRNNProgress:
+    """Progress of a training. Times are in seconds."""
 
     epoch: int
     epochs: int
     bits: float  # per sample, of the step just done
-    elapsed: float  # in all, without what was interrupted
+    elapsed: float  # in all, without interruptions
     remaining: float
     fraction: float
 
@@ -62,28 +61,69 @@ def train(
     rate: int,
     out: str | Path,
     *,
-    settings: Settings,
+    settings: SampleRNNSettings,
     epochs: int,
     snapshots: Sequence[int] = (),
     source: Sequence[dict[str, Any]] = (),
     resume: bool = False,
-    progress: Callable[[Progress], None] | None = None,
-) -> runs.Run:
-    """Train on a mono clip [n] at `rate` Hz, or on several, and leave a run folder.
+    progress: Callable[[SampleRNNProgress], None] | None = None,
+) -> runs.SampleRNNRun:
+    """Train a SampleRNN on a clip, or on several together, in a run folder.
 
-    epochs: optimiser steps in all; weights are kept of them and of `snapshots`. source: facts about each
-    clip. resume: go on with a run of the same clips and settings in `out`, finished or not; on a CPU the
-    weights are the same as without the interruption, whatever the count it was first trained for.
-    Errors: RunError for clips that cannot be trained on or a folder that does not fit.
+    Parameters
+    ----------
+    samples : array [n], or a sequence of them
+        Mono clips at `rate` Hz.
+    rate : int
+        Their sampling rate; the run's is `settings.rate` if that is lower.
+    out : str or Path
+        The run folder.
+    settings : SampleRNNSettings
+        As of `caw.samplernn.config.settings`.
+    epochs : int
+        Optimiser steps in all, after which weights are written.
+    snapshots : sequence of int
+        Further epochs whose weights are written.
+    source : sequence of dict
+        Facts about each clip, for the run's record.
+    resume : bool
+        Continue a run of the same clips and settings in `out`, finished or not. On a CPU its weights equal
+        those of an uninterrupted run.
+    progress : callable, optional
+        Called with a SampleRNNProgress about once a second.
+
+    Returns
+    -------
+    SampleRNNRun
+
+    Raises
+    ------
+    RunError
+        For clips that cannot be trained on, or a folder that holds another run.
+
+    Notes
+    -----
+    The model is that of Mehri et al. 2017, "SampleRNN: an unconditional end-to-end neural audio generation
+    model", arXiv 1612.07837.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from caw.samplernn.config import settings
+    >>> clip = np.sin(np.arange(4000) / 5).astype(np.float32)
+    >>> tiny = settings(dim=8, streams=1, window=64, rate=2000)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     train(clip, 2000, f"{folder}/run", settings=tiny, epochs=2).epochs
+    [2]
     """
     out = Path(out)
     device = choose_device(settings.device)  # refused before there is a folder
-    wanted = sorted({*snapshots, epochs})
-    for count in wanted:
+    requested = sorted({*snapshots, epochs})
+    for count in requested:
         if not 1 <= count <= epochs:
-            raise RunError(f"a snapshot is asked for at epoch {count} of {epochs}; use 1 to {epochs}")
-    given = list(samples) if isinstance(samples, list | tuple) else [samples]
-    clips, own_rate, peak = _prepared(given, rate, settings)
+            raise RunError(f"a snapshot is asked for at epoch {count} of {epochs}", f"use 1 to {epochs}")
+    clips = list(samples) if isinstance(samples, list | tuple) else [samples]
+    clips, own_rate, peak = _prepared(clips, rate, settings)
     config = {
         "settings": to_json(settings),
         "rate": own_rate,
@@ -101,59 +141,61 @@ def train(
     }
     _open_folder(out, config, clips, resume)
     run = runs.load(out)
-    lacking = [count for count in wanted if count not in run.epochs]
-    if lacking:
+    missing = [count for count in requested if count not in run.epochs]
+    if missing:
         training = _Training(run, device, progress)
-        passed = [count for count in lacking if count < training.epoch]
-        if passed:  # without keeping it: come by once more, and leave the state of the longer run as it is
+        passed = [count for count in missing if count < training.epoch]
+        if passed:  # a second training reaches them, and the state of the longer one stays as it is
             again = _Training(run, device, progress, runs.RETURN)
             if again.epoch > passed[0]:
                 (out / runs.RETURN).unlink()
                 again = _Training(run, device, progress, runs.RETURN)
-            again.run(passed, lacking[-1])
+            again.run(passed, missing[-1])
         (out / runs.RETURN).unlink(missing_ok=True)
-        if ahead := lacking[len(passed) :]:
-            training.run(ahead, lacking[-1])
+        if ahead := missing[len(passed) :]:
+            training.run(ahead, missing[-1])
     return runs.load(out)
 
 
-def _prepared(given: list[np.ndarray], rate: int, settings: Settings) -> tuple[list[np.ndarray], int, float]:
-    """The clips [n] at the run's rate with a joint peak of .98, that rate, and the factor back."""
-    if not given:
-        raise RunError("no clip was given; give one or more")
+def _prepared(
+    clips: list[np.ndarray], rate: int, settings: SampleRNNSettings
+) -> tuple[list[np.ndarray], int, float]:
+    """The clips [n] at the run's rate with a joint peak of .98, that rate, and the factor to undo it."""
+    if not clips:
+        raise RunError("no clip was given", "give one or more")
     own = min(settings.rate, rate)
-    clips = [resample(_mono(samples, rate), rate, own) for samples in given]
+    clips = [resample(_mono(samples, rate), rate, own) for samples in clips]
     clips, peak = level_clips(clips)
     for clip in clips:
         if len(clip) * (1 - settings.held_out) < 2 * settings.window:
-            told = f"window is {settings.window} samples, too long for a clip of {len(clip)} samples"
-            raise RunError(f"{told}; use a shorter window or a longer clip")
+            problem = f"window is {settings.window} samples, too long for a clip of {len(clip)} samples"
+            raise RunError(problem, "use a shorter window or a longer clip")
     return clips, own, peak
 
 
 def _mono(samples: np.ndarray, rate: int) -> np.ndarray:
-    """A clip as float32 [n]. Raises: RunError for one that cannot be trained on."""
+    """A clip as float32 [n]. Raises RunError for one that cannot be trained on."""
     if np.ndim(samples) != 1:
-        raise RunError(f"samples have shape {np.shape(samples)}; give mono, [n]")
+        raise RunError(f"samples have shape {np.shape(samples)}", "give mono, [n]")
     return check_clip(samples, rate)
 
 
 def _open_folder(out: Path, config: dict[str, Any], clips: list[np.ndarray], resume: bool) -> None:
-    """A new run folder, or the old one where `resume` asks for it and everything fits."""
+    """Make the run folder, or check that the one there holds the same run, if `resume` allows it."""
     if (out / runs.CONFIG).exists():
         if not resume:
-            raise RunError(f"{out} already holds a run; give --resume to go on, or another folder")
+            raise RunError(f"{out} already holds a run", "give --resume to go on, or another folder")
         old = runs.load(out)
         if [clip["sha256"] for clip in old.config["clips"]] != [clip["sha256"] for clip in config["clips"]]:
-            raise RunError(f"{out} was trained on another clip; choose another folder")
+            raise RunError(f"{out} was trained on another clip", "choose another folder")
         for name, value in to_json(old.settings).items():
             ours = config["settings"][name]
             if name != "device" and ours != value:
-                told = f"{out} was begun with {name} {value!r}, not {ours!r}"
-                raise RunError(f"{told}; use the same settings or another folder")
+                problem = f"{out} was begun with {name} {value!r}, not {ours!r}"
+                raise RunError(problem, "use the same settings or another folder")
         return
     if out.exists() and not out.is_dir():
-        raise RunError(f"{out} is a file; choose another folder")
+        raise RunError(f"{out} is a file", "choose another folder")
     out.mkdir(parents=True, exist_ok=True)
     tensors = {f"clip-{i:04d}": torch.from_numpy(clip) for i, clip in enumerate(clips)}
     digests = {runs.CLIPS: write_tensors(out / runs.CLIPS, tensors)}
@@ -163,14 +205,14 @@ def _open_folder(out: Path, config: dict[str, Any], clips: list[np.ndarray], res
 class _Training:
     """Network, optimiser, streams and their files.
 
-    checkpoint: runs.CHECKPOINT, or runs.RETURN for one that comes by where another has passed.
+    checkpoint: runs.CHECKPOINT, or runs.RETURN for a second training to epochs that the first passed.
     """
 
     def __init__(
         self,
-        run: runs.Run,
+        run: runs.SampleRNNRun,
         device: torch.device,
-        progress: Callable[[Progress], None] | None,
+        progress: Callable[[SampleRNNProgress], None] | None,
         checkpoint: str = runs.CHECKPOINT,
     ) -> None:
         self.folder, self.settings, self.device, self.progress = run.folder, run.settings, device, progress
@@ -194,8 +236,8 @@ class _Training:
             self._write_losses(self._read_losses()[: self.lines])  # so that no step stands twice
 
     def run(self, snapshots: list[int], epochs: int) -> None:
-        """Train up to the last of `snapshots`, leaving weights at each. epochs: those of which is told."""
-        began = saved = told = time.monotonic()
+        """Train up to the last of `snapshots`, and write weights at each. epochs: the total to report."""
+        began = saved = reported = time.monotonic()
         before, first, last = self.elapsed, self.epoch, snapshots[-1]
         with limited(torch.get_num_threads()):  # as many as before, but denormal numbers are zero
             if self.epoch == snapshots[0]:  # as a checkpoint may
@@ -214,11 +256,11 @@ class _Training:
                 if self.epoch == last or now - saved >= CHECKPOINT_SECONDS:
                     self._write_checkpoint()
                     saved = now
-                if self.progress and (now - told >= TOLD_SECONDS or self.epoch == last):
+                if self.progress and (now - reported >= REPORT_SECONDS or self.epoch == last):
                     pace = (now - began) / (self.epoch - first)
                     left, share = (epochs - self.epoch) * pace, self.epoch / epochs
-                    self.progress(Progress(self.epoch, epochs, bits, self.elapsed, left, share))
-                    told = now
+                    self.progress(SampleRNNProgress(self.epoch, epochs, bits, self.elapsed, left, share))
+                    reported = now
 
     def _step(self) -> float:
         levels, fresh = self.streams.next()
@@ -238,25 +280,25 @@ class _Training:
         return bits.item()
 
     def _keep(self, record: dict[str, float]) -> None:
-        """Leave the weights, and their scores where this epoch was noted without."""
+        """Write the weights, and their scores if this epoch's line in losses.jsonl has none."""
         lines = self._read_losses()
         if self.epoch <= len(lines):
             lines[self.epoch - 1] = json.dumps(json.loads(lines[self.epoch - 1]) | record)
             self._write_losses(lines)
-        name = kept_weights.file_name(self.epoch)
+        name = weights_file(self.epoch)
         note_digest(self.folder, name, write_tensors(self.folder / name, self.averaged))
 
     def _scores(self) -> dict[str, float]:
-        """Bits per sample of the averaged weights, on pieces of what is learned and of what is held out."""
+        """Bits per sample of the averaged weights, on pieces of the learned and the held-out samples."""
         network = SampleRNN(self.settings).to(self.device)
         network.load_state_dict(self.averaged)
-        found = {}
+        scores = {}
         for name, levels in self.pieces.items():
             if levels is not None:
                 with torch.inference_mode():
                     levels = torch.from_numpy(levels).to(self.device)
-                    found[name] = round(network.bits(levels, network.start(len(levels)))[0].item(), 5)
-        return found
+                    scores[name] = round(network.bits(levels, network.start(len(levels)))[0].item(), 5)
+        return scores
 
     def _write_checkpoint(self) -> None:
         if self.pending:
@@ -293,5 +335,5 @@ class _Training:
             self.streams.restore(saved["streams"])
             self.epoch, self.elapsed, self.lines = saved["epoch"], saved["elapsed"], saved["lines"]
         except (KeyError, RuntimeError, ValueError) as error:
-            told = f"{self.checkpoint} was written by another version"
-            raise RunError(f"{told}; delete {self.folder} to train again") from error
+            problem = f"{self.checkpoint} was written by another version"
+            raise RunError(problem, f"delete {self.folder} to train again") from error

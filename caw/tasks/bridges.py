@@ -17,8 +17,8 @@ from caw.compose.timeline import Timeline
 from caw.config import LONGEST_DRAW
 from caw.flow.passages import Passages, draw_beside
 from caw.flow.scales import FlowScale, ScoreScale
-from caw.measures import music
-from caw.measures.yardstick import TooShortError
+from caw.measures import harmony
+from caw.measures.spectra import TooShortError
 from caw.run_folder import RunError, check_clip
 
 BARS = (1, 256)  # least and most new bars
@@ -111,9 +111,11 @@ def draw(
         raise RunError("no passage was given", "give one before or after the new bars")
     remarks: list[str] = []
     material, own = model.scales[0].material, model.rate
-    reach = round(bridging.HEARD * own)
+    reach = round(bridging.ANALYSED * own)
     passages = [
-        None if side is None else bridging.hear(side[:, -reach:] if not k else side[:, :reach], own, material)
+        None
+        if side is None
+        else bridging.analyse_passage(side[:, -reach:] if not k else side[:, :reach], own, material)
         for k, side in enumerate(sides)
     ]
     if not material.has_beat or not all(p is None or p.timeline.has_beat for p in passages):
@@ -124,8 +126,8 @@ def draw(
         remarks.append(f"ends on {close}")
     rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
 
-    def new_layout() -> bridging.Laid:
-        return bridging.lay(*passages, material, bars, rng, plan=plan, close=close)
+    def new_layout() -> bridging.Bridge:
+        return bridging.compose_bridge(*passages, material, bars, rng, plan=plan, close=close)
 
     layout = new_layout()
     seconds = layout.last - layout.first
@@ -204,7 +206,7 @@ def _last_chord(model: GuidedModel, plan: Plan | None, passage: np.ndarray) -> s
     end = passage[:, -round(KEY_SECONDS * model.rate) :] / np.float32(model.peak)
     sound = np.concatenate([end, *model.training_clips()], axis=1).mean(axis=0)
     try:
-        key, shares = music.key(sound, model.rate), music.chroma(sound, model.rate)
+        key, shares = harmony.key(sound, model.rate), harmony.chroma(sound, model.rate)
     except TooShortError:
         return NO_CHORD
     if key is None:
@@ -215,8 +217,8 @@ def _last_chord(model: GuidedModel, plan: Plan | None, passage: np.ndarray) -> s
 def _drawn(
     model: GuidedModel,
     sides: list[np.ndarray | None],
-    layout: bridging.Laid,
-    new_layout: Callable[[], bridging.Laid],
+    layout: bridging.Bridge,
+    new_layout: Callable[[], bridging.Bridge],
     generator: torch.Generator,
 ) -> np.ndarray:
     """The new bars [channels, n] at the passages' level. new_layout: gives another walk over the bars."""

@@ -1,8 +1,7 @@
-"""Lower a recording's steady noise (hiss, hum, an old record's surface); length, rate and level stay.
+"""Lower a recording's steady noise (hiss, hum, the surface of an old record); length, rate and level stay.
 
-What the noise is like is read from the recording's own quietest moments, so nothing is trained. (The
-published model denoises by what its reconstruction leaves out, Greshler et al. 2021, section 4;
-caw/README.md compares.) No torch here.
+The noise is estimated from the recording's own quietest moments, so nothing is trained. (The published model
+denoises by what its reconstruction leaves out, Greshler et al. 2021, section 4; docs/tasks.md compares.)
 """
 
 from __future__ import annotations
@@ -12,14 +11,16 @@ from functools import lru_cache
 import numpy as np
 from scipy import ndimage, signal, special
 
+from caw.problems import ProblemError
+
 WINDOW = 0.064  # seconds, of the spectra
 OVERLAP = 8  # windows over every sample
 SMOOTHING = 0.15  # seconds over which the quietest moments are looked for
-QUIETEST = 0.02  # share of the moments that count as quietest, in each frequency
+QUIETEST = 0.02  # quantile of the moments that counts as quietest, in each frequency
 NEIGHBOURS = 500.0  # Hz; between a clip's tones there is only noise, so the least of the neighbours counts
 LEAST = 0.1  # quantile over the neighbours
-SPREAD = 0.3  # quantile whose distance from the quietest tells steady noise from music that never pauses
-DOUBT = 2.5  # dB taken off the noise estimate, times the square of that distance beyond steady noise's in dB
+SPREAD = 0.3  # quantile: near the quietest in steady noise, far from it in music that never pauses
+DOUBT = 2.5  # dB off the estimate for each squared dB by which they are further apart than in steady noise
 DOUBT_MOST = 18.0  # dB
 PAUSE = (0.5, 2.0)  # mean log power over the noise: at most the first in a pause, the second in none
 PAUSE_FRAME = 0.1  # seconds
@@ -29,22 +30,50 @@ SHORTEST = 0.5  # seconds of clip
 SHORTEST_NOISE = 0.1  # seconds of a passage that is named as noise
 
 
-class DenoisingError(ValueError):
-    """A clip or setting that cannot be denoised; the message quotes the value and says the mend."""
+class DenoisingError(ProblemError):
+    """A clip that cannot be denoised, or a setting that cannot be used."""
 
 
 def denoise(
     samples: np.ndarray, rate: int, *, strength: float = 1.0, noise: tuple[float, float] | None = None
 ) -> np.ndarray:
-    """The clip with its steady noise lowered, of the same shape.
+    """Lower the steady noise of a clip.
 
-    samples: [n] or [channels, n]; all channels share one gain, so the stereo picture stays. strength: from 0
-    (the clip as it is) over 1 to 2 (every reduction doubled in dB). noise: start and end in seconds of a
-    passage that holds nothing but noise; None finds the noise in the quietest moments.
-    Errors: DenoisingError.
+    Parameters
+    ----------
+    samples : array [n] or [channels, n]
+        The clip, of 0.5 s or more. All channels share one gain, so that the stereo image stays.
+    rate : int
+        Sampling rate in Hz.
+    strength : float
+        From 0 (the clip as it is) over 1 to 2 (every reduction doubled in dB).
+    noise : (float, float), optional
+        Start and end in seconds of a passage that holds nothing but noise. By default the noise is estimated
+        from the quietest moments.
 
-    Each short-time spectrum is scaled by the log-amplitude gain of Ephraim and Malah (1985, equation 20),
-    with their decision-directed estimate run both ways in time, so that an attack is as clear as a decay.
+    Returns
+    -------
+    array
+        Of the shape of `samples`, float32.
+
+    Raises
+    ------
+    DenoisingError
+        For a clip that cannot be denoised, or a strength or passage that is out of range.
+
+    Notes
+    -----
+    Each short-time spectrum is multiplied by the log-amplitude gain of Ephraim and Malah (1985, equation 20).
+    Their decision-directed estimate is run both ways in time, so that an attack is as clear as a decay. Noise
+    is estimated by minimum statistics (Martin 2001).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> noise = 0.01 * np.random.default_rng(0).standard_normal(16000)
+    >>> quiet = denoise(noise, 8000)
+    >>> quiet.shape, bool(quiet.std() < 0.5 * noise.std())
+    ((16000,), True)
     """
     samples = np.asarray(samples, dtype=np.float32)
     _validate(samples, rate, strength)
@@ -65,21 +94,21 @@ def denoise(
 
 def _validate(samples: np.ndarray, rate: int, strength: float) -> None:
     if samples.ndim not in (1, 2):
-        raise DenoisingError(f"samples have shape {samples.shape}; give [n] or [channels, n]")
+        raise DenoisingError(f"samples have shape {samples.shape}", "give [n] or [channels, n]")
     if not np.isfinite(samples).all():
-        raise DenoisingError("the clip holds NaN or infinite samples; export it again")
+        raise DenoisingError("the clip holds NaN or infinite samples", "export it again")
     if samples.shape[-1] < SHORTEST * rate:
-        told = f"the clip is {samples.shape[-1] / rate:.2f} s long"
-        raise DenoisingError(f"{told}; give {SHORTEST:g} s or more")
+        seconds = samples.shape[-1] / rate
+        raise DenoisingError(f"the clip is {seconds:.2f} s long", f"give {SHORTEST:g} s or more")
     if not 0 <= strength <= 2:
-        raise DenoisingError(f"strength is {strength!r}; use a number from 0 to 2")
+        raise DenoisingError(f"strength is {strength!r}", "use a number from 0 to 2")
 
 
 def _quietest(power: np.ndarray, rate: float, size: int, hop: int) -> np.ndarray:
     """Power of the noise in each bin [bins], from the quietest moments (Martin 2001, minimum statistics).
 
-    Music that never pauses has quiet moments too, and they are no noise. Steady noise is known by how little
-    its power varies once smoothed; where the moments vary more, the estimate is lowered.
+    Music that never pauses has quiet moments too, and they are not noise. Steady noise is recognised by how
+    little its power varies once smoothed; where it varies more, the estimate is lowered.
     """
     low, spread = _low_and_spread(power, rate, size, hop)
     bias, steady = _of_white_noise(size, hop, power.shape[1], rate)
@@ -97,7 +126,7 @@ def _low_and_spread(power: np.ndarray, rate: float, size: int, hop: int) -> tupl
 
 @lru_cache
 def _of_white_noise(size: int, hop: int, frames: int, rate: float) -> tuple[float, float]:
-    """What `_low_and_spread` makes of noise of power 1: the factor back to its power, its spread in dB."""
+    """For white noise: the factor from `_low_and_spread` back to its power, and its spread in dB."""
     samples = np.random.default_rng(0).standard_normal(hop * min(frames, 4000))
     power = np.abs(_spectra(samples, size, hop)) ** 2
     low, spread = _low_and_spread(power, rate, size, hop)
@@ -108,16 +137,14 @@ def _of_white_noise(size: int, hop: int, frames: int, rate: float) -> tuple[floa
 def _of_passage(power: np.ndarray, noise: tuple[float, float], seconds: float, frames: float) -> np.ndarray:
     start, end = noise
     if not 0 <= start < end <= seconds or end - start < SHORTEST_NOISE:
-        raise DenoisingError(
-            f"the noise passage is {start:g}:{end:g}; give {SHORTEST_NOISE:g} s or more "
-            f"within the clip's {seconds:.2f} s"
-        )
+        fix = f"give {SHORTEST_NOISE:g} s or more within the clip's {seconds:.2f} s"
+        raise DenoisingError(f"the noise passage is {start:g}:{end:g}", fix)
     level = power[:, round(start * frames) : max(round(start * frames) + 1, round(end * frames))].mean(axis=1)
     return np.exp(ndimage.uniform_filter1d(np.log(level + 1e-20), 5))
 
 
 def _pauses(power: np.ndarray, floor: np.ndarray, frames: float) -> np.ndarray:
-    """1 where a frame holds noise alone, 0 where anything sounds, between them else: [frames]."""
+    """From 1 where a frame holds noise alone to 0 where anything else sounds: [frames]."""
     over = np.log(power / np.maximum(floor, 1e-20)[:, None] + 1e-9).mean(axis=0)
     over = ndimage.uniform_filter1d(over, max(1, round(PAUSE_FRAME * frames)))
     return np.clip((PAUSE[1] - over) / (PAUSE[1] - PAUSE[0]), 0, 1)

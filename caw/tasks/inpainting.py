@@ -1,9 +1,9 @@
 """Fill holes in a clip with what the rest of it suggests; nothing outside the holes changes.
 
-Music repeats itself, so each hole is filled with pieces of the clip whose surroundings sound like the
-hole's own: one piece that leads in, one that leads out, joined inside the hole where both sound alike (as
-Perraudin et al. 2018 do for long gaps). The edges are carried a little way into the hole by linear prediction
-and faded over there. No torch here.
+Music repeats itself. So each hole is filled with pieces of the clip whose surroundings sound like the hole's
+own: one piece that leads in and one that leads out, joined inside the hole where both sound alike (Perraudin
+et al. 2018 do so for long gaps). The edges are continued a little way into the hole by linear prediction, and
+cross-faded there.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from scipy import linalg, ndimage, signal
 
 from caw import audio
+from caw.problems import ProblemError
 
 SHORTEST_HOLE = 0.0005  # seconds
 LEAST_MATERIAL = 1.0  # seconds of sound in one piece, left outside the holes
@@ -24,24 +25,24 @@ WINDOW = 0.064
 BLOCK = 4096  # spectra computed at a time
 BANDS = 32
 LOWEST = 60.0  # Hz
-CONTEXT = 0.15  # seconds beside a hole that a piece's surroundings are compared with
+CONTEXT = 0.15  # seconds beside a hole with which a piece's surroundings are compared
 LEAST_CONTEXT = 0.05
-CHOICES = 40  # places kept for either side
+CHOICES = 40  # places considered for either side
 APART = 0.01  # seconds between two of them
 JOIN = 0.03  # seconds over which two pieces are compared where they join
-JUMP_COST = 2.0  # dB that a join between two places costs, beside how ill they fit
+JUMP_COST = 2.0  # dB that a join between two places costs in addition to their mismatch
 FADE = 0.02  # seconds of every fade
 ALIGN = 0.006  # seconds by which a place may move to bring waveforms into step
 PREDICTION_ORDER = 256
 MOST_GAIN_DB = 6.0
-AGREED = 60  # fillings that are asked how loud the hole should be
-AGREEMENT = 0.7  # share of the way to what they say
-MOST_MENDED_DB = 9.0
+CONSENSUS = 60  # best fillings, whose mean level a filling is brought towards
+AGREEMENT = 0.7  # share of the way to that mean
+MOST_LEVELLED_DB = 9.0
 TEMPERATURE = 0.7  # dB: how much worse a drawn filling may fit than the best
 
 
-class InpaintingError(ValueError):
-    """A hole or clip that cannot be filled; the message quotes the value and says the mend."""
+class InpaintingError(ProblemError):
+    """A hole that cannot be filled, or a clip that cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,44 @@ class Filling:
 def inpaint(
     samples: np.ndarray, rate: int, holes: Sequence[tuple[float, float]], *, seed: int = 0
 ) -> np.ndarray:
-    """The clip with its holes filled, of the same shape; every sample outside the holes is bit-identical.
+    """Fill holes in a clip with pieces of the rest of it.
 
-    samples: [n] or [channels, n] at `rate` Hz; what stands in the holes is ignored. holes: (start, end) in
-    seconds, in any order; those that overlap or touch become one. seed: 0 is the filling that fits best,
-    others are drawn from the fitting ones; the same seed gives the same filling.
-    Errors: InpaintingError for holes outside the clip, at its very start or end, or that leave too little.
+    Parameters
+    ----------
+    samples : array [n] or [channels, n]
+        The clip. What the holes hold is ignored.
+    rate : int
+        Sampling rate in Hz.
+    holes : sequence of (float, float)
+        Start and end in seconds, in any order. Holes that overlap or touch become one.
+    seed : int
+        0 gives the filling that fits best; others are drawn from the fitting ones.
+
+    Returns
+    -------
+    array
+        Of the shape of `samples`, float32. Every sample outside the holes is bit-identical.
+
+    Raises
+    ------
+    InpaintingError
+        For holes outside the clip, at its very start or end, or that leave too little of it.
+
+    Notes
+    -----
+    The search follows Perraudin, Holighaus, Majdak and Balazs (2018), "Inpainting of long audio segments with
+    similarity graphs".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> time = np.arange(16000) / 8000
+    >>> tone = 0.5 * np.sin(2 * np.pi * 200 * time).astype(np.float32)
+    >>> broken = tone.copy()
+    >>> broken[8000:8400] = 0.0
+    >>> filled = inpaint(broken, 8000, [(1.0, 1.05)])
+    >>> bool(np.abs(filled - tone).max() < 0.05)
+    True
     """
     return next(inpaintings(samples, rate, holes, [seed]))
 
@@ -78,56 +111,56 @@ def inpaintings(
         known[start:end] = False
     clip = np.where(known, np.atleast_2d(samples), 0).astype(np.float64)
     spectra, known_frames, hop = _spectra(clip.mean(axis=0), known, rate)
-    found = [_fillings(spectra, known_frames, round(s / hop), round(e / hop)) for s, e in spans]
+    fillings = [_fillings(spectra, known_frames, round(s / hop), round(e / hop)) for s, e in spans]
     for seed in seeds:
         if seed < 0:
-            raise InpaintingError(f"seed is {seed!r}; use a whole number of 0 or more")
+            raise InpaintingError(f"seed is {seed!r}", "use a whole number of 0 or more")
         rng = np.random.default_rng(seed)
         result = np.atleast_2d(samples).copy()
-        for (start, end), choices in zip(spans, found, strict=True):
+        for (start, end), choices in zip(spans, fillings, strict=True):
             filling = choices[0] if seed == 0 else _drawn(choices, rng)
             sound = _assembled(clip, known, start, end, filling, hop, rate)
             frames = np.arange(round(start / hop), round(end / hop))
-            gains = _towards_the_agreed(spectra, frames, filling, choices)
+            gains = _towards_consensus(spectra, frames, filling, choices)
             sound = _with_gains(sound, gains, hop, rate)
             result[:, start:end] = _with_edges(sound, clip, known, start, end, rate)
         yield result.reshape(samples.shape)
 
 
 def hole_spans(samples: np.ndarray, rate: int, holes: Sequence[tuple[float, float]]) -> list[tuple[int, int]]:
-    """The holes as ascending, separate sample ranges [start, end). InpaintingError where one is unfit."""
+    """The holes as ascending, separate ranges of samples [start, end).
+
+    Raises InpaintingError for a hole that cannot be filled.
+    """
     if samples.ndim not in (1, 2) or not samples.size:
-        raise InpaintingError(f"samples have shape {samples.shape}; give [n] or [channels, n]")
+        raise InpaintingError(f"samples have shape {samples.shape}", "give [n] or [channels, n]")
     if not np.isfinite(samples).all():
-        raise InpaintingError("the clip holds NaN or infinite samples; export it again")
+        raise InpaintingError("the clip holds NaN or infinite samples", "export it again")
     if not holes:
-        raise InpaintingError("there is no hole; give one as START:END in seconds, such as 3.0:3.75")
+        raise InpaintingError("there is no hole", "give one as START:END in seconds, such as 3.0:3.75")
     count = samples.shape[-1]
     spans: list[tuple[int, int]] = []
     for start, end in sorted(holes):
-        told = f"hole {start:g}:{end:g}"
+        hole = f"hole {start:g}:{end:g}"
         if not (np.isfinite([start, end]).all() and start >= 0 and end - start >= SHORTEST_HOLE):
-            raise InpaintingError(
-                f"{told} is no stretch of time; give START:END in seconds, START before END"
-            )
+            fix = "give START:END in seconds, START before END"
+            raise InpaintingError(f"{hole} is no stretch of time", fix)
         if round(end * rate) > count:
-            raise InpaintingError(f"{told} ends after the clip ({count / rate:.2f} s); end it earlier")
+            raise InpaintingError(f"{hole} ends after the clip ({count / rate:.2f} s)", "end it earlier")
         if spans and round(start * rate) <= spans[-1][1]:
             spans[-1] = (spans[-1][0], max(spans[-1][1], round(end * rate)))
         else:
             spans.append((round(start * rate), round(end * rate)))
     edge = round(LEAST_CONTEXT * rate)
     if spans[0][0] < edge or spans[-1][1] > count - edge:
-        raise InpaintingError(
-            f"a hole needs {LEAST_CONTEXT:g} s of sound on either side; cut the clip's "
-            f"{'start' if spans[0][0] < edge else 'end'} off instead"
-        )
+        side = "start" if spans[0][0] < edge else "end"
+        what = f"a hole needs {LEAST_CONTEXT:g} s of sound on either side"
+        raise InpaintingError(what, f"cut the clip's {side} off instead")
     between = zip([0] + [end for _, end in spans], [start for start, _ in spans] + [count], strict=True)
     longest = max(end - start for start, end in between)
     if longest < LEAST_MATERIAL * rate:
-        raise InpaintingError(
-            f"the holes leave {longest / rate:.2f} s in one piece; {LEAST_MATERIAL:g} s or more are needed"
-        )
+        what = f"the holes leave {longest / rate:.2f} s in one piece"
+        raise InpaintingError(what, f"{LEAST_MATERIAL:g} s or more are needed")
     return spans
 
 
@@ -173,10 +206,10 @@ def _fillings(spectra: np.ndarray, known: np.ndarray, start: int, end: int) -> l
     half = length // 2
     usable = lambda a, b: within[b] - within[a] == 0  # noqa: E731
     first_half, last_half = usable(start + lags, start + half + lags), usable(start + half + lags, end + lags)
-    found = []
+    fillings = []
     whole = np.where(first_half & last_half, (leading + trailing) / 2, np.inf)
     for index in _lowest(whole, CHOICES):
-        found.append(Filling(whole[index], lags[index], lags[index], start + half))
+        fillings.append(Filling(whole[index], lags[index], lags[index], start + half))
     ins = _lowest(np.where(first_half, leading, np.inf), CHOICES)
     outs = _lowest(np.where(last_half, trailing, np.inf), CHOICES)
     for i in ins:
@@ -186,12 +219,11 @@ def _fillings(spectra: np.ndarray, known: np.ndarray, start: int, end: int) -> l
             join, fit = _best_join(spectra, within, start, end, lags[i], lags[o])
             cost = (leading[i] + trailing[o] + fit) / 3 + JUMP_COST
             if np.isfinite(cost):
-                found.append(Filling(cost, lags[i], lags[o], join))
-    if not found:
-        raise InpaintingError(
-            f"no stretch of the clip is long enough to fill a hole of {length * HOP:.2f} s; make it shorter"
-        )
-    return sorted(found, key=lambda filling: filling.cost)
+                fillings.append(Filling(cost, lags[i], lags[o], join))
+    if not fillings:
+        what = f"no stretch of the clip is long enough to fill a hole of {length * HOP:.2f} s"
+        raise InpaintingError(what, "make it shorter")
+    return sorted(fillings, key=lambda filling: filling.cost)
 
 
 def _context(known: np.ndarray, at: int, direction: int) -> np.ndarray:
@@ -241,7 +273,7 @@ def _best_join(
 
 
 def _drawn(choices: list[Filling], rng: np.random.Generator) -> Filling:
-    """One of the fillings, the likelier the better it fits."""
+    """One of the fillings, drawn with higher probability the better it fits."""
     return choices[rng.choice(len(choices), p=_weights(choices))]
 
 
@@ -271,20 +303,20 @@ def _assembled(
 
 
 def _levels(spectra: np.ndarray, frames: np.ndarray, filling: Filling) -> np.ndarray:
-    """What a filling brings to the hole's frames, dB [frames, bands]."""
+    """A filling's levels in the hole's frames, dB [frames, bands]."""
     at = frames + np.where(frames < filling.join, filling.lead_in, filling.lead_out)
     return spectra[np.clip(at, 0, len(spectra) - 1)]
 
 
-def _towards_the_agreed(
+def _towards_consensus(
     spectra: np.ndarray, frames: np.ndarray, filling: Filling, choices: list[Filling]
 ) -> np.ndarray:
-    """Gains in dB [frames, bands] that bring a filling nearer to the mean of the best ones, by their fit."""
-    best = choices[:AGREED]
+    """Gains in dB [frames, bands] that bring a filling nearer to the mean of the best, by their fit."""
+    best = choices[:CONSENSUS]
     weights = _weights(best)
     mean = sum(w * _levels(spectra, frames, choice) for w, choice in zip(weights, best, strict=True))
     lack = AGREEMENT * (mean - _levels(spectra, frames, filling))
-    return np.clip(lack, -MOST_MENDED_DB, MOST_MENDED_DB)
+    return np.clip(lack, -MOST_LEVELLED_DB, MOST_LEVELLED_DB)
 
 
 def _with_gains(sound: np.ndarray, gains: np.ndarray, hop: float, rate: int) -> np.ndarray:
@@ -307,7 +339,7 @@ def _with_gains(sound: np.ndarray, gains: np.ndarray, hop: float, rate: int) -> 
 def _with_edges(
     sound: np.ndarray, clip: np.ndarray, known: np.ndarray, start: int, end: int, rate: int
 ) -> np.ndarray:
-    """The hole's samples, faded from and into what stands beside it, carried on by linear prediction."""
+    """The hole's samples, cross-faded with what lies beside it, continued by linear prediction."""
     fade = max(1, min(round(FADE * rate), (end - start) // 3))
     ramp = _ramp(fade)
     for channel, wave in enumerate(sound):
@@ -328,9 +360,9 @@ def _aligned(mono: np.ndarray, known: np.ndarray, first: int, last: int, lag: in
     low, high = max(0, first + lag - reach), min(len(mono), last + lag + reach)
     if not known[first:last].all() or not known[low:high].all() or high - low <= last - first:
         return lag
-    sought, there = mono[first:last], mono[low:high]
-    fit = np.correlate(there, sought, "valid")
-    energy = np.convolve(there**2, np.ones(len(sought)), "valid")
+    edge, around = mono[first:last], mono[low:high]
+    fit = np.correlate(around, edge, "valid")
+    energy = np.convolve(around**2, np.ones(len(edge)), "valid")
     return low - first + int(np.argmax(fit / np.sqrt(energy + 1e-9)))
 
 
@@ -351,7 +383,7 @@ def _gained(clip: np.ndarray, known: np.ndarray, edge: int, lag: int, side: int,
 
 
 def _predicted(wave: np.ndarray, known: np.ndarray, edge: int, count: int, direction: int) -> np.ndarray:
-    """`count` samples that carry the sound on from the hole's edge into it, by linear prediction."""
+    """`count` samples that continue the sound from the hole's edge into it, by linear prediction."""
     past = wave[:edge] if direction == 1 else wave[edge + 1 :][::-1]  # the sample at the edge comes last
     there = known[:edge] if direction == 1 else known[edge + 1 :][::-1]
     gap = np.nonzero(~there[::-1])[0]

@@ -1,26 +1,27 @@
 """Does the form of the clips tell real from fake? One test over a whole study, at one false-alarm rate.
 
-The hypothesis: within each set, truth has nothing to do with any property of form or order. Under it every
-relabeling that keeps each set's number of real clips is as likely as the true one, whatever the properties'
-distributions and however they depend on one another. So the test is a permutation test, of the smallest p in
-a family of statistics (Westfall and Young, Resampling-Based Multiple Testing, 1993, "single-step minP"):
+The hypothesis is that within each set truth has nothing to do with any property of form or order. Under it,
+every relabeling that keeps each set's number of real clips is as likely as the true one, whatever the
+distributions of the properties and however they depend on one another. So the test is a permutation test of
+the smallest p in a family of statistics (Westfall and Young, Resampling-Based Multiple Testing, 1993,
+"single-step minP"):
 
-- each property over all sets together: stratified rank sums, as listeners hear all sets;
-- each property in each set, as a leak may be in one only, or turn round from set to set;
+- each property over all sets together: stratified rank sums, because listeners hear all sets;
+- each property in each set, because a leak may be in one set only, or turn round from set to set;
 - a cross-validated classifier on all properties, over all sets, for what only shows jointly.
 
 A member's adjusted p is the share of relabelings whose smallest p, over all members, is at most its own. It
-is at most alpha for any member with probability at most alpha in a study without leaks: the false-alarm
+is at most alpha for any member with probability at most alpha in a study without leaks, so the false-alarm
 rate holds for the whole audit, not for each property. Unlike Holm's correction it wastes nothing on
-properties that go together or that do not vary, which matters with as few real clips as studies have: one
+properties that vary together or not at all, which matters with as few real clips as studies have: one
 set of 2 real clips among 10 has 45 relabelings, so one property that tells them perfectly has p = 2/45 = .044
 and, if others vary too, seldom less than .05 after adjustment, and only the classifier, which is one-sided,
 can come down to 1/45 = .022; two such sets have 2025, and the same leak in both has p = .001.
 
 At a rate of .05 only 2 of 45 relabelings may be called leaking, so every further property costs much power
 there. Those marked `needs_many` are therefore tested from 200 relabelings on; whether there are so many does
-not depend on which clips are real. Traces, which never fail a build, are a family of their own: they cost
-the others nothing.
+not depend on which clips are real. Traces, which never fail a build, are a family of their own, so
+they cost the others nothing.
 """
 
 from __future__ import annotations
@@ -37,12 +38,15 @@ from study.audit.properties import BY_NAME
 
 ALL_SETS = "all sets"
 TOGETHER = "all of form together"
+_EXACT = 5000  # labelings up to which all are gone through
+_DRAWN = 1999
+_RIDGE = 0.1  # added to each standardised feature's variance within the groups
 MANY = 200  # relabelings from which on properties that need many are tested
 
 
 @dataclass(frozen=True)
-class Clips:
-    """One set for the test.
+class MeasuredSet:
+    """What the clips of one set measure.
 
     values: [n] for each property, NaN where a clip does not show it. real: bool [n].
     """
@@ -52,18 +56,28 @@ class Clips:
 
     @property
     def both(self) -> bool:
-        """Whether there are real and fake clips, that could be told apart."""
+        """Whether there are real and fake clips that could be told apart."""
         return bool(self.real.any() and not self.real.all())
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """p: of each member, by (set or ALL_SETS, property or TOGETHER); adjusted: over its family.
+    """The result of the test.
 
-    overall: the p of the whole test of form and order, without traces.
-    smallest: the smallest adjusted p that any labeling of these clips could have given.
-    accuracy: balanced, of the classifier over all sets; None where there are too few clips.
-    untested: properties that vary and that MANY left out.
+    Attributes
+    ----------
+    p, adjusted : dict of (str, str) to float
+        The p of each member by itself and over its family, by (set or ALL_SETS, property or TOGETHER).
+    overall : float
+        The p of the whole test of form and order, without traces.
+    smallest : float
+        The smallest adjusted p that any labeling of these clips could have given.
+    labelings : int
+        How many labelings were compared.
+    accuracy : float or None
+        The balanced accuracy of the classifier over all sets. None where there are too few clips.
+    untested : tuple of str
+        Properties that vary but need more labelings (MANY).
     """
 
     p: dict[tuple[str, str], float]
@@ -75,13 +89,13 @@ class Outcome:
     untested: tuple[str, ...] = ()
 
 
-def settled(name: str, sets: Mapping[str, Clips]) -> dict[str, np.ndarray]:
-    """A property's values in each set, without what does not count: [n] each, no NaN.
+def settled(name: str, sets: Mapping[str, MeasuredSet]) -> dict[str, np.ndarray]:
+    """A property's values in each set, [n] each, without NaN and without differences that do not count.
 
-    Where no set's clips differ by more than the property's `matters`, all are the same. A clip that does not
-    show the property gets the set's median. Neither depends on which clips are real.
+    Where no set's clips differ by more than the property's `matters`, all are 0. A clip that does not show
+    the property gets the set's median. Neither depends on which clips are real.
     """
-    shown = {key: np.asarray(clips.values[name], float) for key, clips in sets.items()}
+    shown = {key: np.asarray(one.values[name], float) for key, one in sets.items()}
     least = BY_NAME[name].matters if name in BY_NAME else 0.0
     seen = [values[np.isfinite(values)] for values in shown.values()]
     if max((np.ptp(values) for values in seen if values.size), default=0.0) <= least:
@@ -89,13 +103,28 @@ def settled(name: str, sets: Mapping[str, Clips]) -> dict[str, np.ndarray]:
     return {key: _filled(values) for key, values in shown.items()}
 
 
-def run(sets: Mapping[str, Clips], names: Sequence[str], *, seed: int = 0) -> Outcome:
-    """Test the named properties over all sets that hold both kinds of clips."""
-    sets = {key: clips for key, clips in sets.items() if clips.both}
+def run(sets: Mapping[str, MeasuredSet], names: Sequence[str], *, seed: int = 0) -> Outcome:
+    """Test the named properties over all sets that contain both kinds of clips.
+
+    Parameters
+    ----------
+    sets : mapping of str to MeasuredSet
+        What the clips of each set measure.
+    names : sequence of str
+        The properties to test.
+    seed : int
+        Of the relabelings, where there are too many to go through all.
+
+    Returns
+    -------
+    Outcome
+        With p = 1 where there is nothing to tell apart.
+    """
+    sets = {key: measured for key, measured in sets.items() if measured.both}
     if not sets or not names:
         return Outcome({}, {}, 1.0, 1.0, 1, None)
-    labels = labelings_within([clips.real for clips in sets.values()], seed)
-    truth = np.concatenate([clips.real for clips in sets.values()])
+    labels = labelings_within([measured.real for measured in sets.values()], seed)
+    truth = np.concatenate([measured.real for measured in sets.values()])
     observed = int(np.flatnonzero((labels == truth).all(axis=1))[0])
     traces = [name for name in names if _is(name, "kind", "trace")]
     others = [name for name in names if name not in traces]
@@ -107,12 +136,12 @@ def run(sets: Mapping[str, Clips], names: Sequence[str], *, seed: int = 0) -> Ou
         reached = classifier_accuracies(np.column_stack(features), labels)
         accuracy = float(reached[observed])
         family[ALL_SETS, TOGETHER] = permutation_p(reached)
-    found, adjusted, smallest = _adjusted(family, observed)
+    p_values, adjusted, smallest = _adjusted(family, observed)
     of_traces, traces_adjusted, _ = _adjusted(_members(sets, traces, labels)[0], observed)
     overall = min(adjusted.values(), default=1.0)
     untested = [name for name in untested if any(map(np.ptp, settled(name, sets).values()))]
     return Outcome(
-        found | of_traces,
+        p_values | of_traces,
         adjusted | traces_adjusted,
         overall,
         smallest,
@@ -127,14 +156,10 @@ def _is(name: str, field: str, value: object) -> bool:
 
 
 def _members(
-    sets: Mapping[str, Clips], names: Sequence[str], labels: np.ndarray
+    sets: Mapping[str, MeasuredSet], names: Sequence[str], labels: np.ndarray
 ) -> tuple[dict[tuple[str, str], np.ndarray], list[np.ndarray]]:
-    """Each labeling's p [k] for every property that varies, in each set and over all; and its values [n]."""
-    ends = np.cumsum([len(clips.real) for clips in sets.values()])
-    places = {
-        key: np.arange(end - len(clips.real), end)
-        for (key, clips), end in zip(sets.items(), ends, strict=True)
-    }
+    """For every property that varies, each labeling's p [k], in each set and over all; and its values [n]."""
+    places = _places(sets)
     p_values: dict[tuple[str, str], np.ndarray] = {}
     features = []
     for name in names:
@@ -146,8 +171,17 @@ def _members(
         if varying:
             shift = rank_shift(values, labels, list(places.values()))
             p_values[ALL_SETS, name] = permutation_p(np.abs(shift))
-            features.append(_within(values, list(places.values())))
+            features.append(np.concatenate([standardised(values[at]) for at in places.values()]))
     return p_values, features
+
+
+def _places(sets: Mapping[str, MeasuredSet]) -> dict[str, np.ndarray]:
+    """The places of each set's clips among the clips of all sets."""
+    ends = np.cumsum([len(measured.real) for measured in sets.values()])
+    return {
+        name: np.arange(end - len(measured.real), end)
+        for (name, measured), end in zip(sets.items(), ends, strict=True)
+    }
 
 
 def _adjusted(
@@ -157,41 +191,35 @@ def _adjusted(
     if not family:
         return {}, {}, 1.0
     ordered = np.sort(np.min(list(family.values()), axis=0))
-    found = {member: float(values[observed]) for member, values in family.items()}
-    return found, {member: _share(ordered, p) for member, p in found.items()}, _share(ordered, ordered[0])
+    own = {member: float(values[observed]) for member, values in family.items()}
+    return own, {member: _share(ordered, p) for member, p in own.items()}, _share(ordered, ordered[0])
 
 
-def separate_p(sets: Mapping[str, Clips], names: list[str], *, seed: int = 0) -> dict[str, float]:
-    """Two-sided permutation p of each property over the given sets together, before any correction.
+def separate_p(sets: Mapping[str, MeasuredSet], names: list[str], *, seed: int = 0) -> dict[str, float]:
+    """The two-sided permutation p of each property over these sets together, before any correction.
 
-    sets: those that hold both kinds of clips. A property that does not vary has p = 1.
+    sets: those that contain both kinds of clips. A property that does not vary has p = 1.
     """
-    labels = labelings_within([clips.real for clips in sets.values()], seed)
-    truth = np.concatenate([clips.real for clips in sets.values()])
-    ends = np.cumsum([len(clips.real) for clips in sets.values()])
-    places = [np.arange(end - len(clips.real), end) for clips, end in zip(sets.values(), ends, strict=True)]
-    found = {}
+    labels = labelings_within([measured.real for measured in sets.values()], seed)
+    truth = np.concatenate([measured.real for measured in sets.values()])
+    places = list(_places(sets).values())
+    result = {}
     for name in names:
         values = np.concatenate(list(settled(name, sets).values()))
         reached = np.abs(rank_shift(values, np.vstack([truth[None], labels]), places))
-        found[name] = float(np.mean(reached[1:] >= reached[0] - 1e-9))
-    return found
+        result[name] = float(np.mean(reached[1:] >= reached[0] - 1e-9))
+    return result
 
 
 def _share(ordered: np.ndarray, p: float) -> float:
     return float(np.searchsorted(ordered, p + 1e-12, side="right") / len(ordered))
 
 
-def _within(values: np.ndarray, members: list[np.ndarray]) -> np.ndarray:
-    """Values freed of their sets' levels and spreads: sets may differ, only truth within them counts."""
-    freed = np.zeros(len(values))
-    for places in members:
-        freed[places] = standardised(values[places])
-    return freed
-
-
 def standardised(values: np.ndarray) -> np.ndarray:
-    """Values [n] with mean 0 and deviation 1; 0 where they do not vary."""
+    """Values [n] with mean 0 and deviation 1; 0 where they do not vary.
+
+    Sets may differ in level and spread, so values are standardised within each set: only truth counts.
+    """
     spread = values.std()
     return (values - values.mean()) / spread if spread > 1e-9 else np.zeros(len(values))
 
@@ -201,21 +229,17 @@ def _filled(values: np.ndarray) -> np.ndarray:
     return np.where(seen, values, np.median(values[seen])) if seen.any() else np.zeros(len(values))
 
 
-_EXACT = 5000  # labelings up to which all are gone through
-_DRAWN = 1999
-_RIDGE = 0.1  # added to each standardised feature's variance within the groups
-
-
 def area(values: np.ndarray, real: np.ndarray) -> float:
     """P(a real value > a fake one) + half of ties: the area under the ROC curve (Mann-Whitney U / n m).
 
     values: [n]; real: bool [n], both kinds present.
     """
-    return float(_areas(rankdata(values), real[None])[0])
+    reals, fakes = real.sum(), (~real).sum()
+    return float((rankdata(values)[real].sum() - reals * (reals + 1) / 2) / (reals * fakes))
 
 
 def labelings(real: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Bool [k, n]: all ways to call as many clips real as are, or the observed one and 1999 drawn ones."""
+    """All ways to call as many clips real as there are, or the observed one and 1999 random ones: [k, n]."""
     n, m = len(real), int(real.sum())
     if comb(n, m) <= _EXACT:
         made = np.zeros((comb(n, m), n), bool)
@@ -227,9 +251,10 @@ def labelings(real: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 def labelings_within(sets: Sequence[np.ndarray], seed: int = 0) -> np.ndarray:
-    """Bool [k, sum of n]: relabelings of several sets at once, each keeping its own number of real clips.
+    """Relabelings of several sets at once, each keeping its own number of real clips: bool [k, sum of n].
 
-    sets: bool [n] each. All of them where there are at most 5000, otherwise the observed one and 1999 drawn.
+    sets: bool [n] each. All relabelings where there are at most 5000, or the observed one and 1999 random
+    ones.
     """
     if prod(comb(len(real), int(real.sum())) for real in sets) <= _EXACT:
         parts = [labelings(real) for real in sets]
@@ -258,35 +283,21 @@ def rank_shift(values: np.ndarray, labels: np.ndarray, members: Sequence[np.ndar
     return shift
 
 
-def holm(p_values: list[float]) -> list[float]:
-    """Holm's step-down adjustment (1979) of p-values, in their order."""
-    order = np.argsort(p_values)
-    adjusted, running = [0.0] * len(p_values), 0.0
-    for rank, index in enumerate(order):
-        running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = running
-    return adjusted
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down adjustment of p-values (1979), in their order."""
+    from statsmodels.stats.multitest import multipletests  # takes a second to load
+
+    return multipletests(p_values, method="holm")[1].tolist()
 
 
 def classifier_accuracies(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The same balanced accuracy for every labeling: features [n, f], labels bool [k, n]; returns [k]."""
-    return _accuracies(_standardised(features), labels)
+    """The balanced accuracy of linear discriminant analysis for every labeling, one clip left out at a time.
 
-
-def _areas(ranks: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    reals = labels.sum(axis=1)
-    sums = labels @ ranks
-    return (sums - reals * (reals + 1) / 2) / (reals * (labels.shape[1] - reals))
-
-
-def _standardised(features: np.ndarray) -> np.ndarray:
+    features: [n, f], in any units. labels: bool [k, n], at least two of each kind. Returns [k].
+    """
     spread = features.std(axis=0)
     varying = spread > 1e-9
-    return (features[:, varying] - features[:, varying].mean(axis=0)) / spread[varying]
-
-
-def _accuracies(scaled: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """[k] balanced accuracies for bool labels [k, n]."""
+    scaled = (features[:, varying] - features[:, varying].mean(axis=0)) / spread[varying]
     count, width = scaled.shape
     if width == 0:
         return np.full(len(labels), 0.5)

@@ -11,6 +11,7 @@ from typing import Any
 from caw.measures import catalogue, display
 from study.audit.findings import Audit, Finding, Strip
 
+_CAPTION = "Medians of the machine-made clips of each set, and of their originals' anchors"
 _WIDTH, _HEIGHT, _EDGE = 240, 44, 6  # px of a strip plot
 _WORDS = {
     "leak": "leak",
@@ -46,17 +47,17 @@ svg { display: block; } svg text { font: 10px system-ui, sans-serif; fill: var(-
 
 
 def render(audit: Audit, *, title: str, verdict: str, measures: Mapping[str, Any] | None = None) -> str:
-    """The whole page. It shows how real and fake lie as groups; it names clips that share sound.
+    """The whole page. It shows how real and fake clips differ as groups, and names clips that share sound.
 
-    measures: of the machine-made clips, as `measuring.read` gives them, where they were taken.
+    measures: of the machine-made clips, from `measuring.read`, where they were taken.
     """
-    formats = [found for found in audit.findings if found.kind == "format"]
-    others = [found for found in audit.findings if found.kind != "format"]
-    sets = list(dict.fromkeys(found.set for found in others))
+    formats = [finding for finding in audit.findings if finding.kind == "format"]
+    others = [finding for finding in audit.findings if finding.kind != "format"]
+    sets = list(dict.fromkeys(finding.set for finding in others))
     notes = "".join(f"<li>{escape(note)}</li>" for note in audit.notes())
-    mends = "".join(
-        f"<li><b>{escape(found.property)}</b> in {escape(found.set)}: {escape(found.mend)}</li>"
-        for found in audit.leaks
+    fixes = "".join(
+        f"<li><b>{escape(finding.property)}</b> in {escape(finding.set)}: {escape(finding.fix)}</li>"
+        for finding in audit.leaks
     )
     strips = {(strip.set, strip.property): strip for strip in audit.strips}
     parts = [
@@ -65,12 +66,12 @@ def render(audit: Audit, *, title: str, verdict: str, measures: Mapping[str, Any
         "clip but those that share sound, and these where they tell no truth. Who has read it should not "
         "listen.</p>",
         f'<p class="verdict{" bad" if audit.leaks else ""}">{escape(verdict)}</p>',
-        f"<h2>Mend</h2><ul>{mends}</ul>" if mends else "",
+        f"<h2>What to do</h2><ul>{fixes}</ul>" if fixes else "",
         f"<h2>Notes</h2><ul>{notes}</ul>" if notes else "",
         _repeats(audit),
         "<h2>Format: must be the same</h2>",
         _formats(formats),
-        *[_contents(name, [found for found in others if found.set == name], strips) for name in sets],
+        *[_contents(name, [finding for finding in others if finding.set == name], strips) for name in sets],
         _classifiers(audit),
         '<p class="soft">AUC is the share of pairs in which the real clip measures more; .5 says nothing, 0 '
         "or 1 tells all. p is of a permutation test; Holm corrects it over the properties of a set, and the "
@@ -78,7 +79,7 @@ def render(audit: Audit, *, title: str, verdict: str, measures: Mapping[str, Any
         "form and order. Music and traces are reported and never fail. What a listener notices can be heard, "
         "or comes of the order of the clips; what only a program notices takes somebody who saves the clips "
         "and reads their numbers.</p>",
-        _measures_section(measures or {}, _table),
+        _measures_section(measures or {}),
     ]
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}'
     body = "\n".join(part for part in parts if part)
@@ -89,15 +90,15 @@ def render(audit: Audit, *, title: str, verdict: str, measures: Mapping[str, Any
 
 
 def _tables() -> str:
-    """The style of tables on every page of the house: they say that they scroll."""
+    """The style of tables on every page of this project: they show that they scroll."""
     return (files("analysis") / "templates" / "tables.css").read_text("utf-8")
 
 
 def _formats(findings: list[Finding]) -> str:
     rows = [
-        f"<tr><th scope=row>{escape(found.property)}</th><td>{escape(found.real)}</td>"
-        f"<td>{escape(found.fake)}</td><td>{found.noticed_by}</td>{_verdict(found)}</tr>"
-        for found in findings
+        f"<tr><th scope=row>{escape(finding.property)}</th><td>{escape(finding.real)}</td>"
+        f"<td>{escape(finding.fake)}</td><td>{finding.noticed_by}</td>{_verdict(finding)}</tr>"
+        for finding in findings
     ]
     return _table(
         ["property", "real", "fake", "noticed by", "differs"], rows, "The files as they lie on the disk"
@@ -106,19 +107,19 @@ def _formats(findings: list[Finding]) -> str:
 
 def _contents(name: str, findings: list[Finding], strips: dict[tuple[str, str], Strip]) -> str:
     rows = []
-    for found in findings:
-        strip = strips.get((name, found.property))
-        plot = _strip(strip) if strip and found.verdict != "same" else ""
+    for finding in findings:
+        strip = strips.get((name, finding.property))
+        plot = _strip(strip) if strip and finding.verdict != "same" else ""
         numbers = [
             "" if value is None else f"{value:.3f}"
-            for value in (found.auc, found.p, found.p_holm, found.p_audit)
+            for value in (finding.auc, finding.p, finding.p_holm, finding.p_audit)
         ]
-        cells = [escape(found.kind), found.noticed_by, escape(found.real), escape(found.fake), plot]
+        cells = [escape(finding.kind), finding.noticed_by, escape(finding.real), escape(finding.fake), plot]
         rows.append(
-            f"<tr><th scope=row>{escape(found.property)}</th>"
+            f"<tr><th scope=row>{escape(finding.property)}</th>"
             + "".join(f"<td>{cell}</td>" for cell in cells)
             + "".join(f'<td class="number">{number}</td>' for number in numbers)
-            + f"{_verdict(found)}</tr>"
+            + f"{_verdict(finding)}</tr>"
         )
     heads = [
         "property",
@@ -150,8 +151,8 @@ def _repeats(audit: Audit) -> str:
 def _classifiers(audit: Audit) -> str:
     rows = []
     for entry in audit.classifications:
-        told = ["", ""] if entry.accuracy is None else [f"{entry.accuracy:.0%}", f"{entry.p:.3f}"]
-        cells = "".join(f'<td class="number">{cell}</td>' for cell in [*told, f"{entry.smallest_p:.3f}"])
+        numbers = ["", ""] if entry.accuracy is None else [f"{entry.accuracy:.0%}", f"{entry.p:.3f}"]
+        cells = "".join(f'<td class="number">{cell}</td>' for cell in [*numbers, f"{entry.smallest_p:.3f}"])
         rows.append(f"<tr><th scope=row>{escape(entry.set)}</th>{cells}</tr>")
     caption = "Linear discriminant analysis, one clip left out at a time; half right is chance"
     heads = ["set", "balanced accuracy", "p", "smallest p there is"]
@@ -167,12 +168,12 @@ def _table(heads: list[str], rows: list[str], caption: str) -> str:
     )
 
 
-def _verdict(found: Finding) -> str:
-    return f'<td class="{found.verdict}">{_WORDS[found.verdict]}</td>'
+def _verdict(finding: Finding) -> str:
+    return f'<td class="{finding.verdict}">{_WORDS[finding.verdict]}</td>'
 
 
 def _strip(strip: Strip) -> str:
-    """Both kinds' values on one scale, real above fake. Clips that do not show the property are left out."""
+    """Both kinds' values on one scale, real above fake, without clips that do not show the property."""
     kinds = {name: [value for value in getattr(strip, name) if value == value] for name in ("real", "fake")}
     shown = [value for values in kinds.values() for value in values]
     if not shown:
@@ -196,13 +197,10 @@ def _diamond(x: float, y: float) -> str:
     return f"M{x:.1f} {y - 5}l5 5-5 5-5-5z"
 
 
-CAPTION = "Medians of the machine-made clips of each set, and of their originals' anchors"
-
-
 def measures_rows(record: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """The columns' heads and the rows' cells, from what `measuring.read` gives; ([], []) where that is {}.
+    """The heads of the columns and the cells of the rows, from `measuring.read`; ([], []) where that is {}.
 
-    A value of `imposed` that reaches the aim, for the originals' medians, bears display.PASSED.
+    A value of `imposed` that reaches the aim, for the originals' medians, is marked with display.PASSED.
     """
     clips = [clip for clip in record.get("clips", []) if clip.get("measures")]
     if not clips:
@@ -228,8 +226,8 @@ def measures_rows(record: Mapping[str, Any]) -> tuple[list[str], list[list[str]]
     return ["measure", "better", *columns, "meaning"], cells
 
 
-def _measures_section(record: Mapping[str, Any], table) -> str:
-    """The part of the page; "" where nothing was measured. table: as `_table` makes its tables."""
+def _measures_section(record: Mapping[str, Any]) -> str:
+    """The part of the page on measures; "" where nothing was measured."""
     heads, cells = measures_rows(record)
     if not cells:
         return ""
@@ -240,19 +238,19 @@ def _measures_section(record: Mapping[str, Any], table) -> str:
         for first, *others in cells
     ]
     reading = f'<p class="soft">{escape(" ".join(display.READING))}</p>'
-    shown = table([escape(head) for head in heads], lines, CAPTION)
+    shown = _table([escape(head) for head in heads], lines, _CAPTION)
     return f"<h2>What the machine-made clips measured</h2>{shown}{reading}"
 
 
 def _medians(values: list[Mapping[str, float | None]]) -> dict[str, float | None]:
-    found = {}
+    medians = {}
     for name in dict.fromkeys(name for one in values for name in one if name != "recipe"):
         known = [one[name] for one in values if one.get(name) is not None]
-        found[name] = statistics.median(known) if known else None
-    return found
+        medians[name] = statistics.median(known) if known else None
+    return medians
 
 
 def _in_order(columns: Mapping[str, Mapping]) -> list[str]:
-    given = set().union(*columns.values())
-    edges = [float(name.partition("_")[2]) for name in given if name.partition("_")[0] == catalogue.EDGE.name]
-    return [one.name for one in catalogue.measures(sorted(edges)) if one.name in given]
+    names = set().union(*columns.values())
+    edges = [float(name.partition("_")[2]) for name in names if name.partition("_")[0] == catalogue.EDGE.name]
+    return [one.name for one in catalogue.measures(sorted(edges)) if one.name in names]

@@ -1,13 +1,13 @@
-"""What the audit looks at: every property's name, unit, kind, and the sentence that mends it.
+"""What the audit looks at: every property's name, unit and kind, and what to do about it.
 
-format   of the file. Must be the same for all stimuli: any difference is a leak.
-form     of the sound, but not of the music: what recording, codecs, cutting and levelling bring about, and
-         what keys of study.toml can even out. May differ from clip to clip, but not by truth.
+format   of the file. It must be the same for all stimuli: any difference is a leak.
+form     of the sound, but not of the music: what recording, codecs, cutting and levelling leave behind, and
+         what keys of study.toml can even out. It may differ from clip to clip, but not by truth.
 order    in which clips lie, were written and are presented: drawn at random, tested as form is.
 trace    left by the way a sound was made, by a codec or by the model itself (phases, holes, tones); no key
-         of study.toml evens it out. Traces are tested together, apart from form and order; reported, never
-         a leak.
-music    of the music itself, as the model's hand may show: told to the researcher, never a leak.
+         of study.toml evens it out. Traces are tested together, apart from form and order. They are reported
+         and are never a leak.
+music    of the music itself, because it may show the model's hand: reported, never a leak.
 
 Each property also says who notices it: a listener who hears the clip, or only a program that reads its file.
 """
@@ -29,22 +29,34 @@ LISTENER, PROGRAM = "listener", "program"  # who notices a property
 class Property:
     """One thing measured of every file.
 
-    mend: what to do when it tells real from fake; `{more}` stands for the longest time measured, in s.
-    matters: differences up to it, in the property's unit, are none (they come of dither and of windows).
-    audible: whether a listener can hear it; otherwise only a program that reads the files sees it.
-    needs_many: tested only from leak_test.MANY relabelings on, as it would cost the others power before.
+    Attributes
+    ----------
+    name, unit : str
+        As tables show them.
+    kind : str
+        One of format, form, order, trace and music.
+    fix : str
+        What to do when it tells real from fake. `{more}` stands for the longest time measured, in s.
+    matters : float
+        Differences up to this, in the property's unit, do not count: they come from dither and windows.
+    audible : bool
+        Whether a listener can hear it. Otherwise only a program that reads the files sees it.
+    needs_many : bool
+        Whether it is tested only from leak_test.MANY relabelings on, because with fewer it would cost the
+        others power.
     """
 
     name: str
     unit: str
     kind: Kind
-    mend: str
+    fix: str
     matters: float = 0.0
     audible: bool = True
     needs_many: bool = False
 
     @property
     def noticed_by(self) -> str:
+        """LISTENER or PROGRAM."""
         return LISTENER if self.audible else PROGRAM
 
     def __str__(self) -> str:
@@ -54,7 +66,7 @@ class Property:
 _REBUILD = "delete the folder sets/, build again, and do not touch its files"
 _PRESENTED = 'set listening.order = "counterbalanced", or invite more listeners: their orders even out'
 _ORDER = "delete the folder sets/ and build again: ids and orders are drawn anew"
-_MUSIC = "nothing to mend: it belongs to the music; mention it in the report"
+_MUSIC = "nothing to do: it belongs to the music; mention it in the report"
 
 FORMAT = (
     Property("suffix", "", "format", "all stimuli are stimuli.format: " + _REBUILD, audible=False),
@@ -90,7 +102,7 @@ _NOISE = (
     "use sources and imports of like recording quality, or lower stimuli.bandwidth below the noise; where "
     'the model itself is so noisy, say so with stimuli.accept = ["noise floor"]'
 )
-_CLIPPED = "take [[source]] and [[imported]] files that do not clip; stimuli.loudness cannot mend them"
+_CLIPPED = "take [[source]] and [[imported]] files that do not clip; stimuli.loudness cannot repair them"
 _BITS = "build again: the build dithers all 16 bits; take sources of 16 bits or more"
 _REPEATED = (
     "clips of one kind share stretches of sound and the others do not: take longer or more sources, choose "
@@ -106,7 +118,7 @@ _IMAGES = "of a poor conversion of the rate, or the model's own: convert [[sourc
 _TONE = "a converter's whistle or the model's own: lower stimuli.bandwidth below it, or report it"
 _LEVELS = "a source of few bits or a gain without dither: take files of 16 bits or more, and build again"
 _CHANNELS = "bring all files to one channel before they are heard, as `study build` does"
-_TRACE = "nothing to mend: no listener hears it; whoever saves the clips could compute it, so report it"
+_TRACE = "nothing to do: no listener hears it; whoever saves the clips could compute it, so report it"
 CONTENT = (
     Property("loudness", "LUFS", "form", "build again: stimuli.loudness levels every clip", 0.2),
     Property(
@@ -116,7 +128,7 @@ CONTENT = (
     Property("trailing silence", "s", "form", _END, 0.01),
     Property("padding before", "s", "form", _PADDED, 0.001, False),
     Property("padding after", "s", "form", _PADDED, 0.001, False),
-    Property("bandwidth", "Hz", "form", "", 200.0),  # its mend is reckoned
+    Property("bandwidth", "Hz", "form", "", 200.0),  # its fix is computed
     Property("noise floor", "dBFS", "form", _NOISE, 10.0),
     Property("clipped samples", "", "form", _CLIPPED, 9.0),
     Property("unused bits", "", "form", _BITS, 0.0, False),
@@ -135,7 +147,7 @@ CONTENT = (
         "true peak",
         "dBTP",
         "music",
-        "nothing to mend: at one loudness it is the music's; report it",
+        "nothing to do: at one loudness it is the music's; report it",
         0.1,
         False,
     ),
@@ -158,27 +170,22 @@ ORDER = (
     Property("order of presentation", "", "order", _PRESENTED),
     Property("times presented", "", "order", "set stimuli.repeats = 0"),
 )
-BY_NAME = {found.name: found for found in (*CONTENT, *ORDER)}
-FORM_NAMES = tuple(found.name for found in CONTENT if found.kind == "form")
+BY_NAME = {entry.name: entry for entry in (*CONTENT, *ORDER)}
 
 
-def mend(found: Property, real: Sequence, fake: Sequence) -> str:
-    """The sentence that mends a property that tells real from fake. real, fake: what the clips measure."""
-    if found.name == "bandwidth":
-        return _bandwidth(_middle(real), _middle(fake))
-    if "{more" in found.mend:
-        return found.mend.format(more=math.ceil(100 * float(np.nanmax([*real, *fake])) + 1) / 100)
-    return found.mend
+def fix_for(entry: Property, real: Sequence, fake: Sequence) -> str:
+    """What to do about a property that tells real from fake. real, fake: what the clips measure."""
+    if entry.name == "bandwidth":
+        return _fix_for_bandwidth(*(float(np.nanmedian(np.asarray(side, float))) for side in (real, fake)))
+    if "{more" in entry.fix:
+        return entry.fix.format(more=math.ceil(100 * float(np.nanmax([*real, *fake])) + 1) / 100)
+    return entry.fix
 
 
-def _bandwidth(real: float, fake: float) -> str:
+def _fix_for_bandwidth(real: float, fake: float) -> str:
     lower = min(real, fake)
-    told = f"originals reach {real / 1000:.1f} kHz, generated {fake / 1000:.1f} kHz"
+    difference = f"originals reach {real / 1000:.1f} kHz, generated {fake / 1000:.1f} kHz"
     rate = math.floor(2 * lower / 100 + 0.5) * 100
     if rate >= 8000:
-        return f"{told}: set stimuli.rate = {rate}"
-    return f"{told}: set stimuli.bandwidth = {math.floor(lower / 100) * 100}"
-
-
-def _middle(values: Sequence[float]) -> float:
-    return float(np.nanmedian(np.asarray(values, float)))
+        return f"{difference}: set stimuli.rate = {rate}"
+    return f"{difference}: set stimuli.bandwidth = {math.floor(lower / 100) * 100}"

@@ -1,4 +1,4 @@
-"""Which clips share a stretch of sound: the same recording, heard in two of them.
+"""Which clips share a stretch of sound, that is, contain the same part of a recording.
 
 A listener notices a passage that comes back, and a program can compute it. Where originals repeat and fakes
 do not, or the other way round, that tells them apart, so each clip's longest shared stretch is tested as a
@@ -6,18 +6,18 @@ property of form ("repetition"). The comparison does not look at which clips are
 
 For every pair of clips, between 100 and 1500 Hz:
 
-1. the cross-correlation of the whitened clips over all lags, at 4 kHz, by FFT, gives the lags that are worth
-   a look (partly the phase transform of Knapp and Carter, IEEE Trans. ASSP 24, 1976);
+1. the cross-correlation of the whitened clips over all lags, at 4 kHz, by FFT, gives the candidate lags
+   (partly the phase transform of Knapp and Carter, IEEE Trans. ASSP 24, 1976);
 2. at each of them the clips are correlated, at 8 kHz, in windows of 1 s. Windows with a correlation
    of .95 and more, of either sign, are shared; neighbouring ones make a stretch.
 
-Gain, polarity, dither and offsets of a fraction of a sample leave the correlation above that. Measured on 18
+Gain, polarity, dither and offsets of a fraction of a sample keep the correlation above .95. Measured on 18
 tracks of sequenced game music, in clips of 10 s with random gain, polarity and dither: no two clips of
 different tracks shared a window (1,377 pairs; the highest correlation was .28). Of 2 s that two clips of a
-track shared 17 of 18 were seen, of 1.5 s 16 of 18. Clips of one track that were cut apart shared 1 s to 3 s
-in two tracks, and longer stretches than were cut in four: bars that a sequencer plays again from the same
-samples, which are repetitions to the ear as well. A stretch must fill a window, so what is shorter than 1 s
-passes unseen.
+track shared, 17 of 18 were detected, of 1.5 s 16 of 18. Clips of one track that were cut apart shared 1 s to
+3 s in two tracks, and longer stretches than were cut in four: bars that a sequencer plays again from the same
+samples, which are repetitions to the ear as well. A stretch must fill a window, so anything shorter than 1 s
+is not detected.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Repeat:
 
 @dataclass(frozen=True)
 class _Sound:
-    """samples: float32 [n] in the band, at `hop` * 20 Hz. energy: float64 [n + 1], of all before each."""
+    """Samples, float32 [n], at `hop` * 20 Hz, and the summed energy before each of them, float64 [n + 1]."""
 
     samples: np.ndarray
     hop: int
@@ -74,7 +74,9 @@ class _Sound:
 
 
 @dataclass(frozen=True)
-class _Clip:
+class _FilteredClip:
+    """The band of a clip, at both rates."""
+
     coarse: _Sound  # at RATE
     fine: _Sound  # at FINE
 
@@ -116,15 +118,15 @@ def longest(files: Sequence[Path], repeats: Sequence[Repeat]) -> dict[Path, floa
     return seconds
 
 
-def _read(file: Path) -> _Clip:
-    """The band of a file, raised by 6 dB an octave as music falls by about that."""
+def _read(file: Path) -> _FilteredClip:
+    """The band of a file, raised by 6 dB per octave because music falls by about as much."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", audio.AudioWarning)
         samples, rate = audio.read(file)
     samples = audio.resample(samples, rate, FINE)
     band = signal.butter(6, BAND, "bandpass", fs=FINE, output="sos")
     fine = np.diff(signal.sosfilt(band, samples), prepend=0.0).astype(np.float32)
-    return _Clip(_Sound.of(fine[:: FINE // RATE], RATE), _Sound.of(fine, FINE))
+    return _FilteredClip(_Sound.of(fine[:: FINE // RATE], RATE), _Sound.of(fine, FINE))
 
 
 def _levelled(clip: np.ndarray) -> np.ndarray:
@@ -149,7 +151,7 @@ def _lags(correlation: np.ndarray) -> list[int]:
     return [int(place) if place < size / 2 else int(place) - size for place in highest]
 
 
-def _stretch(first: _Clip, second: _Clip, lag: int, blocks: int) -> int:
+def _stretch(first: _FilteredClip, second: _FilteredClip, lag: int, blocks: int) -> int:
     """The longest run of shared sound at that lag, in hops; 0 where no window is shared."""
     coarse = _in_windows(first.coarse, second.coarse, lag, blocks)
     if not coarse.size or np.abs(coarse).max() < _PROMISING:

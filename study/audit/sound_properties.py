@@ -18,7 +18,7 @@ import numpy as np
 from scipy import signal
 from scipy.ndimage import uniform_filter1d
 
-from analysis import loudness
+from caw import audio
 from caw.files import sound_files
 
 _FLOOR_DB = -80.0  # offsets under it are below what any loudspeaker moves by
@@ -27,14 +27,20 @@ _FRAME = 0.02  # s
 _CLIFF_DB = 18.0  # a fall so deep within a whole tone's width is a filter's, not an instrument's
 _LOWEST_EDGE = 1000.0  # Hz; below it, single notes make cliffs of their own
 _SLOPE_BAND = (100.0, 0.4)  # Hz, and share of the rate: where the slope is fitted
+SUB_BASS = 30.0  # Hz; the lowest string of a bass with five sounds at 31 Hz
+_DRIFT = 5.0  # Hz; below it nothing is heard, and nothing but electronics moves
+_SILENCE_DB = -100.0  # below it all is the same: the dither's part of so narrow a band
+_NYQUISTS = (4000.0, 5512.5, 8000.0, 11025.0, 12000.0, 16000.0, 22050.0)  # Hz, of rates sources may have had
+_HOLE = 1e-3  # of the power around it
+_FEWEST_LEVELS, _FEWEST_SAMPLES = 64, 16  # steps in the range looked at, and samples a step, to count gaps
 _BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24}
 
 
 def measure_content(file: Path) -> dict[str, float]:
     """Every property of the sound of one file that needs no other file: properties.CONTENT but repetition."""
-    held = sound_files.survey(file)
-    samples, rate = held.read(0, held.frames).astype(np.float64), held.rate
-    bits = _BITS.get(held.subtype, 32)
+    sound = sound_files.survey(file)
+    samples, rate = sound.read(0, sound.frames).astype(np.float64), sound.rate
+    bits = _BITS.get(sound.subtype, 32)
     mono = samples.mean(axis=1)
     peak, rms = np.abs(mono).max(initial=0.0), np.sqrt(np.mean(mono**2))
     frequencies, power = signal.welch(mono, rate, nperseg=min(2048, len(mono)))
@@ -45,7 +51,7 @@ def measure_content(file: Path) -> dict[str, float]:
     zeros_before, zeros_after = _ends(np.any(samples != 0, axis=1))
     share = np.cumsum(power) / max(power.sum(), 1e-30)
     return {
-        "loudness": max(-200.0, loudness.integrated(mono, rate)),
+        "loudness": max(-200.0, audio.loudness(mono, rate)),
         "offset": _decibels(abs(mono.mean()), _FLOOR_DB),
         "leading silence": before / rate,
         "trailing silence": after / rate,
@@ -55,7 +61,7 @@ def measure_content(file: Path) -> dict[str, float]:
         "noise floor": noise_floor(mono, rate, edge),
         "clipped samples": float(clipped(mono)),
         "unused bits": float(unused_bits(file, bits)),
-        "true peak": loudness.true_peak(mono) if peak > 0 else -200.0,
+        "true peak": audio.true_peak(mono) if peak > 0 else -200.0,
         "crest factor": _decibels(peak) - _decibels(rms),
         "roll-off": float(frequencies[np.searchsorted(share, 0.99)]),
         "spectral slope": _slope(frequencies, power, rate),
@@ -68,11 +74,11 @@ def measure_content(file: Path) -> dict[str, float]:
 def band_edge(frequencies: np.ndarray, power: np.ndarray, *, rate: int, bits: int) -> float:
     """Where a filter, a lower rate or a codec has cut the sound off, in Hz; rate / 2 where nothing has.
 
-    frequencies, power: [f], Welch's, power per Hz. bits: of the file, for the level at which it is empty.
+    A cut is a fall of 18 dB within a whole tone, with no sound above it. The roll-off of an instrument is no
+    such cliff. NaN where the sound sinks to the file's own noise without a cliff: its cut can neither be seen
+    nor heard.
 
-    A cut is a cliff of 18 dB within a whole tone's width above which nothing comes back; an instrument's own
-    roll-off has none. NaN where the sound sinks to the file's own floor without a cliff: its cut cannot be
-    seen, nor heard.
+    frequencies, power: [f], by Welch's method, power per Hz. bits: of the file, for the level of its noise.
     """
     level = 10 * np.log10(np.maximum(power, 1e-30))
     loudest_above = np.maximum.accumulate(level[::-1])[::-1]  # from each bin to the top
@@ -97,10 +103,11 @@ def band_edge(frequencies: np.ndarray, power: np.ndarray, *, rate: int, bits: in
 
 
 def noise_floor(samples: np.ndarray, rate: int, edge: float) -> float:
-    """Level in dBFS that stays under the music of [n]: between its tones and in its pauses.
+    """The level in dBFS of the noise under the music of [n], between its tones and in its pauses.
 
-    The 10th percentile over time, then the 20th over the upper half of the band, as of white noise that
-    filled all of it: minimum statistics, as of Martin, IEEE Trans. Speech and Audio Proc. 9, 2001.
+    This is the 10th percentile over time, then the 20th over the upper half of the band, as the level of
+    white noise that fills the whole band: minimum statistics, after Martin, IEEE Trans. Speech and Audio
+    Proc. 9, 2001.
     """
     window = min(1024, len(samples))
     frequencies, _, spectrum = signal.stft(samples, rate, nperseg=window, scaling="psd")
@@ -112,10 +119,10 @@ def noise_floor(samples: np.ndarray, rate: int, edge: float) -> float:
 
 
 def clipped(samples: np.ndarray) -> int:
-    """How many samples of [n] lie in flat tops: three or more in a row at the clip's own peak, not once only.
+    """How many samples of [n] lie in flat tops: three or more in a row at the clip's own peak, repeatedly.
 
-    A clip that was lowered after it had clipped is found too; the top of a slow wave is no flat top, as it
-    comes once.
+    This also detects a clip that was lowered after it had clipped. The top of a slow wave is no flat top,
+    because it occurs once.
     """
     peak = np.abs(samples).max(initial=0.0)
     if peak == 0:
@@ -127,23 +134,25 @@ def clipped(samples: np.ndarray) -> int:
 
 
 def unused_bits(file: Path, bits: int) -> int:
-    """How many of the lowest bits are zero throughout, as of 8-bit sound in a 16-bit file."""
+    """How many of the lowest bits are zero throughout, as in a 16-bit file with 8-bit sound."""
     if bits > 24:
         return 0
-    held = sound_files.survey(file)
-    words = np.rint(held.read(0, held.frames) * 2.0 ** (bits - 1)).astype(np.int32)
+    sound = sound_files.survey(file)
+    words = np.rint(sound.read(0, sound.frames) * 2.0 ** (bits - 1)).astype(np.int32)
     used = int(np.bitwise_or.reduce(words, axis=None))
     return (used & -used).bit_length() - 1 if used else 0
 
 
-def _ends(there: np.ndarray) -> tuple[int, int]:
-    """How many samples lie before the first and behind the last that is there."""
-    found = np.flatnonzero(there)
-    return (int(found[0]), int(len(there) - 1 - found[-1])) if found.size else (len(there), len(there))
+def _ends(present: np.ndarray) -> tuple[int, int]:
+    """How many samples lie before the first one that is true, and behind the last."""
+    places = np.flatnonzero(present)
+    return (
+        (int(places[0]), int(len(present) - 1 - places[-1])) if places.size else (len(present), len(present))
+    )
 
 
 def _slope(frequencies: np.ndarray, power: np.ndarray, rate: int) -> float:
-    """dB per octave of a line through the spectrum."""
+    """The slope of a line through the spectrum, in dB per octave."""
     band = (frequencies >= _SLOPE_BAND[0]) & (frequencies <= _SLOPE_BAND[1] * rate)
     level = 10 * np.log10(np.maximum(power[band], 1e-30))
     weights = 1 / np.sqrt(frequencies[band])  # each octave weighs the same
@@ -154,16 +163,8 @@ def _decibels(amplitude: float, floor: float = -200.0) -> float:
     return max(floor, float(20 * np.log10(amplitude))) if amplitude > 0 else floor
 
 
-SUB_BASS = 30.0  # Hz; the lowest string of a bass with five sounds at 31 Hz
-_DRIFT = 5.0  # Hz; below it nothing is heard, and nothing but electronics moves
-_SILENCE_DB = -100.0  # below it all is the same: the dither's part of so narrow a band
-_NYQUISTS = (4000.0, 5512.5, 8000.0, 11025.0, 12000.0, 16000.0, 22050.0)  # Hz, of rates sources may have had
-_HOLE = 1e-3  # of the power around it
-_FEWEST_LEVELS, _FEWEST_SAMPLES = 64, 16  # steps in the range looked at, and samples a step, to count gaps
-
-
 def measure_traces(samples: np.ndarray, rate: int, edge: float, bits: int) -> dict[str, float]:
-    """Every property of this module.
+    """Every trace of a sound, by the property's name.
 
     samples: float64 [n, channels]. rate: Hz. edge: Hz, where the band ends; NaN where it cannot be seen.
     bits: of the file.
@@ -188,9 +189,9 @@ def measure_traces(samples: np.ndarray, rate: int, edge: float, bits: int) -> di
 
 
 def below(samples: np.ndarray, rate: int, frequency: float) -> float:
-    """Level in dBFS of what lies below `frequency` Hz in [n], without its constant offset.
+    """The level in dBFS of what lies below `frequency` Hz in [n], without the constant offset.
 
-    The offset and the fades of a clip are no sub-bass: its mean is taken off under a window that fades.
+    The mean is subtracted under a fading window, so that neither offset nor fades count as sub-bass.
     """
     window = np.hanning(len(samples))
     centred = samples - np.sum(samples * window) / max(window.sum(), 1e-12)
@@ -201,12 +202,14 @@ def below(samples: np.ndarray, rate: int, frequency: float) -> float:
 
 
 def phase_coherence(frequencies: np.ndarray, spectrum: np.ndarray, rate: int) -> float:
-    """How evenly phases go on from frame to frame, 0 for noise to 1 for steady tones.
+    """How evenly phases advance from frame to frame, from 0 for noise to 1 for steady tones.
 
-    spectrum: complex [f, t]. The length of the mean of exp(i times the second difference of each bin's
-    phase), weighted by the bin's size, between 100 Hz and 0.4 of the rate: the phase deviation of Bello,
-    Duxbury, Davies and Sandler (IEEE Signal Processing Letters 11, 2004). Networks that make spectra, not
-    waves, and codecs of few bits leave less of it.
+    This is the length of the mean of exp(i times the second difference of each bin's phase), weighted by the
+    bin's magnitude, between 100 Hz and 0.4 of the rate: the phase deviation of Bello, Duxbury, Davies and
+    Sandler (IEEE Signal Processing Letters 11, 2004). Networks that make spectra instead of waves, and codecs
+    at low bit rates, leave less of it.
+
+    spectrum: complex [f, t].
     """
     band = (frequencies >= 100) & (frequencies <= 0.4 * rate)
     if spectrum.shape[1] < 3 or not band.any():
@@ -220,10 +223,10 @@ def phase_coherence(frequencies: np.ndarray, spectrum: np.ndarray, rate: int) ->
 
 
 def skew(samples: np.ndarray, rate: int) -> float:
-    """Skewness of [n] above 30 Hz: the third moment over the deviation cubed; its sign is that of polarity.
+    """The skewness of [n] above 30 Hz: the third moment over the cubed deviation; polarity gives its sign.
 
-    Plucked strings, reeds and voices push the air more to one side. Networks that were trained to be right
-    whatever the polarity, and random phases, do not.
+    Plucked strings, reeds and voices push the air more to one side. Random phases do not, nor do networks
+    that were trained to ignore polarity.
     """
     high = signal.sosfiltfilt(signal.butter(2, SUB_BASS, "highpass", fs=rate, output="sos"), samples)
     deviation = high.std()
@@ -231,10 +234,12 @@ def skew(samples: np.ndarray, rate: int) -> float:
 
 
 def holes(frequencies: np.ndarray, power: np.ndarray, top: float) -> float:
-    """Share in % of bins and frames that are empty between full ones, as a lossy codec leaves them.
+    """The share in % of bins and frames that are empty between full ones, as a lossy codec leaves them.
 
-    power: [f, t]. Empty: 30 dB below the mean of 17 bins around, in the upper half of the band; 0.1 % of a
-    noise is. Measured on game music at 16 kHz: .1 to 2.1 %; as MP3 3 to 9 %, as Vorbis 7 to 16 %.
+    Empty means 30 dB below the mean of the 17 bins around, in the upper half of the band; 0.1 % of a noise
+    is. Measured on game music at 16 kHz: .1 to 2.1 %; as MP3 3 to 9 %, as Vorbis 7 to 16 %.
+
+    power: [f, t].
     """
     inside = power[(frequencies >= 0.35 * top) & (frequencies <= 0.94 * top)]
     if len(inside) < 17:
@@ -243,11 +248,11 @@ def holes(frequencies: np.ndarray, power: np.ndarray, top: float) -> float:
 
 
 def images(frequencies: np.ndarray, power: np.ndarray, top: float) -> float:
-    """How far the spectrum above an earlier Nyquist frequency mirrors the one below it, -1 to 1.
+    """How far the spectrum above a former Nyquist frequency mirrors the one below it, from -1 to 1.
 
-    A sound whose rate was raised by a poor interpolation has images of its tones there. Correlation over
-    time and frequency of the levels of both sides, each freed of its bins' and frames' means; the highest
-    over the usual rates. NaN where none of them lies in the band.
+    A sound whose rate was raised by a poor interpolation has images of its tones there. This is the
+    correlation over time and frequency of the levels on both sides, without the means of their bins and
+    frames; the highest over the usual rates. NaN where none of them lies in the band.
     """
     level = 10 * np.log10(np.maximum(power, 1e-14))
     step = frequencies[1] - frequencies[0]
@@ -268,10 +273,10 @@ def images(frequencies: np.ndarray, power: np.ndarray, top: float) -> float:
 
 
 def steady_tone(frequencies: np.ndarray, power: np.ndarray, top: float) -> float:
-    """By how many dB the strongest tone that never stops stands out of its neighbours, above 1 kHz.
+    """By how many dB the strongest tone that never stops exceeds its neighbours, above 1 kHz.
 
-    The tenth percentile over time of each bin, over the median of those within 20 bins. Whistles of
-    converters and screens, and the tones that upsampling networks leave at fixed places, last all the time.
+    This is the tenth percentile over time of each bin, over the median of those within 20 bins. Converters
+    and screens whistle without a pause, and upsampling networks leave such tones at fixed frequencies.
     """
     inside = (frequencies >= 1000) & (frequencies <= 0.9 * top)
     if inside.sum() < 50:
@@ -282,9 +287,9 @@ def steady_tone(frequencies: np.ndarray, power: np.ndarray, top: float) -> float
 
 
 def unused_levels(samples: np.ndarray, bits: int) -> float:
-    """Share in % of the levels between the quartiles of [n] that no sample takes, as after a gain on 8 bits.
+    """The share in % of the levels between the quartiles of [n] without a sample, as after a gain on 8 bits.
 
-    NaN where there are too few samples or levels to say so, and for floating-point files.
+    NaN where there are too few samples or levels to tell, and for floating-point files.
     """
     if bits > 24:
         return np.nan
@@ -298,14 +303,14 @@ def unused_levels(samples: np.ndarray, bits: int) -> float:
 
 
 def channel_difference(samples: np.ndarray) -> float:
-    """Level in dB of the channels' difference over that of their sum; -100 for one channel or equal ones."""
+    """The level in dB of the channels' difference over that of their sum; -100 where they do not differ."""
     middle = samples.mean(axis=1, keepdims=True)
     side, power = np.mean((samples - middle) ** 2), np.mean(middle**2)
     return max(_SILENCE_DB, float(10 * np.log10(max(side, 1e-30) / max(power, 1e-30))))
 
 
 def _spectrum(samples: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]:
-    """Short-time spectrum: frequencies [f] in Hz, complex [f, t]; frames of 32 ms, a quarter apart."""
+    """Frequencies [f] in Hz and short-time spectrum, complex [f, t]; frames of 32 ms, a quarter apart."""
     window = min(2 ** round(np.log2(0.032 * rate)), len(samples))
     frequencies, _, spectrum = signal.stft(
         samples, rate, nperseg=window, noverlap=3 * window // 4, boundary=None, padded=False

@@ -1,4 +1,4 @@
-"""An audit as a table for the terminal, and as files of a private folder."""
+"""An audit as a table for the terminal, and as files in a private folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.table import Table
 
 from caw.files import atomic, spreadsheet
 from study.audit import page
-from study.audit.findings import Audit
+from study.audit.findings import Audit, Finding
 from study.audit.properties import LISTENER, PROGRAM
 
 COLUMNS = (
@@ -38,9 +38,9 @@ LEGEND = (
 
 
 def as_table(audit: Audit) -> Table:
-    """The findings for a terminal, a row per property; audit.csv has the values and units.
+    """The findings as a table for the terminal, one row for each property; audit.csv has values and units.
 
-    Each cell is the area under the ROC curve and its p before correction, and a mark of its verdict (MARKS).
+    Each cell holds the area under the ROC curve, its p before correction, and a mark for the verdict (MARKS).
     """
     sets = list(dict.fromkeys(entry.set for entry in audit.classifications))
     table = Table(title="Leak audit", title_justify="left", box=SIMPLE, pad_edge=False, caption=LEGEND)
@@ -50,24 +50,24 @@ def as_table(audit: Audit) -> Table:
     table.add_column("noticed by")
     for name in sets:
         table.add_column(f"{name}: AUC, p", justify="right")
-    formats = [found for found in audit.findings if found.kind == "format"]
-    leaking = ", ".join(found.property for found in formats if found.verdict == "leak")
+    formats = [finding for finding in audit.findings if finding.kind == "format"]
+    leaking = ", ".join(finding.property for finding in formats if finding.verdict == "leak")
     verdict = f"LEAK: {leaking}" if leaking else "no difference tells"
-    if all(found.verdict == "same" for found in formats):
+    if all(finding.verdict == "same" for finding in formats):
         verdict = "same"
-    noticed = ", ".join(dict.fromkeys(found.noticed_by for found in formats if found.verdict == "leak"))
+    noticed = ", ".join(dict.fromkeys(finding.noticed_by for finding in formats if finding.verdict == "leak"))
     table.add_row(f"{len(formats)} properties of files", "format", noticed, *[verdict] * len(sets))
     cells: dict[tuple[str, str, str], dict[str, str]] = {}
-    for found in audit.findings:
-        if found.kind != "format":
-            text = "same" if found.verdict == "same" else f"{found.auc:.2f}, {_p(found.p)}"
-            row = cells.setdefault((found.property, found.kind, found.noticed_by), {})
-            row[found.set] = text + MARKS.get(found.verdict, "")
+    for finding in audit.findings:
+        if finding.kind != "format":
+            text = "same" if finding.verdict == "same" else f"{finding.auc:.2f}, {_p(finding.p)}"
+            row = cells.setdefault((finding.property, finding.kind, finding.noticed_by), {})
+            row[finding.set] = text + MARKS.get(finding.verdict, "")
     for (name, *who), row in cells.items():
         table.add_row(name.split(" (")[0], *who, *[row.get(column, "") for column in sets])
     classes = {entry.set: entry for entry in audit.classifications}
-    told = [(classes[name].accuracy, classes[name].p) for name in sets]
-    accuracies = ["" if accuracy is None else f"{accuracy:.2f}, {_p(p)}" for accuracy, p in told]
+    reached = [(classes[name].accuracy, classes[name].p) for name in sets]
+    accuracies = ["" if accuracy is None else f"{accuracy:.2f}, {_p(p)}" for accuracy, p in reached]
     table.add_row("classifier: accuracy, p", "all", PROGRAM, *accuracies)
     return table
 
@@ -89,17 +89,17 @@ def verdict_line(audit: Audit) -> str:
 def write(
     audit: Audit, folder: Path, *, title: str = "Leak audit", measures: Mapping[str, Any] | None = None
 ) -> None:
-    """Write audit.json, audit.csv and index.html into a private folder: they show truth by groups.
+    """Write audit.json, audit.csv and index.html into a private folder, as they show truth by groups.
 
     measures: as of `page.render`.
     """
-    rows = [asdict(finding) for finding in audit.findings]
+    rows = [_row(finding) for finding in audit.findings]
     test = {
         "alpha": audit.alpha,
         "p": audit.outcome.overall,
         "smallest_p": audit.outcome.smallest,
         "labelings": audit.outcome.labelings,
-        "leaks": [found.property for found in audit.leaks],
+        "leaks": [finding.property for finding in audit.leaks],
     }
     classes = [asdict(entry) for entry in audit.classifications]
     content = {"test": test, "findings": rows, "classifier": classes, "notes": audit.notes()}
@@ -111,6 +111,11 @@ def write(
     spreadsheet.write(folder / "audit.csv", COLUMNS, rows, mode=0o600)
     html = page.render(audit, title=title, verdict=verdict_line(audit), measures=measures)
     atomic.write(folder / "index.html", html, mode=0o600)
+
+
+def _row(finding: Finding) -> dict[str, Any]:
+    """A finding with the names that the columns have in the files."""
+    return {"mend" if name == "fix" else name: value for name, value in asdict(finding).items()}
 
 
 def _p(value: float) -> str:

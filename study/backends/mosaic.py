@@ -60,7 +60,7 @@ class MosaicBackend:
         try:
             pieces = mosaic.cut(samples, rate, **task.options)
             for number, name in enumerate(task.names, 1):
-                progress(number / (1 + len(task.names)), f"make {name}: {pieces.grid.told()}")
+                progress(number / (1 + len(task.names)), f"make {name}: {pieces.grid.description()}")
                 seed = seed_for(task.seed, name)
                 draw = pieces.vary if cell.mode == "VAR" else partial(pieces.generate, task.seconds)
                 yield Clip(name, draw(seed=seed)[0], rate, seed, run="")

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from caw import audio
-from caw.samplernn import kept_weights
-from caw.samplernn.config import CANDIDATES, MOST_CANDIDATES
+from caw.samplernn.config import CANDIDATES, MOST_CANDIDATES, epochs_of_weights
 from study.backends import BackendError, Clip, Cost, ProgressCallback, Task, seed_for, training
 
 # of one core, for the default network
@@ -70,7 +69,7 @@ class SampleRNNBackend:
         if task.cell.mode == "VAR":
             seconds *= task.options.get("candidates", CANDIDATES) / CANDIDATES
         clips = {name: Cost(seconds) for name in task.names} | {"compile": Cost(_SECONDS_TO_COMPILE)}
-        counts = kept_weights.counts(folder)
+        counts = epochs_of_weights(folder)
         if wanted in counts:
             return clips
         reached = max([*counts, training.epochs_done(folder)])
@@ -114,7 +113,7 @@ class SampleRNNBackend:
 
     def _draw(self, task: Task, run: Any, seeds: list[int], on_progress: Any) -> Any:
         odds = self._odds(task.options)
-        inputs = {"seeds": seeds, "epochs": task.cell.epochs, "odds": odds, "told": on_progress}
+        inputs = {"seeds": seeds, "epochs": task.cell.epochs, "odds": odds, "progress": on_progress}
         if task.cell.mode == "UMG":
             return run.generate(task.seconds, **inputs)
         return run.vary(**inputs, candidates=task.options.get("candidates", CANDIDATES))
@@ -125,7 +124,7 @@ class SampleRNNBackend:
 
         training.claim(folder, self._training_options(task) | training.training_material(task))
         cell = task.cell
-        if cell.epochs in kept_weights.counts(folder):
+        if cell.epochs in epochs_of_weights(folder):
             return runs.load(folder)
         from caw.samplernn.training import train
 

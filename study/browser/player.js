@@ -1,15 +1,15 @@
-// The blind player. It knows a clip by a play key only, counts which seconds were heard, and opens the gate
-// when all of them were: jumping ahead and letting the clip end opens nothing.
+// The blind player. It knows a clip by a play key only, and opens the gate when all of the clip was heard:
+// jumping ahead and letting the clip end opens nothing. Which stretches were heard is what the browser's own
+// `HTMLMediaElement.played` tells, together with those of an earlier visit.
 //
 // What it draws, loops and listens to on the keyboard is in player_wave.js, player_loop.js and player_keys.js,
-// which study.pages.component puts before this file. Nothing is drawn of what was not heard yet.
+// which study.pages.components puts before this file. Nothing is drawn of what was not heard yet.
 //
 // Streamlit calls the default export when the component mounts and whenever its `data` changes, and may run
 // the cleanup of an old mount after the new one: so one Player per root, found again by a WeakMap.
 
 const players = new WeakMap();
 const TOLERANCE = 0.25; // s that may be missing at the very end; at most a tenth of the clip
-const SLACK = 1.5; // s that a position may be ahead of the clock; what is further ahead was jumped to
 const RETRIES = 8;
 
 const round = (seconds) => Math.round(seconds * 100) / 100;
@@ -43,12 +43,10 @@ class Player {
     this.before = data.resume || {};
     this.plays = this.before.plays || 0;
     this.played = this.before.played || 0;
-    this.spans = (this.before.spans || []).map((span) => [span[0], span[1]]);
+    this.earlier = this.before.spans || []; // stretches heard before this player loaded the clip
     this.unlocked = Boolean(this.before.unlocked);
-    this.from = null; // where the stretch that sounds now began
-    this.rest = 0; // where sound will begin, or go on, after this pause or jump
-    this.last = 0; // the newest position seen while it sounded
-    this.seen = performance.now(); // when that was, or when the pause or jump was, in ms
+    this.from = 0; // where the sound began last, or will begin
+    this.jumping = false; // to where this player has put the position
     this.tries = 0;
     this.trouble = "";
     this.undo = [];
@@ -61,7 +59,7 @@ class Player {
     this.update(data, setState);
     this.listen();
     this.audio.src = data.src;
-    if (this.spans.length) this.load();
+    if (this.earlier.length) this.load();
     this.paint();
   }
 
@@ -86,8 +84,7 @@ class Player {
     const { audio, seek } = this;
     this.on(this.button, "click", () => this.toggle());
     this.on(this.again, "click", () => {
-      this.close();
-      audio.currentTime = 0;
+      this.move(0);
       if (audio.paused) this.start();
       else this.plays += 1;
     });
@@ -101,26 +98,24 @@ class Player {
     this.on(audio, "play", () => {
       this.others.postMessage("play");
       this.load();
-      // Where it began: a busy machine tells of a play after the sound has gone on.
-      if ((this.rest ?? audio.currentTime) < 0.3 || audio.ended) this.plays += 1;
+      if (this.from < 0.3) this.plays += 1;
       this.report("play");
       this.frame();
     });
-    this.on(audio, "playing", () => this.open());
     this.on(audio, "timeupdate", () => this.advance());
-    this.on(audio, "seeking", () => this.halt());
-    this.on(audio, "seeked", () => audio.paused || this.open());
-    this.on(audio, "waiting", () => this.halt());
+    this.on(audio, "seeking", () => {
+      if (!this.jumping) this.from = audio.currentTime; // by the browser's own media keys
+    });
+    this.on(audio, "seeked", () => (this.jumping = false));
     this.on(audio, "pause", () => {
       this.advance();
-      this.halt();
-      if (!audio.ended) this.tell("pause");
+      this.count();
+      if (!audio.ended) this.send("pause");
     });
     this.on(audio, "ended", () => {
-      if (this.from !== null) this.last = audio.duration;
-      this.close();
+      this.count();
       this.check();
-      this.tell("ended");
+      this.send("ended");
       this.paint();
       this.warm();
       if (this.loop.on) this.start(); // from its beginning, see advance
@@ -135,8 +130,7 @@ class Player {
     this.on(audio, "error", () => this.retry());
     this.on(seek, "input", () => {
       this.dragging = true;
-      this.close();
-      if (audio.duration) audio.currentTime = (audio.duration * seek.value) / 1000;
+      if (audio.duration) this.move((audio.duration * seek.value) / 1000);
       this.loop.leave(audio.currentTime);
       this.paint();
     });
@@ -144,10 +138,7 @@ class Player {
       this.dragging = false;
       this.report("seek");
     });
-    this.on(window, "pagehide", () => {
-      this.close();
-      this.report("leave");
-    });
+    this.on(window, "pagehide", () => this.report("leave"));
   }
 
   toggle() {
@@ -159,8 +150,7 @@ class Player {
   jump(seconds) {
     const { audio } = this;
     if (!audio.duration) return;
-    this.close();
-    audio.currentTime = Math.min(Math.max(0, audio.currentTime + seconds), Math.max(0, audio.duration - 0.01));
+    this.move(Math.min(Math.max(0, audio.currentTime + seconds), Math.max(0, audio.duration - 0.01)));
     this.loop.leave(audio.currentTime);
     this.report("seek");
     this.paint();
@@ -174,7 +164,7 @@ class Player {
   }
 
   start() {
-    if (this.loop.on && this.audio.ended) this.audio.currentTime = this.loop.from;
+    if (this.audio.ended) this.move(this.loop.on ? this.loop.from : 0);
     this.audio.play().catch((error) => {
       if (error.name === "AbortError") return;
       this.trouble = this.data.words.blocked;
@@ -188,54 +178,36 @@ class Player {
     this.wave.load(this.data).then(() => this.gone || this.paint());
   }
 
-  // A stretch opens where sound starts, grows with the position, and closes at a pause or a jump.
-  open() {
-    if (this.from !== null) return;
-    const at = this.audio.currentTime;
-    // a busy machine tells of sound after it has started
-    this.from = this.rest !== null && this.sounded(this.rest, at) ? this.rest : at;
-    this.last = at;
-    this.seen = performance.now();
-    this.frame();
-  }
-
   advance() {
     const at = this.audio.currentTime;
-    if (this.from !== null && this.sounded(this.last, at)) {
-      this.last = at;
-      this.seen = performance.now();
-    }
     this.check();
-    if (this.loop.on && at >= this.loop.to && !this.audio.paused) {
-      this.close();
-      this.audio.currentTime = this.loop.from;
-    }
+    if (this.loop.on && at >= this.loop.to && !this.audio.paused) this.move(this.loop.from);
     this.paint();
   }
 
-  // Whether sound can have got from one position to the other since it was last looked at, however long that
-  // was: it goes on while the page stands still.
-  sounded(from, to) {
-    return to > from && to - from < SLACK + (performance.now() - this.seen) / 1000;
+  // Puts the position elsewhere; the sound goes on there if it was on.
+  move(to) {
+    this.count();
+    this.jumping = true;
+    this.audio.currentTime = to;
+    this.from = to;
   }
 
-  close() {
-    if (this.from !== null && this.last > this.from) {
-      this.played += this.last - this.from;
-      this.spans = merged([...this.spans, [this.from, this.last]]);
-    }
-    this.from = null;
-    this.rest = null;
+  // Adds what has sounded since the last pause or jump to all that was played, replays included.
+  count() {
+    this.played = this.playedSoFar();
+    this.from = this.audio.currentTime;
   }
 
-  halt() {
-    this.close();
-    this.rest = this.audio.currentTime;
-    this.seen = performance.now();
+  playedSoFar() {
+    return this.played + Math.max(0, this.audio.currentTime - this.from);
   }
 
+  // The stretches heard, each second once.
   heard() {
-    return this.from === null ? this.spans : merged([...this.spans, [this.from, this.last]]);
+    const { played } = this.audio;
+    const now = Array.from({ length: played.length }, (_, index) => [played.start(index), played.end(index)]);
+    return merged([...this.earlier, ...now]);
   }
 
   check() {
@@ -243,7 +215,7 @@ class Player {
     if (this.unlocked || !whole) return;
     if (length(this.heard()) < whole - Math.min(TOLERANCE, whole / 10)) return;
     this.unlocked = true;
-    this.tell("unlocked");
+    this.send("unlocked");
     this.paint();
   }
 
@@ -263,7 +235,7 @@ class Player {
       clip: this.clip,
       why,
       plays: this.plays,
-      played: round(this.played + (this.from === null ? 0 : this.last - this.from)),
+      played: round(Math.max(this.playedSoFar(), length(spans))),
       heard: round(length(spans)),
       spans: spans.map(([from, to]) => [round(from), round(to)]),
       position: round(this.audio.currentTime),
@@ -279,14 +251,15 @@ class Player {
   }
 
   // To the page, which saves it.
-  tell(why) {
+  send(why) {
     this.report(why);
     this.setState("status", this.snapshot(why));
   }
 
   retry() {
     if (this.gone || !this.audio.getAttribute("src")) return;
-    this.close();
+    this.count();
+    this.earlier = this.heard(); // loading anew begins to count anew
     const { audio } = this;
     const at = audio.currentTime;
     const wasPlaying = !audio.paused;
@@ -294,14 +267,14 @@ class Player {
     if (this.tries === 0) this.report("error");
     if (this.tries >= RETRIES) {
       this.trouble = this.data.words.failed;
-      this.tell("error");
+      this.send("error");
     } else {
       this.tries += 1;
       setTimeout(() => {
         if (this.gone) return;
         audio.src = this.data.src;
         audio.load();
-        audio.currentTime = at;
+        this.move(at);
         if (wasPlaying) this.start();
       }, Math.min(8000, 400 * 2 ** this.tries));
     }
@@ -327,7 +300,7 @@ class Player {
     this.track.style.setProperty("--at", whole ? `${(100 * at) / whole}%` : "0%");
     this.wave.draw(this.heard(), at, whole);
     this.loop.paint(data.words, whole);
-    tellPosition(at);
+    announcePosition(at);
     this.button.classList.toggle("on", playing);
     this.button.setAttribute("aria-label", playing ? data.words.pause : data.words.play);
     const { words } = data;
@@ -338,7 +311,6 @@ class Player {
 
   dispose() {
     if (this.gone) return;
-    this.close();
     this.report("leave");
     this.gone = true;
     cancelAnimationFrame(this.tick);

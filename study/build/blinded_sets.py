@@ -1,6 +1,6 @@
-"""The blinded sets: from clips in the pool to the files that listeners hear, and the key that joins the two.
+"""The blinded sets: from clips in the pool to the files that listeners hear, and the key that connects both.
 
-They are made in a folder of their own, audited there, and take the place of the old ones in one rename.
+The sets are made in a folder of their own and audited there. Then they replace the old ones in one rename.
 """
 
 from __future__ import annotations
@@ -8,23 +8,24 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from analysis import loudness
+import numpy as np
+
 from caw import audio
 from caw.files import atomic
 from study import blinding
 from study.audit import audit, tables
-from study.audit.audit import Audit, Heard
+from study.audit.audit import Audit, AuditedFile
 from study.backends import seed_for
 from study.build import stimuli
 from study.build.progress import BuildProgress
 from study.build.recordings import Original
 from study.build.sources import Passage
-from study.design import LATER_FACTS, Design
+from study.design import LATER_FACTS, Design, Stimuli
 from study.folder import PRACTICE, StudyFolder, make_private
 from study.pool import ORIGIN, ORIGINAL, Pool
 
@@ -33,22 +34,22 @@ _FORM = 1  # raise it when stimuli are shaped in another way than before
 
 
 def recipe(design: Design, picks: Mapping[str, Sequence[str]], clips: Mapping[str, str]) -> str:
-    """Digest of all that decides what the sets hold. clips: recipe of each clip by its name."""
-    later = set() if design.stimuli.lowest else {"lowest"}  # sets of earlier versions stay current
+    """The digest of everything that decides what the sets hold. clips: each clip's recipe, by its name."""
+    later = set() if design.stimuli.lowest else {"lowest"}  # sets of versions without this key stay current
     form = design.stimuli.model_dump(exclude={"repeats", "accept"} | later)
     chosen = {name: [(clip, clips[clip]) for clip in sorted(names)] for name, names in picks.items()}
     content = json.dumps([_FORM, form, design.study.seed, chosen], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def are_current(folder: StudyFolder, wanted: str, pool: Pool | None = None) -> bool:
-    """Whether the sets in the folder are those of this recipe, every file of them as its key says.
+def are_current(folder: StudyFolder, recipe: str, pool: Pool | None = None) -> bool:
+    """Whether the sets in the folder are those of this recipe, and every file is the one in the key.
 
-    pool: where given, the clips must also be the very ones that the sets were made from.
+    pool: if passed, its clips must also be the ones that the sets were made from.
     """
     try:
         record = atomic.read_json(folder.build_record)
-        if record["recipe"] != wanted or record["key_sha256"] != blinding.seal(folder):
+        if record["recipe"] != recipe or record["key_sha256"] != blinding.seal(folder):
             return False
         if pool and any(pool.rows[name]["sha256"] != sha256 for name, sha256 in record["clips"].items()):
             return False
@@ -56,13 +57,15 @@ def are_current(folder: StudyFolder, wanted: str, pool: Pool | None = None) -> b
         return all(
             atomic.sha256(folder.stimulus(row["set"], row["stimulus_id"])) == row["sha256"] for row in rows
         )
-    except (OSError, ValueError, KeyError, AttributeError):  # a damaged record: they are made again
+    except (OSError, ValueError, KeyError, AttributeError):  # a damaged record: the sets are made again
         return False
 
 
 def originals_of(folder: StudyFolder, passages: Mapping[str, Passage]) -> dict[str, list[Original]] | None:
-    """Set -> the originals that the sets in the folder were built with; None where that is not recorded, as
-    by earlier versions, or where one is of a source that there is none of any more."""
+    """The originals in each set of the folder, by the set's name.
+
+    None where they are not recorded, as by earlier versions, or where one is of a source that is gone.
+    """
     try:
         record = atomic.read_json(folder.build_record)["originals"]
         return {
@@ -74,7 +77,7 @@ def originals_of(folder: StudyFolder, passages: Mapping[str, Passage]) -> dict[s
 
 
 def ids_in_key(folder: StudyFolder) -> dict[str, list[str]]:
-    """Set -> ids, as they stand in the key; practice included."""
+    """The ids in each set, by the set's name, as the key has them; practice is one of the sets."""
     ids: dict[str, list[str]] = {}
     for row in blinding.rows(folder):
         ids.setdefault(row["set"], []).append(row["stimulus_id"])
@@ -82,7 +85,7 @@ def ids_in_key(folder: StudyFolder) -> dict[str, list[str]]:
 
 
 def sweep(folder: StudyFolder) -> None:
-    """Remove the folders that a killed build leaves."""
+    """Remove the folders that a killed build leaves behind."""
     for name in (_STAGING, _OLD):
         shutil.rmtree(folder.path / name, ignore_errors=True)
 
@@ -94,23 +97,23 @@ def prepare(
     pool: Pool,
     progress: BuildProgress,
 ) -> tuple[list[dict[str, Any]], Audit]:
-    """Make all sets anew beside the old ones, with new ids, from the clips `picks` names.
+    """Make all sets anew beside the old ones, with new ids, from the clips that `picks` names.
 
-    Returns the rows of their key and their audit; `replace` puts them in place.
-    Raises: StimulusError, LeakError; nothing of the new sets is left then.
+    Returns the rows of their key, and their audit; `replace` puts the sets in place.
+    Raises StimulusError and LeakError. Nothing of the new sets is left then.
     """
     staging = folder.path / _STAGING
     sweep(folder)
     picks = {name: clips for name, clips in picks.items() if clips}
     try:
         rows = _write(staging, design, picks, pool, progress)
-        findings = _audited(staging, design, rows)
-        tables.write(findings, folder.make_private() / folder.audit.name)
-        findings.require_no_leak()
+        result = _audit(staging, design, rows)
+        tables.write(result, folder.make_private() / folder.audit.name)
+        result.require_no_leak()
     except BaseException:
-        sweep(folder)  # on a full disk, this is the room to mend it
+        sweep(folder)  # where the disk is full, this makes room on it
         raise
-    return rows, findings
+    return rows, result
 
 
 def replace(
@@ -118,34 +121,34 @@ def replace(
     design: Design,
     rows: Sequence[Mapping[str, Any]],
     pool: Pool,
-    wanted: str,
+    recipe: str,
     originals: Sequence[Original],
 ) -> None:
-    """Put the prepared sets in the place of the old ones and seal their key.
+    """Replace the old sets by the prepared ones and seal their key.
 
-    rows: of the key, from `prepare`. wanted: the recipe, to be recorded with where the originals among
-    `originals` that the sets hold were cut, so that a later version keeps them.
+    rows: of the key, from `prepare`. The recipe is recorded, and so is where the originals in the sets were
+    cut, so that a later version keeps them.
     """
     staging, old = folder.path / _STAGING, folder.path / _OLD
     if folder.sets.exists():
         folder.sets.rename(old)
     staging.rename(folder.sets)
     record = {
-        "recipe": wanted,
+        "recipe": recipe,
         "key_sha256": blinding.write_key(folder, rows),
         "design_digest": design.digest(),
         "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "clips": {row["name"]: pool.rows[row["name"]]["sha256"] for row in rows},
-        "originals": _recorded(rows, {one.name: one for one in originals}),
+        "originals": _record_of(rows, {one.name: one for one in originals}),
     }
     atomic.write(folder.build_record, json.dumps(record, indent=1) + "\n", mode=0o600)
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _recorded(
+def _record_of(
     rows: Sequence[Mapping[str, Any]], originals: Mapping[str, Original]
 ) -> dict[str, list[dict[str, Any]]]:
-    """What `originals_of` reads."""
+    """The places of the originals in each set, as `originals_of` reads them."""
     record: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         if one := originals.get(row["name"]):
@@ -161,60 +164,73 @@ def _write(
     pool: Pool,
     progress: BuildProgress,
 ) -> list[dict[str, Any]]:
-    """Write every stimulus file below `staging`; returns the rows of the key."""
+    """Write every stimulus file below `staging`, and return the rows of the key."""
     form, seed = design.stimuli, design.study.seed
     clips = [(set_name, clip) for set_name, names in picks.items() for clip in names]
     rates = {clip: audio.inspect(pool.path(clip)).rate for _, clip in clips}
     bandwidth = stimuli.common_bandwidth(form, rates)
     progress.note(f"all clips: {form.seconds:g} s, {form.rate} Hz, up to {bandwidth:.0f} Hz, mono, 16 bits")
 
-    def shaped(clip: str):
+    def shaped(clip: str) -> np.ndarray:
         samples, rate = pool.read(clip)
         where = seed_for(seed, "excerpt", clip) / 2**31
         try:
             return stimuli.cut(samples, rate, form, bandwidth=bandwidth, where=where)
         except stimuli.StimulusError as error:
-            raise stimuli.StimulusError(f"{pool.path(clip)}: {error}") from None
+            what, fix = error.problem.what, error.problem.fix
+            raise stimuli.StimulusError(f"{pool.path(clip)}: {what}", fix) from None
 
-    measured = {}
-    for done, (_, clip) in enumerate(clips):
-        progress.tell(0.5 * done / len(clips), f"measure {clip}")
-        samples = shaped(clip)  # cut again when written: a large study would not fit into memory
-        measured[clip] = loudness.integrated(samples, form.rate), loudness.true_peak(samples)
-    factors, target, highest = stimuli.gains(measured, form.loudness)
-    if target < form.loudness - 0.005:
-        told = f"loudness lowered for ALL clips from {form.loudness:g} to {target:.1f} LUFS"
-        progress.note(f"{told}: {highest} would have exceeded {stimuli.HIGHEST_TRUE_PEAK:g} dBTP")
+    factors = _factors([clip for _, clip in clips], shaped, form, progress)
     rows = []
     make_private(staging)
     ids = blinding.new_ids(len(clips))
     for done, (stimulus_id, (set_name, clip)) in enumerate(zip(ids, blinding.shuffled(clips), strict=True)):
-        progress.tell(0.5 + 0.5 * done / len(clips), "write the sets")
+        progress.update(0.5 + 0.5 * done / len(clips), "write the sets")
         file = make_private(staging / set_name) / f"{stimulus_id}.{form.format}"
         dither = seed_for(seed, "dither", stimulus_id)
         samples = stimuli.quantise(shaped(clip) * factors[clip], dither)
         audio.write(file, samples, form.rate, subtype="PCM_16")
         file.chmod(0o600)
         blinding.even_out_times(file)
-        facts = pool.rows[clip]
-        row = {name: facts.get(name, "") for name in ("name", *ORIGIN, *LATER_FACTS)}
+        row = {name: pool.rows[clip].get(name, "") for name in ("name", *ORIGIN, *LATER_FACTS)}
         row |= {"set": set_name, "stimulus_id": stimulus_id, "sha256": atomic.sha256(file)}
-        row["truth"] = "real" if facts["backend"] == ORIGINAL else "fake"
-        a_set = next(iter(design.sets)) if set_name == PRACTICE else set_name
-        row["mode"] = row["mode"] or design.mode_of(a_set)
+        row["truth"] = "real" if row["backend"] == ORIGINAL else "fake"
+        row["mode"] = row["mode"] or design.mode_of(
+            next(iter(design.sets)) if set_name == PRACTICE else set_name
+        )
         rows.append(row)
     levels = stimuli.check_levels([_file(staging, design, row) for row in rows])
-    told = f"loudness {levels.softest:.2f} to {levels.loudest:.2f} LUFS (spread {levels.spread:.2f} LU)"
-    progress.note(f"{told}, highest true peak {levels.highest_peak:.1f} dBTP")
+    loudnesses = f"loudness {levels.softest:.2f} to {levels.loudest:.2f} LUFS (spread {levels.spread:.2f} LU)"
+    progress.note(f"{loudnesses}, highest true peak {levels.highest_peak:.1f} dBTP")
     return rows
 
 
-def _audited(staging: Path, design: Design, rows: Sequence[Mapping[str, Any]]) -> Audit:
-    heard: dict[str, list[Heard]] = {}
+def _factors(
+    clips: Sequence[str], shaped: Callable[[str], np.ndarray], form: Stimuli, progress: BuildProgress
+) -> dict[str, float]:
+    """What to multiply each clip by, so that all have one loudness.
+
+    Clips are shaped here and again when they are written: those of a large study would not fit into memory.
+    """
+    measured = {}
+    for done, clip in enumerate(clips):
+        progress.update(0.5 * done / len(clips), f"measure {clip}")
+        samples = shaped(clip)
+        measured[clip] = audio.loudness(samples, form.rate), audio.true_peak(samples)
+    factors, target, highest = stimuli.gains(measured, form.loudness)
+    if target < form.loudness - 0.005:
+        lowered = f"loudness lowered for ALL clips from {form.loudness:g} to {target:.1f} LUFS"
+        progress.note(f"{lowered}: {highest} would have exceeded {stimuli.HIGHEST_TRUE_PEAK:g} dBTP")
+    return factors
+
+
+def _audit(staging: Path, design: Design, rows: Sequence[Mapping[str, Any]]) -> Audit:
+    by_set: dict[str, list[AuditedFile]] = {}
     for row in rows:
-        heard.setdefault(row["set"], []).append(Heard(_file(staging, design, row), row["truth"] == "real"))
-    practice = heard.pop(PRACTICE, [])
-    sets = {name: heard[name] for name in design.sets if name in heard}
+        file = AuditedFile(_file(staging, design, row), row["truth"] == "real")
+        by_set.setdefault(row["set"], []).append(file)
+    practice = by_set.pop(PRACTICE, [])
+    sets = {name: by_set[name] for name in design.sets if name in by_set}
     return audit.run(sets, practice, accept=design.stimuli.accept, orders_too=False)
 
 

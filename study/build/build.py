@@ -1,7 +1,7 @@
-"""`study build`: make all that is missing, and only that.
+"""`study build`: make everything that is missing, and only that.
 
-Every step ends in one rename, so that a build may be killed anywhere and goes on where it stopped: training
-runs resume, clips that are in the pool stay there, and the blinded sets appear whole or not at all.
+Every step ends in one rename, so a build may be killed at any moment and the next one goes on from there:
+training runs resume, clips that are in the pool stay, and the blinded sets appear whole or not at all.
 """
 
 from __future__ import annotations
@@ -9,21 +9,23 @@ from __future__ import annotations
 import fcntl
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from caw import audio
 from caw.files import atomic
+from caw.problems import ProblemError
 from study import backends, blinding, design
 from study.audit.audit import Audit
 from study.backends import Task
 from study.backends.programs import calling
-from study.build import blinded_sets, curation, measuring, plan
-from study.build.grid import Grid, note_lowered
+from study.build import blinded_sets, curation, measuring
+from study.build import plan as planning
+from study.build.grid import TrainingGrid, note_lowered
 from study.build.originals import RepetitionError
-from study.build.plan import Plan, recipes_of
+from study.build.plan import BuildPlan
 from study.build.progress import BuildProgress
 from study.build.recordings import Original
 from study.design import Design
@@ -31,21 +33,34 @@ from study.engines import Engine
 from study.engines.local import LocalEngine
 from study.folder import PRACTICE, StudyFolder, make_private
 from study.pool import ORIGINAL, Pool
+from study.store.store import Store
 
 _SECONDS_PER_FILE = 0.2  # to cut an original or a stimulus; for the progress bar, as Backend.costs
 
 
-class BuildError(ValueError):
+class BuildError(ProblemError):
     """A build that may not or cannot go on."""
 
 
 @dataclass(frozen=True)
-class Built:
-    """What a build did."""
+class BuildResult:
+    """What a build did.
 
-    clips_made: int  # added to the pool
-    audit: Audit | None  # None when the sets were there already, or were not asked for
-    stimuli: dict[str, list[str]]  # set -> ids
+    Attributes
+    ----------
+    clips_made : int
+        How many clips were added to the pool.
+    audit : Audit or None
+        The leak audit of new sets. None when the sets existed already, or were not asked for.
+    stimuli : dict of str to list of str
+        The ids of the stimuli in each set, by the set's name.
+    practice : list of str
+        The ids of the practice clips.
+    """
+
+    clips_made: int
+    audit: Audit | None
+    stimuli: dict[str, list[str]]
     practice: list[str]
 
 
@@ -55,111 +70,147 @@ def build(
     *,
     pool_only: bool = False,
     engine: Engine | None = None,
-) -> Built:
-    """Build the study in `folder`.
+) -> BuildResult:
+    """Build a study: train its models, fill its pool, and blind, level and audit its sets.
 
-    pool_only: stop before the sets, so that the researcher may hear the clips and pick some first.
-    engine: where models are trained and clips are made; None: on this machine.
-    Raises: DesignError, BuildError and other ValueErrors for what the researcher can mend; CellsFailed when
-    all other cells are made; LeakError when the finished sets would give truth away; OSError as when the disk
-    is full.
+    Parameters
+    ----------
+    folder : StudyFolder
+        The study. Its design is read from study.toml.
+    progress : BuildProgress, optional
+        Where the build reports how far it is. By default it prints to the terminal.
+    pool_only : bool
+        Stop before the sets, so that the researcher may hear the clips and pick some first.
+    engine : Engine, optional
+        Where models are trained and clips are made. By default on this machine.
+
+    Returns
+    -------
+    BuildResult
+        What was made, and the ids of the stimuli.
+
+    Raises
+    ------
+    DesignError
+        If study.toml, or a file that it names, is wrong.
+    CurationError
+        If the picks fit no clip or set any more.
+    BuildError
+        If another build is running, or if listeners have answered other sets than these.
+    CellsFailed
+        If some clips could not be made. It is raised after all others are made.
+    LeakError
+        If the finished sets would give truth away.
+    OSError
+        If the disk is full.
     """
-    from study.store.store import Store
-
     progress = progress or BuildProgress()
     folder.require()
     settings = design.load(folder.path)
-    with _alone(folder), _warnings_told(progress), _shut(folder, progress):
-        _sweep(folder)
-        todo = planned(folder, settings)
+    with _locked(folder), _sound_warnings(progress), _kept_private(folder, progress):
+        _remove_leftovers(folder)
+        plan = make_plan(folder, settings)
         store = Store.for_folder(folder)
         try:
-            return _build(folder, settings, todo, store, progress, engine or LocalEngine(), pool_only)
+            return _build(folder, settings, plan, store, progress, engine or LocalEngine(), pool_only)
         finally:
             store.close()
 
 
-def planned(folder: StudyFolder, settings: Design) -> Plan:
-    """What the build has to make. Raises: as plan.make; BuildError where listeners have answered sets that
-    would be refused now, as those stand."""
+def make_plan(folder: StudyFolder, settings: Design) -> BuildPlan:
+    """What the build has to make.
+
+    Raises the errors of `plan.make`, and BuildError where listeners have answered sets that would be refused
+    today.
+    """
     try:
-        return plan.make(settings, folder)
+        return planning.make(settings, folder)
     except RepetitionError:
         if folder.build_record.is_file() and _has_answers(folder):
             raise _answered(folder) from None
         raise
 
 
-def _has_answers(folder: StudyFolder) -> bool:
-    from study.store.store import Store
+def is_fixed(folder: StudyFolder, recipe: str, store: Store) -> bool:
+    """Whether listeners have answered, so that nothing may be made any more.
 
-    store = Store.for_folder(folder)
-    try:
-        return store.has_answers()
-    finally:
-        store.close()
+    recipe: of the sets, from `blinded_sets.recipe`.
+    Raises BuildError where the sets that they answered are not those of the recipe.
+    """
+    if not store.has_answers():
+        return False
+    if not blinded_sets.are_current(folder, recipe):
+        raise _answered(folder)
+    return True
+
+
+def missing_tasks(plan: BuildPlan, pool: Pool, recipes: Mapping[str, str]) -> list[tuple[str, Task]]:
+    """The tasks, reduced to the clips that are not in the pool."""
+    result = []
+    for file, task in plan.tasks:
+        if missing := [clip for clip in task.names if not pool.has(clip, recipes[clip])]:
+            result.append((file, replace(task, names=missing)))
+    return result
 
 
 def _build(
     folder: StudyFolder,
     settings: Design,
-    todo: Plan,
-    store: Any,
+    plan: BuildPlan,
+    store: Store,
     progress: BuildProgress,
     engine: Engine,
     pool_only: bool,
-) -> Built:
-    pool, recipes = Pool(folder), recipes_of(todo)
-    wanted = blinded_sets.recipe(settings, todo.picks, recipes)
-    made, audit = 0, None
-    if not is_fixed(folder, wanted, store):
-        for note in todo.notes:
+) -> BuildResult:
+    pool, recipes = Pool(folder), planning.recipes_of(plan)
+    recipe = blinded_sets.recipe(settings, plan.picks, recipes)
+    clips_made, audit = 0, None
+    if not is_fixed(folder, recipe, store):
+        for note in plan.notes:
             progress.note(f"note: {note}")
         for place in (folder.models, folder.pool):
             if not place.exists():
                 make_private(place)
-        missing = missing_tasks(todo, pool, recipes)
-        to_bring = [entry for entry in todo.originals if not pool.has(entry.name, recipes[entry.name])]
+        missing = missing_tasks(plan, pool, recipes)
+        to_cut = [
+            original for original in plan.originals if not pool.has(original.name, recipes[original.name])
+        ]
         sets_cost = 0.0
-        if not pool_only and (missing or to_bring or not blinded_sets.are_current(folder, wanted, pool)):
-            sets_cost = 2 * _SECONDS_PER_FILE * sum(len(names) for names in todo.picks.values())
-        grid = Grid(missing, pool, recipes, todo.remarks, progress)
+        if not pool_only and (missing or to_cut or not blinded_sets.are_current(folder, recipe, pool)):
+            sets_cost = 2 * _SECONDS_PER_FILE * sum(len(names) for names in plan.picks.values())
+        grid = TrainingGrid(missing, pool, recipes, plan.remarks, progress)
         try:
-            with progress.over(grid.seconds + _SECONDS_PER_FILE * len(to_bring) + sets_cost):
-                for original in to_bring:
-                    made += _bring(original, pool, recipes, progress)
+            with progress.over(grid.seconds + _SECONDS_PER_FILE * len(to_cut) + sets_cost):
+                for original in to_cut:
+                    _cut(original, pool, recipes, progress)
+                    clips_made += 1
                 if grid.jobs:
-                    engine.run(grid.jobs, grid.hear)
+                    engine.run(grid.jobs, grid.receive)
                     grid.require_whole(folder.path)
                     pool.arrange(recipes)
-                made += grid.made
-                if sets_cost and not blinded_sets.are_current(folder, wanted, pool):
+                clips_made += grid.clips_made
+                if sets_cost and not blinded_sets.are_current(folder, recipe, pool):
                     with progress.step(sets_cost, "blind, level and audit the sets"):
-                        sets, audit = blinded_sets.prepare(folder, settings, todo.picks, pool, progress)
+                        key, audit = blinded_sets.prepare(folder, settings, plan.picks, pool, progress)
                         if store.has_answers():  # given while this build worked: their key must stay
                             blinded_sets.sweep(folder)
                             raise _answered(folder)
-                        blinded_sets.replace(folder, settings, sets, pool, wanted, todo.originals)
+                        blinded_sets.replace(folder, settings, key, pool, recipe, plan.originals)
         finally:
-            if folder.toml.is_file():  # else it was moved meanwhile
+            if folder.toml.is_file():  # else the study was moved meanwhile
                 pool.save()
     if pool_only:
-        return Built(made, None, {}, [])
-    built = _registered(folder, settings, store, made, audit)
-    if rates := _rates(todo, pool):
-        measuring.measure(folder, settings, todo.passages, rates, progress)
-    return built
+        return BuildResult(clips_made, audit=None, stimuli={}, practice=[])
+    result = _register(folder, settings, store, clips_made, audit)
+    if rates := _rates(plan, pool):
+        measuring.measure(folder, settings, plan.passages, rates, progress)
+    return result
 
 
-def _rates(todo: Plan, pool: Pool) -> dict[str, int]:
-    """Hz of every clip in the sets; {} where the pool was cleared, as it may be once there are answers."""
-    clips = [clip for names in todo.picks.values() for clip in names]
-    if not all(pool.path(clip).is_file() for clip in clips):
-        return {}
-    return {clip: audio.inspect(pool.path(clip)).rate for clip in clips}
-
-
-def _registered(folder: StudyFolder, settings: Design, store: Any, made: int, audit: Audit | None) -> Built:
+def _register(
+    folder: StudyFolder, settings: Design, store: Store, clips_made: int, audit: Audit | None
+) -> BuildResult:
+    """Tell the database which stimuli there are; it never learns what they are."""
     ids = blinded_sets.ids_in_key(folder)
     practice = ids.pop(PRACTICE, [])
     stimuli = {name: ids[name] for name in settings.sets}
@@ -174,37 +225,18 @@ def _registered(folder: StudyFolder, settings: Design, store: Any, made: int, au
         repeats=settings.stimuli.repeats,
         passes=settings.listening.passes,
     )
-    return Built(made, audit, stimuli, practice)
+    return BuildResult(clips_made, audit, stimuli, practice)
 
 
-def is_fixed(folder: StudyFolder, wanted: str, store: Any) -> bool:
-    """Whether listeners have answered: nothing is made then. wanted: as of `blinded_sets.recipe`.
-
-    Raises: BuildError where the sets they answered are not those that are wanted now.
-    """
-    if not store.has_answers():
-        return False
-    if not blinded_sets.are_current(folder, wanted):
-        raise _answered(folder)
-    return True
+def _rates(plan: BuildPlan, pool: Pool) -> dict[str, int]:
+    """The rate in Hz of every clip in the sets; {} where the pool was cleared, as it may be after answers."""
+    clips = [clip for names in plan.picks.values() for clip in names]
+    if not all(pool.path(clip).is_file() for clip in clips):
+        return {}
+    return {clip: audio.inspect(pool.path(clip)).rate for clip in clips}
 
 
-def _answered(folder: StudyFolder) -> BuildError:
-    told = f"{folder.path}: listeners have answered, and study.toml or its files are not what was built"
-    mend = "put them back as they were, or make a new study folder; after an upgrade serve it as it is"
-    return BuildError(f"{told}; {mend}")
-
-
-def missing_tasks(todo: Plan, pool: Pool, recipes: dict[str, str]) -> list[tuple[str, Task]]:
-    """The tasks, cut down to the clips that are not in the pool."""
-    missing = []
-    for name, task in todo.tasks:
-        if lacking := [clip for clip in task.names if not pool.has(clip, recipes[clip])]:
-            missing.append((name, replace(task, names=lacking)))
-    return missing
-
-
-def _bring(original: Original, pool: Pool, recipes: dict[str, str], progress: BuildProgress) -> int:
+def _cut(original: Original, pool: Pool, recipes: Mapping[str, str], progress: BuildProgress) -> None:
     """Cut an original out of its source, into the pool."""
     with progress.step(_SECONDS_PER_FILE, f"cut {original.name}"):
         passage = original.passage
@@ -221,23 +253,36 @@ def _bring(original: Original, pool: Pool, recipes: dict[str, str], progress: Bu
             recipe=recipes[original.name],
         )
         note_lowered(row, progress)
-    return 1
 
 
-def _sweep(folder: StudyFolder) -> None:
+def _has_answers(folder: StudyFolder) -> bool:
+    store = Store.for_folder(folder)
+    try:
+        return store.has_answers()
+    finally:
+        store.close()
+
+
+def _answered(folder: StudyFolder) -> BuildError:
+    what = f"{folder.path}: listeners have answered, and study.toml or its files are not what was built"
+    fix = "put them back as they were, or make a new study folder; after an upgrade serve it as it is"
+    return BuildError(what, fix)
+
+
+def _remove_leftovers(folder: StudyFolder) -> None:
     """Remove what a killed build left half-written."""
     runs = (entry for entry in folder.models.glob("*") if entry.is_dir())
     for place in (folder.path, folder.pool, folder.private, folder.audit, folder.models, *runs):
-        for left_over in place.glob(f".*{atomic.TEMPORARY}"):
-            left_over.unlink(missing_ok=True)
-    for left_over in folder.path.glob(f".*{calling.WORK}"):  # of a cell that may not come again
-        shutil.rmtree(left_over, ignore_errors=True)
+        for leftover in place.glob(f".*{atomic.TEMPORARY}"):
+            leftover.unlink(missing_ok=True)
+    for leftover in folder.path.glob(f".*{calling.WORK}"):  # of a cell that may not be asked for again
+        shutil.rmtree(leftover, ignore_errors=True)
     blinded_sets.sweep(folder)
 
 
 @contextmanager
-def _shut(folder: StudyFolder, progress: BuildProgress) -> Iterator[None]:
-    """No other account reads what is made, while it is made and afterwards."""
+def _kept_private(folder: StudyFolder, progress: BuildProgress) -> Iterator[None]:
+    """Close the study to other accounts while it is built, and again afterwards."""
     for line in folder.shut():
         progress.note(f"note: {line}")
     try:
@@ -247,25 +292,26 @@ def _shut(folder: StudyFolder, progress: BuildProgress) -> Iterator[None]:
 
 
 @contextmanager
-def _alone(folder: StudyFolder) -> Iterator[None]:
-    """One build at a time. The lock goes with the process, however it ends."""
+def _locked(folder: StudyFolder) -> Iterator[None]:
+    """Allow one build at a time. The lock is released with the process, however that ends."""
     with (folder.make_private() / curation.BUILD_LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise BuildError(f"{folder.path}: is being built already; wait for that build to end") from None
+            what = f"{folder.path}: is being built already"
+            raise BuildError(what, "wait for that build to end") from None
         yield
 
 
 @contextmanager
-def _warnings_told(progress: BuildProgress) -> Iterator[None]:
-    """Warnings about sound become notes."""
+def _sound_warnings(progress: BuildProgress) -> Iterator[None]:
+    """Show warnings about sound as notes of the build, and no others."""
 
-    def tell(message, category, *_: Any) -> None:
+    def show(message, category, *_: Any) -> None:
         progress.warn(str(message))
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", audio.AudioWarning)
-        warnings.showwarning = tell
+        warnings.showwarning = show
         yield

@@ -14,20 +14,21 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from caw import audio
 from caw.files import atomic
-from caw.measures import yardstick
-from study import blinding, design, pool
+from caw.measures import spectra
+from study import blinding, pool
 from study.build import stimuli
 from study.build.curation import CurationError
 from study.build.progress import BuildProgress
 from study.build.sources import Passage
-from study.design import Design
+from study.design import LONGEST_DEFAULT_PASSAGE, Design
+from study.design import load as load_design
 from study.folder import PRACTICE, StudyFolder
 
 _FORM = 2  # raise it when clips are measured in another way than before
@@ -42,10 +43,10 @@ def measure(
     rates: Mapping[str, int],
     progress: BuildProgress,
 ) -> int:
-    """Measure what is not measured yet and write private/measures.json. Returns how many clips that were.
+    """Measure what is not measured yet, write private/measures.json, and return how many clips that were.
 
-    passages: by the name of their source. rates: Hz, of every clip in the sets before it was shaped; they
-    decide the band that all clips share. A clip without a passage is listed without measures.
+    passages: by the name of their source. A clip without a passage is listed without measures.
+    rates: in Hz, of every clip in the sets before it was shaped; they decide the band that all clips share.
     """
     bandwidth = stimuli.common_bandwidth(design.stimuli, rates)
     rate = stimuli.rate_for(bandwidth, design.stimuli)
@@ -79,19 +80,22 @@ def measure(
 
 
 def read(folder: StudyFolder) -> dict[str, Any]:
-    """What is in private/measures.json: rate and bandwidth (Hz), clips and anchors; {} where there is none.
+    """The content of private/measures.json: rate and bandwidth in Hz, clips and anchors.
 
-    clips: one mapping each with set, name, source and measures (name -> value; missing where the clip's
-    source is not known). anchors: source -> halves, noise and so on (`measures.anchors`), each name -> value;
-    those of an older version are fewer.
+    Empty where there is none, or where it is damaged.
+
+    clips: one mapping each, with set, name, source and measures. The measures are values by their names; they
+        are missing where the clip's source is not known.
+    anchors: by the source, the measures of its halves, of noise and so on (`measures.anchors`). An older
+        version took fewer of them.
     """
     try:
-        found = atomic.read_json(folder.measures)
-    except (OSError, ValueError):  # not measured yet, or damaged, and then to be measured again
+        record = atomic.read_json(folder.measures)
+    except (OSError, ValueError):
         return {}
-    clips, anchors = found.get("clips", []), found.get("anchors", {})
+    clips, anchors = record.get("clips", []), record.get("anchors", {})
     whole = isinstance(clips, list) and all(map(_is_clip, clips)) and isinstance(anchors, dict)
-    return found if whole and all(isinstance(one, dict) for one in anchors.values()) else {}
+    return record if whole and all(isinstance(one, dict) for one in anchors.values()) else {}
 
 
 def _is_clip(clip: Any) -> bool:
@@ -108,34 +112,36 @@ def _fill(record: dict, due: list, fresh: list[str], reals: dict, recipes: dict,
     def of_clip(clip: dict, file, passage: Passage | None) -> None:
         if passage is not None:
             samples = audio.read(file, rate=rate)[0]
-            clip["measures"] = _taken(lambda: measures.evaluate(reals[passage.source], samples, rate))
+            clip["measures"] = _measures_or_none(
+                lambda: measures.evaluate(reals[passage.source], samples, rate)
+            )
 
     def of_source(source: str) -> None:
-        anchors = _taken(lambda: measures.anchors(reals[source], rate))
+        anchors = _measures_or_none(lambda: measures.anchors(reals[source], rate))
         record["anchors"][source] = {"recipe": recipes[source], "halves": {}, "noise": {}} | anchors
 
     with warnings.catch_warnings(), ThreadPoolExecutor(min(_AT_ONCE, os.cpu_count() or 1)) as workers:
-        warnings.simplefilter("ignore")  # one would name a stimulus, and only fakes are read here
+        warnings.simplefilter("ignore")  # a warning would name a stimulus, and only fakes are read here
         jobs = [workers.submit(of_source, source) for source in fresh]
         jobs += [workers.submit(of_clip, *one) for one in due]
         for done, job in enumerate(jobs, start=1):
             job.result()
-            progress.tell(done / len(jobs), "measure the clips")
+            progress.update(done / len(jobs), "measure the clips")
     record["anchors"] = dict(sorted(record["anchors"].items()))
 
 
-def _taken(measured) -> dict:
-    """Measures, or {} for a clip that has none, as one whose band is silent."""
+def _measures_or_none(measure: Callable[[], dict]) -> dict:
+    """Measures, or {} for a clip that has none because its band is silent."""
     try:
-        return measured()
-    except yardstick.YardstickError:
+        return measure()
+    except spectra.MeasureError:
         return {}
 
 
-def _real(passage: Passage, rate: int, bandwidth: float) -> yardstick.Clip:
+def _real(passage: Passage, rate: int, bandwidth: float) -> spectra.AnalysedClip:
     """The passage in the band of the stimuli, at `rate` Hz."""
     samples = audio.read(passage.file, start=passage.start, seconds=passage.seconds, rate=rate)[0]
-    return yardstick.Clip(stimuli.low_pass(samples, rate, bandwidth), rate)
+    return spectra.AnalysedClip(stimuli.low_pass(samples, rate, bandwidth), rate)
 
 
 def _digest(stimulus_sha256: str, passage: Passage | None, rate: int, bandwidth: float) -> str:
@@ -145,21 +151,23 @@ def _digest(stimulus_sha256: str, passage: Passage | None, rate: int, bandwidth:
 
 
 def write_comparison(folder: StudyFolder, clip: str, page: Path) -> Path:
-    """Write the comparison of a clip with its source's passage to `page`, for its owner alone.
+    """Write the comparison of a clip with its source's passage to `page`, readable by its owner alone.
 
-    Raises: CurationError for a clip without a source in study.toml; AudioError and other ValueErrors for
+    Raises CurationError for a clip without a source in study.toml, and AudioError and other ValueErrors for
     files that cannot be read or compared.
     """
     from analysis.sounds import comparison
 
-    settings = design.load(folder.require().path)
+    settings = load_design(folder.require().path)
     row = next((row for row in pool.rows(folder) if row["name"] == clip), None)
     source = next((one for one in settings.sources if row and one.name == row["source"]), None)
     if source is None:
-        raise CurationError(f"{clip}: no clip of the pool with a [[source]] in study.toml; see `study pool`")
+        raise CurationError(
+            f"{clip}: no clip of the pool with a [[source]] in study.toml", "see `study pool`"
+        )
     file = folder.path / source.file
     rest = audio.inspect(file).seconds - source.start
-    seconds = min(rest, source.seconds or design.LONGEST_DEFAULT_PASSAGE)
+    seconds = min(rest, source.seconds or LONGEST_DEFAULT_PASSAGE)
     made = folder.pool / f"{clip}.wav"
     text = comparison.page(file, [made], [source.name, clip], start=source.start, seconds=seconds)
     page.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -168,7 +176,7 @@ def write_comparison(folder: StudyFolder, clip: str, page: Path) -> Path:
 
 
 def main() -> None:
-    """Exit code 2 and one line on stderr for what the researcher can mend."""
+    """Exit with code 2 and one line on stderr for a problem that the researcher can solve."""
     try:
         write_comparison(StudyFolder(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))
     except (ValueError, OSError) as error:

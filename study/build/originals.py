@@ -1,9 +1,9 @@
 """Which originals each set holds.
 
 Sets and practice take different places of the recordings (see `recordings`), and each set takes them evenly
-from the songs that its machine-made clips come from. Where the places do not suffice, the build is refused,
-unless stimuli.accept holds "repetition": then originals lie in what models learn from, too, and where that is
-still too little they overlap, as little as they can.
+from the songs that its machine-made clips come from. Where there are too few places the build is refused,
+unless stimuli.accept holds "repetition": then originals may also lie in what models learn from, and where
+that is still too little they overlap, as little as they can.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from study.backends import seed_for
 from study.build import recordings
 from study.build.curation import Choice
 from study.build.recordings import Original, Song, longest_overlap
-from study.build.sources import Fake, Passage, clip_seconds
+from study.build.sources import FakeClip, Passage, clip_seconds
 from study.design import CellFilter, Design, DesignError, Mode, Source
 from study.folder import PRACTICE
 from study.pool import ORIGINAL
 
 ACCEPTED = "repetition"  # in stimuli.accept
+_TRIES = 300  # at places that overlap least, as versions of early November 2026 drew them
 SPARE = 4  # places of each recording that are cut into the pool besides those that sets take, to choose from
-_MEND = (
+_FIX = (
     "give longer recordings or more of them, lower `originals`, listening.practice or stimuli.seconds, or "
     f'let listeners hear passages twice, by accept = ["{ACCEPTED}"] under [stimuli]'
 )
@@ -37,139 +38,142 @@ class RepetitionError(DesignError):
 
 
 @dataclass
-class Choosing:
-    """What came of it. `sets`: by name, practice included."""
+class Selection:
+    """The originals that were chosen."""
 
-    sets: dict[str, list[Original]] = field(default_factory=dict)
+    sets: dict[str, list[Original]] = field(default_factory=dict)  # by the set's name; with practice
     pool: list[Original] = field(default_factory=list)  # those of the sets, and more to choose from
     notes: list[str] = field(default_factory=list)
 
 
-def wanted(design: Design) -> dict[str, int]:
+def counts(design: Design) -> dict[str, int]:
     """How many originals each set holds; practice is the last."""
-    counts = {name: chosen.originals for name, chosen in design.sets.items()}
-    return counts | {PRACTICE: design.listening.practice // 2 if design.sources else 0}
+    result = {name: chosen.originals for name, chosen in design.sets.items()}
+    return result | {PRACTICE: design.listening.practice // 2 if design.sources else 0}
 
 
 def available(
     design: Design,
     passages: Mapping[str, Passage],
     choices: Mapping[str, Choice],
-    imports: Sequence[Fake] = (),
+    imports: Sequence[FakeClip] = (),
 ) -> list[Song]:
-    """Every recording with the places that originals may take: those that overlap nothing, and where these do
-    not suffice and stimuli.accept allows it, others.
+    """Every recording with the places that originals may take.
 
-    choices: of the researcher; places that are left out by hand may call for others.
+    These overlap nothing, unless there are too few of them and stimuli.accept allows others.
+
+    choices: the researcher's; places that are left out by hand may call for others.
     """
-    found = recordings.songs(design, passages, imports)
-    if ACCEPTED not in design.stimuli.accept or not _short(design, found, choices):
-        return found
-    found = [recordings.with_learnt(design, song) for song in found]
-    if not _short(design, found, choices):
-        return found
-    reach, counts = _reach(design, found), wanted(design)
+    songs = recordings.songs(design, passages, imports)
+    if ACCEPTED not in design.stimuli.accept or not _shortage(design, songs, choices):
+        return songs
+    songs = [recordings.with_learnt(design, song) for song in songs]
+    if not _shortage(design, songs, choices):
+        return songs
+    reach, needed = _reach(design, songs), counts(design)
     shares = [
-        sum(math.ceil(count / len(reach[name])) for name, count in counts.items() if number in reach[name])
-        for number in range(len(found))
+        sum(math.ceil(count / len(reach[name])) for name, count in needed.items() if number in reach[name])
+        for number in range(len(songs))
     ]
-    return [recordings.crowded(design, song, share) for song, share in zip(found, shares, strict=True)]
+    return [recordings.crowded(design, song, share) for song, share in zip(songs, shares, strict=True)]
 
 
 def choose(
     design: Design,
-    found: Sequence[Song],
+    songs: Sequence[Song],
     fakes: Mapping[str, Collection[str]],
     choices: Mapping[str, Choice],
-) -> Choosing:
-    """Each set's originals: those picked by hand, and the rest drawn.
+) -> Selection:
+    """Choose each set's originals: those picked by hand, and the rest drawn.
 
-    found: of `available`. fakes: the names of the sources that each set's fakes come from.
-    Raises: DesignError where there are no recordings; RepetitionError where they do not suffice.
+    songs: from `available`. fakes: the names of the sources that each set's fakes come from.
+    Raises DesignError where there are no recordings, and RepetitionError where they have too few places.
     """
-    counts = wanted(design)
-    for set_name, count in counts.items():
-        if count and not found:
-            what, mend = "there is no [[source]] to cut them from", "add one, or set originals = 0"
-            raise design.error(("set", set_name, "originals"), count, what, mend)
-    if refusal := shortage(design, found, choices):
-        raise refusal
-    made = Choosing(sets={name: [] for name in counts})
-    free = [[place for place in song.places if not _chosen(choices, place)] for song in found]
-    for song in found:
+    needed = counts(design)
+    for set_name, count in needed.items():
+        if count and not songs:
+            what, fix = "there is no [[source]] to cut them from", "add one, or set originals = 0"
+            raise design.error(("set", set_name, "originals"), count, what, fix)
+    if error := shortage(design, songs, choices):
+        raise error
+    selection = Selection(sets={name: [] for name in needed})
+    free = [[place for place in song.places if not _is_taken(choices, place)] for song in songs]
+    for song in songs:
         for place in song.places:
-            if (set_name := choices.get(place.name, Choice()).set_name) in made.sets:
-                made.sets[set_name].append(place)
-    left = {name: count - len(made.sets[name]) for name, count in counts.items()}
-    reach = _reach(design, found)
-    for set_name in counts:
-        if by_hand := len(made.sets[set_name]):
-            made.notes.append(f"{set_name}: {by_hand} of {counts[set_name]} originals are picked by hand")
-        near = _near(design, found, reach[set_name], fakes.get(set_name, ()))
+            if (set_name := choices.get(place.name, Choice()).set_name) in selection.sets:
+                selection.sets[set_name].append(place)
+    left = {name: count - len(selection.sets[name]) for name, count in needed.items()}
+    reach = _reach(design, songs)
+    for set_name, chosen in selection.sets.items():
+        if by_hand := len(chosen):
+            note = f"{set_name}: {by_hand} of {needed[set_name]} originals are picked by hand"
+            selection.notes.append(note)
+        near = _near(design, songs, reach[set_name], fakes.get(set_name, ()))
         dice = np.random.default_rng(seed_for(_seed(design, set_name), ORIGINAL, set_name))
-        order = dice.permutation(len(found))
-        taken = Counter(
-            index for index, song in enumerate(found) for one in made.sets[set_name] if one in song.places
-        )
+        order = dice.permutation(len(songs))
+        taken = Counter(index for index, song in enumerate(songs) for one in chosen if one in song.places)
         while left[set_name]:
             left[set_name] -= 1
             ways = [index for index in order if index in reach[set_name] and free[index]]
             ways.sort(key=lambda index: (free[index][0].lies, index not in near, taken[index]))
-            index = next((one for one in ways if not _misses(left, free, reach, one)), ways[0])
+            index = next((way for way in ways if not _blocks_others(left, free, reach, way)), ways[0])
             taken[index] += 1
-            made.sets[set_name].append(free[index].pop(0))
-        made.notes += _strangers(set_name, found, near, made.sets[set_name])
-    everywhere = {one.name for chosen in made.sets.values() for one in chosen}
-    for song, places in zip(found, free, strict=True):
-        more = {place.name for place in places[:SPARE]}
-        made.pool += [one for one in song.places if one.name in everywhere or one.name in more]
-        made.notes += _repetitions(song, [one for one in song.places if one.name in everywhere])
-    return made
+            chosen.append(free[index].pop(0))
+        selection.notes += _notes_on_strangers(set_name, songs, near, chosen)
+    in_sets = {one.name for chosen in selection.sets.values() for one in chosen}
+    for song, places in zip(songs, free, strict=True):
+        spare = {place.name for place in places[:SPARE]}
+        selection.pool += [one for one in song.places if one.name in in_sets or one.name in spare]
+        selection.notes += _notes_on_overlaps(song, [one for one in song.places if one.name in in_sets])
+    return selection
 
 
-def shortage(design: Design, found: Sequence[Song], choices: Mapping[str, Choice]) -> RepetitionError | None:
-    """What is said where the recordings have not enough places for all originals; None where they have."""
-    if not found or not (short := _short(design, found, choices)):
+def shortage(design: Design, songs: Sequence[Song], choices: Mapping[str, Choice]) -> RepetitionError | None:
+    """The error for recordings that have too few places for all originals; None where they have enough."""
+    if not songs or not (short := _shortage(design, songs, choices)):
         return None
-    counts, length = wanted(design), clip_seconds(design)
-    far = [
-        (recordings.lacking(design, song, short), song.file)
-        for number, song in enumerate(found)
-        if not _short(design, found, choices, more={number: short})
+    needed, length = counts(design), clip_seconds(design)
+    options = [
+        (recordings.missing_seconds(design, song, short), song.file)
+        for number, song in enumerate(songs)
+        if not _shortage(design, songs, choices, more={number: short})
     ]
-    seconds, file = min(far, default=(short * length, "those that are short"))
-    told = ", ".join(f"{count} for {name}" for name, count in counts.items() if count)
-    what = f"{sum(counts.values())} originals of {length:g} s ({told}) must not overlap, and {_room(found)}"
-    if out := sum(choices.get(place.name, Choice()).out for song in found for place in song.places):
+    seconds, file = min(options, default=(short * length, "those that are short"))
+    each = ", ".join(f"{count} for {name}" for name, count in needed.items() if count)
+    what = f"{sum(needed.values())} originals of {length:g} s ({each}) must not overlap, and {_room(songs)}"
+    if out := sum(choices.get(place.name, Choice()).out for song in songs for place in song.places):
         what += f", {out} of which {'are' if out > 1 else 'is'} left out by hand"
     what += f"; {math.ceil(seconds * 10 - 1e-6) / 10:.1f} s more of {file} are needed"
     first = next(
         name
-        for number, name in enumerate(counts, start=1)
-        if _short(design, found, choices, sets=list(counts)[:number])
+        for number, name in enumerate(needed, start=1)
+        if _shortage(design, songs, choices, sets=list(needed)[:number])
     )
-    path, value = ("set", first, "originals"), counts[first]
+    path, value = ("set", first, "originals"), needed[first]
     if first == PRACTICE:
         path, value = ("listening", "practice"), design.listening.practice
-    fault = design.error(path, value, what, _MEND)
-    return RepetitionError(fault.file, fault.key, value, what, _MEND)
+    error = design.error(path, value, what, _FIX)
+    return RepetitionError(error.file, error.key, value, what, _FIX)
 
 
-def _room(found: Sequence[Song]) -> str:
-    count = sum(len(song.places) for song in found)
-    if len(found) > 1:
-        return f"the {len(found)} recordings have room for {count} where no model learns from them"
-    (song,) = found
+def _room(songs: Sequence[Song]) -> str:
+    count = sum(len(song.places) for song in songs)
+    if len(songs) > 1:
+        return f"the {len(songs)} recordings have room for {count} where no model learns from them"
+    (song,) = songs
     if song.all_learnt:
         return f"{song.file}, all of which models learn from, has room for {count}"
     seconds = sum(last - first for ground in song.grounds for first, last in ground.stretches)
     return f"{song.file} has {seconds:.1f} s that no model learns from, room for {count}"
 
 
-def _reach(design: Design, found: Sequence[Song]) -> dict[str, set[int]]:
-    """The songs that each set may take originals from: those whose sources make clips for it, and those of
-    sources that are there for their originals; all where there are none."""
-    everything = set(range(len(found)))
+def _reach(design: Design, songs: Sequence[Song]) -> dict[str, set[int]]:
+    """The songs that each set may take originals from, by their places in the list.
+
+    These are the songs whose sources make clips for the set, and those of sources that only give originals;
+    all songs where there are none of these.
+    """
+    everything = set(range(len(songs)))
     reach = {PRACTICE: everything}
     learners = recordings.learners(design)
     for name, chosen in design.sets.items():
@@ -183,7 +187,7 @@ def _reach(design: Design, found: Sequence[Song]) -> dict[str, set[int]]:
                 and any(_makes(source, mode, cell) for cell in chosen.cells or (CellFilter(),))
             )
         }
-        reach[name] = {number for number in everything if found[number].sources & names} or everything
+        reach[name] = {number for number in everything if songs[number].sources & names} or everything
     return reach
 
 
@@ -200,20 +204,22 @@ def _makes(source: Source, mode: Mode, cell: CellFilter) -> bool:
     )
 
 
-def _near(design: Design, found: Sequence[Song], reach: set[int], fakes: Collection[str]) -> set[int]:
-    """Of the songs within reach those that the set's fakes come from, and those that no model learns from;
-    all where there is none of the first kind."""
-    home = {number for number in reach if found[number].sources & set(fakes)}
+def _near(design: Design, songs: Sequence[Song], reach: set[int], fakes: Collection[str]) -> set[int]:
+    """The songs within reach that the set's fakes come from, and those that no model learns from.
+
+    All songs within reach where there is none of the first kind.
+    """
+    home = {number for number in reach if songs[number].sources & set(fakes)}
     return (
-        home | {number for number in reach if found[number].sources - recordings.learners(design)}
+        home | {number for number in reach if songs[number].sources - recordings.learners(design)}
         if home
         else reach
     )
 
 
-def _short(
+def _shortage(
     design: Design,
-    found: Sequence[Song],
+    songs: Sequence[Song],
     choices: Mapping[str, Choice],
     *,
     more: Mapping[int, int] | None = None,
@@ -221,25 +227,25 @@ def _short(
 ) -> int:
     """How many originals find no place; 0 where all do.
 
-    more: places that a song is thought to have besides. sets: those that are thought to be all.
+    more: further places that a song is assumed to have. sets: those that are assumed to be all.
     """
-    picked = Counter(choices.get(place.name, Choice()).set_name for song in found for place in song.places)
+    picked = Counter(choices.get(place.name, Choice()).set_name for song in songs for place in song.places)
     left = {
         name: max(0, count - picked[name])
-        for name, count in wanted(design).items()
+        for name, count in counts(design).items()
         if sets is None or name in sets
     }
     free = [
-        sum(not _chosen(choices, place) for place in song.places) + (more or {}).get(number, 0)
-        for number, song in enumerate(found)
+        sum(not _is_taken(choices, place) for place in song.places) + (more or {}).get(number, 0)
+        for number, song in enumerate(songs)
     ]
-    return sum(left.values()) - _placeable(left, free, _reach(design, found))
+    return sum(left.values()) - _placeable(left, free, _reach(design, songs))
 
 
-def _misses(
+def _blocks_others(
     left: Mapping[str, int], free: Sequence[Sequence[Original]], reach: Mapping[str, set[int]], taken: int
 ) -> bool:
-    """Whether not all originals that are still to come would find a place, were one of this song taken."""
+    """Whether taking a place of this song would leave too few for the originals that are still to come."""
     room = [len(places) - (number == taken) for number, places in enumerate(free)]
     return len(free) > 1 and _placeable(left, room, reach) < sum(left.values())
 
@@ -260,8 +266,8 @@ def _placeable(left: Mapping[str, int], free: Sequence[int], reach: Mapping[str,
     return int(maximum_flow(csr_array(graph), 0, size - 1).flow_value)
 
 
-def _chosen(choices: Mapping[str, Choice], place: Original) -> bool:
-    """Whether the place is picked for a set or left out by hand: it is not free then."""
+def _is_taken(choices: Mapping[str, Choice], place: Original) -> bool:
+    """Whether the place is picked for a set, or left out by hand."""
     return bool(choices.get(place.name, Choice()).pick)
 
 
@@ -270,20 +276,22 @@ def _seed(design: Design, set_name: str) -> int:
     return design.study.seed if chosen is None or chosen.seed is None else chosen.seed
 
 
-def _strangers(set_name: str, found: Sequence[Song], near: set[int], chosen: Sequence[Original]) -> list[str]:
-    """A note on originals of songs that the set has no fake of, as the song itself may tell them."""
-    at_home = {one.name for number in near for one in found[number].places}
-    if set_name == PRACTICE or not (strange := [one.name for one in chosen if one.name not in at_home]):
+def _notes_on_strangers(
+    set_name: str, songs: Sequence[Song], near: set[int], chosen: Sequence[Original]
+) -> list[str]:
+    """A note on originals of songs that the set has no fake of: the song itself may give them away."""
+    at_home = {one.name for number in near for one in songs[number].places}
+    if set_name == PRACTICE or not (strangers := [one.name for one in chosen if one.name not in at_home]):
         return []
-    return [f"{set_name}: no machine-made clip of it comes from the song of {', '.join(strange)}"]
+    return [f"{set_name}: no machine-made clip of it comes from the song of {', '.join(strangers)}"]
 
 
-def _repetitions(song: Song, chosen: Sequence[Original]) -> list[str]:
+def _notes_on_overlaps(song: Song, chosen: Sequence[Original]) -> list[str]:
     """Notes on originals that share sound with each other or with what models learn from."""
     notes = [f"imported {name} holds sound of {song.file}: no original repeats it" for name in song.imported]
     files = {one.passage.file for one in chosen}
     starts = [[one.start for one in chosen if one.passage.file == file] for file in files]
-    if shared := max((longest_overlap(begun, chosen[0].seconds) for begun in starts), default=0.0):
+    if shared := max((longest_overlap(places, chosen[0].seconds) for places in starts), default=0.0):
         notes.append(f"originals from {song.file} share up to {shared:.1f} s, as stimuli.accept allows")
     if chosen and song.all_learnt:
         notes.append(f"originals from {song.file} lie in what models learn from, as it holds nothing else")
@@ -292,15 +300,16 @@ def _repetitions(song: Song, chosen: Sequence[Original]) -> list[str]:
     return notes
 
 
-_TRIES = 300
+def place_as_before(design: Design, passages: Mapping[str, Passage]) -> dict[str, list[Original]]:
+    """Each set's originals, with practice, as versions of early November 2026 chose them.
 
-
-def place(design: Design, passages: Mapping[str, Passage]) -> dict[str, list[Original]]:
-    """Each set's originals, practice included, as those versions chose them."""
+    They recorded no places, and their originals may share sound with each other and with what models learn
+    from. Sets that they built stay as they are; new sets never take these places.
+    """
     length = clip_seconds(design)
     taken: dict[str, list[float]] = {source: [] for source in passages}
     placed: dict[str, list[Original]] = {}
-    for set_name, count in wanted(design).items():
+    for set_name, count in counts(design).items():
         placed[set_name] = []
         dice = np.random.default_rng(seed_for(design.study.seed, ORIGINAL, set_name))
         order = [list(passages)[index] for index in dice.permutation(len(passages))]
@@ -310,7 +319,7 @@ def place(design: Design, passages: Mapping[str, Passage]) -> dict[str, list[Ori
             first, last = passage.start, passage.start + passage.seconds
             if set_name == PRACTICE and passage.file_seconds - last >= share * length:
                 first, last = last, passage.file_seconds
-            starts = place_excerpts(share, length, first, last, taken[source], dice)
+            starts = _place_excerpts(share, length, first, last, taken[source], dice)
             taken[source].extend(starts)
             mode = design.mode_of(next(iter(design.sets)) if set_name == PRACTICE else set_name)
             placed[set_name] += [
@@ -320,11 +329,13 @@ def place(design: Design, passages: Mapping[str, Passage]) -> dict[str, list[Ori
     return placed
 
 
-def place_excerpts(
+def _place_excerpts(
     count: int, length: float, first: float, last: float, taken: Sequence[float], dice: np.random.Generator
 ) -> list[float]:
-    """Starts (s) of `count` excerpts of `length` seconds between the seconds `first` and `last`, kept clear
-    of those that start at `taken` as far as it goes."""
+    """Starts (s) of `count` excerpts of `length` seconds between the seconds `first` and `last`.
+
+    They are kept clear of those that start at `taken`, as far as that is possible.
+    """
     slack = last - first - count * length
     if slack < -1e-6:
         starts = np.linspace(first, max(first, last - length), count)
@@ -340,7 +351,7 @@ def place_excerpts(
 
 
 def _longest_overlap(starts: Sequence[float], others: Sequence[float], length: float) -> float:
-    """The most seconds that an excerpt of one list shares with one of the other."""
+    """The most seconds that an excerpt of one list shares with an excerpt of the other."""
     if len(starts) == 0 or len(others) == 0:
         return 0.0
     apart = np.abs(np.subtract.outer(np.asarray(starts), np.asarray(others)))

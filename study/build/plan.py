@@ -1,7 +1,7 @@
 """What a build has to make, and which clips go into which set.
 
-All of it follows from the design, the files it names, its seed and the researcher's picks; nothing is written
-here.
+All of it follows from the design, the files that it names, its seed and the researcher's picks; nothing is
+written here.
 """
 
 from __future__ import annotations
@@ -21,40 +21,75 @@ from study.backends import Cell, Task, seed_for
 from study.build import blinded_sets, curation, originals, sources
 from study.build.curation import Choice, CurationError
 from study.build.recordings import Original
-from study.build.sources import Fake, Passage, clip_seconds
-from study.design import LATER_FACTS, Design, DesignError, Set
+from study.build.sources import FakeClip, Passage, clip_seconds
+from study.design import Design, DesignError, Set
 from study.folder import PRACTICE, StudyFolder
-from study.pool import ORIGIN, ORIGINAL, written
+from study.pool import ORIGINAL
 
 _RECIPE = 1  # raise it when clips are made in another way than before
 
 
 @dataclass
-class Plan:
-    """The whole build. `picks`: set name (practice included) -> names in the pool."""
+class BuildPlan:
+    """Everything that a build has to make.
 
-    tasks: list[tuple[str, Task]] = field(default_factory=list)  # (the backend's file, what it shall make)
+    Attributes
+    ----------
+    tasks : list of (str, Task)
+        The file of a backend in study/backends, and what it is to make.
+    originals : list of Original
+        The excerpts that are cut into the pool.
+    picks : dict of str to list of str
+        The names of the clips in each set, by the set's name; "practice" is one of them.
+    remarks : dict of str to str
+        The researcher's words on imported clips, by the clip's name.
+    notes : list of str
+        What the researcher should know, one line each.
+    passages : dict of str to Passage
+        What models learn from, by the name of the source.
+    """
+
+    tasks: list[tuple[str, Task]] = field(default_factory=list)
     originals: list[Original] = field(default_factory=list)
     picks: dict[str, list[str]] = field(default_factory=dict)
-    remarks: dict[str, str] = field(default_factory=dict)  # clip -> the researcher's words
-    notes: list[str] = field(default_factory=list)  # what the researcher should know
-    passages: dict[str, Passage] = field(default_factory=dict)  # by the name of their source
+    remarks: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    passages: dict[str, Passage] = field(default_factory=dict)
 
 
-def make(design: Design, folder: StudyFolder) -> Plan:
-    """Raises: DesignError for files that are missing, unusable or too short, for backends and options that
-    there are none of, and for sets that ask for more clips than there are; CurationError for picks that fit
-    no clip or set any more."""
+def make(design: Design, folder: StudyFolder) -> BuildPlan:
+    """Plan a build.
+
+    Parameters
+    ----------
+    design : Design
+        The study's settings.
+    folder : StudyFolder
+        The study. Its sound files, plans and picks are read, and its record of the last build.
+
+    Returns
+    -------
+    BuildPlan
+        All that the sets need, whether it was made already or not.
+
+    Raises
+    ------
+    DesignError
+        If files are missing, unusable or too short, if there is no such backend or option, or if sets ask for
+        more clips than there are.
+    CurationError
+        If picks fit no clip or set any more.
+    """
     passages = sources.passages(design, folder)
-    plan = Plan(passages=passages)
+    plan = BuildPlan(passages=passages)
     sources.check_backends(design, folder)
     grid = sources.cells(design, passages, sources.plans(design, folder))
     imports = sources.imports(design, folder)
     plan.notes += sources.doubtful_imports(imports, passages)
     choices = curation.read(folder)
-    _reach_picked(grid, choices)
+    _make_picked_again(grid, choices)
     spare = _draw_sets(design, folder, plan, grid, imports, choices)
-    _draw_practice(design, plan, grid, spare, {clip for clip, one in choices.items() if one.out})
+    _draw_practice(design, plan, grid, spare, {clip for clip, choice in choices.items() if choice.out})
     for fake in imports:
         plan.tasks.append(("imported", _task(design, folder, fake.cell, [fake.name], {})))
     for cell, clips in grid.items():
@@ -72,67 +107,70 @@ def make(design: Design, folder: StudyFolder) -> Plan:
     return plan
 
 
-def recipes_of(todo: Plan) -> dict[str, str]:
-    """For every clip of the plan, the digest of all that decides how it sounds."""
+def recipes_of(plan: BuildPlan) -> dict[str, str]:
+    """For every clip of the plan, the digest of everything that decides how it sounds."""
     recipes = {}
-    for name, task in todo.tasks:
+    for file, task in plan.tasks:
         cell = task.cell
-        facts = [name, cell.backend, cell.file_sha256, cell.start, cell.seconds, cell.mode, cell.epochs]
-        facts += [cell.source, task.seconds, task.seed, backends.get(name).recipe(task)]
-        facts += [cell.training] if cell.training > 1 else []  # the clips of a first one stay what they were
+        facts = [file, cell.backend, cell.file_sha256, cell.start, cell.seconds, cell.mode, cell.epochs]
+        facts += [cell.source, task.seconds, task.seed, backends.get(file).recipe(task)]
+        facts += [cell.training] if cell.training > 1 else []  # the clips of a first one stay as they were
         facts += sources.plan_facts(cell)
         recipes |= {clip: _digest([*facts, clip]) for clip in task.names}
-    for original in todo.originals:
+    for original in plan.originals:
         passage = original.passage
         facts = [ORIGINAL, passage.source, passage.sha256, original.start, original.seconds, original.mode]
         recipes[original.name] = _digest(facts)
     return recipes
 
 
-def _digest(facts: Any) -> str:
-    return hashlib.sha256(json.dumps([_RECIPE, facts], sort_keys=True).encode()).hexdigest()[:16]
-
-
 def balanced(
-    fakes: Sequence[Fake], count: int, dice: np.random.Generator, picked: Sequence[Fake] = ()
-) -> list[Fake]:
-    """`count` of the fakes, as evenly over sources, backends, epochs, plans, strengths and trainings as they
-    allow; which ones is drawn.
+    fakes: Sequence[FakeClip], count: int, dice: np.random.Generator, picked: Sequence[FakeClip] = ()
+) -> list[FakeClip]:
+    """Draw `count` of the fakes, as evenly as they allow.
 
-    picked: those beside them that are chosen already, and count for the evenness.
+    Evenly over sources, backends, epochs, plans, strengths and trainings.
+
+    picked: clips beside them that are chosen already; they count for the evenness.
     """
     taken = Counter(_group(fake) for fake in picked)
-    groups: dict[tuple, list[Fake]] = {}
+    groups: dict[tuple, list[FakeClip]] = {}
     for fake in fakes:
         groups.setdefault(_group(fake), []).append(fake)
     piles = [
         (group, [pile[index] for index in dice.permutation(len(pile))]) for group, pile in groups.items()
     ]
-    drawn: list[Fake] = []
+    drawn: list[FakeClip] = []
     while len(drawn) < count:
-        full = [(group, pile) for group, pile in piles if pile]
-        fewest = min(taken[group] for group, _ in full)
-        full = [(group, pile) for group, pile in full if taken[group] == fewest]
-        for index in dice.permutation(len(full))[: count - len(drawn)]:
-            group, pile = full[index]
+        filled = [(group, pile) for group, pile in piles if pile]
+        fewest = min(taken[group] for group, _ in filled)
+        filled = [(group, pile) for group, pile in filled if taken[group] == fewest]
+        for index in dice.permutation(len(filled))[: count - len(drawn)]:
+            group, pile = filled[index]
             drawn.append(pile.pop())
             taken[group] += 1
     return drawn
 
 
-def _group(fake: Fake) -> tuple:
+def _digest(facts: Any) -> str:
+    return hashlib.sha256(json.dumps([_RECIPE, facts], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _group(fake: FakeClip) -> tuple:
     cell = fake.cell
     return (cell.source, cell.backend, cell.epochs, cell.plan, cell.strength, cell.training)
 
 
-def _reach_picked(grid: dict[Cell, int], choices: Mapping[str, Choice]) -> None:
-    """A cell may have made more clips than the design asks for, as practice may have wanted one: with one of
-    them picked into a set, the cell makes so many again."""
+def _make_picked_again(grid: dict[Cell, int], choices: Mapping[str, Choice]) -> None:
+    """Let cells make as many clips as the picks name.
+
+    A cell may have made more clips than the design asks for, because practice may have needed one.
+    """
     for cell, clips in grid.items():
-        before, numbers = f"{cell.name}-", [clips]
+        prefix, numbers = f"{cell.name}-", [clips]
         for clip, choice in choices.items():
-            number = clip.removeprefix(before)
-            if choice.set_name and clip.startswith(before) and number.isdecimal() and len(number) < 5:
+            number = clip.removeprefix(prefix)
+            if choice.set_name and clip.startswith(prefix) and number.isdecimal() and len(number) < 5:
                 numbers.append(int(number))
         grid[cell] = max(numbers)
 
@@ -140,34 +178,34 @@ def _reach_picked(grid: dict[Cell, int], choices: Mapping[str, Choice]) -> None:
 def _draw_sets(
     design: Design,
     folder: StudyFolder,
-    plan: Plan,
-    grid: dict[Cell, int],
-    imports: list[Fake],
+    plan: BuildPlan,
+    grid: Mapping[Cell, int],
+    imports: Sequence[FakeClip],
     choices: Mapping[str, Choice],
-) -> list[Fake]:
-    """Each set's fakes: the picked ones, and the rest drawn. Returns the made clips that are left over."""
-    made = [Fake(_clip_name(cell, n), cell) for cell, clips in grid.items() for n in range(1, clips + 1)]
+) -> list[FakeClip]:
+    """Choose each set's fakes: the picked ones, and the rest drawn. Returns the clips that are left over."""
+    made = [FakeClip(_clip_name(cell, n), cell) for cell, clips in grid.items() for n in range(1, clips + 1)]
     picked = _picked(design, folder, {fake.name: fake for fake in [*imports, *made]}, imports, choices)
     used = {clip for clip, choice in choices.items() if choice.pick}  # by a set, or left out
     for name, chosen in design.sets.items():
         seed = design.study.seed if chosen.seed is None else chosen.seed
         dice = np.random.default_rng(seed_for(seed, "set", name))
         mode, first = design.mode_of(name), picked[name]
-        brought = [fake for fake in imports if _fits(fake, mode, chosen) and fake.name not in used]
-        more = chosen.imported - sum(fake in imports for fake in first)
-        more = min(more, len(brought), chosen.fakes - len(first))
-        first = [*first, *balanced(brought, more, dice, picked[name])]
+        imported = [fake for fake in imports if _fits(fake, mode, chosen) and fake.name not in used]
+        count = chosen.imported - sum(fake in imports for fake in first)
+        count = min(count, len(imported), chosen.fakes - len(first))
+        first = [*first, *balanced(imported, count, dice, picked[name])]
         fitting = [fake for fake in made if _fits(fake, mode, chosen) and fake.name not in used]
-        wanted = chosen.fakes - len(first)
-        if wanted > len(fitting):
+        missing = chosen.fakes - len(first)
+        if missing > len(fitting):
             kind = "picked or imported" if picked[name] else "imported"
-            what = f"{wanted} made clips are wanted beside {len(first)} {kind}"
+            what = f"{missing} made clips are wanted beside {len(first)} {kind}"
             out = sum(choices.get(fake.name, Choice()).out for fake in (*imports, *made))
             what += f", the cells give {len(fitting)}"
             what += f" ({out} {'are' if out > 1 else 'is'} left out by hand)" if out else ""
-            mend = "raise `clips` of a [[source]], import more, or lower `fakes`"
-            raise design.error(("set", name, "fakes"), chosen.fakes, what, mend)
-        plan.picks[name] = [fake.name for fake in [*first, *balanced(fitting, wanted, dice, picked[name])]]
+            fix = "raise `clips` of a [[source]], import more, or lower `fakes`"
+            raise design.error(("set", name, "fakes"), chosen.fakes, what, fix)
+        plan.picks[name] = [fake.name for fake in [*first, *balanced(fitting, missing, dice, picked[name])]]
         used.update(plan.picks[name])
         if picked[name]:
             plan.notes.append(f"{name}: {len(picked[name])} of {chosen.fakes} fakes are picked by hand")
@@ -177,53 +215,56 @@ def _draw_sets(
 def _picked(
     design: Design,
     folder: StudyFolder,
-    known: Mapping[str, Fake],
-    imports: Sequence[Fake],
+    known: Mapping[str, FakeClip],
+    imports: Sequence[FakeClip],
     choices: Mapping[str, Choice],
-) -> dict[str, list[Fake]]:
-    """The clips picked into each set, by name. Raises: CurationError."""
-    picked: dict[str, list[Fake]] = {name: [] for name in design.sets}
+) -> dict[str, list[FakeClip]]:
+    """The clips picked into each set, by its name. Raises CurationError."""
+    picked: dict[str, list[FakeClip]] = {name: [] for name in design.sets}
     for clip, choice in sorted(choices.items()):
         if not choice.set_name:
             continue
-        free = f"free it with `study pick {folder.path} {clip} --clear`"
-        if clip not in known:  # an original, or of no study.toml any more: see `_require_known`
+        if clip not in known:  # an original, or a clip of no study.toml any more: see `_with_originals`
             continue
-        cell = known[clip].cell
-        facts = {name: written(getattr(cell, name)) for name in (*ORIGIN[:4], *LATER_FACTS)}
-        if fault := curation.misfit(design, choice.set_name, clip, facts):
-            raise CurationError(f"{folder.picks}: {fault}, or {free}")
+        if problem := curation.misfit(design, choice.set_name, clip, known[clip].cell):
+            fix = f"{problem.fix}, or free it with `study pick {folder.path} {clip} --clear`"
+            raise CurationError(f"{folder.picks}: {problem.what}", fix)
         picked[choice.set_name].append(known[clip])
     real = choices.keys() - known.keys()
+    imported = {fake.name for fake in imports}
     for name in design.sets:
-        if fault := curation.too_many(folder, design, name, choices, {fake.name for fake in imports}, real):
-            raise CurationError(f"{folder.picks}: {fault}")
+        if problem := curation.too_many(folder, design, name, choices, imported, real):
+            raise CurationError(f"{folder.picks}: {problem.what}", problem.fix)
     return picked
 
 
-def _fits(fake: Fake, mode: str, chosen: Set) -> bool:
+def _fits(fake: FakeClip, mode: str, chosen: Set) -> bool:
     return fake.cell.mode == mode and chosen.takes(fake.cell)
 
 
 def _draw_practice(
-    design: Design, plan: Plan, grid: dict[Cell, int], spare: list[Fake], left_out: Collection[str]
+    design: Design,
+    plan: BuildPlan,
+    grid: dict[Cell, int],
+    spare: Sequence[FakeClip],
+    left_out: Collection[str],
 ) -> None:
-    """Practice takes clips that no set holds; where none is left over, cells are asked for one more."""
-    real = originals.wanted(design)[PRACTICE]
-    wanted = design.listening.practice - real
+    """Choose practice clips that no set holds; where none is left over, cells make one more each."""
+    real = originals.counts(design)[PRACTICE]
+    count = design.listening.practice - real
     dice = np.random.default_rng(seed_for(design.study.seed, PRACTICE))
-    drawn = balanced(spare, min(wanted, len(spare)), dice)
+    drawn = balanced(spare, min(count, len(spare)), dice)
     cells = list(grid)
-    while cells and len(drawn) < wanted:
+    while cells and len(drawn) < count:
         cell = cells[len(drawn) % len(cells)]
         grid[cell] += 1
         while _clip_name(cell, grid[cell]) in left_out:
             grid[cell] += 1
-        drawn.append(Fake(_clip_name(cell, grid[cell]), cell))
-    if len(drawn) < wanted:
-        had = len(drawn) + real
+        drawn.append(FakeClip(_clip_name(cell, grid[cell]), cell))
+    if len(drawn) < count:
         plan.notes.append(
-            f"practice has {had} clips instead of {design.listening.practice}: none is left over"
+            f"practice has {len(drawn) + real} clips instead of {design.listening.practice}: "
+            "none is left over"
         )
     plan.picks[PRACTICE] = [fake.name for fake in drawn]
 
@@ -231,20 +272,20 @@ def _draw_practice(
 def _with_originals(
     design: Design,
     folder: StudyFolder,
-    plan: Plan,
+    plan: BuildPlan,
     choices: Mapping[str, Choice],
-    imports: Sequence[Fake],
-) -> Plan:
-    """The plan with its originals: those of the sets that are built where nothing else has changed, or chosen
-    anew.
+    imports: Sequence[FakeClip],
+) -> BuildPlan:
+    """The plan with its originals: those of the sets in the folder where nothing else changed, or new ones.
 
-    Raises: DesignError where the recordings do not suffice; CurationError for picks of what there is not.
+    Raises DesignError where the recordings have too few places, and CurationError for picks of clips that do
+    not exist.
     """
-    made = {name: task.cell.source for _, task in plan.tasks for name in task.names}
-    picks = {clip: choice for clip, choice in choices.items() if choice.pick and clip not in made}
+    source_of = {name: task.cell.source for _, task in plan.tasks for name in task.names}
+    picks = {clip: choice for clip, choice in choices.items() if choice.pick and clip not in source_of}
     for placed in (blinded_sets.originals_of(folder, plan.passages), _placed_before(design, folder, plan)):
         if placed is not None and _agree(design, placed, picks):
-            built = _taking(plan, placed, [one for chosen in placed.values() for one in chosen])
+            built = _with_places(plan, placed, [one for chosen in placed.values() for one in chosen])
             if blinded_sets.are_current(folder, blinded_sets.recipe(design, built.picks, recipes_of(built))):
                 return built
     songs = originals.available(design, plan.passages, choices, imports)
@@ -252,19 +293,19 @@ def _with_originals(
     for clip, choice in picks.items():
         if choice.set_name and clip not in places:
             what = f"{clip} is picked into {choice.set_name}, but study.toml makes and imports no such clip"
-            mend = f"free it with `study pick {folder.path} {clip} --clear`"
-            raise CurationError(f"{folder.picks}: {what}; {mend}")
-    fakes = {set_name: {made[name] for name in names} for set_name, names in plan.picks.items()}
-    chosen = originals.choose(design, songs, fakes, choices)
-    whole = _taking(plan, chosen.sets, chosen.pool)
-    whole.notes += chosen.notes
+            fix = f"free it with `study pick {folder.path} {clip} --clear`"
+            raise CurationError(f"{folder.picks}: {what}", fix)
+    fakes = {set_name: {source_of[name] for name in names} for set_name, names in plan.picks.items()}
+    selection = originals.choose(design, songs, fakes, choices)
+    whole = _with_places(plan, selection.sets, selection.pool)
+    whole.notes += selection.notes
     return whole
 
 
 def _agree(design: Design, placed: Mapping[str, Sequence[Original]], picks: Mapping[str, Choice]) -> bool:
-    """Whether originals are as many as the design wants, and as the researcher has picked them."""
+    """Whether originals are as many as the design asks for, and as the researcher has picked them."""
     names = {set_name: {one.name for one in chosen} for set_name, chosen in placed.items()}
-    counts = {name: count for name, count in originals.wanted(design).items() if count}
+    counts = {name: count for name, count in originals.counts(design).items() if count}
     if counts != {set_name: len(chosen) for set_name, chosen in names.items() if chosen}:
         return False
     everywhere = set().union(*names.values())
@@ -274,12 +315,14 @@ def _agree(design: Design, placed: Mapping[str, Sequence[Original]], picks: Mapp
     )
 
 
-def _placed_before(design: Design, folder: StudyFolder, plan: Plan) -> dict[str, list[Original]] | None:
+def _placed_before(design: Design, folder: StudyFolder, plan: BuildPlan) -> dict[str, list[Original]] | None:
     built = folder.build_record.is_file()
-    return originals.place(design, plan.passages) if built else None
+    return originals.place_as_before(design, plan.passages) if built else None
 
 
-def _taking(plan: Plan, placed: Mapping[str, Sequence[Original]], pool: Iterable[Original]) -> Plan:
+def _with_places(
+    plan: BuildPlan, placed: Mapping[str, Sequence[Original]], pool: Iterable[Original]
+) -> BuildPlan:
     """The plan with these originals in its sets and in its pool."""
     names = [*plan.picks, *(name for name in placed if name not in plan.picks)]
     picks = {name: [*plan.picks.get(name, ()), *(one.name for one in placed.get(name, ()))] for name in names}
@@ -295,47 +338,51 @@ def _task(design: Design, folder: StudyFolder, cell: Cell, names: list[str], opt
 
 
 def _untrained(design: Design, cell: Cell) -> DesignError:
-    """For several trainings of what trains nothing here."""
-    here = (cell.source, cell.backend)
-    index = [(source.name, source.backend) for source in design.sources].index(here)
-    what, mend = f"the backend {cell.backend} trains no model here", "delete this key, and raise `clips`"
-    value = design.sources[index].trainings
-    return design.error(("source", index, "trainings"), value, what, mend)
+    """The error for several trainings with a backend that trains nothing here."""
+    index = sources.index_of(design, cell)
+    what, fix = f"the backend {cell.backend} trains no model here", "delete this key, and raise `clips`"
+    return design.error(("source", index, "trainings"), design.sources[index].trainings, what, fix)
 
 
-def _require_unique(design: Design, folder: StudyFolder, plan: Plan) -> None:
-    """Names are joined from parts that may hold the joint themselves: two clips, or the training runs of two
-    sources, must not come to one name. An import may bear the name of a clip that is made here."""
-    _require_apart(design, folder, plan)
+def _require_unique(design: Design, folder: StudyFolder, plan: BuildPlan) -> None:
+    """Raise DesignError where two clips, or the training runs of two sources, would have one name.
+
+    Names are joined from parts with "-", and the parts may contain it themselves. An import may have the name
+    of a clip that is made here.
+    """
+    _require_apart(design, folder)
     taken = {original.name: "an original" for original in plan.originals}
-    runs: dict[str, tuple] = {}  # name in models/ -> source, backend and training
+    owners: dict[str, tuple] = {}  # source, backend and training of each name in models/
     for file, task in plan.tasks:
         if file == "imported":
             continue
         cell = task.cell
-        told = f"{cell.mode} of source {cell.source!r} by {cell.backend}"
         owner = (cell.source, cell.backend, cell.training)
-        kept = [name for name in backends.get(file).artifacts(task) if runs.setdefault(name, owner) != owner]
-        if doubled := [name for name in task.names if name in taken]:
-            what = f"its clip {doubled[0]} by {cell.backend} would bear the name of {taken[doubled[0]]}"
-        elif kept:
-            other, by, _ = runs[kept[0]]
-            what = f"its models/{kept[0]} by {cell.backend} would be that of source {other!r} by {by}, too"
+        shared = [
+            name for name in backends.get(file).artifacts(task) if owners.setdefault(name, owner) != owner
+        ]
+        if doubles := [name for name in task.names if name in taken]:
+            what = f"its clip {doubles[0]} by {cell.backend} would bear the name of {taken[doubles[0]]}"
+        elif shared:
+            other, by, _ = owners[shared[0]]
+            what = f"its models/{shared[0]} by {cell.backend} would be that of source {other!r} by {by}, too"
         else:
-            taken |= dict.fromkeys(task.names, f"one that is {told}")
+            description = f"one that is {cell.mode} of source {cell.source!r} by {cell.backend}"
+            taken |= dict.fromkeys(task.names, description)
             continue
-        index = [(source.name, source.backend) for source in design.sources].index(owner[:2])
-        raise design.error(("source", index, "name"), cell.source, what, "give the source another `name`")
+        path = ("source", sources.index_of(design, cell), "name")
+        raise design.error(path, cell.source, what, "give the source another `name`")
     for index, entry in enumerate(design.imported):
         if entry.name in taken:
-            what, mend = "is the name of a clip that is made here", "give it another `name`"
-            raise design.error(("imported", index, "name"), entry.name, what, mend)
+            what, fix = "is the name of a clip that is made here", "give it another `name`"
+            raise design.error(("imported", index, "name"), entry.name, what, fix)
 
 
-def _require_apart(design: Design, folder: StudyFolder, plan: Plan) -> None:
-    """Names that differ by case alone are one file on many disks: the later clip would overwrite the first.
+def _require_apart(design: Design, folder: StudyFolder) -> None:
+    """Raise DesignError for names that differ by case alone.
 
-    What lies there side by side already, in a study that was built on another disk, may stay so.
+    Such names are one file on many disks, and the later clip would overwrite the first. What lies side by
+    side already, in a study that was built on another disk, may stay so.
     """
     groups = {
         "set": (list(design.sets), folder.sets, ""),
@@ -349,10 +396,9 @@ def _require_apart(design: Design, folder: StudyFolder, plan: Plan) -> None:
             other = seen.setdefault(file_names.same(name), name)
             if other == name or (any(place.glob(f"{name}{suffix}")) and any(place.glob(f"{other}{suffix}"))):
                 continue
-            what, mend = f"differs from {other!r} by case alone", "give one of them another name"
-            path = ("set", name) if table == "set" else (table, _index(design, table, name, index), "name")
-            raise design.error(path, None if table == "set" else name, what, mend)
-
-
-def _index(design: Design, table: str, name: str, index: int) -> int:
-    return [source.name for source in design.sources].index(name) if table == "source" else index
+            what, fix = f"differs from {other!r} by case alone", "give one of them another name"
+            if table == "set":
+                raise design.error(("set", name), None, what, fix)
+            if table == "source":
+                index = [source.name for source in design.sources].index(name)
+            raise design.error((table, index, "name"), name, what, fix)

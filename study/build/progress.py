@@ -1,4 +1,4 @@
-"""What a build says while it works: bars with the time left, or one line per step where nobody watches."""
+"""How far a build is: bars with the time left in a terminal, or one line per step elsewhere."""
 
 from __future__ import annotations
 
@@ -11,51 +11,57 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 _ROWS = 8  # bars of running parts at once; a cluster runs more
-_WIDTH, _NARROWEST = 24, 4  # of a bar, in letters: words that say how far it is come first
+_WIDTH, _NARROWEST = 24, 4  # of a bar, in letters; it gives way to the text beside it
 _BESIDE = 15  # letters of share and time, and between the columns
-_NAMED = 3  # running parts that a log names
-_SILENCE = 300.0  # s after which a log is told how far the build is, although no part has ended
+_NAMED = 3  # running parts that a line in a log names
+_SILENCE = 300.0  # s after which a line is printed, although no part has ended
 
 
 @dataclass
 class _Part:
-    """Something that is being done."""
+    """A part of the build that is running."""
 
     cost: float
     began: float
     text: str = ""
-    behind: float = 0.0  # cost of what the same worker has to do after it
+    behind: float = 0.0  # cost of what the same worker has to do afterwards
     share: float = 0.0
     row: TaskID | None = None
 
 
 class BuildProgress:
-    """Progress over a whole build, whose parts have costs in the same (any) unit and may overlap.
+    """Progress over a whole build.
 
-    The time left follows from the time that the finished share took, or that of the longest chain of parts
-    from the pace of one worker, as in the end others have nothing to do. In a terminal there is a bar for the
-    whole and one for each running part; otherwise a line is printed when a part ends, and every 5 minutes
+    Its parts have costs in one unit, whatever that is, and may overlap. The time left follows from the time
+    that the finished share took, or from the longest chain of parts at the pace of one worker if that is
+    longer, because in the end the other workers have nothing to do. In a terminal there is a bar for the
+    whole and one for each running part. Elsewhere a line is printed when a part ends, and every 5 minutes
     where none does.
+
+    Parameters
+    ----------
+    console : rich.console.Console, optional
+        Where to print. By default the terminal.
     """
 
     def __init__(self, console: Console | None = None):
         self.console = console or Console(highlight=False)
         self.total, self.finished = 1.0, 0.0
-        self._since = self._spoke = self._looked = time.monotonic()
-        self._worked = 0.0  # s of all workers together
+        self._began_at = self._printed_at = self._counted_at = time.monotonic()
+        self._work_seconds = 0.0  # of all workers together
         self._parts: dict[Hashable, _Part] = {}
         self._bars: Progress | None = None
         self._bar = BarColumn(bar_width=_WIDTH)
         self._whole = None
-        self._said = ""
+        self._state = ""
         self._warned: set[str] = set()
 
     @contextmanager
     def over(self, total: float) -> Iterator[BuildProgress]:
-        """The clock runs and the bars show inside this block. total: the sum of the costs of all parts."""
+        """Run the clock and show the bars inside this block. total: the sum of the costs of all parts."""
         self.total, self.finished = max(total, 1e-9), 0.0
-        self._since = self._spoke = self._looked = time.monotonic()
-        self._worked, self._said = 0.0, ""
+        self._began_at = self._printed_at = self._counted_at = time.monotonic()
+        self._work_seconds, self._state = 0.0, ""
         self._parts.clear()
         if not self.console.is_terminal:
             yield self
@@ -76,15 +82,15 @@ class BuildProgress:
 
     @contextmanager
     def step(self, cost: float, text: str) -> Iterator[None]:
-        """A part that is done in this block; `text` says what it does, and is printed where it took any."""
+        """Run one part inside this block. text: what it does; it is printed if the part took any time."""
         self.begin(None, cost, text)
         yield
         self.end(None, text)
 
     def begin(self, part: Hashable, cost: float, text: str, behind: float = 0.0) -> None:
-        """A part is taken up. One that was begun before is begun anew.
+        """Begin a part; one that was begun before begins anew.
 
-        behind: the cost of what the same worker has to do after it.
+        behind: the cost of what the same worker has to do afterwards.
         """
         self.drop(part)
         row = None
@@ -93,8 +99,8 @@ class BuildProgress:
         self._parts[part] = _Part(cost, time.monotonic(), text, behind, row=row)
         self._show()
 
-    def tell(self, share: float, text: str, part: Hashable = None) -> None:
-        """The share of a running part that is done (0..1), and what is being done; by default of the step."""
+    def update(self, share: float, text: str, part: Hashable = None) -> None:
+        """Update a running part, by default the step: the share that is done (0 to 1) and what it does."""
         running = self._parts.get(part)
         if running is None:
             return
@@ -104,17 +110,17 @@ class BuildProgress:
         self._show()
 
     def end(self, part: Hashable, text: str) -> None:
-        """A running part is done; `text` says what it was; "" says nothing, as where it failed."""
+        """End a running part. text: what it was; "" prints nothing, for example because the part failed."""
         running = self.drop(part)
         self.finished += running.cost
         self._show()
         if self._bars is None and running.cost > 0 and text:
-            took = spoken(time.monotonic() - running.began)
-            told = ", ".join(filter(None, (self._said, self._left(running.behind))))
-            self._line(f"{self.share:4.0%}  {text}: {took}{told and '; '}{told}")
+            seconds = spoken(time.monotonic() - running.began)
+            state = ", ".join(filter(None, (self._state, self._left(running.behind))))
+            self._line(f"{self.share:4.0%}  {text}: {seconds}{state and '; '}{state}")
 
     def drop(self, part: Hashable) -> _Part | None:
-        """A part runs no more, and is not done."""
+        """Stop a part that is not done."""
         self._count()
         running = self._parts.pop(part, None)
         if running and running.row is not None and self._bars is not None:
@@ -122,17 +128,17 @@ class BuildProgress:
         return running
 
     def state(self, text: str) -> None:
-        """What is said of the whole, as "3 of 12 cells done": beside its bar, or in the lines."""
-        self._said = text
+        """Set the text on the whole build, such as "3 of 12 cells done"."""
+        self._state = text
         self._show()
 
     def note(self, text: str) -> None:
-        """A line for the researcher, above the bars."""
+        """Print a line for the researcher, above the bars."""
         self._line(text)
 
     def warn(self, text: str) -> None:
-        """A warning about a sound; each kind once for a file, however many pieces of it are read."""
-        kind = text.rsplit(" (", 1)[0]  # the file's own name may hold a bracket
+        """Print a warning about a sound: each kind once for a file, however many pieces of it are read."""
+        kind = text.rsplit(" (", 1)[0]  # the file's own name may contain a bracket
         if kind not in self._warned:
             self._warned.add(kind)
             self.note(f"warning: {text}")
@@ -144,38 +150,44 @@ class BuildProgress:
         return min(1.0, (self.finished + running) / self.total)
 
     def _line(self, text: str) -> None:
-        self._spoke = time.monotonic()
+        self._printed_at = time.monotonic()
         (self._bars.console if self._bars else self.console).print(text, markup=False, soft_wrap=True)
 
     def _show(self) -> None:
-        told = ", ".join(filter(None, (self._said, self._left())))
+        state = ", ".join(filter(None, (self._state, self._left())))
         if self._bars is not None:
-            room = self.console.width - _BESIDE - len(told)
+            room = self.console.width - _BESIDE - len(state)
             self._bar.bar_width = max(_NARROWEST, min(self._bar.bar_width, room))
-            self._bars.update(self._whole, completed=self.share, description=told)
-        elif told and time.monotonic() - self._spoke >= _SILENCE:
+            self._bars.update(self._whole, completed=self.share, description=state)
+        elif state and time.monotonic() - self._printed_at >= _SILENCE:
             running = [part.text for part in self._parts.values() if part.text][:_NAMED]
-            self._line(f"{self.share:4.0%}  {told}{': ' if running else ''}{'; '.join(running)}")
+            self._line(f"{self.share:4.0%}  {state}{': ' if running else ''}{'; '.join(running)}")
 
     def _count(self) -> None:
-        """Add up how long workers have worked."""
+        """Add up how long the workers have worked."""
         now = time.monotonic()
-        self._worked += (now - self._looked) * len(self._parts)
-        self._looked = now
+        self._work_seconds += (now - self._counted_at) * len(self._parts)
+        self._counted_at = now
 
     def _left(self, next_up: float = 0.0) -> str:
-        """In words. next_up: the cost of what a worker that has just ended a part goes on to."""
-        done, elapsed = self.share, time.monotonic() - self._since
+        """The time left, in words. next_up: the cost of what a worker goes on to that just ended a part."""
+        done, elapsed = self.share, time.monotonic() - self._began_at
         if done >= 1.0 or done <= 0.005 or elapsed < 2.0:
             return ""
         self._count()
         chains = [(1 - min(1.0, part.share)) * part.cost + part.behind for part in self._parts.values()]
-        longest = max([next_up, *chains]) * self._worked / (done * self.total)
+        longest = max([next_up, *chains]) * self._work_seconds / (done * self.total)
         return f"{spoken(max(elapsed * (1 - done) / done, longest))} left"
 
 
 def spoken(seconds: float) -> str:
-    """A length of time as people say it: "0.4 s", "35 s", "4 min", "2 h 10 min"."""
+    """A length of time in words.
+
+    Examples
+    --------
+    >>> spoken(0.4), spoken(35), spoken(7800)
+    ('0.4 s', '35 s', '2 h 10 min')
+    """
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 90:

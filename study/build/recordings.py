@@ -19,20 +19,30 @@ from scipy import signal
 
 from caw import audio
 from study.backends import AlbumFile, seed_for
-from study.build.sources import Fake, Passage, clip_seconds
+from study.build.sources import FakeClip, Passage, clip_seconds
 from study.design import LONGEST_DEFAULT_PASSAGE, Design
 from study.pool import ORIGINAL
 
-OUTSIDE, LEARNT, CROWDED = range(3)  # how a place lies; later ones are taken last
+OUTSIDE, LEARNT, CROWDED = range(3)  # how a place lies; later kinds are taken last
+Stretch = tuple[float, float]  # from and to, in s
+_RASTER = 100  # ms; the room between excerpts is drawn in such steps, so that their starts are short numbers
+_RATE = 4000  # Hz
+_FRAME = 40  # samples: onsets are taken 100 times a second
+_WINDOW = _RATE  # samples that are compared at once
+_AGREE = 0.9  # correlation from which two windows are the same sound; codecs and resamplers leave more
+_LEAST = 2  # windows that must agree, and at least half of all
+_FINE = 2 * _FRAME  # samples by which onsets may miss the true place
+_BLOCK = 300.0  # s that are read at once: a long file would not fit into memory
+_CACHED = 64  # recordings in memory
 _SHORTEST = 0.5  # s; what is shorter holds no original, whatever the design
 
 
 @dataclass(frozen=True)
 class Original:
-    """An excerpt of a recording, to be brought along as it is."""
+    """An excerpt of a recording, which becomes a real clip as it is."""
 
     name: str
-    passage: Passage  # of the source that it is named after; the excerpt may lie outside of it
+    passage: Passage  # of the source that it is named after; the excerpt may lie outside it
     start: float  # s into the file
     seconds: float
     mode: str = ""  # of the set it is for, where an earlier version cut it for that one alone
@@ -41,27 +51,29 @@ class Original:
 
 @dataclass(frozen=True)
 class Ground:
-    """A sound file, as far as no other file before it holds the same sound."""
+    """The part of a sound file that no file before it holds, too."""
 
-    passage: Passage  # its first source's
+    passage: Passage  # of the file's first source
     whole: tuple[Stretch, ...]  # without silence
     stretches: tuple[Stretch, ...]  # where originals may lie
 
 
 @dataclass(frozen=True)
 class _File:
+    """A file of a recording, with the passages of all sources in it."""
+
     passages: tuple[Passage, ...]
     offset: float  # s; where it begins in the recording's first file
 
 
 @dataclass(frozen=True)
 class Song:
-    """A recording, of which the sources are passages."""
+    """A recording: all files that hold it, and the places in them where originals can be cut out."""
 
     passages: tuple[Passage, ...]
     grounds: tuple[Ground, ...]  # its files
-    imported: tuple[str, ...]  # clips that were made elsewhere and hold sound of it
-    all_learnt: bool  # whether these are passages that models learn from, as there is nothing else
+    imported: tuple[str, ...]  # names of imported clips that hold sound of it
+    all_learnt: bool  # whether its places lie in what models learn from, as there is nothing else
     places: tuple[Original, ...]  # in the order in which they are taken
 
     @property
@@ -73,11 +85,11 @@ class Song:
         return self.passages[0].file.name
 
 
-def songs(design: Design, passages: Mapping[str, Passage], imports: Sequence[Fake]) -> list[Song]:
+def songs(design: Design, passages: Mapping[str, Passage], imports: Sequence[FakeClip]) -> list[Song]:
     """Every recording with its places, in the design's order. Files with the same sound are one recording.
 
-    imports: clips that sets may hold, too; where one holds sound of a recording, no original is cut.
-    Raises: AudioError for a file that cannot be read.
+    imports: clips that sets may hold, too; no original is cut where one of them holds sound of a recording.
+    Raises AudioError for a file that cannot be read.
     """
     files: dict[str, list[Passage]] = {}
     for passage in passages.values():
@@ -86,19 +98,21 @@ def songs(design: Design, passages: Mapping[str, Passage], imports: Sequence[Fak
     for group in files.values():
         first = group[0]
         for known in groups:
-            away = find_offset(known[0].passages[0].file, first.file)
-            if away is not None:
-                known.append(_File(tuple(group), away))
+            offset = find_offset(known[0].passages[0].file, first.file)
+            if offset is not None:
+                known.append(_File(tuple(group), offset))
                 break
         else:
             groups.append([_File(tuple(group), 0.0)])
-    others = [fake for fake in imports if fake.cell.file_sha256 not in files]  # the same file: see `material`
+    others = [
+        fake for fake in imports if fake.cell.file_sha256 not in files
+    ]  # else it is reported by `sources`
     albums = {one.sha256: one for passage in passages.values() for one in passage.album}
     return [_song(design, group, others, list(albums.values())) for group in groups]
 
 
 def with_learnt(design: Design, song: Song) -> Song:
-    """The song with further places in what models learn from."""
+    """The song with further places, in what models learn from."""
     if song.all_learnt:
         return song
     learnt = [
@@ -123,11 +137,11 @@ def crowded(design: Design, song: Song, count: int) -> Song:
     return replace(song, places=tuple(_original(design, ground.passage, at, CROWDED) for at in distinct))
 
 
-def lacking(design: Design, song: Song, count: int) -> float:
-    """By how many seconds the recording would have to be longer to have `count` places more."""
+def missing_seconds(design: Design, song: Song, count: int) -> float:
+    """By how many seconds the recording would have to be longer to have `count` more places."""
     length = clip_seconds(design)
     if not song.all_learnt:
-        over = [rest(stretch, length) for ground in song.grounds for stretch in ground.stretches]
+        over = [remainder(stretch, length) for ground in song.grounds for stretch in ground.stretches]
         return count * length - max(over, default=0.0)
     growing = all(source.seconds is None for source in design.sources if source.name in song.sources)
     growth = LONGEST_DEFAULT_PASSAGE - song.passages[-1].seconds if growing else 0.0
@@ -135,20 +149,23 @@ def lacking(design: Design, song: Song, count: int) -> float:
 
 
 def learners(design: Design) -> set[str]:
-    """The names of the sources that any model learns from; the others are there for their originals."""
+    """The names of the sources that any model learns from. The others only give originals."""
     return {source.name for source in design.sources if source.modes}
 
 
 def _song(
-    design: Design, files: Sequence[_File], imports: Sequence[Fake], albums: Sequence[AlbumFile]
+    design: Design, files: Sequence[_File], imports: Sequence[FakeClip], albums: Sequence[AlbumFile]
 ) -> Song:
-    """A recording that lies in one file or more, of which only the first gives what several hold."""
+    """A recording in one file or more. What several files hold is taken from the first of them."""
     wholes, outsides = [], []
-    aways = {one: find_offset(files[0].passages[0].file, one.cell.file) for one in imports}
-    imported = {one: away for one, away in aways.items() if away is not None}
     first = files[0].passages[0].file
-    heard = [(find_offset(first, one.file), one.file) for one in albums]
-    heard = [(away, away + audio.inspect(file).seconds) for away, file in heard if away is not None]
+    offsets = {one: find_offset(first, one.cell.file) for one in imports}
+    imported = {one: offset for one, offset in offsets.items() if offset is not None}
+    in_albums = [
+        (offset, offset + audio.inspect(album.file).seconds)
+        for album in albums
+        if (offset := find_offset(first, album.file)) is not None
+    ]
     for number, file in enumerate(files):
         apart = [(other.offset - file.offset, other) for other in files]
         earlier = [(away, away + other.passages[0].file_seconds) for away, other in apart[:number]]
@@ -158,11 +175,11 @@ def _song(
             for one in other.passages
             if one.source in learners(design)
         ]
-        learnt += [(begin - file.offset, end - file.offset) for begin, end in heard]
-        whole = without(_whole(design, file.passages), earlier)
+        learnt += [(begin - file.offset, end - file.offset) for begin, end in in_albums]
+        whole = without(_audible(design, file.passages), earlier)
         whole = without(whole, silences(file.passages[0].file))
-        begun = [(away - file.offset, one.cell.seconds) for one, away in imported.items()]
-        whole = without(whole, [(away, away + seconds) for away, seconds in begun])
+        starts = [(offset - file.offset, one.cell.seconds) for one, offset in imported.items()]
+        whole = without(whole, [(start, start + seconds) for start, seconds in starts])
         wholes.append(whole)
         outsides.append([part for part in without(whole, learnt) if part[1] - part[0] >= _SHORTEST])
     all_learnt = not any(outsides)
@@ -177,13 +194,13 @@ def _song(
     return Song(passages, grounds, tuple(one.name for one in imported), all_learnt, places)
 
 
-def _whole(design: Design, passages: Sequence[Passage]) -> list[Stretch]:
-    """What may be heard of a file: all of it, or the passages of sources without modes where it has any."""
-    given = {source.name: source.seconds is not None for source in design.sources}
+def _audible(design: Design, passages: Sequence[Passage]) -> list[Stretch]:
+    """What listeners may hear of a file: all of it, or the passages of its sources without modes."""
+    has_seconds = {source.name: source.seconds is not None for source in design.sources}
     whole: list[Stretch] = []
     for one in passages:
         if one.source not in learners(design):
-            end = one.start + one.seconds if given[one.source] else one.file_seconds
+            end = one.start + one.seconds if has_seconds[one.source] else one.file_seconds
             whole += without([(one.start, end)], whole)
     return whole or [(0.0, passages[0].file_seconds)]
 
@@ -195,40 +212,34 @@ def _placed(design: Design, passage: Passage, stretches: Sequence[Stretch], lies
 
 
 def _original(design: Design, passage: Passage, start: float, lies: int) -> Original:
-    """Its name says where it begins: a pick of another design's place is never taken for one of this."""
+    """An original named after where it begins, so that a pick of another design's place never fits this."""
     at = f"{start:.3f}".rstrip("0").rstrip(".")
     return Original(f"{passage.source}-{ORIGINAL}-{at}", passage, start, clip_seconds(design), lies=lies)
 
 
-_RATE = 4000  # Hz
-_FRAME = 40  # samples: onsets are taken 100 times a second
-_WINDOW = _RATE  # samples that are compared at once
-_AGREE = 0.9  # correlation of windows from which they are the same sound; codecs and resamplers leave more
-_LEAST = 2  # windows that must agree, and at least half of all
-_FINE = 2 * _FRAME  # samples by which onsets may miss the true place
-_BLOCK = 300.0  # s that are read at once: a long file would not fit into memory
-_KEPT = 64  # recordings in memory
-
-
 def find_offset(one: Path, other: Path) -> float | None:
-    """At which second of `one` the recording in `other` begins (below 0: before it); None for another one.
+    """At which second of `one` the recording in `other` begins, negative where it begins before it.
 
-    Raises: AudioError for a file that cannot be read.
+    None where the files hold different recordings. There are two steps, so that many songs are compared in
+    little time: where the onsets of both fit best, their waveforms are compared. Only sound that agrees in
+    its waveform is the same.
+
+    Raises AudioError for a file that cannot be read.
     """
-    first, second = _heard(one, _stamp(one)), _heard(other, _stamp(other))
+    first, second = _samples(one, _stamp(one)), _samples(other, _stamp(other))
     onsets = [_onsets(samples) for samples in (first, second)]
     likeness = signal.correlate(*onsets, method="fft")
     lag = (int(np.argmax(likeness)) - len(onsets[1]) + 1) * _FRAME
     places = _windows(first, second, lag)
-    agreeing = [found for place in places if (found := _agreement(first, second, lag, place)) is not None]
+    agreeing = [exact for place in places if (exact := _agreement(first, second, lag, place)) is not None]
     if len(agreeing) < max(_LEAST, len(places) / 2):
         return None
     return float(np.median(agreeing)) / _RATE
 
 
 def silences(file: Path) -> list[Stretch]:
-    """Where a file is silent: at its ends, and for a second or more in between. Raises: AudioError."""
-    samples = _heard(file, _stamp(file))
+    """Where a file is silent: at its ends, and for a second or more in between. Raises AudioError."""
+    samples = _samples(file, _stamp(file))
     hop = round(audio.PAUSE_FRAME * _RATE)
     frames = np.abs(np.pad(samples, (0, -len(samples) % hop))).reshape(-1, hop).max(axis=1)
     quiet = frames < frames.max() * 10 ** (audio.PAUSE_DB / 20)
@@ -242,20 +253,20 @@ def silences(file: Path) -> list[Stretch]:
 
 
 def _stamp(file: Path) -> tuple[int, int]:
-    """What changes with the file."""
+    """Size and time of a file, which change when it is written."""
     state = file.stat()
     return state.st_size, state.st_mtime_ns
 
 
-@lru_cache(_KEPT)
-def _heard(file: Path, stamp: tuple[int, int]) -> np.ndarray:
+@lru_cache(_CACHED)
+def _samples(file: Path, stamp: tuple[int, int]) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of clipping and pauses the build speaks where it reads for good
         return np.concatenate(list(audio.pieces(file, rate=_RATE, seconds=_BLOCK)))
 
 
 def _onsets(samples: np.ndarray) -> np.ndarray:
-    """By how much the level rises, frame by frame, in a form that correlates well."""
+    """By how much the level rises, frame by frame, with a norm of 1."""
     frames = samples[: len(samples) // _FRAME * _FRAME].reshape(-1, _FRAME)
     level = np.log(np.sqrt(np.mean(frames.astype(float) ** 2, axis=1)) + 1e-4)
     rise = np.diff(level, prepend=level[:1])
@@ -263,7 +274,7 @@ def _onsets(samples: np.ndarray) -> np.ndarray:
 
 
 def _windows(first: np.ndarray, second: np.ndarray, lag: int) -> Sequence[int]:
-    """Where windows of `second` begin that lie in both, some seconds apart."""
+    """Starts of windows of `second` that lie in both files, some seconds apart."""
     begin, end = max(0, _FINE - lag), min(len(second), len(first) - lag - _FINE) - _WINDOW
     count = min(12, max(0, (end - begin) // _WINDOW + 1))
     places = np.linspace(begin, end, count).astype(int) if count else []
@@ -271,7 +282,7 @@ def _windows(first: np.ndarray, second: np.ndarray, lag: int) -> Sequence[int]:
 
 
 def _agreement(first: np.ndarray, second: np.ndarray, lag: int, place: int) -> int | None:
-    """The lag in samples at which a window of `second` is the same in `first`; None where it is not there."""
+    """The lag in samples at which a window of `second` is found in `first`; None where it is not."""
     window = second[place : place + _WINDOW].astype(float)
     around = first[place + lag - _FINE : place + lag + _FINE + _WINDOW].astype(float)
     power = np.convolve(around**2, np.ones(_WINDOW), "valid") * np.sum(window**2)
@@ -280,12 +291,8 @@ def _agreement(first: np.ndarray, second: np.ndarray, lag: int, place: int) -> i
     return lag + best - _FINE if likeness[best] >= _AGREE else None
 
 
-Stretch = tuple[float, float]
-_RASTER = 100  # ms; the room between excerpts is drawn in such steps, so that their starts are short numbers
-
-
 def without(stretches: Iterable[Stretch], taken: Iterable[Stretch]) -> list[Stretch]:
-    """What is left of the stretches where those of `taken` are cut out of them, from the first on."""
+    """What is left of the stretches when those of `taken` are cut out of them, in order."""
     left = list(stretches)
     for begin, end in taken:
         before = [(first, min(last, begin)) for first, last in left]
@@ -300,13 +307,16 @@ def fitting(stretch: Stretch, length: float) -> int:
     return max(0, last - first) // _milliseconds(length)
 
 
-def rest(stretch: Stretch, length: float) -> float:
+def remainder(stretch: Stretch, length: float) -> float:
     """The seconds of the stretch that are left beside as many excerpts as fit."""
     return stretch[1] - stretch[0] - fitting(stretch, length) * length
 
 
 def side_by_side(stretches: Sequence[Stretch], length: float, dice: np.random.Generator) -> list[float]:
-    """Starts (s) of as many excerpts as fit into the stretches without an overlap, in a drawn order."""
+    """Starts (s) of as many excerpts as fit into the stretches without overlap, in random order.
+
+    Places are computed in whole milliseconds, so that lengths add up exactly.
+    """
     starts: list[int] = []
     for stretch in stretches:
         if count := fitting(stretch, length):
@@ -320,7 +330,7 @@ def side_by_side(stretches: Sequence[Stretch], length: float, dice: np.random.Ge
 def spread(stretch: Stretch, length: float, count: int) -> list[float]:
     """Starts (s) of `count` excerpts that lie evenly in the stretch, overlapping where they must.
 
-    They come in such an order that those next to each other in the list overlap least.
+    Excerpts that are neighbours in the returned list overlap least.
     """
     first, last = _inside(stretch)
     starts = np.linspace(first, max(first, last - _milliseconds(length)), count).astype(int)
@@ -330,7 +340,7 @@ def spread(stretch: Stretch, length: float, count: int) -> list[float]:
 
 
 def longest_overlap(starts: Sequence[float], length: float) -> float:
-    """The most seconds that two excerpts share of those that begin at `starts`."""
+    """The most seconds that two of the excerpts share that begin at `starts`."""
     apart = np.diff(np.sort(np.asarray(starts, float)))
     return round(max(0.0, length - float(apart.min())), 3) if len(apart) else 0.0
 

@@ -227,7 +227,7 @@ def _require_same(folder: StudyFolder, clip: Path | None) -> None:
 
 
 @dataclass(frozen=True)
-class State:
+class BackendState:
     """A backend as it stands on this machine, or in a study."""
 
     name: str  # as a [[source]] names it
@@ -259,7 +259,7 @@ def listing(
             console.print(advice, markup=False, soft_wrap=True)
 
 
-def states(tables: Mapping[str, dict[str, Any]], folder: Path) -> list[State]:
+def states(tables: Mapping[str, dict[str, Any]], folder: Path) -> list[BackendState]:
     """Every backend there is, and those that [backend.NAME] `tables` of the study in `folder` add."""
     from study import backends
 
@@ -271,7 +271,7 @@ def states(tables: Mapping[str, dict[str, Any]], folder: Path) -> list[State]:
     return [replace(one, ready_as=by_command) if one.name == "command" else one for one in listed]
 
 
-def _state(name: str, table: dict[str, Any], folder: Path) -> State:
+def _state(name: str, table: dict[str, Any], folder: Path) -> BackendState:
     from study import backends
     from study.backends import BackendError
     from study.build import sources
@@ -280,7 +280,7 @@ def _state(name: str, table: dict[str, Any], folder: Path) -> State:
         file = backends.file_of(name, table)
         backend = backends.get(name, table)
     except BackendError as error:
-        return State(name, "", False, "", str(error))
+        return BackendState(name, "", False, "", str(error))
     needs = backend.needs if file == name else _as(file)
     lacks, set_up = backend.unavailable_reason(), True
     if not lacks:
@@ -290,14 +290,14 @@ def _state(name: str, table: dict[str, Any], folder: Path) -> State:
             key = f"{error.key} = {table[error.key]!r}: " if error.key in table else ""
             lacks, set_up = f"{key}{error}", bool(table)
     example = getattr(backend, "example", "")
-    return State(name, ", ".join(backend.modes), backend.counts_epochs, needs, lacks, set_up, example)
+    return BackendState(name, ", ".join(backend.modes), backend.counts_epochs, needs, lacks, set_up, example)
 
 
 def _as(file: str) -> str:
     return f"as {file}"
 
 
-def _here(state: State) -> str:
+def _here(state: BackendState) -> str:
     """Its readiness in a word or two."""
     if not state.lacks:
         return "ready"
@@ -306,7 +306,7 @@ def _here(state: State) -> str:
     return "not yet" if state.set_up else "to set up"
 
 
-def _advice(state: State) -> str:
+def _advice(state: BackendState) -> str:
     """What is wrong with it, or how it is set up; "" where there is nothing to do."""
     if not state.lacks or state.ready_as:
         return ""
@@ -316,7 +316,7 @@ def _advice(state: State) -> str:
     return "\n".join(lines + [f"    {line}".rstrip() for line in state.example.splitlines()])
 
 
-def _table(listed: list[State]) -> Table:
+def _table(listed: list[BackendState]) -> Table:
     table = Table()
     for column in ("backend", "makes", "epochs", "needs"):
         table.add_column(column, overflow="fold")

@@ -17,7 +17,7 @@ from study.folder import StudyFolder
 from study.languages.wording import ago
 from study.pool import ORIGINAL
 from study.store.sessions import account
-from study.store.store import Progress, Store
+from study.store.store import ListenerProgress, Store
 
 LISTED = "pool listed"  # in the study's log
 _WHOLE = ("clip", "mode", "epochs", *LATER_FACTS, "backend")  # never broken: `study pick` wants a clip's name
@@ -136,7 +136,7 @@ def status_lines(folder: StudyFolder) -> Iterator[str | Table]:
             yield _listener_table(title, chosen)
 
 
-def _listener_table(title: str, people: list[Progress]) -> Table:
+def _listener_table(title: str, people: list[ListenerProgress]) -> Table:
     table = Table(title=title, title_justify="left")
     for column in ("listener", "stage", "answered", "last seen"):
         table.add_column(column)

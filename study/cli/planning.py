@@ -15,7 +15,7 @@ from caw.cli.command_line import stage
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.planning import Plan
+    from analysis.planning import PowerPlan
 
 _PREFERRED = (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8)  # of each decade: round numbers, even steps in proportion
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
@@ -68,9 +68,9 @@ def plan(
     ] = None,
 ) -> None:
     """Before a study: its power, by listeners and clips."""
-    from analysis import plan_page, planning
+    from analysis import planning, power_page
 
-    plan = planning.Plan(
+    plan = planning.PowerPlan(
         listeners=numbers("--listeners", listeners, most=12),
         clips=numbers("--clips", clips, most=4),
         originals=numbers("--originals", originals, most=6),
@@ -92,7 +92,7 @@ def plan(
     table = planning.power(plan)
     show(plan, table, Console(highlight=False))
     if out is not None:
-        page = plan_page.write(plan, table, out)[-1]
+        page = power_page.write(plan, table, out)[-1]
         print(f"The plan is {page}")
 
 
@@ -129,15 +129,15 @@ def _between(low: int, high: int, most: int) -> list[int]:
     return [chosen[round(i * (len(chosen) - 1) / (most - 1))] for i in range(most)]
 
 
-def show(plan: Plan, table: pd.DataFrame, console: Console) -> None:
+def show(plan: PowerPlan, table: pd.DataFrame, console: Console) -> None:
     """Print the tables of power, the advice and what it rests on."""
-    from analysis import plan_page
+    from analysis import power_page
 
     def show_text(text: str) -> None:
         console.print(text, markup=False, soft_wrap=True)
 
     for outcome in plan.effects():
-        for grid in plan_page.grids(plan, table, outcome):
+        for grid in power_page.power_tables(plan, table, outcome):
             shown = Table()
             for head in grid.heads:
                 shown.add_column(f"{head}\n{grid.kind}" if head.isdigit() else head, justify="right")
@@ -145,5 +145,5 @@ def show(plan: Plan, table: pd.DataFrame, console: Console) -> None:
                 shown.add_row(*row, end_section=place == len(grid.rows) - 2)
             show_text(grid.title)
             console.print(shown)
-    show_text("\n".join(plan_page.sentences(plan, table)))
-    show_text("\n".join(plan_page.basis(plan)))
+    show_text("\n".join(power_page.sentences(plan, table)))
+    show_text("\n".join(power_page.basis(plan)))

@@ -17,7 +17,7 @@ from caw.problems import ProblemError
 from study.folder import PRACTICE, StudyFolder
 
 if TYPE_CHECKING:
-    from study.audit.findings import Audit, Heard
+    from study.audit.findings import Audit, AuditedFile
 
 OUT = Annotated[Path, typer.Option("--out", help="Folder for the page and its files.", show_default=False)]
 
@@ -59,7 +59,7 @@ def inventory(
         result = taking.take(
             folder,
             workers=workers,
-            told=lambda done, total: progress.update(line, completed=done, total=total),
+            progress=lambda done, total: progress.update(line, completed=done, total=total),
         )
     page = inventory_page.write(result, out)
     print(inventory_page.summary(result))
@@ -92,9 +92,9 @@ def of_study(folder: StudyFolder, *, sets: Sequence[str] = (), alpha: float = 0.
     from caw.files import atomic
     from study import blinding, design
     from study.audit import audit, tables
-    from study.audit.findings import Heard
+    from study.audit.findings import AuditedFile
     from study.build import measuring
-    from study.store.presented import places
+    from study.store.builds import mean_places
     from study.store.sessions import account
     from study.store.store import Store
 
@@ -108,13 +108,13 @@ def of_study(folder: StudyFolder, *, sets: Sequence[str] = (), alpha: float = 0.
         if unknown := [name for name in sets if name not in build.stimuli]:
             what = f"{folder.path}: there is no set {unknown[0]!r}"
             raise AuditError(what, f"its sets are {', '.join(build.stimuli)}")
-        presented = places(store.engine)
-        heard: dict[str, list[Heard]] = {}
+        presented = mean_places(store.engine)
+        heard: dict[str, list[AuditedFile]] = {}
         for row in key:
             file = folder.stimulus(row["set"], row["stimulus_id"])
             place, times = presented.get(row["stimulus_id"], (None, None))
             sealed = atomic.sha256(file) == row["sha256"]
-            clip = Heard(file, row["truth"] == "real", as_sealed=sealed, presented=place, times=times)
+            clip = AuditedFile(file, row["truth"] == "real", as_sealed=sealed, presented=place, times=times)
             heard.setdefault(row["set"], []).append(clip)
         practice = heard.pop(PRACTICE, [])
         chosen = {name: heard[name] for name in build.stimuli if name in heard and (not sets or name in sets)}
@@ -138,12 +138,12 @@ def of_folders(real: Path, fake: Path, *, alpha: float = 0.05, out: Path | None 
     Raises: AuditError for a folder without clips, AudioError for a sound file that cannot be read.
     """
     from study.audit import audit, tables
-    from study.audit.findings import Heard
+    from study.audit.findings import AuditedFile
 
     clips, left_out = [], []
     for folder, is_real in ((real, True), (fake, False)):
         files, others = _clips(folder)
-        clips += [Heard(file, is_real) for file in files]
+        clips += [AuditedFile(file, is_real) for file in files]
         left_out += others
     stage(f"Auditing {len(clips)} clips of {real.name} and {fake.name}")
     result = replace(audit.run({"clips": clips}, alpha=alpha, loose=True), left_out=left_out)

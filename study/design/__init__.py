@@ -7,14 +7,17 @@ a study that is only served needs none of them.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, model_validator
 
 from caw.files import atomic
-from study.design.errors import DesignError, KeyPath, SettingError, first_problem
+from study import languages
+from study.design.errors import DesignError, KeyPath, SettingError, dotted, first_problem
 from study.design.settings import (
     BLOCKS,
     BRIDGE,
@@ -26,7 +29,6 @@ from study.design.settings import (
     Analysis,
     Block,
     CellFilter,
-    Design,
     Imported,
     ListeningSettings,
     Mode,
@@ -37,6 +39,9 @@ from study.design.settings import (
     Source,
     Stimuli,
     StudySettings,
+    Table,
+    as_tuple,
+    default_questions,
 )
 from study.design.toml_file import read, write_password
 from study.folder import StudyFolder
@@ -50,7 +55,82 @@ __all__ += ["ListeningSettings", "Mode", "PlanRequest", "Questions", "Researcher
 __all__ += ["Source", "Stimuli", "StudySettings", "analysis_plan", "as_built", "load", "parse"]
 __all__ += ["write_password"]
 
+DEFAULT_SETS = {"UMG": Set(), "VAR": Set(imported=2)}
 _EARLIER_SECONDS, _EARLIER_ORIGINALS = 10.0, 2  # the defaults of studies that were built until November 2026
+
+
+class Design(Table):
+    """A whole study.toml, as `study.design.load` returns it.
+
+    Attributes
+    ----------
+    study : StudySettings
+    sources : tuple of Source
+    backends : dict of str to dict
+        The options of each [backend.NAME], which the backend itself checks.
+    imported : tuple of Imported
+    sets : dict of str to Set
+        In the order of the file.
+    stimuli : Stimuli
+    listening : ListeningSettings
+    questions : Questions
+    analysis : Analysis
+    researcher : Researcher
+    """
+
+    study: StudySettings
+    sources: Annotated[tuple[Source, ...], BeforeValidator(as_tuple)] = Field(default=(), alias="source")
+    backends: dict[str, dict[str, Any]] = Field(default_factory=dict, alias="backend")
+    imported: Annotated[tuple[Imported, ...], BeforeValidator(as_tuple)] = ()
+    sets: dict[str, Set] = Field(default_factory=lambda: dict(DEFAULT_SETS), alias="set")
+    stimuli: Stimuli = Stimuli()
+    listening: ListeningSettings = ListeningSettings()
+    questions: Questions = Field(default_factory=Questions)
+    analysis: Analysis = Analysis()
+    researcher: Researcher = Field(default=Researcher(), exclude=True, repr=False)
+
+    _file: Path = PrivateAttr(default=Path(FILE_NAME))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_its_language(cls, tables: Any) -> Any:
+        """Questions that are not worded get the words of the study's language."""
+        if not isinstance(tables, dict) or not isinstance(tables.get("study"), dict):
+            return tables
+        language, worded = tables["study"].get("language", "en"), tables.get("questions", {})
+        if language not in languages.languages() or not isinstance(worded, dict):
+            return tables  # the fields themselves report it
+        return tables | {"questions": default_questions(language) | worded}
+
+    def digest(self) -> str:
+        """sha256 of the settings themselves: comments, order and spacing of the file do not count.
+
+        A key that came with a later version counts where it is set to anything but its default, so that a
+        study which listeners have begun goes on after an upgrade. Of the analysis plan only its oldest key
+        counts: listeners hear nothing of it, and it has a digest of its own.
+        """
+        settings = self.model_dump(mode="json", by_alias=True)
+        for source, stated in zip(settings["source"], self.sources, strict=True):
+            for key in LATER_KEYS:
+                if getattr(stated, key) == Source.model_fields[key].get_default(call_default_factory=True):
+                    del source[key]
+        for entry in (entry for one in settings["set"].values() for entry in one["cells"]):
+            for key in LATER_FACTS:
+                if entry[key] is None:
+                    del entry[key]
+        if settings["stimuli"]["lowest"] == Stimuli.model_fields["lowest"].default:
+            del settings["stimuli"]["lowest"]
+        settings["analysis"] = {"equivalence": self.analysis.equivalence}
+        content = json.dumps(settings, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(content.encode()).hexdigest()
+
+    def mode_of(self, set_name: str) -> Mode:
+        """The mode of a set's fakes: its own, or the one it is named after."""
+        return self.sets[set_name].mode or set_name  # type: ignore[return-value]
+
+    def error(self, path: KeyPath, value: Any, reason: str, fix: str) -> DesignError:
+        """An error about the key at `path`, as ("source", 0, "file"), to be raised by the caller."""
+        return DesignError(self._file, dotted(path), value, reason, fix)
 
 
 def load(folder: Path | str) -> Design:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args
@@ -13,7 +11,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PrivateAttr,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -22,7 +19,7 @@ from pydantic import (
 from caw.files import file_names
 from study import languages
 from study import password as passwords
-from study.design.errors import DesignError, KeyPath, SettingError, dotted
+from study.design.errors import SettingError
 
 if TYPE_CHECKING:
     from analysis.plan import AnalysisPlan
@@ -36,13 +33,13 @@ Mode = Literal["UMG", "VAR"]
 PLAN, BRIDGE = "plan", "bridge"  # in the key: the plan of a source that names none; clips that are bridges
 
 
-def _as_tuple(value: Any) -> Any:
+def as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
 def _as_several(value: Any) -> Any:
     """One number, or a list of them."""
-    return (value,) if isinstance(value, int | float) and not isinstance(value, bool) else _as_tuple(value)
+    return (value,) if isinstance(value, int | float) and not isinstance(value, bool) else as_tuple(value)
 
 
 def _as_plan(value: Any) -> Any:
@@ -72,19 +69,31 @@ Strength = Annotated[float, Field(ge=0, le=1)]
 Text = Annotated[str, Field(min_length=1)]
 
 
-class _Table(BaseModel):
+class Table(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, populate_by_name=True
     )
 
 
-class StudySettings(_Table):
-    """[study]"""
+class StudySettings(Table):
+    """[study]: what the study is called and how it begins.
+
+    Attributes
+    ----------
+    title : str
+        The title that listeners read.
+    seed : int
+        Every choice of the build and every order of clips follows from it.
+    contact : str
+        Whom listeners may ask, as "Ada, ada@example.org".
+    language : {"en", "de"}
+        The language of the pages; study/languages holds a catalogue for each.
+    """
 
     title: Text
-    seed: Seed  # every choice of the build and every order follows from it
+    seed: Seed
     contact: str = ""
-    language: Literal["en", "de"] = "en"  # of the pages; study/languages holds a catalogue for each
+    language: Literal["en", "de"] = "en"
 
 
 class Variant(NamedTuple):
@@ -94,11 +103,27 @@ class Variant(NamedTuple):
     strength: float | None = None  # None: the model's own
 
 
-class PlanRequest(_Table):
-    """A plan that new music follows (`caw.compose.plan`): a file, or a few words."""
+class PlanRequest(Table):
+    """A plan that new music follows: a file, or a few words. Keys left out are as in the clip.
 
-    plan: Text | None = None  # a file, TOML or JSON
-    chords: Text | None = None  # a bar a word, as "Em C,D G"
+    Attributes
+    ----------
+    plan : str, optional
+        A file, TOML or JSON, as `caw plan` writes it. It takes the place of all other keys.
+    chords : str, optional
+        A bar a word, commas within a bar, as "Em C,D G".
+    bpm : float, optional
+        The tempo in beats a minute.
+    metre : str, optional
+        As "7/8".
+    form : str, optional
+        The order of sections, as "A A B A".
+    novelty : float, optional
+        From 0, on as the clip goes, to 1, new turns wherever they fit.
+    """
+
+    plan: Text | None = None
+    chords: Text | None = None
     bpm: float | None = None
     metre: Text | None = None
     form: Text | None = None
@@ -113,26 +138,54 @@ class PlanRequest(_Table):
 
 
 class Source(PlanRequest):
-    """[[source]]: a clip the models learn from, and from which the originals are cut.
+    """[[source]]: a recording that models learn from and that originals are cut from.
 
-    Several plans are several cells, as several epoch counts are, and so are several strengths.
+    Each combination of training, mode and epoch count with a plan (UMG) or a strength (VAR) is a cell.
+
+    Attributes
+    ----------
+    file : str
+        The recording, from the study's folder.
+    name : str
+        Its name in runs and results; by default the file's stem.
+    start : float
+        Where the passage that models learn from begins, in seconds.
+    seconds : float, optional
+        The passage's length in seconds; by default to the end, at most 25.
+    modes : tuple of {"UMG", "VAR"}
+        UMG is new music in the manner of the clip, VAR the clip with its details drawn anew. () where the
+        recording only gives originals.
+    epochs : tuple of int
+        Optimiser steps per scale; each count is a model of its own.
+    trainings : int
+        Models for each epoch count, each from a seed of its own.
+    clips : int
+        Clips for each cell; sets are drawn from them.
+    backend : str
+        The system that makes the clips: one of `study backends`, or a [backend.NAME].
+    plans : dict of str to PlanRequest
+        Several plans by name, in place of the keys of a `PlanRequest`.
+    bridge : bool
+        UMG: make further clips, of new bars that lead from the passage's end to its beginning.
+    strength : tuple of float
+        VAR: from 0, the clip's own music in a new sound, to 1, which retains its beats and chords alone.
+    album : tuple of str
+        More recordings of the band, which models learn from before the passage.
     """
 
     file: Text
-    name: Name = ""  # the file's stem
-    start: Annotated[float, Field(ge=0)] = 0.0  # s
-    seconds: Annotated[float, Field(gt=0, le=600)] | None = None  # None: to the end, at most 25 s
-    modes: Annotated[tuple[Mode, ...], BeforeValidator(_as_tuple)] = ("UMG", "VAR")
-    epochs: Annotated[tuple[Epochs, ...], BeforeValidator(_as_tuple)] = ()
-    trainings: Positive = 1  # models for each epoch count, each from a seed of its own
-    clips: Positive = 2  # per cell: training x mode x epochs x plan or strength
+    name: Name = ""
+    start: Annotated[float, Field(ge=0)] = 0.0
+    seconds: Annotated[float, Field(gt=0, le=600)] | None = None
+    modes: Annotated[tuple[Mode, ...], BeforeValidator(as_tuple)] = ("UMG", "VAR")
+    epochs: Annotated[tuple[Epochs, ...], BeforeValidator(as_tuple)] = ()
+    trainings: Positive = 1
+    clips: Positive = 2
     backend: Name = "caw"
-    plans: dict[str, Annotated[PlanRequest, BeforeValidator(_as_plan)]] = Field(
-        default_factory=dict
-    )  # by name
-    bridge: bool = False  # UMG: further clips of new bars that lead from the passage's end to its beginning
-    strength: Annotated[tuple[Strength, ...], BeforeValidator(_as_several)] = ()  # VAR: how far it goes
-    album: Annotated[tuple[Text, ...], BeforeValidator(_as_tuple)] = ()  # files that are learnt from first
+    plans: dict[str, Annotated[PlanRequest, BeforeValidator(_as_plan)]] = Field(default_factory=dict)
+    bridge: bool = False
+    strength: Annotated[tuple[Strength, ...], BeforeValidator(_as_several)] = ()
+    album: Annotated[tuple[Text, ...], BeforeValidator(as_tuple)] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -141,7 +194,7 @@ class Source(PlanRequest):
 
     @field_validator("plans")
     @classmethod
-    def _tellable(cls, plans: dict[str, PlanRequest]) -> dict[str, PlanRequest]:
+    def _valid_names(cls, plans: dict[str, PlanRequest]) -> dict[str, PlanRequest]:
         """Names become parts of names of clips, where t2 is a training and s60 a strength."""
         for name in plans:
             if not re.fullmatch(r"(?![st]\d)[a-z][A-Za-z0-9_]{0,31}", name, re.IGNORECASE) or name == BRIDGE:
@@ -174,11 +227,29 @@ class Source(PlanRequest):
         ]
 
 
-class Imported(_Table):
-    """[[imported]]: a clip made by a system that was run elsewhere."""
+class Imported(Table):
+    """[[imported]]: a clip made by a system that was run elsewhere.
+
+    Attributes
+    ----------
+    file : str
+        The clip, from the study's folder.
+    name : str
+        By default the file's stem.
+    backend : str
+        The system that made it.
+    mode : {"UMG", "VAR"}
+        What kind of clip it is.
+    epochs : int, optional
+        The epochs of the model that made it.
+    source : str
+        The name of the recording it was made from.
+    remark : str
+        Words for the report.
+    """
 
     file: Text
-    name: Name = ""  # the file's stem
+    name: Name = ""
     backend: Name
     mode: Mode
     epochs: Epochs | None = None
@@ -191,13 +262,22 @@ class Imported(_Table):
         return _named_by_file(table)
 
 
-class CellFilter(_Table):
-    """One entry of a set's `cells`: a clip belongs when it fits all that the entry names."""
+class CellFilter(Table):
+    """One entry of a set's `cells`: a clip belongs when it has every value that the entry names.
+
+    Attributes
+    ----------
+    source, backend : str, optional
+    epochs : int, optional
+    plan : str, optional
+        "" stands for clips that follow no plan.
+    strength : float, optional
+    """
 
     source: str | None = None
     epochs: Epochs | None = None
     backend: str | None = None
-    plan: str | None = None  # "": clips that follow none
+    plan: str | None = None
     strength: Strength | None = None
 
     def fits(self, clip: Any) -> bool:
@@ -205,15 +285,29 @@ class CellFilter(_Table):
         return all(wanted in (None, getattr(clip, key)) for key, wanted in self)
 
 
-class Set(_Table):
-    """[set.NAME]: what one part of the study holds."""
+class Set(Table):
+    """[set.NAME]: what one part of the study holds.
+
+    Attributes
+    ----------
+    fakes, originals : int
+        How many machine-made clips and how many originals.
+    imported : int
+        At most so many of the machine-made clips are imported ones.
+    mode : {"UMG", "VAR"}, optional
+        The mode of the machine-made clips; by default the set's own name.
+    seed : int, optional
+        By default the study's; another one draws other clips.
+    cells : tuple of CellFilter
+        Which clips may be drawn; all where it is empty.
+    """
 
     fakes: Count = 8
     originals: Count = 3
-    imported: Count = 0  # at most so many of the fakes are imported clips
-    mode: Mode | None = None  # None: the set's own name
-    seed: Seed | None = None  # None: the study's; another one draws other clips
-    cells: Annotated[tuple[CellFilter, ...], BeforeValidator(_as_tuple)] = ()
+    imported: Count = 0
+    mode: Mode | None = None
+    seed: Seed | None = None
+    cells: Annotated[tuple[CellFilter, ...], BeforeValidator(as_tuple)] = ()
 
     @model_validator(mode="after")
     def _adds_up(self) -> Set:
@@ -242,19 +336,43 @@ Accepted = Literal[
 ]
 
 
-class Stimuli(_Table):
-    """[stimuli]: the one form that every clip is brought into."""
+class Stimuli(Table):
+    """[stimuli]: the one form that every clip is brought into.
 
-    rate: Annotated[int, Field(ge=8000, le=96000)] = 16000  # Hz
-    seconds: Annotated[float, Field(ge=0.5, le=300)] = 20.0  # each stimulus lasts exactly so long
-    trim: Annotated[float, Field(ge=0, le=10)] = 0.2  # s off both ends: padding makes all outputs start alike
-    loudness: Annotated[float, Field(ge=-60, le=-10)] = -26.0  # LUFS, integrated
-    fade: Annotated[float, Field(ge=0, le=5)] = 0.01  # s, in and out
-    bandwidth: Annotated[float, Field(ge=500)] | None = None  # Hz; None: what every clip carries
-    lowest: Annotated[float, Field(ge=0, le=200)] = 0.0  # Hz; what lies below is taken out; 0: nothing is
+    Attributes
+    ----------
+    rate : int
+        Sampling rate in Hz.
+    seconds : float
+        The length of each stimulus.
+    trim : float
+        Seconds cut off both ends first, as a model's padding makes all outputs start alike.
+    loudness : float
+        Integrated loudness in LUFS.
+    fade : float
+        Seconds of fade-in and of fade-out.
+    bandwidth : float, optional
+        The highest frequency in Hz; by default what every clip carries.
+    lowest : float
+        What lies below this frequency in Hz is taken out; 0 takes out nothing.
+    format : {"wav", "flac"}
+        The format of the files.
+    repeats : int
+        Clips of each set that come again, hidden, to measure how consistent a listener is.
+    accept : tuple of str
+        Findings that the leak audit lets pass.
+    """
+
+    rate: Annotated[int, Field(ge=8000, le=96000)] = 16000
+    seconds: Annotated[float, Field(ge=0.5, le=300)] = 20.0
+    trim: Annotated[float, Field(ge=0, le=10)] = 0.2
+    loudness: Annotated[float, Field(ge=-60, le=-10)] = -26.0
+    fade: Annotated[float, Field(ge=0, le=5)] = 0.01
+    bandwidth: Annotated[float, Field(ge=500)] | None = None
+    lowest: Annotated[float, Field(ge=0, le=200)] = 0.0
     format: Literal["wav", "flac"] = "wav"
-    repeats: Count = 0  # clips of each set that come again, hidden, to see how steady a listener is
-    accept: Annotated[tuple[Accepted, ...], BeforeValidator(_as_tuple)] = ()  # what the leak audit lets pass
+    repeats: Count = 0
+    accept: Annotated[tuple[Accepted, ...], BeforeValidator(as_tuple)] = ()
 
     @model_validator(mode="after")
     def _fits(self) -> Stimuli:
@@ -273,18 +391,40 @@ class Stimuli(_Table):
         return round(self.rate * self.seconds)
 
 
-class ListeningSettings(_Table):
-    """[listening]: how listeners go through the study."""
+class ListeningSettings(Table):
+    """[listening]: how listeners go through the study.
+
+    Attributes
+    ----------
+    play_to_end : bool
+        Whether a clip must be heard to its end before it can be answered.
+    passes : {1, 2}
+        2: all verdicts first, then all clips again for how good and how inspiring they are.
+    practice : int
+        Clips to practise with, which do not count.
+    tell_base_rate : bool
+        Whether listeners learn how many clips are originals.
+    debrief : bool
+        Whether listeners learn at the end how they did.
+    take_home : bool
+        Whether listeners who have finished may download the clips of their choice.
+    order : {"counterbalanced", "fixed"}
+        How each listener's order of clips is chosen.
+    listeners : int, optional
+        How many are planned.
+    instructions : str
+        Shown on the welcome page beside the study's own words.
+    """
 
     play_to_end: bool = True
-    passes: Literal[1, 2] = 1  # 2: all verdicts first, then all clips again for how good and inspiring
+    passes: Literal[1, 2] = 1
     practice: Count = 2
     tell_base_rate: bool = True
     debrief: bool = False
-    take_home: bool = False  # finished listeners may download the clips of their choice
+    take_home: bool = False
     order: Literal["counterbalanced", "fixed"] = "counterbalanced"
-    listeners: Positive | None = None  # how many are planned
-    instructions: str = ""  # shown on the welcome page besides the study's own words
+    listeners: Positive | None = None
+    instructions: str = ""
 
 
 Block = Literal["verdict", "musicality", "inspiring", "comment"]
@@ -293,11 +433,25 @@ BLOCKS: tuple[Block, ...] = get_args(Block)
 
 def _default(name: str) -> Any:
     """A question's English default; `Design` fills in those of another language first."""
-    return Field(default_factory=lambda: _worded("en")[name])
+    return Field(default_factory=lambda: default_questions("en")[name])
 
 
-class Questions(_Table):
-    """[questions]: the wording. The defaults are the founding case study's, in the study's language."""
+class Questions(Table):
+    """[questions]: the wording. The defaults are the founding case study's, in the study's language.
+
+    Attributes
+    ----------
+    verdict, difficulty, musicality, inspiring, comment : str
+        What is asked about each clip.
+    musicality_low, musicality_high : str
+        The ends of the scale of musicality.
+    final : tuple of str
+        What is asked at the end.
+    confidence : bool
+        Whether listeners also say how sure they are.
+    order : tuple of str
+        The order of the questions about a clip.
+    """
 
     verdict: Text = _default("verdict")
     difficulty: Text = _default("difficulty")
@@ -306,9 +460,9 @@ class Questions(_Table):
     musicality_high: Text = _default("musicality_high")
     inspiring: Text = _default("inspiring")
     comment: Text = _default("comment")
-    final: Annotated[tuple[Text, ...], BeforeValidator(_as_tuple)] = _default("final")
-    confidence: bool = False  # ask how sure a listener is, too
-    order: Annotated[tuple[Block, ...], BeforeValidator(_as_tuple)] = BLOCKS
+    final: Annotated[tuple[Text, ...], BeforeValidator(as_tuple)] = _default("final")
+    confidence: bool = False
+    order: Annotated[tuple[Block, ...], BeforeValidator(as_tuple)] = BLOCKS
 
     @field_validator("order")
     @classmethod
@@ -318,11 +472,19 @@ class Questions(_Table):
         return order
 
 
-class Researcher(_Table):
-    """[researcher]: who may open the researcher's pages. Never part of a digest or a report."""
+class Researcher(Table):
+    """[researcher]: who may open the researcher's pages. It is never part of a digest or a report.
 
-    password: str = ""  # a hash that `study password` writes; none: a secret link, on this machine alone
-    oidc_emails: Annotated[tuple[Text, ...], BeforeValidator(_as_tuple)] = ()  # who may log in by OIDC
+    Attributes
+    ----------
+    password : str
+        A hash that `study password` writes. Without one a secret link opens the pages, on this machine alone.
+    oidc_emails : tuple of str
+        Who may log in by OIDC.
+    """
+
+    password: str = ""
+    oidc_emails: Annotated[tuple[Text, ...], BeforeValidator(as_tuple)] = ()
 
     @field_validator("password")
     @classmethod
@@ -343,14 +505,28 @@ class Researcher(_Table):
         return emails
 
 
-class Analysis(_Table):
-    """[analysis]: what is settled before there are data. It is fixed when the first listener begins."""
+class Analysis(Table):
+    """[analysis]: what is settled before there are data. It is fixed when the first listener begins.
+
+    Attributes
+    ----------
+    primary : {"judged real", "musicality", "inspiring"}
+        The outcome that the main conclusion is about.
+    accuracy_bound : float, optional
+        Clips pass as real where balanced accuracy lies within 0.5 plus or minus this.
+    musicality_bound : float, optional
+        Points of musicality that count as no difference.
+    exclude : tuple of {"hasty", "unplayed", "constant"}
+        Which answers are left out.
+    equivalence : float, optional
+        The older name of `musicality_bound`.
+    """
 
     primary: Literal["judged real", "musicality", "inspiring"] = "judged real"
-    accuracy_bound: Annotated[float, Field(gt=0, lt=0.5)] | None = None  # of balanced accuracy about 0.5
-    musicality_bound: Annotated[float, Field(gt=0, le=10)] | None = None  # points that count as no difference
-    exclude: Annotated[tuple[Literal["hasty", "unplayed", "constant"], ...], BeforeValidator(_as_tuple)] = ()
-    equivalence: Annotated[float, Field(gt=0, le=10)] | None = None  # the older name of musicality_bound
+    accuracy_bound: Annotated[float, Field(gt=0, lt=0.5)] | None = None
+    musicality_bound: Annotated[float, Field(gt=0, le=10)] | None = None
+    exclude: Annotated[tuple[Literal["hasty", "unplayed", "constant"], ...], BeforeValidator(as_tuple)] = ()
+    equivalence: Annotated[float, Field(gt=0, le=10)] | None = None
 
     @field_validator("equivalence")
     @classmethod
@@ -362,78 +538,17 @@ class Analysis(_Table):
         return bound
 
     def plan(self) -> AnalysisPlan:
-        """The same for the analysis."""
+        """The plan in the form that the analysis takes."""
         from analysis.plan import AnalysisPlan
 
         bound = self.equivalence if self.musicality_bound is None else self.musicality_bound
         return AnalysisPlan(self.primary, self.accuracy_bound, bound, self.exclude)
 
 
-class Design(_Table):
-    """A whole study.toml. `sets` keeps the order of the file."""
-
-    study: StudySettings
-    sources: Annotated[tuple[Source, ...], BeforeValidator(_as_tuple)] = Field(default=(), alias="source")
-    backends: dict[str, dict[str, Any]] = Field(default_factory=dict, alias="backend")
-    imported: Annotated[tuple[Imported, ...], BeforeValidator(_as_tuple)] = ()
-    sets: dict[str, Set] = Field(default_factory=lambda: dict(DEFAULT_SETS), alias="set")
-    stimuli: Stimuli = Stimuli()
-    listening: ListeningSettings = ListeningSettings()
-    questions: Questions = Field(default_factory=Questions)
-    analysis: Analysis = Analysis()
-    researcher: Researcher = Field(default=Researcher(), exclude=True, repr=False)
-
-    _file: Path = PrivateAttr(default=Path(FILE_NAME))
-
-    @model_validator(mode="before")
-    @classmethod
-    def _in_its_language(cls, tables: Any) -> Any:
-        """Questions that are not worded get the words of the study's language."""
-        if not isinstance(tables, dict) or not isinstance(tables.get("study"), dict):
-            return tables
-        language, worded = tables["study"].get("language", "en"), tables.get("questions", {})
-        if language not in languages.languages() or not isinstance(worded, dict):
-            return tables  # the fields themselves report it
-        return tables | {"questions": _worded(language) | worded}
-
-    def digest(self) -> str:
-        """sha256 of the settings themselves: comments, order and spacing of the file do not count.
-
-        A key that came with a later version counts where it is set to anything but its default, so that a
-        study which listeners have begun goes on after an upgrade. Of the analysis plan only its oldest key
-        counts: listeners hear nothing of it, and it has a digest of its own.
-        """
-        settings = self.model_dump(mode="json", by_alias=True)
-        for source, stated in zip(settings["source"], self.sources, strict=True):
-            for key in LATER_KEYS:
-                if getattr(stated, key) == Source.model_fields[key].get_default(call_default_factory=True):
-                    del source[key]
-        for entry in (entry for one in settings["set"].values() for entry in one["cells"]):
-            for key in LATER_FACTS:
-                if entry[key] is None:
-                    del entry[key]
-        if settings["stimuli"]["lowest"] == Stimuli.model_fields["lowest"].default:
-            del settings["stimuli"]["lowest"]
-        settings["analysis"] = {"equivalence": self.analysis.equivalence}
-        content = json.dumps(settings, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(content.encode()).hexdigest()
-
-    def mode_of(self, set_name: str) -> Mode:
-        """The mode of a set's fakes: its own, or the one it is named after."""
-        return self.sets[set_name].mode or set_name  # type: ignore[return-value]
-
-    def error(self, path: KeyPath, value: Any, reason: str, fix: str) -> DesignError:
-        """An error about the key at `path`, as ("source", 0, "file"), to be raised by the caller."""
-        return DesignError(self._file, dotted(path), value, reason, fix)
-
-
-DEFAULT_SETS = {"UMG": Set(), "VAR": Set(imported=2)}
-
-
-def _worded(language: str) -> dict[str, Any]:
+def default_questions(language: str) -> dict[str, Any]:
     """The questions as the language's catalogue words them."""
     texts = languages.words(language).group("questions")
-    return {name: _as_tuple(text) for name, text in texts.items()}
+    return {name: as_tuple(text) for name, text in texts.items()}
 
 
 def _named_by_file(table: Any) -> Any:

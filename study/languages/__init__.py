@@ -53,8 +53,8 @@ def words(language: str) -> Words:
 
 def languages() -> list[str]:
     """The codes of all languages that have a catalogue."""
-    found = (file.name for file in files("study.languages").iterdir())
-    return sorted(name.removesuffix(".toml") for name in found if name.endswith(".toml"))
+    names = (file.name for file in files("study.languages").iterdir())
+    return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
 
 
 def _flat(table: Mapping[str, Any], above: str = "") -> dict[str, Any]:

@@ -62,12 +62,12 @@ def welcome(design: Design) -> list[str]:
         seconds=say.number(design.stimuli.seconds),
     )
     task = say("welcome.two_passes" if design.listening.passes == 2 else "welcome.one_pass")
-    said = [f"{what} {say('welcome.real_and_fake')} {task}"]
+    paragraphs = [f"{what} {say('welcome.real_and_fake')} {task}"]
     if design.listening.tell_base_rate:
-        said.append(base_rate(design))
+        paragraphs.append(base_rate(design))
     if design.listening.instructions:
-        said.append(design.listening.instructions)
-    return [*said, say("welcome.duration", minutes=minutes(design))]
+        paragraphs.append(design.listening.instructions)
+    return [*paragraphs, say("welcome.duration", minutes=minutes(design))]
 
 
 def base_rate(design: Design) -> str:
@@ -104,18 +104,18 @@ def before_part(design: Design, part: int, parts: int, clips: int, phase: str = 
     say = of(design)
     second = phase == "rating" and part == parts // 2 + 1
     if part == 1:
-        said = [say.count("part.counts", clips, clips=clips)]
-        said += [say("part.only_verdict")] if phase == "verdict" else []
-        said.append(say("part.to_the_end" if design.listening.play_to_end else "part.no_change"))
+        paragraphs = [say.count("part.counts", clips, clips=clips)]
+        paragraphs += [say("part.only_verdict")] if phase == "verdict" else []
+        paragraphs.append(say("part.to_the_end" if design.listening.play_to_end else "part.no_change"))
     else:
-        said = [say("part.done", part=part - 1, parts=parts)]
+        paragraphs = [say("part.done", part=part - 1, parts=parts)]
         if second:
-            said += [say("part.second_round"), say.count("part.second_round_clips", clips, clips=clips)]
+            paragraphs += [say("part.second_round"), say.count("part.second_round_clips", clips, clips=clips)]
         else:
-            said.append(say.count("part.following", clips, clips=clips))
+            paragraphs.append(say.count("part.following", clips, clips=clips))
     if design.listening.tell_base_rate and len(design.sets) > 1 and phase != "rating":
-        said.append(base_rate(design))
-    return said
+        paragraphs.append(base_rate(design))
+    return paragraphs
 
 
 def owed(design: Design, names: Iterable[str]) -> str:

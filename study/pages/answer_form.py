@@ -9,34 +9,23 @@ Next comes with all that the page showed when it was pressed, and that is what b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable
 from html import escape
 from typing import Any
 
 import streamlit as st
 
+from analysis.questionnaire import FIELDS, MUSICALITY, VERDICT, Field, asked_in
 from study.design import Design
 from study.languages import wording
-from study.pages.next_button import next_button
-from study.pages.player import player
-from study.pages.saved_text import saved_text
+from study.pages.components import next_button, player, saved_text
 from study.server import routes
 from study.server.served import Served
 from study.store.answering import Draft, Listening, Saved
-from study.store.protocol import (
-    CERTAINTY,
-    DIFFICULTIES,
-    FIELDS_OF,
-    INSPIRING,
-    SCALE,
-    VERDICTS,
-    Page,
-    clean,
-    missing,
-)
+from study.store.protocol import Page, clean, missing
 from study.store.store import Listener
 
-_TEXTS = ("comment", "inspiring_text")
+_TEXTS = {field.name for field in FIELDS if field.kind == "text"}
 
 
 def answer_form(study: Served, person: Listener, tab: str) -> None:
@@ -49,7 +38,7 @@ def answer_form(study: Served, person: Listener, tab: str) -> None:
     _heading(design, person)
     listening = _player(design, draft, before)
     heard = not must_hear or draft.listening.unlocked or bool(listening and listening.unlocked)
-    given = _questions(design, draft, heard=heard, keep=step.page is Page.CLIP)
+    answers = _questions(design, draft, heard=heard, keep=step.page is Page.CLIP)
     last = step.page is Page.CLIP and step.answered + 1 == step.total
     press = next_button(
         say("clip.finish" if step.clip == step.clips and not last else "clip.next"),
@@ -60,7 +49,7 @@ def answer_form(study: Served, person: Listener, tab: str) -> None:
     with st.container(key="mark"):
         mark = st.empty()
 
-    changes = {name: value for name, value in given.items() if value != draft.fields[name]}
+    changes = {name: value for name, value in answers.items() if value != draft.fields[name]}
     fresh = listening if listening != session.get(_key(step.slot, "heard")) else None
     done = press if press != session.get(_key(step.slot, "press")) else None
     saved = Saved(False, (), draft.revision)
@@ -80,10 +69,10 @@ def answer_form(study: Served, person: Listener, tab: str) -> None:
             st.rerun()
         if saved.pressed:
             session[_key(step.slot, "owing")] = press
-            session[_key(step.slot, "focus")] = f"ask-{_in_order(design, saved.missing)[0]}@{press}"
+            session[_key(step.slot, "focus")] = f"ask-{_names_in_order(design, saved.missing)[0]}@{press}"
             st.rerun()
         draft = study.store.show(person.id, step.slot)
-        if set(changes) & set(_TEXTS):
+        if set(changes) & _TEXTS:
             st.rerun()  # so that the text's own mark says "saved"
     _mark(mark, design, draft, heard=heard, owing=bool(session.get(_key(step.slot, "owing"))))
 
@@ -121,7 +110,7 @@ def _player(design: Design, draft: Draft, before: Listening) -> Listening | None
         resume=before,
         focus=True,
         texts=None if design.listening.play_to_end else {"closed": say("clip.free")},
-        keys=[name for name in ("verdict", "musicality") if name in FIELDS_OF[draft.phase]],
+        keys=[field.name for field in (VERDICT, MUSICALITY) if field in asked_in(draft.phase)],
     )
 
 
@@ -130,84 +119,90 @@ def _questions(design: Design, draft: Draft, *, heard: bool, keep: bool) -> dict
 
     keep: whether the clip can be kept; those for practice cannot.
     """
-    say, questions, slot = wording.of(design), design.questions, draft.slot
-    given: dict[str, Any] = {}
-
-    def choice(name: str, label: str, options: Any, words: Any = str, *, on: bool = heard) -> Any:
-        with st.container(key=f"ask-{name}"):
-            return st.segmented_control(
-                label,
-                options,
-                default=draft.fields[name],
-                key=_key(slot, name),
-                format_func=words,
-                required=True,
-                width="stretch",
-                disabled=not on,
-            )
-
-    def ends(low: str, high: str, scale: Any) -> None:
-        words = [say("clip.scale", step=scale[end], meaning=what) for end, what in ((0, low), (-1, high))]
-        st.html('<div class="ends">' + "".join(f"<span>{escape(word)}</span>" for word in words) + "</div>")
-
-    def text(name: str, label: str, *, rows: int = 2, on: bool = heard) -> Any:
-        with st.container(key=f"ask-{name}"):
-            typed = saved_text(
-                say,
-                label,
-                key=_key(slot, name),
-                box=f"{name}-{draft.play_key[:8]}",
-                saved=draft.fields[name],
-                rows=rows,
-                disabled=not on,
-                pin=name == "comment",
-            )
-        return draft.fields[name] if typed is None else clean(typed)
-
-    def word(option: str) -> str:
-        return say(f"clip.{option}")
-
-    def verdict() -> None:
-        given["verdict"] = choice("verdict", questions.verdict, list(VERDICTS), word)
-        fake = given["verdict"] == "fake"
-        difficulty = choice("difficulty", questions.difficulty, list(DIFFICULTIES), word, on=heard and fake)
-        given["difficulty"] = difficulty if fake else None
-        if questions.confidence:
-            given["confidence"] = choice("confidence", say("clip.confidence"), list(CERTAINTY))
-            ends(say("clip.confidence_low"), say("clip.confidence_high"), CERTAINTY)
-
-    def musicality() -> None:
-        given["musicality"] = choice("musicality", questions.musicality, list(SCALE))
-        ends(questions.musicality_low, questions.musicality_high, SCALE)
-
-    def inspiring() -> None:
-        given["inspiring"] = choice("inspiring", questions.inspiring, list(INSPIRING), word)
-        other = given["inspiring"] == "other"
-        words = text("inspiring_text", say("clip.inspiring_text"), rows=1, on=heard and other)
-        given["inspiring_text"] = words if other else None
-
-    def comment() -> None:
-        given["comment"] = text("comment", say("clip.optional", question=questions.comment))
-
-    blocks = {"verdict": verdict, "musicality": musicality, "inspiring": inspiring, "comment": comment}
-    for block in design.questions.order:
-        if block in FIELDS_OF[draft.phase]:
-            blocks[block]()
-    if keep and "kept" in FIELDS_OF[draft.phase]:
-        with st.container(key="keep"):
-            given["kept"] = st.toggle(
-                say("clip.keep"), draft.fields["kept"], key=_key(slot, "kept"), disabled=not heard
-            )
-            if design.listening.take_home:
-                st.html(f'<div class="beside">{escape(say("clip.keep_note"))}</div>')
-    return given
+    answers: dict[str, Any] = {}
+    for field in _in_order(design, asked_in(draft.phase)):
+        if (field.switched and not design.questions.confidence) or (field.block is None and not keep):
+            continue
+        open_now = heard and field.applies(answers)
+        answer = _DRAWN[field.kind](design, draft, field, enabled=open_now)
+        answers[field.name] = answer if field.applies(answers) else None
+    return answers
 
 
-def _in_order(design: Design, names: Sequence[str]) -> list[str]:
-    """Fields in the order in which the page asks them."""
-    block = {"difficulty": "verdict", "confidence": "verdict", "inspiring_text": "inspiring"}
-    order = ["heard", *design.questions.order]
-    return sorted(names, key=lambda name: order.index(block.get(name, name)))
+def _label(design: Design, name: str) -> str:
+    """A text of the page as study.toml words it, or else the catalogue."""
+    text = getattr(design.questions, name, None)
+    return text if isinstance(text, str) else wording.of(design)(f"clip.{name}")
+
+
+def _choice(design: Design, draft: Draft, field: Field, *, enabled: bool) -> Any:
+    say = wording.of(design)
+    with st.container(key=f"ask-{field.name}"):
+        return st.segmented_control(
+            _label(design, field.name),
+            list(field.levels),
+            default=draft.fields[field.name],
+            key=_key(draft.slot, field.name),
+            format_func=str if field.kind == "scale" else lambda level: say(f"clip.{level}"),
+            required=True,
+            width="stretch",
+            disabled=not enabled,
+        )
+
+
+def _scale(design: Design, draft: Draft, field: Field, *, enabled: bool) -> Any:
+    say, chosen = wording.of(design), _choice(design, draft, field, enabled=enabled)
+    ends = ((field.levels[0], "low"), (field.levels[-1], "high"))
+    texts = [
+        say("clip.scale", step=step, meaning=_label(design, f"{field.name}_{end}")) for step, end in ends
+    ]
+    st.html('<div class="ends">' + "".join(f"<span>{escape(text)}</span>" for text in texts) + "</div>")
+    return chosen
+
+
+def _text(design: Design, draft: Draft, field: Field, *, enabled: bool) -> str | None:
+    say, label = wording.of(design), _label(design, field.name)
+    with st.container(key=f"ask-{field.name}"):
+        typed = saved_text(
+            say,
+            say("clip.optional", question=label) if field.optional else label,
+            key=_key(draft.slot, field.name),
+            box=f"{field.name}-{draft.play_key[:8]}",
+            saved=draft.fields[field.name],
+            rows=1 if field.condition else 2,
+            disabled=not enabled,
+            pin=field.optional,
+        )
+    return draft.fields[field.name] if typed is None else clean(typed)
+
+
+def _switch(design: Design, draft: Draft, field: Field, *, enabled: bool) -> bool:
+    say = wording.of(design)
+    with st.container(key="keep"):
+        answer = st.toggle(
+            _label(design, field.name),
+            draft.fields[field.name],
+            key=_key(draft.slot, field.name),
+            disabled=not enabled,
+        )
+        if design.listening.take_home:
+            st.html(f'<div class="beside">{escape(say("clip.keep_note"))}</div>')
+    return answer
+
+
+_DRAWN = {"choice": _choice, "scale": _scale, "text": _text, "yes-no": _switch}
+
+
+def _in_order(design: Design, fields: Iterable[Field]) -> list[Field]:
+    """Fields in the order in which the page asks them: block by block, then what belongs to no block."""
+    blocks = [*design.questions.order, None]
+    return sorted(fields, key=lambda field: blocks.index(field.block))
+
+
+def _names_in_order(design: Design, names: Collection[str]) -> list[str]:
+    """What is still to do in the order of the page: first the listening, then the questions."""
+    asked = _in_order(design, FIELDS)
+    return [name for name in ("heard", *(field.name for field in asked)) if name in names]
 
 
 def _mark(place: Any, design: Design, draft: Draft, *, heard: bool, owing: bool) -> None:
@@ -215,8 +210,8 @@ def _mark(place: Any, design: Design, draft: Draft, *, heard: bool, owing: bool)
     say = wording.of(design)
     owed = missing(draft.fields, heard=heard, phase=draft.phase, confidence=design.questions.confidence)
     if owing and owed:
-        told = escape(wording.owed(design, _in_order(design, owed)))
-        place.html(f'<div class="owed"><b>{escape(say("owed.text"))}</b> {told}.</div>')
+        names = escape(wording.owed(design, _names_in_order(design, owed)))
+        place.html(f'<div class="owed"><b>{escape(say("owed.text"))}</b> {names}.</div>')
     elif draft.revision:
         place.html(f'<div class="saved">{escape(say("clip.saved"))}</div>')
     else:

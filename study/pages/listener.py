@@ -13,15 +13,11 @@ from sqlalchemy.exc import DBAPIError
 
 from study.languages import wording
 from study.pages.answer_form import answer_form
-from study.pages.debrief import show_debrief
-from study.pages.next_button import next_button
-from study.pages.player import player
-from study.pages.reconnect import run_again, watch_connection
-from study.pages.saved_text import saved_text
+from study.pages.components import next_button, player, run_again, saved_text, watch_connection
+from study.pages.thanks import show_thanks
 from study.server import links, routes
 from study.server.routes import TONE_SECONDS
 from study.server.served import Served, served
-from study.server.take_home import show_take_home
 from study.store.answering import OtherTab, StoreError
 from study.store.protocol import PLAYBACK, Page, clean
 from study.store.store import Listener
@@ -220,16 +216,6 @@ def _final(study: Served, person: Listener, tab: str) -> None:
         st.rerun()
 
 
-def _done(study: Served, person: Listener, _tab: str) -> None:
-    say, answers = wording.of(study.design), person.step.answered
-    st.title(say("thanks.title"), anchor=False)
-    st.write(say.count("thanks.saved", answers, answers=answers))
-    if study.design.study.contact:
-        st.write(say("thanks.contact", contact=study.design.study.contact))
-    show_take_home(study, person)
-    show_debrief(study, person)
-
-
 def _closed(study: Served, _person: Listener, _tab: str) -> None:
     say = wording.of(study.design)
     st.title(say("thanks.title"), anchor=False)
@@ -243,6 +229,6 @@ _PAGES = {
     Page.PAUSE: _pause,
     Page.CLIP: answer_form,
     Page.FINAL: _final,
-    Page.DONE: _done,
+    Page.DONE: lambda study, person, _tab: show_thanks(study, person),
     Page.CLOSED: _closed,
 }

@@ -103,9 +103,9 @@ def locked() -> None:
     st.write(f"You are not logged in, or no longer. [Log in]({login.HOME})")
 
 
-def done(told: str) -> None:
+def done(message: str) -> None:
     """Draws the page anew with a word on what was done."""
-    st.session_state[_DONE] = told
+    st.session_state[_DONE] = message
     st.rerun()
 
 

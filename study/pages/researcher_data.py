@@ -28,8 +28,10 @@ def _draw(here: Session) -> None:
     study = served()
     answers, pilots = study.store.answers(), study.store.answers(pilot=True)
     if answers:
-        given = len({row["listener"] for row in answers})
-        st.write(f"**{len(answers)}** answers of **{given}** listener{'s' if given > 1 else ''} so far.")
+        listeners = len({row["listener"] for row in answers})
+        st.write(
+            f"**{len(answers)}** answers of **{listeners}** listener{'s' if listeners > 1 else ''} so far."
+        )
     else:
         st.write("There are no answers yet.")
     if pilots:
@@ -38,8 +40,10 @@ def _draw(here: Session) -> None:
     if answers:
         st.header("How careful the answers are", anchor=False)
         st.dataframe(quality(answers), hide_index=True, width="stretch", column_config=_COLUMNS)
-        told = f"Quick: less than {QUICK:.0f} s after the clip's end. One verdict: the same for every clip. "
-        st.html(f'<p class="small">{told}These are hints to look closer, not proof.</p>')
+        legend = (
+            f"Quick: less than {QUICK:.0f} s after the clip's end. One verdict: the same for every clip. "
+        )
+        st.html(f'<p class="small">{legend}These are hints to look closer, not proof.</p>')
     _closing(study, here)
 
 
@@ -58,9 +62,9 @@ def quality(answers: Answers) -> pd.DataFrame:
         quick = sum(time < QUICK for time in seconds)
         plays = [row["plays"] for row in mine if row["plays"] is not None]
         rated = [row["musicality"] for row in mine if row["musicality"] is not None]
-        told = ["often quick"] if quick * 4 > len(seconds) else []
-        told += ["one verdict"] if len(mine) > 3 and len({row["verdict"] for row in mine}) == 1 else []
-        told += ["one musicality"] if len(rated) > 3 and len(set(rated)) == 1 else []
+        hints = ["often quick"] if quick * 4 > len(seconds) else []
+        hints += ["one verdict"] if len(mine) > 3 and len({row["verdict"] for row in mine}) == 1 else []
+        hints += ["one musicality"] if len(rated) > 3 and len(set(rated)) == 1 else []
         rows.append(
             {
                 "listener": name,
@@ -68,7 +72,7 @@ def quality(answers: Answers) -> pd.DataFrame:
                 "plays": sum(plays) / len(plays) if plays else None,
                 "seconds": median(seconds),
                 "quick": quick,
-                "look at": ", ".join(told),
+                "look at": ", ".join(hints),
             }
         )
     return pd.DataFrame(rows)
@@ -85,15 +89,15 @@ def _files(study: Served, answers: bool, pilots: bool) -> None:
     tables += [("last-questions", "Last questions", bool(study.store.final_forms()))]
     tables += [("log", "Log of this study", bool(study.store.events()))]
     rows = [
-        f"<li><b>{told}</b>"
+        f"<li><b>{title}</b>"
         + "".join(
             f'<a href="{researcher_files.address(name, kind)}" download '
-            f'aria-label="{told}: {word}">{word}</a>'
+            f'aria-label="{title}: {word}">{word}</a>'
             for kind, word in (("csv", "CSV"), ("parquet", "Parquet"))
         )
         + "</li>"
-        for name, told, there in tables
-        if there
+        for name, title, available in tables
+        if available
     ]
     if rows:
         st.html(f'<ul class="files">{"".join(rows)}</ul>')

@@ -10,7 +10,7 @@ from study.server import researcher_files
 from study.server.links import personal_link
 from study.server.served import Served, served
 from study.store.sessions import Session
-from study.store.store import Progress, StoreError
+from study.store.store import ListenerProgress, StoreError
 
 TITLE = "Listeners"
 MOST_AT_ONCE = 200
@@ -29,10 +29,10 @@ def _draw(here: Session) -> None:
         return
     st.header("Personal links", anchor=False)
     st.write("Each opens the study as that listener, so give it to nobody else.")
-    for told, pilot in (("", False), ("Pilots, who never count:", True)):
+    for heading, pilot in (("", False), ("Pilots, who never count:", True)):
         chosen = [one for one in people if one.pilot == pilot and one.revoked_at is None]
         if chosen:
-            st.text(told) if told else None
+            st.text(heading) if heading else None
             st.code(
                 "\n".join(f"{one.name}: {link(study, one)}" for one in chosen), language=None, wrap_lines=True
             )
@@ -80,24 +80,24 @@ def named(text: str) -> list[str]:
     return list(dict.fromkeys(name for line in text.splitlines() if (name := " ".join(line.split()))))
 
 
-def link(study: Served, one: Progress) -> str:
+def link(study: Served, one: ListenerProgress) -> str:
     """A listener's address, under the one that this page was opened with."""
     base = str(study.public or (st.context.url or "").split("/researcher")[0])
     return personal_link(base, one.token)
 
 
-def _one_link(study: Served, here: Session, people: list[Progress]) -> None:
+def _one_link(study: Served, here: Session, people: list[ListenerProgress]) -> None:
     st.header("Revoke or restore a link", anchor=False)
     revoked = [one for one in people if one.revoked_at]
     if revoked:
-        told = pd.DataFrame(
+        table = pd.DataFrame(
             {
                 "revoked": [one.name for one in revoked],
                 "since": [f"{one.revoked_at.astimezone():%Y-%m-%d %H:%M}" for one in revoked],
                 "answered": [f"{one.answered} of {one.total}" for one in revoked],
             }
         )
-        st.dataframe(told, hide_index=True, width="content")
+        st.dataframe(table, hide_index=True, width="content")
     by_name = {one.name: one for one in people}
     name = st.selectbox(
         "Whose link?", list(by_name), index=None, placeholder="Choose a listener", key="whose"
@@ -106,10 +106,13 @@ def _one_link(study: Served, here: Session, people: list[Progress]) -> None:
         return
     one = by_name[name]
     if one.revoked_at is None:
-        told, word = "Revoked, the link shows a closing page and saves nothing; saved answers stay.", "Revoke"
+        consequence, word = (
+            "Revoked, the link shows a closing page and saves nothing; saved answers stay.",
+            "Revoke",
+        )
     else:
-        told, word = "Restored, the link works again, from where the listener was.", "Restore"
-    st.write(told)
+        consequence, word = "Restored, the link works again, from where the listener was.", "Restore"
+    st.write(consequence)
     sure = st.checkbox("Yes, I mean this listener", key=f"sure-{word}-{one.id}")
     if st.button(f"{word} this link", disabled=not sure, key=f"{word}-{one.id}") and sure:
         change = study.store.revoke if word == "Revoke" else study.store.restore

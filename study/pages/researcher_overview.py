@@ -17,7 +17,7 @@ from study.pages.researcher_data import each
 from study.server import routes
 from study.server.served import served
 from study.store.sessions import Session
-from study.store.store import Progress
+from study.store.store import ListenerProgress
 
 if TYPE_CHECKING:
     import altair as alt
@@ -73,8 +73,8 @@ def _draw(_here: Session) -> None:
     if pilots:
         with st.expander(f"Pilots, who never count ({len(pilots)})"):
             st.dataframe(table(pilots, now), hide_index=True, width="stretch", column_config=_COLUMNS)
-    told = "" if study.store.unblindings() else "Real or fake, backends and epochs are sealed. "
-    st.html(f'<p class="small">{told}Updated {now.astimezone():%H:%M:%S}; times are this server\'s.</p>')
+    sealed = "" if study.store.unblindings() else "Real or fake, backends and epochs are sealed. "
+    st.html(f'<p class="small">{sealed}Updated {now.astimezone():%H:%M:%S}; times are this server\'s.</p>')
 
 
 _COLUMNS = {
@@ -85,21 +85,21 @@ _COLUMNS = {
 }
 
 
-def _counts(people: list[Progress], now: dt.datetime, planned: int | None) -> None:
+def _counts(people: list[ListenerProgress], now: dt.datetime, planned: int | None) -> None:
     finished = sum(one.finished_at is not None for one in people)
     opened = sum(one.last_seen is not None for one in people)
-    told = {
+    metrics = {
         "Invited": f"{len(people)} of {planned}" if planned else len(people),
         "Under way": opened - finished,
         "Finished": finished,
         "Quiet for a day": sum(dropped_out(one, now) for one in people),
     }
     with st.container(horizontal=True, key="counts"):
-        for label, value in told.items():
+        for label, value in metrics.items():
             st.metric(label, value, width="content")
 
 
-def table(people: list[Progress], now: dt.datetime) -> pd.DataFrame:
+def table(people: list[ListenerProgress], now: dt.datetime) -> pd.DataFrame:
     """One row per listener: name, where, percent answered, clips, minutes active, last seen, finished."""
     return pd.DataFrame(
         {
@@ -114,12 +114,12 @@ def table(people: list[Progress], now: dt.datetime) -> pd.DataFrame:
     )
 
 
-def dropped_out(one: Progress, now: dt.datetime) -> bool:
+def dropped_out(one: ListenerProgress, now: dt.datetime) -> bool:
     """Begun, not finished, and not seen for a day."""
     return one.finished_at is None and one.last_seen is not None and now - one.last_seen > QUIET_AFTER
 
 
-def times(people: list[Progress], seconds: Sequence[float]) -> list[str]:
+def times(people: list[ListenerProgress], seconds: Sequence[float]) -> list[str]:
     """How long an answer takes and how long the whole study took, in words; [] before the first answer.
 
     seconds: of each answer, from the clip's end.

@@ -21,7 +21,8 @@ from study import pool
 from study.build import curation
 from study.build.curation import FREE, INTO, LONGEST_REMARK, OUT, RATED, REMARKED, Choice, remark_of, tally
 from study.design import LATER_FACTS
-from study.pages import pool_keys, researcher
+from study.pages import researcher
+from study.pages.components import pool_keys, pool_presses
 from study.pool import ORIGINAL
 from study.server import researcher_files
 from study.server.served import Served, served
@@ -117,14 +118,14 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 def _filtered(rows: Sequence[Row], choices: Mapping[str, Choice]) -> list[Row]:
     """The clips that fit what is chosen above the list; facts that are all alike are not asked for."""
-    picks = {row["name"]: _told(choices.get(row["name"], Choice()).pick) for row in rows}
+    picks = {row["name"]: _pick_label(choices.get(row["name"], Choice()).pick) for row in rows}
     with st.container(horizontal=True, key="pool-filters"):
         for fact in FACTS:
             values = sorted({row[fact] for row in rows if row[fact]}, key=_natural)
             if len(values) > 1:
                 wanted = _filter(fact.capitalize(), values, f"only-{fact}")
                 rows = [row for row in rows if wanted is None or row[fact] == wanted]
-        ways = [told for told in dict.fromkeys(picks.values())]
+        ways = [picked for picked in dict.fromkeys(picks.values())]
         wanted = _filter("Picked", ways, "only-pick")
     return [row for row in rows if wanted is None or picks[row["name"]] == wanted]
 
@@ -165,17 +166,17 @@ def _page_of(study: Served, rows: list[Row], choices: Mapping[str, Choice], answ
             "name": row["name"],
             "pick": choices.get(row["name"], Choice()).pick,
             "sets": _sets(study, row),
-            "fixed": _STAND if answered else curation.tied(row["name"], row).partition("; ")[0],
+            "fixed": _STAND if answered else _why_tied(row),
         }
         for row in shown
     ]
-    pool_keys.keys(clips, page=page, pages=pages, leave_out=OUT)
+    pool_keys(clips, page=page, pages=pages, leave_out=OUT)
     return shown
 
 
 def _take_keys(study: Served, here: Session) -> None:
     """Does what was pressed since the last run: picks clips, turns the page."""
-    for press in pool_keys.pressed():
+    for press in pool_presses():
         if press.page:
             _to_page(press.page)
         else:
@@ -210,7 +211,7 @@ def _clip(study: Served, row: Row, choice: Choice, measures: str, answered: bool
     with st.container(border=True, key=f"clip-{clip}"):
         st.html(described(row, comparable=researcher_files.comparable(study, dict(row)), measures=measures))
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            if not curation.tied(clip, row):
+            if not _why_tied(row):
                 _picking(study, row, choice, answered)
             _draw_field(
                 st.selectbox,
@@ -238,7 +239,14 @@ def _clip(study: Served, row: Row, choice: Choice, measures: str, answered: bool
 def _sets(study: Served, row: Row) -> list[str]:
     """The sets that a clip may be picked into."""
     names = study.design.sets
-    return [name for name in names if not curation.misfit(study.design, name, row["name"], row)]
+    origin = pool.Origin.of_row(row)
+    return [name for name in names if not curation.misfit(study.design, name, row["name"], origin)]
+
+
+def _why_tied(row: Row) -> str:
+    """Why a clip stays in the set that an earlier version cut it for; "" where it does not."""
+    problem = curation.tied(row["name"], pool.Origin.of_row(row))
+    return problem.what if problem else ""
 
 
 def _picking(study: Served, row: Row, choice: Choice, answered: bool) -> None:
@@ -251,7 +259,7 @@ def _picking(study: Served, row: Row, choice: Choice, answered: bool) -> None:
         "Set",
         ways,
         index=ways.index(choice.pick),
-        format_func=_told,
+        format_func=_pick_label,
         disabled=answered,
         width=160,
         what="pick",
@@ -259,7 +267,7 @@ def _picking(study: Served, row: Row, choice: Choice, answered: bool) -> None:
     )
 
 
-def _told(pick: str) -> str:
+def _pick_label(pick: str) -> str:
     return {"": _FREE, OUT: _OUT}.get(pick, pick)
 
 
@@ -286,13 +294,13 @@ def described(row: Row, *, comparable: bool, measures: str = "") -> str:
 
 
 def _draw_field(
-    draw: Callable[..., str], label: str, *given: Any, what: str, clip: str, **looks: Any
+    draw: Callable[..., str], label: str, *options: Any, what: str, clip: str, **looks: Any
 ) -> None:
     """Draws a field of a clip, and notes what it shows. Its first value is what is kept, and is never set
     through the session state: where runs are interrupted, browsers may not hear of that and send the one
     before."""
     key = _key(what, clip)
-    shown = draw(label, *given, key=key, on_change=_keep, args=(clip, what, key), **looks)
+    shown = draw(label, *options, key=key, on_change=_keep, args=(clip, what, key), **looks)
     st.session_state.setdefault(_SHOWN, {})[key] = shown
 
 
@@ -325,11 +333,11 @@ def _as_pick(pick: str) -> dict[str, str]:
     return {INTO: pick} if pick not in ("", OUT) else {OUT if pick else FREE: ""}
 
 
-def _change(study: Served, here: Session, clip: str, said: Mapping[str, str]) -> bool:
+def _change(study: Served, here: Session, clip: str, changes: Mapping[str, str]) -> bool:
     """Keeps what is said of a clip; whether it could, with a word beside the clip where not."""
     try:
         answered = study.store.has_answers()
-        curation.change(study.folder, study.design, clip, here.who, said, answered=answered)
+        curation.change(study.folder, study.design, clip, here.who, changes, answered=answered)
         return True
     except ValueError as error:
         reason = str(error).replace(str(study.folder.path), study.folder.path.name)

@@ -41,8 +41,8 @@ def _draw(here: Session) -> None:
         st.write("The key was opened, but no report is in the study's folder yet.")
     st.header("Who opened the key", anchor=False)
     moments = [f"{row['at'].astimezone():%Y-%m-%d %H:%M}" for row in opened]
-    told = {"when": moments, "who": [row["who"] for row in opened], "why": [row["reason"] for row in opened]}
-    st.dataframe(pd.DataFrame(told), hide_index=True, width="stretch")
+    table = {"when": moments, "who": [row["who"] for row in opened], "why": [row["reason"] for row in opened]}
+    st.dataframe(pd.DataFrame(table), hide_index=True, width="stretch")
     st.write("Written anew, the report takes in answers that came since; that is logged as well.")
     if st.button("Write the report anew", key="again"):
         _write(study, here, here.who, "report written anew", unfinished=True)
@@ -76,13 +76,15 @@ def _sealed(study: Served, here: Session) -> None:
         sent = st.form_submit_button("Unblind the study and write its report", type="primary")
     if not sent:
         return
-    if fault := lacking(who, why, typed, title, unfinished=bool(waiting), anyway=anyway):
+    if fault := missing_confirmation(who, why, typed, title, unfinished=bool(waiting), anyway=anyway):
         st.error(fault)
         return
     _write(study, here, who.strip(), why.strip(), unfinished=anyway)
 
 
-def lacking(who: str, why: str, typed: str, title: str, *, unfinished: bool, anyway: bool) -> str:
+def missing_confirmation(
+    who: str, why: str, typed: str, title: str, *, unfinished: bool, anyway: bool
+) -> str:
     """What still stands between the form and the unblinding; "" for nothing."""
     if not who.strip():
         return "Please say who opens the key."

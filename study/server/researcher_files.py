@@ -93,7 +93,7 @@ async def report_folder(_request: Request) -> Response:
 
 
 def address(name: str, kind: str = "csv") -> str:
-    """Where a table is downloaded."""
+    """The address of a table."""
     return f"{login.HOME}/{name}.{kind}"
 
 
@@ -129,9 +129,9 @@ def _report(request: Request) -> Response:
         return Response(status_code=404)
     headers = {"cache-control": "no-store"}
     if file.suffix == ".html":  # listeners' words stand in it: whatever they are, only our script runs
-        from analysis.report import report_script
+        from analysis import web_page
 
-        headers["content-security-policy"] = _REPORT_POLICY + report_script.allowed()
+        headers["content-security-policy"] = _REPORT_POLICY + web_page.script_policy(web_page.REPORT_SCRIPT)
         return FileResponse(file, headers=headers)
     return FileResponse(file, headers=headers, filename=_plain(file.name))
 
@@ -147,12 +147,12 @@ def _plain(name: str) -> str:
 
 
 def sound_of(clip: str) -> str:
-    """Where a clip is heard."""
+    """The address of a clip's sound."""
     return f"{POOL}/sound/{quote(clip)}.wav"
 
 
 def comparison_of(clip: str) -> str:
-    """Where a clip is laid beside its source."""
+    """The address of a clip's comparison with its source."""
     return f"{POOL}/compare/{quote(clip)}"
 
 

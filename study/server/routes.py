@@ -26,7 +26,7 @@ from starlette.routing import Route
 from study.server import links, take_home
 from study.server.served import served
 from study.store.answering import Listening
-from study.store.store import Clip
+from study.store.store import ServedClip
 
 CLIP = "/clip"
 HEARD = "/heard"
@@ -98,7 +98,7 @@ async def clip(request: Request) -> Response:
 
 
 async def heard(request: Request) -> Response:
-    """Takes a report of the player and records it; it answers no question and opens no gate."""
+    """Record a report of the player. It answers no question and lets nobody go on."""
     served_clip = await _own_clip(request)
     if served_clip is None:
         return Response(status_code=404)
@@ -125,7 +125,7 @@ async def heard(request: Request) -> Response:
     return Response(status_code=204 if recorded else 429)
 
 
-async def _own_clip(request: Request) -> Clip | None:
+async def _own_clip(request: Request) -> ServedClip | None:
     """The clip whose play key stands in the address, where it is the asking listener's own."""
     for token in links.remembered(_cookie(request)):
         if own := await run_in_threadpool(served().store.clip, request.path_params["key"], token):
@@ -180,7 +180,7 @@ def _shell(title: str, language: str) -> str:
 
 
 def _tone(loudness: float) -> Path:
-    """The tone's file, made anew where it is gone: others tidy up among temporary files."""
+    """The tone's file, made anew where somebody has tidied up the temporary files."""
     if not _tone_file(loudness).is_file():
         _tone_folder.cache_clear()
     return _tone_file(loudness)

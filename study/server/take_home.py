@@ -16,14 +16,11 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from html import escape
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import quote
 
 import numpy as np
 import sqlalchemy as sa
-import streamlit as st
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -33,8 +30,9 @@ from study.languages import Words, wording
 from study.server import links
 from study.server.full_quality import Truth
 from study.server.served import Served, served
+from study.store.database import reading
 from study.store.protocol import Page
-from study.store.schema import answer, reading, trial
+from study.store.schema import answer, trial
 from study.store.store import Listener
 
 ADDRESS = "/kept.zip"
@@ -47,7 +45,7 @@ _WHEN = (2026, 1, 1, 0, 0, 0)  # of every file: when a clip was made tells what 
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptClip:
     """A clip that a listener keeps; `number` says when it was first heard, from 1, practice not counted."""
 
     number: int
@@ -75,32 +73,11 @@ class Facts:
     bits: int = 16
 
 
-def show_take_home(study: Served, person: Listener) -> None:
-    """The offer to download the kept clips, or nothing."""
-    if not may_take(study, person):
-        return
-    clips = kept(study.store.engine, person.id)
-    if not clips:
-        return
-    say = wording.of(study.design)
-    st.header(say("take_home.title"), anchor=False)
-    truth = Truth.of(study)
-    st.write(say.count("take_home.full" if truth else "take_home.text", len(clips), clips=len(clips)))
-    if truth and (gone := sum(not truth.has(clip.place) for clip in clips)):
-        st.write(say.count("take_home.gone", gone, clips=gone))
-    if not study.store.unblindings():
-        st.write(say("take_home.later"))
-    label = escape(say("take_home.download"))
-    mark = st.query_params.get(links.MARK)
-    address = f"{ADDRESS}?{links.MARK}={quote(mark)}" if mark else ADDRESS
-    st.html(f'<a class="take-home" href="{address}" download="{_archive_name(say)}">{label}</a>')
-
-
 def may_take(study: Served, person: Listener) -> bool:
     return study.design.listening.take_home and person.step.page is Page.DONE
 
 
-def kept(engine: sa.Engine, listener_id: int) -> list[Kept]:
+def kept_clips(engine: sa.Engine, listener_id: int) -> list[KeptClip]:
     """The clips that a listener keeps, by the order in which they were first heard.
 
     A clip counts once, whether it came again as a hidden repeat, in a second round, or both.
@@ -116,28 +93,28 @@ def kept(engine: sa.Engine, listener_id: int) -> list[Kept]:
     with reading(engine) as connection:
         for set_name, stimulus_id, wanted in connection.execute(query):
             heard[set_name, stimulus_id] = heard.get((set_name, stimulus_id), False) or bool(wanted)
-    return [Kept(number, *clip) for number, (clip, wanted) in enumerate(heard.items(), start=1) if wanted]
+    return [KeptClip(number, *clip) for number, (clip, wanted) in enumerate(heard.items(), start=1) if wanted]
 
 
 async def download(request: Request) -> Response:
     """The archive, for the finished listener whose cookie asks; 404 for everybody else."""
     cookie, mark = request.cookies.get(served().listener_cookie), request.query_params.get(links.MARK)
     tokens = [links.chosen(cookie, mark)] if mark else links.remembered(cookie)[:1]
-    found = await run_in_threadpool(_asked_for, next(iter(tokens), None))
-    if found is None:
+    archived = await run_in_threadpool(_archive_of, next(iter(tokens), None))
+    if archived is None:
         return Response(status_code=404)
-    name = _archive_name(wording.of(served().design))
+    name = archive_name(wording.of(served().design))
     headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
-    headers["content-length"] = str(found.seek(0, io.SEEK_END))
-    return StreamingResponse(_pieces(found), media_type="application/zip", headers=headers)
+    headers["content-length"] = str(archived.seek(0, io.SEEK_END))
+    return StreamingResponse(_pieces(archived), media_type="application/zip", headers=headers)
 
 
-def _asked_for(token: str | None) -> IO[bytes] | None:
+def _archive_of(token: str | None) -> IO[bytes] | None:
     study = served()
     person = study.store.find(token)
     if person is None or not may_take(study, person):
         return None
-    clips = kept(study.store.engine, person.id)
+    clips = kept_clips(study.store.engine, person.id)
     return archive(study, clips) if clips else None
 
 
@@ -148,7 +125,7 @@ def _pieces(file: IO[bytes]) -> Iterator[bytes]:
             yield piece
 
 
-def archive(study: Served, clips: list[Kept]) -> IO[bytes]:
+def archive(study: Served, clips: list[KeptClip]) -> IO[bytes]:
     """A zip of the clips as WAV files, with a text file of their tempo, key, length and form.
 
     It is a temporary file, gone when it is closed: clips at full quality can be too large for memory.
@@ -190,14 +167,14 @@ def _form(samples: np.ndarray, rate: int) -> dict[str, Any]:
     return {"seconds": samples.shape[-1] / rate, "rate": rate, "channels": channels, "bits": 24}
 
 
-def line(say: Words, name: str, found: Facts) -> str:
+def line(say: Words, name: str, facts: Facts) -> str:
     """One clip of the text file: "clip-03.wav: 96.1 BPM, A minor (Am), 10 s, 16000 Hz, 16 bit, mono"."""
     tempo = say("take_home.no_tempo")
-    if found.tempo is not None:
-        tempo = say("take_home.tempo", bpm=say.number(found.tempo, ".1f"))
+    if facts.tempo is not None:
+        tempo = say("take_home.tempo", bpm=say.number(facts.tempo, ".1f"))
     key = say("take_home.no_key")
-    if found.key is not None:
-        tonic, mode = found.key
+    if facts.key is not None:
+        tonic, mode = facts.key
         tonics = say.texts["take_home.minor_tonics" if mode == "minor" else "take_home.tonics"]
         key = f"{say(f'take_home.{mode}', tonic=tonics[tonic])} ({_SYMBOLS[mode][tonic]})"
     return say(
@@ -205,20 +182,17 @@ def line(say: Words, name: str, found: Facts) -> str:
         name=name,
         tempo=tempo,
         key=key,
-        seconds=say.number(round(found.seconds, 2)),
-        rate=found.rate,
-        bits=found.bits,
-        channels=say("take_home.mono" if found.channels == 1 else "take_home.stereo"),
+        seconds=say.number(round(facts.seconds, 2)),
+        rate=facts.rate,
+        bits=facts.bits,
+        channels=say("take_home.mono" if facts.channels == 1 else "take_home.stereo"),
     )
 
 
 @lru_cache(maxsize=256)
 def facts(file: Path) -> Facts:
     """What is known of a stimulus file, estimated from its sound alone."""
-    from caw.measures import (
-        music,
-        yardstick,  # here, as the server's first page need not wait for SciPy
-    )
+    from caw.measures import harmony, rhythm, spectra  # here: the first page need not wait for SciPy
 
     samples, rate = _samples(file)
     mono = (samples.mean(axis=1) / 32768).astype("float32")
@@ -226,10 +200,10 @@ def facts(file: Path) -> Facts:
     def estimated(what):
         try:
             return what(mono, rate)
-        except yardstick.YardstickError:  # too short, or silence
+        except spectra.MeasureError:  # too short, or silence
             return None
 
-    return Facts(estimated(music.tempo), estimated(music.key), len(samples) / rate, rate, samples.shape[1])
+    return Facts(estimated(rhythm.tempo), estimated(harmony.key), len(samples) / rate, rate, samples.shape[1])
 
 
 def _samples(file: Path):
@@ -250,5 +224,5 @@ def _wav(file: Path) -> bytes:
     return out.getvalue()
 
 
-def _archive_name(say: Words) -> str:
+def archive_name(say: Words) -> str:
     return f"{say('take_home.folder')}.zip"

@@ -17,7 +17,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from study.store.protocol import FIELDS, clean, missing, settle
+from analysis import questionnaire
+from caw.problems import ProblemError
+from study.store.database import lock, reading, shared_lock
+from study.store.protocol import clean, missing, settle
 from study.store.schema import (
     about,
     answer,
@@ -26,22 +29,21 @@ from study.store.schema import (
     final_answer,
     in_order,
     listener,
-    lock,
-    reading,
+    play_event,
     revision,
-    shared,
     trial,
     unblinding,
     utc_moment,
 )
 
+MOST_REPORTS = 500  # of one clip by one listener: who plays it does not get there, who replays a post does
 CLOSED_AT = "closed_at"  # the row of `about`; absent while the study is open
 _MAX_SPANS = 200
 _MAX_SECONDS = 36_000.0
 
 
-class StoreError(ValueError):
-    """The database cannot do what was asked; the message says why and how to mend it."""
+class StoreError(ProblemError):
+    """The database cannot do what is asked for."""
 
 
 class OtherTab(StoreError):
@@ -50,7 +52,7 @@ class OtherTab(StoreError):
 
 @dataclass(frozen=True)
 class Listening:
-    """What the player reports of one clip. Seconds; `spans` are the stretches heard, each second once."""
+    """What the player reports of one clip, in seconds. `spans` are the stretches heard, each second once."""
 
     plays: int = 0
     seconds_heard: float = 0.0
@@ -60,7 +62,7 @@ class Listening:
 
     @classmethod
     def from_report(cls, report: Mapping[str, Any]) -> Listening:
-        """From the player's own words, which come from a browser: anything odd counts as nothing."""
+        """Read a report of the player. It comes from a browser, so anything odd counts as nothing."""
         spans = report.get("spans")
         pairs = spans[:_MAX_SPANS] if isinstance(spans, list) else []
         return cls(
@@ -78,9 +80,9 @@ class Listening:
 
 @dataclass(frozen=True)
 class Draft:
-    """A trial as its page needs it. `fields` holds the answer so far, by protocol.FIELDS.
+    """A trial as its page needs it. `fields` holds the answer so far, by questionnaire.NAMES.
 
-    `phase` (one of protocol.PHASES) says which of the fields are asked.
+    `phase` (one of questionnaire.PHASES) says which of the fields are asked.
     """
 
     slot: int
@@ -95,7 +97,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class Saved:
-    """The outcome of a save: is the answer `final`, what is `missing`, was Next `pressed` anew."""
+    """The outcome of a save: whether the answer is final, what is missing, whether Next was pressed anew."""
 
     final: bool
     missing: tuple[str, ...]
@@ -106,9 +108,9 @@ class Saved:
 def show(engine: sa.Engine, listener_id: int, slot: int) -> Draft:
     """See store.Store.show. Raises StoreError for a slot the listener does not have."""
     with reading(engine) as connection:
-        found = _draft(connection, listener_id, slot)
-    if found is not None:
-        return found
+        draft = _draft(connection, listener_id, slot)
+    if draft is not None:
+        return draft
     with engine.begin() as connection:
         admit(connection, listener_id)
         here = sa.and_(trial.c.listener_id == listener_id, trial.c.slot == slot)
@@ -138,11 +140,11 @@ def save(
         here = sa.and_(answer.c.listener_id == listener_id, answer.c.slot == slot)
         row = connection.execute(lock(sa.select(answer).where(here), connection)).mappings().first()
         if row is None:
-            raise StoreError(f"clip {slot} was not shown yet; reload the page")
+            raise StoreError(f"clip {slot} was not shown yet", "reload the page")
         if row["answered_at"] is not None:
             return Saved(True, (), row["revision"])
         if slot != _next_slot(connection, listener_id):
-            raise StoreError(f"clip {slot} is not the next one; reload the page")
+            raise StoreError(f"clip {slot} is not the next one", "reload the page")
         moment = _next_moment(connection, row)
         settled = settle(changes, phase=row["phase"])
         changed = {name: value for name, value in settled.items() if value != row[name]}
@@ -178,8 +180,39 @@ def save(
         return Saved(final, tuple(owed), row["revision"] + int(bool(changed or final)), pressed)
 
 
-def overheard(connection: sa.Connection, listener_id: int, slot: int, listening: Listening) -> None:
-    """What the player tells by itself, between two runs of the page: that it began to play, or was left.
+def log_play(
+    engine: sa.Engine,
+    listener_id: int,
+    slot: int,
+    kind: str,
+    *,
+    listening: Listening,
+    position_seconds: float | None,
+) -> bool:
+    """Add one report, and bring the answer's measures up to it, so that a replay cut off by Next counts.
+
+    Returns False, and adds nothing, where there are MOST_REPORTS of this clip already.
+    """
+    mine = sa.and_(play_event.c.listener_id == listener_id, play_event.c.slot == slot)
+    with engine.begin() as connection:
+        if connection.execute(sa.select(sa.func.count()).where(mine)).scalar_one() >= MOST_REPORTS:
+            return False
+        connection.execute(
+            play_event.insert().values(
+                listener_id=listener_id,
+                slot=slot,
+                at=clock(connection),
+                kind=kind,
+                seconds_heard=listening.seconds_heard,
+                position_seconds=position_seconds,
+            )
+        )
+        _overheard(connection, listener_id, slot, listening)
+        return True
+
+
+def _overheard(connection: sa.Connection, listener_id: int, slot: int, listening: Listening) -> None:
+    """Bring an answer's measures up to a report that the player sent between two runs of the page.
 
     Only measures of an answer that is not final; whether the questions open is for the page alone.
     """
@@ -191,7 +224,7 @@ def overheard(connection: sa.Connection, listener_id: int, slot: int, listening:
 
 
 def owner(connection: sa.Connection, listener_id: int, tab: str) -> Mapping[str, Any]:
-    """The listener's row, locked for this transaction. Raises OtherTab if `tab` may not write."""
+    """Return the listener's row, locked for this transaction. Raises OtherTab where `tab` may not write."""
     row = admit(connection, listener_id)
     if row["tab"] != tab:
         raise OtherTab("the study goes on in another tab")
@@ -199,11 +232,11 @@ def owner(connection: sa.Connection, listener_id: int, tab: str) -> Mapping[str,
 
 
 def admit(connection: sa.Connection, listener_id: int) -> Mapping[str, Any]:
-    """The listener's row, locked for this transaction, in which the study stays open.
+    """Return the listener's row, locked for this transaction, in which the study stays open.
 
     Raises StoreError where the listener's link was revoked or the study is closed.
     """
-    shared(connection)
+    shared_lock(connection)
     query = sa.select(listener).where(listener.c.id == listener_id)
     row = connection.execute(lock(query, connection)).mappings().one()
     if row["revoked_at"] is not None:
@@ -232,7 +265,7 @@ def put_final(
     text: str | None,
     moment: dt.datetime,
 ) -> None:
-    """Writes one open answer; None keeps a text that is there and leaves an empty one otherwise."""
+    """Write one open answer. A text of None leaves what is there, or an empty text where there is none."""
     values = {
         "listener_id": listener_id,
         "number": number,
@@ -270,7 +303,7 @@ def _draft(connection: sa.Connection, listener_id: int, slot: int) -> Draft | No
         slot=slot,
         play_key=rows[0].play_key,
         next_play_key=rows[1].play_key if len(rows) > 1 else None,
-        fields={name: row[name] for name in FIELDS},
+        fields={name: row[name] for name in questionnaire.NAMES},
         listening=Listening(
             row["plays"],
             row["seconds_heard"],
@@ -285,7 +318,7 @@ def _draft(connection: sa.Connection, listener_id: int, slot: int) -> Draft | No
 
 
 def _heard(row: Mapping[str, Any], listening: Listening | None, moment: dt.datetime) -> dict[str, Any]:
-    """The listening columns after a report. They only grow: a late report takes nothing away."""
+    """Return the columns about listening after a report. They only grow: a late report takes nothing away."""
     if listening is None:
         return {"unlocked_at": row["unlocked_at"]}
     further = listening.seconds_heard >= row["seconds_heard"]
@@ -300,7 +333,7 @@ def _heard(row: Mapping[str, Any], listening: Listening | None, moment: dt.datet
 
 
 def _next_moment(connection: sa.Connection, row: Mapping[str, Any]) -> dt.datetime:
-    """The moment of a change of an answer: never before the changes that it follows."""
+    """Return the moment of a change of an answer, which is never before the changes that it follows."""
     last = (
         sa.select(revision.c.at)
         .where(revision.c.listener_id == row["listener_id"], revision.c.slot == row["slot"])
@@ -336,7 +369,7 @@ def _stamp(connection: sa.Connection, digest: str | None) -> dict[str, str]:
 def insert_once(
     connection: sa.Connection, table: sa.Table, values: dict[str, Any], key: Sequence[str]
 ) -> bool:
-    """Adds a row, where none with its key is there. Returns whether it was added."""
+    """Add a row where none has its key. Returns whether it was added."""
     insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
     once = insert.values(**values).on_conflict_do_nothing(index_elements=key).returning(table.c[key[0]])
     return connection.execute(once).first() is not None

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from study import blinding
 from study.folder import StudyFolder
-from study.store import database_file, database_record, migrating, schema, study_log
+from study.store import database, database_file, database_record, study_log
 from study.store.answering import StoreError
 from study.store.builds import has_answers, newest
 from study.store.schema import metadata
@@ -33,11 +33,11 @@ def backup(engine: sa.Engine, file: Path) -> None:
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))  # the name is ours from here on
     except FileExistsError:
         raise StoreError(
-            f"{file} is there already, and a backup overwrites nothing; name a new file"
+            f"{file} is there already, and a backup overwrites nothing", "name a new file"
         ) from None
     except OSError as error:
         raise StoreError(
-            f"cannot write {file}: {error.strerror}; name a file in a folder that is there"
+            f"cannot write {file}: {error.strerror}", "name a file in a folder that is there"
         ) from error
     try:
         part.unlink(missing_ok=True)
@@ -56,7 +56,7 @@ def backup(engine: sa.Engine, file: Path) -> None:
         part.unlink(missing_ok=True)
         file.unlink(missing_ok=True)
         if isinstance(error, database_file.DatabaseFileError):
-            raise StoreError(str(error)) from error
+            raise StoreError(*error.args) from error
         raise
 
 
@@ -73,8 +73,8 @@ def restore(folder: StudyFolder, file: Path, who: str) -> Path | None:
     if url.get_backend_name() != "sqlite":
         raise StoreError(
             f"the answers of {folder.path} are in PostgreSQL ({url.render_as_string(hide_password=True)}), "
-            "where pg_restore puts back what pg_dump wrote; a file of `study backup` is used as it is: set "
-            f"STUDY_DATABASE_URL=sqlite:///{file.absolute()}"
+            "where pg_restore puts back what pg_dump wrote",
+            f"a file of `study backup` is used as it is: set STUDY_DATABASE_URL=sqlite:///{file.absolute()}",
         )
     target = Path(os.path.realpath(url.database or ""))
     part, half = (target.with_name(f".{target.name}.{what}") for what in ("restored", "replaced"))
@@ -94,18 +94,18 @@ def restore(folder: StudyFolder, file: Path, who: str) -> Path | None:
                 with contextlib.closing(sqlite3.connect(part)) as source:
                     source.backup(current)
                 return aside
-        kept = aside if _set_aside(target, aside) else None
-        _record(part, who, file, kept)
+        replaced = aside if _set_aside(target, aside) else None
+        _record(part, who, file, replaced)
         _flush(part)
         part.replace(target)
         _flush(target.parent)
-        return kept
+        return replaced
     except database_file.DatabaseFileError as error:
-        raise StoreError(str(error)) from error
+        raise StoreError(*error.args) from error
     except (sqlite3.Error, sa.exc.SQLAlchemyError, OSError) as error:
         reason = getattr(error, "orig", None) or getattr(error, "strerror", None) or error
-        told = f"cannot put {file} in the place of {target}: {reason}"
-        raise StoreError(f"{told}; nothing is lost: see to the folder and the disk, and try again") from error
+        problem = f"cannot put {file} in the place of {target}: {reason}"
+        raise StoreError(problem, "nothing is lost: see to the folder and the disk, and try again") from error
     finally:
         _remove(part)
         _remove(half)
@@ -115,9 +115,9 @@ def _copy_of_backup(file: Path, target: Path, part: Path) -> None:
     """Copies a backup, which stays as it is, and checks the copy."""
     other = "name a file made by `study backup`"
     if not file.is_file():
-        raise StoreError(f"{file}: there is no such file; {other}")
+        raise StoreError(f"{file}: there is no such file", other)
     if target.exists() and file.samefile(target):
-        raise StoreError(f"{file} is the study's database itself; {other}")
+        raise StoreError(f"{file} is the study's database itself", other)
     database_file.require_own_log(file)
     with_log = file.with_name(f"{file.name}-wal").exists()
     how = "mode=ro" if with_log else "immutable=1"  # nothing appears beside a backup, which may be read-only
@@ -132,34 +132,35 @@ def _copy_of_backup(file: Path, target: Path, part: Path) -> None:
     except sqlite3.DatabaseError as error:
         fault, tables = str(error), set()
     if fault:
-        raise StoreError(f"{file} is damaged or no database ({fault}); {other}")
+        raise StoreError(f"{file} is damaged or no database ({fault})", other)
     if not {"about", "listener", "answer", "unblinding"} <= tables:
-        raise StoreError(f"{file} is no database of a study; {other}")
+        raise StoreError(f"{file} is no database of a study", other)
 
 
 def _bring_up(folder: StudyFolder, file: Path, part: Path) -> None:
     """Brings the copy of a backup to the present tables, and makes sure that it is one of this study."""
     try:
-        engine = schema.connect(f"sqlite:///{part}", copy_old=False)
-    except migrating.UnknownSchemaError as error:
-        raise StoreError(f"{file} {error}; use the version that wrote it") from error
+        engine = database.connect(f"sqlite:///{part}", copy_old=False)
+    except database.UnknownSchemaError as error:
+        raise StoreError(f"{file} {error.problem.what}", error.problem.fix) from error
     try:
         if (expected := database_record.expected(folder)) is not None:
-            with schema.reading(engine) as connection:
+            with database.reading(engine) as connection:
                 if database_record.mark(connection) != expected:
                     raise StoreError(
                         f"{file} is a backup of another study than {folder.path}, or of the one before it "
-                        f"began anew; name one of this study, or delete {folder.database_record} to go over "
-                        "to that one's listeners"
+                        "began anew",
+                        f"name one of this study, or delete {folder.database_record} to go over "
+                        "to that one's listeners",
                     )
-        with schema.reading(engine) as connection:
+        with database.reading(engine) as connection:
             build, answered = newest(connection), has_answers(connection)
         sealed = blinding.seal(folder) if folder.key.is_file() else None
         if build is not None and answered and sealed not in (None, build.key_sha256):
             raise StoreError(
                 f"{file} holds answers to other sets than those in {folder.sets} (their key is "
-                f"{build.key_sha256[:12]}, that of {folder.path} is {sealed[:12]}); put back the folder of "
-                "that time as well"
+                f"{build.key_sha256[:12]}, that of {folder.path} is {sealed[:12]})",
+                "put back the folder of that time as well",
             )
     finally:
         engine.dispose()
@@ -173,7 +174,7 @@ def _opened(target: Path) -> Iterator[sqlite3.Connection | None]:
         if target.exists() and target.stat().st_size:
             try:
                 database_file.require_own_log(target)
-                current = stack.enter_context(database_file.alone(target))
+                current = stack.enter_context(database_file.exclusive_connection(target))
                 if current.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
                     raise sqlite3.DatabaseError("damaged")
             except database_file.DatabaseInUse:
@@ -211,11 +212,11 @@ def _record(
     part: Path, who: str, file: Path, aside: Path | None, current: sqlite3.Connection | None = None
 ) -> None:
     """Writes the restoring into the log of the copy, and the unblindings of what it replaces."""
-    engine = schema.connect(f"sqlite:///{part}")
+    engine = database.connect(f"sqlite:///{part}")
     try:
         with engine.begin() as connection:
-            kept = f"; what it replaced is in {aside.name}" if aside is not None else ""
-            study_log.log(connection, who, "backup restored", f"{file.name}{kept}")
+            note = f"; what it replaced is in {aside.name}" if aside is not None else ""
+            study_log.log(connection, who, "backup restored", f"{file.name}{note}")
             query = "SELECT at, who, reason, key_sha256 FROM unblinding"
             known = {tuple(row) for row in connection.exec_driver_sql(query)}
             rows = [] if current is None else [row for row in current.execute(query) if row not in known]
@@ -248,7 +249,7 @@ def _copy_tables(engine: sa.Engine, target: Path) -> None:
 
 def _check(file: Path) -> None:
     if fault := _fault(file):
-        raise StoreError(f"the copy of the database is damaged ({fault}); check the disk and the database")
+        raise StoreError(f"the copy of the database is damaged ({fault})", "check the disk and the database")
 
 
 def _fault(file: Path) -> str:

@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 import json
 import secrets
+from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 
 from study.folder import PRACTICE
 from study.store.answering import StoreError
+from study.store.database import reading
 from study.store.orders import clip_order, repeated, set_order, with_repeats
 from study.store.schema import (
     answer,
@@ -47,7 +49,7 @@ class Build:
 
     @property
     def sealed(self) -> dict[str, Any]:
-        """What may not change once there are answers: all but the wording (the design's digest)."""
+        """What may not change once there are answers: all but the wording of the pages."""
         sealed = asdict(self)
         del sealed["registered_at"], sealed["design_digest"]
         sealed["stimuli"] = [[name, sorted(ids)] for name, ids in self.stimuli.items()]
@@ -64,16 +66,16 @@ def check(new: Build) -> None:
     ids = [stimulus for clips in new.stimuli.values() for stimulus in clips]
     empty = [name for name, clips in new.stimuli.items() if not clips]
     if not ids or empty:
-        raise StoreError(f"set {(empty or ['(none)'])[0]} has no clips; see [set.*] in study.toml")
+        raise StoreError(f"set {(empty or ['(none)'])[0]} has no clips", "see [set.*] in study.toml")
     if PRACTICE in new.stimuli:
         raise StoreError(
-            f"a set may not be named {PRACTICE!r}; that name is kept for clips that do not count"
+            f"a set may not be named {PRACTICE!r}", "that name is kept for clips that do not count"
         )
     if len(set(ids)) != len(ids):
         twice = next(stimulus for stimulus in ids if ids.count(stimulus) > 1)
-        raise StoreError(f"stimulus id {twice!r} stands twice; ids must be unique over all sets")
+        raise StoreError(f"stimulus id {twice!r} stands twice", "ids must be unique over all sets")
     if new.ordering not in ("counterbalanced", "fixed"):
-        raise StoreError(f"order = {new.ordering!r}; it must be counterbalanced or fixed")
+        raise StoreError(f"order = {new.ordering!r}", "it must be counterbalanced or fixed")
 
 
 def register(connection: sa.Connection, new: Build) -> None:
@@ -86,8 +88,8 @@ def register(connection: sa.Connection, new: Build) -> None:
     if resealed and has_answers(connection):
         changed = [name for name, value in new.sealed.items() if old.sealed[name] != value]
         raise StoreError(
-            f"listeners have answered, so {', '.join(changed)} may not change; put study.toml and "
-            "the sets back as they were, or make a new study folder"
+            f"listeners have answered, so {', '.join(changed)} may not change",
+            "put study.toml and the sets back as they were, or make a new study folder",
         )
     connection.execute(
         build.insert().values(
@@ -100,8 +102,8 @@ def register(connection: sa.Connection, new: Build) -> None:
     if resealed:
         tried = sa.select(sa.func.count()).select_from(answer).where(answer.c.revision > 0)
         if count := connection.execute(tried).scalar():
-            told = f"{count} answers of pilots and to practice clips went with the sets they were given to"
-            row = {"at": clock(connection), "who": "study build", "what": "sets replaced", "detail": told}
+            detail = f"{count} answers of pilots and to practice clips went with the sets they were given to"
+            row = {"at": clock(connection), "who": "study build", "what": "sets replaced", "detail": detail}
             connection.execute(study_event.insert().values(**row))
         for table in (revision, answer, play_event, trial, final_answer):
             connection.execute(table.delete())
@@ -135,7 +137,7 @@ def has_answers(connection: sa.Connection) -> bool:
 
 
 def assign(connection: sa.Connection, current: Build, listener_id: int, number: int) -> None:
-    """Draws one listener's order of everything and writes it, with a play key for each slot."""
+    """Draw one listener's order of all clips and write it, with a play key for each slot."""
     rows: list[dict[str, Any]] = []
     heard = set()
     for part, (phase, name, order) in enumerate(parts(current, number)):
@@ -158,7 +160,7 @@ def assign(connection: sa.Connection, current: Build, listener_id: int, number: 
 
 
 def parts(current: Build, number: int) -> list[tuple[str, str, list[str]]]:
-    """What a listener hears, part by part: (phase, set, stimulus ids), beginning with practice.
+    """List what a listener hears, part by part, as (phase, set, stimulus ids), beginning with practice.
 
     Two passes go through all sets twice, each time in orders of their own; the same clips repeat in both.
     Practice asks everything at once, so that each question was met before it counts.
@@ -174,13 +176,36 @@ def parts(current: Build, number: int) -> list[tuple[str, str, list[str]]]:
         for name, order in first.items()
     }
     phases = (("all", ""),) if current.passes == 1 else (("verdict", ""), ("rating", "/rating"))
-    told = [("all", PRACTICE, list(current.practice))]
+    order_of_parts = [("all", PRACTICE, list(current.practice))]
     for phase, mark in phases:
         for name in set_order(list(clips), number=number, ordering=ordering, again=bool(mark)):
             drawn = {"number": number, "seed": seed, "name": name + mark}
             order = clip_order(clips[name], ordering=ordering, **drawn) if mark else first[name]
-            told.append((phase, name, with_repeats(order, again[name], **drawn)))
-    return told
+            order_of_parts.append((phase, name, with_repeats(order, again[name], **drawn)))
+    return order_of_parts
+
+
+def mean_places(engine: sa.Engine) -> dict[str, tuple[float, float]]:
+    """Tell where listeners meet each stimulus, for the audit: whether their orders could give away the truth.
+
+    Returns stimulus id -> (mean place within its set, 0 first to 1 last; how often a listener gets it),
+
+    over all listeners that count and both passes, practice left out; {} where nobody is invited yet.
+    """
+    table = (
+        sa.select(trial.c.listener_id, trial.c.phase, trial.c.part, trial.c.position, trial.c.stimulus_id)
+        .join(listener, listener.c.id == trial.c.listener_id)
+        .where(trial.c.part > 0, listener.c.pilot.is_(False))
+    )
+    with reading(engine) as connection:
+        rows = connection.execute(table).all()
+    lengths = Counter((row.listener_id, row.phase, row.part) for row in rows)
+    places_of: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        last = lengths[row.listener_id, row.phase, row.part] - 1
+        places_of[row.stimulus_id].append((row.position - 1) / last if last else 0.0)
+    passes = len({(row.listener_id, row.phase) for row in rows}) or 1
+    return {name: (sum(seen) / len(seen), len(seen) / passes) for name, seen in places_of.items()}
 
 
 def random_letters() -> str:

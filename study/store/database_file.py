@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
+from caw.problems import ProblemError
+
 BUSY_SECONDS = 30  # how long a writer waits for another one before it gives up
 BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file
 _HEADER = b"SQLite format 3\0"
@@ -27,8 +29,8 @@ _WITHOUT_LOG = b"\x01\x01"  # bytes 18 and 19 of a file that has no log beside i
 _OPENING = threading.RLock()
 
 
-class DatabaseFileError(sqlite3.OperationalError):
-    """The file, or the log beside it, is not the one that belongs here. The message says what to do."""
+class DatabaseFileError(ProblemError, sqlite3.OperationalError):
+    """The file, or the log beside it, is not the one that belongs here."""
 
 
 class DatabaseInUse(DatabaseFileError):
@@ -91,17 +93,18 @@ class DatabaseFile:
         """Raises DatabaseFileError where the file or its log was moved, deleted or replaced since it was
         opened. Costs three looks at the folder.
         """
-        found = _identity(self.path)
-        if found != self._home:
-            if found[0] != self._home[0]:
+        identity = _identity(self.path)
+        if identity != self._home:
+            if identity[0] != self._home[0]:
                 raise DatabaseFileError(
-                    f"{self.path} was moved, deleted or replaced while it was in use; nothing is saved until "
+                    f"{self.path} was moved, deleted or replaced while it was in use",
+                    "nothing is saved until "
                     "that very file is back; else stop the server, put a backup in its place with "
-                    "`study restore-backup` and start the server again"
+                    "`study restore-backup` and start the server again",
                 )
             raise DatabaseFileError(
-                f"{self.path}-wal or -shm was deleted or replaced while it was in use; nothing is saved "
-                "until the server is stopped and started again"
+                f"{self.path}-wal or -shm was deleted or replaced while it was in use",
+                "nothing is saved until the server is stopped and started again",
             )
 
     def report(self, connection: Connection) -> None:
@@ -166,8 +169,8 @@ def require_own_log(path: Path) -> None:
         if header.startswith(_HEADER) and header[18:20] != _WITHOUT_LOG and _is_whole(path):
             return
     raise DatabaseFileError(
-        f"{log} is not the log of {path}, as where a backup was copied over the database of a killed server; "
-        "nothing was changed; put the backup in place with `study restore-backup`, which keeps both aside"
+        f"{log} is not the log of {path}, as where a backup was copied over the database of a killed server",
+        "nothing was changed; put the backup in place with `study restore-backup`, which keeps both aside",
     )
 
 
@@ -194,7 +197,7 @@ def _is_whole(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def alone(path: Path) -> Iterator[sqlite3.Connection]:
+def exclusive_connection(path: Path) -> Iterator[sqlite3.Connection]:
     """The only connection to a file, whose log is dealt with and which stays locked until the end.
 
     Raises DatabaseInUse where another process has it open.
@@ -252,15 +255,15 @@ def free_name(file: Path, what: str) -> Path:
 
 def _identity(path: Path) -> tuple[tuple[int, int] | None, ...]:
     """Device and inode of the file, its log and its index; None for what is not there."""
-    found: list[tuple[int, int] | None] = []
+    entries: list[tuple[int, int] | None] = []
     for name in (path, f"{path}-wal", f"{path}-shm"):
         try:
             entry = os.stat(name)
-            found.append((entry.st_dev, entry.st_ino))
+            entries.append((entry.st_dev, entry.st_ino))
         except OSError:
-            found.append(None)
-    return tuple(found)
+            entries.append(None)
+    return tuple(entries)
 
 
 def _in_use(path: Path) -> DatabaseInUse:
-    return DatabaseInUse(f"{path} is in use by another process; stop `study serve` and try again")
+    return DatabaseInUse(f"{path} is in use by another process", "stop `study serve` and try again")

@@ -9,14 +9,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from analysis import questionnaire
+from analysis.questionnaire import VERDICT, asked_in
 from study.store.builds import newest
-from study.store.protocol import CERTAINTY, DIFFICULTIES, FIELDS, FIELDS_OF, INSPIRING, SCALE
-from study.store.schema import answer, clock, elapsed, final_answer, listener, reading, trial
+from study.store.database import reading
+from study.store.schema import answer, clock, elapsed, final_answer, listener, trial
 
 LEFT_EMPTY = "left_empty"
 _STAMPS = ("first_play_at", "answered_at")
 _SLACK = 1.0  # s, by which the player's two counts of seconds may differ
 _MEASURED = ("plays", "seconds_heard", "seconds_played", "first_play_at", "answered_at")
+_LATER = tuple(field.name for field in asked_in("rating"))  # fields that a second pass asks
 _AGAIN = ("set_position", "position", *_MEASURED, "response_seconds")  # what a second pass has of its own
 
 
@@ -58,15 +61,15 @@ def answers(engine: sa.Engine, *, practice: bool = False, pilot: bool = False) -
     for row in rows:
         clip = tuple(row[trial.c[name]] for name in ("listener_id", "set_name", "stimulus_id", "repetition"))
         if row[trial.c.phase] == "rating":  # its verdict came before: slots are answered in order
-            told = _told(row, latest, sets)
-            merged[clip] |= {name: told[name] for name in FIELDS_OF["rating"]}
-            merged[clip] |= {f"rating_{name}": told[name] for name in _AGAIN}
-            again = [f"rating_{name}" if name in _AGAIN else name for name in told[LEFT_EMPTY]]
+            exported = _exported(row, latest, sets)
+            merged[clip] |= {name: exported[name] for name in _LATER}
+            merged[clip] |= {f"rating_{name}": exported[name] for name in _AGAIN}
+            again = [f"rating_{name}" if name in _AGAIN else name for name in exported[LEFT_EMPTY]]
             merged[clip][LEFT_EMPTY] = [*merged[clip][LEFT_EMPTY], *again]
             continue
-        merged[clip] = _told(row, latest)
+        merged[clip] = _exported(row, latest)
         if row[trial.c.phase] == "verdict":
-            merged[clip]["kept"] = None
+            merged[clip] |= dict.fromkeys(_LATER)
         if current.passes == 2:
             merged[clip] |= {f"rating_{name}": None for name in _AGAIN}
     return [row | {LEFT_EMPTY: " ".join(row[LEFT_EMPTY]) or None} for row in merged.values()]
@@ -85,19 +88,20 @@ def final_forms(engine: sa.Engine, *, pilot: bool = False) -> list[dict[str, Any
     )
     with reading(engine) as connection:
         rows, latest = connection.execute(query).mappings().all(), clock(connection)
-    told = [
+    forms = [
         {name: row[name] for name in ("listener", "number", "question", "text", "saved_at")} for row in rows
     ]
-    return [row | {"saved_at": row["saved_at"] if row["saved_at"] <= latest else None} for row in told]
+    return [row | {"saved_at": row["saved_at"] if row["saved_at"] <= latest else None} for row in forms]
 
 
-def _told(row: sa.RowMapping, latest: dt.datetime, sets_before: int = 0) -> dict[str, Any]:
-    """One answer. latest: the moment that no stamp is after; sets_before: how many sets were heard in the
-    pass before this one.
+def _exported(row: sa.RowMapping, latest: dt.datetime, sets_before: int = 0) -> dict[str, Any]:
+    """Return one answer.
+
+    latest: the moment that no stamp is after. sets_before: how many sets were heard in the pass before.
     """
     opened = row[answer.c.unlocked_at] or row[answer.c.shown_at]
     seconds = elapsed(opened, row[answer.c.answered_at], latest)
-    values = {name: row[answer.c[name]] for name in (*FIELDS, *_MEASURED)}
+    values = {name: row[answer.c[name]] for name in (*questionnaire.NAMES, *_MEASURED)}
     odd = {name for name, value in values.items() if value is not None and not _possible(name, value, latest)}
     if not odd & {"seconds_heard", "seconds_played"}:
         odd |= {"seconds_heard"} if values["seconds_heard"] > values["seconds_played"] + _SLACK else set()
@@ -131,10 +135,7 @@ def _seconds(value: Any) -> bool:
 
 
 _RANGES: dict[str, Callable[[Any], bool]] = {
-    "difficulty": lambda value: value in DIFFICULTIES,
-    "confidence": lambda value: value in CERTAINTY,
-    "musicality": lambda value: value in SCALE,
-    "inspiring": lambda value: value in INSPIRING,
+    **{field.name: field.allows for field in questionnaire.FIELDS if field.levels and field is not VERDICT},
     "plays": lambda value: isinstance(value, int) and value >= 0,
     "seconds_heard": _seconds,
     "seconds_played": _seconds,

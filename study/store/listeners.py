@@ -9,8 +9,9 @@ import sqlalchemy as sa
 
 from study.store.answering import StoreError, closed_at, unblinded_at
 from study.store.builds import assign, newest, random_letters
+from study.store.database import reading
 from study.store.protocol import Page, Slot, State, Step, next_step
-from study.store.schema import answer, clock, elapsed, listener, reading, trial
+from study.store.schema import answer, clock, elapsed, listener, trial
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Listener:
 
 
 @dataclass(frozen=True)
-class Progress:
+class ListenerProgress:
     """How far one listener is. Counts leave practice out; times are UTC.
 
     begun_at is when the first clip that counts was shown that has an answer; seconds_active the sum of the
@@ -49,7 +50,7 @@ class Progress:
     seconds_active: float
 
 
-def progress(engine: sa.Engine, pilot: bool | None = None) -> list[Progress]:
+def progress(engine: sa.Engine, pilot: bool | None = None) -> list[ListenerProgress]:
     """All listeners in the order of their invitation; only pilots, or only others, where `pilot` says so."""
     people = sa.select(listener).order_by(listener.c.id)
     if pilot is not None:
@@ -58,14 +59,14 @@ def progress(engine: sa.Engine, pilot: bool | None = None) -> list[Progress]:
         rows = connection.execute(people).mappings().all()
         standing = states(connection)
         begun, active = _times(connection)
-    told = []
+    everybody = []
     for row in rows:
         step = next_step(standing[row["id"]])
         unopened = step.page is Page.WELCOME and row["last_seen_at"] is None
-        kept = ("id", "name", "token", "pilot", "invited_at", "revoked_at", "consent_at", "finished_at")
-        told.append(
-            Progress(
-                **{name: row[name] for name in kept},
+        copied = ("id", "name", "token", "pilot", "invited_at", "revoked_at", "consent_at", "finished_at")
+        everybody.append(
+            ListenerProgress(
+                **{name: row[name] for name in copied},
                 stage="not opened yet" if unopened else step.stage,
                 answered=step.answered,
                 total=step.total,
@@ -74,11 +75,11 @@ def progress(engine: sa.Engine, pilot: bool | None = None) -> list[Progress]:
                 seconds_active=round(active.get(row["id"], 0.0), 3),
             )
         )
-    return told
+    return everybody
 
 
 def states(connection: sa.Connection, listener_id: int | None = None) -> dict[int, State]:
-    """What decides the step of one listener, or of all: listener id -> State."""
+    """Return what decides the step of one listener, or of all, by listener id."""
     slots = (
         sa.select(
             trial.c.listener_id,
@@ -121,15 +122,17 @@ def invite(connection: sa.Connection, name: str, *, pilot: bool) -> str:
     if known is not None:
         if known["pilot"] != pilot:
             kind = "a pilot" if known["pilot"] else "no pilot"
-            raise StoreError(f"{name} was invited as {kind}, and stays so; choose another name")
+            raise StoreError(f"{name} was invited as {kind}, and stays so", "choose another name")
         return known["token"]
     if unblinded_at(connection) is not None:
-        raise StoreError(f"the study is unblinded, so {name} is not invited; make a new study folder")
+        raise StoreError(f"the study is unblinded, so {name} is not invited", "make a new study folder")
     if closed_at(connection) is not None:
-        raise StoreError(f"the study is closed, so {name} is not invited; open it with `study reopen` first")
+        raise StoreError(
+            f"the study is closed, so {name} is not invited", "open it with `study reopen` first"
+        )
     current = newest(connection)
     if current is None:
-        raise StoreError("no blinded sets yet; run `study build` on this folder first")
+        raise StoreError("no blinded sets yet", "run `study build` on this folder first")
     number, token = _next_number(connection, pilot), random_letters()
     result = connection.execute(
         listener.insert().values(
@@ -170,7 +173,7 @@ def restore(connection: sa.Connection, name: str) -> bool:
 
 
 def begun(connection: sa.Connection) -> set[int]:
-    """The ids of those who have answered at least a field of a clip that counts; pilots among them."""
+    """Return the ids of those who have answered a field of a clip that counts, pilots included."""
     counted = (
         sa.select(answer.c.listener_id)
         .join(trial, _SAME_TRIAL)
@@ -184,7 +187,7 @@ _SAME_TRIAL = sa.and_(answer.c.listener_id == trial.c.listener_id, answer.c.slot
 
 
 def _next_number(connection: sa.Connection, pilot: bool) -> int:
-    """The number of whoever is invited next, which decides their order.
+    """Return the number of the next listener, which decides their order.
 
     The orders of the numbers 0, 1, 2, ... are balanced block by block (see study.store.orders), so the next
     number is the lowest one that nobody fills: nobody who has begun or may still begin. The places of those
@@ -197,7 +200,7 @@ def _next_number(connection: sa.Connection, pilot: bool) -> int:
 
 
 def _filled(connection: sa.Connection, pilot: bool, but: int | None = None) -> set[int]:
-    """The numbers of those who have begun or may still begin, without the one listener `but`."""
+    """Return the numbers of those who have begun or may still begin, leaving out the listener `but`."""
     people = sa.select(listener.c.id, listener.c.number, listener.c.revoked_at)
     people = people.where(listener.c.pilot.is_(pilot))
     have_begun = begun(connection)
@@ -237,11 +240,11 @@ def _named(connection: sa.Connection, name: str) -> sa.RowMapping:
     row = connection.execute(sa.select(listener).where(listener.c.name == name)).mappings().first()
     if row is None:
         names = connection.execute(sa.select(listener.c.name).order_by(listener.c.id).limit(8)).scalars()
-        raise StoreError(f"nobody named {name!r} is invited; there are: {', '.join(names) or 'none'}")
+        raise StoreError(f"nobody named {name!r} is invited", f"there are: {', '.join(names) or 'none'}")
     return row
 
 
 def _one_at_a_time(connection: sa.Connection) -> None:
-    """Nobody else invites or restores until this transaction ends; SQLite has seen to that already."""
+    """Let nobody else invite or restore until this transaction ends, as SQLite does by itself."""
     if connection.dialect.name != "sqlite":
         connection.exec_driver_sql("LOCK TABLE listener IN SHARE ROW EXCLUSIVE MODE")

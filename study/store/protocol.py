@@ -13,34 +13,16 @@ from enum import StrEnum
 from typing import Any
 from unicodedata import category
 
-VERDICTS = ("real", "fake")
-DIFFICULTIES = ("easy", "dont_know", "difficult")
-INSPIRING = ("yes", "no", "maybe", "other")
-SCALE = tuple(range(11))  # musicality
-CERTAINTY = (1, 2, 3, 4, 5)  # confidence in the verdict: 1 a guess, 5 certain
+from analysis.questionnaire import PHASES, asked_in
+from caw.problems import ProblemError
+
 PLAYBACK = ("headphones", "loudspeakers", "built_in")
 MAX_TEXT = 4000  # characters of any text a listener types
 
-FIELDS = ("verdict", "difficulty", "musicality", "inspiring", "inspiring_text", "comment")
-FIELDS += ("confidence", "kept")
-# What a trial asks: everything at once, or in a study of two passes the verdict first and the rest later.
-PHASES = ("all", "verdict", "rating")
-FIELDS_OF = {
-    "all": FIELDS,
-    "verdict": ("verdict", "difficulty", "confidence"),
-    "rating": ("musicality", "inspiring", "inspiring_text", "comment", "kept"),
-}
 _CONTROL = ("Cc", "Cs")  # Unicode's control characters and lone surrogates: databases refuse some of them
-_ALLOWED = {
-    "verdict": VERDICTS,
-    "difficulty": DIFFICULTIES,
-    "musicality": SCALE,
-    "inspiring": INSPIRING,
-    "confidence": CERTAINTY,
-}
 
 
-class AnswerError(ValueError):
+class AnswerError(ProblemError):
     """An answer that no page of ours can give: an unknown field or a value off its scale."""
 
 
@@ -111,7 +93,24 @@ class Step:
 
 
 def next_step(state: State) -> Step:
-    """The step a listener takes next: the first one that is not done yet."""
+    """Return the step that a listener takes next: the first one that is not done yet.
+
+    Parameters
+    ----------
+    state : State
+        What the database holds of the listener.
+
+    Returns
+    -------
+    Step
+        The page to show, with the counts that it needs.
+
+    Examples
+    --------
+    >>> slots = (Slot(0, part=0, position=1, answered=True), Slot(1, part=1, position=1, answered=False))
+    >>> next_step(State(slots, consented=True, sound_checked=True)).stage
+    'before part 1 of 1'
+    """
     counted = [slot for slot in state.slots if slot.part > 0]
     counts = {
         "parts": len({slot.part for slot in counted}),
@@ -145,55 +144,92 @@ def next_step(state: State) -> Step:
 
 
 def settle(changes: Mapping[str, Any], *, phase: str = "all") -> dict[str, Any]:
-    """Checks changed fields and makes them agree: no difficulty of a real clip, no text without "other".
+    """Check changed fields and make them agree.
 
-    Raises AnswerError for a field or value that no page of this phase offers.
+    Where a field's answer no longer asks for another one, as the difficulty of a clip that is taken for real,
+    that one is emptied.
+
+    Parameters
+    ----------
+    changes : mapping of str to object
+        The new values by the name of their field.
+    phase : str, optional
+        What the trial asks, one of `analysis.questionnaire.PHASES`.
+
+    Returns
+    -------
+    dict
+        The values to be saved, texts as of `clean`.
+
+    Raises
+    ------
+    AnswerError
+        For a field or a value that no page of this phase offers.
+
+    Examples
+    --------
+    >>> settle({"verdict": "real"})
+    {'verdict': 'real', 'difficulty': None}
+    >>> settle({"musicality": 11})
+    Traceback (most recent call last):
+        ...
+    study.store.protocol.AnswerError: musicality = 11; it must be one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
     """
+    offered = {field.name: field for field in asked_in(phase)}
     settled = dict(changes)
-    for name, value in settled.items():
-        if name not in FIELDS_OF[phase]:
-            raise AnswerError(f"unknown field {name!r}; an answer has {', '.join(FIELDS_OF[phase])}")
-        if name == "kept":
-            if not isinstance(value, bool):
-                raise AnswerError(f"kept = {value!r}; it must be one of True, False")
-        elif name in _ALLOWED:
-            on_scale = value is None or (not isinstance(value, bool) and value in _ALLOWED[name])
-            if not on_scale:
-                known = ", ".join(str(known) for known in _ALLOWED[name])
-                raise AnswerError(f"{name} = {value!r}; it must be one of {known}")
-        else:
+    for name, value in changes.items():
+        if name not in offered:
+            raise AnswerError(f"unknown field {name!r}", f"an answer has {', '.join(offered)}")
+        field = offered[name]
+        if not field.allows(value):
+            levels = field.levels or (True, False)
+            raise AnswerError(f"{name} = {value!r}", f"it must be one of {', '.join(map(str, levels))}")
+        if field.kind == "text":
             settled[name] = clean(value)
-    if settled.get("verdict", "fake") != "fake":
-        settled["difficulty"] = None
-    if settled.get("inspiring", "other") != "other":
-        settled["inspiring_text"] = None
+    for field in offered.values():
+        if field.condition and field.condition[0] in settled and not field.applies(settled):
+            settled[field.name] = None
     return settled
 
 
 def clean(text: str | None) -> str | None:
-    """Typed text as it is kept: cut to MAX_TEXT, without control characters, None where nothing is left."""
+    """Text as it is saved: at most MAX_TEXT letters, no control characters, None where nothing is left."""
     if text is None:
         return None
-    kept = "".join(letter for letter in str(text) if letter in "\n\t" or category(letter) not in _CONTROL)
-    return kept[:MAX_TEXT].strip() or None
+    printable = "".join(
+        letter for letter in str(text) if letter in "\n\t" or category(letter) not in _CONTROL
+    )
+    return printable[:MAX_TEXT].strip() or None
 
 
 def missing(
     answer: Mapping[str, Any], *, heard: bool, phase: str = "all", confidence: bool = False
 ) -> list[str]:
-    """The fields a listener still owes, in the order of the page; comment and kept are never among them.
+    """List what a listener has still to answer.
 
-    confidence: whether the study asks for it.
+    Parameters
+    ----------
+    answer : mapping of str to object
+        The answer so far, by the names of its fields.
+    heard : bool
+        Whether the clip was heard as far as the study asks for.
+    phase : str, optional
+        What the trial asks, one of `analysis.questionnaire.PHASES`.
+    confidence : bool, optional
+        Whether the study asks how sure a listener is.
+
+    Returns
+    -------
+    list of str
+        "heard" and names of fields, those of the first phase before those of the second.
     """
-    owed = [] if heard else ["heard"]
-    if phase != "rating":
-        owed += [name for name in ("verdict",) if answer.get(name) is None]
-        if answer.get("verdict") == "fake" and answer.get("difficulty") is None:
-            owed.append("difficulty")
-        if confidence and answer.get("confidence") is None:
-            owed.append("confidence")
-    if phase != "verdict":
-        owed += [name for name in ("musicality", "inspiring") if answer.get(name) is None]
-        if answer.get("inspiring") == "other" and not clean(answer.get("inspiring_text")):
-            owed.append("inspiring_text")
-    return owed
+    fields = [field for part in PHASES[1:] for field in asked_in(part) if phase in ("all", part)]
+    owed = [
+        field.name
+        for field in fields
+        if not field.optional
+        and (confidence or not field.switched)
+        and field.applies(answer)
+        and (clean(answer.get(field.name)) if field.kind == "text" else answer.get(field.name)) is None
+    ]
+    return owed if heard else ["heard", *owed]

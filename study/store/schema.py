@@ -1,4 +1,4 @@
-"""The tables of a study's database, and how a connection to it is opened.
+"""The tables of a study's database, and the moments in them.
 
 Truth is never in this database: no clip name, backend, epoch count or real/fake label. What it knows of a
 clip is the set it belongs to and its opaque id; only the sealed key, a file the server does not send, says
@@ -7,18 +7,12 @@ what an id stands for.
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
-import os
-from pathlib import Path
+import math
 
 import sqlalchemy as sa
 
-from study.store import database_file
-from study.store.protocol import CERTAINTY, DIFFICULTIES, INSPIRING, PHASES, SCALE, VERDICTS
-
-SCHEMA_VERSION = 2
-_OPENING_LOCK = 0x57_0D1  # of PostgreSQL's advisory locks; any number that nobody else takes
+from analysis.questionnaire import BY_NAME, FIELDS, PHASES, Field, asked_in
 
 metadata = sa.MetaData()
 
@@ -91,13 +85,83 @@ def elapsed(
     return None if dt.timedelta(0) < end - start < MOST_TICKS else (end - start).total_seconds()
 
 
-def _one_of(column: str, values: tuple[str, ...]) -> sa.CheckConstraint:
-    listed = ", ".join(f"'{value}'" for value in values)
-    return sa.CheckConstraint(f"{column} IS NULL OR {column} IN ({listed})", name=f"{column}_known")
+def _column(field: Field) -> sa.Column:
+    """The column of a field of the questionnaire."""
+    if field.kind == "yes-no":
+        return sa.Column(field.name, sa.Boolean, nullable=False, server_default=sa.false())
+    if field.kind == "choice":
+        return sa.Column(field.name, sa.String(8 * math.ceil(max(map(len, field.levels)) / 8)))
+    return sa.Column(field.name, sa.Text if field.kind == "text" else sa.Integer)
+
+
+def _fields(*, first: bool) -> list[Field]:
+    """The fields of the first tables, or those added later, which stand behind all other columns."""
+    return [field for field in FIELDS if (field.version == 1) == first]
+
+
+def _known(field: Field) -> sa.CheckConstraint:
+    listed = ", ".join(f"'{level}'" for level in field.levels)
+    return sa.CheckConstraint(
+        f"{field.name} IS NULL OR {field.name} IN ({listed})", name=f"{field.name}_known"
+    )
+
+
+def _on_scale(field: Field) -> sa.CheckConstraint:
+    low, high = field.levels[0], field.levels[-1]
+    rule = f"{field.name} IS NULL OR {field.name} BETWEEN {low} AND {high}"
+    return sa.CheckConstraint(rule, name=f"{field.name}_on_scale")
+
+
+def _conditional(field: Field) -> sa.CheckConstraint:
+    other, level = field.condition
+    names = {"difficulty": "difficulty_of_fakes_only", "inspiring_text": "text_of_other_only"}
+    rule = f"{field.name} IS NULL OR {other} = '{level}'"
+    return sa.CheckConstraint(rule, name=names.get(field.name, f"{field.name}_of_{level}_only"))
+
+
+def _complete(phase: str) -> str:
+    """What a final answer of a phase must hold; not fields that came later, as older answers lack them."""
+    rules = []
+    for field in asked_in(phase):
+        if field.version > 1 or field.optional or field.kind == "text":
+            continue
+        rule = f"{field.name} IS NOT NULL"
+        if field.condition:
+            name, asked = field.condition
+            others = [f"{name} = '{level}'" for level in BY_NAME[name].levels if level != asked]
+            rule = f"({' OR '.join([*others, rule])})"
+        rules.append(rule)
+    return " AND ".join(rules)
+
+
+def _empty(phase: str) -> str:
+    return " AND ".join(f"{field.name} IS NULL" for field in asked_in(phase) if field.kind != "yes-no")
+
+
+def _of_questionnaire() -> list[sa.CheckConstraint]:
+    """What an answer must be, by the questionnaire. The order is that of the tables that exist."""
+    first, later = _fields(first=True), _fields(first=False)
+    return [
+        *(_known(field) for field in first if field.kind == "choice"),
+        *(_on_scale(field) for field in first if field.kind == "scale"),
+        *(_conditional(field) for field in first if field.condition),
+        sa.CheckConstraint(
+            f"answered_at IS NULL OR ((phase = 'rating' OR ({_complete('verdict')})) "
+            f"AND (phase = 'verdict' OR ({_complete('rating')})))",
+            name="final_answers_are_complete",
+        ),
+        sa.CheckConstraint(
+            f"(phase <> 'rating' OR ({_empty('verdict')})) AND (phase <> 'verdict' OR ({_empty('rating')}))",
+            name="answers_of_their_phase_only",
+        ),
+        *(_known(field) for field in later if field.kind == "choice"),
+        *(_on_scale(field) for field in later if field.kind == "scale"),
+        *(_conditional(field) for field in later if field.condition),
+    ]
 
 
 def _phase(table: str) -> tuple[sa.Column, sa.CheckConstraint]:
-    """Which questions a trial asks, one of protocol.PHASES."""
+    """Which questions a trial asks, one of questionnaire.PHASES."""
     listed = ", ".join(f"'{phase}'" for phase in PHASES)
     column = sa.Column("phase", sa.String(8), nullable=False, server_default="all")
     return column, sa.CheckConstraint(f"phase IN ({listed})", name=f"{table}_phase_known")
@@ -110,7 +174,7 @@ about = sa.Table(
     sa.Column("value", sa.String(200), nullable=False),
 )
 
-# Alembic's own: the revision of these tables. See study.store.migrating.
+# Alembic's own: the revision of these tables. See study.store.database.
 alembic_version = sa.Table(
     "alembic_version",
     metadata,
@@ -189,12 +253,7 @@ answer = sa.Table(
     metadata,
     sa.Column("listener_id", sa.Integer, primary_key=True),
     sa.Column("slot", sa.Integer, primary_key=True),
-    sa.Column("verdict", sa.String(8)),
-    sa.Column("difficulty", sa.String(16)),
-    sa.Column("musicality", sa.Integer),
-    sa.Column("inspiring", sa.String(8)),
-    sa.Column("inspiring_text", sa.Text),
-    sa.Column("comment", sa.Text),
+    *map(_column, _fields(first=True)),
     sa.Column("plays", sa.Integer, nullable=False, default=0),
     sa.Column("seconds_heard", sa.Float, nullable=False, default=0.0),  # of the clip, each second once
     sa.Column("seconds_played", sa.Float, nullable=False, default=0.0),  # replays included
@@ -208,33 +267,9 @@ answer = sa.Table(
     sa.Column("app_version", sa.String(40)),
     sa.Column("design_digest", sa.String(64)),
     *_phase("answer"),  # of its trial
-    sa.Column("confidence", sa.Integer),  # in the verdict: 1 a guess, ..., 5 certain
-    sa.Column("kept", sa.Boolean, nullable=False, server_default=sa.false()),  # the listener takes it home
+    *map(_column, _fields(first=False)),
     sa.ForeignKeyConstraint(["listener_id", "slot"], _TRIAL),
-    _one_of("verdict", VERDICTS),
-    _one_of("difficulty", DIFFICULTIES),
-    _one_of("inspiring", INSPIRING),
-    sa.CheckConstraint(
-        f"musicality IS NULL OR musicality BETWEEN {SCALE[0]} AND {SCALE[-1]}", name="musicality_on_scale"
-    ),
-    sa.CheckConstraint("difficulty IS NULL OR verdict = 'fake'", name="difficulty_of_fakes_only"),
-    sa.CheckConstraint("inspiring_text IS NULL OR inspiring = 'other'", name="text_of_other_only"),
-    sa.CheckConstraint(
-        "answered_at IS NULL OR ("
-        "(phase = 'rating' OR (verdict IS NOT NULL AND (verdict = 'real' OR difficulty IS NOT NULL))) "
-        "AND (phase = 'verdict' OR (musicality IS NOT NULL AND inspiring IS NOT NULL)))",
-        name="final_answers_are_complete",
-    ),
-    sa.CheckConstraint(
-        "(phase <> 'rating' OR (verdict IS NULL AND difficulty IS NULL AND confidence IS NULL)) "
-        "AND (phase <> 'verdict' OR (musicality IS NULL AND inspiring IS NULL AND inspiring_text IS NULL "
-        "AND comment IS NULL))",
-        name="answers_of_their_phase_only",
-    ),
-    sa.CheckConstraint(
-        f"confidence IS NULL OR confidence BETWEEN {CERTAINTY[0]} AND {CERTAINTY[-1]}",
-        name="confidence_on_scale",
-    ),
+    *_of_questionnaire(),
     sa.CheckConstraint("plays >= 0 AND seconds_heard >= 0 AND seconds_played >= 0", name="heard_positive"),
 )
 
@@ -296,107 +331,3 @@ study_event = sa.Table(
     sa.Column("what", sa.String(40), nullable=False),
     sa.Column("detail", sa.Text, nullable=False),
 )
-
-
-def connect(url: str, *, copy_old: bool = True) -> sa.Engine:
-    """Opens the database, creates what it lacks and brings older tables up to date.
-
-    SQLite runs with a write-ahead log and a flush to disk at every commit, and each writing transaction
-    takes the write lock when it begins: deferred ones fail with "database is locked" under several writers.
-    copy_old: whether an SQLite file of an older version is copied before it is changed.
-
-    Raises sqlalchemy.exc.SQLAlchemyError where the database cannot be opened, migrating.UnknownSchemaError
-    where a newer version of this program wrote it.
-    """
-    from study.store import migrating
-
-    engine = _sqlite(url) if url.startswith("sqlite") else _server(url)
-    try:
-        migrating.bring_up(engine, copy_old=copy_old)
-    except BaseException:
-        engine.dispose()
-        raise
-    return engine
-
-
-def reading(engine: sa.Engine) -> sa.Connection:
-    """A connection that only reads: on SQLite it never takes the write lock."""
-    return engine.connect().execution_options(begin="BEGIN")
-
-
-def lock(query: sa.Select, connection: sa.Connection) -> sa.Select:
-    """The rows a transaction is about to change; SQLite has locked the whole file already."""
-    return query if connection.dialect.name == "sqlite" else query.with_for_update()
-
-
-def shared(connection: sa.Connection) -> None:
-    """This transaction counts on the study being open or closed, whichever it finds: `alone` waits for it.
-
-    On SQLite a writing transaction is alone anyway.
-    """
-    if connection.dialect.name != "sqlite":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock_shared({_OPENING_LOCK})")
-
-
-def alone(connection: sa.Connection) -> None:
-    """This transaction opens or closes the study: it waits for all that are `shared`, and they for it."""
-    if connection.dialect.name != "sqlite":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_OPENING_LOCK})")
-
-
-def _sqlite(url: str) -> sa.Engine:
-    file = sa.make_url(url).database
-    own: dict[str, object] = {}
-    if file and file != ":memory:":  # it holds every listener's link: readable by its owner alone
-        database_file.require_own_log(Path(file))
-        with contextlib.suppress(OSError):  # there already, or no place: connecting tells
-            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        own = {"creator": database_file.DatabaseFile.at(file).connect, "pool_size": 10, "max_overflow": 40}
-    engine = sa.create_engine(url, hide_parameters=True, **own)  # a log would hold a listener's secret
-
-    @sa.event.listens_for(engine, "begin")
-    def begin(connection: sa.Connection) -> None:
-        how = connection.get_execution_options().get("begin", "BEGIN IMMEDIATE")
-        if how != "BEGIN":
-            _require_file(connection)
-        connection.exec_driver_sql(how)
-
-    return engine
-
-
-def require(engine: sa.Engine) -> bool:
-    """Asks the database for one row. Returns whether it can be written as well, without writing anything.
-
-    Raises DBAPIError where the database does not answer, or its file was moved, deleted or replaced.
-    """
-    with engine.connect() as connection:
-        connection = connection.execution_options(begin="BEGIN")
-        _require_file(connection)
-        connection.execute(sa.select(about.c.name).limit(1)).all()
-        if connection.dialect.name != "sqlite":
-            return connection.exec_driver_sql("SHOW transaction_read_only").scalar() == "off"
-    file = Path(engine.url.database or "")
-    return not file.is_file() or (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK))
-
-
-def file_is_gone(engine: sa.Engine, error: sa.exc.DBAPIError) -> bool:
-    """Whether `error` came of an SQLite file that is no longer the one that was opened."""
-    if isinstance(error.orig, database_file.DatabaseFileError):
-        return True
-    return engine.dialect.name == "sqlite" and not Path(engine.url.database or "").is_file()
-
-
-def _require_file(connection: sa.Connection) -> None:
-    raw = connection.connection.dbapi_connection
-    if isinstance(raw, database_file.Connection) and raw.file is not None:
-        try:
-            raw.file.report(raw)
-        except database_file.DatabaseFileError as error:
-            raise sa.exc.OperationalError("", None, error) from error
-
-
-def _server(url: str) -> sa.Engine:
-    for plain in ("postgresql://", "postgres://"):
-        if url.startswith(plain):
-            url = "postgresql+psycopg://" + url.removeprefix(plain)
-    return sa.create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True, hide_parameters=True)

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from itsdangerous import BadData, URLSafeSerializer, URLSafeTimedSerializer
 
-from study.store.schema import reading, study_event
+from study.store.database import reading
+from study.store.schema import study_event
 
 SECONDS = 12 * 3600
 KNOWN_SECONDS = 180 * 24 * 3600

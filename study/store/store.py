@@ -17,24 +17,24 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from study.folder import StudyFolder
-from study.store import answering, builds, database_record, export, listeners, play_log, schema, study_log
+from study.store import answering, builds, database, database_record, export, listeners, schema, study_log
 from study.store import backup as backups
 from study.store.answering import Draft, Listening, Saved, StoreError
 from study.store.builds import Build, has_answers, newest
+from study.store.database import UnknownSchemaError, reading
 from study.store.database_file import DatabaseFileError
-from study.store.listeners import Listener, Progress
-from study.store.migrating import UnknownSchemaError
+from study.store.listeners import Listener, ListenerProgress
 from study.store.protocol import PLAYBACK, Page, next_step
-from study.store.schema import clock, final_answer, listener, reading, trial
+from study.store.schema import clock, final_answer, listener, trial
 
 if TYPE_CHECKING:
-    from analysis.plan import AnalysisPlan, Kept
+    from analysis.plan import AnalysisPlan, SealedPlan
 
-__all__ = ["Build", "Clip", "Listener", "Progress", "Store", "StoreError"]
+__all__ = ["Build", "ServedClip", "Listener", "ListenerProgress", "Store", "StoreError"]
 
 
 @dataclass(frozen=True)
-class Clip:
+class ServedClip:
     """The clip behind a play key, for the server's eyes."""
 
     listener_id: int
@@ -45,9 +45,35 @@ class Clip:
 
 
 class Store:
-    """Opens (and creates) the database at an SQLAlchemy URL, `sqlite:///...` or `postgresql://...`.
+    """The memory of one study, in a database that is made where it is not there yet.
 
-    Raises StoreError where it cannot be opened or was written by another version.
+    Parameters
+    ----------
+    url : str
+        The address of the database as SQLAlchemy writes it: `sqlite:///FILE` or `postgresql://...`.
+
+    Raises
+    ------
+    StoreError
+        Where the database cannot be opened, or another version of this program wrote it.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> folder = TemporaryDirectory()
+    >>> store = Store(f"sqlite:///{folder.name}/responses.sqlite")
+    >>> store.register_build(
+    ...     stimuli={"UMG": ["aaaa", "bbbb"]},
+    ...     practice=[],
+    ...     key_sha256="ab" * 32,
+    ...     design_digest="cd" * 32,
+    ...     file_format="wav",
+    ... )
+    >>> token = store.invite("Ann")
+    >>> store.find(token).step.stage
+    'welcome'
+    >>> store.close()
+    >>> folder.cleanup()
     """
 
     served_digest: str | None = None  # of the design that listeners see; a later build does not change it
@@ -58,24 +84,32 @@ class Store:
         shown = "at the given address"  # which is not shown before its password is known
         try:
             shown = sa.make_url(url).render_as_string(hide_password=True)
-            self.engine = schema.connect(url)
+            self.engine = database.connect(url)
         except UnknownSchemaError as error:
-            raise StoreError(f"the database {shown} {error}; use the version that wrote it") from error
+            raise StoreError(f"the database {shown} {error.problem.what}", error.problem.fix) from error
         except (DatabaseFileError, SQLAlchemyError, ImportError) as error:
             cause = getattr(error, "orig", None) or error
             if isinstance(cause, DatabaseFileError):
-                raise StoreError(str(cause)) from error
+                raise StoreError(*cause.args) from error
             reason = str(cause).splitlines()[0]
-            mend = "check the study's folder, its disk's room, or STUDY_DATABASE_URL"
+            fix = "check the study's folder, its disk's room, or STUDY_DATABASE_URL"
             if isinstance(error, ImportError):
-                mend = "install its driver: pip install 'eureka-study[postgres]'"
-            raise StoreError(f"cannot open the database {shown}: {reason}; {mend}") from error
+                fix = "install its driver: pip install 'eureka-study[postgres]'"
+            raise StoreError(f"cannot open the database {shown}: {reason}", fix) from error
 
     @classmethod
     def for_folder(cls, folder: StudyFolder) -> Store:
-        """The store of a study folder.
+        """Open the store of a study folder.
 
-        Raises StoreError besides where its listeners are in another database, as when a file was lost.
+        Parameters
+        ----------
+        folder : StudyFolder
+            The study. Its database is responses.sqlite in it, or what STUDY_DATABASE_URL names.
+
+        Raises
+        ------
+        StoreError
+            As for a store, and where the study's listeners are in another database, as when a file was lost.
         """
         database_record.require_file(folder)
         store = cls(folder.database_url())
@@ -91,14 +125,19 @@ class Store:
         self.engine.dispose()
 
     def check(self) -> None:
-        """Raises StoreError or SQLAlchemyError where no answer could be saved just now. Cheap: one read.
+        """Make sure that an answer could be saved at this moment. It costs one read.
 
-        The words of a StoreError are for anybody to read, so they name no path.
+        Raises
+        ------
+        StoreError
+            Where the file is gone or can only be read. Its message is for anybody, so it names no path.
+        SQLAlchemyError
+            Where the database does not answer.
         """
         try:
-            writable = schema.require(self.engine)
+            writable = database.require(self.engine)
         except DBAPIError as error:
-            if schema.file_is_gone(self.engine, error):
+            if database.file_is_gone(self.engine, error):
                 raise StoreError("The database file was moved, deleted or replaced.") from error
             raise
         if not writable:
@@ -119,14 +158,37 @@ class Store:
         repeats: int = 0,
         passes: int = 1,
     ) -> None:
-        """Records what a build made, and gives every listener an order of it, of one pass or two.
+        """Record what a build made, and draw for every listener an order of it.
 
         The same build again changes nothing. After the first answer that counts, only the design's digest
-        (the wording of pages) may change; each answer keeps the digest it was given under. `order` and
-        `repeats` are the design's; `seed` draws the orders and follows from the key where it is None.
+        (the wording of the pages) may change; each answer keeps the digest that it was given under.
 
-        Raises StoreError if answers exist and stimuli, key, format or order would change, and for an empty
-        set or an id that stands in two sets.
+        Parameters
+        ----------
+        stimuli : mapping of str to sequence of str
+            The ids of the clips of each set, in the order of the design.
+        practice : sequence of str
+            The ids of the clips for practice.
+        key_sha256 : str
+            The digest of the sealed key.
+        design_digest : str
+            The digest of the design.
+        file_format : str
+            What the clips are written as, "wav" or "flac".
+        order : {"counterbalanced", "fixed"}, optional
+            Whether the order of clips is balanced over listeners, or the same for all.
+        seed : int, optional
+            What the orders are drawn with; it follows from the key where it is None.
+        repeats : int, optional
+            How many clips of a set each listener hears again.
+        passes : {1, 2}, optional
+            Whether all is asked at once, or the verdicts first and the rest in a second pass.
+
+        Raises
+        ------
+        StoreError
+            Where there are answers and the stimuli, the key, the format or the order would change; for an
+            empty set, and for an id that stands in two sets.
         """
         seed = int(key_sha256[:12], 16) if seed is None else int(seed)
         new = Build(
@@ -154,7 +216,7 @@ class Store:
             return has_answers(connection)
 
     def log_unblinding(self, who: str, reason: str, key_sha256: str) -> None:
-        """Records that somebody read the key, and closes the study for good, in one transaction.
+        """Record that somebody read the key, and close the study for good, in one transaction.
 
         Raises StoreError if the key is not the sealed one.
         """
@@ -167,17 +229,29 @@ class Store:
     # listeners
 
     def invite(self, name: str, pilot: bool = False) -> str:
-        """The secret of a listener's personal link; a name invited before gets its link again.
+        """Invite a listener, who gets the order of clips that is least filled so far.
 
-        A pilot tries the study: their answers count nowhere. Who is invited gets the order of clips that is
-        least filled so far: of those who were revoked before they began first.
+        Parameters
+        ----------
+        name : str
+            The listener's name. A name that was invited before gets its link again.
+        pilot : bool, optional
+            Whether they only try the study: a pilot's answers count nowhere.
 
-        Raises StoreError for an empty name, before the first build, after closing, and for a name that was
-        invited as the other kind.
+        Returns
+        -------
+        str
+            The secret of the listener's personal link.
+
+        Raises
+        ------
+        StoreError
+            For an empty name, before the first build, after closing, and for a name that was invited as the
+            other kind.
         """
-        name = _plain(name)
+        name = _normalised(name)
         if not name or len(name) > 200:
-            raise StoreError(f"listener name {name[:40]!r}; give each listener a name of 1 to 200 letters")
+            raise StoreError(f"listener name {name[:40]!r}", "give each listener a name of 1 to 200 letters")
         with self.engine.begin() as connection:
             token = listeners.invite(connection, name, pilot=pilot)
         if self._folder is not None:
@@ -185,17 +259,17 @@ class Store:
         return token
 
     def revoke(self, name: str) -> bool:
-        """Withdraws a listener's link: it shows the closing page and saves nothing; what was saved stays.
+        """Withdraw a listener's link. It shows the closing page and saves nothing; what was saved stays.
 
         Returns whether the link was open until now. Raises StoreError for a name that was not invited.
         """
         with self.engine.begin() as connection:
-            return listeners.revoke(connection, _plain(name))
+            return listeners.revoke(connection, _normalised(name))
 
     def restore(self, name: str) -> bool:
-        """Makes a revoked link work again. Returns whether it was revoked. Raises StoreError as revoke."""
+        """Make a revoked link work again. Returns whether it was revoked. Raises StoreError as `revoke`."""
         with self.engine.begin() as connection:
-            return listeners.restore(connection, _plain(name))
+            return listeners.restore(connection, _normalised(name))
 
     def find(self, token: str | None) -> Listener | None:
         """The listener of a personal link, with the step they are at; None for an unknown secret."""
@@ -206,10 +280,10 @@ class Store:
             if row is None:
                 return None
             step = next_step(listeners.states(connection, row["id"])[row["id"]])
-        kept = ("id", "name", "tab", "playback", "pilot")
-        return Listener(**{name: row[name] for name in kept}, step=step)
+        copied = ("id", "name", "tab", "playback", "pilot")
+        return Listener(**{name: row[name] for name in copied}, step=step)
 
-    def listeners(self, pilot: bool | None = None) -> list[Progress]:
+    def listeners(self, pilot: bool | None = None) -> list[ListenerProgress]:
         """All listeners in the order of their invitation; True: only the pilots, False: only the others."""
         return listeners.progress(self.engine, pilot)
 
@@ -218,7 +292,7 @@ class Store:
         self._mark(listener_id, tab=tab)
 
     def consent(self, listener_id: int, version: str) -> None:
-        """Keeps when the listener agreed, and to which version of the text; the first time counts.
+        """Record when the listener agreed, and to which version of the text; the first time counts.
 
         With the first listener who is no pilot the analysis plan that is served is fixed.
         """
@@ -227,7 +301,7 @@ class Store:
     def sound_check(self, listener_id: int, playback: str) -> None:
         """The listener hears the tone; `playback` is what they listen on, one of protocol.PLAYBACK."""
         if playback not in PLAYBACK:
-            raise StoreError(f"playback = {playback!r}; it must be one of {', '.join(PLAYBACK)}")
+            raise StoreError(f"playback = {playback!r}", f"it must be one of {', '.join(PLAYBACK)}")
         self._mark(listener_id, once="sound_check_at", playback=playback)
 
     def begin_part(self, listener_id: int, part: int) -> None:
@@ -270,15 +344,39 @@ class Store:
         require_heard: bool = True,
         require_confidence: bool = False,
     ) -> Saved:
-        """Saves changed fields and, when Next was pressed, makes the answer final, in one transaction.
+        """Save changed fields and, when Next was pressed, make the answer final, in one transaction.
 
-        `press` is the id of the last press of Next. The browser sends it with every message, so each id
-        counts once, over restarts too: a press that came too early does not close an answer later on.
-        `require_heard` and `require_confidence` say what the design asks for besides the trial's phase.
         Saving twice is saving once: equal values add no revision, and a final answer stays as it is.
 
-        Raises answering.OtherTab when another tab has taken over, protocol.AnswerError for impossible values,
-        StoreError for a slot out of order.
+        Parameters
+        ----------
+        listener_id, slot : int
+            The trial, which must be the next one of this listener.
+        tab : str
+            The browser tab that the changes come from; it must be the one that may write.
+        changes : mapping of str to object, optional
+            New values by the names of their fields, see `analysis.questionnaire`.
+        listening : Listening, optional
+            What the player has reported since the page was loaded.
+        press : str, optional
+            The id of the last press of Next. The browser sends it with every message, so each id counts
+            once, over restarts too: a press that came too early does not close an answer later on.
+        require_heard, require_confidence : bool, optional
+            What the design asks for besides the trial's phase.
+
+        Returns
+        -------
+        Saved
+            Whether the answer is final, and what is still missing.
+
+        Raises
+        ------
+        OtherTab
+            Where another tab has taken over.
+        AnswerError
+            For a value that no page offers.
+        StoreError
+            For a trial that is not the next one.
         """
         return answering.save(
             self.engine,
@@ -293,7 +391,7 @@ class Store:
             digest=self.served_digest,
         )
 
-    def clip(self, play_key: str, token: str | None) -> Clip | None:
+    def clip(self, play_key: str, token: str | None) -> ServedClip | None:
         """The clip behind a play key, for the listener it belongs to and nobody else."""
         with reading(self.engine) as connection:
             row = connection.execute(
@@ -316,14 +414,14 @@ class Store:
             finished = row.finished_at is not None
             if not finished and answering.closed_at(connection) is not None:
                 return None
-            return Clip(*row[:4], file_format=newest(connection).file_format)
+            return ServedClip(*row[:4], file_format=newest(connection).file_format)
 
     def log_play(
-        self, clip: Clip, kind: str, *, listening: Listening, position_seconds: float | None
+        self, clip: ServedClip, kind: str, *, listening: Listening, position_seconds: float | None
     ) -> bool:
-        """Records what the player reports by itself; False where one clip's reports are too many."""
+        """Record what the player reports by itself; False where one clip's reports are too many."""
         heard = {"listening": listening, "position_seconds": position_seconds}
-        return play_log.record(self.engine, clip.listener_id, clip.slot, kind, **heard)
+        return answering.log_play(self.engine, clip.listener_id, clip.slot, kind, **heard)
 
     # the final form
 
@@ -346,10 +444,32 @@ class Store:
         texts: Mapping[int, str | None],
         finish: bool,
     ) -> bool:
-        """Saves the open answers (number from 1 -> text) and, with `finish`, ends the listener's study.
+        """Save answers to the open questions and, with `finish`, end the study for this listener.
 
-        Returns whether the listener has finished. What is finished stays as it is; clips left to answer keep
-        it open. Raises answering.OtherTab when another tab has taken over.
+        What is finished stays as it is, and clips that are still to answer keep it open.
+
+        Parameters
+        ----------
+        listener_id : int
+            The listener.
+        tab : str
+            The browser tab that the texts come from; it must be the one that may write.
+        questions : sequence of str
+            The open questions as they were asked.
+        texts : mapping of int to str or None
+            The answers by the number of their question, from 1.
+        finish : bool
+            Whether the listener sends the form for good.
+
+        Returns
+        -------
+        bool
+            Whether the listener has finished.
+
+        Raises
+        ------
+        OtherTab
+            Where another tab has taken over.
         """
         with self.engine.begin() as connection:
             row = answering.owner(connection, listener_id, tab)
@@ -367,14 +487,16 @@ class Store:
     # the study as a whole
 
     def close_study(self, who: str) -> dt.datetime:
-        """From now on no listener can answer; who has finished keeps the last page. Returns since when.
+        """Close the study: from now on no listener can answer, and who has finished keeps the last page.
+
+        Returns since when it is closed.
 
         Returns only after every answer on its way is either saved or refused.
         """
         return study_log.close(self.engine, who)
 
     def reopen_study(self, who: str) -> bool:
-        """Lets listeners answer again. Returns whether the study was closed.
+        """Let listeners answer again. Returns whether the study was closed.
 
         Raises StoreError after an unblinding: what is answered then does not count as blind.
         """
@@ -385,19 +507,19 @@ class Store:
         with reading(self.engine) as connection:
             return answering.closed_at(connection)
 
-    def kept_plan(self) -> Kept | None:
+    def kept_plan(self) -> SealedPlan | None:
         """The analysis plan that was fixed when the first listener began; None where none was."""
         return study_log.kept_plan(self.engine)
 
     def backup(self, file: Path) -> None:
-        """Copies the whole database as it is now into a new SQLite file, while others go on writing.
+        """Copy the whole database as it is now into a new SQLite file, while others go on writing.
 
         Raises StoreError where the file is there already or cannot be written.
         """
         backups.backup(self.engine, file)
 
     def log_event(self, who: str, what: str, detail: str = "") -> None:
-        """Records what the researcher did with the study: at most 200, 40 and any number of letters."""
+        """Record what the researcher did with the study: at most 200, 40 and any number of letters."""
         with self.engine.begin() as connection:
             study_log.log(connection, who, what, detail)
 
@@ -408,7 +530,7 @@ class Store:
     # what goes to the analysis
 
     def answers(self, *, practice: bool = False, pilot: bool = False) -> list[dict[str, Any]]:
-        """Every final answer, without truth, of listeners or else of pilots; see export.answers."""
+        """Every final answer, without truth, of listeners or else of pilots; see `study.store.export`."""
         return export.answers(self.engine, practice=practice, pilot=pilot)
 
     def final_forms(self, *, pilot: bool = False) -> list[dict[str, Any]]:
@@ -416,6 +538,6 @@ class Store:
         return export.final_forms(self.engine, pilot=pilot)
 
 
-def _plain(name: str) -> str:
+def _normalised(name: str) -> str:
     """A listener's name as it is kept: without spaces around it or doubled."""
     return " ".join(name.split())

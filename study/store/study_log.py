@@ -1,4 +1,4 @@
-"""What the researcher does with the study as a whole: closes it, opens the key, and all else that is logged.
+"""What the researcher does with a study as a whole: closing it, opening the key, and whatever else is logged.
 
 Used through store.Store.
 """
@@ -12,10 +12,11 @@ import sqlalchemy as sa
 
 from study.store.answering import CLOSED_AT, StoreError, closed_at, insert_once, unblinded_at
 from study.store.builds import has_answers, newest
-from study.store.schema import about, alone, clock, listener, reading, study_event, unblinding, utc_moment
+from study.store.database import exclusive_lock, reading
+from study.store.schema import about, clock, listener, study_event, unblinding, utc_moment
 
 if TYPE_CHECKING:
-    from analysis.plan import AnalysisPlan, Kept
+    from analysis.plan import AnalysisPlan, SealedPlan
 
 _PLAN, _PLAN_SHA256, _PLAN_AT = "plan", "plan_sha256", "plan_at"  # rows of `about`
 
@@ -23,12 +24,12 @@ _PLAN, _PLAN_SHA256, _PLAN_AT = "plan", "plan_sha256", "plan_at"  # rows of `abo
 def close(engine: sa.Engine, who: str) -> dt.datetime:
     """See store.Store.close_study."""
     with engine.begin() as connection:
-        alone(connection)
+        exclusive_lock(connection)
         return close_in(connection, who)
 
 
 def close_in(connection: sa.Connection, who: str) -> dt.datetime:
-    """Closes the study within the caller's transaction, which is `alone`. Returns since when it is closed."""
+    """Close the study in a transaction that holds the `exclusive_lock`; return since when it is closed."""
     since = closed_at(connection)
     if since is None:
         since = clock(connection)
@@ -40,12 +41,12 @@ def close_in(connection: sa.Connection, who: str) -> dt.datetime:
 def reopen(engine: sa.Engine, who: str) -> bool:
     """See store.Store.reopen_study."""
     with engine.begin() as connection:
-        alone(connection)
+        exclusive_lock(connection)
         if closed_at(connection) is None:
             return False
         if opened := unblinded_at(connection):
-            told = f"the study was unblinded on {opened:%Y-%m-%d %H:%M} UTC, so it stays closed"
-            raise StoreError(f"{told}; make a new study folder for further answers")
+            problem = f"the study was unblinded on {opened:%Y-%m-%d %H:%M} UTC, so it stays closed"
+            raise StoreError(problem, "make a new study folder for further answers")
         connection.execute(about.delete().where(about.c.name == CLOSED_AT))
         log(connection, who, "reopened")
         return True
@@ -54,13 +55,13 @@ def reopen(engine: sa.Engine, who: str) -> bool:
 def unblind(engine: sa.Engine, who: str, reason: str, key_sha256: str) -> None:
     """See store.Store.log_unblinding."""
     with engine.begin() as connection:
-        alone(connection)
+        exclusive_lock(connection)
         sealed = newest(connection)
         if sealed is None or sealed.key_sha256 != key_sha256:
             raise StoreError(
                 f"the key's sha256 {key_sha256[:12]}... is not the one sealed at build"
-                f"{'' if sealed is None else ' (' + sealed.key_sha256[:12] + '...)'}; "
-                "restore private/key.csv from the build"
+                f"{'' if sealed is None else ' (' + sealed.key_sha256[:12] + '...)'}",
+                "restore private/key.csv from the build",
             )
         close_in(connection, who)
         row = {"at": clock(connection), "who": who[:200], "reason": reason, "key_sha256": key_sha256}
@@ -68,9 +69,9 @@ def unblind(engine: sa.Engine, who: str, reason: str, key_sha256: str) -> None:
 
 
 def keep_plan(connection: sa.Connection, listener_id: int, plan: AnalysisPlan) -> None:
-    """Keeps the analysis plan, its sha256 and the time, as a listener begins: the first who is no pilot.
+    """Record the analysis plan, its sha256 and the time, as the first listener begins who is no pilot.
 
-    Nothing is kept where answers that count are there already, as in a study that an older version served.
+    Nothing is recorded where there are answers that count already.
     """
     pilot = connection.execute(sa.select(listener.c.pilot).where(listener.c.id == listener_id)).scalar_one()
     if pilot or has_answers(connection):
@@ -81,19 +82,19 @@ def keep_plan(connection: sa.Connection, listener_id: int, plan: AnalysisPlan) -
             connection.execute(about.insert().values(name=name, value=value))
 
 
-def kept_plan(engine: sa.Engine) -> Kept | None:
+def kept_plan(engine: sa.Engine) -> SealedPlan | None:
     """See store.Store.kept_plan."""
-    from analysis.plan import Kept
+    from analysis.plan import SealedPlan
 
     with reading(engine) as connection:
         rows = {row.name: row.value for row in connection.execute(sa.select(about))}
     if _PLAN not in rows:
         return None
-    return Kept(rows[_PLAN], rows.get(_PLAN_SHA256, ""), utc_moment(rows.get(_PLAN_AT, "")))
+    return SealedPlan(rows[_PLAN], rows.get(_PLAN_SHA256, ""), utc_moment(rows.get(_PLAN_AT, "")))
 
 
 def log(connection: sa.Connection, who: str, what: str, detail: str = "") -> None:
-    """Adds a row to the log, within the caller's transaction."""
+    """Add a row to the log, within the caller's transaction."""
     row = {"at": clock(connection), "who": who[:200], "what": what[:40], "detail": detail}
     connection.execute(study_event.insert().values(**row))
 
@@ -101,5 +102,5 @@ def log(connection: sa.Connection, who: str, what: str, detail: str = "") -> Non
 def rows(engine: sa.Engine, table: sa.Table) -> list[dict[str, Any]]:
     """All rows of a table that only grows, oldest first, without their ids."""
     with reading(engine) as connection:
-        found = connection.execute(sa.select(table).order_by(table.c.id)).mappings().all()
-    return [{name: value for name, value in row.items() if name != "id"} for row in found]
+        entries = connection.execute(sa.select(table).order_by(table.c.id)).mappings().all()
+    return [{name: value for name, value in row.items() if name != "id"} for row in entries]

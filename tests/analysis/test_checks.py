@@ -9,7 +9,7 @@ import pytest
 from analysis import plots, responses
 from analysis.results import checks, comparisons, stimuli
 from analysis.results.outcomes import INSPIRED, JUDGED_REAL, MUSICALITY
-from analysis.results.results import Result
+from analysis.results.result import Result
 from tests.analysis import panels
 
 

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from analysis import responses
-from analysis.report import figures, pins, report, tables
+from analysis.report import comments, figures, report, tables
 from analysis.results import confidence, statistics
-from analysis.results.results import find
+from analysis.results.result import find
 from analysis.results.stimuli import Panel
 from analysis.tests import detection
 from tests.analysis import panels
@@ -37,7 +37,7 @@ def frame():
     ],
 )
 def test_pins_are_split_from_the_words(comment, before, found):
-    words, moments = pins.split(comment)
+    words, moments = comments.split(comment)
     assert words == before
     assert [tuple(pin) for pin in moments] == found
 

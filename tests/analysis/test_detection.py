@@ -1,11 +1,10 @@
-"""Estimators against scipy and statsmodels, the literature's worked examples, and their own properties."""
+"""Estimators against scipy, the literature's worked examples, and their own properties."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from statsmodels.stats import proportion
 
 from analysis.tests import detection
 from analysis.tests.detection import Counts, DetectionError
@@ -16,14 +15,27 @@ share = st.integers(1, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.jus
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs"), [(detection.wilson, "wilson"), (detection.clopper_pearson, "beta")]
+    ("k", "n", "wilson", "exact"),
+    [
+        (81, 263, (0.2553, 0.3662), (0.2527, 0.3676)),
+        (15, 148, (0.0624, 0.1605), (0.0578, 0.1617)),
+        (0, 20, (0.0, 0.1611), (0.0, 0.1684)),
+        (1, 29, (0.0061, 0.1718), (0.0009, 0.1776)),
+    ],
 )
+def test_intervals_of_a_proportion_are_the_published_ones(k, n, wilson, exact):
+    """Newcombe (1998), Statistics in Medicine 17:857-872, table I."""
+    assert detection.wilson(k, n) == pytest.approx(wilson, abs=5e-5)
+    assert detection.clopper_pearson(k, n) == pytest.approx(exact, abs=5e-5)
+
+
 @given(share)
-def test_intervals_of_a_proportion_agree_with_statsmodels(ours, theirs, kn):
-    low, high = ours(*kn)
-    reference = proportion.proportion_confint(*kn, method=theirs)
-    assert (low, high) == pytest.approx(reference, abs=1e-9)
-    assert 0 <= low <= kn[0] / kn[1] <= high <= 1
+def test_intervals_of_a_proportion_hold_it_and_score_intervals_are_wilsons(kn):
+    k, n = kn
+    for low, high in (detection.wilson(k, n), detection.clopper_pearson(k, n)):
+        assert 0 <= low <= k / n <= high <= 1
+    by_share = detection.score_interval(k / n, n, stats.norm.isf(0.025))
+    assert detection.wilson(k, n) == pytest.approx(by_share, abs=1e-9)
 
 
 def test_a_score_interval_takes_answers_that_are_not_whole_and_widens_with_the_quantile():
@@ -43,9 +55,9 @@ def test_goodman_holds_the_shares_and_is_wider_than_wilson(observed):
         assert high >= alone.high - 1e-12
 
 
-def test_goodman_agrees_with_statsmodels():
-    reference = proportion.multinomial_proportions_confint([5, 11, 7], method="goodman")
-    assert np.array(detection.goodman([5, 11, 7])) == pytest.approx(reference, abs=2e-3)
+def test_goodman_is_wilson_at_the_level_that_the_categories_share():
+    alone = [detection.wilson(k, 23, 1 - 0.05 / 3) for k in (5, 11, 7)]
+    assert np.array(detection.goodman([5, 11, 7])) == pytest.approx(np.array(alone), abs=1e-12)
 
 
 @given(full)

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import responses
+from analysis import conditions, responses
 from analysis.results import dose, panel_models, statistics
-from analysis.results.results import CHECK, find
+from analysis.results.result import CHECK, find
 from analysis.results.stimuli import Panel
 from tests.analysis import panels
 
@@ -84,15 +84,15 @@ def test_counts_of_several_backends_are_never_one_group():
     """500 steps of one system and 500 of another are different things."""
     rows = [("caw", 100), ("caw", 1000), ("caw", None), ("samplernn", 1000), ("mosaic", None)]
     table = pd.DataFrame(rows, columns=["backend", "epochs"]).astype({"epochs": "Int64"}).assign(truth="fake")
-    dosed = dose.dosed(table)
-    named = dose.levels(dosed)
+    dosed = conditions.with_epochs(table)
+    named = conditions.epoch_labels(dosed)
     assert list(named) == ["caw 100", "caw 1000", "caw not stated", "samplernn 1000"]
-    assert dose.several(dosed)
-    assert sorted(named, key=dose.in_order) == list(named)
+    assert conditions.several_backends(dosed)
+    assert sorted(named, key=conditions.sort_key) == list(named)
     alone = dosed[dosed["backend"] == "caw"]
-    assert list(dose.levels(alone)) == ["100", "1000", "not stated"]
-    assert not dose.several(alone)
-    assert sorted(["not stated", "1000", "100", "all"], key=dose.in_order) == [
+    assert list(conditions.epoch_labels(alone)) == ["100", "1000", "not stated"]
+    assert not conditions.several_backends(alone)
+    assert sorted(["not stated", "1000", "100", "all"], key=conditions.sort_key) == [
         "100",
         "1000",
         "not stated",

@@ -8,7 +8,7 @@ from analysis import responses
 from analysis.plan import AnalysisPlan
 from analysis.report import estimands
 from analysis.results import statistics
-from analysis.results.results import Question
+from analysis.results.result import Question
 
 TRUTH, MODES = estimands.QUESTIONS["truth"], estimands.QUESTIONS["modes"]
 

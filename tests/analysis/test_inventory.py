@@ -11,7 +11,7 @@ import soundfile
 
 from analysis.plots import render
 from analysis.sounds import inventory, inventory_page, recording_names
-from analysis.sounds import inventory_charts as plots
+from analysis.sounds import inventory_page as plots
 from analysis.sounds.inventory import InventoryError
 
 RATE = 16000
@@ -150,7 +150,7 @@ def test_an_unreadable_file_counts_for_its_split(found):
 
 def test_processes_give_what_one_process_gives(folder, found):
     counted = []
-    again = inventory.take(folder, workers=2, told=lambda done, total: counted.append((done, total)))
+    again = inventory.take(folder, workers=2, progress=lambda done, total: counted.append((done, total)))
     assert again.entries == found.entries
     assert counted == [(place, 8) for place in range(1, 9)]
 
@@ -175,7 +175,7 @@ def test_a_stop_by_the_user_writes_nothing(folder):
         raise KeyboardInterrupt
 
     with pytest.raises(inventory.Stopped, match="nothing was written") as stopped:
-        inventory.take(folder, workers=1, told=stop)
+        inventory.take(folder, workers=1, progress=stop)
     assert stopped.value.exit_code == 130
 
 

@@ -9,7 +9,7 @@ from scipy import stats
 
 from analysis import responses
 from analysis.models import mixed
-from analysis.results import panel_models, results, stimuli, trainings
+from analysis.results import panel_models, result, stimuli, trainings
 from analysis.results.stimuli import Panel
 from tests.analysis import panels
 from tests.analysis.test_mixed import data, fixed
@@ -33,10 +33,10 @@ def test_effects_between_clips_are_tested_on_the_clips_degrees_of_freedom(name):
     assert found.p("truth") > 2 * stats.norm.sf(t)
 
 
-def d_prime(frame: pd.DataFrame) -> results.Result:
+def d_prime(frame: pd.DataFrame) -> result.Result:
     first = stimuli.distinct(responses.load(frame))
     found = panel_models._detection(first, Panel.of(first))
-    return results.find(found, panel_models.MIXED, panel_models.DETECTION)
+    return result.find(found, panel_models.MIXED, panel_models.DETECTION)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_d_prime_says_why_it_has_no_value(small, change, why):
 def test_a_fit_without_a_maximum_is_no_result(se, why):
     fit = mixed.binary([0, 1, 1, 0, 1, 0, 0, 1], {"1": np.ones(8)}, list("aabbccdd"), list("xyxyxyxy"))
     fit = dataclasses.replace(fit, covariance=np.array([[se**2]]))
-    question = results.Question(panel_models.MIXED, panel_models.DETECTION)
+    question = result.Question(panel_models.MIXED, panel_models.DETECTION)
     found = panel_models._result(question, fit, {"1": 1.0}, trainings.Nests())
     assert found.refused
     assert why in found.note

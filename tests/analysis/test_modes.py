@@ -10,7 +10,7 @@ import pytest
 from analysis import responses
 from analysis.models import mixed
 from analysis.results import individuals, stimuli
-from analysis.results.results import groups
+from analysis.results.result import groups
 from tests.analysis import panels
 
 FOLDER = Path(__file__).with_name("r_reference")

@@ -1,6 +1,7 @@
 """A study opened in a notebook: its examples run, and it says what a report says."""
 
 import doctest
+import importlib
 import json
 
 import pandas as pd
@@ -26,6 +27,28 @@ def test_every_member_has_an_example_that_runs(member, tmp_path, monkeypatch):
     tests = doctest.DocTestParser().get_doctest(member.__doc__, {"analysis": analysis}, "example", None, 0)
     assert tests.examples
     assert doctest.DocTestRunner().run(tests).failed == 0
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "analysis.models.mixed",
+        "analysis.planning",
+        "analysis.report.report",
+        "analysis.responses",
+        "analysis.results.estimation",
+        "analysis.sounds.comparison",
+        "analysis.sounds.inventory",
+        "analysis.tests.detection",
+        "analysis.tests.exact",
+        "analysis.tests.permutation",
+    ],
+)
+def test_the_examples_of_documented_functions_run(module, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ran = doctest.testmod(importlib.import_module(module))
+    assert ran.attempted
+    assert ran.failed == 0
 
 
 @pytest.fixture(scope="module")

@@ -8,15 +8,15 @@ import typing
 
 import pytest
 
-from analysis.plan import EXCLUSIONS, NONE_SET, PRIMARIES, AnalysisPlan, Kept, PlanError, standing
+from analysis.plan import EXCLUSIONS, NONE_SET, PRIMARIES, AnalysisPlan, PlanError, SealedPlan, standing
 from study import design
 
 AT = dt.datetime(2026, 11, 3, 9, 30, tzinfo=dt.UTC)
 SET = AnalysisPlan("musicality", accuracy_bound=0.1, musicality_bound=1.5, exclude=("unplayed", "hasty"))
 
 
-def kept(plan: AnalysisPlan) -> Kept:
-    return Kept(plan.text, plan.sha256, AT)
+def kept(plan: AnalysisPlan) -> SealedPlan:
+    return SealedPlan(plan.text, plan.sha256, AT)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_before_the_first_listener_the_plan_is_said_to_be_open():
 
 @pytest.mark.parametrize("text", [AnalysisPlan().text, "{", '{"primary":"x"}'])
 def test_a_kept_plan_that_was_changed_by_hand_is_not_used(text):
-    found = standing(SET, Kept(text, SET.sha256, AT), begun=True)
+    found = standing(SET, SealedPlan(text, SET.sha256, AT), begun=True)
     assert found.plan is None
     assert found.warning
     assert "changed by hand" in found.sentence

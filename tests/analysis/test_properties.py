@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from analysis.results import agreement, ratings
-from analysis.results.results import find
+from analysis.results.result import find
 from analysis.results.stimuli import Panel
 from analysis.tests import detection, permutation
 from analysis.tests.detection import Counts

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 import soundfile
 
-from analysis import plots, responses
-from analysis.report import figures, inspiring_clips, report, report_script, wording
+from analysis import plots, responses, web_page
+from analysis.report import figures, inspiring_clips, report
+from analysis.report import sentences as wording
 from analysis.report.report import ReportError, ReportFacts
 from analysis.results import statistics
 from analysis.results.stimuli import Panel
@@ -98,7 +99,9 @@ def test_all_files_are_there(written, founding, founding_results):
 def test_the_page_needs_nothing_else_and_runs_nothing_but_its_own_script(written):
     source = written.read_text(encoding="utf-8")
     page = Page(source)
-    assert re.findall(r"<script[^>]*>(.*?)</script>", source, re.S) == [report_script.source()]
+    assert re.findall(r"<script[^>]*>(.*?)</script>", source, re.S) == [
+        web_page.text_of(web_page.REPORT_SCRIPT)
+    ]
     sources = [value for _, attrs in page.tags for name, value in attrs.items() if name in ("src", "href")]
     assert all(source.startswith(("#", "data:")) for source in sources)
     assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
@@ -106,7 +109,7 @@ def test_the_page_needs_nothing_else_and_runs_nothing_but_its_own_script(written
         attrs["content"] for _, attrs in page.tags if attrs.get("http-equiv") == "Content-Security-Policy"
     ]
     assert policy[0].startswith("default-src 'none'")
-    digest = hashlib.sha256(report_script.source().encode()).digest()
+    digest = hashlib.sha256(web_page.text_of(web_page.REPORT_SCRIPT).encode()).digest()
     assert policy[0].endswith(f"script-src 'sha256-{base64.b64encode(digest).decode()}'")
     css = re.search(r"<style>(.*?)</style>", source, re.S)[1]
     assert "url(" not in css
@@ -133,7 +136,7 @@ def test_long_parts_are_folded_and_open_on_paper(written):
         assert long in folded
         assert long not in re.sub(r"<details>.*?</details>", "", source, flags=re.S)
     assert "details::details-content { display: block" in source.partition("@media print")[2]
-    assert "beforeprint" in report_script.source()
+    assert "beforeprint" in web_page.text_of(web_page.REPORT_SCRIPT)
 
 
 def test_a_pin_leads_to_its_clip_where_the_report_has_its_sound(tmp_path, sound, quick):
@@ -377,7 +380,7 @@ def test_the_opening_is_three_sentences(study, request):
     sentences = wording.summary(frame, results)
     assert len(sentences) == 3
     assert all(sentence.endswith(".") for sentence in sentences)
-    assert Panel.of(frame).one == ("listener" in sentences[0] and "listeners" not in sentences[0])
+    assert Panel.of(frame).single_listener == ("listener" in sentences[0] and "listeners" not in sentences[0])
 
 
 def test_inlined_drawings_differ_by_width(written):

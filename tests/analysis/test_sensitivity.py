@@ -10,7 +10,7 @@ from analysis import responses
 from analysis.plan import EXCLUSIONS, AnalysisPlan
 from analysis.results import comparisons, sensitivity, statistics, stimuli
 from analysis.results.outcomes import INSPIRED, JUDGED_REAL, MUSICALITY
-from analysis.results.results import MACHINE_LESS_ORIGINALS, Result, find
+from analysis.results.result import MACHINE_LESS_ORIGINALS, Result, find
 from tests.analysis import panels
 
 GROUPS = ["main analysis", "without hasty answers", "without unplayed answers", "without constant answers"]

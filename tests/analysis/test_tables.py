@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from analysis import formats, responses
-from analysis.report import table_files, tables, wording
-from analysis.report.tables import Table
+from analysis.report import sentences, tables
 from analysis.results import quality, statistics
-from analysis.results.results import Question
+from analysis.results.result import Question
+from analysis.table import ReportTable, numeric
 from caw.files import spreadsheet
 
 
@@ -48,7 +48,7 @@ def test_every_refusal_stands_in_one_table_with_its_reason(founding_results):
 
 
 @pytest.fixture
-def hostile() -> Table:
+def hostile() -> ReportTable:
     words = [
         "=HYPERLINK(1)",
         "+1",
@@ -60,7 +60,7 @@ def hostile() -> Table:
         "50% & $5 {x}_y",
     ]
     frame = pd.DataFrame({"words": words, "value": [-1.5, 2.0, None, 0.25, 1e-9, 3.0, -4.0, 5.0]})
-    return Table("hostile", "Words & numbers", frame)
+    return ReportTable("hostile", "Words & numbers", frame)
 
 
 def test_csv_runs_nothing_and_keeps_numbers(hostile):
@@ -71,10 +71,10 @@ def test_csv_runs_nothing_and_keeps_numbers(hostile):
 
 
 def test_markdown_and_latex_keep_their_columns(hostile):
-    lines = table_files.to_markdown(hostile).splitlines()
+    lines = hostile.to_markdown().splitlines()
     assert all(line.replace("\\|", "").count("|") == 3 for line in lines[2:])
     assert len(lines) == 4 + 8
-    latex = table_files.to_latex(hostile)
+    latex = hostile.to_latex()
     assert r"50\% \& \$5 \{x\}\_y" in latex
     assert latex.count(r"\\") == 8 + 2
     assert r"\caption{Words \& numbers}" in latex
@@ -82,15 +82,15 @@ def test_markdown_and_latex_keep_their_columns(hostile):
 
 def test_every_table_of_a_study_becomes_three_files(panel, panel_results, tmp_path):
     for table in tables.everything(panel, panel_results):
-        paths = table_files.write(table, tmp_path)
+        paths = table.write(tmp_path)
         assert [path.suffix for path in paths] == [".csv", ".md", ".tex"]
         rows = list(csv.reader(paths[0].open(encoding="utf-8", newline="")))
         assert len(rows) == 1 + len(table.frame)
 
 
 def test_a_set_cannot_name_a_file_outside_the_folder(tmp_path):
-    table = Table("clips_../../x\\y:z", "", pd.DataFrame({"a": [1]}))
-    assert {path.parent for path in table_files.write(table, tmp_path)} == {tmp_path}
+    table = ReportTable("clips_../../x\\y:z", "", pd.DataFrame({"a": [1]}))
+    assert {path.parent for path in table.write(tmp_path)} == {tmp_path}
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_an_interval_that_is_not_of_95_percent_says_so():
     ]
     text = tables.statistics(results).text()
     assert list(text["95% interval"]) == ["0.50 to 1.50 (90%)", "0.50 to 1.50"]
-    assert "95% interval" in tables.numeric(text)
+    assert "95% interval" in numeric(text)
 
 
 def test_statistics_hold_every_comparison_and_no_description(panel_results):
@@ -171,11 +171,11 @@ def test_values_that_were_left_empty_are_counted_and_named():
     (odd,) = [one for one in results if one.name == quality.ODD]
     assert (odd.estimate, odd.count, odd.total) == (3, 3, 20)
     assert odd.note == "musicality of 2, response seconds of 2"
-    text = wording.left_empty(results)
+    text = sentences.left_empty(results)
     assert text.startswith("3 answers have a value that cannot be")
     assert odd.note in text
     assert odd.note in set(tables.data_quality(results).frame["note"])
     frame["left_empty"] = None
     results = quality.records(responses.load(frame))
     assert [one.count for one in results if one.name == quality.ODD] == [0]
-    assert wording.left_empty(results) == ""
+    assert sentences.left_empty(results) == ""

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import responses
+from analysis import conditions, responses
 from analysis.models import mixed
-from analysis.report import tables, wording
+from analysis.report import sentences, tables
 from analysis.results import comparisons, dose, panel_models, ratings, statistics, stimuli, trainings
 from analysis.results.outcomes import MUSICALITY
-from analysis.results.results import find
+from analysis.results.result import find
 from analysis.results.stimuli import Panel
 from tests.analysis import panels
 
@@ -121,8 +121,8 @@ def test_one_training_per_cell_keeps_every_result():
         t.name for t in tables.everything(named, before)
     ]
     assert not any(statistics.ALIKE in r.note for r in after)
-    assert "trained once" in wording.trained(named)
-    assert wording.trained(responses.load(plain)) == ""
+    assert "trained once" in sentences.trained(named)
+    assert sentences.trained(responses.load(plain)) == ""
 
 
 def test_models_name_trainings_as_random_and_how_many(several_results):
@@ -174,7 +174,7 @@ def test_few_trainings_are_not_modelled_and_it_is_said():
     assert "trainings" not in found.method
     assert "2 trainings, fewer than 3" in found.note
     assert "too narrow" in found.note
-    assert "2 trainings" in wording.trained(few)
+    assert "2 trainings" in sentences.trained(few)
 
 
 @pytest.mark.parametrize(("count", "modelled"), [(2, ()), (3, ("trainings",))])
@@ -213,13 +213,13 @@ def test_trainings_of_one_epoch_count_each_are_no_blocks_of_a_trend():
 def test_groups_are_listed_as_they_are_counted():
     given = ["riff-t10", "riff-t2", "caw 1000", "riff", "caw 200", "caw not stated"]
     told = ["riff", "riff-t2", "riff-t10", "caw 200", "caw 1000", "caw not stated"]
-    assert sorted(given, key=dose.in_order) == told
+    assert sorted(given, key=conditions.sort_key) == told
 
 
 def test_one_listener_is_told_that_no_model_knows_the_trainings():
     one = study(listeners=1)
-    assert Panel.of(one).one
-    assert "no model knows them" in wording.trained(one)
+    assert Panel.of(one).single_listener
+    assert "no model knows them" in sentences.trained(one)
     assert any(statistics.ALIKE in r.note for r in statistics.evaluate(one))
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from study.audit import audit, leak_test
-from study.audit.leak_test import Clips
+from study.audit.leak_test import MeasuredSet
 from study.audit.properties import CONTENT, ORDER, Property
 
 LISTED: tuple[Property, ...] = (*CONTENT, *ORDER[:3])
@@ -38,7 +38,7 @@ LEAKS = ("bandwidth", "noise floor", "sub-bass")  # the last needs many relabeli
 _FILES = (((2, 8), (2, 8)), ((4, 16),))
 
 
-def clean_set(rng: np.random.Generator, reals: int, fakes: int) -> Clips:
+def clean_set(rng: np.random.Generator, reals: int, fakes: int) -> MeasuredSet:
     """One set of measured clips without a leak."""
     count = reals + fakes
     cause = rng.normal(size=count)
@@ -54,19 +54,19 @@ def clean_set(rng: np.random.Generator, reals: int, fakes: int) -> Clips:
         elif number % 4 == 3:
             raw = np.where(rng.random(count) < 0.1, np.nan, raw)
         values[entry.name] = 5 * (entry.matters or 1.0) * (raw + rng.normal())
-    return Clips(values, rng.permutation(np.arange(count) < reals))
+    return MeasuredSet(values, rng.permutation(np.arange(count) < reals))
 
 
-def leaking_set(rng: np.random.Generator, reals: int, fakes: int, name: str) -> Clips:
+def leaking_set(rng: np.random.Generator, reals: int, fakes: int, name: str) -> MeasuredSet:
     """The same with one property of the real clips moved by LEAK."""
     clips = clean_set(rng, reals, fakes)
     entry = next(entry for entry in LISTED if entry.name == name)
     values = {key: np.array(numbers) for key, numbers in clips.values.items()}
     values[name] += 5 * LEAK * entry.matters * clips.real
-    return Clips(values, clips.real)
+    return MeasuredSet(values, clips.real)
 
 
-def leaks(sets: list[Clips]) -> bool:
+def leaks(sets: list[MeasuredSet]) -> bool:
     """Whether the test calls the sets leaking, before differences that do not matter are left out."""
     tables = {f"set {number}": clips for number, clips in enumerate(sets)}
     names = [entry.name for entry in LISTED if entry.kind != "music"]

@@ -1,4 +1,4 @@
-"""Every backend on the same clips, beside other outputs of the same clips: the yardstick table.
+"""Every backend on the same clips, beside other outputs of the same clips: the table of measures.
 
     python -m tests.benchmarks.backends --clips FOLDER
 

@@ -24,7 +24,7 @@ import numpy as np
 
 from caw import audio, beats, features
 from caw.features import HOP, Frames
-from caw.measures import music
+from caw.measures import rhythm
 from tests.benchmarks import beat_scores, compose_riff
 
 SPEEDS = (0.85, 1.0, 1.2)
@@ -40,8 +40,8 @@ RESAMPLES = 10_000  # of the pieces, for intervals
 # a first and a second call on one clip, in a process that has done nothing else
 CALLS = {
     "caw.mosaic (features and beats)": (
-        "from caw.mosaic import beats, features",
-        "beats.grid(features.analyse(x, 22050))",
+        "from caw import beats, features",
+        "beats.beat_grid(features.analyse(x, 22050))",
     ),
     "librosa.filters.mel": (
         "from librosa import filters",
@@ -108,8 +108,8 @@ def judged(samples, rate: int, true_beats, true_bars) -> dict[str, list[float]]:
     ours = {}
     for name, heard in ((OURS, frames), (THEIR_FEATURES, theirs)):
         period, _ = beats.beat_period(heard.onsets)
-        told = scores(true_beats, beats.placed(beats.track(heard.onsets, period), heard.onsets))
-        ours[name] = told[:4] + bar_scores(true_bars, beats.grid(heard))
+        told = scores(true_beats, beats.snapped(beats.track(heard.onsets, period), heard.onsets))
+        ours[name] = told[:4] + bar_scores(true_bars, beats.beat_grid(heard))
     return {OURS: ours[OURS]} | found | {THEIR_FEATURES: ours[THEIR_FEATURES]}
 
 
@@ -124,9 +124,9 @@ def librosa_beats(frames: Frames, low: np.ndarray) -> dict[str, np.ndarray]:
     pulse = librosa.beat.plp(**given, win_length=round(8.9 / HOP))  # its default in seconds
     return {
         DEFAULT: librosa.beat.beat_track(y=low, sr=RATE, units="time")[1],
-        OUR_ONSETS: beats.placed(tracked[0], frames.onsets),
-        OUR_TEMPO: beats.placed(tracked[1], frames.onsets),
-        PULSE: beats.placed(np.flatnonzero(librosa.util.localmax(pulse)) * HOP, frames.onsets),
+        OUR_ONSETS: beats.snapped(tracked[0], frames.onsets),
+        OUR_TEMPO: beats.snapped(tracked[1], frames.onsets),
+        PULSE: beats.snapped(np.flatnonzero(librosa.util.localmax(pulse)) * HOP, frames.onsets),
     }
 
 
@@ -168,7 +168,7 @@ def scores(true_beats, told) -> list[float]:
     return [mir_eval.beat.f_measure(true, told), level, any_level, off, np.nan, np.nan]
 
 
-def bar_scores(true_bars, grid: beats.Grid) -> list[float]:
+def bar_scores(true_bars, grid: beats.BeatGrid) -> list[float]:
     """F-measure of where bars begin; their length: 1 where it is right, 0.5 for half or twice it."""
     import mir_eval
 
@@ -227,7 +227,7 @@ def tempo_table(folder: Path) -> str:
     import librosa
 
     systems = {
-        "caw.measures.music.tempo": music.tempo,
+        "caw.measures.rhythm.tempo": rhythm.tempo,
         "caw.beats.beat_period": lambda x, rate: _mosaic_tempo(features.analyse(x, rate)),
         "librosa.feature.tempo": lambda x, rate: librosa.feature.tempo(y=x, sr=rate)[0],
     }
@@ -246,7 +246,7 @@ def tempo_table(folder: Path) -> str:
 
 def tempo_right(told: float, true: float) -> tuple[bool, bool]:
     """Whether a tempo is within 4 %, and whether it or a half, a third, twice or three times it is."""
-    off = [abs(told / true / level - 1) for level in (1.0, *music.METRIC_LEVELS)]
+    off = [abs(told / true / level - 1) for level in (1.0, *rhythm.METRIC_LEVELS)]
     return off[0] < 0.04, min(off) < 0.04
 
 

@@ -198,7 +198,7 @@ def options_of(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--preset", default="fast")
     parser.add_argument("--epochs", type=int, help="in place of the preset's own")
-    parser.add_argument("--draws", type=int, default=3, help="outputs that the yardsticks are the mean of")
+    parser.add_argument("--draws", type=int, default=3, help="outputs that the measures are the mean of")
     parser.add_argument("--seconds", type=float, default=25.0, help="taken of each clip")
     parser.add_argument("--long", type=float, default=bench_parts.LONG, help="seconds of the long draw")
     parser.add_argument("--paper-seconds", type=float, default=3.0, help="of clip for the paper's step")

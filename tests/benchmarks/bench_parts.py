@@ -17,7 +17,10 @@ import numpy as np
 
 from caw import audio
 from caw.files import atomic
-from caw.measures import yardstick
+from caw.measures import spectra
+from caw.measures.copying import copying, diversities
+from caw.measures.distributions import frechet
+from caw.measures.rhythm import onset_distance
 
 MEASURES = ("frechet_0.13", "frechet_0.5", "copied_share", "longest_run", "onset_distance")
 RATE = 16000  # Hz
@@ -44,13 +47,21 @@ def peak_gb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 
 
+def evaluate(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
+    """MEASURES by name."""
+    found = {f"frechet_{s:g}": frechet(real, fake, RATE, patch_seconds=s) for s in (0.13, 0.5)}
+    copied = copying(real, fake, RATE)
+    found |= {"copied_share": copied["share"], "longest_run": copied["longest_run"]}
+    return found | {"onset_distance": onset_distance(real, fake, RATE)}
+
+
 def anchors(clip: dict) -> dict:
-    """Yardsticks of what is known: the clip's halves, noise, its authors' outputs where there are some."""
+    """Measures of what is known: the clip's halves, noise, its authors' outputs where there are some."""
     real = read(clip)
-    middle, noise = real.size // 2, np.random.default_rng(yardstick.NOISE_SEED).standard_normal(real.size)
+    middle, noise = real.size // 2, np.random.default_rng(spectra.NOISE_SEED).standard_normal(real.size)
     found = {
-        "halves": yardstick.evaluate(real[:middle], real[middle:], RATE),
-        "noise": yardstick.evaluate(real, noise, RATE),
+        "halves": evaluate(real[:middle], real[middle:]),
+        "noise": evaluate(real, noise),
     }
     if clip["fakes"]:
         found["authors"] = measured(real, [audio.read(path, rate=RATE)[0] for path in clip["fakes"]])
@@ -59,10 +70,10 @@ def anchors(clip: dict) -> dict:
 
 def measured(real: np.ndarray, fakes: list[np.ndarray]) -> dict:
     """Means over the outputs, the longest run of all of them, and what they share."""
-    each = [yardstick.evaluate(real, fake, RATE) for fake in fakes]
+    each = [evaluate(real, fake) for fake in fakes]
     found = {name: float(np.mean([one[name] for one in each])) for name in MEASURES}
     found["worst_run"] = max(one["longest_run"] for one in each)
-    return found | {"diversity": yardstick.diversity(fakes, RATE) if len(fakes) > 1 else None}
+    return found | {"diversity": float(np.mean(diversities(fakes, RATE))) if len(fakes) > 1 else None}
 
 
 def train(clip: dict, preset: str, epochs: int, folder: str, device: str = "cpu") -> dict:
@@ -108,7 +119,7 @@ def timed_training(samples, hertz: int, preset: str, epochs: int, folder: str, *
 
 
 def draw(clip: dict, folder: str, draws: int, kinds: tuple[str, ...] = ("UMG", "VAR")) -> dict:
-    """Seconds of drawing as much as the clip holds, and the yardsticks of what was drawn."""
+    """Seconds of drawing as much as the clip holds, and the measures of what was drawn."""
     from caw import runs
 
     real, run, found = read(clip), runs.load(folder), {}
@@ -145,7 +156,7 @@ def long(folder: str, seconds: float = LONG, seam: float = SEAM) -> dict:
     one = run.generate(seam, seed=0)
     network.BLOCK = network.BLOCK * 3 // 4 + 1
     other = run.generate(seam, seed=0)
-    return found | {"seam": seam, "apart": float(np.abs(one - other).max() / yardstick.rms(one))}
+    return found | {"seam": seam, "apart": float(np.abs(one - other).max() / spectra.rms(one))}
 
 
 def epochs(clip: dict, preset: str, epochs: int, folder: str, draws: int) -> dict:

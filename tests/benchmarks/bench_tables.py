@@ -31,9 +31,9 @@ def results(records: dict[str, dict], clips: list[dict], command: str) -> str:
         "## Targets",
         table(HEADER, targets(found, clips)),
         "## Yardsticks",
-        "Means over the outputs, and the worst run of them all; `caw.measures.yardstick` says what they are. "
+        "Means over the outputs, and the worst run of them all; `caw.measures` says what they are. "
         "Halves: the clip's second half against its first. Authors: the published model's own outputs.",
-        table(("clip", "what", *MEASURES, "worst_run", "diversity"), yardsticks(found, clips)),
+        table(("clip", "what", *MEASURES, "worst_run", "diversity"), measured(found, clips)),
         "## Training by length",
         f"{describe_few(found)} Preparation is what comes before the first step.",
         table(("clips", "s per epoch", "preparation s", "peak GB"), lengths(found)),
@@ -202,7 +202,7 @@ def bound(
     return (what, clip, shown(value, form), f"{sign} {told}{whose}", met)
 
 
-def yardsticks(found: dict[str, dict], clips: list[dict]) -> list[tuple]:
+def measured(found: dict[str, dict], clips: list[dict]) -> list[tuple]:
     rows = []
     for clip in (clip["name"] for clip in clips):
         anchors, drawn = found.get(f"anchors-{clip}", {}), found.get(f"draw-{clip}", {})
@@ -234,7 +234,7 @@ def lengths(found: dict[str, dict]) -> list[tuple]:
 
 
 def epoch_records(found: dict[str, dict]) -> list[tuple[int, float, dict]]:
-    """(epochs, seconds of training, yardsticks of UMG), ascending; the preset's own last."""
+    """(epochs, seconds of training, measures of UMG), ascending; the preset's own last."""
     rows = [(m["epochs"], m["seconds"], m["UMG"]) for n, m in found.items() if n.startswith("epochs-")]
     clip = next((n.removeprefix("train-") for n in found if n.startswith("train-")), None)
     if clip and f"draw-{clip}" in found:

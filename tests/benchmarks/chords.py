@@ -1,4 +1,4 @@
-"""Chords, tempo and bars as `caw.compose.hearing` hears them, on music whose chords are known.
+"""Chords, tempo and bars as `caw.compose.transcription` hears them, on music whose chords are known.
 
     python -m tests.benchmarks.chords                  # a table in Markdown, on standard output
 
@@ -16,7 +16,7 @@ from unittest import mock
 import numpy as np
 
 from caw import audio
-from caw.compose import chords, hearing, pitch
+from caw.compose import chords, transcription
 from tests.benchmarks import beat_scores, compose_riff
 
 RATE = 16000  # Hz, as a study's clips
@@ -60,15 +60,15 @@ def _power_chords(part: str, sign: str, chord: str, made=beat_scores._notes) -> 
 def at_true_bars(samples, bars, names) -> list[tuple[bool, bool, float]]:
     """(right, right root, certainty) of every half of the bars, whose places are known."""
     edges = np.sort(np.concatenate([bars, (bars[1:] + bars[:-1]) / 2]))
-    stay = np.where(np.arange(len(edges) - 2) % 2 == 0, hearing.STAY_IN_BAR, hearing.STAY_AT_LINE)
-    found, sure = chords.recognise(pitch.chroma(samples, RATE, edges), stay=stay)
+    stay = np.where(np.arange(len(edges) - 2) % 2 == 0, transcription.STAY_IN_BAR, transcription.STAY_AT_LINE)
+    found, sure = chords.recognise(transcription.chroma(samples, RATE, edges), stay=stay)
     wanted = [chords.parse(name) for name in names[:-1] for _ in range(2)]
     return [(_same(a, b), a.root == b.root, c) for a, b, c in zip(found, wanted, sure, strict=True)]
 
 
 def all_heard(samples, bars, names) -> float:
     """The share of moments, a tenth of a second apart, whose chord is right, the beat being found as well."""
-    plan = hearing.hear(samples, RATE)
+    plan = transcription.transcribe(samples, RATE)
     if plan.beats is None:
         return np.nan
     right, starts = [], plan.times()

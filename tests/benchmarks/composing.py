@@ -21,11 +21,11 @@ import numpy as np
 
 from caw import audio, measures
 from caw.files import spreadsheet
-from caw.measures import catalogue, display, yardstick
+from caw.measures import catalogue, display, spectra
 
 RATE = 16000  # Hz
 SOUNDS = (".wav", ".flac", ".ogg")
-CAW = Path(yardstick.__file__).parents[1]  # what every value comes from
+CAW = Path(spectra.__file__).parents[1]  # what every value comes from
 SOURCES = (
     CAW / "flow" / "score.py",
     *sorted(CAW.glob("measures/*.py")),
@@ -63,7 +63,7 @@ def kept(cache: Path | None, what: str, samples, made) -> dict:
 def columns(real: Path, outputs: dict[str, Path], authors: Path | None, cache: Path | None) -> dict:
     """Every column of one clip's table: name -> (files, {measure: median})."""
     samples = audio.read(real, rate=RATE)[0]
-    clip = yardstick.Clip(samples, RATE, name=real.name)
+    clip = spectra.AnalysedClip(samples, RATE, name=real.name)
     found = kept(cache, "anchors", [samples], lambda: measures.anchors(clip, RATE))
     table = {name: (1, values) for name, values in found.items()}
     groups = {"authors": sorted(authors.glob(f"{real.stem}_fake*"))} if authors else {}

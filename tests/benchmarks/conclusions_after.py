@@ -16,7 +16,7 @@ from scipy import stats
 
 from analysis.results import estimation, stimuli
 from analysis.results.outcomes import INSPIRED, JUDGED_REAL, MUSICALITY, Outcome
-from analysis.results.results import MACHINE, ORIGINALS
+from analysis.results.result import MACHINE, ORIGINALS
 from analysis.tests import detection
 from tests.benchmarks import conclusions
 from tests.benchmarks.conclusions import BACKENDS, Judgement, Study

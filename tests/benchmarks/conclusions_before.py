@@ -17,7 +17,7 @@ from scipy import stats
 from analysis.models import mixed
 from analysis.results import panel_models, stimuli
 from analysis.results.ratings import HIGHEST, LOWEST
-from analysis.results.results import number
+from analysis.results.result import number
 from analysis.tests import detection, permutation
 from tests.benchmarks import conclusions
 from tests.benchmarks.conclusions import BACKENDS, Judgement, Study

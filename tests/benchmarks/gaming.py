@@ -16,12 +16,12 @@ import numpy as np
 
 from caw import audio, measures, mosaic
 from caw.flow import score
-from caw.measures import catalogue, display, harmony, music, yardstick
+from caw.measures import catalogue, display, harmony, spectra
 
 RATE = 16000  # Hz
 
 
-def sounds(clip: yardstick.Clip) -> dict[str, np.ndarray]:
+def sounds(clip: spectra.AnalysedClip) -> dict[str, np.ndarray]:
     """By name, sounds as long as the clip that nobody would take for music in its manner."""
     x, random = clip.samples, np.random.default_rng(0)
     times = harmony.beat_times(clip, RATE)
@@ -30,7 +30,7 @@ def sounds(clip: yardstick.Clip) -> dict[str, np.ndarray]:
     for second in times[times < x.size / RATE - 0.1]:
         clicks[round(second * RATE) :][: burst.size] += burst
     time = np.arange(x.size) / RATE
-    strongest = np.argsort(music.chroma(x, RATE))[-3:]
+    strongest = np.argsort(harmony.chroma(x, RATE))[-3:]
     drone = sum(
         np.sin(2 * np.pi * 130.81 * 2 ** (k / 12) * h * time) / h for k in strongest for h in (1, 2, 3, 4)
     )
@@ -49,7 +49,7 @@ def sounds(clip: yardstick.Clip) -> dict[str, np.ndarray]:
 
 
 def table(path: Path) -> str:
-    clip = yardstick.Clip(audio.read(path, rate=RATE)[0], RATE, name=path.name)
+    clip = spectra.AnalysedClip(audio.read(path, rate=RATE)[0], RATE, name=path.name)
     anchors = measures.anchors(clip, RATE)
     found = {name: measures.evaluate(clip, sound, RATE) for name, sound in sounds(clip).items()}
     lines = [f"### {path.stem}", "", f"| measure | real | halves | {' | '.join(found)} |"]

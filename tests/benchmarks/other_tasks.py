@@ -8,7 +8,7 @@ FOLDER holds `bandwidth/ID_lr|gt|ours|training.flac`, `inpainting/N-with_hole|re
 - Extension: SNR in dB over the whole clip; LSD: mean over frames of the root mean square, over frequency, of
   the difference of natural-log powers (n_fft = hop = 2048, Hann); correlation of the envelopes (RMS of 16 ms)
   above the low rate's Nyquist frequency, and of their logarithms. Sinc is the low recording resampled.
-- Inpainting: mean absolute difference in dB of log-mel spectrograms (`caw.measures.yardstick.log_mel`) whose
+- Inpainting: mean absolute difference in dB of log-mel spectrograms (`caw.measures.spectra.log_mel`) whose
 windows touch the hole; random: the median over the clip's other pieces put in its place.
 - Denoising: level in dB of 50 ms frames in silent gaps (the quietest 5 % of the input's): mean of the power,
   median, first percentile; music: the largest change in dB, over bands of 250 Hz, of the louder half's
@@ -24,7 +24,7 @@ import numpy as np
 from scipy import signal
 
 from caw import audio
-from caw.measures.yardstick import log_mel
+from caw.measures.spectra import log_mel
 from caw.tasks.denoising import denoise
 from caw.tasks.extension import learn
 from caw.tasks.inpainting import inpaint

@@ -25,10 +25,9 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from study.store.protocol import DIFFICULTIES, INSPIRING, SCALE, VERDICTS
+from analysis import questionnaire
 
-OPTIONS = {"verdict": VERDICTS, "difficulty": DIFFICULTIES, "inspiring": INSPIRING, "musicality": SCALE}
-OPTIONS |= {"confidence": (1, 2, 3, 4, 5)}
+OPTIONS = {field.name: field.levels for field in questionnaire.FIELDS if field.levels}
 LOST = (OSError, WebSocketException, EOFError, asyncio.TimeoutError, httpx.HTTPError)
 _SAVED = re.compile(r'class="saved"[^>]*>\s*[^<\s]')
 _KEY = re.compile(r"\$\$ID-[0-9a-f]+-(.+)")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from caw.beats import Grid
+from caw.beats import BeatGrid
 from tests.benchmarks import beat_scores, beats, compose_riff
 from tests.benchmarks.beat_scores import Piece
 
@@ -70,7 +70,7 @@ def test_bars_are_judged():
 
     def bars_of(per_bar):
         places = np.arange(len(true)) % (per_bar or 1)
-        return Grid("beats", np.append(true, 25.0), places, 120.0, 1, per_bar, 1.0)
+        return BeatGrid("beats", np.append(true, 25.0), places, 120.0, 1, per_bar, 1.0)
 
     assert beats.bar_scores(true[::4], bars_of(4)) == [1, 1]
     assert beats.bar_scores(true[::4], bars_of(2))[1] == 0.5

@@ -13,11 +13,11 @@ from caw.cli.commands import app
 from caw.compose import bridging
 from caw.compose import timeline as timelines
 from caw.compose.arranging import Material
-from caw.compose.plan import Plan
+from caw.compose.plan import Bar, Plan
 from caw.flow import passages
 from caw.flow.passages import Passages, constraint, let_ring, seam_change
 from caw.flow.score import Bands
-from caw.measures import seams
+from caw.measures import artefacts
 from caw.run_folder import RunError
 from tests.caw.band import band
 
@@ -34,14 +34,14 @@ def song():
 
 @pytest.fixture(scope="module")
 def material(song):
-    return Material.of([timelines.of(song, RATE)])
+    return Material.of([timelines.analyse(song, RATE)])
 
 
 @pytest.fixture(scope="module")
 def sides(song, material):
     """Four bars, and the four bars from the ninth on."""
     first, second = song[None, : 8 * RATE], song[None, 16 * RATE : 24 * RATE]
-    return [bridging.hear(one, RATE, material) for one in (first, second)]
+    return [bridging.analyse_passage(one, RATE, material) for one in (first, second)]
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +56,12 @@ def dice():
 
 
 def test_a_bridge_is_as_many_bars_as_are_asked_for(sides, material):
-    laid = bridging.lay(*sides, material, 4, dice())
+    laid = bridging.compose_bridge(*sides, material, 4, dice())
     assert laid.last - laid.first == pytest.approx(16 * BEAT, abs=0.03)
 
 
 def test_beats_run_on_through_both_seams(sides, material):
-    laid = bridging.lay(*sides, material, 4, dice())
+    laid = bridging.compose_bridge(*sides, material, 4, dice())
     line = laid.timeline
     np.testing.assert_allclose(np.diff(line.bounds) / np.diff(line.beat), BEAT, rtol=0.15)
     for seam, bars in ((laid.first, 0.0), (laid.last, 4.0)):
@@ -69,23 +69,25 @@ def test_beats_run_on_through_both_seams(sides, material):
 
 
 def test_a_passage_cut_within_a_bar_has_it_completed(song, sides, material):
-    cut = bridging.hear(song[None, : round(9.25 * RATE)], RATE, material)  # two beats and a half of a bar
-    laid = bridging.lay(cut, None, material, 2, dice())
+    cut = bridging.analyse_passage(
+        song[None, : round(9.25 * RATE)], RATE, material
+    )  # two beats and a half of a bar
+    laid = bridging.compose_bridge(cut, None, material, 2, dice())
     assert laid.last - laid.first == pytest.approx(9.5 * BEAT, abs=0.05)
-    bridge = bridging.lay(cut, sides[1], material, 2, dice())
+    bridge = bridging.compose_bridge(cut, sides[1], material, 2, dice())
     assert (bridge.last - bridge.first) / BEAT % 4 == pytest.approx(1.5, abs=0.1)
 
 
 def test_a_cut_on_a_beat_is_taken_for_a_bar_line(song, material):
-    cut = bridging.hear(song[None, : 9 * RATE], RATE, material)
-    laid = bridging.lay(cut, None, material, 2, dice())
+    cut = bridging.analyse_passage(song[None, : 9 * RATE], RATE, material)
+    laid = bridging.compose_bridge(cut, None, material, 2, dice())
     assert laid.last - laid.first == pytest.approx(8 * BEAT, abs=0.05)
 
 
 def test_the_tempo_goes_from_the_one_side_to_the_other(sides, material):
     quick = band(132, 4, 8.5, rate=RATE)
-    quick = bridging.hear(quick[0][None, round(quick[1][0] * RATE) :], RATE, material)
-    laid = bridging.lay(sides[0], quick, material, 8, dice())
+    quick = bridging.analyse_passage(quick[0][None, round(quick[1][0] * RATE) :], RATE, material)
+    laid = bridging.compose_bridge(sides[0], quick, material, 8, dice())
     line = laid.timeline
     new = (line.bounds[:-1] > laid.first) & (line.bounds[1:] < laid.last)
     periods = (np.diff(line.bounds) / np.diff(line.beat))[new]
@@ -95,7 +97,7 @@ def test_the_tempo_goes_from_the_one_side_to_the_other(sides, material):
 
 
 def test_named_chords_are_asked_for_bar_by_bar(sides, material):
-    laid = bridging.lay(*sides, material, 4, dice(), plan=Plan.from_options(chords="C F"))
+    laid = bridging.compose_bridge(*sides, material, 4, dice(), plan=Plan.from_options(chords="C F"))
     line = laid.timeline
     for bar in range(4):
         inside = (line.bar[:-1] > bar - 0.01) & (line.bar[:-1] < bar + 0.95)
@@ -103,8 +105,17 @@ def test_named_chords_are_asked_for_bar_by_bar(sides, material):
         assert set(loudest) == ({0, 4, 7} if bar % 2 == 0 else {0, 5, 9})
 
 
+def test_a_foreign_chord_is_modelled_on_bars_that_have_it_transposed(sides, material):
+    """The band plays A, D, E and F#m; Bb is its A, a semitone higher."""
+    walked = {}
+    for chord in ("A", "A#"):
+        bars = [Bar(chords=(chord,))] * 8
+        walked[chord] = bridging._best_walk(material, 0, bars, 0.3, dice())
+    assert walked["A"] == walked["A#"]
+
+
 def test_an_ending_slows_softens_and_holds_its_last_chord(sides, material):
-    laid = bridging.lay(sides[0], None, material, 4, dice(), close="C")
+    laid = bridging.compose_bridge(sides[0], None, material, 4, dice(), close="C")
     line = laid.timeline
     periods = np.diff(line.bounds) / np.diff(line.beat)
     assert periods[-1] > 1.3 * periods[0]
@@ -114,14 +125,14 @@ def test_an_ending_slows_softens_and_holds_its_last_chord(sides, material):
     assert np.all(line.density[last] == 0)
     assert line.accents[last].sum(1)[0] > 0
     assert line.accents[last].sum(1)[1:].max() == 0
-    plain = bridging.lay(sides[0], None, material, 4, dice()).timeline
+    plain = bridging.compose_bridge(sides[0], None, material, 4, dice()).timeline
     assert line.loudness[~last][-1] < plain.loudness[~last][-1] - 4
 
 
 def test_without_a_beat_bars_are_phrases_of_two_seconds(sides, material):
     line = material.clips[0]
     shapeless = Material.of([line.changed(beat=np.zeros(0), bar=np.zeros(0))])
-    laid = bridging.lay(*sides, shapeless, 3, dice())
+    laid = bridging.compose_bridge(*sides, shapeless, 3, dice())
     assert laid.last - laid.first == pytest.approx(6.0)
     assert not laid.timeline.has_beat
     assert np.all(np.diff(laid.timeline.bounds) > 0)
@@ -302,6 +313,6 @@ def test_a_seam_between_what_follows_itself_hides(song):
     samples, beats = band(120, 4, 12.0, rate=rate)
     loud = samples.copy()
     loud[round(beats[12] * rate) :] *= 8
-    plain, leaping = (seams.seams(x, rate, [beats[12]], samples) for x in (samples, loud))
+    plain, leaping = (artefacts.seams(x, rate, [beats[12]], samples) for x in (samples, loud))
     assert plain[0] < 1.2 < leaping[0]
-    assert np.isnan(seams.changes(samples, rate, [0.02]))[0]
+    assert np.isnan(artefacts.level_changes(samples, rate, [0.02]))[0]

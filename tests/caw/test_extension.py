@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from caw import audio
-from caw.tasks.excitation import Excitation
-from caw.tasks.extension import Bands, ExtensionError, extend, learn
+from caw.tasks.extension import Excitation, ExtensionError, FrequencyAxis, extend, learn
 
 RATE, LOW_RATE = 8000, 2000
 
@@ -40,8 +39,8 @@ def spectrum(samples: np.ndarray, low: float, high: float) -> np.ndarray:
     return np.log(np.add.reduceat(power, edges.astype(int), axis=1) + 1e-6)
 
 
-def snr(truth: np.ndarray, found: np.ndarray) -> float:
-    return 10 * np.log10(np.sum(truth**2) / np.sum((found - truth) ** 2))
+def snr(truth: np.ndarray, estimate: np.ndarray) -> float:
+    return 10 * np.log10(np.sum(truth**2) / np.sum((estimate - truth) ** 2))
 
 
 def test_the_upper_band_of_the_source_comes_back(learnt):
@@ -67,7 +66,7 @@ def test_overtones_come_back_in_step():
     phase = np.cumsum(180 + 30 * np.sin(2 * np.pi * 0.7 * time)) / RATE
     buzz = sum(np.cos(2 * np.pi * k * phase) for k in range(1, 18)).astype(np.float64)
     hiss = rng.standard_normal(len(time))
-    bands = Bands(RATE, LOW_RATE)
+    bands = FrequencyAxis(RATE, LOW_RATE)
     groups = np.zeros(len(bands.frequencies), int)
     groups[bands.frequencies > 1000] = 1
     groups[bands.frequencies > 1800] = 2

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from caw.measures.yardstick import log_mel
+from caw.measures.spectra import log_mel
 from caw.tasks.inpainting import InpaintingError, hole_spans, inpaint
 from tests.caw.conftest import tune
 

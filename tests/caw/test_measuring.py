@@ -15,9 +15,9 @@ import pytest
 from caw import audio, measures
 from caw.cli import measuring
 from caw.cli.commands import main
-from caw.measures import catalogue, display, yardstick
-from tests.caw.test_yardstick import music as played
-from tests.caw.test_yardstick import white
+from caw.measures import catalogue, display, spectra
+from tests.caw.test_distances import music as played
+from tests.caw.test_distances import white
 
 RATE = 8000
 SECONDS = 3.0
@@ -184,12 +184,12 @@ def test_numbers_have_three_figures(value, said):
 
 
 def test_the_documentation_names_every_measure():
-    text = (measuring.Path(__file__).parents[2] / "caw" / "README.md").read_text()
+    text = (measuring.Path(__file__).parents[2] / "docs" / "measures.md").read_text()
     for one in [*catalogue.measures(), catalogue.EDGE]:
         assert f"`{one.name}" in text, one.name
 
 
 def test_errors_name_the_file(clips, tmp_path):
     audio.write(tmp_path / "short.wav", played(SECONDS, rate=RATE)[: RATE // 4], RATE)
-    with pytest.raises(yardstick.YardstickError, match=r"short.wav is 0.25 s long; give at least 0.5 s"):
+    with pytest.raises(spectra.MeasureError, match=r"short.wav is 0.25 s long; give at least 0.5 s"):
         measuring.measurements(clips / "real.wav", [tmp_path / "short.wav"], scales=())

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from caw import audio, mosaic
-from caw.measures import artefacts, music, yardstick
-from caw.mosaic import joining, path
-from caw.mosaic.joining import Piece
+from caw.measures import artefacts, copying, rhythm, spectra
+from caw.mosaic import selection
+from caw.mosaic.concatenation import Segment, concatenate
 from tests.caw.band import RATE, band, plucks
 from tests.caw.test_cli import caw
 
@@ -26,7 +26,7 @@ def cut(clip):
 
 @pytest.fixture(scope="module")
 def runs(cut):
-    return path.walk(cut.pieces, 30.0, cut.longest, np.random.default_rng(3))
+    return selection.random_walk(cut.units, 30.0, cut.longest, np.random.default_rng(3))
 
 
 @pytest.mark.parametrize("seconds", [0.5, 7.3, 40.0])
@@ -34,7 +34,7 @@ def test_new_music_of_any_length(cut, seconds):
     new = cut.generate(seconds, seed=1)
     assert new.shape == (1, round(seconds * RATE))
     assert np.isfinite(new).all()
-    assert yardstick.rms(new[0]) > 0.03
+    assert spectra.rms(new[0]) > 0.03
 
 
 def test_a_seed_gives_the_same_bytes_and_another_seed_other_music(clip, cut):
@@ -80,7 +80,7 @@ def test_a_loop_is_not_heard_on_across_joins(loops):
     sounds = [(int(middle / 6.0), place) for middle, place in zip(middles, cut.grid.places, strict=True)]
     longest = []
     for seed in range(6):
-        runs = path.walk(cut.pieces, 24.0, cut.longest, np.random.default_rng(seed))
+        runs = selection.random_walk(cut.units, 24.0, cut.longest, np.random.default_rng(seed))
         heard = np.zeros(len(sounds) + 1, int)  # units up to each of the clip that the walk went along with
         longest.append(0)
         for unit in [unit for run in runs for unit in range(run.first, run.first + run.count)]:
@@ -100,7 +100,7 @@ def test_a_variation_of_a_loop_is_not_the_loop_itself(loops):
 
 
 def test_how_long_places_sound_alike_is_told_to_a_limit(loops):
-    alike = mosaic.cut(loops, RATE, run=2, beats_per_bar=4, tempo=120).pieces.alike
+    alike = mosaic.cut(loops, RATE, run=2, beats_per_bar=4, tempo=120).units.alike
     assert alike.dtype == np.uint8
     assert alike.max() == 4  # half beats in a run of 2 beats
     assert (np.diag(alike)[:-3] == 4).all()
@@ -118,8 +118,8 @@ def test_silence_is_not_given_for_music(clip):
 
 def test_tempo_and_metre_stay(clip, cut):
     new = cut.generate(20.0, seed=4)[0]
-    assert music.tempo_error(clip, new, RATE) < 1
-    assert yardstick.onset_distance(clip, new, RATE) < 0.5 * yardstick.onset_distance(
+    assert rhythm.tempo_error(clip, new, RATE) < 1
+    assert rhythm.onset_distance(clip, new, RATE) < 0.5 * rhythm.onset_distance(
         clip, pasted(clip, 20.0), RATE
     )
     grid = mosaic.cut(new, RATE).grid
@@ -155,7 +155,7 @@ def unit(x):
 
 def test_a_fade_is_long_only_where_nothing_is_struck_on_either_side():
     cut = mosaic.cut(band(120, 4, SECONDS, offbeat=0.0)[0], RATE)
-    struck = cut.pieces.rhythm[:, 0] >= mosaic.STRUCK
+    struck = cut.units.rhythm[:, 0] >= mosaic.ATTACK
     unit = {int(at): k for k, at in enumerate(np.rint(cut.grid.bounds * RATE))}
     plan = cut.plan(20.0, seed=1)
     for before, piece in zip(plan, plan[1:], strict=False):
@@ -178,8 +178,8 @@ def test_joins_neither_click_nor_dip(clip, cut):
 def test_a_join_brings_a_tone_into_phase(shift):
     time_ = np.arange(2 * RATE) / RATE
     tone = np.sin(2 * np.pi * 200 * time_)[None].astype(np.float32)
-    plan = [Piece(0, RATE // 2, 0, RATE // 2), Piece(RATE + shift, 2 * RATE, RATE // 2, RATE - shift)]
-    joined, (join,) = joining.assemble(tone, RATE, plan, RATE)
+    plan = [Segment(0, RATE // 2, 0, RATE // 2), Segment(RATE + shift, 2 * RATE, RATE // 2, RATE - shift)]
+    joined, (join,) = concatenate(tone, RATE, plan, RATE)
     assert join.correlation > 0.99
     assert np.abs(np.diff(joined[0])).max() < 1.05 * np.abs(np.diff(tone[0])).max()
     middle = joined[0, join.at : join.at + join.length]
@@ -189,17 +189,17 @@ def test_a_join_brings_a_tone_into_phase(shift):
 def test_a_join_of_noise_keeps_its_power():
     noise = np.random.default_rng(0).standard_normal((1, 40 * RATE)).astype(np.float32)
     starts = RATE * np.arange(0, 40, 2)
-    plan = [Piece(s, s + RATE, k * RATE, RATE) for k, s in enumerate(starts)]
-    joined, joins = joining.assemble(noise, RATE, plan, 20 * RATE)
+    plan = [Segment(s, s + RATE, k * RATE, RATE) for k, s in enumerate(starts)]
+    joined, joins = concatenate(noise, RATE, plan, 20 * RATE)
     power = np.mean([np.mean(joined[0, j.at : j.at + j.length] ** 2) for j in joins])
     assert 10 * np.log10(power) == pytest.approx(0, abs=0.7)
 
 
 def test_a_piece_is_stretched_to_its_place():
     clip, _ = band(120, 4, 8.0)
-    plan = [Piece(0, 2 * RATE, 0, 2 * RATE), Piece(2 * RATE, 4 * RATE, 2 * RATE, round(2.1 * RATE))]
-    plan.append(Piece(RATE, 2 * RATE, round(4.1 * RATE), RATE))
-    joined, _ = joining.assemble(clip[None], RATE, plan, 5 * RATE)
+    plan = [Segment(0, 2 * RATE, 0, 2 * RATE), Segment(2 * RATE, 4 * RATE, 2 * RATE, round(2.1 * RATE))]
+    plan.append(Segment(RATE, 2 * RATE, round(4.1 * RATE), RATE))
+    joined, _ = concatenate(clip[None], RATE, plan, 5 * RATE)
     assert joined.shape == (1, 5 * RATE)
     onsets = mosaic.features.analyse(joined[0], RATE).onsets
     assert (
@@ -215,7 +215,7 @@ def test_music_without_a_beat_is_made_anew_too():
     new, varied = cut.generate(12.0, seed=1)[0], cut.vary(seed=1)[0]
     assert artefacts.clicks(new, RATE) == 0
     assert len(varied) == len(clip)
-    assert yardstick.copying(clip, new, RATE)["longest_run"] < 5
+    assert copying.copying(clip, new, RATE)["longest_run"] < 5
 
 
 def test_channels_are_cut_together(clip):

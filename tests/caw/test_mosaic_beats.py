@@ -6,7 +6,7 @@ from tests.caw.band import RATE, band, plucks
 
 
 def grid_of(samples, **options):
-    return beats.grid(features.analyse(samples, RATE), **options)
+    return beats.beat_grid(features.analyse(samples, RATE), **options)
 
 
 @pytest.mark.parametrize(
@@ -62,14 +62,14 @@ def test_music_without_a_beat_is_cut_at_its_onsets(kind):
     }[kind]
     grid = grid_of(np.asarray(samples, np.float32))
     assert grid.kind == "onsets"
-    assert "no clear beat" in grid.told()
+    assert "no clear beat" in grid.description()
     assert grid.bounds[0] == 0
     assert np.diff(grid.bounds).max() <= beats.LONGEST_UNIT + 1e-6
     assert np.diff(grid.bounds).min() >= 0.1
 
 
 def test_the_rate_does_not_matter():
-    found = [beats.grid(features.analyse(band(110, 4, rate=rate)[0], rate)) for rate in (8000, 44100)]
+    found = [beats.beat_grid(features.analyse(band(110, 4, rate=rate)[0], rate)) for rate in (8000, 44100)]
     assert found[0].tempo == pytest.approx(found[1].tempo, rel=0.002)
     assert found[0].per_bar == found[1].per_bar == 4
 

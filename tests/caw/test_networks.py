@@ -5,6 +5,7 @@ from torch.nn import functional
 from caw.config import AdversarialSettings
 from caw.paper import networks
 from caw.paper.networks import Critic, DilatedConvolution, Generator, pre_emphasis, reach
+from caw.paper.training import gradient_penalty, spectral_distance
 
 PAPER = AdversarialSettings()
 
@@ -67,3 +68,25 @@ def test_the_convolution_differentiates_twice_across_rows(dilation):
     arguments = x, weight, bias, dilation
     assert torch.autograd.gradcheck(networks.Convolution.apply, arguments)
     assert torch.autograd.gradgradcheck(networks.Convolution.apply, arguments)
+
+
+@pytest.mark.parametrize("samples", [200, 800, 5000])
+def test_spectral_distance_is_zero_only_for_the_same_signal(samples):
+    x = torch.randn(1, 1, samples)
+    assert spectral_distance(x, x) == 0
+    assert spectral_distance(2 * x, x) > 0
+
+
+def test_spectral_distance_scales_with_the_signal():
+    x, y = torch.randn(1, 1, 4000), torch.randn(1, 1, 4000)
+    torch.testing.assert_close(spectral_distance(3 * x, 3 * y), 3 * spectral_distance(x, y))
+
+
+@pytest.mark.parametrize("slope", [0.0, 1.0, -2.5])
+def test_gradient_penalty_of_a_linear_critic(slope):
+    weight = torch.tensor(slope, requires_grad=True)
+    real, fake = torch.randn(1, 1, 30), torch.randn(1, 1, 30)
+    penalty = gradient_penalty(lambda x: weight * x, real, fake, 0.3)
+    assert penalty.item() == pytest.approx((abs(slope) - 1) ** 2)
+    penalty.backward()
+    assert weight.grad is not None

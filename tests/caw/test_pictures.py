@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from caw.measures import pictures
+from tests.caw.test_distances import white
 from tests.caw.test_measures_of_composing import clicks
-from tests.caw.test_yardstick import white
 
 RATE = 8000
 
@@ -29,8 +29,8 @@ def test_beats_and_bars_are_drawn_where_they_are():
     sound = clicks(0.5, seconds=12.0)[::2]
     one = pictures.row("clicks.wav", sound, RATE)
     assert np.median(np.diff(one.beats)) == pytest.approx(0.5, abs=0.01)
-    assert "120.0 beats a minute" in one.words
-    bare = pictures.Row(one.name, one.levels, one.beats[:0], one.bars[:0], "")
+    assert "120.0 beats a minute" in one.caption
+    bare = pictures.PictureRow(one.name, one.levels, one.beats[:0], one.bars[:0], "")
     drawn, plain = (pictures._painted(row, float(one.levels.max()), 12.0) for row in (one, bare))
     columns = np.flatnonzero((drawn != plain).any(axis=(0, 2)))
     expected = {int(time / 12.0 * pictures.WIDTH) for time in (*one.beats, *one.bars)}
@@ -40,13 +40,15 @@ def test_beats_and_bars_are_drawn_where_they_are():
 
 def test_without_a_beat_none_is_drawn_and_that_is_said():
     one = pictures.row("noise.wav", white(4.0, rate=RATE), RATE)
-    assert (one.words, one.beats.size, one.bars.size) == ("no clear beat", 0, 0)
+    assert (one.caption, one.beats.size, one.bars.size) == ("no clear beat", 0, 0)
 
 
 def test_the_first_clip_heads_every_picture(tmp_path, monkeypatch):
     monkeypatch.setattr(pictures, "WIDTH", 150)
     nothing = np.zeros(0)
-    rows = [pictures.Row(f"{n}", np.full((168, 60 + n), -20.0), nothing, nothing, "") for n in range(6)]
+    rows = [
+        pictures.PictureRow(f"{n}", np.full((168, 60 + n), -20.0), nothing, nothing, "") for n in range(6)
+    ]
     files = pictures.write(tmp_path, rows)
     assert [file.name for file in files] == ["spectrograms-1.png", "spectrograms-2.png"]
     sizes = [Image.open(io.BytesIO(file.read_bytes())).size for file in files]

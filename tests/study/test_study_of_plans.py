@@ -39,8 +39,8 @@ def test_a_build_changes_nothing_and_the_password_opens_it(old):
     run("build", old.path)
     assert files_of(old.path / "sets") | files_of(old.path / "pool") | files_of(old.path / "models") == before
     kept = design.load(old.path).researcher.password
-    assert password.fits("four plain words here", kept)
-    assert not password.fits("four plain words there", kept)
+    assert password.matches("four plain words here", kept)
+    assert not password.matches("four plain words there", kept)
 
 
 def test_the_export_is_the_same_to_the_byte(old, unpacked, tmp_path):

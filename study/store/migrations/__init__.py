@@ -1,1 +1,1 @@
-"""Alembic's way from one version of the database to the next; see study.store.migrating."""
+"""The steps, run by Alembic, from one version of the database to the next; see study.store.database."""

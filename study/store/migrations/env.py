@@ -1,4 +1,4 @@
-"""Run by Alembic: the migrations, on the connection and in the transaction of study.store.migrating."""
+"""Run by Alembic: the migrations, on the connection and in the transaction of study.store.database."""
 
 from alembic import context
 

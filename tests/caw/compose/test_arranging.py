@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 
 from caw.compose import guide, timeline
-from caw.compose.arranging import Material, arrange, varied
+from caw.compose.arranging import Material, RandomWalk, arrange, varied
 from caw.compose.chords import parse
 from caw.compose.guide import Guide
 from caw.compose.plan import Bar, Plan, Section
-from caw.compose.walk import Walk
 from tests.caw.band import RATE, band, plucks
 
 TEMPO = 120.0
@@ -16,7 +15,7 @@ TEMPO = 120.0
 
 @pytest.fixture(scope="module")
 def clip() -> timeline.Timeline:
-    return timeline.of(band(TEMPO, 4, 24.0)[0], RATE)
+    return timeline.analyse(band(TEMPO, 4, 24.0)[0], RATE)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +25,7 @@ def material(clip) -> Material:
 
 @pytest.fixture(scope="module")
 def notes() -> timeline.Timeline:
-    return timeline.of(plucks(), RATE)
+    return timeline.analyse(plucks(), RATE)
 
 
 def dice():
@@ -64,7 +63,7 @@ def test_music_without_a_beat_has_notes_for_units(notes):
 def test_a_plan_of_the_clip_decides_over_what_is_heard():
     samples, beats = band(TEMPO, 4, 12.0)
     plan = Plan(beats=tuple(beats[:20]), first_bar=1, metre="3/4")
-    clip = timeline.of(samples, RATE, plan)
+    clip = timeline.analyse(samples, RATE, plan)
     np.testing.assert_allclose(np.interp(np.arange(10), clip.beat, clip.bounds), beats[1:11], atol=1e-9)
     assert set(np.diff(clip.phrases)) == {6}
     assert clip.bar[np.searchsorted(clip.beat, 3.0)] == pytest.approx(1.0)
@@ -85,7 +84,7 @@ def test_a_walk_keeps_to_the_order_of_the_chords(material):
 
 def test_a_walk_over_one_bar_stays_there(clip):
     one = clip.changed(phrases=clip.phrases[:1])
-    assert Walk([one]).draw(5, 0.5, dice()) == [0] * 5
+    assert RandomWalk([one]).draw(5, 0.5, dice()) == [0] * 5
 
 
 def test_a_plan_without_anything_is_a_walk_on_a_steady_grid(material):
@@ -129,11 +128,20 @@ def test_beats_of_a_plan_bend_the_tempo(material):
 
 @pytest.mark.parametrize(("name", "shift"), [("A", 0), ("F#m", 0), ("A#", 1), ("G#", -1), ("C", -2)])
 def test_a_chord_that_the_clip_lacks_is_one_of_its_own_transposed(material, name, shift):
-    chroma, semitones = material.sounding(parse(name))
+    chroma, semitones = material.chord_target(parse(name))
     assert semitones == shift
     plain = chroma - np.roll(material.mean, shift)
     fits = {n: plain @ parse(n).template() for n in ("A", "F#m", "A#", "G#", "C", "E")}
     assert max(fits, key=fits.get) == name
+
+
+@pytest.mark.parametrize(("name", "own"), [("A", "A"), ("A#", "A"), ("G#", "A"), ("C", "D")])
+def test_a_bar_is_modelled_on_one_that_has_its_chord_before_it_is_transposed(material, name, own):
+    (wanted,) = material.wanted_chroma([Bar(chords=(name,))])
+    plain = wanted - material.mean
+    fits = {n: plain @ parse(n).template() for n in ("A", "D", "E", "F#m", "A#", "G#", "C")}
+    assert max(fits, key=fits.get) == own
+    assert not material.wanted_chroma([Bar()]).any()
 
 
 def test_rows_of_a_transposed_clip_are_those_of_the_clip_moved(clip):
@@ -248,9 +256,9 @@ def test_a_guide_is_kept_in_tensors(clip, notes):
 
 def test_a_walk_takes_bars_of_the_wanted_length_where_there_are_any(clip):
     ends = [first + (6 if k % 3 else 8) for k, first in enumerate(clip.phrases[:-1])]
-    walk = Walk([clip])
+    walk = RandomWalk([clip])
     walk.bars = [(0, int(first), int(end)) for first, end in zip(clip.phrases, ends, strict=False)]
-    walk.alike = walk._distances()
+    walk.distances = walk._distances()
     wanted = np.resize([8, 6, 6, 6], 60)
     assert walk.lengths[walk.draw(60, 0.5, dice(), lengths=wanted)].tolist() == wanted.tolist()
     assert len(walk.draw(5, 0.5, dice(), lengths=np.full(5, 99))) == 5

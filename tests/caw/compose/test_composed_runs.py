@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from caw import audio, runs
+from caw import audio, run_folder, runs
 from caw.compose import plan as plans
 from caw.compose.plan import Plan
 from caw.config import from_json, to_json
@@ -99,7 +99,7 @@ def before(small, tmp_path_factory):
     """A run as versions before guides left it."""
     settings = from_json(without_guides(small))
     run = train(tune(2.5), RATE, tmp_path_factory.mktemp("before") / "run", settings=settings)
-    runs.write_json(run.folder / runs.CONFIG, run.config | {"settings": without_guides(small)})
+    run_folder.write_json(run.folder / run_folder.CONFIG, run.config | {"settings": without_guides(small)})
     return runs.load(run.folder)
 
 
@@ -125,7 +125,7 @@ def test_an_unfinished_run_of_before_goes_on_as_it_began(before, small, tmp_path
     with pytest.raises(KeyboardInterrupt):
         train(tune(2.5), RATE, folder, settings=settings, progress=stop)
     config = runs.load(folder).config
-    runs.write_json(folder / runs.CONFIG, config | {"settings": without_guides(small)})
+    run_folder.write_json(folder / run_folder.CONFIG, config | {"settings": without_guides(small)})
     run = train(tune(2.5), RATE, folder, settings=small, resume=True)
     assert run.complete
     assert same_weights(run, before)

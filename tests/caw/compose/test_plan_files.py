@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from caw.compose import plan
 from caw.compose.chords import ChordError
-from caw.compose.plan import Bar, Heard, Plan, PlanError, Section
+from caw.compose.plan import Bar, Certainty, Plan, PlanError, Section
 
 METRES = st.sampled_from([None, "4/4", "7/8"])
 LOUD, DENSE = st.floats(-60, 20), st.floats(0, 10)
@@ -34,7 +34,7 @@ SECTIONS = st.lists(
     unique_by=lambda section: section.name,
 ).map(tuple)
 HEARD = st.none() | st.builds(
-    Heard, st.text(max_size=8), st.none() | st.floats(0, 1), st.none() | st.floats(0, 1),
+    Certainty, st.text(max_size=8), st.none() | st.floats(0, 1), st.none() | st.floats(0, 1),
     st.lists(st.floats(0, 1), max_size=12).map(tuple), st.lists(st.text(), max_size=2).map(tuple),
 )  # fmt: skip
 
@@ -64,7 +64,7 @@ def test_a_file_says_only_what_is_asked_and_can_be_read_by_people(tmp_path):
     wanted = Plan.from_options(
         chords="Em C,D G D", bpm=np.float64(138.5), metre="4/4", form="A A", novelty=0.5
     )
-    wanted = plan.replace(wanted, heard=Heard("riff.wav", 0.5, chords=(0.9, 0.25, 1.0, 0.5) * 2))
+    wanted = plan.replace(wanted, heard=Certainty("riff.wav", 0.5, chords=(0.9, 0.25, 1.0, 0.5) * 2))
     plan.write(tmp_path / "plan.toml", wanted)
     lines = (tmp_path / "plan.toml").read_text().splitlines()
     assert lines[5:12] == [

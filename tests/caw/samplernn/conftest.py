@@ -9,7 +9,7 @@ from tests.caw.conftest import RATE, tune
 torch.set_num_threads(1)  # networks this small only wait for each other
 
 
-def tiny(**changes) -> config.Settings:
+def tiny(**changes) -> config.SampleRNNSettings:
     """Settings of a run that trains in a second."""
     small = {"rate": 2000, "dim": 16, "embedding": 4, "streams": 4, "window": 64, "stretch": 0.5}
     return config.settings(**(small | {"device": "cpu", "context": 3} | changes))

@@ -55,7 +55,9 @@ def test_a_folder_is_learned_and_drawn_from(run, tmp_path):
 def test_odds_are_drawn_by_as_asked(run, tmp_path, trained, monkeypatch):
     heard = []
     for name in ("generate", "vary"):
-        monkeypatch.setattr(runs.Run, name, lambda *_, odds, **how: heard.append(odds) or np.zeros((1, 9)))
+        monkeypatch.setattr(
+            runs.SampleRNNRun, name, lambda *_, odds, **how: heard.append(odds) or np.zeros((1, 9))
+        )
         given = ["--temperature", 0.9, "--top-p", 0.8, "--eta", 0.01]
         assert run(name, trained.folder, "--out", tmp_path, *given)[0] == 0
         assert run(name, trained.folder, "--out", tmp_path)[0] == 0
@@ -88,7 +90,7 @@ def test_a_users_mistake_is_one_line(run, tmp_path, trained):
 
 
 def test_the_command_and_the_backend_start_without_what_is_heavy():
-    code = "import sys, caw.samplernn.cli, caw.samplernn.config, caw.samplernn.streams\n"
+    code = "import sys, caw.samplernn.cli, caw.samplernn.config, caw.samplernn.data\n"
     code += "from study import backends; backends.get('samplernn').validate({}, None)\n"
     code += "sys.exit(' '.join({'torch', 'numba', 'librosa', 'scipy'} & set(sys.modules)))"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

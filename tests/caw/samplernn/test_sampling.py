@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from caw.run_folder import RunError
-from caw.samplernn import quantisation, sampling, variation
+from caw.samplernn import data, sampling
 from caw.samplernn.config import Odds
 from tests.caw.samplernn.conftest import tiny
 from tests.caw.samplernn.test_network import SHAPES, levels, network
@@ -14,7 +14,7 @@ from tests.caw.samplernn.test_network import SHAPES, levels, network
 def test_the_compiled_step_is_the_network(changes):
     net, before = network(**changes), tiny(**changes).frame_sizes[0]
     heard = levels(3, 64)
-    silence = torch.full((3, before), quantisation.SILENCE)
+    silence = torch.full((3, before), data.SILENCE)
     wanted, states = net(torch.cat([silence, heard], 1), net.start(3))
     voices = sampling.voices(net, 3)
     found = voices.logits(heard.numpy().astype(np.uint8))
@@ -31,7 +31,7 @@ def test_the_compiled_draw_is_the_networks(odds):
     net.logits.bias.data = 2 * torch.randn(256, generator=torch.Generator().manual_seed(0))
     uniforms = np.random.default_rng(5).random((1, 48), np.float32)
     drawn = sampling.voices(net, 1).draw(uniforms, odds)
-    told, dropped = torch.full((1, 8 + 48), quantisation.SILENCE), 0
+    told, dropped = torch.full((1, 8 + 48), data.SILENCE), 0
     for place in range(48):
         likely = torch.softmax(net(told, net.start(1))[0][0, place].double() / odds.temperature, 0)
         entropy = -(likely * likely.log()).sum()
@@ -82,7 +82,7 @@ def test_temperature_and_top_p_narrow_the_draw():
 def test_what_was_heard_steers_what_is_drawn():
     net, uniforms = network(), np.random.default_rng(0).random((2, 32), np.float32)
     voices = sampling.voices(net, 2)
-    voices.hear(np.stack([np.full(64, 10), np.full(64, 240)]).astype(np.uint8))
+    voices.read(np.stack([np.full(64, 10), np.full(64, 240)]).astype(np.uint8))
     same_dice = np.repeat(uniforms[:1], 2, 0)
     drawn = voices.draw(same_dice, Odds())
     assert (drawn[0] != drawn[1]).any()
@@ -107,9 +107,11 @@ def test_a_variation_is_nearer_to_its_clip_than_a_free_draw(trained):
 
     def distance(sound: np.ndarray) -> float:
         blocks = len(clip) // block
-        ear = variation._Ear(np.pad(clip, (block, 0))[: (blocks + 1) * block], block, trained.rate)
+        target = sampling._BlockSpectra(np.pad(clip, (block, 0))[: (blocks + 1) * block], block, trained.rate)
         padded = np.pad(sound, (block, 0))
-        return np.mean([ear.distance(padded[None, i * block : (i + 2) * block], i)[0] for i in range(blocks)])
+        return np.mean(
+            [target.distance(padded[None, i * block : (i + 2) * block], i)[0] for i in range(blocks)]
+        )
 
     assert distance(clip) == pytest.approx(0, abs=1e-3)
     assert distance(steered[0]) < 0.97 * distance(free[0])

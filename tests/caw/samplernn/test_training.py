@@ -10,14 +10,15 @@ import torch
 from safetensors.torch import load_file
 
 from caw.run_folder import RunError, check_digests, read_state
-from caw.samplernn import kept_weights, runs, training
+from caw.samplernn import runs, training
+from caw.samplernn.config import weights_file
 from caw.samplernn.training import train
 from tests.caw.conftest import RATE, tune
 from tests.caw.samplernn.conftest import tiny
 
 
 def weights(run, epochs: int) -> dict[str, torch.Tensor]:
-    return load_file(run.folder / kept_weights.file_name(epochs))
+    return load_file(run.folder / weights_file(epochs))
 
 
 def same(a, b) -> bool:
@@ -67,7 +68,7 @@ def test_a_way_back_that_was_killed_goes_on(trained, clip, tmp_path, monkeypatch
     folder = tmp_path / "run"
     shutil.copytree(trained.folder, folder)
     for count in (8, 16):
-        (folder / kept_weights.file_name(count)).unlink()
+        (folder / weights_file(count)).unlink()
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
 
     def at(epochs: int):
@@ -90,7 +91,7 @@ def test_a_count_at_which_an_interrupted_run_stands_is_kept_as_well(trained, cli
     def at(epochs: int):
         return train(clip, RATE, tmp_path / "run", settings=trained.settings, epochs=epochs, resume=True)
 
-    (at(8).folder / kept_weights.file_name(8)).unlink()  # its checkpoint may stand at any count
+    (at(8).folder / weights_file(8)).unlink()  # its checkpoint may stand at any count
     run = at(8)
     assert same(weights(run, 8), weights(trained, 8))
     assert run.scores()[8] == trained.scores()[8]
@@ -219,14 +220,14 @@ def test_a_line_that_a_kill_cut_short_takes_no_scores_away(trained, tmp_path):
 
 
 def test_a_flipped_bit_in_what_a_run_keeps_is_noticed_wherever_it_is_read(trained, clip, tmp_path):
-    def flipped(name: str) -> runs.Run:
+    def flipped(name: str) -> runs.SampleRNNRun:
         folder = shutil.copytree(trained.folder, tmp_path / name)
         content = bytearray((folder / name).read_bytes())
         content[len(content) * 2 // 3] ^= 4
         (folder / name).write_bytes(content)
         return runs.load(folder)
 
-    weights_name = kept_weights.file_name(24)
+    weights_name = weights_file(24)
     fix = "restore it, or delete .* and train the run again"
     for name, use in ((weights_name, lambda run: run.network(24)), (runs.CLIPS, lambda run: run.clips)):
         run = flipped(name)
@@ -248,5 +249,5 @@ def test_a_run_without_digests_is_used_as_before_and_notes_those_of_new_weights(
     assert not check_digests(folder, runs.load(folder).config)
     run = train(clip, RATE, folder, settings=trained.settings, epochs=26, resume=True)
     assert check_digests(folder, run.config)
-    assert list(run.config["sha256"]) == [kept_weights.file_name(26)]
+    assert list(run.config["sha256"]) == [weights_file(26)]
     assert same(weights(run, 24), weights(trained, 24))

@@ -10,7 +10,7 @@ import soundfile
 from scipy import signal
 
 from caw import audio
-from study.audit.audit import Heard
+from study.audit.audit import AuditedFile
 from study.blinding import even_out_times, new_ids
 
 RATE = 16000
@@ -33,7 +33,7 @@ def clean_set(
     suffix: str = ".wav",
     change: Change | None = None,
     seconds: float = 0.5,
-) -> list[Heard]:
+) -> list[AuditedFile]:
     """A set in `folder`, in the order of its names; `change(samples, real)` plants a leak in the sound."""
     dice = np.random.default_rng(seed)
     real = dice.permutation([True] * reals + [False] * fakes)
@@ -43,7 +43,7 @@ def clean_set(
         samples = bursts(dice, seconds)
         samples = change(samples, bool(is_real)) if change else samples
         audio.write(folder / f"{name}{suffix}", samples, RATE, subtype="PCM_16")
-        clips.append(Heard(folder / f"{name}{suffix}", bool(is_real)))
+        clips.append(AuditedFile(folder / f"{name}{suffix}", bool(is_real)))
     for place in dice.permutation(len(clips)):
         even_out_times(clips[place].file)
     return clips
@@ -130,7 +130,7 @@ def lopsided(samples: np.ndarray) -> np.ndarray:
     return np.where(samples > 0, 1.5 * samples, 0.2 * samples)
 
 
-# Form: name of the property -> (what is done to a real clip, what its mend says).
+# Form: name of the property -> (what is done to a real clip, what its fix says).
 FORM_LEAKS = {
     "loudness": (lambda samples: 0.7 * samples, "stimuli.loudness"),
     "offset": (lambda samples: samples + 0.01, "freed of its offset"),
@@ -156,7 +156,7 @@ TRACES = {
     "asymmetry": lopsided,
 }
 
-# Music: what may tell, and is told, but is no leak.
+# Music: what may tell, and is reported, but is no leak.
 MUSIC_CHANGES = {
     "true peak": lambda samples: np.sign(samples) * np.abs(samples) ** 1.5,
     "crest factor": lambda samples: np.sign(samples) * np.abs(samples) ** 1.5,

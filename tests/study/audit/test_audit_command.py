@@ -18,11 +18,11 @@ def run(monkeypatch, capfd):
 
     def call(*arguments) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["study", *(str(argument) for argument in arguments)])
-        capfd.readouterr()  # what a build has said before
+        capfd.readouterr()  # what a build has printed before
         with pytest.raises(SystemExit) as ended:
             commands.main()
-        said = capfd.readouterr()
-        return ended.value.code, said.out, said.err
+        output = capfd.readouterr()
+        return ended.value.code, output.out, output.err
 
     return call
 
@@ -51,8 +51,8 @@ def test_a_built_study_is_audited_again_as_it_is_now(run, new_study, answer):
     page = (folder.audit / "index.html").read_text()
     for row in key(folder):
         assert row["name"] not in out + page
-        for told in (row["stimulus_id"], row["name"]):
-            assert told not in without_repeats(out) + json.dumps(rows)
+        for secret in (row["stimulus_id"], row["name"]):
+            assert secret not in without_repeats(out) + json.dumps(rows)
     store = Store.for_folder(folder)
     assert [event["what"] for event in store.events()].count("audit") == 1
     assert store.unblindings() == []
@@ -126,7 +126,7 @@ def test_a_leak_in_two_folders_ends_with_its_mend(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ((), "name a study folder, or two folders of clips with --real and --fake"),
         (("DIR", "--real", "DIR", "--fake", "DIR"), "one of the two"),
@@ -138,11 +138,11 @@ def test_a_leak_in_two_folders_ends_with_its_mend(run, tmp_path):
         (("DIR", "--alpha", "0"), "--alpha"),
     ],
 )
-def test_a_wrong_command_is_one_line(run, tmp_path, arguments, said):
+def test_a_wrong_command_is_one_line(run, tmp_path, arguments, message):
     code, _, error = run("audit", *[argument.replace("DIR", str(tmp_path)) for argument in arguments])
     assert code == 2
     assert error.count("\n") == 1
-    assert said in error
+    assert message in error
 
 
 def test_hidden_files_are_left_out_and_what_is_no_sound_is_named(run, tmp_path):

@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import mannwhitneyu
 
 from study.audit import leak_test
-from study.audit.leak_test import ALL_SETS, TOGETHER, Clips
+from study.audit.leak_test import ALL_SETS, TOGETHER, MeasuredSet
 from tests.benchmarks import audit_false_alarms
 
 
@@ -11,7 +11,7 @@ def clips(dice, reals=2, fakes=8, shift=0.0, names=("bandwidth", "order of names
     real = dice.permutation(np.arange(reals + fakes) < reals)
     values = {name: dice.normal(0, 5000, len(real)) for name in names}
     values[names[0]] = values[names[0]] + shift * real
-    return Clips(values, real)
+    return MeasuredSet(values, real)
 
 
 def test_a_single_property_has_the_mann_whitney_p():
@@ -71,29 +71,29 @@ def test_a_leak_that_turns_round_from_set_to_set_is_found():
 def test_sets_may_differ_from_each_other():
     dice = np.random.default_rng(4)
     far = clips(dice)
-    far = Clips({name: values + 1e9 for name, values in far.values.items()}, far.real)
+    far = MeasuredSet({name: values + 1e9 for name, values in far.values.items()}, far.real)
     near = clips(dice)
     names = list(far.values)
-    moved = Clips({name: values - 1e9 for name, values in far.values.items()}, far.real)
+    moved = MeasuredSet({name: values - 1e9 for name, values in far.values.items()}, far.real)
     first = leak_test.run({"UMG": far, "VAR": near}, names)
     assert first.p == pytest.approx(leak_test.run({"UMG": moved, "VAR": near}, names).p)
 
 
 def test_what_does_not_matter_and_what_is_missing_say_nothing():
     real = np.arange(10) < 2
-    near = {"UMG": Clips({"noise floor": np.where(real, -60.0, -55.0)}, real)}
+    near = {"UMG": MeasuredSet({"noise floor": np.where(real, -60.0, -55.0)}, real)}
     assert not np.ptp(leak_test.settled("noise floor", near)["UMG"])
     assert leak_test.run(near, ["noise floor"]).overall == 1.0
-    missing = {"UMG": Clips({"bandwidth": np.array([np.nan, np.nan, *range(1000, 9000, 1000)])}, real)}
+    missing = {"UMG": MeasuredSet({"bandwidth": np.array([np.nan, np.nan, *range(1000, 9000, 1000)])}, real)}
     settled = leak_test.settled("bandwidth", missing)["UMG"]
     assert settled[:2].tolist() == [4500, 4500]
-    nowhere = {"UMG": Clips({"bandwidth": np.full(10, np.nan)}, real)}
+    nowhere = {"UMG": MeasuredSet({"bandwidth": np.full(10, np.nan)}, real)}
     assert leak_test.run(nowhere, ["bandwidth"]).overall == 1.0
 
 
 def test_one_kind_of_clips_is_nothing_to_test():
     real = np.ones(4, bool)
-    assert leak_test.run({"UMG": Clips({"offset": np.arange(4.0)}, real)}, ["offset"]).overall == 1.0
+    assert leak_test.run({"UMG": MeasuredSet({"offset": np.arange(4.0)}, real)}, ["offset"]).overall == 1.0
 
 
 def test_traces_take_no_power_from_form_and_do_not_fail():
@@ -131,7 +131,7 @@ REAL = np.array([True, True] + [False] * 8)
 
 def p_of(values, real) -> float:
     """The two-sided p of one property in one set."""
-    return leak_test.separate_p({"UMG": Clips({"x": values}, real)}, ["x"])["x"]
+    return leak_test.separate_p({"UMG": MeasuredSet({"x": values}, real)}, ["x"])["x"]
 
 
 def classifier_p(features, real) -> float:
@@ -183,8 +183,8 @@ def test_the_classifier_finds_what_tells_apart():
 
 def test_the_classifiers_false_alarms_stay_at_the_nominal_level():
     dice = np.random.default_rng(3)
-    found = [classifier_p(dice.standard_normal((10, 6)), REAL) <= 0.05 for _ in range(400)]
-    assert np.mean(found) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 400)
+    alarms = [classifier_p(dice.standard_normal((10, 6)), REAL) <= 0.05 for _ in range(400)]
+    assert np.mean(alarms) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 400)
 
 
 def test_drawn_labelings_keep_the_numbers_and_hold_the_observed_one():

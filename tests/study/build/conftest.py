@@ -14,7 +14,7 @@ from study.build import plan
 from study.folder import StudyFolder
 
 
-def planned(folder: StudyFolder) -> plan.Plan:
+def planned(folder: StudyFolder) -> plan.BuildPlan:
     """What a build of the study would make. Raises: whatever refuses to plan it."""
     return plan.make(design.load(folder.path), folder)
 

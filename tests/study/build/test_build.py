@@ -8,7 +8,6 @@ import pytest
 import soundfile
 from rich.console import Console
 
-from analysis import loudness
 from caw import audio
 from caw.files import atomic, spreadsheet
 from study import blinding
@@ -23,7 +22,7 @@ from study.folder import StudyFolder
 from study.store.store import Store
 
 
-def built(folder: StudyFolder) -> tuple[build.Built, str]:
+def built(folder: StudyFolder) -> tuple[build.BuildResult, str]:
     """Build quietly; also returns what was said."""
     text = io.StringIO()
     return build.build(folder, BuildProgress(Console(file=text, width=200))), text.getvalue()
@@ -61,12 +60,12 @@ def answered(monkeypatch):
 
 def test_a_build_makes_the_sets_and_seals_them(new_study):
     folder = new_study()
-    made, said = built(folder)
+    made, output = built(folder)
     check_whole(folder)
     assert {name: len(ids) for name, ids in made.stimuli.items()} == {"UMG": 5, "VAR": 4}
     assert len(made.practice) == 2
     assert made.clips_made == 8 + 6  # four originals, and what the clip has room for besides
-    assert "highest true peak" in said
+    assert "highest true peak" in output
     assert not made.audit.leaks
 
 
@@ -78,7 +77,7 @@ def test_every_stimulus_has_one_form_and_loudness(built_study):
     assert formats[0]["samples"] == 16000
     assert (formats[0]["container"], formats[0]["bit depth"]) == ("WAV", "PCM_16")
     assert formats[0]["chunks"] == ""
-    loud = [loudness.integrated(*audio.read(file)) for file in files]
+    loud = [audio.loudness(*audio.read(file)) for file in files]
     assert np.ptp(loud) <= 0.5
     assert np.mean(loud) == pytest.approx(-26.0, abs=0.1)
 
@@ -102,9 +101,14 @@ def test_flac_sets_and_what_the_store_is_told(new_study):
     built(folder)
     assert {file.suffix for file in folder.sets.rglob("*.*")} == {".flac"}
     store = Store.for_folder(folder)
-    told = store.build()
+    build_row = store.build()
     store.close()
-    assert (told.file_format, told.repeats, len(told.practice), told.seed) == ("flac", 1, 1, 7)
+    assert (build_row.file_format, build_row.repeats, len(build_row.practice), build_row.seed) == (
+        "flac",
+        1,
+        1,
+        7,
+    )
 
 
 def test_ids_are_drawn_and_do_not_follow_from_the_seed(new_study, built_study):
@@ -235,44 +239,44 @@ def test_imports_and_originals_bring_their_facts_into_the_key(new_study, clip):
 
 def test_the_poorest_rate_bounds_the_band_of_all(new_study):
     folder = new_study(backend="[backend.tiny]\nrate = 8000\n")
-    _, said = built(folder)
-    assert "up to 3600 Hz" in said
+    _, output = built(folder)
+    assert "up to 3600 Hz" in output
 
 
 def test_lowering_all_for_one_peak_is_said_loudly(new_study):
     folder = new_study(stimuli="[stimuli]\nseconds = 1.0\ntrim = 0.1\nloudness = -12\n")
-    _, said = built(folder)
-    assert "loudness lowered for ALL clips from -12 to -" in said
+    _, output = built(folder)
+    assert "loudness lowered for ALL clips from -12 to -" in output
     levels = [
-        loudness.true_peak(audio.read(folder.stimulus(r["set"], r["stimulus_id"]))[0]) for r in key_of(folder)
+        audio.true_peak(audio.read(folder.stimulus(r["set"], r["stimulus_id"]))[0]) for r in key_of(folder)
     ]
     assert -1.2 < max(levels) <= -1.0
 
 
 def test_a_clip_above_full_scale_is_noted(new_study):
-    _, said = built(new_study(backend="[backend.tiny]\nlevel = 3.0\n"))
-    assert "exceeded full scale: -" in said
+    _, output = built(new_study(backend="[backend.tiny]\nlevel = 3.0\n"))
+    assert "exceeded full scale: -" in output
 
 
 def test_an_original_above_full_scale_is_noted(new_study, clip, tmp_path):
     samples, rate = audio.read(clip)
     soundfile.write(tmp_path / "hot.wav", 2 * samples, rate, subtype="FLOAT")  # peaks at 1.4
     source = '[[source]]\nfile = "../hot.wav"\nepochs = [100, 200]\nclips = 2\nbackend = "tiny"\n'
-    _, said = built(new_study(source=source))
-    assert re.search(r"note: hot-original-[\d.]+ exceeded full scale: -", said)
+    _, output = built(new_study(source=source))
+    assert re.search(r"note: hot-original-[\d.]+ exceeded full scale: -", output)
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ("stops_after = 1", "made no riff-tiny-UMG-100-2"),
         ("level = 0.0", "gave silence"),
         ("level = nan", "gave NaN"),
     ],
 )
-def test_a_backend_is_held_to_its_promise(new_study, options, said):
+def test_a_backend_is_held_to_its_promise(new_study, options, message):
     folder = new_study(backend=f"[backend.tiny]\n{options}\n")
-    with pytest.raises(CellsFailed, match=said):
+    with pytest.raises(CellsFailed, match=message):
         built(folder)
     assert not folder.sets.exists()
 
@@ -320,7 +324,7 @@ def test_a_broken_design_builds_nothing(new_study):
 
 def test_two_builds_at_once_are_one_too_many(new_study):
     folder = new_study()
-    with build._alone(folder), pytest.raises(BuildError, match="is being built already"):
+    with build._locked(folder), pytest.raises(BuildError, match="is being built already"):
         built(folder)
 
 
@@ -328,6 +332,6 @@ def test_warnings_about_sound_are_said_once(new_study, tmp_path):
     loud = np.clip(2 * np.sin(np.arange(8 * 16000) / 7), -1, 1).astype(np.float32)
     audio.write(tmp_path / "hot.wav", loud, 16000)
     source = '[[source]]\nfile = "../hot.wav"\nepochs = [100]\nclips = 6\nbackend = "tiny"\n'
-    _, said = built(new_study(source=source))
-    assert said.count("warning: ") == said.count("clipped")
-    assert said.count("hot.wav: clipped") == 1
+    _, output = built(new_study(source=source))
+    assert output.count("warning: ") == output.count("clipped")
+    assert output.count("hot.wav: clipped") == 1

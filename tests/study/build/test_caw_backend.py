@@ -13,7 +13,7 @@ from caw.files import atomic, spreadsheet
 from study import backends, design
 from study.build import plan
 from study.build.build import build
-from study.build.grid import CellsFailed, Grid
+from study.build.grid import CellsFailed, TrainingGrid
 from study.build.progress import BuildProgress
 from study.design import DesignError
 from study.folder import StudyFolder
@@ -72,7 +72,7 @@ def test_another_build_of_the_same_study_makes_the_same_clips(caw_study):
 def test_trainings_of_a_source_are_runs_and_jobs_of_their_own(caw_study):
     once, twice = caw_study("once"), caw_study("twice")
     twice.toml.write_text(twice.toml.read_text().replace("clips = 1\n", "clips = 1\ntrainings = 2\n"))
-    jobs = Grid(
+    jobs = TrainingGrid(
         list(plan.make(design.load(twice.path), twice).tasks), Pool(twice), {}, {}, BuildProgress()
     ).jobs
     assert sorted(len(job.tasks) for job in jobs) == [4, 4]  # two epoch counts in two modes each

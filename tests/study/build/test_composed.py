@@ -9,8 +9,9 @@ from caw import audio
 from caw.files import spreadsheet
 from study import blinding
 from study.build import measuring, plan
-from study.build.build import build, recipes_of
+from study.build.build import build
 from study.build.forecast import forecast
+from study.build.plan import recipes_of
 from study.design import DesignError
 from study.folder import PRACTICE
 from study.pool import COLUMNS, Pool
@@ -40,7 +41,7 @@ def refused(folder) -> str:
     return str(caught.value)
 
 
-def cells_of(made: plan.Plan) -> dict:
+def cells_of(made: plan.BuildPlan) -> dict:
     return {name: task.cell for _, task in made.tasks for name in task.names}
 
 

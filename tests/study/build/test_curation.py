@@ -9,7 +9,7 @@ from study import blinding, design, reporting
 from study.backends import Cell, seed_for
 from study.build import build, curation, plan, recordings
 from study.build.curation import FREE, INTO, OUT, RATED, REMARKED, CurationError
-from study.build.sources import Fake
+from study.build.sources import FakeClip
 from study.folder import PRACTICE
 from study.store.store import Store
 from tests.study.build.conftest import planned
@@ -119,7 +119,7 @@ def test_no_pick_changes_once_listeners_have_answered(study):
 
 
 def test_nobody_picks_while_the_study_is_built(study):
-    with build._alone(study):
+    with build._locked(study):
         assert "is being built at this moment; pick when" in refused_while_built(study)
         assert say(study, CLIP, rating=2).rating == 2
     assert say(study, CLIP, into="UMG").set_name == "UMG"
@@ -166,7 +166,7 @@ def test_picks_come_first_left_out_clips_never_and_the_rest_is_drawn(study):
 
 def test_the_rest_makes_up_for_what_the_picks_leave_uneven():
     fakes = [
-        Fake(f"{epochs}-{number}", Cell("a", None, 0.0, 1.0, "UMG", epochs, "tiny", ""))
+        FakeClip(f"{epochs}-{number}", Cell("a", None, 0.0, 1.0, "UMG", epochs, "tiny", ""))
         for epochs in (100, 200, 300)
         for number in range(4)
     ]

@@ -5,7 +5,7 @@ import pytest
 from caw.files import atomic
 from study import backends
 from study.backends import Cell, Task
-from study.build.grid import jobs_of, parts_of
+from study.build.grid import jobs_of, with_costs
 from study.engines.schedule import loads
 from tests.study.build.test_local_engine import TINY
 
@@ -47,7 +47,7 @@ def test_epochs_behind_a_checkpoint_are_not_done_again(clip, tmp_path, monkeypat
     interrupted(task, 90)  # steps of its three scales
     left = training(task)
     assert whole / 5 < left < whole / 2
-    parts = parts_of([("caw", task), ("caw", longer)])
+    parts = with_costs([("caw", task), ("caw", longer)])
     assert sum(part.cost.seconds for part in parts) == pytest.approx(left + after + 4.0)
     (load,) = loads(jobs_of(parts))
     assert load.seconds == pytest.approx(left + after + 4.0)

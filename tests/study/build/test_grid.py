@@ -12,7 +12,7 @@ from study import backends, design
 from study.backends import Cell, Clip, Cost, Task
 from study.build import build, plan
 from study.build.forecast import forecast
-from study.build.grid import CellsFailed, jobs_of, parts_of
+from study.build.grid import CellsFailed, jobs_of, with_costs
 from study.build.progress import BuildProgress
 from study.engines import EngineError, Job, WorkerPlan, choose, without
 from study.engines.local import LocalEngine
@@ -47,7 +47,7 @@ def fail_for(monkeypatch, tiny, fault: Exception, *, mode: str, epochs: int | No
 
 
 def test_cells_of_one_training_are_one_job_and_the_longest_comes_first(new_study):
-    parts = parts_of(todo_of(new_study()))
+    parts = with_costs(todo_of(new_study()))
     jobs = jobs_of(parts)
     assert [[task.cell.name for _, task in job.tasks] for job in jobs] == [
         ["riff-tiny-UMG-100", "riff-tiny-VAR-100"],
@@ -59,7 +59,7 @@ def test_cells_of_one_training_are_one_job_and_the_longest_comes_first(new_study
 def test_jobs_that_take_longest_come_first(tiny, monkeypatch):
     monkeypatch.setattr(tiny, "costs", lambda task: {task.cell.name: Cost(task.cell.epochs)}, raising=False)
     cells = [Cell("a", None, 0.0, 1.0, "UMG", epochs, "tiny") for epochs in (1, 3, 2)]
-    parts = parts_of([("tiny", Task(cell, ["x"], 1.0, 0, None)) for cell in cells])
+    parts = with_costs([("tiny", Task(cell, ["x"], 1.0, 0, None)) for cell in cells])
     assert [job.tasks[0][1].cell.epochs for job in jobs_of(parts)] == [3, 2, 1]
 
 
@@ -67,10 +67,10 @@ def test_a_failing_cell_stops_no_other_and_is_made_when_it_is_mended(new_study, 
     folder = new_study()
     with monkeypatch.context() as patched:
         fail_for(patched, tiny, ValueError("the clip is odd; choose another"), mode="UMG", epochs=100)
-        said = built(folder)
-    assert "failed: riff-tiny-UMG-100: the clip is odd; choose another" in said
+        printed = built(folder)
+    assert "failed: riff-tiny-UMG-100: the clip is odd; choose another" in printed
     again = f"then `study build {folder.path}` makes only what is missing"
-    assert f"error: riff-tiny-UMG-100: the clip is odd; choose another; {again}" in said
+    assert f"error: riff-tiny-UMG-100: the clip is odd; choose another; {again}" in printed
     names = {row["name"] for row in spreadsheet.records(folder.pool_table)}
     assert {"riff-tiny-VAR-100-2", "riff-tiny-UMG-200-2", "riff-tiny-UMG-100-1"} <= names
     assert "riff-tiny-UMG-100-2" not in names
@@ -83,13 +83,15 @@ def test_a_failing_cell_stops_no_other_and_is_made_when_it_is_mended(new_study, 
 
 def test_several_failures_are_counted(new_study, tiny, monkeypatch):
     monkeypatch.setattr(type(tiny), "make", lambda self, task, tell: iter(()))
-    said = built(new_study())
-    assert "error: 4 of 4 cells failed, so no sets were drawn (all are named above; the first: riff-" in said
-    assert said.count("failed: ") == 4
-    end = said[said.index("What failed:") :]
+    printed = built(new_study())
+    assert (
+        "error: 4 of 4 cells failed, so no sets were drawn (all are named above; the first: riff-" in printed
+    )
+    assert printed.count("failed: ") == 4
+    end = printed[printed.index("What failed:") :]
     for mode, epochs in (("UMG", 100), ("VAR", 100), ("UMG", 200), ("VAR", 200)):
         cell = f"riff-tiny-{mode}-{epochs}"
-        assert f"  {cell}: backend tiny made no {cell}-1, {cell}-2; mend it" in end
+        assert f"  {cell}: backend tiny made no {cell}-1, {cell}-2; correct it" in end
 
 
 def test_cells_that_failed_alike_stand_in_one_line(new_study, tiny, monkeypatch):
@@ -106,20 +108,20 @@ def test_imported_clips_of_one_system_fail_each_for_itself(new_study, clip):
     table = '[[imported]]\nfile = "{0}.wav"\nname = "{0}"\nbackend = "jukebox"\nmode = "VAR"\n'
     with (folder.path / "study.toml").open("a") as file:
         file.writelines("\n" + table.format(name) for name in ("J1", "J2", "J3"))
-    said = built(folder)
+    printed = built(folder)
     for name in ("J1", "J2"):
-        assert f"failed: {name}: {folder.path / name}.wav: " in said
-    assert "import J3" in said
-    assert "error: 2 of 7 cells failed" in said
+        assert f"failed: {name}: {folder.path / name}.wav: " in printed
+    assert "import J3" in printed
+    assert "error: 2 of 7 cells failed" in printed
 
 
 def test_a_failed_cell_is_no_done_one_while_its_job_goes_on(new_study, tiny, monkeypatch):
-    said = []
-    monkeypatch.setattr(BuildProgress, "state", lambda self, text: said.append(text))
+    printed = []
+    monkeypatch.setattr(BuildProgress, "state", lambda self, text: printed.append(text))
     fail_for(monkeypatch, tiny, ValueError("odd; choose another"), mode="UMG", epochs=100)
     built(new_study())
-    assert not [text for text in said if text.startswith("-")]
-    assert said[-1] == "3 of 4 cells done, 1 failed"
+    assert not [text for text in printed if text.startswith("-")]
+    assert printed[-1] == "3 of 4 cells done, 1 failed"
 
 
 def test_a_backend_that_fails_before_its_first_clip_fails_its_cell_alone(new_study, tiny, monkeypatch):
@@ -131,9 +133,9 @@ def test_a_backend_that_fails_before_its_first_clip_fails_its_cell_alone(new_stu
         return make(self, task, tell)
 
     monkeypatch.setattr(type(tiny), "make", at_once)
-    said = built(new_study())
-    assert "failed: riff-tiny-VAR-100: no variations; leave them out" in said
-    assert "error: 2 of 4 cells failed" in said
+    printed = built(new_study())
+    assert "failed: riff-tiny-VAR-100: no variations; leave them out" in printed
+    assert "error: 2 of 4 cells failed" in printed
 
 
 def test_a_fault_of_a_backend_is_kept_with_its_traceback(new_study, tiny, monkeypatch):
@@ -177,31 +179,31 @@ def test_what_is_left_of_a_job():
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "said"),
+    ("name", "options", "message"),
     [
         ("slurm", {}, "--engine is 'slurm'; use local or ray"),
         ("local", {"address": "auto"}, "--address auto is for --engine ray; add that, or leave it out"),
         ("local", {"gpus_per_task": 1.0}, "--gpus-per-task 1.0 is for --engine ray"),
     ],
 )
-def test_engines_that_there_are_none_of(name, options, said):
-    with pytest.raises(EngineError, match=said):
+def test_engines_that_there_are_none_of(name, options, message):
+    with pytest.raises(EngineError, match=message):
         choose(name, **options)
 
 
 def test_a_forecast_counts_what_is_due_and_writes_nothing(new_study):
     folder = new_study()
     before = sorted(folder.path.rglob("*"))
-    found = forecast(folder)
+    result = forecast(folder)
     assert sorted(folder.path.rglob("*")) == before
-    assert [(row.backend, row.epochs, row.modes, row.cells) for row in found.rows] == [
+    assert [(row.backend, row.epochs, row.modes, row.cells) for row in result.rows] == [
         ("tiny", 100, ("UMG", "VAR"), 2),
         ("tiny", 200, ("UMG", "VAR"), 2),
     ]
-    assert found.core_seconds == pytest.approx(2 * 5.0 + 0.1 * sum(row.clips for row in found.rows))
-    assert found.originals == 6  # all that there is room for
-    assert found.wall(WorkerPlan(2, 1)) < found.wall(WorkerPlan(1, 1)) == pytest.approx(found.core_seconds)
-    assert found.disk > 2e6
+    assert result.core_seconds == pytest.approx(2 * 5.0 + 0.1 * sum(row.clips for row in result.rows))
+    assert result.originals == 6  # all that there is room for
+    assert result.wall(WorkerPlan(2, 1)) < result.wall(WorkerPlan(1, 1)) == pytest.approx(result.core_seconds)
+    assert result.disk > 2e6
     built(folder)
     assert (forecast(folder).rows, forecast(folder).cells_done) == ([], 4)
 
@@ -237,10 +239,10 @@ def test_a_clip_of_a_wrong_kind_fails_its_cell_alone(new_study, tiny, monkeypatc
             yield Clip(clip.name, both, clip.rate, clip.seed, clip.run)
 
     monkeypatch.setattr(type(tiny), "make", stereo)
-    said = built(new_study())
-    assert "error: riff-tiny-UMG-200: backend tiny gave " in said
-    assert "in shape (2, " in said
-    assert said.count("failed: ") == 1
+    printed = built(new_study())
+    assert "error: riff-tiny-UMG-200: backend tiny gave " in printed
+    assert "in shape (2, " in printed
+    assert printed.count("failed: ") == 1
 
 
 def test_the_backends_of_a_plan_are_files(new_study):

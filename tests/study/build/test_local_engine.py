@@ -14,7 +14,7 @@ import pytest
 from caw import audio
 from caw.files import atomic
 from study.backends import Cell, Task
-from study.build.grid import jobs_of, parts_of
+from study.build.grid import jobs_of, with_costs
 from study.engines import ClipReady, Ended, Failed, Job, Progress, Started, WorkerLost, WorkerPlan, local
 from study.engines.local import LocalEngine
 
@@ -235,7 +235,7 @@ def test_a_job_whose_worker_is_lost_after_its_last_word_has_ended(clip, processe
 
 def planned(jobs: list[Job]) -> list[Job]:
     """With what they take."""
-    return jobs_of(parts_of(task for job in jobs for task in job.tasks))
+    return jobs_of(with_costs(task for job in jobs for task in job.tasks))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from caw import audio
 from study import design
 from study.build import curation, plan, sources
 from study.build.curation import CurationError
-from study.build.originals import RepetitionError, place, place_excerpts
+from study.build.originals import RepetitionError, _place_excerpts, place_as_before
 from study.folder import PRACTICE
 from tests.study.build.conftest import planned
 from tests.study.conftest import song
@@ -26,13 +26,13 @@ def refused(folder) -> RepetitionError:
     return caught.value
 
 
-def chosen(made: plan.Plan) -> dict[str, list]:
+def chosen(made: plan.BuildPlan) -> dict[str, list]:
     """The originals of each set."""
     by_name = {one.name: one for one in made.originals}
     return {name: [by_name[clip] for clip in clips if clip in by_name] for name, clips in made.picks.items()}
 
 
-def overlapping(made: plan.Plan) -> list[tuple[str, str]]:
+def overlapping(made: plan.BuildPlan) -> list[tuple[str, str]]:
     """Pairs of originals in the sets that share sound."""
     everything = list(itertools.chain(*chosen(made).values()))
     return [
@@ -216,7 +216,7 @@ def test_accepting_repetition_changes_no_digest_of_another_study(new_study):
 # the right songs
 
 
-def songs_of(made: plan.Plan) -> dict[str, Counter]:
+def songs_of(made: plan.BuildPlan) -> dict[str, Counter]:
     return {name: Counter(one.passage.source for one in ones) for name, ones in chosen(made).items()}
 
 
@@ -333,7 +333,7 @@ def test_originals_are_where_earlier_versions_cut_them(new_study):
     """As the version of November 2026 placed them: the numbers are its own."""
     folder = new_study()
     settings = design.load(folder.path)
-    placed = place(settings, sources.passages(settings, folder))
+    placed = place_as_before(settings, sources.passages(settings, folder))
     assert {
         name: [(one.name, round(one.start, 3), one.mode) for one in chosen] for name, chosen in placed.items()
     } == {
@@ -344,10 +344,10 @@ def test_originals_are_where_earlier_versions_cut_them(new_study):
 
 
 def test_too_many_are_spread_evenly():
-    starts = place_excerpts(3, 10.0, 5.0, 25.0, [], np.random.default_rng(0))
+    starts = _place_excerpts(3, 10.0, 5.0, 25.0, [], np.random.default_rng(0))
     assert sorted(starts) == [5.0, 10.0, 15.0]
 
 
 def test_taken_excerpts_are_kept_clear_of():
-    (start,) = place_excerpts(1, 10.0, 0.0, 40.0, [15.0], np.random.default_rng(0))
+    (start,) = _place_excerpts(1, 10.0, 0.0, 40.0, [15.0], np.random.default_rng(0))
     assert abs(start - 15.0) >= 10.0

@@ -6,7 +6,7 @@ import pytest
 
 from caw import audio
 from study.build import plan
-from study.build.build import recipes_of
+from study.build.plan import recipes_of
 from study.design import DesignError
 from study.folder import PRACTICE
 from tests.study.build.conftest import planned
@@ -20,7 +20,7 @@ def refused(folder) -> str:
     return str(caught.value)
 
 
-def cells_of(made: plan.Plan, set_name: str) -> Counter:
+def cells_of(made: plan.BuildPlan, set_name: str) -> Counter:
     cells = {name: task.cell for _, task in made.tasks for name in task.names}
     return Counter(
         (cells[name].source, cells[name].epochs, cells[name].mode)

@@ -22,7 +22,7 @@ def test_without_a_terminal_each_step_is_one_line_with_the_time_left(monkeypatch
     bar = BuildProgress(Console(file=text, width=40))
     with bar.over(10.0):
         with bar.step(5.0, "train riff"):
-            bar.tell(0.5, "train riff: scale 1 of 6, epoch 50 of 100")
+            bar.update(0.5, "train riff: scale 1 of 6, epoch 50 of 100")
             clock[0] = 60.0
         bar.note("a note that is longer than forty characters stays on one line")
         with bar.step(5.0, "make clips"):
@@ -43,7 +43,7 @@ def test_a_log_is_told_how_far_the_grid_is_also_while_no_part_ends(monkeypatch):
         bar.state("0 of 2 cells done, 1 running")
         bar.begin("first", 5.0, "train riff")
         for clock[0], share in ((200.0, 0.1), (299.0, 0.2), (300.0, 0.3), (400.0, 0.4), (600.0, 0.5)):
-            bar.tell(share, f"train riff: epoch {share * 100:.0f} of 100", "first")
+            bar.update(share, f"train riff: epoch {share * 100:.0f} of 100", "first")
         clock[0] = 800.0
         bar.state("1 of 2 cells done")
         bar.end("first", "train riff")
@@ -58,7 +58,7 @@ def test_in_a_terminal_there_is_a_bar_that_goes_away():
     text = io.StringIO()
     bar = BuildProgress(Console(file=text, force_terminal=True, width=100))
     with bar.over(2.0), bar.step(2.0, "train"):
-        bar.tell(0.5, "train")
+        bar.update(0.5, "train")
     assert "50%" in text.getvalue() or "100%" in text.getvalue()
 
 
@@ -85,7 +85,7 @@ def test_eighty_columns_show_all_that_is_said_of_the_whole(monkeypatch, state):
     with bar.over(10.0):
         bar.begin("first", 5.0, "train riff")
         clock[0] = 780.0
-        bar.tell(0.2, "train riff", "first")
+        bar.update(0.2, "train riff", "first")
         bar.state(state)
         bar._bars.refresh()
     assert f"{state}, 1 h 57 min left" in text.getvalue()
@@ -100,11 +100,11 @@ def test_the_time_left_is_that_of_the_longest_chain_when_other_workers_have_noth
         bar.begin("short", 20.0, "train riff")
         bar.begin("long", 20.0, "train rag", behind=40.0)
         clock[0] = 10.0  # each does 2 a second
-        bar.tell(1.0, "train riff", "short")
+        bar.update(1.0, "train riff", "short")
         bar.end("short", "train riff")
         bar.end("long", "train rag")
         bar.begin("long", 40.0, "train rag")
         clock[0] = 20.0
-        bar.tell(0.5, "train rag", "long")
+        bar.update(0.5, "train rag", "long")
         bar.note(bar._left())
     assert text.getvalue().splitlines()[1:] == [" 50%  train rag: 10 s; 20 s left", "10 s left"]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from caw import audio
 from study.build import recordings
-from study.build.recordings import fitting, longest_overlap, rest, side_by_side, spread, without
+from study.build.recordings import fitting, longest_overlap, remainder, side_by_side, spread, without
 from tests.study.conftest import song
 
 
@@ -90,7 +90,7 @@ def test_as_many_as_fit_lie_side_by_side_inside_the_stretches(length, first, sec
     ordered = np.sort(starts)
     assert np.all(np.diff(ordered) >= length - 1e-9)
     assert all(any(a - 1e-9 <= at <= b - length + 1e-9 for a, b in stretches) for at in starts)
-    assert all(0 <= rest(stretch, length) < length + 0.01 for stretch in stretches)
+    assert all(0 <= remainder(stretch, length) < length + 0.01 for stretch in stretches)
 
 
 def test_lengths_that_floating_point_cannot_hold_fit_all_the_same():

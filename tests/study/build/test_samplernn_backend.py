@@ -37,11 +37,8 @@ def tasks(folder: StudyFolder) -> list[backends.Task]:
 
 @pytest.mark.filterwarnings("ignore:This process")
 def test_all_counts_and_modes_of_a_source_share_one_run(sample_study):
-    from caw.samplernn import (
-        kept_weights,
-        runs,
-        training,
-    )  # loads torch before the fork, so that the child need not
+    from caw.samplernn import runs, training  # loads torch before the fork, so that the child need not
+    from caw.samplernn.config import weights_file
 
     folder, killed = sample_study(), sample_study("killed")
     todo = tasks(folder)
@@ -63,7 +60,7 @@ def test_all_counts_and_modes_of_a_source_share_one_run(sample_study):
         finally:
             os._exit(0)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
-    assert (killed.models / "riff-samplernn" / kept_weights.file_name(4)).exists()
+    assert (killed.models / "riff-samplernn" / weights_file(4)).exists()
     assert not killed.sets.exists()
     build(killed)
     assert pool_digest(killed) == pool_digest(folder)

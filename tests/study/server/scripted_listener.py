@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from analysis import questionnaire
 from study.store.answering import Listening
-from study.store.protocol import FIELDS_OF, Page
+from study.store.protocol import Page
 from study.store.store import Store
 
 BUILD = {
@@ -37,7 +38,11 @@ def answer_all(store: Store, name: str, stop: int = 100, *, pilot: bool = False)
             return
         else:
             phase = store.show(person.id, person.step.slot).phase
-            changes = {name: value for name, value in ANSWER.items() if name in FIELDS_OF[phase]}
+            changes = {
+                name: value
+                for name, value in ANSWER.items()
+                if questionnaire.BY_NAME[name] in questionnaire.asked_in(phase)
+            }
             store.save(
                 person.id, person.step.slot, tab="T", changes=changes, listening=WHOLE, press=f"press {count}"
             )

@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect as connect_now
 
 from study.server.gate import MOST_SOCKETS
-from study.store.play_log import MOST
+from study.store.answering import MOST_REPORTS
 from tests.benchmarks.socket_listener import Notes, SocketListener
 
 
@@ -65,13 +65,13 @@ def test_replayed_reports_open_nothing_and_come_to_an_end(target):
     body = json.dumps({"why": "unlocked", "plays": 9, "heard": 1.2, "unlocked": True}).encode()
     line = http.client.HTTPConnection("127.0.0.1", target.server.port, timeout=90)
     statuses = []
-    for _ in range(MOST + 20):
+    for _ in range(MOST_REPORTS + 20):
         line.request("POST", f"/heard/{key}", body=body, headers={"Cookie": cookie})
         answer = line.getresponse()
         answer.read()
         statuses.append(answer.status)
     line.close()
-    assert statuses == [204] * MOST + [429] * 20
+    assert statuses == [204] * MOST_REPORTS + [429] * 20
     draft = target.store.show(person.id, 0)
     assert not draft.listening.unlocked
     assert draft.revision == 0

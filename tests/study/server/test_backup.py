@@ -12,14 +12,14 @@ import sqlalchemy as sa
 from scripted_listener import answer_all, ready
 
 from study.store import backup as backups
-from study.store import schema
+from study.store import database, schema
 from study.store.store import Store, StoreError
 
 both = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
 
 
 def _all_rows(store: Store) -> dict[str, list]:
-    with schema.reading(store.engine) as connection:
+    with database.reading(store.engine) as connection:
         return {
             table.name: [
                 tuple(row) for row in connection.execute(sa.select(table).order_by(*table.primary_key))

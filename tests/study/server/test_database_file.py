@@ -14,7 +14,7 @@ import pytest
 from scripted_listener import ANSWER, WHOLE, brought
 from sqlalchemy.exc import DBAPIError
 
-from study.store import schema
+from study.store import database
 from study.store.database_file import DatabaseFile
 from study.store.store import Store, StoreError
 
@@ -66,13 +66,13 @@ def test_nothing_is_acknowledged_while_the_file_is_away_and_all_goes_on_when_it_
         with pytest.raises(DBAPIError, match="was moved, deleted or replaced"):
             save(store, listener, comment)
     with pytest.raises(DBAPIError):
-        schema.require(store.engine)
+        database.require(store.engine)
     told = capfd.readouterr().err
     assert told.count("DATABASE LOST") == 1, "one line, not one for each refusal"
     assert str(file) in told
     assert "study restore-backup" in told
     by_another_process(back)
-    schema.require(store.engine)
+    database.require(store.engine)
     save(store, listener, "three")
     assert "is back" in capfd.readouterr().err
     assert store.show(listener, 0).fields["comment"] == "three"
@@ -100,7 +100,7 @@ def test_a_file_that_does_not_come_back_is_rescued_from_the_open_one(served, tin
     assert saved_in(rescued) == "newest"
     assert rescued.stat().st_mode & 0o077 == 0
     with pytest.raises(DBAPIError):
-        schema.require(store.engine)
+        database.require(store.engine)
 
 
 @pytest.mark.parametrize("end", ["-wal", "-shm"])

@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 from tiny_study import EPOCHS
 
-from analysis.report import report_script
+from analysis import web_page
 from study.server import researcher_files
 from study.server.gate import Gate
 from study.store import sessions
@@ -89,7 +89,9 @@ def test_the_report_is_closed_until_this_builds_key_was_opened(client, serving):
     assert answer.text == "<p>truth</p>"
     policy = answer.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'")
-    assert policy.endswith(f"script-src {report_script.allowed()}")  # the report's own, and no other
+    assert policy.endswith(
+        f"script-src {web_page.script_policy(web_page.REPORT_SCRIPT)}"
+    )  # the report's own, and no other
     for path in ("../private/key.csv", "%2e%2e/private/key.csv", "..%2fstudy.toml", "out.html", "", "x"):
         assert client.get(f"/researcher/report/{path}").status_code in (303, 404)
     client.cookies.clear()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from scripted_listener import ANSWER, WHOLE, answer_all, ready
 
-from study.store import schema
+from study.store import database
 from study.store.store import Store, StoreError
 
 both = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
@@ -42,7 +42,7 @@ def test_a_newer_schema_is_refused(tmp_path):
 
 
 def test_the_log_is_ahead_and_flushed_at_each_commit(store):
-    with schema.reading(store.engine) as connection:
+    with database.reading(store.engine) as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1

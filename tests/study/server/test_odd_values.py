@@ -12,7 +12,7 @@ from scripted_listener import ANSWER, WHOLE, answer_all, finished, ready
 from test_study_cli import refused
 
 from study import reporting
-from study.store import answering, schema
+from study.store import answering, database, schema
 from study.store.answering import Listening
 from study.store.store import Store
 
@@ -216,7 +216,7 @@ def test_stamps_are_the_databases_and_no_servers(store, monkeypatch):
     store.close_study("Ida")
     store.log_unblinding("Ida", "why", "ab" * 32)
     monkeypatch.undo()
-    with schema.reading(store.engine) as connection:
+    with database.reading(store.engine) as connection:
         right = schema.clock(connection)
         for table in schema.metadata.sorted_tables:
             for column in table.c:
@@ -235,7 +235,7 @@ def test_a_clock_that_steps_back_within_a_trial_leaves_stamps_in_order(store, mo
     monkeypatch.setattr(answering, "clock", lambda connection: real(connection) - dt.timedelta(seconds=70))
     store.save(listener, 0, tab="T", changes=ANSWER)
     store.save(listener, 0, tab="T", listening=Listening(plays=2), press="1")
-    with schema.reading(store.engine) as connection:
+    with database.reading(store.engine) as connection:
         row = connection.execute(schema.sa.select(schema.answer)).mappings().one()
         changes = connection.execute(schema.sa.select(schema.revision.c.at)).scalars().all()
     stamps = [row["shown_at"], row["first_play_at"], row["unlocked_at"], *changes]

@@ -13,7 +13,8 @@ from tiny_study import EPOCHS
 
 from caw.files import spreadsheet
 from study.build import curation
-from study.pages import pool_keys, researcher, researcher_pool
+from study.pages import researcher, researcher_pool
+from study.pages.components import POOL_KEYS
 from study.pool import COLUMNS
 from study.server import researcher_files
 
@@ -197,7 +198,7 @@ def press(page, *presses, load="a"):
         else {"number": one[0], "clip": "", "pick": "", "page": one[1]}
         for one in presses
     ]
-    page.session_state[pool_keys.KEY] = {"sent": {"load": load, "tries": 0, "presses": sent}}
+    page.session_state[POOL_KEYS] = {"sent": {"load": load, "tries": 0, "presses": sent}}
     return page.run()
 
 
@@ -292,7 +293,7 @@ def test_a_late_message_about_a_field_is_no_change(many, shown, renewed, kept):
 @pytest.mark.parametrize("sent", [None, 7, {"presses": 3}, {"presses": [{"number": "1"}]}, {"presses": [{}]}])
 def test_what_is_no_press_does_nothing(many, sent):
     page = opened()
-    page.session_state[pool_keys.KEY] = {"sent": sent}
+    page.session_state[POOL_KEYS] = {"sent": sent}
     assert len(clips_of(page.run())) == 25
     assert not curation.history(many.folder)
 

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import pickle
+import sqlite3
+
 import pytest
 
+from study.store.database_file import DatabaseInUse
 from study.store.protocol import (
-    FIELDS,
     MAX_TEXT,
     AnswerError,
     Page,
@@ -137,6 +140,17 @@ def test_impossible_answers_are_refused_by_value(changes):
         settle(changes)
 
 
+def test_a_refusal_says_what_may_be_answered_and_survives_a_process():
+    with pytest.raises(AnswerError) as caught:
+        settle({"difficulty": "hard"})
+    error = pickle.loads(pickle.dumps(caught.value))
+    assert error.problem.what == "difficulty = 'hard'"
+    assert error.problem.fix == "it must be one of easy, dont_know, difficult"
+    in_use = pickle.loads(pickle.dumps(DatabaseInUse("x is in use", "stop it")))
+    assert isinstance(in_use, sqlite3.OperationalError)
+    assert str(in_use) == "x is in use; stop it"
+
+
 def test_texts_keep_what_people_write():
     assert (
         clean("na\u00efve \U0001f469\u200d\U0001f3a4 \u05d0")
@@ -145,4 +159,3 @@ def test_texts_keep_what_people_write():
     assert clean("two\nlines") == "two\nlines"
     assert clean(" \x07\ud800 ") is None
     assert len(clean("x" * 2 * MAX_TEXT)) == MAX_TEXT
-    assert set(FIELDS) >= {"comment", "inspiring_text"}

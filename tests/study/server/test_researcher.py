@@ -307,7 +307,7 @@ def test_an_unblinded_study_is_not_offered_to_be_opened_again(desk, serving):
 def test_what_stands_before_the_unblinding(given, told):
     form = {"who": "Ida", "why": "done", "typed": f" {TITLE} ", "title": TITLE}
     form |= {"unfinished": False, "anyway": False} | given
-    fault = researcher_results.lacking(**form)
+    fault = researcher_results.missing_confirmation(**form)
     assert told in fault
     assert bool(fault) == bool(told)
 
@@ -363,7 +363,7 @@ def test_a_report_that_fails_says_why_without_a_path(desk, serving):
 
 
 def test_the_server_loads_no_analysis():
-    heavy = "{'torch', 'librosa', 'statsmodels', 'scipy', 'analysis', 'altair'}"
+    heavy = "{'torch', 'librosa', 'statsmodels', 'scipy', 'analysis.responses', 'altair'}"
     code = (
         "import sys, study.server.server, study.pages.researcher_results, study.pages.researcher_overview\n"
     )

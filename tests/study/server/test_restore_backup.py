@@ -19,7 +19,6 @@ from study.store import database_file
 from study.store.answering import StoreError
 from study.store.store import Store
 
-DATA = Path(__file__).parent / "data"
 SERVER = """
 import os, sys
 from study.folder import StudyFolder
@@ -194,21 +193,6 @@ def test_whatever_is_in_its_place_a_backup_comes_back(run, study, copy, how):
         assert aside.read_bytes()[4096:] == kept[4096:]  # SQLite may have noted on the first page: no log
 
 
-def test_a_backup_of_an_older_version_is_brought_up_and_stays_as_it_is(run, study, tmp_path):
-    old = tmp_path / "old.sqlite"
-    raw = sqlite3.connect(old)
-    raw.executescript((DATA / "version_1.sqlite.sql").read_text("utf-8"))
-    raw.close()
-    before = old.read_bytes()
-    assert "a backup of another study" in refused(run("restore-backup", study.path, old))
-    study.database_record.unlink()  # a study that begins anew may go over to any
-    study.key.unlink(missing_ok=True)
-    assert run("restore-backup", study.path, old)[0] == 0
-    assert answers(study) == 10
-    assert old.read_bytes() == before
-    assert not [path for path in tmp_path.glob("*version-1*")], "the backup itself is the copy"
-
-
 def test_what_is_no_backup_of_this_study_changes_nothing(run, study, copy, tmp_path):
     before = study.database.read_bytes()
     other = tmp_path / "other.sqlite"
@@ -316,7 +300,7 @@ HALFWAY = """
 import os, sqlite3, sys
 from pathlib import Path
 from study.folder import StudyFolder
-from study.server import backup
+from study.store import backup
 
 class Killed(sqlite3.Connection):
     def backup(self, target, **_options):

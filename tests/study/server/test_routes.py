@@ -16,7 +16,7 @@ from study.folder import FolderError
 from study.server import links, routes
 from study.server.links import researcher_key
 from study.server.routes import TONE_RATE, tone
-from study.store import schema
+from study.store import database, schema
 from study.store.answering import Listening
 
 # the door
@@ -134,7 +134,7 @@ def test_nothing_about_an_answer_tells_clips_apart(client, serving, people):
     mine = sa.select(schema.trial.c.play_key).where(
         schema.trial.c.listener_id == serving.store.find(people["Ann"]).id
     )
-    with schema.reading(serving.store.engine) as connection:
+    with database.reading(serving.store.engine) as connection:
         keys = connection.execute(mine).scalars().all()
     answers = {key: dict(client.get(f"/clip/{key}").headers) for key in keys}
     assert len(answers) == 5
@@ -195,7 +195,7 @@ def test_reports_are_recorded_for_ones_own_clip_only(client, serving, people):
     assert client.post(f"/heard/{key}", content=report).status_code == 404
     enter(client, people["Ann"])
     assert client.post(f"/heard/{key}", content=report).status_code == 204
-    with schema.reading(serving.store.engine) as connection:
+    with database.reading(serving.store.engine) as connection:
         (row,) = connection.execute(schema.play_event.select()).mappings()
     assert (row["kind"], row["seconds_heard"], row["slot"]) == ("ended", 1.2, 0)
 
@@ -216,7 +216,7 @@ def test_odd_reports_are_refused(client, serving, people, body, status):
     key = play_key(serving, "Ann")
     enter(client, people["Ann"])
     assert client.post(f"/heard/{key}", content=body).status_code == status
-    with schema.reading(serving.store.engine) as connection:
+    with database.reading(serving.store.engine) as connection:
         assert connection.execute(schema.play_event.select()).first() is None
     assert client.get("/tone.wav").status_code == 200
 
@@ -229,7 +229,7 @@ def test_a_replay_that_next_cuts_off_counts_and_a_final_answer_stays(client, ser
     store.claim(person.id, "T")
 
     def measures():
-        with schema.reading(store.engine) as connection:
+        with database.reading(store.engine) as connection:
             (row,) = connection.execute(schema.answer.select()).mappings()
         return row["plays"], row["seconds_heard"], row["seconds_played"], row["first_play_at"]
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from scripted_listener import ANSWER, BUILD, WHOLE, answer_all, ready
 
 from analysis.plan import AnalysisPlan
-from study.store import schema
+from study.store import database, schema
 from study.store.answering import Listening, OtherTab
 from study.store.protocol import AnswerError
 from study.store.store import Store, StoreError
@@ -99,7 +99,7 @@ def test_many_invitations_at_once_make_each_listener_once(store):
     with ThreadPoolExecutor(20) as pool:
         tokens = list(pool.map(lambda index: store.invite(f"L{index % 5}"), range(40)))
     assert len(set(tokens)) == 5
-    with schema.reading(store.engine) as connection:
+    with database.reading(store.engine) as connection:
         numbers = connection.execute(sa.select(schema.listener.c.number)).scalars().all()
     assert sorted(numbers) == [0, 1, 2, 3, 4]
 
@@ -148,7 +148,7 @@ def test_an_answer_grows_field_by_field_with_its_history(store):
     assert (draft.fields["verdict"], draft.fields["difficulty"]) == ("real", None)
     assert draft.listening == WHOLE
     assert draft.revision == 2
-    with schema.reading(store.engine) as connection:
+    with database.reading(store.engine) as connection:
         history = (
             connection.execute(sa.select(schema.revision).order_by(schema.revision.c.id)).mappings().all()
         )

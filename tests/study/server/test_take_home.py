@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 from tiny_study import make_tiny_study
 
+from analysis import questionnaire
 from caw import audio
 from study import languages
 from study.blinding import read_key
@@ -28,7 +29,7 @@ from study.server.routes import ROUTES
 from study.server.server import PAGES
 from study.server.take_home import Facts
 from study.store.answering import Listening
-from study.store.protocol import FIELDS_OF, Page
+from study.store.protocol import Page
 
 RATE = 16_000
 ANSWER = {"verdict": "fake", "difficulty": "easy", "musicality": 3, "inspiring": "no"}
@@ -62,7 +63,11 @@ def _take(study, name: str = "Ann", *, keep=lambda step: True, stop: int = 99, p
         else:
             draft = study.store.show(person.id, step.slot)
             given = ANSWER | {"kept": step.part > 0 and keep(step)}
-            changes = {field: value for field, value in given.items() if field in FIELDS_OF[draft.phase]}
+            changes = {
+                field: value
+                for field, value in given.items()
+                if questionnaire.BY_NAME[field] in questionnaire.asked_in(draft.phase)
+            }
             study.store.save(
                 person.id, step.slot, tab="T", changes=changes, listening=WHOLE, press=f"press {count}"
             )
@@ -268,7 +273,7 @@ def test_with_hidden_repeats_and_two_rounds_a_clip_counts_once(tmp_path, serve):
     token = _take(study)
     person = study.store.find(token)
     assert person.step.total == 8, "each clip was met twice"
-    found = take_home.kept(study.store.engine, person.id)
+    found = take_home.kept_clips(study.store.engine, person.id)
     assert [clip.number for clip in found] == [1, 2, 3, 4]
     assert len({(clip.set_name, clip.stimulus_id) for clip in found}) == 4
 

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from scripted_listener import ANSWER, BUILD, WHOLE, answer_all, ready
 
-from study.store import answering, schema
+from study.store import answering, database, schema
 from study.store.protocol import Page
 from study.store.store import Store, StoreError
 
@@ -25,7 +25,7 @@ def _finish(store: Store, name: str, **build) -> None:
 
 
 def _numbers(store: Store) -> dict[str, int]:
-    with schema.reading(store.engine) as connection:
+    with database.reading(store.engine) as connection:
         rows = connection.execute(sa.select(schema.listener.c.name, schema.listener.c.number))
         return {row.name: row.number for row in rows}
 
@@ -230,7 +230,7 @@ def test_places_of_those_who_never_began_are_filled_again(store):
     assert [numbers[f"L{number}"] for number in range(8, 13)] == [1, 6, 7, 8, 9]
     assert numbers["L5"] == 5, "who has begun keeps the place"
     counting = [f"L{number}" for number in range(13) if number not in (1, 6, 7)]
-    with schema.reading(store.engine) as connection:
+    with database.reading(store.engine) as connection:
         rows = connection.execute(
             sa.select(schema.listener.c.name, schema.trial.c.position, schema.trial.c.stimulus_id)
             .join(schema.trial, schema.trial.c.listener_id == schema.listener.c.id)

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 from scripted_listener import ANSWER, BUILD, WHOLE, answer_all, ready
 
-from study.store import schema
+from study.store import database, schema
 from study.store.protocol import AnswerError, Page
 from study.store.store import StoreError
 
@@ -116,7 +116,7 @@ def test_confidence_and_keeping_are_saved_with_their_history(store):
     ).final
     (row,) = store.answers(practice=True)
     assert (row["confidence"], row["kept"]) == (5, False)
-    with schema.reading(store.engine) as connection:
+    with database.reading(store.engine) as connection:
         history = connection.execute(
             sa.select(schema.revision.c.changes).order_by(schema.revision.c.revision)
         ).scalars()
