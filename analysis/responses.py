@@ -292,13 +292,13 @@ def _check_one_description(frame: pd.DataFrame) -> None:
     described = [*DESCRIPTION, *(column for column in more if column in frame)]
     first: dict[tuple, tuple[int, tuple]] = {}
     facts = frame[described].astype(object).where(frame[described].notna(), None)
-    told_of = facts.itertuples(index=False, name=None)
-    for row, group, name, fact in zip(frame.index, frame["set"], frame["name"], told_of, strict=True):
+    facts_of = facts.itertuples(index=False, name=None)
+    for row, group, name, fact in zip(frame.index, frame["set"], frame["name"], facts_of, strict=True):
         known_row, known = first.setdefault((group, name), (row, fact))
         for column, here, there in zip(described, fact, known, strict=True):
             if here != there:
-                told = f"{name!r} of set {group!r} has {here!r} here and {there!r} in row {known_row}"
-                raise ResponsesError(f"{told}; make them alike", row=row, column=column)
+                message = f"{name!r} of set {group!r} has {here!r} here and {there!r} in row {known_row}"
+                raise ResponsesError(f"{message}; make them alike", row=row, column=column)
 
 
 def _check_once(frame: pd.DataFrame) -> None:
@@ -309,8 +309,8 @@ def _check_once(frame: pd.DataFrame) -> None:
     for row, *answer in rows:
         key = tuple(answer)
         if key in seen:
-            told = f"{key[0]!r} answered {key[2]!r} of set {key[1]!r} in row {seen[key]} already; keep one"
-            raise ResponsesError(told, row=row, column="name")
+            message = f"{key[0]!r} answered {key[2]!r} of set {key[1]!r} in row {seen[key]} already; keep one"
+            raise ResponsesError(message, row=row, column="name")
         seen[key] = row
 
 
