@@ -1,5 +1,5 @@
 # The rating server: study serve, study invite, study backup, study report. No PyTorch, so no study build:
-# build a study where its models are trained, and bring its folder here. See study/deployment/README.md.
+# build a study where its models are trained, and bring its folder here. See docs/operator.md.
 
 FROM python:3.11-slim AS install
 WORKDIR /source

@@ -2,7 +2,7 @@
 
 The beat's period is the lag at which onsets recur, beats are tracked by dynamic programming (Ellis 2007), and
 bars are found from the likeness of beats at the bar's lag. librosa tracks beats, too, and has no bars; on 22
-pieces whose beats are known (`tests/benchmarks/beats.py`, table in `caw/mosaic/README.md`) its AMLt is .79
+pieces whose beats are known (`tests/benchmarks/beats.py`, table in `docs/mosaic.md`) its AMLt is .79
 where this module's is .88.
 """
 

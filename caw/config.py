@@ -86,7 +86,8 @@ class FlowSettings(Settings):
 
     Notes
     -----
-    Flow matching is that of Lipman et al. (2023). caw/README.md gives the measurements behind the defaults.
+    Flow matching is that of Lipman et al. (2023). docs/model-experiments.md gives the measurements behind
+    the defaults.
 
     Examples
     --------

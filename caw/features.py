@@ -1,7 +1,7 @@
 """Features of a clip from moment to moment: level by band, onsets and pitch classes; and the mel scale.
 
 librosa's features are as good for beats and slower to load (`tests/benchmarks/beats.py`, table in
-`caw/mosaic/README.md`). They also differ in their last bits, and what is drawn from a seed must not change.
+`docs/mosaic.md`). They also differ in their last bits, and what is drawn from a seed must not change.
 The mel scale is that of O'Shaughnessy 1987, "Speech communication", which librosa calls HTK's.
 """
 

@@ -110,7 +110,7 @@ def train(
     Notes
     -----
     Presets fast and standard learn by flow matching (Lipman et al. 2023, equation 23), preset paper as
-    published (Greshler, Shaham and Michaeli 2021, section 3 and supplementary A). caw/README.md compares.
+    published (Greshler, Shaham and Michaeli 2021, section 3 and supplementary A). docs/model.md compares.
 
     Examples
     --------

@@ -84,7 +84,7 @@ class SampleRNNSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Odds:
-    """How a sample's level is drawn from the network's probabilities (README.md gives the reasons)."""
+    """How a level is drawn from the network's probabilities (docs/samplernn.md gives the reasons)."""
 
     temperature: float = 0.9  # below 1 likely levels become likelier; at 1 the quantisation noise adds up
     top_p: float = 1.0  # draw from the likeliest levels of so much probability (Holtzman et al. 2020); 1: all

@@ -1,7 +1,7 @@
 """Lower a recording's steady noise (hiss, hum, the surface of an old record); length, rate and level stay.
 
 The noise is estimated from the recording's own quietest moments, so nothing is trained. (The published model
-denoises by what its reconstruction leaves out, Greshler et al. 2021, section 4; caw/README.md compares.)
+denoises by what its reconstruction leaves out, Greshler et al. 2021, section 4; docs/tasks.md compares.)
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from the low band how loud each band above is, 125 times a second. What sounds t
 to that loudness: overtones of what the recording holds, and noise. Squaring or cubing a voice or a string
 makes tones where its own overtones lie, in step with them; how much of each goes into each band is a
 regression on the other material. (The published model draws the high band by its finer scales, Greshler et
-al. 2021, section 4; caw/README.md compares.)
+al. 2021, section 4; docs/tasks.md compares.)
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Run: python -m tests.benchmarks.trainings_type_one_error [--studies 400] [--verd
 
 No study has an effect of what is tested: epochs (trained apart for each count, or going through all of them),
 backends, or machine-made clips against originals. Trainings and models (trainings at one epoch count) differ
-by TRAINING and MODEL points. Prints the table that analysis/README.md holds.
+by TRAINING and MODEL points. Prints the table that docs/statistics.md holds.
 """
 
 from __future__ import annotations

@@ -184,7 +184,7 @@ def test_numbers_have_three_figures(value, said):
 
 
 def test_the_documentation_names_every_measure():
-    text = (measuring.Path(__file__).parents[2] / "caw" / "README.md").read_text()
+    text = (measuring.Path(__file__).parents[2] / "docs" / "measures.md").read_text()
     for one in [*catalogue.measures(), catalogue.EDGE]:
         assert f"`{one.name}" in text, one.name
 

@@ -194,7 +194,7 @@ def test_health_checks_ask_where_the_database_is_asked_and_wait_longer_than_it_m
 
 
 def test_the_page_tells_the_bounds_as_they_are():
-    page = (DEPLOYMENT / "README.md").read_text().replace(",", "")
+    page = (ROOT / "docs" / "operator.md").read_text().replace(",", "")
     for number in (connections.MOST, connections.MOST_EACH):
         assert f" {number}" in page
     for name in (connections.TOTAL, connections.EACH, connections.LINES, PROXIES):
@@ -206,7 +206,7 @@ def test_the_page_tells_the_bounds_as_they_are():
 
 def test_the_page_tells_every_setting_of_compose():
     compose = (ROOT / "compose.yaml").read_text()
-    page = (DEPLOYMENT / "README.md").read_text()
+    page = (ROOT / "docs" / "operator.md").read_text()
     told = re.search(r"Write `\.env`.*?5\. ", page, re.DOTALL).group()
     settings = set(re.findall(r"\$\{(\w+)", compose))
     assert settings == {"STUDY_HOST", "STUDY_FOLDER", "STUDY_UID", "STUDY_GID", "POSTGRES_PASSWORD"}
@@ -214,7 +214,7 @@ def test_the_page_tells_every_setting_of_compose():
 
 
 def test_the_page_tells_commands_that_exist(run):
-    page = (DEPLOYMENT / "README.md").read_text()
+    page = (ROOT / "docs" / "operator.md").read_text()
     compose = (ROOT / "compose.yaml").read_text()
     assert set(re.findall(r"compose run --rm (\w+)", page)) == {"one"}
     assert "\n  one: *server" in compose
