@@ -74,7 +74,7 @@ STREAMLIT = {Path("study/pages"), Path("study/server")}
 TORCH = {"torch", "torchaudio"}
 SIZES = range(40, 601)  # lines of a module of the product; those of tests have no lower bound
 SHORT = {  # modules that are shorter, and why; __init__ and __main__ may be
-    "study/pages/router.py": "the script that Streamlit runs at each message does nothing but choose the page",
+    "study/pages/router.py": "Streamlit runs this script at each message; it only chooses the page",
     "study/store/migrations/env.py": "Alembic wants its entry in a file of this name",
     "study/store/migrations/versions/0002_first_tables.py": "Alembic reads one revision a file",
     "streamlit_app.py": "Streamlit's server wants a script at the top that hands over to study.pages",
