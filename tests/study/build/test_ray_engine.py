@@ -346,7 +346,7 @@ def test_folders_of_killed_workers_are_removed(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-# The last test: Ray gives a cluster of its own a token, which this process then expects of any other one, too.
+# The last test: Ray gives a cluster of its own a token, which this process expects of any other one then.
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks at Linux's list of sockets")
 def test_without_an_address_ray_is_started_here_for_nobody_else(clip, tmp_path, monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
