@@ -259,9 +259,11 @@ def judged(
         numbers = np.concatenate([measured.values[entry.name] for measured in chosen.values()])
         sides = numbers[real], numbers[~real]
         fix = properties.fix_for(entry, *sides) if verdict not in ("same", "unclear") else ""
-        shown = ("", "") if entry.kind == "order" else tuple(shown_range(side, digits=4) for side in sides)
+        real_shown, fake_shown = (
+            "" if entry.kind == "order" else shown_range(side, digits=4) for side in sides
+        )
         facts = (auc, p, p_holm, p_audit, verdict, fix, entry.noticed_by)
-        findings.append(Finding(scope, str(entry), entry.kind, *shown, *facts))
+        findings.append(Finding(scope, str(entry), entry.kind, real_shown, fake_shown, *facts))
     return findings
 
 
@@ -281,7 +283,7 @@ def jointly(listed: Sequence[Property], sets: Mapping[str, MeasuredSet], outcome
             np.concatenate([measured.values[entry.name][measured.real == kind] for measured in sets.values()])
             for kind in (True, False)
         ]
-        fixes.append(f"{entry.name}: {properties.fix_for(entry, *sides)}")
+        fixes.append(f"{entry.name}: {properties.fix_for(entry, sides[0], sides[1])}")
     key = (ALL_SETS, TOGETHER)
     p, p_audit = outcome.p[key], outcome.adjusted[key]
     facts = (outcome.accuracy, p, p, p_audit, "leak", "; ".join(fixes), properties.PROGRAM)

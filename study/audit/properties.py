@@ -173,7 +173,7 @@ ORDER = (
 BY_NAME = {entry.name: entry for entry in (*CONTENT, *ORDER)}
 
 
-def fix_for(entry: Property, real: Sequence, fake: Sequence) -> str:
+def fix_for(entry: Property, real: Sequence | np.ndarray, fake: Sequence | np.ndarray) -> str:
     """What to do about a property that tells real from fake. real, fake: what the clips measure."""
     if entry.name == "bandwidth":
         return _fix_for_bandwidth(*(float(np.nanmedian(np.asarray(side, float))) for side in (real, fake)))
