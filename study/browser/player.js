@@ -110,12 +110,12 @@ class Player {
     this.on(audio, "pause", () => {
       this.advance();
       this.count();
-      if (!audio.ended) this.tell("pause");
+      if (!audio.ended) this.send("pause");
     });
     this.on(audio, "ended", () => {
       this.count();
       this.check();
-      this.tell("ended");
+      this.send("ended");
       this.paint();
       this.warm();
       if (this.loop.on) this.start(); // from its beginning, see advance
@@ -215,7 +215,7 @@ class Player {
     if (this.unlocked || !whole) return;
     if (length(this.heard()) < whole - Math.min(TOLERANCE, whole / 10)) return;
     this.unlocked = true;
-    this.tell("unlocked");
+    this.send("unlocked");
     this.paint();
   }
 
@@ -251,7 +251,7 @@ class Player {
   }
 
   // To the page, which saves it.
-  tell(why) {
+  send(why) {
     this.report(why);
     this.setState("status", this.snapshot(why));
   }
@@ -267,7 +267,7 @@ class Player {
     if (this.tries === 0) this.report("error");
     if (this.tries >= RETRIES) {
       this.trouble = this.data.words.failed;
-      this.tell("error");
+      this.send("error");
     } else {
       this.tries += 1;
       setTimeout(() => {
@@ -300,7 +300,7 @@ class Player {
     this.track.style.setProperty("--at", whole ? `${(100 * at) / whole}%` : "0%");
     this.wave.draw(this.heard(), at, whole);
     this.loop.paint(data.words, whole);
-    tellPosition(at);
+    announcePosition(at);
     this.button.classList.toggle("on", playing);
     this.button.setAttribute("aria-label", playing ? data.words.pause : data.words.play);
     const { words } = data;

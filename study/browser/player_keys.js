@@ -13,7 +13,7 @@ class Keys {
     this.dialog = dialog;
     this.opener = opener;
     this.active = dialog.querySelector("input");
-    this.active.checked = kept("shortcuts") !== "off";
+    this.active.checked = readStored("shortcuts") !== "off";
   }
 
   // The list in the study's words, with the keys that this page knows.
@@ -40,9 +40,9 @@ class Keys {
           key.textContent = cap;
           term.append(key);
         }
-        const told = document.createElement("dd");
-        told.textContent = meaning;
-        row.append(term, told);
+        const explained = document.createElement("dd");
+        explained.textContent = meaning;
+        row.append(term, explained);
         return row;
       }),
     );
@@ -59,7 +59,7 @@ class Keys {
     on(this.opener, "click", () => this.open());
     on(this.dialog.querySelector(".close"), "click", () => this.dialog.close());
     on(this.dialog, "click", (event) => event.target === this.dialog && this.dialog.close());
-    on(this.active, "change", () => keep("shortcuts", this.active.checked ? "on" : "off"));
+    on(this.active, "change", () => writeStored("shortcuts", this.active.checked ? "on" : "off"));
   }
 
   open() {

@@ -63,7 +63,7 @@ class Volume {
     this.slider = label.querySelector("input");
     audio.volume = 0.5;
     label.hidden = audio.volume !== 0.5; // some phones leave the volume to their own keys
-    this.set(Number(kept("volume") ?? 1));
+    this.set(Number(readStored("volume") ?? 1));
   }
 
   name(text) {
@@ -76,11 +76,11 @@ class Volume {
     this.audio.volume = volume;
     this.slider.value = String(Math.round(100 * volume));
     this.slider.style.setProperty("--share", `${Math.round(100 * volume)}%`);
-    keep("volume", String(volume));
+    writeStored("volume", String(volume));
   }
 }
 
-function kept(name) {
+function readStored(name) {
   try {
     return sessionStorage.getItem(name);
   } catch {
@@ -88,7 +88,7 @@ function kept(name) {
   }
 }
 
-function keep(name, text) {
+function writeStored(name, text) {
   try {
     sessionStorage.setItem(name, text);
   } catch {

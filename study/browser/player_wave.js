@@ -12,7 +12,7 @@ const clock = (seconds) => {
 };
 
 // For the boxes that pin a text to a place in the clip.
-function tellPosition(seconds) {
+function announcePosition(seconds) {
   const text = clock(seconds);
   if (document.body.dataset.position === text) return;
   document.body.dataset.position = text;

@@ -18,7 +18,7 @@ export default function ({ data, parentElement: root, setStateValue }) {
     count += 1;
     area.id = `saved-text-${count}`;
     label.htmlFor = area.id;
-    area.value = kept(store) ?? box.sent;
+    area.value = readStored(store) ?? box.sent;
     box.send = () => {
       clearTimeout(box.timer);
       box.timer = null;
@@ -27,7 +27,7 @@ export default function ({ data, parentElement: root, setStateValue }) {
       box.set("text", area.value);
     };
     area.addEventListener("input", () => {
-      keep(store, area.value);
+      writeStored(store, area.value);
       mark.textContent = box.words.saving;
       box.resends = 0;
       clearTimeout(box.timer);
@@ -63,7 +63,7 @@ export default function ({ data, parentElement: root, setStateValue }) {
   const saved = data.saved || "";
   if (saved === area.value.trim()) {
     mark.textContent = saved ? data.words.saved : "";
-    keep(store, null);
+    writeStored(store, null);
   } else if (box.timer === null && !data.disabled && box.resends < RESENDS) {
     // The server answered and does not have it: a message got lost, so send it once more.
     box.timer = setTimeout(() => {
@@ -91,7 +91,7 @@ function pin(area) {
   area.focus();
 }
 
-function kept(name) {
+function readStored(name) {
   try {
     return sessionStorage.getItem(name);
   } catch {
@@ -99,7 +99,7 @@ function kept(name) {
   }
 }
 
-function keep(name, text) {
+function writeStored(name, text) {
   try {
     if (text === null) sessionStorage.removeItem(name);
     else sessionStorage.setItem(name, text);

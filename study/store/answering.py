@@ -52,7 +52,7 @@ class OtherTab(StoreError):
 
 @dataclass(frozen=True)
 class Listening:
-    """What the player reports of one clip. Seconds; `spans` are the stretches heard, each second once."""
+    """What the player reports of one clip, in seconds. `spans` are the stretches heard, each second once."""
 
     plays: int = 0
     seconds_heard: float = 0.0
@@ -62,7 +62,7 @@ class Listening:
 
     @classmethod
     def from_report(cls, report: Mapping[str, Any]) -> Listening:
-        """From the player's own words, which come from a browser: anything odd counts as nothing."""
+        """Read a report of the player. It comes from a browser, so anything odd counts as nothing."""
         spans = report.get("spans")
         pairs = spans[:_MAX_SPANS] if isinstance(spans, list) else []
         return cls(
@@ -97,7 +97,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class Saved:
-    """The outcome of a save: is the answer `final`, what is `missing`, was Next `pressed` anew."""
+    """The outcome of a save: whether the answer is final, what is missing, whether Next was pressed anew."""
 
     final: bool
     missing: tuple[str, ...]
@@ -189,7 +189,7 @@ def log_play(
     listening: Listening,
     position_seconds: float | None,
 ) -> bool:
-    """Adds one report, and what it tells to the answer's measures, so that a replay cut off by Next counts.
+    """Add one report, and bring the answer's measures up to it, so that a replay cut off by Next counts.
 
     Returns False, and adds nothing, where there are MOST_REPORTS of this clip already.
     """
@@ -212,7 +212,7 @@ def log_play(
 
 
 def _overheard(connection: sa.Connection, listener_id: int, slot: int, listening: Listening) -> None:
-    """What the player tells by itself, between two runs of the page: that it began to play, or was left.
+    """Bring an answer's measures up to a report that the player sent between two runs of the page.
 
     Only measures of an answer that is not final; whether the questions open is for the page alone.
     """
@@ -224,7 +224,7 @@ def _overheard(connection: sa.Connection, listener_id: int, slot: int, listening
 
 
 def owner(connection: sa.Connection, listener_id: int, tab: str) -> Mapping[str, Any]:
-    """The listener's row, locked for this transaction. Raises OtherTab if `tab` may not write."""
+    """Return the listener's row, locked for this transaction. Raises OtherTab where `tab` may not write."""
     row = admit(connection, listener_id)
     if row["tab"] != tab:
         raise OtherTab("the study goes on in another tab")
@@ -232,7 +232,7 @@ def owner(connection: sa.Connection, listener_id: int, tab: str) -> Mapping[str,
 
 
 def admit(connection: sa.Connection, listener_id: int) -> Mapping[str, Any]:
-    """The listener's row, locked for this transaction, in which the study stays open.
+    """Return the listener's row, locked for this transaction, in which the study stays open.
 
     Raises StoreError where the listener's link was revoked or the study is closed.
     """
@@ -265,7 +265,7 @@ def put_final(
     text: str | None,
     moment: dt.datetime,
 ) -> None:
-    """Writes one open answer; None keeps a text that is there and leaves an empty one otherwise."""
+    """Write one open answer. A text of None leaves what is there, or an empty text where there is none."""
     values = {
         "listener_id": listener_id,
         "number": number,
@@ -318,7 +318,7 @@ def _draft(connection: sa.Connection, listener_id: int, slot: int) -> Draft | No
 
 
 def _heard(row: Mapping[str, Any], listening: Listening | None, moment: dt.datetime) -> dict[str, Any]:
-    """The listening columns after a report. They only grow: a late report takes nothing away."""
+    """Return the columns about listening after a report. They only grow: a late report takes nothing away."""
     if listening is None:
         return {"unlocked_at": row["unlocked_at"]}
     further = listening.seconds_heard >= row["seconds_heard"]
@@ -333,7 +333,7 @@ def _heard(row: Mapping[str, Any], listening: Listening | None, moment: dt.datet
 
 
 def _next_moment(connection: sa.Connection, row: Mapping[str, Any]) -> dt.datetime:
-    """The moment of a change of an answer: never before the changes that it follows."""
+    """Return the moment of a change of an answer, which is never before the changes that it follows."""
     last = (
         sa.select(revision.c.at)
         .where(revision.c.listener_id == row["listener_id"], revision.c.slot == row["slot"])
@@ -369,7 +369,7 @@ def _stamp(connection: sa.Connection, digest: str | None) -> dict[str, str]:
 def insert_once(
     connection: sa.Connection, table: sa.Table, values: dict[str, Any], key: Sequence[str]
 ) -> bool:
-    """Adds a row, where none with its key is there. Returns whether it was added."""
+    """Add a row where none has its key. Returns whether it was added."""
     insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
     once = insert.values(**values).on_conflict_do_nothing(index_elements=key).returning(table.c[key[0]])
     return connection.execute(once).first() is not None

@@ -49,7 +49,7 @@ class Build:
 
     @property
     def sealed(self) -> dict[str, Any]:
-        """What may not change once there are answers: all but the wording (the design's digest)."""
+        """What may not change once there are answers: all but the wording of the pages."""
         sealed = asdict(self)
         del sealed["registered_at"], sealed["design_digest"]
         sealed["stimuli"] = [[name, sorted(ids)] for name, ids in self.stimuli.items()]
@@ -137,7 +137,7 @@ def has_answers(connection: sa.Connection) -> bool:
 
 
 def assign(connection: sa.Connection, current: Build, listener_id: int, number: int) -> None:
-    """Draws one listener's order of everything and writes it, with a play key for each slot."""
+    """Draw one listener's order of all clips and write it, with a play key for each slot."""
     rows: list[dict[str, Any]] = []
     heard = set()
     for part, (phase, name, order) in enumerate(parts(current, number)):
@@ -160,7 +160,7 @@ def assign(connection: sa.Connection, current: Build, listener_id: int, number: 
 
 
 def parts(current: Build, number: int) -> list[tuple[str, str, list[str]]]:
-    """What a listener hears, part by part: (phase, set, stimulus ids), beginning with practice.
+    """List what a listener hears, part by part, as (phase, set, stimulus ids), beginning with practice.
 
     Two passes go through all sets twice, each time in orders of their own; the same clips repeat in both.
     Practice asks everything at once, so that each question was met before it counts.
@@ -186,9 +186,11 @@ def parts(current: Build, number: int) -> list[tuple[str, str, list[str]]]:
 
 
 def mean_places(engine: sa.Engine) -> dict[str, tuple[float, float]]:
-    """Stimulus id -> (mean place within its set, 0 first to 1 last; how often a listener gets it).
+    """Tell where listeners meet each stimulus, for the audit: whether their orders could give away the truth.
 
-    Over all listeners that count and both passes, practice left out; {} where nobody is invited yet.
+    Returns stimulus id -> (mean place within its set, 0 first to 1 last; how often a listener gets it),
+
+    over all listeners that count and both passes, practice left out; {} where nobody is invited yet.
     """
     table = (
         sa.select(trial.c.listener_id, trial.c.phase, trial.c.part, trial.c.position, trial.c.stimulus_id)

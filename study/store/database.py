@@ -34,7 +34,7 @@ class UnknownSchemaError(ProblemError):
 
 
 def connect(url: str, *, copy_old: bool = True) -> sa.Engine:
-    """Opens the database, creates what it lacks and brings older tables up to date.
+    """Open the database, creating what it lacks and bringing older tables up to date.
 
     SQLite runs with a write-ahead log and a flush to disk at every commit, and each writing transaction
     takes the write lock when it begins: deferred ones fail with "database is locked" under several writers.
@@ -53,12 +53,12 @@ def connect(url: str, *, copy_old: bool = True) -> sa.Engine:
 
 
 def reading(engine: sa.Engine) -> sa.Connection:
-    """A connection that only reads: on SQLite it never takes the write lock."""
+    """Return a connection that only reads: on SQLite it never takes the write lock."""
     return engine.connect().execution_options(begin="BEGIN")
 
 
 def lock(query: sa.Select, connection: sa.Connection) -> sa.Select:
-    """The rows a transaction is about to change; SQLite has locked the whole file already."""
+    """Lock the rows that a transaction is about to change; SQLite has locked the whole file already."""
     return query if connection.dialect.name == "sqlite" else query.with_for_update()
 
 
@@ -98,7 +98,7 @@ def _sqlite(url: str) -> sa.Engine:
 
 
 def require(engine: sa.Engine) -> bool:
-    """Asks the database for one row. Returns whether it can be written as well, without writing anything.
+    """Ask the database for one row. Returns whether it can be written as well, without writing anything.
 
     Raises DBAPIError where the database does not answer, or its file was moved, deleted or replaced.
     """
@@ -160,7 +160,7 @@ def _bring_up(engine: sa.Engine, *, copy_old: bool) -> None:
 
 
 def _mark(connection: sa.Connection) -> str:
-    """What tells this database from others. An old one that is upgraded twice, from a copy, gets it again."""
+    """Return the mark of this database. An older one gets the same where a copy of it is brought up again."""
     first = connection.execute(sa.select(listener.c.token).order_by(listener.c.id).limit(1)).scalar()
     return hashlib.sha256(first.encode()).hexdigest()[:32] if first else secrets.token_hex(16)
 
@@ -188,7 +188,7 @@ def _version(connection: sa.Connection) -> int | None:
 
 @contextlib.contextmanager
 def _only_process(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """A connection in a transaction of its own while every other process waits to open the database."""
+    """Open a transaction during which every other process waits to open the database."""
     if engine.dialect.name != "sqlite":
         with engine.begin() as connection:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MAKING_LOCK})")
@@ -206,7 +206,7 @@ def _only_process(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 
 def _copy_beside(url: sa.URL, version: int) -> None:
-    """An SQLite file as it was, beside it; the line on stderr names it."""
+    """Copy an SQLite file as it was beside it, and name the copy on stderr."""
     if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
         return
     file = Path(url.database)

@@ -20,7 +20,7 @@ from study.store.schema import about, listener, now
 
 
 def require_file(folder: StudyFolder) -> None:
-    """Raises StoreError where an SQLite file with listeners is gone, before an empty one takes its place."""
+    """Raise StoreError where an SQLite file with listeners is gone, before an empty one takes its place."""
     with contextlib.suppress(sa.exc.ArgumentError):  # an address that is none is told on opening
         url = sa.make_url(folder.database_url())
         gone = url.get_backend_name() == "sqlite" and not os.path.exists(url.database or "")
@@ -29,9 +29,9 @@ def require_file(folder: StudyFolder) -> None:
 
 
 def require(folder: StudyFolder, engine: sa.Engine) -> None:
-    """Raises StoreError where the opened database is another one than that of the study's listeners.
+    """Raise StoreError where the opened database is another one than that of the study's listeners.
 
-    A database with listeners that no record tells of is recorded.
+    A database with listeners is recorded where no record exists.
     """
     with reading(engine) as connection:
         here = mark(connection)
@@ -45,7 +45,7 @@ def require(folder: StudyFolder, engine: sa.Engine) -> None:
 
 
 def note(folder: StudyFolder, engine: sa.Engine) -> None:
-    """Records the database, as its first listener is invited."""
+    """Record the database, as its first listener is invited."""
     if _read(folder) is None:
         with reading(engine) as connection:
             here = mark(connection)
@@ -53,12 +53,12 @@ def note(folder: StudyFolder, engine: sa.Engine) -> None:
 
 
 def expected(folder: StudyFolder) -> str | None:
-    """The mark of the database that the study's listeners are in; None before the first is invited."""
+    """Return the mark of the database of the study's listeners; None before the first is invited."""
     return (_read(folder) or {}).get("database")
 
 
 def mark(connection: sa.Connection) -> str:
-    """What tells a database from those of other studies."""
+    """Return the random mark by which a database differs from those of other studies."""
     return connection.execute(sa.select(about.c.value).where(about.c.name == "database")).scalar_one()
 
 

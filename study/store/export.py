@@ -95,8 +95,9 @@ def final_forms(engine: sa.Engine, *, pilot: bool = False) -> list[dict[str, Any
 
 
 def _exported(row: sa.RowMapping, latest: dt.datetime, sets_before: int = 0) -> dict[str, Any]:
-    """One answer. latest: the moment that no stamp is after; sets_before: how many sets were heard in the
-    pass before this one.
+    """Return one answer.
+
+    latest: the moment that no stamp is after. sets_before: how many sets were heard in the pass before.
     """
     opened = row[answer.c.unlocked_at] or row[answer.c.shown_at]
     seconds = elapsed(opened, row[answer.c.answered_at], latest)

@@ -79,7 +79,7 @@ def progress(engine: sa.Engine, pilot: bool | None = None) -> list[ListenerProgr
 
 
 def states(connection: sa.Connection, listener_id: int | None = None) -> dict[int, State]:
-    """What decides the step of one listener, or of all: listener id -> State."""
+    """Return what decides the step of one listener, or of all, by listener id."""
     slots = (
         sa.select(
             trial.c.listener_id,
@@ -173,7 +173,7 @@ def restore(connection: sa.Connection, name: str) -> bool:
 
 
 def begun(connection: sa.Connection) -> set[int]:
-    """The ids of those who have answered at least a field of a clip that counts; pilots among them."""
+    """Return the ids of those who have answered a field of a clip that counts, pilots included."""
     counted = (
         sa.select(answer.c.listener_id)
         .join(trial, _SAME_TRIAL)
@@ -187,7 +187,7 @@ _SAME_TRIAL = sa.and_(answer.c.listener_id == trial.c.listener_id, answer.c.slot
 
 
 def _next_number(connection: sa.Connection, pilot: bool) -> int:
-    """The number of whoever is invited next, which decides their order.
+    """Return the number of the next listener, which decides their order.
 
     The orders of the numbers 0, 1, 2, ... are balanced block by block (see study.store.orders), so the next
     number is the lowest one that nobody fills: nobody who has begun or may still begin. The places of those
@@ -200,7 +200,7 @@ def _next_number(connection: sa.Connection, pilot: bool) -> int:
 
 
 def _filled(connection: sa.Connection, pilot: bool, but: int | None = None) -> set[int]:
-    """The numbers of those who have begun or may still begin, without the one listener `but`."""
+    """Return the numbers of those who have begun or may still begin, leaving out the listener `but`."""
     people = sa.select(listener.c.id, listener.c.number, listener.c.revoked_at)
     people = people.where(listener.c.pilot.is_(pilot))
     have_begun = begun(connection)
@@ -245,6 +245,6 @@ def _named(connection: sa.Connection, name: str) -> sa.RowMapping:
 
 
 def _one_at_a_time(connection: sa.Connection) -> None:
-    """Nobody else invites or restores until this transaction ends; SQLite has seen to that already."""
+    """Let nobody else invite or restore until this transaction ends, as SQLite does by itself."""
     if connection.dialect.name != "sqlite":
         connection.exec_driver_sql("LOCK TABLE listener IN SHARE ROW EXCLUSIVE MODE")

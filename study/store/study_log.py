@@ -1,4 +1,4 @@
-"""What the researcher does with the study as a whole: closes it, opens the key, and all else that is logged.
+"""What the researcher does with a study as a whole: closing it, opening the key, and whatever else is logged.
 
 Used through store.Store.
 """
@@ -69,9 +69,9 @@ def unblind(engine: sa.Engine, who: str, reason: str, key_sha256: str) -> None:
 
 
 def keep_plan(connection: sa.Connection, listener_id: int, plan: AnalysisPlan) -> None:
-    """Keeps the analysis plan, its sha256 and the time, as a listener begins: the first who is no pilot.
+    """Record the analysis plan, its sha256 and the time, as the first listener begins who is no pilot.
 
-    Nothing is kept where answers that count are there already, as in a study that an older version served.
+    Nothing is recorded where there are answers that count already.
     """
     pilot = connection.execute(sa.select(listener.c.pilot).where(listener.c.id == listener_id)).scalar_one()
     if pilot or has_answers(connection):
@@ -94,7 +94,7 @@ def kept_plan(engine: sa.Engine) -> SealedPlan | None:
 
 
 def log(connection: sa.Connection, who: str, what: str, detail: str = "") -> None:
-    """Adds a row to the log, within the caller's transaction."""
+    """Add a row to the log, within the caller's transaction."""
     row = {"at": clock(connection), "who": who[:200], "what": what[:40], "detail": detail}
     connection.execute(study_event.insert().values(**row))
 

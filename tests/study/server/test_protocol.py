@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import pickle
+import sqlite3
+
 import pytest
 
+from study.store.database_file import DatabaseInUse
 from study.store.protocol import (
     MAX_TEXT,
     AnswerError,
@@ -134,6 +138,17 @@ def test_settling_keeps_fields_in_agreement():
 def test_impossible_answers_are_refused_by_value(changes):
     with pytest.raises(AnswerError, match=str(next(iter(changes.values())))[:3] + "|truth"):
         settle(changes)
+
+
+def test_a_refusal_says_what_may_be_answered_and_survives_a_process():
+    with pytest.raises(AnswerError) as caught:
+        settle({"difficulty": "hard"})
+    error = pickle.loads(pickle.dumps(caught.value))
+    assert error.problem.what == "difficulty = 'hard'"
+    assert error.problem.fix == "it must be one of easy, dont_know, difficult"
+    in_use = pickle.loads(pickle.dumps(DatabaseInUse("x is in use", "stop it")))
+    assert isinstance(in_use, sqlite3.OperationalError)
+    assert str(in_use) == "x is in use; stop it"
 
 
 def test_texts_keep_what_people_write():
