@@ -182,6 +182,7 @@ class Plan:
             A chart as `chords.parse_line` reads it, with "|" (or "||", if it has bar lines) between sections:
             "Em C G D | Am F". Sections are called A, B and so on, or by the words of the form in their order;
             a single chart serves all sections.
+        bpm, novelty : float, optional
         metre : str, optional
             A metre, or one for each bar, repeated over the bars: "7/8 7/8 4/4".
         form : str, optional
@@ -189,6 +190,7 @@ class Plan:
         seconds : float, optional
             Repeat the piece until it lasts so long. This needs a tempo and a metre; without them the piece is
             repeated when it is arranged.
+        base : Plan, optional
 
         Raises
         ------
@@ -342,6 +344,10 @@ def read(path: str | Path) -> Plan:
     ----------
     path : str or Path
         A JSON file if its suffix is .json, otherwise TOML.
+
+    Returns
+    -------
+    Plan
 
     Raises
     ------
