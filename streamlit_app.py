@@ -2,6 +2,6 @@
 
 import streamlit as st
 
-from study.server.server import PAGES, parts
+from study.server.server import PAGES, app_arguments
 
-app = st.App(PAGES, **parts())
+app = st.App(PAGES, **app_arguments())

@@ -19,7 +19,7 @@ Wanted = Callable[["Group"], bool]
 
 @dataclass(frozen=True)
 class ResearchQuestion:
-    """A question of the study. why_not: why the design cannot answer it; "" where it can. fix: what would."""
+    """A question of the study. `why_not` is "" where the design can answer it; `fix` says what would help."""
 
     text: str
     why_not: str = ""
@@ -45,7 +45,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Draw:
-    """What a set holds: `sure` clips of each group, and one more of `rest` groups among the `open` ones."""
+    """A set's clips: `sure` of each group, and one more of each of `rest` groups among the `open` ones."""
 
     sure: Counter[Group]
     open: frozenset[Group]

@@ -25,8 +25,10 @@ def start(module: str, place: Path, *arguments: str, **loaded: str) -> subproces
     return subprocess.run(command, cwd=place, env=os.environ | {"PYTHONPATH": path}, capture_output=True)
 
 
-@pytest.mark.parametrize("module", COMMANDS)
-@pytest.mark.parametrize("library", ["typer", "numpy"])
+@pytest.mark.parametrize(
+    ("module", "library"),
+    [*((module, "typer") for module in COMMANDS), ("caw", "numpy"), ("caw.samplernn", "numpy")],
+)
 def test_ctrl_c_while_modules_are_loaded_is_a_quiet_end(module, library, tmp_path):
     ended = start(module, tmp_path, "--help", **{library: CTRL_C})
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, b"", b"")
@@ -68,14 +70,14 @@ def test_a_command_at_work_is_interrupted_as_ever(at_once, capsys):
 
 
 def test_all_is_said_before_ctrl_c_ends_without_a_word(at_once, monkeypatch):
-    said = []
+    calls = []
 
     def app(standalone_mode):
-        monkeypatch.setattr(sys, "stdout", type("Out", (), {"flush": lambda: said.append("flushed")}))
+        monkeypatch.setattr(sys, "stdout", type("Out", (), {"flush": lambda: calls.append("flushed")}))
 
     with pytest.raises(SystemExit):
         command_line.run(app, "caw", goes_on="")
-    assert said == ["flushed"]
+    assert calls == ["flushed"]
 
 
 def test_who_calls_a_command_from_a_program_of_theirs_keeps_their_own_handler():

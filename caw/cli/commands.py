@@ -267,8 +267,8 @@ def _plan_of(path: Path, clips: list[Path]):
     from caw.compose import plan
 
     if len(clips) > 1:
-        problem = f"--plan {path} is of one clip, not of {len(clips)}"
-        raise plan.PlanError(f"{problem}; train on one of them")
+        what = f"--plan {path} is of one clip, not of {len(clips)}"
+        raise plan.PlanError(what, "train on one of them")
     return plan.read(path)
 
 

@@ -66,7 +66,7 @@ def plan_of(
     try:
         return plans.Plan.from_options(**options, base=base)
     except ChordError as error:
-        raise ChordError(f"--chords, {error}") from None
+        raise ChordError(f"--chords, {error.problem.what}", error.problem.fix) from None
 
 
 def add_to(app: typer.Typer) -> None:
@@ -112,12 +112,12 @@ def check_place(path: Path, *, overwrite: bool) -> None:
     from caw.compose.plan import PlanError
 
     if path.suffix.lower() not in (".toml", ".json"):
-        raise PlanError(f"--out {path} is no plan's name; use .toml or .json")
+        raise PlanError(f"--out {path} is no plan's name", "use .toml or .json")
     if path.is_dir():
-        raise PlanError(f"--out {path} is a folder; name a file in it")
+        raise PlanError(f"--out {path} is a folder", "name a file in it")
     if path.exists() and not overwrite:
         raise PlanError(
-            f"{path} is there already and may hold your changes; use another --out, or --overwrite"
+            f"{path} is there already and may hold your changes", "use another --out, or --overwrite"
         )
 
 

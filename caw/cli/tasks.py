@@ -152,7 +152,7 @@ def mosaic(
     from caw import mosaic as mosaics
 
     if vary and seconds is not None:
-        raise mosaics.MosaicError("--vary keeps the passage's length; leave --seconds out, or --vary")
+        raise mosaics.MosaicError("--vary keeps the passage's length", "leave --seconds out, or --vary")
     check_place(out, suffix)
     mosaics.check_options(run=run, beats_per_bar=beats_per_bar, tempo=tempo, seconds=seconds)
     samples, rate = audio.read(clip, start=start, seconds=length, mono=False)

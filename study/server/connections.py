@@ -39,11 +39,11 @@ _LATE, _UNREADABLE = b"HTTP/1.1 408 Request Timeout" + _END, b"HTTP/1.1 400 Bad 
 
 
 class ConnectionsError(ProblemError):
-    """A bound that is none."""
+    """A limit in the environment that is no number."""
 
 
 class Bounds:
-    """All connections of this process: the oldest first, and how many there are of each address."""
+    """All connections of this process, the oldest first, and those of each address."""
 
     def __init__(self, most: int = MOST, each: int = MOST_EACH) -> None:
         self.most, self.each = most, each
@@ -52,7 +52,7 @@ class Bounds:
         self.of: dict[str, dict[_Bounded, None]] = {}
 
     def enter(self, one: _Bounded) -> bool:
-        """Takes a connection, for which another may have to go; False where none can."""
+        """Count one more connection, for which another may have to end. False where none can."""
         those = self.of.get(one.source, {})
         bound = self.public is None or not self.public.is_proxy(one.peer)
         if bound and len(those) >= self.each and not self._make_room(those, f"{self.each} connections"):
@@ -70,23 +70,23 @@ class Bounds:
             self.of.pop(one.source, None)
 
     def sweep(self, moment: float) -> None:
-        """Ends every connection whose other end has let us wait too long. To be called every second."""
+        """End every connection that has waited too long for its client. To be called every second."""
         for one in list(self.held):
-            owed, progress = one.owed(), one.progress()
-            if (owed, progress) != one.seen:
-                one.seen, one.since = (owed, progress), moment
-            elif owed is not None and moment - one.since > SECONDS[owed]:
+            awaited, progress = one.awaited(), one.progress()
+            if (awaited, progress) != one.seen:
+                one.seen, one.since = (awaited, progress), moment
+            elif awaited is not None and moment - one.since > SECONDS[awaited]:
                 if begun := one.begun():  # browsers open connections ahead, and never use some
-                    refusals.report(f"a {owed} that took over {SECONDS[owed]:.0f} s", source=one.source)
-                one.drop(late=begun and owed in (HEAD, BODY))
+                    refusals.report(f"a {awaited} that took over {SECONDS[awaited]:.0f} s", source=one.source)
+                one.drop(late=begun and awaited in (HEAD, BODY))
 
     def shed(self, count: int = BACKLOG) -> None:
         """Makes room where the system has no descriptor left."""
-        for one in [one for one in self.held if one.owed()][:count]:
+        for one in [one for one in self.held if one.awaited()][:count]:
             one.drop()
 
     def _make_room(self, those: dict[_Bounded, None], full: str) -> bool:
-        oldest = next((one for one in those if one.owed() is not None), None)
+        oldest = next((one for one in those if one.awaited() is not None), None)
         source = oldest.source if oldest else next(iter(those)).source
         refusals.report(
             f"more than {full}: " + ("the oldest idle one" if oldest else "a new one"), source=source
@@ -100,7 +100,7 @@ bounds = Bounds()
 
 
 class _Bounded:
-    """What both kinds of connection have: they are counted, and one can see what the other end owes."""
+    """A connection that is counted, and that tells what it waits for."""
 
     transport: asyncio.Transport
     client: tuple[str, int] | None
@@ -114,7 +114,7 @@ class _Bounded:
         self.peer = self.client[0] if self.client else ""
         self.source = address.grouped(self.peer)
         self.since = asyncio.get_running_loop().time()
-        self.seen = (self.owed(), self.progress())
+        self.seen = (self.awaited(), self.progress())
         if not bounds.enter(self):
             transport.abort()
 
@@ -127,29 +127,29 @@ class _Bounded:
         super().resume_writing()  # type: ignore[misc]
 
     def drop(self, late: bool = False) -> None:
-        """Ends the connection now: what could not be written stays unwritten."""
+        """End the connection now, whatever is still to be written."""
         bounds.leave(self)
         if late and not self.transport.is_closing():
             self.transport.write(_LATE)
         self.transport.abort()
 
-    def owed(self) -> str | None:
-        """What the other end has yet to send or to take; None where it is our turn."""
+    def awaited(self) -> str | None:
+        """What the client has yet to send or to read; None where the server is at work."""
         return CLOSING if self.transport.is_closing() else None
 
     def begun(self) -> bool:
-        """Whether the other end is in the midst of something."""
+        """Whether the client has sent part of something."""
         return True
 
     def progress(self) -> object:
-        """Changes with every step that the other end makes."""
+        """A value that changes with every step of the client."""
         return self._resumed
 
 
 class HttpConnection(_Bounded, H11Protocol):
     """A connection for requests, one after the other."""
 
-    def owed(self) -> str | None:
+    def awaited(self) -> str | None:
         if self.transport.is_closing():
             return CLOSING
         if self.flow.write_paused:
@@ -159,7 +159,7 @@ class HttpConnection(_Bounded, H11Protocol):
         return HEAD if self.cycle is None or self.cycle.response_complete else None
 
     def begun(self) -> bool:
-        return self.owed() != HEAD or bool(self.conn.trailing_data[0])
+        return self.awaited() != HEAD or bool(self.conn.trailing_data[0])
 
     def progress(self) -> object:
         return self._resumed, self.cycle
@@ -170,7 +170,7 @@ class HttpConnection(_Bounded, H11Protocol):
 
 
 class PageSocket(_Bounded, WebSocketsSansIOProtocol):
-    """The socket of one page. Whether the other end is still there, uvicorn's pings find out."""
+    """The socket of one page. uvicorn's pings find out whether the browser is still there."""
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -178,14 +178,14 @@ class PageSocket(_Bounded, WebSocketsSansIOProtocol):
             self.transport.write(_UNREADABLE)
             self.transport.close()
 
-    def owed(self) -> str | None:
+    def awaited(self) -> str | None:
         if self.transport.is_closing():
             return CLOSING
         return None if self.writable.is_set() else READER
 
 
-def bound(receive: Receive) -> bool:
-    """Puts the server that starts the application under these bounds, before it takes connections.
+def install(receive: Receive) -> bool:
+    """Put the server that starts the application under these limits, before it takes connections.
 
     receive: of the lifespan's scope. Streamlit makes uvicorn's settings itself and takes none of ours.
     Returns False under another server than uvicorn.
@@ -202,8 +202,8 @@ def bound(receive: Receive) -> bool:
     return True
 
 
-def set_numbers(public: PublicUrl | None) -> None:
-    """Takes the numbers from the environment, and as many file descriptors as they need.
+def configure(public: PublicUrl | None) -> None:
+    """Read the limits from the environment, and allow as many file descriptors as they need.
 
     public: where proxies stand in front; each speaks for all visitors, so its address may have all
     connections. Raises: ConnectionsError.
@@ -254,7 +254,7 @@ def _descriptors() -> int:
 
 
 def _out_of_descriptors(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """asyncio tries again after a second; meanwhile room is made, and the log has one line of it."""
+    """Make room and log one line. asyncio itself tries again after a second."""
     if str(context.get("message", "")).startswith("socket.accept() out of system resource"):
         refusals.report("a connection: no file descriptor is left; raise the limit of open files (ulimit -n)")
         bounds.shed()

@@ -64,7 +64,7 @@ class Truth:
         return file_names.safe(say("take_home.clip", song=song, clip=number, what=", ".join(what)))
 
     def has(self, place: tuple[str, str]) -> bool:
-        """Whether a stimulus's whole clip is there; whether it is still the one built, `sound` says."""
+        """Whether a stimulus's whole clip is there; `sound` checks whether it is the one that was built."""
         row = self.key.get(place)
         return row is not None and row["name"] in self.record.get("clips", {}) and self._pooled(row).is_file()
 

@@ -1,4 +1,4 @@
-"""Who comes in: personal links become cookies, strangers stay outside, and no answer leaves unguarded.
+"""Admission: personal links become cookies, strangers stay outside, and every response gets its headers.
 
 Plain ASGI around everything that is served, Streamlit's own routes and its socket included.
 """
@@ -71,7 +71,10 @@ _HEADERS = {
 
 
 class Gate:
-    """ASGI middleware. `script` is the path of the script Streamlit runs, to be kept from the browser."""
+    """ASGI middleware around all that is served.
+
+    script: the path of the script that Streamlit runs, which no browser learns.
+    """
 
     def __init__(self, app: ASGIApp, script: str) -> None:
         self.app = app
@@ -86,7 +89,7 @@ class Gate:
         elif scope["type"] == "http":
             await self._http(scope, receive, send)
         else:
-            connections.bound(receive)
+            connections.install(receive)
             await self.app(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -98,7 +101,7 @@ class Gate:
         elif {"content-length", "transfer-encoding"} <= set(connection.headers):
             # a proxy may see its end elsewhere
             answer = PlainTextResponse("This request has two lengths.", 400, {"connection": "close"})
-        elif not _meant_for_us(connection):
+        elif not _names_this_study(connection):
             answer = PlainTextResponse("This address is not the study's.", 400)
         elif path == health.ADDRESS:
             answer = await self.health.refusal()
@@ -147,8 +150,8 @@ class Gate:
         admitted = (
             scope["path"] == SOCKET
             and not _too_large(scope)
-            and _meant_for_us(connection)
-            and _from_here(connection)
+            and _names_this_study(connection)
+            and _same_site(connection)
         )
         try:
             visitor = await run_in_threadpool(_visitor, served(), connection) if admitted else None
@@ -190,7 +193,7 @@ class Gate:
 
 @lru_cache(maxsize=1)
 def _browser_files() -> frozenset[str]:
-    """The addresses of Streamlit's own scripts, styles and fonts; for any other it would send its page."""
+    """The addresses of Streamlit's own scripts, styles and fonts. For any other address it sends its page."""
     folder = Path(streamlit.__file__).with_name("static")
     files_there = folder.joinpath("static").rglob("*")
     return frozenset("/" + file.relative_to(folder).as_posix() for file in files_there if file.is_file())
@@ -211,7 +214,7 @@ def _away() -> Response:
 
 
 def _in_time(receive: Receive) -> Receive:
-    """The same request, but whose body takes too long to come has hung up."""
+    """Receives the request, and treats a browser whose body is late as one that has hung up."""
     whole, ends = False, asyncio.get_running_loop().time() + BODY_SECONDS
 
     async def received() -> Message:
@@ -230,7 +233,7 @@ def _in_time(receive: Receive) -> Receive:
 
 
 def _admit(connection: HTTPConnection, path: str) -> Response | None:
-    """The answer to somebody at a page's door: in without the secret in the address, or a word why not.
+    """The answer to a request for a page: a redirect that takes the secret out of the address, or a refusal.
 
     None lets the request through.
     """
@@ -245,7 +248,7 @@ def _admit(connection: HTTPConnection, path: str) -> Response | None:
         return login.door(study, connection, key)
     if "p" in query:
         token = next(filter(study.store.find, links.possible_secrets(query["p"])), None)
-        return _door_page(study, 404, "wrong") if token is None else _in(study, connection, token)
+        return _door_page(study, 404, "wrong") if token is None else _with_cookie(study, connection, token)
     cookie, mark = connection.cookies.get(study.listener_cookie), query.get(links.MARK)
     if study.store.find(links.chosen(cookie, mark)) is None:
         return _door_page(study, 403, links.refusal(cookie, mark))
@@ -259,14 +262,17 @@ def _too_large(scope: Scope) -> bool:
     return len(headers) > MOST_HEADERS or size > MOST_HEAD_BYTES
 
 
-def _meant_for_us(connection: HTTPConnection) -> bool:
+def _names_this_study(connection: HTTPConnection) -> bool:
     """Whether the Host header names this study, so that no page elsewhere can pass for it."""
     host = connection.headers.get("host", "")
     return address.known_host(host, get_option("server.address"), served().public)
 
 
-def _from_here(connection: HTTPConnection) -> bool:
-    """Whether this very site opens a socket. Streamlit's own check would ask outside for our address."""
+def _same_site(connection: HTTPConnection) -> bool:
+    """Whether a page of this site opens the socket.
+
+    Streamlit's own check asks a server outside for this machine's address.
+    """
     return "origin" not in connection.headers or address.same_origin(connection.headers, served().public)
 
 
@@ -280,8 +286,8 @@ def _visitor(study: Served, connection: HTTPConnection) -> str | None:
     return None if session is None else session.id
 
 
-def _in(study: Served, connection: HTTPConnection, token: str) -> Response:
-    """In, by an address that binds the tab to this link: another one may be opened in the same browser."""
+def _with_cookie(study: Served, connection: HTTPConnection, token: str) -> Response:
+    """Admit a listener, at an address that ties the tab to this link: a browser may have opened several."""
     answer = RedirectResponse(f"/?{links.MARK}={links.mark(token)}", status_code=303)
     answer.set_cookie(
         study.listener_cookie,
@@ -296,7 +302,7 @@ def _in(study: Served, connection: HTTPConnection, token: str) -> Response:
 
 
 def _door_page(study: Served, status: int, what: str) -> Response:
-    """The door's page; `what` names its words in the catalogue's [door]."""
+    """A page that refuses entry; `what` names its words in the catalogue's [door]."""
     say = wording.of(study.design)
     page = files("study.browser").joinpath("door.html").read_text("utf-8")
     texts = {"LANGUAGE": say.language, "TITLE": say(f"door.{what}_title"), "TEXT": say(f"door.{what}_text")}

@@ -35,7 +35,7 @@ _LOGGED, _HOUR = 100, 3600.0  # failures an hour that go into the study's log
 
 
 class BusyError(Exception):
-    """Too many guesses wait already; this one was not looked at."""
+    """Too many guesses wait already, so this one was not checked."""
 
 
 class Guesses:
@@ -47,7 +47,7 @@ class Guesses:
         self._logged, self._since = 0, clock()
 
     def wait(self, source: str) -> int:
-        """Counts one guess. 0: look at it; else the seconds until the next one is looked at."""
+        """Count one guess. Returns 0 where it may be checked, else the seconds until the next one may."""
         moment = self.clock()
         count, last = self._made.get(source, (0, moment))
         if moment - last > FORGOTTEN:
@@ -66,13 +66,13 @@ class Guesses:
         return self._made.get(source, (0, 0.0))[0]
 
     def take_back(self, source: str) -> None:
-        """The last guess was not looked at."""
+        """Uncount the last guess, which was not checked."""
         count, last = self._made.get(source, (0, 0.0))
         if count:
             self._made[source] = count - 1, last
 
     def forget(self, source: str) -> None:
-        """The password was right."""
+        """Forget the guesses of an address that gave the right password."""
         self._made.pop(source, None)
 
     def may_be_logged(self) -> bool:

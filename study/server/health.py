@@ -21,7 +21,10 @@ FRESH = 1.0  # seconds for which an answer holds
 
 
 class Health:
-    """check: raises StoreError or SQLAlchemyError where nothing can be saved."""
+    """The state of the database, as one check for all that ask.
+
+    check: raises StoreError or SQLAlchemyError where nothing can be saved.
+    """
 
     def __init__(self, check: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
         self.check, self.clock = check, clock

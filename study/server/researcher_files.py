@@ -93,7 +93,7 @@ async def report_folder(_request: Request) -> Response:
 
 
 def address(name: str, kind: str = "csv") -> str:
-    """Where a table is downloaded."""
+    """The address of a table."""
     return f"{login.HOME}/{name}.{kind}"
 
 
@@ -147,12 +147,12 @@ def _plain(name: str) -> str:
 
 
 def sound_of(clip: str) -> str:
-    """Where a clip is heard."""
+    """The address of a clip's sound."""
     return f"{POOL}/sound/{quote(clip)}.wav"
 
 
 def comparison_of(clip: str) -> str:
-    """Where a clip is laid beside its source."""
+    """The address of a clip's comparison with its source."""
     return f"{POOL}/compare/{quote(clip)}"
 
 

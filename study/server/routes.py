@@ -98,7 +98,7 @@ async def clip(request: Request) -> Response:
 
 
 async def heard(request: Request) -> Response:
-    """Takes a report of the player and records it; it answers no question and opens no gate."""
+    """Record a report of the player. It answers no question and lets nobody go on."""
     served_clip = await _own_clip(request)
     if served_clip is None:
         return Response(status_code=404)
@@ -180,7 +180,7 @@ def _shell(title: str, language: str) -> str:
 
 
 def _tone(loudness: float) -> Path:
-    """The tone's file, made anew where it is gone: others tidy up among temporary files."""
+    """The tone's file, made anew where somebody has tidied up the temporary files."""
     if not _tone_file(loudness).is_file():
         _tone_folder.cache_clear()
     return _tone_file(loudness)

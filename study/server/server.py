@@ -58,13 +58,13 @@ class ServerError(ProblemError):
     """The study cannot be served at this address."""
 
 
-def parts() -> dict[str, Any]:
-    """What makes Streamlit's App a study: its routes, gate, start-up, and a word for the unexpected."""
+def app_arguments() -> dict[str, Any]:
+    """The arguments of Streamlit's App for a study: routes, gate, start-up, and the page for a failure."""
     return {
         "routes": [*ROUTES, *login.ROUTES, *researcher_files.ROUTES],
         "middleware": [Middleware(Gate, script=str(PAGES))],
         "lifespan": _lifespan,
-        "on_script_error": _apologise,
+        "on_script_error": _show_failure,
     }
 
 
@@ -98,7 +98,7 @@ def serve(
 
 
 def curate(folder: Path | str, port: int = 8501) -> None:
-    """Serves the researcher's page "Pool" alone, to this machine alone, before or after the sets are built.
+    """Serve the researcher's page "Pool" alone, to this machine alone, before or after the sets are built.
 
     Raises as `serve`; FolderError where the pool is empty.
     """
@@ -109,8 +109,8 @@ def curate(folder: Path | str, port: int = 8501) -> None:
 def _serve(host: str, port: int) -> None:
     served.cache_clear()
     study = served()
-    require_a_lock(study, host)
-    connections.set_numbers(study.public)
+    require_login(study, host)
+    connections.configure(study.public)
     _require_free(host, port)
     uvicorn.config.LOGGING_CONFIG["loggers"]["uvicorn"]["level"] = "WARNING"
     address = {"server.address": host, "server.port": port, "browser.serverPort": port}
@@ -118,11 +118,11 @@ def _serve(host: str, port: int) -> None:
     for name, value in settings.items():
         config.set_option(name, value)  # or Streamlit asks for a restart, as if they had changed under it
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how one stops it
-        App(PAGES, **parts()).run(config=settings)
+        App(PAGES, **app_arguments()).run(config=settings)
 
 
-def require_a_lock(study: Served, host: str | None) -> None:
-    """Raises ServerError where others would reach the researcher's pages and no login is set up.
+def require_login(study: Served, host: str | None) -> None:
+    """Raise ServerError where other machines would reach the researcher's pages and no login is set up.
 
     host: the address to listen at; None: all of this machine's, as a bare `streamlit run` does.
     """
@@ -230,8 +230,8 @@ async def _lifespan(_app: App) -> AsyncIterator[dict[str, Any]]:
     try:
         study = served()
         host = get_option("server.address")
-        require_a_lock(study, host)
-        connections.set_numbers(study.public)
+        require_login(study, host)
+        connections.configure(study.public)
     except ValueError as error:  # one line, not uvicorn's traceback
         print(f"streamlit: {error}", file=sys.stderr, flush=True)
         logging.getLogger("uvicorn.error").disabled = True
@@ -256,8 +256,8 @@ def _base() -> str:
     return f"http://{shown}:{get_option('server.port')}"
 
 
-def _apologise(error: Exception) -> bool:
-    """Shows a calm page for an error nobody foresaw; the log has the details, the browser none."""
+def _show_failure(error: Exception) -> bool:
+    """Show a plain page for an unforeseen error; the log has the details, the browser has none."""
     import streamlit as st
 
     print(f"page failed: {type(error).__name__}: {error}", file=sys.stderr, flush=True)

@@ -30,7 +30,7 @@ def tune(seconds: float = 3.0, rate: int = RATE, seed: int = 5) -> np.ndarray:
 def same_weights(a, b) -> bool:
     """Whether two runs' files of weights agree in every bit."""
     files = [{f.name: load_file(f) for f in run.folder.glob("scale-*.safetensors")} for run in (a, b)]
-    names = [{(file, name) for file in found for name in found[file]} for found in files]
+    names = [{(file, name) for file in weights for name in weights[file]} for weights in files]
     return names[0] == names[1] and all(torch.equal(files[0][f][n], files[1][f][n]) for f, n in names[0])
 
 

@@ -32,7 +32,7 @@ def one_line(error) -> str:
     message = str(error.value)
     assert "\n" not in message
     assert len(message.rpartition("/")[2]) < 200  # however long a path leads there
-    assert "; " in message, "what is wrong, then the mend"
+    assert "; " in message, "what is wrong, then the fix"
     return message
 
 

@@ -73,25 +73,25 @@ def test_every_verb(folder, tmp_path):
         caw("vary", folder / "run", "--n", 1, "--seed", 7, "--out", out, "--format", "flac").returncode == 0
     )
     assert caw("reconstruct", folder / "run", "--out", out / "again.wav").returncode == 0
-    found = {p.name: soundfile.info(p) for p in out.iterdir()}
-    assert sorted(found) == ["again.wav", "umg-7.wav", "umg-8.wav", "var-7.flac"]
-    assert found["umg-7.wav"].frames == 1500
-    assert found["var-7.flac"].frames == found["again.wav"].frames == 4000
-    assert {i.subtype for i in found.values()} == {"PCM_24"}
-    told = caw("info", folder / "run").stdout
-    assert "song.wav, 4.00 s" in told
-    assert "1 (mono)" in told
-    assert "2 per scale" in told
-    assert "score at 62.5 frames per second, waveforms at 1000 Hz" in told
-    assert "trained" in told
+    files = {p.name: soundfile.info(p) for p in out.iterdir()}
+    assert sorted(files) == ["again.wav", "umg-7.wav", "umg-8.wav", "var-7.flac"]
+    assert files["umg-7.wav"].frames == 1500
+    assert files["var-7.flac"].frames == files["again.wav"].frames == 4000
+    assert {i.subtype for i in files.values()} == {"PCM_24"}
+    output = caw("info", folder / "run").stdout
+    assert "song.wav, 4.00 s" in output
+    assert "1 (mono)" in output
+    assert "2 per scale" in output
+    assert "score at 62.5 frames per second, waveforms at 1000 Hz" in output
+    assert "trained" in output
 
 
 def test_a_band_is_drawn_in_stereo_and_clip_by_clip(band, tmp_path):
-    told = caw("info", band / "run").stdout
-    assert "clip 1     one.wav, 2.50 s" in told
-    assert "clip 2     two.wav, 2.50 s" in told
-    assert "2 (stereo)" in told
-    assert "waveforms at 1000, 4000 Hz" in told
+    output = caw("info", band / "run").stdout
+    assert "clip 1     one.wav, 2.50 s" in output
+    assert "clip 2     two.wav, 2.50 s" in output
+    assert "2 (stereo)" in output
+    assert "waveforms at 1000, 4000 Hz" in output
     done = caw("vary", band / "run", "--clip", 2, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     assert caw("reconstruct", band / "run", "--clip", 2, "--out", tmp_path / "two.wav").returncode == 0
@@ -256,15 +256,17 @@ def test_a_full_disk_is_told_with_how_to_go_on(capsys, monkeypatch):
 
 def test_a_rate_above_the_clips_own_is_told(tmp_path):
     audio.write(tmp_path / "short.wav", tune(1.0), RATE)  # refused, but for that not to be trained
-    for rate, told in ((RATE + 1, True), (RATE, False)):
+    for rate, warned in ((RATE + 1, True), (RATE, False)):
         done = caw("train", tmp_path / "short.wav", "--out", tmp_path / "run", "--rate", rate)
-        said = f"caw: warning: --rate is {rate}, more than the clip has: it is learned at its own {RATE} Hz"
+        warning = (
+            f"caw: warning: --rate is {rate}, more than the clip has: it is learned at its own {RATE} Hz"
+        )
         assert done.returncode == 2
-        assert (said in done.stderr) == told
+        assert (f"caw: warning: {warning}" in done.stderr) == warned
 
 
 def test_help_waits_for_nothing_heavy():
     code = "import sys, caw.cli\n"
     code += "sys.exit(' '.join({'torch', 'numba', 'librosa', 'scipy'} & set(sys.modules)) or 0)"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (told.returncode, told.stderr) == (0, "")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -21,8 +21,8 @@ def with_noise(clean: np.ndarray, decibels: float) -> np.ndarray:
     return clean + noise * np.sqrt(np.mean(clean**2) / np.mean(noise**2)) * 10 ** (-decibels / 20)
 
 
-def snr(clean: np.ndarray, found: np.ndarray) -> float:
-    return 10 * np.log10(np.sum(clean**2) / np.sum((found - clean) ** 2))
+def snr(clean: np.ndarray, estimate: np.ndarray) -> float:
+    return 10 * np.log10(np.sum(clean**2) / np.sum((estimate - clean) ** 2))
 
 
 @pytest.mark.parametrize("decibels", [10, 20])

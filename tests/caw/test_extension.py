@@ -39,8 +39,8 @@ def spectrum(samples: np.ndarray, low: float, high: float) -> np.ndarray:
     return np.log(np.add.reduceat(power, edges.astype(int), axis=1) + 1e-6)
 
 
-def snr(truth: np.ndarray, found: np.ndarray) -> float:
-    return 10 * np.log10(np.sum(truth**2) / np.sum((found - truth) ** 2))
+def snr(truth: np.ndarray, estimate: np.ndarray) -> float:
+    return 10 * np.log10(np.sum(truth**2) / np.sum((estimate - truth) ** 2))
 
 
 def test_the_upper_band_of_the_source_comes_back(learnt):

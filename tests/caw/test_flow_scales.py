@@ -125,13 +125,13 @@ def test_joined_is_the_low_signal_below_and_the_wave_above():
     wave = 0.5 * tone(300, rate) + tone(2500, rate) + tone(3900, rate)
     expected = low + tone(2500, rate) + tone(3900, rate)
     middle = slice(500, -500)  # sines that begin and end at once reach beyond their frequency
-    found = joined(low, wave, 2000 / rate)
-    torch.testing.assert_close(found[:, middle], expected[:, middle], atol=1e-2, rtol=0)
+    result = joined(low, wave, 2000 / rate)
+    torch.testing.assert_close(result[:, middle], expected[:, middle], atol=1e-2, rtol=0)
     generator = torch.Generator().manual_seed(0)
     low, wave = (torch.randn(2, 16000, generator=generator) for _ in range(2))
-    found = joined(low, wave, 2000 / rate)
-    assert share_above((found - wave).numpy(), rate, 1000) < 1e-4 * share_above(wave.numpy(), rate, 1000)
-    assert share_above((found - low).numpy(), rate, 849) > 1 - 1e-4
+    result = joined(low, wave, 2000 / rate)
+    assert share_above((result - wave).numpy(), rate, 1000) < 1e-4 * share_above(wave.numpy(), rate, 1000)
+    assert share_above((result - low).numpy(), rate, 849) > 1 - 1e-4
 
 
 def scale_of(rate, lower_rate, channels=1):

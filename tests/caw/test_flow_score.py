@@ -22,18 +22,18 @@ def centre(bands, band):
     return float(bands.edges[band + 1])
 
 
-def level(bands, found):
+def level(bands, scores):
     """A score [bands, frames] as natural log of power."""
-    return found * bands.deviation + bands.mean
+    return scores * bands.deviation + bands.mean
 
 
 def test_the_clips_own_score_has_mean_0_and_variance_1():
     clips = [hiss(3.0) * torch.linspace(0.1, 1, 3 * HERTZ), hiss(2.0, seed=1)]
     bands = Bands.of(clips, HERTZ, 48)
-    found = torch.cat([bands.measure(clip) for clip in clips], 1)
-    assert found.shape == (len(bands.mean), round(3 * RATE) + round(2 * RATE))
-    torch.testing.assert_close(found.mean(1), torch.zeros(len(found)), atol=1e-3, rtol=0)
-    torch.testing.assert_close(found.std(1), torch.ones(len(found)), atol=2e-3, rtol=0)
+    scores = torch.cat([bands.measure(clip) for clip in clips], 1)
+    assert scores.shape == (len(bands.mean), round(3 * RATE) + round(2 * RATE))
+    torch.testing.assert_close(scores.mean(1), torch.zeros(len(scores)), atol=1e-3, rtol=0)
+    torch.testing.assert_close(scores.std(1), torch.ones(len(scores)), atol=2e-3, rtol=0)
 
 
 @pytest.mark.parametrize("hertz", [110, 440, 1500, 3200])
@@ -41,10 +41,10 @@ def test_a_tone_is_loud_in_its_band_while_it_sounds(hertz):
     wave = tone(hertz)
     wave[:, HERTZ:] = 0
     bands = Bands.of([wave], HERTZ, 60)
-    found = level(bands, bands.measure(wave))
-    loudest = found[:, 20:40].mean(1).argmax().item()
+    levels = level(bands, bands.measure(wave))
+    loudest = levels[:, 20:40].mean(1).argmax().item()
     assert float(bands.edges[loudest]) < hertz < float(bands.edges[loudest + 2])
-    sounding, silent = found[loudest, : round(RATE) - 3], found[loudest, round(RATE) + 4 :]
+    sounding, silent = levels[loudest, : round(RATE) - 3], levels[loudest, round(RATE) + 4 :]
     assert sounding[3:].min() > silent.max() + 8
     torch.testing.assert_close(silent, torch.full_like(silent, np.log(score.FLOOR)), atol=0.1, rtol=0)
 
@@ -78,12 +78,12 @@ def test_blocks_leave_no_seam(frames, monkeypatch):
 def test_more_frames_than_a_block_go_in_several():
     wave = hiss((score.BLOCK + 300) / RATE)
     bands = Bands.of([wave], HERTZ, 48)
-    found = bands.measure(wave)
-    assert found.shape[1] > score.BLOCK
+    measured = bands.measure(wave)
+    assert measured.shape[1] > score.BLOCK
     part = round((score.BLOCK - 200) / RATE * HERTZ)
     there = bands.measure(wave[:, part:])[:, 5:-5]
     offset = round(part / HERTZ * RATE)
-    torch.testing.assert_close(found[:, offset + 5 : -5], there, atol=1e-3, rtol=0)
+    torch.testing.assert_close(measured[:, offset + 5 : -5], there, atol=1e-3, rtol=0)
 
 
 def test_imposing_brings_flat_noise_to_a_score():
@@ -152,19 +152,19 @@ def test_any_rate_and_length(rate, samples):
     assert torch.isfinite(bands.mean).all()
     assert torch.isfinite(bands.deviation).all()
     wave = clip[:, :samples]
-    found = bands.measure(wave)
-    assert found.shape == (len(bands.mean), max(1, round(wave.shape[1] / rate * RATE)))
-    assert torch.isfinite(found).all()
-    shaped = bands.impose(wave, rate, found, 1)
+    measured = bands.measure(wave)
+    assert measured.shape == (len(bands.mean), max(1, round(wave.shape[1] / rate * RATE)))
+    assert torch.isfinite(measured).all()
+    shaped = bands.impose(wave, rate, measured, 1)
     assert shaped.shape == wave.shape
     assert torch.isfinite(shaped).all()
 
 
 def test_places_between_frames_are_interpolated():
     values = torch.tensor([[[0.0, 10.0, 40.0], [1.0, 1.0, 5.0]]])
-    found = interpolate(values, torch.tensor([[-1.0, 0.0, 0.25, 1.5, 2.0, 9.0]]))
+    values_there = interpolate(values, torch.tensor([[-1.0, 0.0, 0.25, 1.5, 2.0, 9.0]]))
     expected = torch.tensor([[[0, 0, 2.5, 25, 40, 40], [1, 1, 1, 3, 5, 5]]])
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(values_there, expected)
     torch.testing.assert_close(
         interpolate(values[..., :1], torch.tensor([[0.0, 3.0]])), values[..., :1].expand(1, 2, 2)
     )

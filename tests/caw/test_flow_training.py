@@ -52,7 +52,7 @@ def test_a_crop_lies_within_one_clip(index, clips, tiny):
     trainer = trainers(clips, tiny)[index]
     wholes = trainer.scores if index == 0 else trainer.clean
     fold = 1 if index == 0 else trainer.scale.fold
-    found = set()
+    clips_seen = set()
     for _ in range(10):
         clean, lower, _, _ = trainer.crops()
         assert clean.shape[-1] == trainer.crop
@@ -67,17 +67,17 @@ def test_a_crop_lies_within_one_clip(index, clips, tiny):
                 if (window == sign * piece[0]).all(-1).any()
             ]
             assert len(places) == 1
-            found |= set(places)
-    assert found == {0, 1}
+            clips_seen |= set(places)
+    assert clips_seen == {0, 1}
 
 
 def test_what_is_told_of_the_score_is_what_lies_under_the_crop(clips, tiny):
     """The network's reading of a crop's score agrees with the reading of the whole, as when drawing."""
     trainer = trainers(clips, tiny)[1]
     starts = [0, 37, 1500]
-    told = trainer._conditioning([(1, s) for s in starts], torch.zeros(3))
+    conditioning = trainer._conditioning([(1, s) for s in starts], torch.zeros(3))
     per_frame = RATE * trainer.scale.fold / 1000
-    for piece, start in zip(told, starts, strict=True):
+    for piece, start in zip(conditioning, starts, strict=True):
         where = start / 1000 * RATE + (torch.arange(trainer.crop) + 0.5) * per_frame
         whole = trainer.network.condition(trainer.scores[1][None], where[None])[0]
         torch.testing.assert_close(piece[:, 8:], whole[:, 8:], atol=1e-4, rtol=1e-4)
@@ -148,10 +148,10 @@ def _matrix(rows: int, columns: int, seed: int = 0) -> torch.Tensor:
 
 @pytest.mark.parametrize("shape", [(24, 24), (40, 16), (16, 40)])
 def test_singular_values_come_near_one(shape):
-    found = orthogonal(_matrix(*shape), COEFFICIENTS, 5, 1e-7)
-    values = torch.linalg.svdvals(found)
-    assert found.shape == shape
-    assert found.dtype == torch.float32
+    result = orthogonal(_matrix(*shape), COEFFICIENTS, 5, 1e-7)
+    values = torch.linalg.svdvals(result)
+    assert result.shape == shape
+    assert result.dtype == torch.float32
     assert values.min() > 0.5
     assert values.max() < 1.3
 

@@ -174,12 +174,12 @@ def test_control_c_ends_the_command_within_seconds(tmp_path):
         for _ in range(3):  # Python loses an interruption that comes while it tidies an object away
             process.send_signal(signal.SIGINT)
             with suppress(subprocess.TimeoutExpired):
-                _, said = process.communicate(timeout=100)
+                _, stderr = process.communicate(timeout=100)
                 break
     finally:
         process.kill()
     assert process.returncode in (130, -signal.SIGINT)  # a shell shows either as 130
-    *begun, last = said.splitlines()
+    *begun, last = stderr.splitlines()
     assert last == "caw: interrupted; the training goes on with the same command and --resume"
     assert begun in ([], ["Training song, 100000 epochs per scale"])  # once there was progress to tell
     assert not runs.load(tmp_path / "run").complete

@@ -54,7 +54,7 @@ def test_variation_follows_the_clips_score(trained):
     other = trained.scales[0].bands.measure(
         torch.from_numpy(trained.generate(3.0) / trained.config["peak"])[None]
     )
-    likeness = [np.corrcoef(found.flatten(), wanted.flatten())[0, 1] for found in (score, other)]
+    likeness = [np.corrcoef(measured.flatten(), wanted.flatten())[0, 1] for measured in (score, other)]
     assert likeness[0] > 0.8
     assert likeness[0] > likeness[1] + 0.2
 
@@ -218,7 +218,7 @@ def test_a_checkpoint_is_whole_or_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "said"),
+    ("key", "value", "reason"),
     [
         ("rates", [], r"rates is \[\]"),
         ("rates", ["fast"], "rates is"),
@@ -231,11 +231,11 @@ def test_a_checkpoint_is_whole_or_refused(tmp_path):
         ("sha256", {"../x": "y"}, "sha256 is"),
     ],
 )
-def test_a_value_that_cannot_be_in_a_record_is_told_in_one_line(trained, tmp_path, key, value, said):
+def test_a_value_that_cannot_be_in_a_record_is_told_in_one_line(trained, tmp_path, key, value, reason):
     folder = shutil.copytree(trained.folder, tmp_path / "run")
     config = json.loads((folder / "config.json").read_text()) | {key: value}
     (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(runs.RunError, match=rf"config.json is damaged \({said}.*\); restore it or train"):
+    with pytest.raises(runs.RunError, match=rf"config.json is damaged \({reason}.*\); restore it or train"):
         runs.load(folder)
 
 

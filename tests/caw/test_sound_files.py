@@ -269,12 +269,12 @@ def test_chunks_pads_and_rests_around_a_wav(whole, tmp_path):
         "zeros behind": (plain + bytes(500), False),
         "sound behind": (plain + plain[-3000:], True),
     }
-    for name, (content, told) in behind.items():
+    for name, (content, warns) in behind.items():
         path = tmp_path / "a.wav"
         path.write_bytes(content)
         samples, warned = heard(path)
         assert samples.size == round(SECONDS * RATE), name
-        assert any("belong to no part of it" in text for text in warned) == told, name
+        assert any("belong to no part of it" in text for text in warned) == warns, name
 
 
 def test_a_24_bit_file_of_odd_length_needs_no_pad_byte(tmp_path):
@@ -338,7 +338,7 @@ def _film(path, *, sound):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "kind"),
     [
         (b"PK\x03\x04" + bytes(100), "a zip archive; unpack it"),
         (b"<!DOCTYPE html><html><body>Not found</body></html>", r"a web page \(HTML\)"),
@@ -351,10 +351,10 @@ def _film(path, *, sound):
         (b"ffconcat version 1.0\nfile other.wav\n", "text"),
     ],
 )
-def test_what_bears_the_name_of_sound_is_named(tmp_path, content, told):
+def test_what_bears_the_name_of_sound_is_named(tmp_path, content, kind):
     path = tmp_path / "a.wav"
     path.write_bytes(content)
-    with pytest.raises(audio.AudioError, match=f"is not sound but .*{told}"):
+    with pytest.raises(audio.AudioError, match=f"is not sound but .*{kind}"):
         audio.inspect(path)
 
 

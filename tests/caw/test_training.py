@@ -125,14 +125,14 @@ def test_clips_keep_their_levels_to_each_other_and_are_told_apart(trained_band, 
 
 
 def test_progress_counts_all_scales(clip, tiny, tmp_path):
-    told = []
-    train(clip, RATE, tmp_path / "run", settings=tiny, progress=told.append)
-    assert len(told) == 4 * 6
-    assert [p.scales for p in told] == [4] * 24
-    assert [p.finished for p in told] == [n // 6 for n in range(1, 25)]
+    reports = []
+    train(clip, RATE, tmp_path / "run", settings=tiny, progress=reports.append)
+    assert len(reports) == 4 * 6
+    assert [p.scales for p in reports] == [4] * 24
+    assert [p.finished for p in reports] == [n // 6 for n in range(1, 25)]
     steps = np.repeat([2, 1, 1, 1], 6)  # the score takes two in an epoch
-    assert [p.fraction for p in told] == pytest.approx(np.cumsum(steps) / 30)
-    assert (told[-1].epoch, told[-1].epochs, told[-1].remaining) == (6, 6, 0)
+    assert [p.fraction for p in reports] == pytest.approx(np.cumsum(steps) / 30)
+    assert (reports[-1].epoch, reports[-1].epochs, reports[-1].remaining) == (6, 6, 0)
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ class Site:
     async def __call__(self, scope, receive, send) -> None:
         if scope["type"] == "lifespan":
             await receive()
-            assert connections.bound(receive)
+            assert connections.install(receive)
             watching = asyncio.create_task(connections.watch())
             await send({"type": "lifespan.startup.complete"})
             await receive()
@@ -241,7 +241,7 @@ class _Waiting:
     def __init__(self, peer: str) -> None:
         self.peer, self.source, self.dropped = peer, grouped(peer), False
 
-    def owed(self) -> str:
+    def awaited(self) -> str:
         return connections.HEAD
 
     def drop(self) -> None:
@@ -276,19 +276,19 @@ def test_the_numbers_come_from_the_environment_and_fit_the_descriptors(monkeypat
     limit = [(1024, 1024)]
     monkeypatch.setattr(resource, "getrlimit", lambda _: limit[0])
     monkeypatch.setattr(resource, "setrlimit", lambda _, wanted: limit.__setitem__(0, wanted))
-    connections.set_numbers(None)
+    connections.configure(None)
     assert (fresh.most, fresh.each) == (624, 500)
     limit[0] = (1024, 1_048_576)
-    connections.set_numbers(public)
+    connections.configure(public)
     assert limit[0] == (8192, 1_048_576), "raised where it is allowed"
     assert (fresh.most, fresh.each, fresh.public) == (2000, 500, public)
     limit[0] = (64, 64)
-    connections.set_numbers(None)
+    connections.configure(None)
     assert (fresh.most, fresh.each) == (32, 32)
     limit[0] = (8192, 8192)
     monkeypatch.setenv("STUDY_CONNECTIONS", "300")
     monkeypatch.setenv("STUDY_CONNECTIONS_EACH", "40")
-    connections.set_numbers(None)
+    connections.configure(None)
     assert (fresh.most, fresh.each) == (300, 40)
 
 
@@ -298,11 +298,11 @@ def test_a_number_that_is_none_is_named(monkeypatch, wrong):
     with pytest.raises(
         ConnectionsError, match="STUDY_CONNECTIONS_EACH=.*write a number of 10 or more, as 500"
     ):
-        connections.set_numbers(None)
+        connections.configure(None)
 
 
 def test_another_server_than_uvicorn_is_left_alone():
     async def receive() -> dict:
         return {}
 
-    assert not connections.bound(receive)
+    assert not connections.install(receive)

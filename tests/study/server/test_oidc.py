@@ -169,7 +169,7 @@ def test_a_provider_that_does_not_answer_is_told(browser, study):
 
 def test_the_secret_link_opens_nothing_and_others_may_reach_it(browser, study):
     assert browser.get(f"/researcher?key={study.researcher_key}").status_code == 403
-    server.require_a_lock(study, "0.0.0.0")
+    server.require_login(study, "0.0.0.0")
     told = server.addresses(study, "http://192.0.2.1:8501")
     assert "/researcher, by OIDC as ida@example.org" in told
 
@@ -180,7 +180,7 @@ def test_half_a_provider_is_named_before_anything_is_served(study):
     for key, told in (("client_secret", "client_secret"), ("cookie_secret", "cookie_secret")):
         file.write_text("\n".join(line for line in whole.splitlines() if key not in line))
         with pytest.raises(oidc.OidcError, match=told):
-            server.require_a_lock(study, "127.0.0.1")
+            server.require_login(study, "127.0.0.1")
     file.write_text(whole.replace("oauth2callback", "elsewhere"))
     with pytest.raises(oidc.OidcError, match="must end with /oauth2callback"):
-        server.require_a_lock(study, "127.0.0.1")
+        server.require_login(study, "127.0.0.1")

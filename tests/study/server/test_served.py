@@ -105,7 +105,7 @@ def test_nobody_elsewhere_gets_near_pages_without_a_lock(tiny_study, monkeypatch
 def test_with_a_password_other_machines_may_come(tiny_study, serve):
     design.write_password(tiny_study.toml, PASSWORD_HASH)
     study = serve(tiny_study)
-    server.require_a_lock(study, "0.0.0.0")
+    server.require_login(study, "0.0.0.0")
     told = server.addresses(study, "http://192.0.2.1:8501")
     assert "researcher: http://192.0.2.1:8501/researcher, with the password" in told
     assert study.researcher_key not in told
@@ -118,7 +118,7 @@ def test_a_bare_streamlit_run_listens_everywhere_so_it_is_refused(serving):
 
     assert _get_bind_address(_get_server_address()) in ("::", "0.0.0.0")
     with pytest.raises(server.ServerError, match="no host is set, which means all addresses"):
-        server.require_a_lock(serving, None)
+        server.require_login(serving, None)
 
 
 @pytest.mark.parametrize("wrong", ["study.example.org", "https://example.org/study"])
@@ -133,7 +133,7 @@ def test_a_public_address_that_is_none_is_named(tiny_study, monkeypatch, wrong):
 def test_oidc_that_cannot_work_is_told_before_anything_is_served(tiny_study, serve):
     _researcher(tiny_study, 'oidc_emails = ["ida@example.org"]')
     with pytest.raises(OidcError, match="there is no .auth. in .streamlit.secrets.toml"):
-        server.require_a_lock(serve(tiny_study), "127.0.0.1")
+        server.require_login(serve(tiny_study), "127.0.0.1")
 
 
 def test_addresses_say_what_is_open_to_whom(serving):
