@@ -176,6 +176,8 @@ class Plan:
     ) -> Plan:
         """A plan from the options of a command or of a study's file; those that are None stay as in `base`.
 
+        Raises PlanError or ChordError.
+
         Parameters
         ----------
         chords : str, optional
@@ -191,10 +193,6 @@ class Plan:
             Repeat the piece until it lasts so long. This needs a tempo and a metre; without them the piece is
             repeated when it is arranged.
         base : Plan, optional
-
-        Raises
-        ------
-        PlanError, ChordError
         """
         plan, order = base or cls(), tuple((form or "").split())
         if form is not None and not order:
@@ -394,7 +392,6 @@ def write(path: str | Path, plan: Plan) -> None:
     Raises
     ------
     OSError
-        For a file that cannot be written.
     """
     path = Path(path)
     tables = to_document(plan)
