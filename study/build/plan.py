@@ -109,7 +109,7 @@ def make(design: Design, folder: StudyFolder) -> BuildPlan:
 
 def recipes_of(plan: BuildPlan) -> dict[str, str]:
     """For every clip of the plan, the digest of everything that decides how it sounds."""
-    recipes = {}
+    recipes: dict[str, str] = {}
     for file, task in plan.tasks:
         cell = task.cell
         facts = [file, cell.backend, cell.file_sha256, cell.start, cell.seconds, cell.mode, cell.epochs]
