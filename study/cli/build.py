@@ -55,12 +55,20 @@ def build(
         float | None,
         typer.Option(help="GPUs for each job, as 1 or 0.25; with --engine ray.", min=0, show_default=False),
     ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder or s3:// address that all nodes reach, if they do not reach DIR.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Make all that is missing, and only that. Train, generate, import, level, blind, seal, audit."""
     from study import engines
 
     study = StudyFolder(folder)
-    chosen = engines.choose(engine, workers=workers, address=address, gpus_per_task=gpus_per_task)
+    chosen = engines.choose(
+        engine, workers=workers, address=address, gpus_per_task=gpus_per_task, storage=storage
+    )
     with _ending_in_order():
         _do(study, chosen, dry_run=dry_run, pool_only=pool_only)
 
