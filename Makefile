@@ -1,6 +1,6 @@
 # make demo [CLIP=song.wav] [PORT=8501]   build the demo study and open it
 # make bench [CLIPS=folder]               measure everything that is promised; tests/benchmarks/results.md
-# make check | docs | test | clean
+# make check | docs | test | test-slow | clean
 # PYTHON=python3.12 names another interpreter for the set-up; TORCH_INDEX=ADDRESS a package index that has
 # PyTorch built for CPUs alone, which leaves out 3.5 GB of CUDA libraries.
 
@@ -13,8 +13,9 @@ INSTALL := $(VENV)/bin/python -m pip install --disable-pip-version-check
 export CLIP CLIPS PORT TORCH_INDEX
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check docs bench test clean
+.PHONY: help demo check docs bench test test-slow clean
 
+PYTEST := $(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # The unit tests of `make check`: quick, and without a browser, a server or a training.
 UNIT := tests/analysis/test_agreement.py tests/analysis/test_conditions.py \
 	tests/analysis/test_detection.py tests/analysis/test_dose.py tests/analysis/test_estimands.py \
@@ -35,7 +36,8 @@ help:
 	@echo "make demo [CLIP=song.wav] [PORT=8501]  build the demo study from a clip and open it in the browser"
 	@echo "make check                             style, types and unit tests, in two minutes; before each commit"
 	@echo "make docs                              the documentation, as site/index.html"
-	@echo "make test                              all tests"
+	@echo "make test                              all tests but the slow ones, in seven minutes"
+	@echo "make test-slow                         the others: kills, PostgreSQL, long trainings, benchmarks' own tests"
 	@echo "make bench [CLIPS=folder]              measures time, memory and quality (about 40 minutes on two cores)"
 	@echo "make clean                             remove .venv and caches; studies (demo/) stay"
 
@@ -43,7 +45,10 @@ demo: $(READY)
 	@$(VENV)/bin/study demo $${CLIP:+--clip "$$CLIP"} --port "$$PORT"
 
 test: $(DEV)
-	$(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -m "not slow"
+
+test-slow: $(DEV)
+	$(PYTEST) -m slow
 
 bench: $(DEV)
 	@$(VENV)/bin/python -m tests.benchmarks.bench $${CLIPS:+--clips "$$CLIPS"}

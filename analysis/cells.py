@@ -61,9 +61,8 @@ def levels(raw: pd.DataFrame, column: str, allowed: Sequence[str]) -> pd.Series:
         if cell is not None and level is None:
             advised = _WORDS.get(column, {}).get(_key(cell).rstrip("?!."))
             advised = advised or level_of.get(_key(cell).strip("?!._*\"'"))
-            fix = f"; write {advised!r}" if advised else "; correct it"
-            message = f"{cell!r} is not one of {', '.join(allowed)}{fix}"
-            raise ResponsesError(message, row=row, column=column)
+            fix = f"write {advised!r}" if advised else "correct it"
+            raise ResponsesError(f"{cell!r} is not one of {', '.join(allowed)}", fix, row=row, column=column)
         values.append(level)
     return pd.Series(values, index=raw.index, dtype=object)
 
@@ -75,7 +74,7 @@ def yes_or_no(raw: pd.DataFrame, column: str) -> list[bool | None]:
         word = None if cell is None else re.sub(r"[.,]0+$", "", cell.casefold())
         if word is not None and word not in (*TRUE, *FALSE):
             raise ResponsesError(
-                f"{cell!r} is not true or false; write true or false", row=row, column=column
+                f"{cell!r} is not true or false", "write true or false", row=row, column=column
             )
         values.append(None if word is None else word in TRUE)
     return values
@@ -105,14 +104,14 @@ def numbers(
         try:
             number = _number(cell, whole, high)
         except ValueError as error:
-            raise ResponsesError(str(error), row=row, column=column) from None
+            raise ResponsesError(*str(error).rsplit("; ", 1), row=row, column=column) from None
         if not (low <= number < float("inf")) or (high is not None and number > high):
             bounds = f"between {low:g} and {high:g}" if high is not None else f"{low:g} or more"
-            message = f"{cell} is out of range; it must be {bounds}, or empty where there is none"
-            raise ResponsesError(message, row=row, column=column)
+            fix = f"it must be {bounds}, or empty where there is none"
+            raise ResponsesError(f"{cell} is out of range", fix, row=row, column=column)
         if whole and number != int(number):
-            message = f"{cell} is not a whole number; correct it, or leave the cell empty"
-            raise ResponsesError(message, row=row, column=column)
+            fix = "correct it, or leave the cell empty"
+            raise ResponsesError(f"{cell} is not a whole number", fix, row=row, column=column)
         values.append(int(number) if whole else number)
     return values
 
@@ -193,8 +192,9 @@ def _filled(raw: pd.DataFrame, column: str) -> Iterator[tuple[int, str | None]]:
 
 def _refuse_failed(cell: str, row: int, column: str) -> None:
     if re.fullmatch(_FAILED, cell.casefold()):
-        message = f"{cell!r} is what a spreadsheet shows for a formula that failed; correct the formula"
-        raise ResponsesError(f"{message}, or write the value in its place", row=row, column=column)
+        message = f"{cell!r} is what a spreadsheet shows for a formula that failed"
+        fix = "correct the formula, or write the value in its place"
+        raise ResponsesError(message, fix, row=row, column=column)
 
 
 def _key(word: str) -> str:

@@ -21,7 +21,7 @@ _MOST = {"accuracy_bound": math.nextafter(0.5, 0), "musicality_bound": 10.0}  # 
 NONE_SET = "no analysis plan was set before the data"
 
 
-class PlanError(ProblemError):
+class AnalysisPlanError(ProblemError):
     """A plan that names what there is not; the message says which key, its value and what to write."""
 
 
@@ -35,7 +35,7 @@ class AnalysisPlan:
     of musicality within which originals and machine-made clips count as equivalent, up to 10; None: no such
     verdict. exclude: which answers the main analysis leaves out, of `EXCLUSIONS`.
 
-    Raises: PlanError, which names the key and its value.
+    Raises: AnalysisPlanError, which names the key and its value.
     """
 
     primary: str | None = "judged real"
@@ -45,20 +45,20 @@ class AnalysisPlan:
 
     def __post_init__(self) -> None:
         if self.primary is not None and self.primary not in PRIMARIES:
-            raise PlanError(
+            raise AnalysisPlanError(
                 f"primary = {self.primary!r} is no outcome", f"write one of {', '.join(PRIMARIES)}"
             )
         for key, most in _MOST.items():
             bound = getattr(self, key)
             number = isinstance(bound, int | float) and not isinstance(bound, bool)
             if bound is not None and not (number and math.isfinite(bound) and 0 < bound <= most):
-                raise PlanError(
+                raise AnalysisPlanError(
                     f"{key} = {bound!r} is out of range", f"write a number between 0 and {most:g}"
                 )
         odd = [name for name in self.exclude if name not in EXCLUSIONS]
         if odd or isinstance(self.exclude, str):
             message = f"exclude = {self.exclude!r} is no list of exclusions"
-            raise PlanError(message, f"choose of {', '.join(EXCLUSIONS)}")
+            raise AnalysisPlanError(message, f"choose of {', '.join(EXCLUSIONS)}")
         # in one order, each once: plans that say the same are the same
         object.__setattr__(self, "exclude", tuple(name for name in EXCLUSIONS if name in self.exclude))
 
@@ -74,13 +74,13 @@ class AnalysisPlan:
 
     @classmethod
     def of(cls, text: str) -> AnalysisPlan:
-        """The plan that `text` describes; keys that it lacks have their defaults. Raises: PlanError."""
+        """The plan that `text` describes, with defaults for absent keys. Raises: AnalysisPlanError."""
         try:
             values = dict(json.loads(text))
             known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
             return cls(**(known | {"exclude": tuple(known.get("exclude") or ())}))
         except (ValueError, TypeError) as error:
-            raise PlanError(f"{text[:60]!r} is no analysis plan: {error}") from error
+            raise AnalysisPlanError(f"{text[:60]!r} is no analysis plan: {error}") from error
 
     def changes(self, now: AnalysisPlan) -> list[str]:
         """What `now` says otherwise than this plan, key by key, in words."""
@@ -130,7 +130,7 @@ def standing(
     fixed = f"analysis plan fixed at {sealed.at:%Y-%m-%d %H:%M} UTC, sha256 {sealed.sha256}"
     try:
         plan = AnalysisPlan.of(sealed.text)
-    except PlanError:
+    except AnalysisPlanError:
         plan = None
     if plan is None or sha256(sealed.text) != sealed.sha256:
         sentence = (

@@ -253,7 +253,8 @@ def _check_columns(raw: pd.DataFrame) -> None:
     missing = [column for column in REQUIRED if column not in raw]
     if missing:
         raise ResponsesError(
-            f"the table lacks {', '.join(missing)}; it needs the columns {', '.join(REQUIRED)}",
+            f"the table lacks {', '.join(missing)}",
+            f"it needs the columns {', '.join(REQUIRED)}",
             column=missing[0],
         )
     if raw.empty:
@@ -264,12 +265,12 @@ def _check_filled(frame: pd.DataFrame) -> None:
     for column in NEVER_EMPTY:
         empty = frame[column].isna()
         if empty.any():
-            fix = "; leave out rows of clips that were not judged" if column == "verdict" else "; fill it in"
-            raise ResponsesError(f"is empty{fix}", row=int(empty.idxmax()), column=column)
+            fix = "leave out rows of clips that were not judged" if column == "verdict" else "fill it in"
+            raise ResponsesError("is empty", fix, row=int(empty.idxmax()), column=column)
     unplaced = frame["mode"].isna() & (frame["truth"] == "fake")
     if unplaced.any():
         raise ResponsesError(
-            "is empty; a generated clip is UMG or VAR", row=int(unplaced.idxmax()), column="mode"
+            "is empty", "a generated clip is UMG or VAR", row=int(unplaced.idxmax()), column="mode"
         )
 
 
@@ -279,8 +280,8 @@ def _check_truth(frame: pd.DataFrame) -> None:
         row = int(wrong.idxmax())
         truth, backend = frame.at[row, "truth"], frame.at[row, "backend"]
         raise ResponsesError(
-            f"truth is {truth!r} but backend is {backend!r}; real clips, and only they, "
-            f"have the backend {ORIGINAL!r}",
+            f"truth is {truth!r} but backend is {backend!r}",
+            f"real clips, and only they, have the backend {ORIGINAL!r}",
             row=row,
             column="truth",
         )
@@ -292,13 +293,13 @@ def _check_one_description(frame: pd.DataFrame) -> None:
     described = [*DESCRIPTION, *(column for column in more if column in frame)]
     first: dict[tuple, tuple[int, tuple]] = {}
     facts = frame[described].astype(object).where(frame[described].notna(), None)
-    told_of = facts.itertuples(index=False, name=None)
-    for row, group, name, fact in zip(frame.index, frame["set"], frame["name"], told_of, strict=True):
+    facts_of = facts.itertuples(index=False, name=None)
+    for row, group, name, fact in zip(frame.index, frame["set"], frame["name"], facts_of, strict=True):
         known_row, known = first.setdefault((group, name), (row, fact))
         for column, here, there in zip(described, fact, known, strict=True):
             if here != there:
-                told = f"{name!r} of set {group!r} has {here!r} here and {there!r} in row {known_row}"
-                raise ResponsesError(f"{told}; make them alike", row=row, column=column)
+                message = f"{name!r} of set {group!r} has {here!r} here and {there!r} in row {known_row}"
+                raise ResponsesError(message, "make them alike", row=row, column=column)
 
 
 def _check_once(frame: pd.DataFrame) -> None:
@@ -309,8 +310,8 @@ def _check_once(frame: pd.DataFrame) -> None:
     for row, *answer in rows:
         key = tuple(answer)
         if key in seen:
-            told = f"{key[0]!r} answered {key[2]!r} of set {key[1]!r} in row {seen[key]} already; keep one"
-            raise ResponsesError(told, row=row, column="name")
+            message = f"{key[0]!r} answered {key[2]!r} of set {key[1]!r} in row {seen[key]} already"
+            raise ResponsesError(message, "keep one", row=row, column="name")
         seen[key] = row
 
 
@@ -324,4 +325,4 @@ def _check_final(frame: pd.DataFrame) -> None:
             if text != known:
                 message = f"{text!r} differs from the answer of {listener} in row {known_row}"
                 fix = "keep one of them, or rename the column if it holds no final answers"
-                raise ResponsesError(f"{message}; {fix}", row=row, column=column)
+                raise ResponsesError(message, fix, row=row, column=column)

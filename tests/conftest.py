@@ -10,7 +10,6 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from hypothesis.internal.conjecture import providers
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # test processes share the cores; libraries read this as they load
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -25,8 +24,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's backgro
 
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("repeatable")
-# else it draws from numbers and words of whichever of our modules are loaded: others in another order
-providers._get_local_constants = lambda: providers._local_constants
 
 ROOT = Path(__file__).parent.parent
 

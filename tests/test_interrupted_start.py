@@ -80,6 +80,7 @@ def test_all_is_said_before_ctrl_c_ends_without_a_word(at_once, monkeypatch):
     assert calls == ["flushed"]
 
 
+@pytest.mark.slow
 def test_who_calls_a_command_from_a_program_of_theirs_keeps_their_own_handler():
     before = signal.getsignal(signal.SIGINT)
     with process.interruptible():

@@ -110,6 +110,7 @@ def test_every_dependency_is_pinned_and_nothing_names_a_place():
     assert plain(wanted) <= set(pinned)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("behaviour", "expected"),
     [

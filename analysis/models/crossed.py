@@ -3,8 +3,8 @@
 Z spreads random effects over answers, L scales them, W weighs the answers. Listeners' blocks of M are k x k
 each, so that they are eliminated first, and a matrix of the stimuli's size is left: a model of hundreds of
 listeners costs what its answers cost. Where stimuli are nested in groups, the groups' effects are columns
-beside the stimuli's. Equations are of Bates, Maechler, Bolker and Walker 2015, "Fitting
-linear mixed-effects models using lme4", J. Stat. Softw. 67(1).
+beside the stimuli's. Equations are of Bates, Maechler, Bolker and Walker 2015, "Fitting linear mixed-effects
+models using lme4", J. Stat. Softw. 67(1).
 """
 
 from __future__ import annotations

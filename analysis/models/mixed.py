@@ -2,10 +2,10 @@
 
 All three have random effects of listeners (an intercept and, where asked for, a slope), of stimuli (an
 intercept) and, where stimuli are nested in groups as clips are in the trainings that made them, of those
-(an intercept for each kind of group), and no other. Written with spherical random effects u ~ N(0, I) and
-relative factors T (listeners, lower triangular) and s (stimuli, and each kind of group), as in Bates,
-Maechler, Bolker and Walker 2015, "Fitting linear
-mixed-effects models using lme4", J. Stat. Softw. 67(1).
+(an intercept for each kind of group), and no other. They are written with spherical random effects u ~ N(0,
+I) and relative factors T (listeners, lower triangular) and s (stimuli, and each kind of group), as in
+Bates, Maechler, Bolker and Walker 2015, "Fitting linear mixed-effects models using lme4", J. Stat. Softw.
+67(1).
 
 `linear` is fitted by REML; its degrees of freedom are Satterthwaite's (Kuznetsova, Brockhoff and Christensen
 2017, "lmerTest package", J. Stat. Softw. 82(13)). `binary` (probit or logit) and `ordinal` (cumulative link;

@@ -90,7 +90,7 @@ def by_clip(comments: pd.DataFrame, players: Mapping[tuple[str, str], str]) -> l
             words = [words] if words else []
             player = players.get((group, clip), "")
             written.append({"words": words, "pins": pinned, "listener": listener, "player": player})
-        clips.append({"set": group, "name": clip, "said": written})
+        clips.append({"set": group, "name": clip, "quotes": written})
     return clips
 
 

@@ -29,9 +29,9 @@ class Leading:
     """The machine-made clips to open with, the best first, and the originals that inspired.
 
     clips, originals: a dict per clip with set, clip, truth, made by, mode, epochs, its plan or strength where
-    it has any, answers (how many), heard (what was answered, in words), said (dicts of listener, inspiring,
-    kept, words and pins), more (answers with words that are not in said), remark. inspired: False where none
-    inspired or was kept, and clips holds the best rated instead.
+    it has any, answers (how many), heard (what was answered, in words), quotes (dicts of listener, inspiring,
+    kept, words and pins), more (answers with words that are not in quotes), remark. inspired: False where
+    none inspired or was kept, and clips holds the best rated instead.
     """
 
     clips: list[dict[str, Any]]
@@ -48,11 +48,11 @@ def leading(frame: pd.DataFrame) -> Leading:
     answers = stimuli.distinct(frame)
     kept = KEPT.values(answers).eq(1)
     liked = INSPIRED.values(answers).eq(1) | kept
-    answers = answers.assign(kept=kept, liked=liked, told=liked | (answers["inspiring"] == "no"))
+    answers = answers.assign(kept=kept, liked=liked, answered=liked | (answers["inspiring"] == "no"))
     by_clip = answers.assign(yes=answers["inspiring"] == "yes").groupby("clip", sort=False)
-    clips = by_clip[["kept", "yes", "musicality"]].mean().join(by_clip[["liked", "told"]].sum())
+    clips = by_clip[["kept", "yes", "musicality"]].mean().join(by_clip[["liked", "answered"]].sum())
     clips["real"] = by_clip["truth"].first() == "real"
-    clips["share"] = (clips["liked"] + 1) / (clips["told"] + 2)
+    clips["share"] = (clips["liked"] + 1) / (clips["answered"] + 2)
     clips = clips.sort_values(["share", "kept", "yes", "musicality"], ascending=False, kind="stable")
     made, originals = (clips[clips["real"] == real].query("liked > 0").index for real in (False, True))
     inspired = len(made) > 0
@@ -84,7 +84,7 @@ def _clip(answers: pd.DataFrame) -> dict[str, Any]:
         "epochs": "" if pd.isna(clip["epochs"]) else f"{clip['epochs']}",
         **{column: f"{clip[column]}" for column in conditions.stated(answers)},
         "heard": _one_answer(clip) if len(answers) == 1 else _answers(answers),
-        "said": written[:MOST_WORDS],
+        "quotes": written[:MOST_WORDS],
         "more": len(written) - MOST_WORDS,
         "remark": next(iter(answers["remark"].dropna()), "") if "remark" in answers else "",
     }

@@ -43,8 +43,7 @@ def _design(frame: pd.DataFrame, settings: Mapping[str, Any]) -> str:
     if stimulus.get("loudness") is not None:
         lines.append(
             f"All were brought to one integrated loudness, {f.number(stimulus['loudness'], 0)} LUFS or "
-            "lower (ITU-R "
-            "BS.1770), without limiting."
+            "lower (ITU-R BS.1770), without limiting."
         )
     if stimulus.get("trim"):
         lines.append(
@@ -69,50 +68,44 @@ def _measures(settings: Mapping[str, Any]) -> str:
     low, high = words.get("musicality_low", "terrible"), words.get("musicality_high", "quite good")
     return (
         "Of every clip they said whether it was real or fake; if fake, how easy that was to tell (easy, "
-        "don't know, "
-        f"difficult); how musical it was from 0 ({low}) to 10 ({high}); and whether it inspired them (yes, "
-        "maybe, "
-        "no, other). Ratings may be missing; means are of complete cases, with Manski bounds beside them "
-        "(Manski "
-        "1990)."
+        f"don't know, difficult); how musical it was from 0 ({low}) to 10 ({high}); and whether it "
+        "inspired them (yes, maybe, no, other). Ratings may be missing; means are of complete cases, with "
+        "Manski bounds beside them (Manski 1990)."
     )
 
 
 def _analysis(panel: Panel) -> str:
     common = (
         "The signal is a machine-made clip: a hit is \u201cfake\u201d said of one. d\u2032 and c have the "
-        "log-linear correction (Hautus 1995), which shrinks d\u2032 towards 0. p values are two-sided, and "
-        "corrected within the comparisons of one outcome in a kind of group (Holm 1979). Whatever the data "
-        "cannot carry is listed with its reason instead of being computed."
+        "log-linear correction (Hautus 1995), which shrinks d\u2032 towards 0. p values are two-sided, "
+        "and corrected within the comparisons of one outcome in a kind of group (Holm 1979). Whatever the "
+        "data cannot carry is listed with its reason instead of being computed."
     )
     if panel.single_listener:
         return (
             "With one listener there is inference over clips alone. Proportions have Wilson intervals "
             "(Wilson 1927), with Clopper and Pearson's beside them (1934). Two shares, and so detection, "
-            "were compared by the exact unconditional test of Miettinen and "
-            "Nurminen's score (1985), with the "
-            "interval of what that test does not reject (Agresti & Min 2001); d\u2032 has Gourevitch and "
-            "Galanter's standard error (1967). Musicality was compared by exact permutation of the clips, "
-            "with the Hodges-Lehmann shift (1963); inspiring answers have Goodman's simultaneous intervals "
-            f"(1965). {common}"
+            "were compared by the exact unconditional test of Miettinen and Nurminen's score (1985), with "
+            "the interval of what that test does not reject (Agresti & Min 2001); d\u2032 has Gourevitch "
+            "and Galanter's standard error (1967). Musicality was compared by exact permutation of the "
+            "clips, with the Hodges-Lehmann shift (1963); inspiring answers have Goodman's simultaneous "
+            f"intervals (1965). {common}"
         )
     return (
-        "Listeners are crossed with clips, so pooled tests and tests per listener are not offered. Means and "
-        "comparisons of groups, of ratings and of verdicts alike, are of linear mixed models by REML in "
-        "which listeners, listeners' deviations in each group, clips and, "
-        "where there are enough, sources and "
-        "trainings are random (Clark 1973; Bates et al. 2015), with Satterthwaite's degrees of freedom "
-        "(Kuznetsova et al. 2017). All groups of a kind and the originals are in one model, whose contrasts "
-        "are the comparisons; each listener is their own control. The interval of a share is Wilson's, on "
-        "the model's variance (Wilson 1927; Franco et al. 2019). Sensitivity "
-        "d\u2032 is the slope of a probit "
-        "mixed model (DeCarlo 1998), and answers on inspiring are compared as ordered by a cumulative logit "
-        "mixed model (Christensen 2018), both by Laplace's approximation. A single clip's share has a Wilson "
-        "interval over listeners. Agreement is Krippendorff's alpha (Krippendorff 2019). Trends over epochs "
-        "are contrasts of the same models, checked by the Jonckheere-Terpstra test, permuting clips "
-        "(Jonckheere 1954), and by Page's test (1963) where the blocks are complete. Listeners and clips one "
-        "by one are conditional modes of the linear model, drawn towards the mean by how little is known of "
-        f"each. {common}"
+        "Listeners are crossed with clips, so pooled tests and tests per listener are not offered. Means "
+        "and comparisons of groups, of ratings and of verdicts alike, are of linear mixed models by REML "
+        "in which listeners, listeners' deviations in each group, clips and, where there are enough, "
+        "sources and trainings are random (Clark 1973; Bates et al. 2015), with Satterthwaite's degrees "
+        "of freedom (Kuznetsova et al. 2017). All groups of a kind and the originals are in one model, "
+        "whose contrasts are the comparisons; each listener is their own control. The interval of a share "
+        "is Wilson's, on the model's variance (Wilson 1927; Franco et al. 2019). Sensitivity d\u2032 is "
+        "the slope of a probit mixed model (DeCarlo 1998), and answers on inspiring are compared as "
+        "ordered by a cumulative logit mixed model (Christensen 2018), both by Laplace's approximation. A "
+        "single clip's share has a Wilson interval over listeners. Agreement is Krippendorff's alpha "
+        "(Krippendorff 2019). Trends over epochs are contrasts of the same models, checked by the "
+        "Jonckheere-Terpstra test, permuting clips (Jonckheere 1954), and by Page's test (1963) where the "
+        "blocks are complete. Listeners and clips one by one are conditional modes of the linear model, "
+        f"drawn towards the mean by how little is known of each. {common}"
     )
 
 

@@ -261,8 +261,8 @@ def _page(
         figures=pictures,
         statistics=_statistics([r for r in results if r.family not in CHECKED], panel),
         checked=[
-            (title, paragraphs, _statistics([r for r in results if r.family == family], panel))
-            for family, (title, paragraphs) in CHECKED.items()
+            (title, text, _statistics([r for r in results if r.family == family], panel))
+            for family, (title, text) in CHECKED.items()
         ],
         final_forms=comments.final_answers(facts.final_forms or responses.final_answers(frame)),
         methods=paragraphs,
@@ -271,7 +271,7 @@ def _page(
         left_empty=sentences.left_empty(results),
         measured=measured.line(measures) if measures else "",
         measurable=facts.measures is not None,
-        said_of_clips=[] if panel.single_listener else comments.by_clip(named["comments"].frame, players),
+        comments_by_clip=[] if panel.single_listener else comments.by_clip(named["comments"].frame, players),
     )
 
 
@@ -300,7 +300,7 @@ def _sets(
             row["player"] = f"sound-{count}" if row["sound"] else ""
         line = sentences.set_line(results, name)
         levels = tables.inspiring_said(frame)
-        sets.append({"name": name, "table": table, "clips": rows, "told": line, "said": levels})
+        sets.append({"name": name, "table": table, "clips": rows, "line": line, "levels": levels})
     return sets
 
 
@@ -311,8 +311,8 @@ def _move_players(opening: list[dict[str, Any]], sets: list[dict[str, Any]]) -> 
         row = rows[clip["set"], clip["clip"]]
         clip |= {"sound": row["sound"], "player": row["player"]}
         row["sound"] = None
-        for remark in clip["said"]:
-            remark["player"] = row["player"]
+        for quote in clip["quotes"]:
+            quote["player"] = row["player"]
 
 
 def _sound(stimuli: Mapping[str, Path], *keys: str | None) -> str | None:

@@ -44,17 +44,17 @@ def summary(frame: pd.DataFrame, results: Iterable[Result]) -> list[str]:
 
 
 def inspired(results: Iterable[Result]) -> dict[str, Any] | None:
-    """Do machine-made clips inspire? told: a sentence, beside: one on originals and on the difference; by:
-    per kind of group, the share of yes and maybe with its interval, and the originals' beside it.
+    """Whether machine-made clips inspire, for the head of the page; None where nobody was asked.
 
-    None where nobody was asked.
+    The keys are sentence: what was answered; beside: a sentence on originals and on the difference; by: for
+    each kind of group the share of yes and maybe with its interval, and that of the originals.
     """
     results = list(results)
     counts = _inspiring_counts(results, MACHINE)
     if counts is None:
         return None
     of = _inspiring_counts(results, ORIGINALS)
-    beside = [f"Originals: {_said(of)}."] if of else []
+    beside = [f"Originals: {_in_words(of)}."] if of else []
     if other := find(results, TRUTH, ratings.OTHER, MACHINE):
         beside.insert(0, f"{f.plural(other.count, 'more answer')} of other, in words of their own.")
     beside += filter(None, [_stronger(results)])
@@ -65,7 +65,7 @@ def inspired(results: Iterable[Result]) -> dict[str, Any] | None:
         if len(rows) > 1:
             rows += [real] if real and real.total else []
             by.append((kind, [_share(r) for r in rows]))
-    return {"told": f"{_said(counts).capitalize()}.", "beside": " ".join(beside), "by": by}
+    return {"sentence": f"{_in_words(counts).capitalize()}.", "beside": " ".join(beside), "by": by}
 
 
 def _share(r: Result) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def _inspiring_counts(results: list[Result], group: str) -> dict[str, int] | Non
     return None if None in counts.values() else {level: r.count for level, r in counts.items()}
 
 
-def _said(counts: dict[str, int]) -> str:
+def _in_words(counts: dict[str, int]) -> str:
     first, *rest = (f"{level} in {count}" for level, count in counts.items())
     return ", ".join([f"{first} of {sum(counts.values())} answers", *rest])
 
@@ -248,7 +248,7 @@ def _best(frame: pd.DataFrame, results: list[Result]) -> str:
         best = max(modes, key=lambda r: r.estimate)
         return (
             f", and the best liked machine-made clip was {best.group}, {f.number(best.estimate, 1)} points "
-            f"above the mean of its kind when shrunken for chance (95% interval "
+            "above the mean of its kind when shrunken for chance (95% interval "
             f"{f.interval(best.low, best.high)})"
         )
     rated = fakes.dropna(subset=["musicality"])
@@ -297,12 +297,10 @@ def trained(frame: pd.DataFrame) -> str:
         return ""
     if not trainings.repeated(frame):
         return (
-            "Each model was trained once, and several clips come of one training. What these share cannot be "
-            f"told from their source: from {stimuli.LEAST_TRAININGS} sources on it is modelled with the "
-            "source; "
-            "with fewer, intervals speak of more clips of these trainings, and are "
-            "too narrow for training anew. "
-            "Several trainings of a source (trainings in study.toml) would show it."
+            "Each model was trained once, and several clips come of one training. What these share cannot "
+            f"be told from their source: from {stimuli.LEAST_TRAININGS} sources on it is modelled with the "
+            "source; with fewer, intervals speak of more clips of these trainings, and are too narrow for "
+            "training anew. Several trainings of a source (trainings in study.toml) would show it."
         )
     known = trainings.labels(frame.drop_duplicates(["set", "name"])).dropna()
     made = f"{len(known)} clips come of {known.nunique()} trainings, so they are not independent."
@@ -314,9 +312,8 @@ def trained(frame: pd.DataFrame) -> str:
         )
     return (
         f"{made} Mixed models take sources, trainings and models (trainings at one epoch count) as random, "
-        f"so they speak of others like these; {stimuli.LEAST_TRAININGS} or more of a "
-        "kind are needed, and what is left "
-        "out is said beside the result."
+        f"so they speak of others like these; {stimuli.LEAST_TRAININGS} or more of a kind are needed, and "
+        "what is left out is said beside the result."
     )
 
 

@@ -98,8 +98,8 @@ def clips(frame: pd.DataFrame, results: Iterable[Result], group: str) -> ReportT
     remarks = part.groupby("name")["remark"].first() if "remark" in part else {}
     pinned = {name: comments.pinned(rows) for name, rows in part.groupby("name")} if "comment" in part else {}
     levels = inspiring_said(frame)
-    answered = part.loc[~part["repeat"], ["name"]].assign(said=part["inspiring"].fillna(UNSAID))
-    counts = answered.groupby("name")["said"].value_counts().to_dict()
+    answered = part.loc[~part["repeat"], ["name"]].assign(answer=part["inspiring"].fillna(UNSAID))
+    counts = answered.groupby("name")["answer"].value_counts().to_dict()
     shown = stimuli.by_stimulus(frame)  # of all sets: labels are made unique over all of them
     for clip in shown[shown["set"] == group].itertuples():
         real, mean = by_name[ratings.REAL, clip.label], by_name[ratings.MEAN, clip.label]

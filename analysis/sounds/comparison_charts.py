@@ -149,7 +149,7 @@ def sheet_files(comparison: Comparison) -> tuple[str, bytes]:
 
 
 def sections(comparison: Comparison) -> list[dict[str, Any]]:
-    """The pictures for a page, kind by kind: name, title, told, timed, and a panel for each clip.
+    """The pictures for a page, kind by kind: name, title, caption, timed, and a panel for each clip.
 
     A panel has clip (its place), svg, alt, and the picture within its axes as left, top, width and height in
     per cent of the drawing, for a cursor over it.
@@ -169,7 +169,7 @@ def sections(comparison: Comparison) -> list[dict[str, Any]]:
                 | within_axes(svg, WIDTH, HEIGHT)
             )
         made.append(
-            {"name": name, "title": title, "told": caption, "timed": name != "spectrum", "panels": panels}
+            {"name": name, "title": title, "caption": caption, "timed": name != "spectrum", "panels": panels}
         )
     return made
 

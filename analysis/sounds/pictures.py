@@ -77,7 +77,7 @@ def mel_spectrogram(x: np.ndarray | spectra.AnalysedClip, rate: int) -> Heatmap:
 
 def onset_envelope(x: np.ndarray | spectra.AnalysedClip, rate: int) -> pd.DataFrame:
     """How much louder the mel bands become from frame to frame, on average: time, rise (dB per 16 ms)."""
-    rise = _rise(x, rate)
+    rise = spectra.onset_curve(x, rate)
     shown = pooled(rise[None, :], np.max)[0]
     seconds = rise.size / spectra.frames_per_second(rate)
     return pd.DataFrame({"time": (np.arange(shown.size) + 0.5) * seconds / shown.size, "rise": shown})
@@ -90,7 +90,7 @@ def tempogram(x: np.ndarray | spectra.AnalysedClip, rate: int) -> Heatmap:
     representation for music signals", section 2.2). It is tapered, so that of a beat and its multiples the
     beat itself is strongest. Rows are tempi in beats per minute, evenly spaced in octaves.
     """
-    rise = _rise(x, rate)
+    rise = spectra.onset_curve(x, rate)
     rise = rise - rise.mean()
     frames = spectra.frames_per_second(rate)
     tempi = np.geomspace(*TEMPI, TEMPO_ROWS)
@@ -143,7 +143,3 @@ def palette() -> np.ndarray:
     place = np.linspace(0, len(RAMP) - 1, 256)
     channels = [np.interp(place, np.arange(len(RAMP)), stops[:, channel]) for channel in range(3)]
     return np.rint(np.stack(channels, axis=1)).astype(np.uint8)
-
-
-def _rise(x: np.ndarray | spectra.AnalysedClip, rate: int) -> np.ndarray:
-    return np.maximum(0, np.diff(spectra.log_mel(x, rate), axis=1)).mean(axis=0)

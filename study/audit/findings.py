@@ -14,7 +14,7 @@ import numpy as np
 
 from caw.problems import ProblemError
 from study.audit import leak_test, properties
-from study.audit.leak_test import ALL_SETS, MANY, TOGETHER, MeasuredSet, Outcome
+from study.audit.leak_test import ALL_SETS, MANY, TOGETHER, LeakTestResult, MeasuredSet
 from study.audit.properties import LISTENER, PROGRAM, Property
 from study.audit.repetition import Repeat
 
@@ -105,7 +105,7 @@ class Audit:
         One for each property in each set, and over all sets.
     classifications : list of Classification
         The classifier on all properties, for each set and over all sets.
-    outcome : Outcome
+    outcome : LeakTestResult
         The test that decides about form.
     alpha : float
         The false-alarm rate of the whole audit.
@@ -119,7 +119,7 @@ class Audit:
 
     findings: list[Finding]
     classifications: list[Classification]
-    outcome: Outcome
+    outcome: LeakTestResult
     alpha: float = ALPHA
     strips: list[Strip] = field(default_factory=list)
     repeats: list[Repeat] = field(default_factory=list)
@@ -232,7 +232,7 @@ def judged(
     scope: str,
     sets: Mapping[str, MeasuredSet],
     listed: Sequence[Property],
-    outcome: Outcome,
+    outcome: LeakTestResult,
     alpha: float,
     accept: set[str],
 ) -> list[Finding]:
@@ -259,15 +259,29 @@ def judged(
         numbers = np.concatenate([measured.values[entry.name] for measured in chosen.values()])
         sides = numbers[real], numbers[~real]
         fix = properties.fix_for(entry, *sides) if verdict not in ("same", "unclear") else ""
-        real_shown, fake_shown = (
-            "" if entry.kind == "order" else shown_range(side, digits=4) for side in sides
+        shown = ["", ""] if entry.kind == "order" else [shown_range(side, digits=4) for side in sides]
+        findings.append(
+            Finding(
+                set=scope,
+                property=str(entry),
+                kind=entry.kind,
+                real=shown[0],
+                fake=shown[1],
+                auc=auc,
+                p=p,
+                p_holm=p_holm,
+                p_audit=p_audit,
+                verdict=verdict,
+                fix=fix,
+                noticed_by=entry.noticed_by,
+            )
         )
-        facts = (auc, p, p_holm, p_audit, verdict, fix, entry.noticed_by)
-        findings.append(Finding(scope, str(entry), entry.kind, real_shown, fake_shown, *facts))
     return findings
 
 
-def jointly(listed: Sequence[Property], sets: Mapping[str, MeasuredSet], outcome: Outcome) -> list[Finding]:
+def jointly(
+    listed: Sequence[Property], sets: Mapping[str, MeasuredSet], outcome: LeakTestResult
+) -> list[Finding]:
     """The leak that only the classifier on form shows, with the fixes of what lies farthest apart."""
     apart = [
         entry
@@ -283,11 +297,11 @@ def jointly(listed: Sequence[Property], sets: Mapping[str, MeasuredSet], outcome
             np.concatenate([measured.values[entry.name][measured.real == kind] for measured in sets.values()])
             for kind in (True, False)
         ]
-        fixes.append(f"{entry.name}: {properties.fix_for(entry, sides[0], sides[1])}")
+        fixes.append(f"{entry.name}: {properties.fix_for(entry, *sides)}")
     key = (ALL_SETS, TOGETHER)
     p, p_audit = outcome.p[key], outcome.adjusted[key]
-    facts = (outcome.accuracy, p, p, p_audit, "leak", "; ".join(fixes), properties.PROGRAM)
-    return [Finding(ALL_SETS, TOGETHER, "form", "", "", *facts)]
+    fix, accuracy = "; ".join(fixes), outcome.accuracy
+    return [Finding(ALL_SETS, TOGETHER, "form", "", "", accuracy, p, p, p_audit, "leak", fix, PROGRAM)]
 
 
 def classified(

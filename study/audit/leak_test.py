@@ -61,7 +61,7 @@ class MeasuredSet:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class LeakTestResult:
     """The result of the test.
 
     Attributes
@@ -103,7 +103,7 @@ def settled(name: str, sets: Mapping[str, MeasuredSet]) -> dict[str, np.ndarray]
     return {key: _filled(values) for key, values in shown.items()}
 
 
-def run(sets: Mapping[str, MeasuredSet], names: Sequence[str], *, seed: int = 0) -> Outcome:
+def run(sets: Mapping[str, MeasuredSet], names: Sequence[str], *, seed: int = 0) -> LeakTestResult:
     """Test the named properties over all sets that contain both kinds of clips.
 
     Parameters
@@ -117,12 +117,12 @@ def run(sets: Mapping[str, MeasuredSet], names: Sequence[str], *, seed: int = 0)
 
     Returns
     -------
-    Outcome
+    LeakTestResult
         With p = 1 where there is nothing to tell apart.
     """
     sets = {key: measured for key, measured in sets.items() if measured.both}
     if not sets or not names:
-        return Outcome({}, {}, 1.0, 1.0, 1, None)
+        return LeakTestResult({}, {}, 1.0, 1.0, 1, None)
     labels = labelings_within([measured.real for measured in sets.values()], seed)
     truth = np.concatenate([measured.real for measured in sets.values()])
     observed = int(np.flatnonzero((labels == truth).all(axis=1))[0])
@@ -140,7 +140,7 @@ def run(sets: Mapping[str, MeasuredSet], names: Sequence[str], *, seed: int = 0)
     of_traces, traces_adjusted, _ = _adjusted(_members(sets, traces, labels)[0], observed)
     overall = min(adjusted.values(), default=1.0)
     untested = [name for name in untested if any(map(np.ptp, settled(name, sets).values()))]
-    return Outcome(
+    return LeakTestResult(
         p_values | of_traces,
         adjusted | traces_adjusted,
         overall,

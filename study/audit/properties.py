@@ -15,7 +15,6 @@ Each property also says who notices it: a listener who hears the clip, or only a
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -173,12 +172,14 @@ ORDER = (
 BY_NAME = {entry.name: entry for entry in (*CONTENT, *ORDER)}
 
 
-def fix_for(entry: Property, real: Sequence | np.ndarray, fake: Sequence | np.ndarray) -> str:
-    """What to do about a property that tells real from fake. real, fake: what the clips measure."""
+def fix_for(entry: Property, real: np.ndarray, fake: np.ndarray) -> str:
+    """What to do about a property that tells real from fake. real, fake: [n], what the clips measure."""
     if entry.name == "bandwidth":
-        return _fix_for_bandwidth(*(float(np.nanmedian(np.asarray(side, float))) for side in (real, fake)))
+        return _fix_for_bandwidth(float(np.nanmedian(real)), float(np.nanmedian(fake)))
     if "{more" in entry.fix:
-        return entry.fix.format(more=math.ceil(100 * float(np.nanmax([*real, *fake])) + 1) / 100)
+        return entry.fix.format(
+            more=math.ceil(100 * float(np.nanmax(np.concatenate([real, fake]))) + 1) / 100
+        )
     return entry.fix
 
 

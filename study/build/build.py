@@ -307,7 +307,7 @@ def _locked(folder: StudyFolder) -> Iterator[None]:
 def _sound_warnings(progress: BuildProgress) -> Iterator[None]:
     """Show warnings about sound as notes of the build, and no others."""
 
-    def show(message, category, *_: Any) -> None:
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
         progress.warn(str(message))
 
     with warnings.catch_warnings():

@@ -266,10 +266,11 @@ def _plain(what: str, value: str) -> str:
 
 def _problem_of(row: Mapping[str, str | None]) -> Problem | None:
     """What is wrong with a row; None for nothing."""
-    if any(row.get(name) is None for name in COLUMNS):
+    columns = {name: cell for name, cell in row.items() if cell is not None}
+    if not columns.keys() >= {*COLUMNS}:
         return Problem(f"does not have the columns {', '.join(COLUMNS)}")
-    what, value = row["what"], row["value"]
-    if not row["clip"]:
+    what, value = columns["what"], columns["value"]
+    if not columns["clip"]:
         return Problem("names no clip")
     if what not in (*PICKING, RATED, REMARKED):
         return Problem(f"{what!r} is nothing that can be said of a clip")

@@ -130,7 +130,8 @@ class TrainingGrid:
             self.progress.warn(event.text)
         elif isinstance(event, ClipReady):
             self._start(event.job, event.place)
-            self._take(event)
+            if event.clip is not None:
+                self._take(event.job, event.place, event.clip)
         elif isinstance(event, Failed):
             if event.no_room:
                 raise OSError(errno.ENOSPC, "No space left on device", event.no_room)
@@ -172,16 +173,15 @@ class TrainingGrid:
         behind = sum(self._cost[job, after].seconds for after in range(place + 1, len(tasks)))
         self.progress.begin(job, self._cost[job, place].seconds, _heading(tasks[place][0], names), behind)
 
-    def _take(self, event: ClipReady) -> None:
+    def _take(self, job: int, place: int, clip: Clip) -> None:
         """Put a clip into the pool."""
-        key, clip = (event.job, event.place), event.clip
-        _, task = self.jobs[event.job].tasks[event.place]
+        _, task = self.jobs[job].tasks[place]
         cell = task.cell
-        if fault := _fault(clip, task, self._due[key]):
+        if fault := _fault(clip, task, self._due[job, place]):
             fix = "train longer or otherwise, or choose another passage"
-            self._fail(*key, f"backend {cell.backend} gave {fault} for {clip.name}; {fix}")
+            self._fail(job, place, f"backend {cell.backend} gave {fault} for {clip.name}; {fix}")
             return
-        self._due[key].remove(clip.name)
+        self._due[job, place].remove(clip.name)
         row = self.pool.add(
             clip.name,
             clip.samples,

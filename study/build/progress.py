@@ -115,7 +115,7 @@ class BuildProgress:
         self.finished += running.cost
         self._show()
         if self._bars is None and running.cost > 0 and text:
-            seconds = spoken(time.monotonic() - running.began)
+            seconds = in_words(time.monotonic() - running.began)
             state = ", ".join(filter(None, (self._state, self._left(running.behind))))
             self._line(f"{self.share:4.0%}  {text}: {seconds}{state and '; '}{state}")
 
@@ -177,15 +177,15 @@ class BuildProgress:
         self._count()
         chains = [(1 - min(1.0, part.share)) * part.cost + part.behind for part in self._parts.values()]
         longest = max([next_up, *chains]) * self._work_seconds / (done * self.total)
-        return f"{spoken(max(elapsed * (1 - done) / done, longest))} left"
+        return f"{in_words(max(elapsed * (1 - done) / done, longest))} left"
 
 
-def spoken(seconds: float) -> str:
+def in_words(seconds: float) -> str:
     """A length of time in words.
 
     Examples
     --------
-    >>> spoken(0.4), spoken(35), spoken(7800)
+    >>> in_words(0.4), in_words(35), in_words(7800)
     ('0.4 s', '35 s', '2 h 10 min')
     """
     if seconds < 10:

@@ -55,12 +55,20 @@ def build(
         float | None,
         typer.Option(help="GPUs for each job, as 1 or 0.25; with --engine ray.", min=0, show_default=False),
     ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder or s3:// address that all nodes reach, if they do not reach DIR.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Make all that is missing, and only that. Train, generate, import, level, blind, seal, audit."""
     from study import engines
 
     study = StudyFolder(folder)
-    chosen = engines.choose(engine, workers=workers, address=address, gpus_per_task=gpus_per_task)
+    chosen = engines.choose(
+        engine, workers=workers, address=address, gpus_per_task=gpus_per_task, storage=storage
+    )
     with _ending_in_order():
         _do(study, chosen, dry_run=dry_run, pool_only=pool_only)
 
@@ -136,7 +144,7 @@ def make_all(study: StudyFolder, engine: Engine | None = None) -> None:
 
 def show_forecast(forecast: Forecast, engine: Engine, console: Console) -> None:
     """Print what a build would make. Raises: EngineError."""
-    from study.build.progress import spoken
+    from study.build.progress import in_words
 
     for note in forecast.notes:
         console.print(f"note: {note}", markup=False, soft_wrap=True)
@@ -150,7 +158,7 @@ def show_forecast(forecast: Forecast, engine: Engine, console: Console) -> None:
         table.add_column(title, justify="right")
     for row in forecast.rows[:_MOST_ROWS]:
         epochs = "" if row.epochs is None else str(row.epochs)
-        cells, clips, time = str(row.cells), str(row.clips), spoken(row.seconds)
+        cells, clips, time = str(row.cells), str(row.clips), in_words(row.seconds)
         ways = (", ".join(names) for names in (row.modes, *(of(row) for of in columns.values())))
         table.add_row(row.backend, epochs, *ways, cells, clips, time, _bytes(row.disk))
     console.print(table)
@@ -169,7 +177,7 @@ def show_forecast(forecast: Forecast, engine: Engine, console: Console) -> None:
         if plan.cores < math.inf:
             each = f"{who} with {plan.cores} core{'s' * (plan.cores != 1)} in all"
         estimate = (
-            f"About {spoken(forecast.wall(plan))} on {each}, right within a factor of two; no GPU assumed."
+            f"About {in_words(forecast.wall(plan))} on {each}, right within a factor of two; no GPU assumed."
         )
         console.print(estimate, soft_wrap=True)
     room = "" if forecast.disk < forecast.free else ": too little"

@@ -1,41 +1,41 @@
-"""Engines: where the jobs of a build are done. `local` is this machine, `ray` a cluster.
+"""Engines: where the jobs of a build are done. `local` is this machine, `ray` is a cluster.
 
-An engine is given jobs and tells what becomes of them as events. It knows nothing of pool, sets or progress.
+An engine is given jobs and reports what becomes of them as events. It knows nothing of pool, sets or
+progress.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
+from caw.problems import ProblemError
 from study.backends import Clip, Cost, Task
 
-ATTEMPTS = 3  # at a task whose worker is lost; on a cluster those that bring nothing new
 
-
-class EngineError(ValueError):
+class EngineError(ProblemError):
     """An engine cannot work as it was asked to."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """Cells that share work, as a training: done one after the other by one worker."""
+    """Cells that share work, as a training. One worker does them one after the other."""
 
     number: int
-    tasks: tuple[tuple[str, Task], ...]  # (the backend's file, what it shall make)
+    tasks: tuple[tuple[str, Task], ...]  # the backend's file, and what it is asked for
     costs: tuple[Mapping[str, Cost], ...] = ()  # of each task, as Backend.costs when the build was planned
 
     @property
     def name(self) -> str:
-        """Of its first cell."""
+        """The name of its first cell."""
         return self.tasks[0][1].cell.name
 
 
 @dataclass(frozen=True)
 class Event:
-    """What became of a job. `place`: of the task among the job's."""
+    """What became of a job. `place` is that of the task among the job's."""
 
     job: int
     place: int = 0
@@ -43,7 +43,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Started(Event):
-    """A worker has the job."""
+    """A worker has begun the job."""
 
 
 @dataclass(frozen=True)
@@ -63,22 +63,22 @@ class Warned(Event):
 
 @dataclass(frozen=True)
 class ClipReady(Event):
-    """A clip is there."""
+    """A clip was made."""
 
     clip: Clip | None = None
 
 
 @dataclass(frozen=True)
 class Failed(Event):
-    """A task ended without (all) its clips; the job's other tasks are still tried."""
+    """A task ended without all of its clips. The job's other tasks are still tried."""
 
-    why: str = ""  # one line, with the mend
-    no_room: str = ""  # the file that the disk had no room for: then nothing else can work either
+    why: str = ""  # one line, with what to do
+    no_room: str = ""  # the file that the disk had no room for; then nothing else can work either
 
 
 @dataclass(frozen=True)
 class WorkerLost(Event):
-    """The job's worker is gone; another takes the job up where its checkpoint is."""
+    """The job's worker is gone. Another one continues the job from its checkpoint."""
 
     why: str = ""
 
@@ -93,53 +93,99 @@ Report = Callable[[Event], None]
 
 @dataclass(frozen=True)
 class WorkerPlan:
-    """Who does jobs at the same time."""
+    """How many jobs are done at the same time, and with what."""
 
     workers: int
-    threads: int  # of each
-    cores: float = math.inf  # that all of them have between them, where that is fewer than their threads
+    threads: int  # of each worker
+    cores: float = math.inf  # that all workers have together, where these are fewer than their threads
     note: str = ""  # why it is not what was asked for
 
 
 class Engine(Protocol):
-    """Does jobs."""
+    """Does the jobs of a build."""
 
     def plan(self, jobs: Sequence[Job]) -> WorkerPlan:
-        """Who would do these jobs, for plans. Raises: EngineError."""
+        """The workers that would do these jobs.
 
-    def run(self, jobs: Sequence[Job], say: Report) -> None:
-        """Do all jobs, telling of each by `say`, which is called in this thread alone.
+        Parameters
+        ----------
+        jobs : sequence of Job
+            With their `costs`.
 
-        One failing task stops no other; a job whose worker is lost is taken up again, for the clips that
-        were not told of yet, and a task that lost ATTEMPTS workers has failed. When this call is left, also
-        by an exception of `say` or Ctrl-C, no worker is left running. Raises: EngineError.
+        Raises
+        ------
+        EngineError
+            Where the engine cannot work as it was asked to.
+        """
+
+    def run(self, jobs: Sequence[Job], report: Report) -> None:
+        """Do all jobs.
+
+        Parameters
+        ----------
+        jobs : sequence of Job
+        report : callable
+            Is called with every `Event`, in this thread only.
+
+        Raises
+        ------
+        EngineError
+            Where the engine cannot work as it was asked to.
+
+        Notes
+        -----
+        A task that fails stops no other. A job whose worker is lost is given to another worker, for the clips
+        that were not reported yet, and a task that has lost three workers has failed. When this call returns
+        or raises, also by an exception of `report` or by Ctrl-C, no worker is left running.
         """
 
 
 def choose(
-    name: str, *, workers: int | None = None, address: str | None = None, gpus_per_task: float | None = None
+    name: str,
+    *,
+    workers: int | None = None,
+    address: str | None = None,
+    gpus_per_task: float | None = None,
+    storage: str | None = None,
 ) -> Engine:
-    """The engine of that name. Raises: EngineError for a name or an option that there is none of."""
+    """The engine of a name.
+
+    Parameters
+    ----------
+    name : str
+        ``local`` or ``ray``.
+    workers : int, optional
+        Jobs at once; by default as many as cores and memory, or the cluster, have room for.
+    address : str, optional
+        HOST:PORT of a running Ray cluster, or ``auto``; by default Ray is started on this machine.
+    gpus_per_task : float, optional
+        GPUs of each job, a whole number or a part of one, with ``ray``.
+    storage : str, optional
+        A folder or an address as ``s3://bucket/folder`` that all nodes of a Ray cluster reach; by default one
+        in the study's folder.
+
+    Raises
+    ------
+    EngineError
+        For an unknown name, or an option that the engine does not have.
+
+    Examples
+    --------
+    >>> choose("local", workers=2).workers
+    2
+    """
     if name == "local":
-        for option, value in (("--address", address), ("--gpus-per-task", gpus_per_task)):
+        options = {"--address": address, "--gpus-per-task": gpus_per_task, "--storage": storage}
+        for option, value in options.items():
             if value is not None:
-                raise EngineError(f"{option} {value} is for --engine ray; add that, or leave it out")
+                raise EngineError(f"{option} {value} is for --engine ray", "add that, or leave it out")
         from study.engines.local import LocalEngine
 
         return LocalEngine(workers)
     if name == "ray":
         from study.engines.ray import RayEngine
 
-        return RayEngine(workers=workers, address=address, gpus_per_task=gpus_per_task or 0.0)
-    raise EngineError(f"--engine is {name!r}; use local or ray")
-
-
-def without(job: Job, made: frozenset[str] | set[str], failed: set[int]) -> tuple[Job, list[int]]:
-    """What is left of a job: tasks with the clips that are not made, and the place of each in the job."""
-    left, places = [], []
-    for place, (backend, task) in enumerate(job.tasks):
-        names = tuple(name for name in task.names if name not in made)
-        if names and place not in failed:
-            left.append((backend, replace(task, names=names)))
-            places.append(place)
-    return replace(job, tasks=tuple(left), costs=()), places  # planned is what all of it took
+        return RayEngine(
+            workers=workers, address=address, gpus_per_task=gpus_per_task or 0.0, storage=storage
+        )
+    raise EngineError(f"--engine is {name!r}", "use local or ray")

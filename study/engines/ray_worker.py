@@ -1,8 +1,9 @@
-"""A job on a node of a cluster: done in a folder of its own, its files and clips sent as they come.
+"""A job on a node of a Ray cluster, and the storage by which it exchanges files with the study.
 
-The node shares no file system with the study. What the job reads comes with its errand; what it writes goes
-back as snapshots of its folder, every few seconds and before each clip, so that another node can go on from
-the last of them.
+All nodes and the machine of the study reach the storage: a folder of a shared disk, or any address that
+`pyarrow.fs` reads, as s3://bucket/folder. A node works in a folder of its own. Every few seconds, and before
+it reports a clip, it writes that folder to the storage as one archive: the job's checkpoint. Another worker
+continues from it, and the study's machine unpacks it into models/.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import hashlib
 import os
 import queue
 import shutil
+import tarfile
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -23,217 +25,261 @@ from pathlib import Path
 from platform import python_version
 from typing import Any
 
+import psutil
+from pyarrow import fs
+
 import caw
 from caw.files import atomic
 from study import backends, engines
-from study.engines import ClipReady, Ended, Event, Failed, Job, Warned
-from study.engines.run_files import Depot, FilesDamaged, Outbox, Piece, Snapshot
-from study.engines.work import perform
+from study.engines import ClipReady, Ended, EngineError, Event, Failed, Job, Warned
+from study.engines.jobs import perform
 
-_RATE = 2e6  # bytes/s that a job sends home in the long run, as one builder listens to all of them
-_PATIENCE = 10.0  # s that a backend has to end once it is told to; it is told at its next word
-
-
-@dataclass(frozen=True)
-class Errand:
-    """What a node is sent to do a job."""
-
-    job: Job
-    places: list[int]  # of its tasks in the whole job
-    sources: tuple[str, ...]  # SHA-256 of the sound files whose bytes come along, in the order of `files`
-    files: tuple[Path, ...]  # where the study has them
-    kept: tuple[Any, ...]  # references to the pieces of what the study has of the job's runs
-    models: Path  # the study's
-    versions: dict[str, str]  # the study's side
-    gpus: float
-    look_every: float  # s between two looks at what the job has written
-    scratch: str | None  # the folder to work in; None: the node's own for temporary files
+_END_SECONDS = 10.0  # that a backend has to end once it is asked to, by its next report of progress
+SAME = "install the same on all machines (the same commit, with -c constraints.txt)"
+_LAST = {"checkpoint.pt": 1, "finished.json": 2}  # written after the files that they refer to
 
 
 @dataclass(frozen=True)
-class Sealed:
-    """A clip with the SHA-256 of its samples."""
+class Saved:
+    """A checkpoint of the job is on the storage. `new`: something in it is new besides logs."""
 
-    event: ClipReady
-    sha256: str
-
-    def opened(self) -> ClipReady:
-        """Raises: FilesDamaged."""
-        if samples_digest(self.event) != self.sha256:
-            raise FilesDamaged(f"{self.event.clip.name}: arrived with other samples than were sent")
-        return self.event
+    new: bool
 
 
-@dataclass(frozen=True)
-class Refused:
-    """The node may not do the job."""
+class Storage:
+    """A folder, or an address as s3://bucket/folder, that all nodes and the study's machine reach."""
 
-    why: str
+    def __init__(self, place: str):
+        self.place = place
+        self.files: fs.FileSystem = fs.LocalFileSystem()
+        self.root = place
+        if "://" in place:
+            self.files, self.root = fs.FileSystem.from_uri(place)
+
+    def path(self, name: str) -> str:
+        return f"{self.root}/{name}"
+
+    def put(self, name: str, file: Path) -> None:
+        """Write a file, whole or not at all."""
+        part = f"{self.path(name)}.{os.getpid()}.part"
+        with file.open("rb") as content, self.files.open_output_stream(part) as out:
+            shutil.copyfileobj(content, out, 2**20)
+        self.files.move(part, self.path(name))
+
+    def get(self, name: str, file: Path) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with self.files.open_input_stream(self.path(name)) as content, file.open("wb") as out:
+            shutil.copyfileobj(content, out, 2**20)
+
+    def save(self, name: str, folder: Path, within: Sequence[str]) -> None:
+        """Write an archive of the files and folders with these names, in the order in which they change."""
+        with tempfile.NamedTemporaryFile(suffix=".tar") as archive:
+            with tarfile.open(fileobj=archive, mode="w") as tar:
+                for path in files_in(folder, within):
+                    tar.add(folder / path, path)
+            archive.flush()
+            self.put(name, Path(archive.name))
+
+    def load(self, name: str, folder: Path, within: Sequence[str], work: Path) -> None:
+        """Put the files of an archive in place, and remove what it does not have of the names.
+
+        work: a folder of the same disk. Files appear whole and in their order: a run in `folder` can go on at
+        any time.
+        """
+        with tempfile.TemporaryDirectory(dir=work) as home:
+            self.get(name, Path(home) / "archive.tar")
+            with tarfile.open(Path(home) / "archive.tar") as tar:
+                tar.extractall(Path(home) / "files", filter="data")
+                paths = [member.name for member in tar.getmembers()]
+            for path in paths:
+                place = folder / path
+                place.parent.mkdir(parents=True, exist_ok=True)
+                (Path(home) / "files" / path).replace(place)
+        for path in set(files_in(folder, within)) - set(paths):
+            (folder / path).unlink(missing_ok=True)
+
+    def delete(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self.files.delete_file(self.path(name))
 
 
-def samples_digest(event: ClipReady) -> str:
-    """SHA-256 of a clip's samples."""
-    return hashlib.sha256(event.clip.samples.tobytes()).hexdigest()
+def files_in(folder: Path, within: Sequence[str]) -> list[str]:
+    """The files of these names, and in folders of these names, in the order in which they were written."""
+    times: dict[str, int] = {}
+    for name in within:
+        for file in [folder / name, *(folder / name).rglob("*")]:
+            unfinished = file.name.startswith(".") and file.name.endswith(atomic.TEMPORARY)
+            with contextlib.suppress(FileNotFoundError):
+                if file.is_file() and not unfinished:
+                    times[file.relative_to(folder).as_posix()] = file.stat().st_mtime_ns
+    return sorted(times, key=lambda path: (times[path], _LAST.get(Path(path).name, 0)))
+
+
+def artifacts(job: Job) -> list[str]:
+    """The names in models/ of what a job reads and writes."""
+    names = [name for backend, task in job.tasks for name in backends.get(backend).artifacts(task)]
+    logs = [f"{task.cell.name}.log" for _, task in job.tasks]
+    return list(dict.fromkeys([*names, *logs]))
 
 
 @cache
 def versions() -> dict[str, str]:
-    """What has to be the same on every machine for a clip not to depend on where it was made."""
-    found = {"Python": ".".join(python_version().split(".")[:2])}
+    """What has to be the same on every machine, so that a clip does not depend on where it was made."""
+    same = {"Python": ".".join(python_version().split(".")[:2])}
     for name in ("eureka-study", "torch", "numpy", "scipy", "numba"):
         try:
-            found[name] = version(name)
+            same[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
-
-
-@cache
-def code() -> dict[str, str]:
-    """The digest of all that makes clips: two checkouts of one version may differ."""
+            same[name] = "not installed"
     digest = hashlib.sha256()
-    for package in (caw, backends, engines):
+    for package in (caw, backends, engines):  # two checkouts of one version may differ
         folder = Path(package.__file__).parent
         for file in sorted(folder.rglob("*.py")):
             digest.update(file.relative_to(folder).as_posix().encode() + file.read_bytes())
-    return {"its code": digest.hexdigest()[:8]}
+    return same | {"its code": digest.hexdigest()[:8]}
 
 
-def difference(ours: dict[str, str], theirs: dict[str, str]) -> str:
-    """What differs between two machines, in words; "" for nothing."""
-    told = [
+def difference(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:
+    """What differs between two machines, in words; "" where nothing does."""
+    return ", ".join(
         f"{name} is {theirs.get(name, 'not installed')} there and {ours[name]} here"
         for name in ours
         if theirs.get(name) != ours[name]
-    ]
-    return ", ".join(told)
+    )
 
 
-def serve(errand: Errand, *contents: bytes) -> Iterator[Event | Sealed | Piece | Snapshot | Refused]:
-    """Do an errand. contents: of its sound files. Yields the events of the job and the files it leaves."""
-    if told := difference(errand.versions, versions()):
-        yield Refused(told)
-        return
-    if not errand.gpus:  # else a node's GPU would be used by as many tasks as it has cores
+def run_job(
+    job: Job,
+    places: list[int],
+    files: Mapping[Path, str],
+    storage: str,
+    earlier: str,
+    archive: str,
+    study_versions: Mapping[str, str],
+    gpus: float,
+    save_every: float,
+) -> Iterator[Event | Saved]:
+    """Do a job on this node. Yields its events, and `Saved` for each checkpoint.
+
+    places: of its tasks in the whole job. files: its sound files, with their names on the storage. earlier:
+    the archive to continue from. archive: the name for the checkpoints of this attempt. save_every: seconds
+    between two of them, or ten times what one takes. Raises EngineError where this node is not as the study's
+    machine.
+    """
+    store, names, node = Storage(storage), artifacts(job), f"node {os.uname().nodename}"
+    if differing := difference(study_versions, versions()):
+        raise EngineError(f"{node} is not as this machine: {differing}", SAME)
+    if store.files.get_file_info(store.root).type != fs.FileType.Directory:
+        fix = "keep the study on a disk that all nodes share, at the same path, or give --storage"
+        raise EngineError(f"{node} does not find {store.root}", fix)
+    if not gpus:  # otherwise a node's GPU would be used by as many jobs as it has cores
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    with own_folder("eureka-job", errand.scratch) as scratch:
+    with _scratch() as scratch:
         models = scratch / "models"
         models.mkdir()
-        _unpack(errand.kept, Depot(models, "sent"))
-        here = {errand.models: models} | _lay_out(errand, contents, scratch / "sources")
-        tasks, places = [], []
-        for place, (backend, task) in zip(errand.places, errand.job.tasks, strict=True):
-            if lacking := backends.get(backend, task.options).unavailable_reason():
-                yield _in_their_words(Failed(errand.job.number, place, lacking), here)
-                continue
-            tasks.append((backend, replace(task, cell=task.cell.with_files(here), models=models)))
-            places.append(place)
-        for sent in _performed(replace(errand.job, tasks=tuple(tasks)), places, models, errand.look_every):
-            yield _in_their_words(sent, here)
+        store.load(earlier, models, names, scratch)
+        moved = {job.tasks[0][1].models: models}
+        for number, (file, sha256) in enumerate(files.items()):
+            moved[file] = scratch / "sources" / str(number) / file.name  # a run's facts hold its name
+            store.get(sha256, moved[file])
+        tasks = [
+            (backend, replace(task, cell=task.cell.with_files(moved), models=models))
+            for backend, task in job.tasks
+        ]
+        checkpoints = _Checkpoints(store, archive, models, names, save_every)
+        for event in _performed(replace(job, tasks=tuple(tasks)), places, checkpoints):
+            yield _restated(event, moved)
 
 
-def _performed(job: Job, places: Sequence[int], models: Path, look_every: float) -> Iterator[Any]:
-    """The job's events, its files before each that relies on them."""
-    events: queue.SimpleQueue[tuple[Any, threading.Event]] = queue.SimpleQueue()
+class _Checkpoints:
+    """Writes the folder of a job to the storage when it has changed."""
+
+    def __init__(self, store: Storage, archive: str, models: Path, names: Sequence[str], save_every: float):
+        self.store, self.archive, self.models, self.names = store, archive, models, names
+        self.save_every = save_every
+        self.saved, self.next = self._digests(), time.monotonic() + save_every
+
+    def _digests(self) -> dict[str, str]:
+        return {path: atomic.sha256(self.models / path) for path in files_in(self.models, self.names)}
+
+    def save(self) -> Saved | None:
+        began, digests = time.monotonic(), self._digests()
+        changed = dict(digests.items() ^ self.saved.items())
+        if changed:
+            self.store.save(self.archive, self.models, self.names)
+            self.saved = digests
+        now = time.monotonic()
+        self.next = now + max(self.save_every, 10 * (now - began))
+        return Saved(any(not path.endswith(".log") for path in changed)) if changed else None
+
+
+def _performed(job: Job, places: list[int], checkpoints: _Checkpoints) -> Iterator[Any]:
+    """The events of a job, which is done in a thread, and its checkpoints.
+
+    Checkpoints are written in that thread, while it reports: a training writes nothing meanwhile.
+    """
+    events: queue.SimpleQueue[Any] = queue.SimpleQueue()
     stop = threading.Event()
 
-    def say(event: Event) -> None:
-        passed_on = threading.Event()
-        events.put((event, passed_on))
-        while isinstance(event, ClipReady | Failed | Ended) and not passed_on.wait(0.2) and not stop.is_set():
-            pass
+    def report(event: Event) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
+        needs_files = isinstance(event, ClipReady | Failed | Ended)
+        if needs_files or time.monotonic() >= checkpoints.next:
+            try:
+                if saved := checkpoints.save():
+                    events.put(saved)
+            except FileNotFoundError:  # a program writes at any time: the next checkpoint is whole again
+                if needs_files:
+                    raise
+            except OSError as error:  # not the task's fault, so it must not fail
+                events.put(error)
+                raise KeyboardInterrupt from None
+        events.put(event)
 
     def work() -> None:
         try:
-            perform(job, say, places)
+            perform(job, report, places)
         except KeyboardInterrupt:
             pass
-        except BaseException as error:  # raised by who hears of it
-            events.put((error, threading.Event()))
+        except BaseException as error:  # raised below
+            events.put(error)
 
     worker = threading.Thread(target=work, daemon=True)
-    outbox, look_at = Outbox(models), time.monotonic() + look_every
     worker.start()
     try:
         event = None
         while not isinstance(event, Ended):
             try:
-                event, passed_on = events.get(timeout=look_every)
+                event = events.get(timeout=1.0)
             except queue.Empty:
-                event = None
-            relies = isinstance(event, ClipReady | Failed | Ended)
-            if relies or time.monotonic() >= look_at:
-                weight = 0
-                for sent in outbox.changes():
-                    weight += len(sent.content) if isinstance(sent, Piece) else 0
-                    yield sent
-                look_at = time.monotonic() + max(look_every, weight / _RATE)
+                continue
             if isinstance(event, BaseException):
                 raise event
-            if event is not None:
-                yield Sealed(event, samples_digest(event)) if isinstance(event, ClipReady) else event
-                passed_on.set()
+            yield event
     finally:
         stop.set()
-        worker.join(_PATIENCE)
+        worker.join(_END_SECONDS)
 
 
 @contextlib.contextmanager
-def own_folder(name: str, parent: str | None = None) -> Iterator[Path]:
-    """A folder for temporary files, removed after this block; those that killed processes left go, too."""
-    place = Path(parent or tempfile.gettempdir())
-    for left_over in place.glob(f"{name}-*"):
-        number = left_over.name.removeprefix(f"{name}-").split("-")[0]
-        if number.isdigit() and not _is_alive(int(number)):
+def _scratch() -> Iterator[Path]:
+    """A temporary folder, removed after this block; those that killed workers left are removed, too."""
+    for left_over in Path(tempfile.gettempdir()).glob("eureka-job-*-*"):
+        number = left_over.name.split("-")[2]
+        if number.isdecimal() and not psutil.pid_exists(int(number)):
             shutil.rmtree(left_over, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{name}-{os.getpid()}-", dir=place))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"eureka-job-{os.getpid()}-", ignore_cleanup_errors=True) as home:
+        yield Path(home)
 
 
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # another user's
-        pass
-    return True
-
-
-def _unpack(kept: Sequence[Any], depot: Depot) -> None:
-    import ray
-
-    for reference in kept:  # one by one: together they may be larger than the memory
-        depot.take(ray.get(reference))
-
-
-def _lay_out(errand: Errand, contents: Sequence[bytes], folder: Path) -> dict[Path, Path]:
-    """Write the sound files; where each is here, by its place in the study."""
-    here = {}
-    for number, (file, digest, content) in enumerate(
-        zip(errand.files, errand.sources, contents, strict=True)
-    ):
-        if hashlib.sha256(content).hexdigest() != digest:
-            raise FilesDamaged(f"{file}: arrived with other bytes than were sent")
-        here[file] = folder / str(number) / file.name  # under its own name, which a run's facts hold
-        atomic.write(here[file], content)
-    return here
-
-
-def _in_their_words(sent: Any, here: dict[Path, Path]) -> Any:
-    """An event in the words of the study: its paths, and no full disk of its own."""
-
-    def told(text: str) -> str:
-        for theirs, ours in here.items():
-            text = text.replace(str(ours), str(theirs))
-        return text
-
-    if isinstance(sent, Failed):
-        node = f" (on the node {os.uname().nodename})"
-        return replace(sent, why=told(sent.why) + node, no_room="")
-    return replace(sent, text=told(sent.text)) if isinstance(sent, Warned) else sent
+def _restated(event: Any, moved: Mapping[Path, Path]) -> Any:
+    """An event with the paths of the study instead of the node's; a full disk of the node ends no build."""
+    if not isinstance(event, Failed | Warned):
+        return event
+    text = event.why if isinstance(event, Failed) else event.text
+    for theirs, ours in moved.items():
+        text = text.replace(str(ours), str(theirs))
+    if isinstance(event, Warned):
+        return replace(event, text=text)
+    return replace(event, why=f"{text} (on the node {os.uname().nodename})", no_room="")

@@ -189,6 +189,7 @@ def test_a_passage_of_the_original_can_be_taken(files):
     assert found.original.seconds == 2
 
 
+@pytest.mark.slow
 def test_one_second_beside_twenty_five(tmp_path):
     soundfile.write(tmp_path / "a.wav", tone(300, 25, 4000), 4000)
     soundfile.write(tmp_path / "b.wav", clicks(100, 1), RATE)

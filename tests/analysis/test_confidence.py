@@ -85,6 +85,7 @@ def test_one_listener_has_intervals_over_clips(frame):
     assert {"confidence", "kept"} <= set(table)
 
 
+@pytest.mark.slow
 def test_the_report_shows_confidence_kept_and_pins(frame, tmp_path, monkeypatch):
     monkeypatch.setattr(figures, "everything", lambda frame, results, found: [])
     page = report.write(frame, tmp_path / "report").read_text(encoding="utf-8")

@@ -38,8 +38,8 @@ def test_a_kept_clip_counts_and_its_words_come_first():
     table.loc[mine, "inspiring_text"] = [None, None, None, "for the bridge"]
     table["remark"] = table["name"].map({"caw_UMG_02": "loops"})
     (clip,) = inspiring_clips.leading(responses.load(table)).clips
-    assert [said["words"] for said in clip["said"]] == [["for the bridge", "d"], ["c"], []]
-    assert clip["said"][2]["pins"][0].text == "b"
+    assert [quote["words"] for quote in clip["quotes"]] == [["for the bridge", "d"], ["c"], []]
+    assert clip["quotes"][2]["pins"][0].text == "b"
     assert (clip["more"], clip["remark"]) == (1, "loops")
     assert clip["heard"].startswith("inspiring: 1 yes, 1 maybe of 3, kept by 1, musicality ")
 

@@ -148,6 +148,7 @@ def test_an_unreadable_file_counts_for_its_split(found):
     assert list(inventory.Inventory(found.folder, files).in_two_splits()) == ["a"]
 
 
+@pytest.mark.slow
 def test_processes_give_what_one_process_gives(folder, found):
     counted = []
     again = inventory.take(folder, workers=2, progress=lambda done, total: counted.append((done, total)))
@@ -155,6 +156,7 @@ def test_processes_give_what_one_process_gives(folder, found):
     assert counted == [(place, 8) for place in range(1, 9)]
 
 
+@pytest.mark.slow
 def test_a_file_that_ends_its_process_is_told_of(tmp_path, monkeypatch):
     for name in ("a.wav", "deadly.wav", "z.wav"):
         soundfile.write(tmp_path / name, pulses(1), RATE)

@@ -137,6 +137,7 @@ def test_the_groups_are_those_of_the_report_in_their_order(found):
     }  # Jukebox has none
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [plots.WIDE, plots.NARROW])
 def test_both_charts_draw_for_one_and_for_many_with_several_originals(panel, width):
     found = measured.of(record_of(panel, sources=("a", "b", "c")), stimuli.by_stimulus(panel))
@@ -160,6 +161,7 @@ def test_the_report_shows_measures_and_says_that_they_are_not_tested(founding, t
     assert {"measures.csv", "measures_meaning.md"} <= names
 
 
+@pytest.mark.slow
 def test_a_study_that_measured_nothing_says_so_and_a_table_says_nothing(founding, tmp_path):
     old = report.write(founding, tmp_path / "old", facts=ReportFacts(measures={})).read_text()
     assert "Not measured: this study was built by an older version" in old
@@ -167,6 +169,7 @@ def test_a_study_that_measured_nothing_says_so_and_a_table_says_nothing(founding
     assert 'id="measures"' not in bare
 
 
+@pytest.mark.slow
 def test_names_in_measures_are_harmless(founding, tmp_path):
     frame = founding.astype({"name": object})
     frame["name"] = HOSTILE + frame["name"]

@@ -8,7 +8,15 @@ import typing
 
 import pytest
 
-from analysis.plan import EXCLUSIONS, NONE_SET, PRIMARIES, AnalysisPlan, PlanError, SealedPlan, standing
+from analysis.plan import (
+    EXCLUSIONS,
+    NONE_SET,
+    PRIMARIES,
+    AnalysisPlan,
+    AnalysisPlanError,
+    SealedPlan,
+    standing,
+)
 from study import design
 
 AT = dt.datetime(2026, 11, 3, 9, 30, tzinfo=dt.UTC)
@@ -33,7 +41,7 @@ def kept(plan: AnalysisPlan) -> SealedPlan:
     ],
 )
 def test_a_plan_refuses_what_means_nothing(keys, told):
-    with pytest.raises(PlanError, match=told):
+    with pytest.raises(AnalysisPlanError, match=told):
         AnalysisPlan(**keys)
 
 
@@ -50,7 +58,7 @@ def test_a_plan_comes_back_from_its_text_and_a_text_without_a_key_has_its_defaul
     assert AnalysisPlan.of(SET.text) == SET
     assert AnalysisPlan.of('{"accuracy_bound": 0.2, "later": 1}') == AnalysisPlan(accuracy_bound=0.2)
     for text in ("", "[1]", '{"primary": "x"}', '{"exclude": 3}'):
-        with pytest.raises(PlanError):
+        with pytest.raises(AnalysisPlanError):
             AnalysisPlan.of(text)
 
 

@@ -125,6 +125,7 @@ def test_text_is_legible_at_the_width_of_a_phone(panel, panel_results):
         assert min(sizes) >= 11, figure.name
 
 
+@pytest.mark.slow
 def test_long_names_are_not_cut_where_they_differ():
     """The names of a study with several backends: source, backend, mode, epochs and number."""
     table = panels.panel(listeners=3, caw=4, jukebox=2, originals=4)
@@ -165,6 +166,7 @@ def test_a_name_that_fits_stays_whole():
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("listeners", [1, 3])
 def test_clips_with_long_names_have_different_labels_in_every_chart(listeners):
     """What an axis shows, once Vega has drawn it: no two clips with the same cut name."""

@@ -318,6 +318,7 @@ def test_a_new_report_replaces_the_old_one(tmp_path, founding, quick):
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 @pytest.mark.parametrize("before", [True, False])
 def test_a_report_that_breaks_off_leaves_what_was_there(
@@ -357,6 +358,7 @@ def test_a_sound_that_cannot_be_played_is_told(tmp_path, founding, quick, name, 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("truth", ["fake", "real"])
 def test_a_study_of_one_kind_of_clip_has_charts_and_a_report(tmp_path, founding, monkeypatch, truth):
     frame = responses.load(founding[founding["truth"] == truth].drop(columns="repeat"))
@@ -374,6 +376,7 @@ def test_unrated_and_uninspired_studies_have_a_report(tmp_path, founding, quick)
     assert "No machine-made clip has a stated epoch count." in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("study", ["founding", "panel"])
 def test_the_opening_is_three_sentences(study, request):
     frame, results = request.getfixturevalue(study), request.getfixturevalue(f"{study}_results")

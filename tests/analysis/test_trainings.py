@@ -107,6 +107,7 @@ def test_only_clips_that_differ_in_nothing_else_make_trainings_repeated():
     assert not trainings.repeated(once)  # two sources, two modes, two epoch counts: one training each
 
 
+@pytest.mark.slow
 def test_one_training_per_cell_keeps_every_result():
     """Whatever runs the table names: results are those of the table without them, to the last bit."""
     plain = panels.panel(effect=1.0, listeners=8, caw=8, originals=4).assign(source="riff")
@@ -125,6 +126,7 @@ def test_one_training_per_cell_keeps_every_result():
     assert sentences.trained(responses.load(plain)) == ""
 
 
+@pytest.mark.slow
 def test_models_name_trainings_as_random_and_how_many(several_results):
     truth = find(several_results, "truth", MUSICALITY.difference, "machine-made - originals")
     assert "listeners, clips, trainings and models random" in truth.method

@@ -1,11 +1,11 @@
 """A worker, then a whole node of a Ray cluster is killed in mid-training: the files must be the same.
 
-    python -m tests.benchmarks.ray_kill [--small 1500] [--fast 150] [--at 0.6]
+    python -m tests.benchmarks.ray_kill [--small 1500] [--fast 150] [--at 0.6] [--storage PLACE]
 
 A study of the riff beside this file, with the model in a few hundred weights and then as preset `fast`, is
 built four times each: in this process, on a cluster of two nodes, there with `kill -9` of the worker that
-trains, and with `kill -9` of its node. Pool, weights and losses are compared byte by byte. Exit code 1 where
-anything differs.
+trains, and with `kill -9` of its node. Pool, weights and losses are compared byte by byte. The nodes use the
+study's folder, or the storage that is named, as `study build --storage`. Exit code 1 where anything differs.
 """
 
 from __future__ import annotations
@@ -74,24 +74,24 @@ class Killer:
     inner: Engine
     at: float  # share of a task
     kill: Callable[[], None] | None
-    epochs: list[tuple[int, bool]] = field(default_factory=list)  # told, and whether after the loss
+    epochs: list[tuple[int, bool]] = field(default_factory=list)  # reported, and whether after the loss
     killed: float = 0.0
     detected: float = 0.0
     resumed: float = 0.0
 
-    def run(self, jobs: Sequence[Job], say: Report) -> None:
+    def run(self, jobs: Sequence[Job], report: Report) -> None:
         def watched(event: Event) -> None:
             if isinstance(event, WorkerLost):
                 self.detected = time.monotonic()
                 print(f"    {event.why}", flush=True)
-            if isinstance(event, Progress) and (told := re.search(r"epoch (\d+) of", event.text)):
-                self.epochs.append((int(told[1]), bool(self.detected)))
+            if isinstance(event, Progress) and (match := re.search(r"epoch (\d+) of", event.text)):
+                self.epochs.append((int(match[1]), bool(self.detected)))
                 if self.detected and not self.resumed:
                     self.resumed = time.monotonic()
                 if self.kill and not self.killed and event.share >= self.at:
                     self.killed = time.monotonic()
                     self.kill()
-            say(event)
+            report(event)
 
         self.inner.run(jobs, watched)
 
@@ -100,9 +100,9 @@ class Killer:
             return "nobody was killed"
         before = max(epoch for epoch, after in self.epochs if not after)
         after = min(epoch for epoch, after in self.epochs if after)
-        redone = f"killed at epoch {before}, gone on with at epoch {after} ({before - after} redone)"
+        repeated = f"killed at epoch {before}, continued at epoch {after} ({before - after} repeated)"
         seen, again = self.detected - self.killed, self.resumed - self.killed
-        return f"{redone}, seen after {seen:.1f} s, at work again after {again:.1f} s"
+        return f"{repeated}, seen after {seen:.1f} s, at work again after {again:.1f} s"
 
 
 def main() -> None:
@@ -110,19 +110,20 @@ def main() -> None:
     parser.add_argument("--small", type=int, default=1500, help="epochs of the small model")
     parser.add_argument("--fast", type=int, default=150, help="epochs of preset fast; 0 leaves it out")
     parser.add_argument("--at", type=float, default=0.6, help="share of the work at which is killed")
+    parser.add_argument("--storage", help="as of `study build`; by default the study's folder")
     options = parser.parse_args()
     same = True
     with tempfile.TemporaryDirectory() as home:
         for name, backend, epochs in (("small", SMALL, options.small), ("fast", FAST, options.fast)):
             if epochs:
                 print(f"{name}, {epochs} epochs", flush=True)
-                same &= compare(Path(home) / name, backend, epochs, options.at)
+                same &= compare(Path(home) / name, backend, epochs, options.at, options.storage)
     sys.exit(not same)
 
 
-def compare(home: Path, backend: str, epochs: int, at: float) -> bool:
+def compare(home: Path, backend: str, epochs: int, at: float, storage: str | None) -> bool:
     """All four builds; whether their files are the same."""
-    found = {}
+    built = {}
     for trial in ("in this process", "cluster", "worker killed", "node killed"):
         folder = new_study(home / trial.replace(" ", "-"), backend, epochs)
         if trial == "in this process":
@@ -131,19 +132,19 @@ def compare(home: Path, backend: str, epochs: int, at: float) -> bool:
         else:
             with ray_nodes.running(0, 1, 1) as nodes:
                 kill = {"worker killed": nodes.kill_worker, "node killed": nodes.kill_node}.get(trial)
-                killer = Killer(RayEngine(address=nodes.address), at, kill)
+                killer = Killer(RayEngine(address=nodes.address, storage=storage), at, kill)
                 seconds = timed(folder, killer)
-        found[trial] = digests(folder)
+        files = built[trial] = digests(folder)
         differing = sorted(
             name
-            for name in found[trial] | found["in this process"]
-            if found[trial].get(name) != found["in this process"].get(name)
+            for name in files | built["in this process"]
+            if files.get(name) != built["in this process"].get(name)
         )
-        told = f"differs in {', '.join(differing)}" if differing else f"{len(found[trial])} files the same"
-        print(f"  {trial}: {seconds:.1f} s; {told}; {killer}", flush=True)
+        result = f"differs in {', '.join(differing)}" if differing else f"{len(files)} files the same"
+        print(f"  {trial}: {seconds:.1f} s; {result}; {killer}", flush=True)
         if trial.endswith("killed") and not killer.detected:
             raise RuntimeError("the training ended before the kill; take more epochs")
-    return all(entry == found["in this process"] for entry in found.values())
+    return all(entry == built["in this process"] for entry in built.values())
 
 
 def new_study(path: Path, backend: str, epochs: int) -> StudyFolder:
@@ -167,16 +168,16 @@ def digests(folder: StudyFolder) -> dict[str, str]:
 
 
 def timeless(folder: Path) -> dict[str, str]:
-    """SHA-256 of all files below a folder but those that tell of times; of a trunk's all else."""
-    found = {}
+    """SHA-256 of all files below a folder, without those that hold times, and without a trunk's times."""
+    files = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         if path.name.endswith(".trunk.pt"):
             held = torch.load(path, weights_only=True)
             del held["elapsed"]
-            found[path.relative_to(folder).as_posix()] = hashlib.sha256(_flat(held)).hexdigest()
+            files[path.relative_to(folder).as_posix()] = hashlib.sha256(_flat(held)).hexdigest()
         elif path.name not in ("config.json", "finished.json", "pool.csv"):
-            found[path.relative_to(folder).as_posix()] = atomic.sha256(path)
-    return found
+            files[path.relative_to(folder).as_posix()] = atomic.sha256(path)
+    return files
 
 
 def _flat(held: Any) -> bytes:

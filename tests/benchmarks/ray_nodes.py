@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from caw.process import environment_variables
-from study.engines import ray_cluster
+from study.engines import ray as ray_engine
 
 _STORE = 80_000_000  # bytes of each node's object store, about the least that Ray takes
 _ENDS_WITHIN = 60.0  # s
@@ -38,17 +38,17 @@ class Nodes:
 
     def processes(self) -> list[int]:
         """All processes of the cluster: they share the variable that names its folder."""
-        found = []
+        processes = []
         for place in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 mark = f"RAY_TMPDIR={self.home}".encode()
                 if mark in (place / "environ").read_bytes().split(b"\0") and int(place.name) != os.getpid():
-                    found.append(int(place.name))
-        return found
+                    processes.append(int(place.name))
+        return processes
 
     def workers(self) -> list[int]:
         """Those that are at a job."""
-        return [process for process in self.processes() if _title(process).startswith("ray::serve")]
+        return [process for process in self.processes() if _title(process).startswith("ray::run_job")]
 
     def kill_worker(self) -> None:
         """kill -9 of one that is at a job."""
@@ -70,17 +70,16 @@ def running(*cpus: int) -> Iterator[Nodes]:
     """A cluster of nodes of so many CPUs, the head first."""
     home = tempfile.mkdtemp(prefix="ray-nodes-", dir="/tmp")  # sockets may have 107 characters
     with environment_variables({"RAY_TMPDIR": home} | _PATIENT):
-        ray_cluster.library(alone=True)
+        ray_engine.library(alone=True)
         from ray.cluster_utils import Cluster
 
         facts = {"object_store_memory": _STORE, "include_dashboard": False}
         cluster = nodes = None
         try:
-            with ray_cluster.patient():
-                cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": cpus[0], **facts})
-                nodes = Nodes(cluster, home)
-                for number in cpus[1:]:
-                    cluster.add_node(num_cpus=number, **facts)
+            cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": cpus[0], **facts})
+            nodes = Nodes(cluster, home)
+            for number in cpus[1:]:
+                cluster.add_node(num_cpus=number, **facts)
             yield nodes
         finally:
             if cluster:

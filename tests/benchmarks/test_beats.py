@@ -7,6 +7,8 @@ from caw.beats import BeatGrid
 from tests.benchmarks import beat_scores, beats, compose_riff
 from tests.benchmarks.beat_scores import Piece
 
+pytestmark = pytest.mark.slow
+
 TICK = 60 / compose_riff.TEMPO / compose_riff.TICKS  # seconds
 
 

@@ -8,6 +8,8 @@ import soundfile
 from tests.benchmarks import bench, bench_tables
 from tests.caw.conftest import RATE, tune
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def benched(tmp_path_factory):

@@ -8,6 +8,8 @@ import pytest
 from caw import audio, measures
 from tests.benchmarks import composing
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):

@@ -13,6 +13,8 @@ from tests.benchmarks import conclusions, conclusions_after, conclusions_tables
 from tests.benchmarks.conclusions import NAMED, SCENARIOS, Design, Study
 from tests.benchmarks.conclusions_tables import Cell
 
+pytestmark = pytest.mark.slow
+
 MANY = Design(150, 60, 60)
 
 

@@ -10,6 +10,8 @@ import pytest
 from caw import audio
 from tests.benchmarks import compose_riff
 
+pytestmark = pytest.mark.slow
+
 CLIP = Path(__file__).with_name("riff.flac")
 
 

@@ -12,7 +12,10 @@ from tests.benchmarks.served_study import study_with
 from tests.benchmarks.traffic_correlation import ALPHA, correlations
 from tests.free_ports import free_port
 
-pytestmark = pytest.mark.timeout(1200)  # servers, databases and listeners share what there is of a machine
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(1200),
+]  # servers, databases and listeners share what there is of a machine
 
 
 def clips(seed: int, **planted: float) -> list[dict[str, float]]:

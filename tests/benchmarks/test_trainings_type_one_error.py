@@ -5,6 +5,8 @@ import pytest
 
 from tests.benchmarks import trainings_type_one_error as simulated
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("design", simulated.DESIGNS, ids=lambda design: design.title)
 def test_a_null_study_has_no_effect(design):

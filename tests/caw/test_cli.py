@@ -86,6 +86,7 @@ def test_every_verb(folder, tmp_path):
     assert "trained" in output
 
 
+@pytest.mark.slow
 def test_a_band_is_drawn_in_stereo_and_clip_by_clip(band, tmp_path):
     output = caw("info", band / "run").stdout
     assert "clip 1     one.wav, 2.50 s" in output
@@ -135,6 +136,7 @@ def test_the_same_seed_writes_the_same_bytes(folder, tmp_path):
     assert (tmp_path / "a/umg-5.wav").read_bytes() == (tmp_path / "b/umg-5.wav").read_bytes()
 
 
+@pytest.mark.slow
 def test_another_process_draws_the_same_from_a_run(folder, tmp_path):
     arguments = ["generate", folder / "run", "--seconds", 1, "--out"]
     command = [sys.executable, "-m", "caw.cli.commands", *map(str, arguments), tmp_path / "a"]
@@ -164,6 +166,7 @@ BAD_CLIPS = {
 }
 
 
+@pytest.mark.slow
 def test_several_counts_give_a_run_each(folder, tmp_path):
     command = [
         "train",
@@ -232,6 +235,7 @@ def test_a_users_mistake_is_one_line(folder, arguments, words):
     assert not (folder / "new").exists()
 
 
+@pytest.mark.slow
 def test_odd_formats_train(tmp_path):
     five = np.stack([tune(2.5, 8000)] * 5, axis=1)
     soundfile.write(tmp_path / "five.wav", five, 8000, subtype="PCM_U8")

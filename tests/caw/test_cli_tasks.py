@@ -42,6 +42,7 @@ def test_denoise_keeps_length_rate_and_channels(folder, tmp_path):
         assert getattr(before, what) == getattr(after, what)
 
 
+@pytest.mark.slow
 def test_extend_from_a_run_and_from_a_file(folder, tmp_path, tiny, monkeypatch):
     from caw.tasks import extension
     from caw.training import train

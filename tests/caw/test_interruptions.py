@@ -101,6 +101,7 @@ def test_several_workers_give_the_weights_of_one(threads, trained, clip, tmp_pat
     assert torch.get_num_threads() == threads
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2], indirect=True)
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
 def test_an_interruption_stops_the_workers_and_can_be_gone_on_from(
@@ -122,6 +123,7 @@ def test_an_interruption_stops_the_workers_and_can_be_gone_on_from(
     assert same_weights(run, trained)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [2], indirect=True)
 def test_an_interrupted_training_keeps_all_its_steps(threads, trained, clip, tmp_path):
     def interrupt(progress):
@@ -140,6 +142,7 @@ class Fault(Exception):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2, 4], indirect=True)
 @pytest.mark.parametrize("name", ["step", "finish"])
 def test_a_workers_error_is_the_callers(threads, name, trained, clip, tmp_path):

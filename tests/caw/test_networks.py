@@ -58,6 +58,7 @@ def test_pre_emphasis_is_a_first_difference():
     assert pre_emphasis(constant)[..., 1:].max() < 0.031
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dilation", [1, 3])
 def test_the_convolution_differentiates_twice_across_rows(dilation):
     torch.manual_seed(0)

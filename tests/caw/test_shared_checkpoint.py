@@ -75,6 +75,7 @@ def test_a_run_that_shared_steps_is_what_it_is_alone(threads, trained, clip, tin
     assert json.loads((begun.folder / runs.FINISHED).read_text())["workers"] == torch.get_num_threads()
 
 
+@pytest.mark.slow
 def test_runs_that_share_steps_take_each_once(alone, clip, small, tmp_path, monkeypatch):
     def counted_step(trainer, epoch):
         taken.append(epoch)
@@ -94,6 +95,7 @@ def test_runs_that_share_steps_take_each_once(alone, clip, small, tmp_path, monk
     assert run_folder.epochs_in(tmp_path / "trunk.pt") == 6
 
 
+@pytest.mark.slow
 def test_a_shorter_run_that_comes_later_is_trained_from_nothing(alone, clip, small, tmp_path):
     later = chain(clip, tmp_path, small, (6, 2, 3))
     assert same(later, [alone[2], alone[0], alone[1]])
@@ -102,6 +104,7 @@ def test_a_shorter_run_that_comes_later_is_trained_from_nothing(alone, clip, sma
     assert same(chain(clip, tmp_path, small, (6,)), [alone[2]])  # of the same count: nothing to train
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["checkpoint", "losses", "config", "step", "trunk", "finished", "deleted"])
 def test_a_chain_that_was_killed_goes_on_to_the_same_runs(moment, alone, clip, small, tmp_path, monkeypatch):
     chain(clip, tmp_path, small, COUNTS[:1])
@@ -135,6 +138,7 @@ def test_a_chain_that_was_killed_goes_on_to_the_same_runs(moment, alone, clip, s
     assert run_folder.epochs_in(tmp_path / "trunk.pt") == COUNTS[counts - 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["clip", "settings", "seed", "damage"])
 def test_a_trunk_that_does_not_fit_is_left_aside(what, alone, clip, small, tmp_path):
     if what == "damage":

@@ -12,6 +12,7 @@ from caw.training import train
 from tests.caw.conftest import RATE, same_weights, tune
 
 
+@pytest.mark.slow
 def test_adversarial_reconstruction_improves(clip, tmp_path):
     settings = preset(
         "paper", epochs=40, first_channels=8, draws=1, scales=(500,), rate=500, reconstruction=1.0
@@ -89,6 +90,7 @@ def test_what_cannot_be_trained_leaves_no_folder(rate, changes, message, clip, t
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_the_shortest_clip_trains_with_both_presets(tiny, tiny_paper, tmp_path):
     clip = tune(2.0)
     for name, settings in (("fast", tiny), ("paper", tiny_paper)):
@@ -103,6 +105,7 @@ def test_paper_trains_on_one_mono_clip(stereo, tiny_paper, tmp_path):
             train(clips, RATE, tmp_path / "run", settings=tiny_paper)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [500, 700, 1001, 11025, 44100])
 def test_any_rate_trains_and_draws(rate, tiny, tmp_path):
     settings = dataclasses.replace(tiny, epochs=1, rate=rate, scales=(1000, 4000, 16000))

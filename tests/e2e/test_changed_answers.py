@@ -64,6 +64,7 @@ def answer(store: Store, token: str) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("passing", [killed, elsewhere])
 def test_the_final_answer_is_what_the_page_showed_at_next(study, chromium, passing: Passing):
     store = Store.for_folder(study)
@@ -162,6 +163,7 @@ def test_the_last_questions_keep_what_the_page_showed(study, chromium):
     assert [form["text"] for form in store.final_forms()] == ["The fills, and the hats.", "", ""]
 
 
+@pytest.mark.slow
 def test_a_page_that_comes_back_does_not_undo_what_another_tab_saved(study, chromium):
     """Both pages lose their sessions; only the one that was used last goes on."""
     store = Store.for_folder(study)

@@ -9,7 +9,7 @@ from driving import browser, until
 
 from analysis.sounds import comparison, comparison_page
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]  # a busy machine takes minutes
+pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(1200)]  # a busy machine takes minutes
 
 
 def test_the_player_and_its_cursor(chromium, tmp_path):

@@ -122,6 +122,7 @@ def test_the_picture_shows_what_was_heard_and_nothing_before(visit):
     assert visit.comes(lambda: min(_picture(visit)[1][1:9]) > 0.15), "what was heard stays visible"
 
 
+@pytest.mark.slow
 def test_a_loop_repeats_its_passage_and_opens_nothing(visit):
     visit.keys("ArrowRight", "l").keys("ArrowLeft")
     visit.page.keyboard.press("ArrowRight")
@@ -146,6 +147,7 @@ def test_a_loop_repeats_its_passage_and_opens_nothing(visit):
     assert shown().seconds_played > 4.5, "what was played again counts as played, not as heard"
 
 
+@pytest.mark.slow
 def test_a_comment_is_pinned_where_the_cursor_is(visit):
     visit.play().until_heard().until_ended()
     visit.keys("ArrowLeft")

@@ -47,6 +47,7 @@ def opened(context: BrowserContext, path, size: str = "desktop") -> Page:
     return page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 def test_the_page_is_short_and_its_contents_stay_in_sight(context, written, size):
     page = opened(context, written, size)
@@ -92,6 +93,7 @@ def test_paper_has_every_part(chromium, written, tmp_path, script):
         assert part in told.stdout
 
 
+@pytest.mark.slow
 def test_axe_finds_nothing(context, written):
     page = opened(context, written)
     page.get_by_role("button", name="Open all parts").click()

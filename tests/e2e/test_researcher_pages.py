@@ -11,7 +11,7 @@ from tiny_study import EPOCHS, TITLE, make_tiny_study
 from study import design, password
 from study.store.store import Store
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]  # a busy machine takes minutes
+pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(1200)]  # a busy machine takes minutes
 PASSWORD = "four plain words here"
 SECRETS = (b"jukebox", b"swampgroove", str(EPOCHS).encode())
 

@@ -51,6 +51,7 @@ def test_two_links_in_one_browser_lead_to_two_listeners(study, chromium, port):
     assert [url for url in refused if "/clip/" in url or "/heard/" in url] == []
 
 
+@pytest.mark.slow
 def test_one_voice_tells_of_a_lost_connection(study, chromium, port):
     store = Store.for_folder(study)
     token = brought_to_the_clips(store)

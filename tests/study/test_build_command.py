@@ -74,7 +74,7 @@ def test_a_dry_run_asks_the_nodes_for_their_room(run, of_a_cluster, monkeypatch,
         for number, count in enumerate(cpus)
     ]
     cluster = SimpleNamespace(nodes=lambda: there)
-    monkeypatch.setattr(ray, "joined", lambda address: contextlib.nullcontext((cluster, None)))
+    monkeypatch.setattr(ray, "connected", lambda address: contextlib.nullcontext(cluster))
     code, out, _ = run(*of_a_cluster, *asked)
     assert code == 0
     assert said in out
@@ -86,9 +86,6 @@ def test_a_cluster_that_is_not_there_yet_is_planned_with_the_workers_that_are_sa
     run, of_a_cluster, monkeypatch
 ):
     pytest.importorskip("ray")
-    from study.engines import ray_cluster
-
-    monkeypatch.setattr(ray_cluster, "ANSWERS_WITHIN", 0.2)
     code, _, err = run(*of_a_cluster)
     assert (code, err.startswith("study: no cluster answers at 127.0.0.1:1")) == (2, True)
     code, out, _ = run(*of_a_cluster, "--workers", 50)

@@ -74,6 +74,7 @@ def test_the_export_holds_no_formula(answered, tmp_path):
     assert {row["comment"] for row in rows} >= {"'" + FORMULA, SCRIPT}, "shown as typed, not lost"
 
 
+@pytest.mark.slow
 def test_the_report_runs_nothing_that_was_typed(answered):
     page = reporting.report(answered, who=IMAGE, reason=SCRIPT)
     elements = Elements()

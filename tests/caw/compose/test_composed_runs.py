@@ -70,6 +70,7 @@ def test_a_run_knows_what_it_was_told_of_its_clip(small, beaten, tmp_path):
         train(samples, 16000, run.folder, settings=small, resume=True)
 
 
+@pytest.mark.slow
 def test_an_album_is_learnt_from_first_and_changes_the_weights(small, tmp_path):
     clip, other = tune(2.5), tune(4.0, seed=9)
     alone = train(clip, RATE, tmp_path / "alone", settings=small)
@@ -162,6 +163,7 @@ def test_an_option_that_cannot_be_read_is_one_line_and_writes_nothing(beaten, ar
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_the_command_trains_by_a_plan_and_on_an_album(tmp_path):
     (tmp_path / "album").mkdir()
     for name, seed in (("one", 1), ("two", 2)):

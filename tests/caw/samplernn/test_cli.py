@@ -24,6 +24,7 @@ def run(monkeypatch, capfd):
     return call
 
 
+@pytest.mark.slow
 def test_a_folder_is_learned_and_drawn_from(run, tmp_path):
     songs = tmp_path / "songs"
     audio.write(songs / "b.wav", tune(2.5, seed=1), RATE)

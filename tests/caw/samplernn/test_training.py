@@ -40,6 +40,7 @@ def steps(monkeypatch) -> list[int]:
     return taken
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_to_more_epochs_and_back_to_fewer(trained, clip, tmp_path, steps):
     folder = tmp_path / "run"
 
@@ -63,6 +64,7 @@ def test_a_run_goes_on_to_more_epochs_and_back_to_fewer(trained, clip, tmp_path,
     assert steps == [0, 1, 2, 3, 24, 25]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This process")
 def test_a_way_back_that_was_killed_goes_on(trained, clip, tmp_path, monkeypatch, steps):
     folder = tmp_path / "run"

@@ -13,6 +13,8 @@ from study import design
 from study.build import plan
 from study.folder import StudyFolder
 
+os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # read as Ray is imported, by the first test that does
+
 
 def planned(folder: StudyFolder) -> plan.BuildPlan:
     """What a build of the study would make. Raises: whatever refuses to plan it."""

@@ -1,5 +1,6 @@
 import io
 import os
+import pickle
 import re
 import stat
 
@@ -15,10 +16,13 @@ from study.audit import file_properties
 from study.audit.audit import LeakError
 from study.build import blinded_sets, build
 from study.build.build import BuildError
+from study.build.curation import CurationError
 from study.build.grid import CellsFailed
 from study.build.progress import BuildProgress
+from study.build.stimuli import StimulusError
 from study.design import DesignError
 from study.folder import StudyFolder
+from study.pool import PoolError
 from study.store.store import Store
 
 
@@ -335,3 +339,12 @@ def test_warnings_about_sound_are_said_once(new_study, tmp_path):
     _, output = built(new_study(source=source))
     assert output.count("warning: ") == output.count("clipped")
     assert output.count("hot.wav: clipped") == 1
+
+
+@pytest.mark.parametrize(
+    "kind", [BuildError, CellsFailed, LeakError, CurationError, PoolError, StimulusError]
+)
+def test_errors_keep_both_halves_between_processes(kind):
+    error = pickle.loads(pickle.dumps(kind("riff.wav: is silent", "take another passage")))
+    assert (type(error), str(error)) == (kind, "riff.wav: is silent; take another passage")
+    assert (error.problem.what, error.problem.fix) == ("riff.wav: is silent", "take another passage")

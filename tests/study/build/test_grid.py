@@ -14,7 +14,8 @@ from study.build import build, plan
 from study.build.forecast import forecast
 from study.build.grid import CellsFailed, jobs_of, with_costs
 from study.build.progress import BuildProgress
-from study.engines import EngineError, Job, WorkerPlan, choose, without
+from study.engines import EngineError, Job, WorkerPlan, choose
+from study.engines.jobs import perform, remaining
 from study.engines.local import LocalEngine
 
 
@@ -157,8 +158,6 @@ def test_a_full_disk_stops_everything(new_study, tiny, monkeypatch):
 def test_rows_of_the_pool_follow_the_plan_whatever_came_first(new_study):
     class Backwards:
         def run(self, jobs, say):
-            from study.engines.work import perform
-
             for job in reversed(jobs):
                 perform(job, say)
 
@@ -173,7 +172,7 @@ def test_rows_of_the_pool_follow_the_plan_whatever_came_first(new_study):
 def test_what_is_left_of_a_job():
     cell = Cell("a", None, 0.0, 1.0, "UMG", None, "tiny")
     job = Job(3, tuple(("tiny", Task(cell, names, 1.0, 0, None)) for names in (["a"], ["b", "c"], ["d"])))
-    left, places = without(job, {"a", "b"}, {2})
+    left, places = remaining(job, {"a", "b"}, {2})
     assert [task.names for _, task in left.tasks] == [("c",)]
     assert (left.number, places) == (3, [1])
 

@@ -36,14 +36,14 @@ def trained(number: int, clip: Path, models: Path, epochs: int) -> Job:
 @pytest.fixture
 def processes(monkeypatch):
     """The processes that were started, in order."""
-    known, started = [], local._started
+    known, started = [], local._start_worker
 
     def listed(threads):
         worker = started(threads)
         known.append(worker.process)
         return worker
 
-    monkeypatch.setattr(local, "_started", listed)
+    monkeypatch.setattr(local, "_start_worker", listed)
     return known
 
 
@@ -77,8 +77,8 @@ def test_a_killed_worker_costs_nothing_that_was_finished(clip, tmp_path, process
         if isinstance(event, Progress) and not any(isinstance(seen, WorkerLost) for seen in killed):
             os.kill(processes[0].pid, signal.SIGKILL)
 
-    with local._crew(1, 1) as crew:
-        local._Shift(crew, [trained(0, clip, tmp_path / "killed", 30)], hear).work()
+    with local._started_workers(1, 1) as workers:
+        local._JobRunner(workers, [trained(0, clip, tmp_path / "killed", 30)], hear).run()
     assert [event.why for event in killed if isinstance(event, WorkerLost)] == [
         "its worker ended with SIGKILL"
     ]
@@ -100,10 +100,12 @@ def test_a_job_that_kills_every_worker_is_given_up(clip, processes):
             os.kill(worker.pid, signal.SIGKILL)
 
     def busy() -> int:
-        return next(worker.process.pid for worker in crew if worker.job and worker.job.number == 0)
+        return next(
+            worker.process.pid for worker in workers if worker.record and worker.record.job.number == 0
+        )
 
-    with local._crew(1, 1) as crew:
-        local._Shift(crew, [many, imported(1, clip, "b")], hear).work()
+    with local._started_workers(1, 1) as workers:
+        local._JobRunner(workers, [many, imported(1, clip, "b")], hear).run()
     (failed,) = [event for event in events if isinstance(event, Failed)]
     assert "SIGKILL, 3 times; is there too little memory? Try --workers 1" in failed.why
     assert sum(isinstance(event, WorkerLost) for event in events) == 2
@@ -120,8 +122,8 @@ def test_a_task_that_kills_every_worker_takes_no_other_of_its_job_along(clip, pr
         if isinstance(event, Started) and event.place == 0:
             os.kill(processes[-1].pid, signal.SIGKILL)
 
-    with local._crew(1, 1) as crew:
-        local._Shift(crew, [job], hear).work()
+    with local._started_workers(1, 1) as workers:
+        local._JobRunner(workers, [job], hear).run()
     (failed,) = [event for event in events if isinstance(event, Failed)]
     assert (failed.place, "SIGKILL, 3 times" in failed.why) == (0, True)
     assert [event.clip.name for event in events if isinstance(event, ClipReady) and event.place == 1] == [
@@ -174,7 +176,7 @@ def test_no_worker_outlives_a_killed_builder(clip, tmp_path):
 
 
 def test_a_worker_says_nothing_of_an_interruption_before_it_is_ready(capfd):
-    worker = local._started(1)
+    worker = local._start_worker(1)
     os.kill(worker.process.pid, signal.SIGINT)  # as Ctrl-C does while it still loads its modules
     worker.pipe.close()
     worker.process.join(120)
@@ -195,17 +197,17 @@ def _runs(pid: int) -> bool:
 
 
 def test_a_crew_that_is_interrupted_while_it_starts_ends(processes, monkeypatch):
-    started = local._started
+    started = local._start_worker
 
     def interrupting(threads):
         if processes:
             os.kill(os.getpid(), signal.SIGINT)
         return started(threads)
 
-    monkeypatch.setattr(local, "_started", interrupting)
+    monkeypatch.setattr(local, "_start_worker", interrupting)
     other = threading.Event()  # a thread that hears of the interruption, as the progress view has one
     threading.Thread(target=other.wait, daemon=True).start()
-    with pytest.raises(KeyboardInterrupt), local._crew(3, 1):
+    with pytest.raises(KeyboardInterrupt), local._started_workers(3, 1):
         pytest.fail("it was not interrupted")
     other.set()
     assert len(processes) == 2
@@ -222,14 +224,14 @@ def test_a_job_whose_worker_is_lost_after_its_last_word_has_ended(clip, processe
             os.kill(processes[0].pid, signal.SIGSTOP)  # before it says that it has ended
             os.kill(processes[0].pid, signal.SIGKILL)
 
-    def keep(worker, event):  # what was said before the kill is not heard
+    def drop_the_end(worker, event):  # the kill comes before it
         if not isinstance(event, Ended) or len(processes) > 1:
-            shift.__class__._hear(shift, worker, event)
+            runner.__class__._receive(runner, worker, event)
 
-    with local._crew(1, 1) as crew:
-        shift = local._Shift(crew, [job], hear)
-        shift._hear = keep
-        shift.work()
+    with local._started_workers(1, 1) as workers:
+        runner = local._JobRunner(workers, [job], hear)
+        runner._receive = drop_the_end
+        runner.run()
     assert [type(event) for event in events if not isinstance(event, Progress)] == [Started, ClipReady, Ended]
 
 

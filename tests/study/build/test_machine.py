@@ -1,5 +1,7 @@
 """Limits of a container, in folders as Linux shows them."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from study.engines import machine
@@ -9,8 +11,8 @@ VERSION_1 = f"4:memory:{DOCKER}\n1:cpu,cpuacct:{DOCKER}\n"
 
 
 def system(root, files: dict[str, object]):
-    """A root folder with these files, of 16 GB of free memory."""
-    for name, text in {"proc/meminfo": "MemTotal: 9 kB\nMemAvailable: 16000000 kB\n", **files}.items():
+    """A root folder with these files."""
+    for name, text in files.items():
         place = root / name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(f"{text}\n")
@@ -18,8 +20,10 @@ def system(root, files: dict[str, object]):
 
 
 @pytest.fixture(autouse=True)
-def eight_cores(monkeypatch):
-    monkeypatch.setattr(machine, "_there", lambda: 8)
+def machine_of_eight_cores_and_16_gb(monkeypatch):
+    monkeypatch.setattr(machine, "_visible_cores", lambda: 8)
+    memory = SimpleNamespace(available=16_384_000_000)
+    monkeypatch.setattr(machine.psutil, "virtual_memory", lambda: memory)
 
 
 @pytest.mark.parametrize(
@@ -85,4 +89,4 @@ def test_free_memory_is_what_the_groups_leave_of_it(tmp_path, groups, files, fre
 
 
 def test_a_system_without_these_files_has_no_limits(tmp_path):
-    assert (machine.cores(tmp_path), machine.free_memory(tmp_path)) == (8, float("inf"))
+    assert (machine.cores(tmp_path), machine.free_memory(tmp_path)) == (8, 16.384e9)

@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from study.build import progress
-from study.build.progress import BuildProgress, spoken
+from study.build.progress import BuildProgress, in_words
 
 
 @pytest.mark.parametrize(
@@ -12,7 +12,7 @@ from study.build.progress import BuildProgress, spoken
     [(0.42, "0.4 s"), (35, "35 s"), (240, "4 min"), (7800, "2 h 10 min")],
 )
 def test_times_are_said_as_people_say_them(seconds, said):
-    assert spoken(seconds) == said
+    assert in_words(seconds) == said
 
 
 def test_without_a_terminal_each_step_is_one_line_with_the_time_left(monkeypatch):

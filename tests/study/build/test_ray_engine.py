@@ -17,14 +17,12 @@ import pytest
 
 from caw import audio
 from caw.files import atomic
-from study.backends import Cell, Clip, Task
-from study.engines import ClipReady, Ended, EngineError, Failed, Job, WorkerLost, WorkerPlan, ray_cluster
+from study.backends import Cell, Task
+from study.engines import ClipReady, Ended, EngineError, Failed, Job, WorkerLost, WorkerPlan, ray_worker
 from study.engines import ray as ray_engine
-from study.engines.ray import RayEngine
-from study.engines.ray_cluster import Claim
-from study.engines.ray_worker import Sealed, difference, own_folder, samples_digest, versions
-from study.engines.run_files import Depot, FilesDamaged
-from study.engines.work import perform
+from study.engines.jobs import perform
+from study.engines.ray import Claim, RayEngine
+from study.engines.ray_worker import Storage, difference, versions
 from tests.benchmarks import ray_nodes
 from tests.benchmarks.ray_kill import timeless
 
@@ -42,7 +40,7 @@ def cluster():
     patch = pytest.MonkeyPatch()
     patch.setenv("OMP_NUM_THREADS", "1")
     patch.delenv("RAY_ADDRESS", raising=False)
-    patch.setattr(ray_engine, "LOOK_EVERY", 0.1)
+    patch.setattr(ray_engine, "SAVE_EVERY", 0.1)
     patch.setattr(ray_engine, "_PAUSES", (0.1, 0.1))
     with ray_nodes.running(1, 1) as nodes:
         yield nodes
@@ -74,23 +72,26 @@ def samples(events) -> dict[str, bytes]:
     return {event.clip.name: event.clip.samples.tobytes() for event in events if isinstance(event, ClipReady)}
 
 
+@pytest.mark.parametrize("shared", ["the study's folder", "a file system of pyarrow"])
 def test_a_worker_is_killed_in_mid_training_and_no_byte_differs(
-    cluster, clip, tmp_path, one_thread, monkeypatch
+    cluster, clip, tmp_path, one_thread, monkeypatch, shared
 ):
     alone, there = tmp_path / "alone", tmp_path / "there"
     expected, events, checkpoints = [], [], []
     perform(Job(0, (caw_task(clip, alone),)), expected.append)
 
-    class Watched(Depot):
-        def take(self, sent):
-            came_on, checkpoint = super().take(sent), there / f"riff-{EPOCHS}" / "checkpoint.pt"
+    class Watched(Storage):
+        def load(self, name, folder, *more):
+            super().load(name, folder, *more)
+            checkpoint = folder / f"riff-{EPOCHS}" / "checkpoint.pt"
             if not checkpoints and checkpoint.exists():
                 cluster.kill_worker()
                 checkpoints.append(torch_epochs(checkpoint))
-            return came_on
 
-    monkeypatch.setattr(ray_engine, "Depot", Watched)
-    RayEngine(address=cluster.address).run([Job(0, (caw_task(clip, there),))], events.append)
+    monkeypatch.setattr(ray_engine, "Storage", Watched)
+    storage = None if shared == "the study's folder" else (tmp_path / "bucket").as_uri()
+    engine = RayEngine(address=cluster.address, storage=storage)
+    engine.run([Job(0, (caw_task(clip, there),))], events.append)
     assert 0 < sum(checkpoints[0]) < EPOCHS * len(checkpoints[0])  # it came before the kill, half-trained
     assert [event.why for event in events if isinstance(event, WorkerLost)] == [
         "its worker was killed or crashed"
@@ -99,6 +100,8 @@ def test_a_worker_is_killed_in_mid_training_and_no_byte_differs(
     assert samples(events) == samples(expected)
     assert timeless(there) == timeless(alone)
     assert len(timeless(there)) > 5
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    assert not storage or list((tmp_path / "bucket").iterdir()) == []
 
 
 def torch_epochs(checkpoint: Path) -> list[int]:
@@ -140,37 +143,6 @@ def test_leaving_ends_the_workers(cluster, clip, tmp_path):
         RayEngine(address=cluster.address).run([Job(0, (imported_task(clip, tmp_path / "models"),))], say)
     assert comes(lambda: cluster.workers() == [])
     assert [path.name for path in tmp_path.rglob(".*.tmp")] == []
-
-
-@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks at Linux's list of sockets")
-def test_without_an_address_ray_is_started_here_for_nobody_else(clip, tmp_path, monkeypatch):
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setenv("RAY_worker_niceness", "0")  # as in ray_nodes
-    monkeypatch.setenv("TMPDIR", str(tmp_path))  # too long a name for Ray's sockets
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    events, listened, claims = [], set(), []
-    before, folders = listening(descendants(os.getpid())), own_folders()
-    monkeypatch.setattr(
-        ray_engine, "claim_of", lambda *asked: claims.append(asked) or ray_cluster.claim_of(*asked)
-    )
-
-    def say(event):
-        events.append(event)
-        listened.update(listening(descendants(os.getpid())) - before)
-
-    RayEngine().run([Job(0, (imported_task(clip, tmp_path / "models"),))], say)
-    assert len(samples(events)) == 1
-    assert [memory for *_, memory in claims] == [0]  # the number of workers minds it
-    assert len(listened) > 4
-    assert {host for host, _ in listened if not host.endswith("0100007F")} == set()  # 127.0.0.1
-    assert comes(lambda: listening(descendants(os.getpid())) <= before)
-    assert own_folders() <= folders
-
-
-def own_folders() -> set[Path]:
-    """Of Ray's here; one may be left by a process of this number that was killed long ago."""
-    return set(Path("/tmp").glob(f"eureka-ray-{os.getpid()}-*"))
 
 
 def comes(true: Callable[[], bool], seconds: float = 60.0) -> bool:
@@ -222,15 +194,28 @@ def test_room_is_counted_by_cpus_and_whole_gpus(cpus, gpus, room):
         {"NodeID": "a", "Alive": True, "Resources": has},
         {"NodeID": "b", "Alive": False, "Resources": has},
     ]
-    assert ray_cluster.nodes(SimpleNamespace(nodes=lambda: listed), Claim(cpus, gpus)) == {"a": room}
+    assert Claim(cpus, gpus).room(SimpleNamespace(nodes=lambda: listed)) == {"a": room}
 
 
-def test_nodes_of_another_version_are_refused(cluster, monkeypatch):
-    monkeypatch.setattr(ray_cluster, "versions", lambda: {"torch": "1.0"})
+def test_nodes_of_another_version_are_refused(cluster, clip, tmp_path, monkeypatch):
+    monkeypatch.setattr(ray_engine, "versions", lambda: {"torch": "1.0"})
     with pytest.raises(
         EngineError, match=r"^node .* is not as this machine: torch is \d.* there and 1.0 here"
     ):
-        RayEngine(address=cluster.address).run([], print)
+        RayEngine(address=cluster.address).run([Job(0, (imported_task(clip, tmp_path / "models"),))], print)
+
+
+def test_nodes_that_do_not_reach_the_storage_are_refused(cluster, clip, tmp_path, monkeypatch):
+    class OfThisMachine(Storage):
+        def __init__(self, place):
+            super().__init__(place)
+            self.place = f"{place}-elsewhere"
+
+    monkeypatch.setattr(ray_engine, "Storage", OfThisMachine)
+    with pytest.raises(
+        EngineError, match=r"^node .* does not find .*-elsewhere; keep the study on a disk that"
+    ):
+        RayEngine(address=cluster.address).run([Job(0, (imported_task(clip, tmp_path / "models"),))], print)
 
 
 def test_a_port_of_another_kind_is_one_line():
@@ -244,8 +229,7 @@ def test_a_port_of_another_kind_is_one_line():
         greeting.join()
 
 
-def test_a_cluster_that_does_not_answer_is_one_line(monkeypatch):
-    monkeypatch.setattr(ray_cluster, "ANSWERS_WITHIN", 0.2)
+def test_a_cluster_that_does_not_answer_is_one_line():
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # and not listening
         address = f"127.0.0.1:{unused.getsockname()[1]}"
@@ -285,7 +269,7 @@ def test_a_ray_that_does_not_start_here_is_one_line(monkeypatch):
 
     refusing = SimpleNamespace(init=init, is_initialized=lambda: False, shutdown=lambda: None)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setattr(ray_cluster, "library", lambda alone: refusing)
+    monkeypatch.setattr(ray_engine, "library", lambda alone: refusing)
     with pytest.raises(
         EngineError, match=r"^Ray cannot be started .* \(the object store is .*; use --engine local"
     ):
@@ -310,21 +294,79 @@ def test_differences_are_told_in_words():
 
 def test_what_clips_depend_on_has_to_be_the_same_everywhere():
     """Another numpy may draw other numbers from the same seed."""
-    assert versions().keys() == {"Python", "eureka-study", "torch", "numpy", "scipy", "numba"}
+    names = {"Python", "eureka-study", "torch", "numpy", "scipy", "numba", "its code"}
+    assert versions().keys() == names
     assert "not installed" not in versions().values()
 
 
-def test_damaged_clips_are_not_taken():
-    made = ClipReady(0, 0, Clip("one", np.ones(4, np.float32), 16000, 1, ""))
-    assert Sealed(made, samples_digest(made)).opened() == made
-    with pytest.raises(FilesDamaged, match="one: arrived with other samples"):
-        Sealed(made, "0").opened()
+def test_an_archive_puts_a_folder_in_place_and_removes_what_is_gone(tmp_path):
+    here, there, storage = tmp_path / "here", tmp_path / "there", Storage(str(tmp_path))
+    for folder, names in (
+        (here, ("run/checkpoint.pt", "run/losses.jsonl", "log")),
+        (there, ("run/old", "mine")),
+    ):
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(name)
+            os.utime(folder / name, ns=(0, 0))  # one tick of the clock
+    (here / "run" / ".half.7.tmp").write_text("half of it")
+    (here / "another").write_text("of another job")
+    assert ray_worker.files_in(here, ["run", "log"])[-1] == "run/checkpoint.pt"  # it refers to the others
+    storage.save("job.tar", here, ["run", "log"])
+    storage.load("job.tar", there, ["run", "log"], tmp_path)
+    assert sorted(path.relative_to(there).as_posix() for path in there.rglob("*") if path.is_file()) == [
+        "log",
+        "mine",
+        "run/checkpoint.pt",
+        "run/losses.jsonl",
+    ]
+    storage.delete("job.tar")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["here", "there"]
 
 
-def test_folders_of_killed_processes_are_removed(tmp_path):
-    with own_folder("job", str(tmp_path)) as first:
-        dead = tmp_path / "job-999999999-x"
-        dead.mkdir()
-        with own_folder("job", str(tmp_path)) as second:
-            assert sorted(tmp_path.iterdir()) == sorted([first, second])
+def test_a_checkpoint_is_written_where_something_changed(tmp_path):
+    models, storage = tmp_path / "models", Storage(str(tmp_path))
+    models.mkdir()
+    checkpoints = ray_worker._Checkpoints(storage, "job.tar", models, ["weights", "riff.log"], 10.0)
+    assert checkpoints.save() is None
+    (models / "riff.log").write_text("begun")
+    assert not checkpoints.save().new  # a log alone brings a job no further
+    (models / "weights").write_bytes(b"1")
+    assert checkpoints.save().new
+    (models / "weights").write_bytes(b"1")
+    assert checkpoints.save() is None
+
+
+def test_folders_of_killed_workers_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    dead = tmp_path / "eureka-job-999999999-x"
+    dead.mkdir()
+    with ray_worker._scratch() as first, ray_worker._scratch() as second:
+        assert sorted(tmp_path.iterdir()) == sorted([first, second])
     assert list(tmp_path.iterdir()) == []
+
+
+# The last test: Ray gives a cluster of its own a token, which this process expects of any other one then.
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks at Linux's list of sockets")
+def test_without_an_address_ray_is_started_here_for_nobody_else(clip, tmp_path, monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # as in ray_nodes
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # too long a name for Ray's sockets
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    events, listened, claims = [], set(), []
+    before, folders = listening(descendants(os.getpid())), set(Path("/tmp").glob("eureka-ray-*"))
+    plain = RayEngine._claim
+    monkeypatch.setattr(RayEngine, "_claim", lambda *given: claims.append(plain(*given)) or claims[-1])
+
+    def say(event):
+        events.append(event)
+        listened.update(listening(descendants(os.getpid())) - before)
+
+    RayEngine().run([Job(0, (imported_task(clip, tmp_path / "models"),))], say)
+    assert len(samples(events)) == 1
+    assert [claim.memory for claim in claims] == [0]  # the number of workers allows for it
+    assert len(listened) > 4
+    assert {host for host, _ in listened if not host.endswith("0100007F")} == set()  # 127.0.0.1
+    assert comes(lambda: listening(descendants(os.getpid())) <= before)
+    assert set(Path("/tmp").glob("eureka-ray-*")) <= folders

@@ -1,4 +1,4 @@
-"""What becomes of jobs on a cluster in mind: lost, damaged and refused at will, in no time."""
+"""What becomes of jobs on a cluster that is played: workers are lost and refused at will, in no time."""
 
 import dataclasses
 from types import SimpleNamespace
@@ -7,14 +7,12 @@ import numpy as np
 import pytest
 
 from study.backends import Cell, Clip, Task
-from study.engines import ClipReady, Ended, Failed, Job, Started, WorkerLost, WorkerPlan, local, ray_cluster
+from study.engines import ClipReady, Ended, EngineError, Failed, Job, Started, WorkerLost, WorkerPlan, local
 from study.engines import ray as ray_engine
-from study.engines.ray import RayEngine
-from study.engines.ray_cluster import Claim
-from study.engines.ray_worker import Sealed, samples_digest
-from study.engines.run_files import FilesDamaged
+from study.engines.ray import Claim, RayEngine
+from study.engines.ray_worker import Saved, Storage
 
-pytest.importorskip("ray")
+ray_exceptions = pytest.importorskip("ray.exceptions")
 
 
 def imported_task(clip, models):
@@ -33,62 +31,38 @@ def test_tasks_claim_memory_and_leave_no_node_out():
     ray = SimpleNamespace(
         nodes=lambda: [{"NodeID": str(id(has)), "Alive": True, "Resources": has} for has in there]
     )
+    engine = RayEngine(address="127.0.0.1:1")
     there = [large, head]
-    claim = ray_cluster.claim_of(ray, 1, 0.0, 1.5e9)
-    assert (claim, sorted(ray_cluster.nodes(ray, claim).values())) == (Claim(1, 0.0, 1.5e9), [0, 4])
+    claim = engine._claim(ray, 1)
+    assert (claim, sorted(claim.room(ray).values())) == (Claim(1, 0.0, 1_500_000_000), [0, 4])
     there = [large, small, head]
-    claim = ray_cluster.claim_of(ray, 1, 0.0, 1.5e9)
-    assert (claim, sorted(ray_cluster.nodes(ray, claim).values())) == (Claim(1, 0.0, 1.2e9), [0, 1, 5])
+    claim = engine._claim(ray, 1)
+    assert (claim, sorted(claim.room(ray).values())) == (Claim(1, 0.0, 1_200_000_000), [0, 1, 5])
 
 
-def test_a_node_that_is_slow_to_start_is_waited_for(monkeypatch):
-    from ray._private import services
+class PlayedCluster:
+    """A cluster whose workers yield what is written here, one stream after the other."""
 
-    answers = [RuntimeError("Deadline Exceeded"), RuntimeError("not there yet"), {"node": "a"}]
-
-    def get_node(*_):
-        answer = answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    monkeypatch.setattr(services, "get_node", get_node)
-    monkeypatch.setattr(ray_cluster.time, "sleep", lambda _: None)
-    with ray_cluster.patient():
-        assert services.get_node("127.0.0.1:6379", "a") == {"node": "a"}
-    assert services.get_node is get_node
-    answers.append(RuntimeError("it never comes"))
-    monkeypatch.setattr(ray_cluster, "_STARTS_WITHIN", -1.0)
-    with ray_cluster.patient(), pytest.raises(TimeoutError, match="it never comes"):
-        services.get_node("127.0.0.1:6379", "a")
-
-
-class ClusterInMind:
-    """A cluster whose workers say what is written here, one stream after the other."""
-
-    exceptions = pytest.importorskip("ray.exceptions")
+    exceptions = ray_exceptions
 
     def __init__(self, *streams):
-        self.streams, self.asked, self.cancelled, self.errands = list(streams), {}, [], []
+        self.streams, self.options, self.cancelled, self.sent = list(streams), {}, [], []
 
-    def remote(self, **asked):
-        self.asked = asked
-        return lambda serve: SimpleNamespace(remote=self._begin)
+    def remote(self, **options):
+        self.options = options
+        return lambda run_job: SimpleNamespace(remote=self._begin)
 
-    def _begin(self, errand, *_):
-        self.errands.append(errand)
+    def _begin(self, *arguments):
+        self.sent.append(arguments)
         return self.streams.pop(0)
 
     def wait(self, streams, **_):
         return list(streams), []
 
-    def get(self, said):
-        if isinstance(said, Exception):
-            raise said
-        return said
-
-    def put(self, content):
-        return content
+    def get(self, item):
+        if isinstance(item, Exception):
+            raise item
+        return item
 
     def cancel(self, stream):
         self.cancelled.append(stream)
@@ -97,89 +71,107 @@ class ClusterInMind:
         return [{"NodeID": "a", "Alive": True, "Resources": {"CPU": 1.0, "memory": 4e9}}]
 
 
-def shift_of(ray, *jobs):
-    """What became of jobs on a cluster in mind."""
-    events = []
-    waiting = [ray_engine._Waiting(job) for job in jobs]
-    ray_engine._Shift(ray, events.append, Claim(1, 0.0, 1e9), None, None, waiting).work()
-    return events
-
-
 @pytest.fixture
-def at_once(monkeypatch):
+def events_of(monkeypatch, tmp_path):
+    """Run jobs on a played cluster, and return the events."""
     monkeypatch.setattr(ray_engine, "_PAUSES", (0.0,))
+
+    def run(ray, *jobs):
+        events, storage = [], Storage(str(tmp_path))
+        (tmp_path / ray_engine.WORK).mkdir()
+        ray_engine._JobRunner(ray, events.append, Claim(1, 0.0, 10**9), None, storage, jobs).run()
+        return events
+
+    return run
 
 
 def killed():
-    return ClusterInMind.exceptions.WorkerCrashedError()
+    return ray_exceptions.WorkerCrashedError()
 
 
-def made(name, place, number=0):
-    event = ClipReady(number, place, Clip(name, np.ones(4, np.float32), 16000, 1, ""))
-    return Sealed(event, samples_digest(event))
+def raised(error):
+    return ray_exceptions.RayTaskError("run_job", "Traceback\nof many lines", error).as_instanceof_cause()
 
 
-def test_a_task_that_kills_every_worker_takes_no_other_of_its_job_along(clip, tmp_path, at_once):
+def ready(name, place, number=0):
+    return ClipReady(number, place, Clip(name, np.ones(4, np.float32), 16000, 1, ""))
+
+
+def test_a_task_that_kills_every_worker_takes_no_other_of_its_job_along(clip, tmp_path, events_of):
     first, second = (imported_task(clip, tmp_path / "models") for _ in range(2))
     deadly = "imported", dataclasses.replace(first[1], names=("a", "b"))
-    attempts = [[Started(0, 0), made("a", 0), killed()]] + [[Started(0, 0), killed()] for _ in range(2)]
-    last = [Started(0, 1), made("brought", 1), Ended(0)]
-    ray = ClusterInMind(*map(iter, [*attempts, last]))
-    events = shift_of(ray, Job(0, (deadly, second)))
+    attempts = [[Started(0, 0), ready("a", 0), killed()]] + [[Started(0, 0), killed()] for _ in range(2)]
+    last = [Started(0, 1), ready("brought", 1), Ended(0)]
+    ray = PlayedCluster(*map(iter, [*attempts, last]))
+    events = events_of(ray, Job(0, (deadly, second)))
     (failed,) = [event for event in events if isinstance(event, Failed)]
-    assert (failed.place, "killed or crashed, 3 times with nothing new; is there too" in failed.why) == (
-        0,
-        True,
-    )
-    assert [errand.places for errand in ray.errands] == [[0, 1]] * 3 + [[1]]
+    assert failed.place == 0
+    assert "killed or crashed, 3 times with nothing new; is there too" in failed.why
+    assert [places for _, places, *_ in ray.sent] == [[0, 1]] * 3 + [[1]]
     assert list(samples(events)) == ["a", "brought"]
     assert isinstance(events[-1], Ended)
 
 
-def test_a_node_without_room_costs_no_cell(clip, tmp_path, at_once):
-    full = ClusterInMind.exceptions.RayTaskError("serve", "", OSError(28, "No space left on device"))
-    ray = ClusterInMind(iter([full]), iter([Started(0, 0), made("brought", 0), Ended(0)]))
-    events = shift_of(ray, Job(0, (imported_task(clip, tmp_path / "models"),)))
+def test_a_job_goes_on_from_the_last_checkpoint_as_long_as_there_are_new_ones(clip, tmp_path, events_of):
+    ray = PlayedCluster()
+
+    def attempt(*, new):
+        yield Started(0, 0)
+        *_, archive = ray.sent[-1][:6]
+        Storage(str(tmp_path)).save(archive, tmp_path, [])
+        yield Saved(new)
+        yield killed()
+
+    ray.streams = [attempt(new=True) for _ in range(5)]
+    ray.streams += [
+        attempt(new=False),
+        attempt(new=False),
+    ]  # with the loss before them three with nothing new
+    events = events_of(ray, Job(0, (imported_task(clip, tmp_path / "models"),)))
+    continued = [sent[4:6] for sent in ray.sent]
+    assert [earlier for earlier, _ in continued[1:]] == [archive for _, archive in continued[:-1]]
+    assert sum(isinstance(event, WorkerLost) for event in events) == 6
+    assert [type(event) for event in events[-2:]] == [Failed, Ended]
+
+
+def test_a_node_without_room_costs_no_cell(clip, tmp_path, events_of):
+    full = raised(OSError(28, "No space left on device"))
+    ray = PlayedCluster(iter([full]), iter([Started(0, 0), ready("brought", 0), Ended(0)]))
+    events = events_of(ray, Job(0, (imported_task(clip, tmp_path / "models"),)))
     assert [type(event) for event in events] == [WorkerLost, Started, ClipReady, Ended]
     assert "OSError on its node: [Errno 28] No space left on device" in events[0].why
+    assert (ray.options["num_cpus"], ray.options["num_gpus"], ray.options["memory"]) == (1, 0.0, 10**9)
 
 
-def test_what_arrives_damaged_at_a_node_is_told_in_one_line(clip, tmp_path, at_once):
-    fault = FilesDamaged("riff.flac: arrived with other bytes than were sent")
-    raised = ClusterInMind.exceptions.RayTaskError("serve", "Traceback\nof many lines", fault)
-    ray = ClusterInMind(
-        iter([raised.as_instanceof_cause()]), iter([Started(0, 0), made("brought", 0), Ended(0)])
-    )
-    events = shift_of(ray, Job(0, (imported_task(clip, tmp_path / "models"),)))
-    assert [type(event) for event in events] == [WorkerLost, Started, ClipReady, Ended]
-    assert events[0].why == f"FilesDamaged on its node: {fault}"
+def test_a_node_that_may_not_do_a_job_ends_the_build(clip, tmp_path, events_of):
+    refusal = raised(EngineError("node b is not as this machine: torch differs", "install the same"))
+    lacking = raised(RuntimeError("The remote function failed to import: No module named 'study'"))
+    for error, text in ((refusal, "node b is not as this machine"), (lacking, "a node lacks eureka-study")):
+        ray = PlayedCluster(iter([error]))
+        with pytest.raises(EngineError, match=text):
+            events_of(ray, Job(0, (imported_task(clip, tmp_path / "models"),)))
+        (tmp_path / ray_engine.WORK).rmdir()
 
 
-def test_a_worker_whose_clips_arrive_damaged_is_not_left_at_work(clip, tmp_path, at_once):
-    damaged = iter([Started(0, 0), Sealed(made("brought", 0).event, "0")])
-    ray = ClusterInMind(damaged, iter([Started(0, 0), made("brought", 0), Ended(0)]))
-    events = shift_of(ray, Job(0, (imported_task(clip, tmp_path / "models"),)))
-    assert damaged in ray.cancelled
-    assert list(samples(events)) == ["brought"]
-    assert (ray.asked["num_cpus"], ray.asked["num_gpus"], ray.asked["memory"]) == (1, 0.0, 1e9)
+def test_a_cluster_of_this_machine_that_is_late_is_started_again(monkeypatch):
+    answers = [Exception("The current node timed out during startup."), None]
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
 
+    def init(**_):
+        if error := answers.pop(0):
+            raise error
 
-def test_a_cluster_without_room_for_what_is_on_its_way_loses_no_job(clip, tmp_path, at_once):
-    ray, refused = ClusterInMind(iter([Started(0, 0), made("brought", 0), Ended(0)])), []
-
-    def put(content):
-        if not refused:
-            refused.append(content)
-            raise ray.exceptions.ObjectStoreFullError("full")
-        return content
-
-    ray.put = put
-    events = shift_of(ray, Job(0, (imported_task(clip, tmp_path / "models"),)))
-    assert [type(event) for event in events] == [WorkerLost, Started, ClipReady, Ended]
+    ray = SimpleNamespace(init=init, shutdown=lambda: None)
+    ray_engine._start(ray)
+    answers += [Exception("late")] * 3
+    with pytest.raises(
+        EngineError, match=r"^Ray cannot be started on this machine \(late\); use --engine local"
+    ):
+        ray_engine._start(ray)
 
 
 @pytest.mark.parametrize(
-    ("workers", "asked", "cores", "crew"),
+    ("workers", "threads", "cores", "plan"),
     [
         (None, None, 8, WorkerPlan(3, 2)),
         (2, None, 8, WorkerPlan(2, 4)),
@@ -188,14 +180,14 @@ def test_a_cluster_without_room_for_what_is_on_its_way_loses_no_job(clip, tmp_pa
     ],
 )
 def test_without_a_cluster_jobs_share_the_cores_of_this_machine(
-    monkeypatch, clip, workers, asked, cores, crew
+    monkeypatch, clip, workers, threads, cores, plan
 ):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    if asked:
-        monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    if threads:
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
     for module in (ray_engine, local):
         monkeypatch.setattr(module, "cores", lambda: cores)
     monkeypatch.setattr(local, "free_memory", lambda: 1e12)
     jobs = [Job(number, (imported_task(clip, clip.parent),)) for number in range(3)]
-    assert RayEngine(workers=workers).plan(jobs) == crew
+    assert RayEngine(workers=workers).plan(jobs) == plan

@@ -13,6 +13,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+# Tests of what both databases do; test_store.py asks PostgreSQL in every run.
+both = pytest.mark.parametrize(
+    "database_url", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)], indirect=True
+)
 _FASTER = ("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
 
 

@@ -303,6 +303,7 @@ def test_oversized_posts_are_cut_off(target):
     assert target.ask("POST", "/_stcore/upload_file/a/b", body=b"x", Cookie=target.cookies["Ann"])[0] == 404
 
 
+@pytest.mark.slow
 def test_slow_posts_hold_nobody_up_and_are_dropped(target):
     key, lines = target.play_key("Ann"), []
     head = f"POST /heard/{key} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {target.cookies['Ann']}\r\n"
@@ -321,6 +322,7 @@ def test_slow_posts_hold_nobody_up_and_are_dropped(target):
 # many at once
 
 
+@pytest.mark.slow
 def test_two_hundred_sockets_at_once(crowded):
     """Strangers get none; a listener gets a handful; and another listener goes on as if nothing were."""
 

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from postgres import both
 from scripted_listener import answer_all, ready
 
 from study.store import backup as backups
 from study.store import database, schema
 from study.store.store import Store, StoreError
-
-both = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
 
 
 def _all_rows(store: Store) -> dict[str, list]:

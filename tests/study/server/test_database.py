@@ -8,12 +8,12 @@ import sys
 import pytest
 import sqlalchemy as sa
 from next_release import NextRelease
+from postgres import both
 from scripted_listener import answer_all, ready
 
 from study.store import database, schema
 from study.store.store import Store, StoreError
 
-both = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
 OPEN = """
 import sys
 from study.store.store import Store

@@ -15,6 +15,8 @@ from tests.benchmarks.served_study import Server, database, study_with, until
 from tests.benchmarks.socket_listener import LOST, Notes, SocketListener
 from tests.free_ports import free_port
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.skipif(postgres.find("initdb") is None, reason="no PostgreSQL server on this machine")
 def test_pages_clips_and_sockets_wait_for_the_database(tmp_path):

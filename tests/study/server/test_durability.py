@@ -11,12 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from postgres import both
 from scripted_listener import ANSWER, WHOLE, answer_all, ready
 
 from study.store import database
 from study.store.store import Store, StoreError
-
-both = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
 
 
 @pytest.mark.parametrize("url", ["sqlite:////no/such/folder/x.sqlite", "nonsense", "oracle7://x"])

@@ -70,6 +70,7 @@ def test_odd_and_endless_heads_are_refused(target, head):
     assert _raw(target, head).startswith((b"HTTP/1.1 400", b"HTTP/1.1 403", b"HTTP/1.1 431"))
 
 
+@pytest.mark.slow
 def test_half_sent_requests_are_ended_by_the_whole_server(target):
     """Streamlit starts it, so that the bounds of study.server.connections hold is not plain."""
     assert _raw(target, "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n").startswith(b"HTTP/1.1 408")

@@ -88,6 +88,7 @@ def test_numbers_and_lists_follow_the_language():
     assert english.count("thanks.saved", 1, answers=1).startswith("Your 1 answer is")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("code", "foreign"), [("de", ENGLISH_WORDS), ("en", GERMAN_WORDS)])
 @pytest.mark.parametrize("passes", [1, 2])
 def test_all_pages_speak_one_language(tmp_path, serve, monkeypatch, code, foreign, passes):

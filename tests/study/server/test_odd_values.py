@@ -8,6 +8,7 @@ import sqlite3
 
 import pandas as pd
 import pytest
+from postgres import both
 from scripted_listener import ANSWER, WHOLE, answer_all, finished, ready
 from test_study_cli import refused
 
@@ -16,7 +17,6 @@ from study.store import answering, database, schema
 from study.store.answering import Listening
 from study.store.store import Store
 
-both = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
 FUTURE = "datetime('now', '+1 hour')"
 ODD = {  # what is written by hand -> the column that is left empty
     "answered_at = datetime(unlocked_at, '-70 seconds') || '.000000'": "response_seconds",

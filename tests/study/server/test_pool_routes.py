@@ -93,6 +93,7 @@ def test_a_comparison_that_fails_says_why_without_a_path(client, study):
     assert str(study.folder.path) not in answer.text
 
 
+@pytest.mark.slow
 def test_a_real_comparison_holds_both_sounds(client, study):
     answer = client.get(researcher_files.comparison_of(UMG_FAKE))
     assert answer.status_code == 200, answer.text

@@ -273,6 +273,7 @@ def killed_at_line(folder, file: Path, line: int) -> bool:
     return os.waitpid(child, 0)[1] == signal.SIGKILL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", ["sound", "copied over"])
 def test_kill_9_at_any_line_leaves_the_old_answers_or_the_new(study, copy, tmp_path, state):
     Serving(study).kill()

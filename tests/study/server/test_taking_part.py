@@ -9,13 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
+from postgres import both
 from scripted_listener import ANSWER, BUILD, WHOLE, answer_all, ready
 
 from study.store import answering, database, schema
 from study.store.protocol import Page
 from study.store.store import Store, StoreError
-
-both = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
 
 
 def _finish(store: Store, name: str, **build) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
+from postgres import both
 from scripted_listener import ANSWER, BUILD, WHOLE, answer_all, ready
 
 from study.store import database, schema
 from study.store.protocol import AnswerError, Page
 from study.store.store import StoreError
 
-both = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
 VERDICT = {"verdict": "fake", "difficulty": "easy"}
 RATING = {"musicality": 3, "inspiring": "no"}
 

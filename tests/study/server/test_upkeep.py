@@ -97,6 +97,7 @@ def test_parquet_keeps_numbers_times_and_truth_values(run, study, answer, tmp_pa
     assert str(frame["answered_at"].dtype).endswith("UTC]")
 
 
+@pytest.mark.slow
 def test_a_backup_takes_the_place_of_a_lost_database(run, built, answer, tmp_path, monkeypatch):
     answer(built, "Ada")
     copy = tmp_path / "copy.sqlite"
