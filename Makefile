@@ -17,7 +17,20 @@ export CLIP CLIPS PORT TORCH_INDEX
 
 PYTEST := $(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # The unit tests of `make check`: quick, and without a browser, a server or a training.
-UNIT := tests/test_architecture.py
+UNIT := tests/analysis/test_agreement.py tests/analysis/test_conditions.py \
+	tests/analysis/test_detection.py tests/analysis/test_dose.py tests/analysis/test_estimands.py \
+	tests/analysis/test_exact.py tests/analysis/test_modes.py tests/analysis/test_permutation.py \
+	tests/analysis/test_plan.py tests/analysis/test_responses.py tests/analysis/test_tables.py \
+	tests/caw/compose/test_arranging.py tests/caw/compose/test_chords.py tests/caw/compose/test_plan.py \
+	tests/caw/compose/test_plan_files.py tests/caw/samplernn/test_config.py tests/caw/test_audio.py tests/caw/test_files.py \
+	tests/caw/test_networks.py tests/caw/test_sound_files.py tests/caw/test_spreadsheet.py \
+	tests/study/build/test_blinding.py tests/study/build/test_named_files.py \
+	tests/study/build/test_pool.py tests/study/build/test_progress.py tests/study/build/test_stimuli.py \
+	tests/study/server/test_address.py tests/study/server/test_guesses.py \
+	tests/study/server/test_orders.py tests/study/server/test_protocol.py \
+	tests/study/server/test_questionnaire.py tests/study/server/test_wording.py \
+	tests/study/test_deployment.py tests/study/test_design.py tests/study/test_folder.py \
+	tests/study/test_password.py tests/study/test_questions.py tests/test_architecture.py
 
 help:
 	@echo "make demo [CLIP=song.wav] [PORT=8501]  build the demo study from a clip and open it in the browser"

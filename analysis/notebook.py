@@ -78,10 +78,11 @@ def open(source: str | PathLike | pd.DataFrame, *, plan: AnalysisPlan | None = N
         if not folder.exists():
             raise StudyError(f"{folder} does not exist", "give a study's folder, or a table of answers")
         if folder.is_dir():
-            folder = next((one for one in (folder / "report", folder) if (one / ANSWERS).exists()), None)
-            if folder is None:
+            there = [one for one in (folder / "report", folder) if (one / ANSWERS).exists()]
+            if not there:
                 why = f"{source} holds no unblinded answers"
                 raise StudyError(why, f"run `study report {source}`, which closes and unblinds the study")
+            folder = there[0]
             facts = _facts(folder)
         frame = responses.load(folder / ANSWERS if folder.is_dir() else folder)
     return Study(frame, replace(facts, plan=plan) if plan else facts)

@@ -62,7 +62,7 @@ OPTIONAL = (
 )
 _SCALES = {field.name: (field.levels[0], field.levels[-1]) for field in FIELDS if field.kind == "scale"}
 STEPPED = tuple(name for name in _SCALES if name in REQUIRED)  # whole, kept as float: some are missing
-WHOLE = {  # smallest and largest values
+WHOLE: dict[str, tuple[Any, ...]] = {  # smallest and largest values
     "position": (1, None),
     "set_position": (1, None),
     "epochs": (1, None),
@@ -73,7 +73,7 @@ WHOLE = {  # smallest and largest values
     "rating_position": (1, None),
     "rating_plays": (0, None),
 }
-REAL = {  # smallest and largest values
+REAL: dict[str, tuple[Any, ...]] = {  # smallest and largest values
     **{name: tuple(map(float, _SCALES[name])) for name in STEPPED},
     "strength": (0.0, 1.0),
     **dict.fromkeys(
@@ -237,7 +237,7 @@ def with_final_answers(
 
     forms: one mapping per answer, with listener, question and text, as of `final_answers`.
     """
-    by_question: dict[str, dict[Any, str]] = {}
+    by_question: dict[str, dict[Any, str | None]] = {}
     for form in forms:
         by_question.setdefault(f"{FINAL}{form['question']}", {})[form["listener"]] = form["text"] or None
     return [

@@ -210,7 +210,7 @@ def bars(
     """
     units = len(rows) - 1
     if beats_per_bar is not None:
-        bar = max(1, round(beats_per_bar * per_beat))
+        bar: int | None = max(1, round(beats_per_bar * per_beat))
     else:
         bar = _bar_length(_unit_features(frames, rows), _accents(frames, rows), per_beat)
     if bar is None or units < LEAST_BARS * bar:

@@ -160,7 +160,7 @@ def _against_originals(design: Design, stimuli) -> Iterable[ResearchQuestion]:
     text, least = "Do machine-made clips pass as real?", stimuli.LEAST_EQUIVALENCE
     if originals < least:
         yield ResearchQuestion(text, f"{originals} originals cannot show it", _raise_originals(least))
-    elif design.analysis.equivalence is None:
+    elif (plan := design.analysis.plan()).accuracy_bound is None and plan.musicality_bound is None:
         why_not = "No bound says which difference counts as none"
         yield ResearchQuestion(text, why_not, "set one under [analysis] before anybody answers")
     elif design.listening.listeners == 1:

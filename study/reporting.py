@@ -311,11 +311,10 @@ def _frame(
     except responses.ResponsesError as error:
         if error.row is None:
             raise
-        odd = answers[error.row - 1]
+        odd, column = answers[error.row - 1], error.column or ""
         place = f"{folder.path}: {odd['listener']}'s answer to {odd['set']}/{odd['stimulus_id']}"
         raise ReportingError(
-            f"{place}: {error.column} {odd.get(error.column)!r} means nothing, and without it there is no "
-            "answer",
+            f"{place}: {column} {odd.get(column)!r} means nothing, and without it there is no answer",
             "put a backup in the place of the database with `study restore-backup`",
         ) from error
 

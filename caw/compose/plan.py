@@ -176,12 +176,15 @@ class Plan:
     ) -> Plan:
         """A plan from the options of a command or of a study's file; those that are None stay as in `base`.
 
+        Raises PlanError or ChordError.
+
         Parameters
         ----------
         chords : str, optional
             A chart as `chords.parse_line` reads it, with "|" (or "||", if it has bar lines) between sections:
             "Em C G D | Am F". Sections are called A, B and so on, or by the words of the form in their order;
             a single chart serves all sections.
+        bpm, novelty : float, optional
         metre : str, optional
             A metre, or one for each bar, repeated over the bars: "7/8 7/8 4/4".
         form : str, optional
@@ -189,10 +192,7 @@ class Plan:
         seconds : float, optional
             Repeat the piece until it lasts so long. This needs a tempo and a metre; without them the piece is
             repeated when it is arranged.
-
-        Raises
-        ------
-        PlanError, ChordError
+        base : Plan, optional
         """
         plan, order = base or cls(), tuple((form or "").split())
         if form is not None and not order:
@@ -343,6 +343,10 @@ def read(path: str | Path) -> Plan:
     path : str or Path
         A JSON file if its suffix is .json, otherwise TOML.
 
+    Returns
+    -------
+    Plan
+
     Raises
     ------
     PlanError, ChordError
@@ -388,7 +392,6 @@ def write(path: str | Path, plan: Plan) -> None:
     Raises
     ------
     OSError
-        For a file that cannot be written.
     """
     path = Path(path)
     tables = to_document(plan)

@@ -70,8 +70,8 @@ class TableError(ProblemError):
     @classmethod
     def of(cls, error: TableError, path: Path | None = None) -> Self:
         """The same error as one of this class, and of the file at `path`."""
-        place = {"path": path or error.path, "row": error.row, "column": error.column}
-        return cls(error.reason, error.problem.fix, **place)
+        path = path or error.path
+        return cls(error.reason, error.problem.fix, path=path, row=error.row, column=error.column)
 
 
 @dataclass(frozen=True)

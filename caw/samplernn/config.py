@@ -57,9 +57,9 @@ class SampleRNNSettings:
         _one_of(self, "quantisation", QUANTISATIONS)
         for name in ("skip", "weight_norm", "flip"):
             if not isinstance(getattr(self, name), bool):
-                raise SettingsError(f"{name} is {getattr(self, name)!r}; use true or false")
+                raise SettingsError(f"{name} is {getattr(self, name)!r}", "use true or false")
         if self.dim % 8:
-            raise SettingsError(f"dim is {self.dim}; use a multiple of 8")
+            raise SettingsError(f"dim is {self.dim}", "use a multiple of 8")
         self._check_frames()
         _number(self, "learning_rate", 0, math.inf, "above 0")
         _number(self, "gradient_norm", 0, math.inf, "above 0")
@@ -67,19 +67,21 @@ class SampleRNNSettings:
         for name, top in (("averaging", 1.0), ("held_out", 0.5)):
             value = getattr(self, name)
             if not (isinstance(value, int | float) and 0 <= value < top):
-                raise SettingsError(f"{name} is {value!r}; use a number from 0 to below {top:g}")
+                raise SettingsError(f"{name} is {value!r}", f"use a number from 0 to below {top:g}")
 
     def _check_frames(self) -> None:
         sizes = self.frame_sizes
         if not sizes or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in sizes):
-            raise SettingsError(f"frame_sizes is {sizes!r}; use whole numbers such as 8, 2")
+            raise SettingsError(f"frame_sizes is {sizes!r}", "use whole numbers such as 8, 2")
         if any(a <= b or a % b for a, b in zip(sizes, sizes[1:], strict=False)):
-            raise SettingsError(f"frame_sizes is {sizes!r}; use multiples of the next, such as 8, 2")
+            raise SettingsError(f"frame_sizes is {sizes!r}", "use multiples of the next, such as 8, 2")
         if self.context > sizes[0]:
-            raise SettingsError(f"context is {self.context}; use at most the largest frame, {sizes[0]}")
+            raise SettingsError(f"context is {self.context}", f"use at most the largest frame, {sizes[0]}")
         _whole(self, "window", sizes[0], 10_000_000)
         if self.window % sizes[0]:
-            raise SettingsError(f"window is {self.window}; use a multiple of the largest frame, {sizes[0]}")
+            raise SettingsError(
+                f"window is {self.window}", f"use a multiple of the largest frame, {sizes[0]}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +101,7 @@ class Odds:
             value = getattr(self, name)
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if not (number and low <= value <= high):
-                raise SettingsError(f"{name} is {value!r}; use a number from {low} to {high}, {advice}")
+                raise SettingsError(f"{name} is {value!r}", f"use a number from {low} to {high}, {advice}")
 
 
 ODDS = Odds()
@@ -115,7 +117,7 @@ def settings(**changes: Any) -> SampleRNNSettings:
     if isinstance(values.get("frame_sizes"), list):
         values["frame_sizes"] = tuple(values["frame_sizes"])
     if "frame_sizes" in values and not isinstance(values["frame_sizes"], tuple):
-        raise SettingsError(f"frame_sizes is {values['frame_sizes']!r}; use whole numbers such as 8, 2")
+        raise SettingsError(f"frame_sizes is {values['frame_sizes']!r}", "use whole numbers such as 8, 2")
     return SampleRNNSettings(**values)
 
 
@@ -127,20 +129,20 @@ def to_json(chosen: SampleRNNSettings) -> dict[str, Any]:
 def _whole(chosen: SampleRNNSettings, name: str, low: int, most: int) -> None:
     value = getattr(chosen, name)
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= most:
-        raise SettingsError(f"{name} is {value!r}; use a whole number from {low} to {most}")
+        raise SettingsError(f"{name} is {value!r}", f"use a whole number from {low} to {most}")
 
 
 def _number(chosen: SampleRNNSettings, name: str, above: float, most: float, allowed: str) -> None:
     value = getattr(chosen, name)
     number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if not (number and above < value <= most):
-        raise SettingsError(f"{name} is {value!r}; use a number {allowed}")
+        raise SettingsError(f"{name} is {value!r}", f"use a number {allowed}")
 
 
 def _one_of(chosen: SampleRNNSettings, name: str, allowed: tuple[str, ...]) -> None:
     value = getattr(chosen, name)
     if value not in allowed:
-        raise SettingsError(f"{name} is {value!r}; use {' or '.join(allowed)}")
+        raise SettingsError(f"{name} is {value!r}", f"use {' or '.join(allowed)}")
 
 
 def weights_file(epochs: int) -> str:

@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, ValidationError, model_validator
 
 from caw.files import atomic
 from study import languages
@@ -284,7 +284,12 @@ def _check_modes(design: Design, index: int) -> None:
 
 def _known_keys(path: KeyPath) -> list[str]:
     """The keys that the table at `path` may hold."""
-    tables = {"study": StudySettings, "source": Source, "imported": Imported, "stimuli": Stimuli}
+    tables: dict[str, type[BaseModel]] = {
+        "study": StudySettings,
+        "source": Source,
+        "imported": Imported,
+        "stimuli": Stimuli,
+    }
     tables |= {"listening": ListeningSettings, "questions": Questions, "set": Set}
     tables |= {"analysis": Analysis, "researcher": Researcher}
     model = tables.get(str(path[0])) if path else Design

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,9 @@ class SettingError(ProblemError):
     """Raised by a validator, which knows neither file nor key; `first_problem` adds them."""
 
 
-def first_problem(errors: list[dict], file: Path, known_keys: Callable[[KeyPath], list[str]]) -> DesignError:
+def first_problem(
+    errors: Sequence[Mapping[str, Any]], file: Path, known_keys: Callable[[KeyPath], list[str]]
+) -> DesignError:
     """The first of pydantic's errors, in the words of this project.
 
     `known_keys` gives the keys that the table at a path may hold. Where a key is missing and its table has an

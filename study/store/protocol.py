@@ -112,7 +112,7 @@ def next_step(state: State) -> Step:
     'before part 1 of 1'
     """
     counted = [slot for slot in state.slots if slot.part > 0]
-    counts = {
+    counts: dict[str, Any] = {
         "parts": len({slot.part for slot in counted}),
         "answered": sum(slot.answered for slot in counted),
         "total": len(counted),
@@ -129,7 +129,7 @@ def next_step(state: State) -> Step:
     if not waiting:
         return Step(Page.FINAL, **counts)
     here = min(waiting, key=lambda slot: slot.slot)
-    place = {
+    place: dict[str, Any] = {
         "slot": here.slot,
         "part": here.part,
         "clip": here.position,

@@ -414,14 +414,23 @@ class Store:
             finished = row.finished_at is not None
             if not finished and answering.closed_at(connection) is not None:
                 return None
-            return ServedClip(*row[:4], file_format=newest(connection).file_format)
+            build = newest(connection)
+            if build is None:
+                return None
+            return ServedClip(row.listener_id, row.slot, row.set_name, row.stimulus_id, build.file_format)
 
     def log_play(
         self, clip: ServedClip, kind: str, *, listening: Listening, position_seconds: float | None
     ) -> bool:
         """Record what the player reports by itself; False where one clip's reports are too many."""
-        heard = {"listening": listening, "position_seconds": position_seconds}
-        return answering.log_play(self.engine, clip.listener_id, clip.slot, kind, **heard)
+        return answering.log_play(
+            self.engine,
+            clip.listener_id,
+            clip.slot,
+            kind,
+            listening=listening,
+            position_seconds=position_seconds,
+        )
 
     # the final form
 

@@ -71,7 +71,7 @@ def test_a_checkpoint_of_samplernn_counts(clip, tmp_path, monkeypatch):
     from caw.samplernn import training as sample_training
 
     monkeypatch.setattr(sample_training, "CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr(sample_training, "TOLD_SECONDS", 0.0)
+    monkeypatch.setattr(sample_training, "REPORT_SECONDS", 0.0)
     task = task_of(clip, tmp_path, 60, backend="samplernn", options=SMALL)
     whole = training(task)
     interrupted(task, 40)
