@@ -18,7 +18,6 @@ from tests.test_architecture import imported, packages
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("caw", "analysis", "study")
 OURS = ["eureka-study"]
-LOADED_BY_OTHERS = {"pyarrow"}  # pandas reads and writes Parquet by it
 
 
 def plain(requirements: Iterable[str]) -> set[str]:
@@ -94,7 +93,7 @@ def test_the_requirements_are_what_modules_import(tracked):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     required = plain(project["dependencies"])
-    assert required - plain(used) == LOADED_BY_OTHERS
+    assert required - plain(used) == set()
     optional = plain(extras["cluster"] + extras["jukebox"])
     assert plain(used) - required - optional - set(OURS) == set()
 
