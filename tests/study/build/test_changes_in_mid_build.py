@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from study.build import plan as planning
 from study.build.grid import CellsFailed
 from study.folder import FolderError, StudyFolder
 from tests.study.build.test_build import built, check_whole
@@ -53,16 +54,14 @@ def test_a_source_that_is_replaced_in_mid_build_gives_no_clips_under_its_old_nam
 
 
 def test_a_source_that_is_replaced_before_its_originals_are_cut_gives_none(folder, monkeypatch):
-    from study.build import build
-
-    make = build.plan.make
+    make = planning.make
 
     def planned(*arguments):
         todo = make(*arguments)
         change(folder.path / "riff.wav")
         return todo
 
-    monkeypatch.setattr(build.plan, "make", planned)
+    monkeypatch.setattr(planning, "make", planned)
     with pytest.raises(ValueError, match=r"riff.wav: was changed while the build ran"):
         built(folder)
     assert not list(folder.pool.glob("*.wav"))
