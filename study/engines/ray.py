@@ -453,6 +453,8 @@ def _connect(ray: ModuleType, address: str) -> None:
             what = "--address auto: no cluster runs on this machine"
             raise Unanswered(what, "start one with `ray start`, or give HOST:PORT") from None
         fix = f"make this machine a node of it: ray start --address={address} --num-cpus=0"
+        if "Failed to connect" in line and not os.environ.get("RAY_AUTH_MODE"):  # with no word of tokens
+            fix += "; if its head has token authentication, set RAY_AUTH_MODE=token here, too"
         raise EngineError(f"the cluster at {address} cannot be joined ({line[:200]})", fix) from None
 
 

@@ -170,6 +170,23 @@ def test_a_cluster_of_this_machine_that_is_late_is_started_again(monkeypatch):
         ray_engine._start(ray)
 
 
+def test_a_cluster_that_may_ask_for_a_token_says_which_variable_to_set(monkeypatch):
+    """Ray's error has no word of tokens."""
+
+    def init(**_):
+        raise ConnectionError("Failed to connect to Ray cluster at 10.0.0.5:6379")
+
+    monkeypatch.setattr(ray_engine, "_reach", lambda host, port: None)
+    for mode, expected in ((None, True), ("token", False)):
+        monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+        if mode:
+            monkeypatch.setenv("RAY_AUTH_MODE", mode)
+        with pytest.raises(EngineError) as error:
+            ray_engine._connect(SimpleNamespace(init=init), "10.0.0.5:6379")
+        assert "cannot be joined (Failed to connect" in error.value.problem.what
+        assert ("set RAY_AUTH_MODE=token here, too" in error.value.problem.fix) is expected
+
+
 @pytest.mark.parametrize(
     ("workers", "threads", "cores", "plan"),
     [
