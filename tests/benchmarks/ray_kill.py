@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import re
 import sys
 import tempfile
 import time
@@ -27,7 +26,7 @@ from rich.console import Console
 from caw.files import atomic, spreadsheet
 from study.build.build import build
 from study.build.progress import BuildProgress
-from study.engines import Engine, Event, Job, Progress, Report, WorkerLost
+from study.engines import ClipReady, Engine, Event, Job, Progress, Report, Started, WorkerLost
 from study.engines.local import LocalEngine
 from study.engines.ray import RayEngine
 from study.folder import StudyFolder
@@ -74,35 +73,39 @@ class Killer:
     inner: Engine
     at: float  # share of a task
     kill: Callable[[], None] | None
-    epochs: list[tuple[int, bool]] = field(default_factory=list)  # reported, and whether after the loss
-    killed: float = 0.0
-    detected: float = 0.0
-    resumed: float = 0.0
+    share: float = 0.0  # of the task when it was killed
+    times: dict[str, float] = field(default_factory=dict)  # of what happened first, on the monotonic clock
 
     def run(self, jobs: Sequence[Job], report: Report) -> None:
+        def happened(name: str) -> None:
+            self.times.setdefault(name, time.monotonic())
+
         def watched(event: Event) -> None:
             if isinstance(event, WorkerLost):
-                self.detected = time.monotonic()
+                happened("lost")
                 print(f"    {event.why}", flush=True)
-            if isinstance(event, Progress) and (match := re.search(r"epoch (\d+) of", event.text)):
-                self.epochs.append((int(match[1]), bool(self.detected)))
-                if self.detected and not self.resumed:
-                    self.resumed = time.monotonic()
-                if self.kill and not self.killed and event.share >= self.at:
-                    self.killed = time.monotonic()
-                    self.kill()
+            elif "lost" in self.times:
+                if isinstance(event, Started):
+                    happened("started")
+                share = event.share if isinstance(event, Progress) else float(isinstance(event, ClipReady))
+                if share >= self.share:
+                    happened("caught up")
+            elif self.kill and isinstance(event, Progress) and event.share >= self.at and not self.share:
+                self.share = event.share
+                happened("killed")
+                self.kill()
             report(event)
 
         self.inner.run(jobs, watched)
 
     def __str__(self) -> str:
-        if not self.detected:
+        if "lost" not in self.times:
             return "nobody was killed"
-        before = max(epoch for epoch, after in self.epochs if not after)
-        after = min(epoch for epoch, after in self.epochs if after)
-        repeated = f"killed at epoch {before}, continued at epoch {after} ({before - after} repeated)"
-        seen, again = self.detected - self.killed, self.resumed - self.killed
-        return f"{repeated}, seen after {seen:.1f} s, at work again after {again:.1f} s"
+        after = {name: moment - self.times["killed"] for name, moment in self.times.items()}
+        return (
+            f"killed at {self.share:.0%} of the work; after {after['lost']:.1f} s it was seen, after "
+            f"{after['started']:.1f} s another worker began, after {after['caught up']:.1f} s it was as far"
+        )
 
 
 def main() -> None:
@@ -112,6 +115,7 @@ def main() -> None:
     parser.add_argument("--at", type=float, default=0.6, help="share of the work at which is killed")
     parser.add_argument("--storage", help="as of `study build`; by default the study's folder")
     options = parser.parse_args()
+    torch.set_num_threads(1)  # as jobs on a cluster have: other numbers of threads may give other bits
     same = True
     with tempfile.TemporaryDirectory() as home:
         for name, backend, epochs in (("small", SMALL, options.small), ("fast", FAST, options.fast)):
@@ -142,7 +146,7 @@ def compare(home: Path, backend: str, epochs: int, at: float, storage: str | Non
         )
         result = f"differs in {', '.join(differing)}" if differing else f"{len(files)} files the same"
         print(f"  {trial}: {seconds:.1f} s; {result}; {killer}", flush=True)
-        if trial.endswith("killed") and not killer.detected:
+        if trial.endswith("killed") and "lost" not in killer.times:
             raise RuntimeError("the training ended before the kill; take more epochs")
     return all(entry == built["in this process"] for entry in built.values())
 
