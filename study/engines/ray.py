@@ -17,7 +17,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,9 +36,7 @@ ANSWER_SECONDS = 10.0  # for a cluster that is asked for
 _PAUSES = (1.0, 5.0, 20.0)  # seconds before a lost job is given away again: a dead node shows after about 15
 _NODE_SECONDS = 300.0  # to wait where no node is left that could do a task
 _CANCEL_SECONDS = 15.0  # that workers have to tidy up
-_START_ATTEMPTS = (
-    3  # at a cluster of this machine: Ray gives its node 30 s, which is little beside other work
-)
+_START_ATTEMPTS = 3  # at a cluster of this machine, as Ray gives its node no more than 30 s
 _STORE = 500_000_000  # bytes for clips on their way, on this machine
 _LONGEST_TEMPORARY = 12  # characters: with our and Ray's names the path of a socket may have 107
 _INSTALL = "pip install 'eureka-study[cluster]'"
@@ -194,25 +192,23 @@ class _Attempt:
     archive: str
 
 
+@dataclass
 class _JobRunner:
     """Does all jobs on a cluster."""
 
-    def __init__(
-        self,
-        ray: ModuleType,
-        report: Report,
-        claim: Claim,
-        workers: int | None,
-        storage: Storage,
-        jobs: Sequence[Job],
-    ):
-        self.ray, self.report, self.claim, self.storage = ray, report, claim, storage
-        self.workers = workers
+    ray: ModuleType
+    report: Report
+    claim: Claim
+    workers: int | None
+    storage: Storage
+    jobs: InitVar[Sequence[Job]]
+    running: list[_Attempt] = field(default_factory=list)
+    archives: dict[int, str] = field(default_factory=dict)  # the last of each job
+    stored: set[str] = field(default_factory=set)  # sound files
+    attempts: int = 0
+
+    def __post_init__(self, jobs: Sequence[Job]) -> None:
         self.waiting = [(0.0, JobRecord(job)) for job in jobs]  # not before this time of the monotonic clock
-        self.running: list[_Attempt] = []
-        self.archives: dict[int, str] = {}  # the last of each job
-        self.stored: set[str] = set()  # sound files
-        self.attempts = 0
         self.last_room = time.monotonic()  # when there was some
 
     def run(self) -> None:
@@ -267,17 +263,8 @@ class _JobRunner:
             return
         self.attempts += 1
         archive = f"job-{number}-{self.attempts}.tar"  # its own, as a lost worker may still write to another
-        stream = self.task.remote(
-            job,
-            places,
-            files,
-            self.storage.place,
-            self.archives[number],
-            archive,
-            versions(),
-            self.claim.gpus,
-            SAVE_EVERY,
-        )
+        place, earlier, gpus = self.storage.place, self.archives[number], self.claim.gpus
+        stream = self.task.remote(job, places, files, place, earlier, archive, versions(), gpus, SAVE_EVERY)
         self.running.append(_Attempt(record, stream, archive))
 
     def _receive(self) -> None:

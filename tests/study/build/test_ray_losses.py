@@ -7,10 +7,22 @@ import numpy as np
 import pytest
 
 from study.backends import Cell, Clip, Task
-from study.engines import ClipReady, Ended, EngineError, Failed, Job, Started, WorkerLost, WorkerPlan, local
+from study.engines import (
+    ClipReady,
+    Ended,
+    EngineError,
+    Failed,
+    Job,
+    Progress,
+    Started,
+    WorkerLost,
+    WorkerPlan,
+    local,
+)
 from study.engines import ray as ray_engine
 from study.engines.ray import Claim, RayEngine
 from study.engines.ray_worker import Saved, Storage
+from tests.benchmarks.ray_kill import Killer
 
 ray_exceptions = pytest.importorskip("ray.exceptions")
 
@@ -132,6 +144,16 @@ def test_a_job_goes_on_from_the_last_checkpoint_as_long_as_there_are_new_ones(cl
     assert [earlier for earlier, _ in continued[1:]] == [archive for _, archive in continued[:-1]]
     assert sum(isinstance(event, WorkerLost) for event in events) == 6
     assert [type(event) for event in events[-2:]] == [Failed, Ended]
+
+
+def test_the_benchmark_times_a_loss_whose_training_ends_without_another_report():
+    killed, progress = [], [Progress(0, 0, share, "train") for share in (0.5, 0.7)]
+    events = [Started(0, 0), *progress, WorkerLost(0, why="killed"), Started(0, 0), ready("brought", 0)]
+    engine = SimpleNamespace(run=lambda jobs, report: [report(event) for event in events])
+    killer = Killer(engine, 0.6, lambda: killed.append(1))
+    killer.run([], lambda event: None)
+    assert killed == [1]
+    assert str(killer).startswith("killed at 70% of the work; after 0.0 s it was seen, after 0.0 s another")
 
 
 def test_a_node_without_room_costs_no_cell(clip, tmp_path, events_of):
