@@ -262,15 +262,13 @@ def test_a_rate_above_the_clips_own_is_told(tmp_path):
     audio.write(tmp_path / "short.wav", tune(1.0), RATE)  # refused, but for that not to be trained
     for rate, warned in ((RATE + 1, True), (RATE, False)):
         done = caw("train", tmp_path / "short.wav", "--out", tmp_path / "run", "--rate", rate)
-        warning = (
-            f"caw: warning: --rate is {rate}, more than the clip has: it is learned at its own {RATE} Hz"
-        )
+        warning = f"--rate is {rate}, more than the clip has: it is learned at its own {RATE} Hz"
         assert done.returncode == 2
         assert (f"caw: warning: {warning}" in done.stderr) == warned
 
 
 def test_help_waits_for_nothing_heavy():
-    code = "import sys, caw.cli\n"
+    code = "import sys, caw.cli.commands\n"
     code += "sys.exit(' '.join({'torch', 'numba', 'librosa', 'scipy'} & set(sys.modules)) or 0)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

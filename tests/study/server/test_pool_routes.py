@@ -103,7 +103,7 @@ def test_a_real_comparison_holds_both_sounds(client, study):
 
 
 def test_the_server_draws_nothing_itself():
-    heavy = "{'torch', 'librosa', 'statsmodels', 'scipy', 'analysis', 'altair'}"
+    heavy = "{'torch', 'librosa', 'statsmodels', 'scipy', 'pandas', 'altair', 'analysis.responses'}"
     code = "import sys, study.server.server, study.pages.researcher_pool\n"
     code += f"sys.exit(','.join({heavy} & set(sys.modules)) or None)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
