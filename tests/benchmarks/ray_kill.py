@@ -73,8 +73,8 @@ class Killer:
     inner: Engine
     at: float  # share of a task
     kill: Callable[[], None] | None
-    share: float = 0.0  # of the task when it was killed
-    times: dict[str, float] = field(default_factory=dict)  # of what happened first, on the monotonic clock
+    share: float = 0.0  # of the task that the lost worker reported last
+    times: dict[str, float] = field(default_factory=dict)  # of what happened, on the monotonic clock
 
     def run(self, jobs: Sequence[Job], report: Report) -> None:
         def happened(name: str) -> None:
@@ -90,10 +90,11 @@ class Killer:
                 share = event.share if isinstance(event, Progress) else float(isinstance(event, ClipReady))
                 if share >= self.share:
                     happened("caught up")
-            elif self.kill and isinstance(event, Progress) and event.share >= self.at and not self.share:
-                self.share = event.share
-                happened("killed")
-                self.kill()
+            elif self.kill and isinstance(event, Progress):
+                self.share, self.times["reported last"] = event.share, time.monotonic()
+                if event.share >= self.at and "killed" not in self.times:
+                    happened("killed")
+                    self.kill()
             report(event)
 
         self.inner.run(jobs, watched)
@@ -103,8 +104,8 @@ class Killer:
             return "nobody was killed"
         after = {name: moment - self.times["killed"] for name, moment in self.times.items()}
         return (
-            f"killed at {self.share:.0%} of the work; after {after['lost']:.1f} s it was seen, after "
-            f"{after['started']:.1f} s another worker began, after {after['caught up']:.1f} s it was as far"
+            f"seen {after['lost']:.1f} s after the kill, with another worker after {after['started']:.1f} s; "
+            f"{after['caught up'] - after['reported last']:.1f} s lost until this was as far"
         )
 
 
