@@ -33,7 +33,7 @@ from study.engines.ray_worker import SAME, Saved, Storage, artifacts, run_job, v
 WORK = ".ray.work"  # the storage in a study's folder, which is removed afterwards
 SAVE_EVERY = 10.0  # seconds between two checkpoints of a job on the storage
 ANSWER_SECONDS = 10.0  # for a cluster that is asked for
-_PAUSES = (1.0, 5.0, 20.0)  # seconds before a lost job is given away again: a dead node shows after about 15
+_PAUSES = (1.0, 5.0, 20.0)  # seconds before a lost job is given away again: Ray may see a dead node late
 _NODE_SECONDS = 300.0  # to wait where no node is left that could do a task
 _CANCEL_SECONDS = 15.0  # that workers have to tidy up
 _START_ATTEMPTS = 3  # at a cluster of this machine, as Ray gives its node no more than 30 s

@@ -55,12 +55,13 @@ class Nodes:
         os.kill(self.workers()[0], signal.SIGKILL)
 
     def kill_node(self) -> None:
-        """kill -9 of the raylet of a node, not the head, that is at a job."""
-        busy = {parent(process) for process in self.workers()}
+        """kill -9 of a node, not the head, that is at a job: its raylet and the workers of that."""
+        workers = self.workers()
         for node in self.cluster.worker_nodes:
             raylet = node.all_processes["raylet"][0].process.pid
-            if raylet in busy:
-                os.kill(raylet, signal.SIGKILL)
+            if lost := [process for process in workers if parent(process) == raylet]:
+                for process in (raylet, *lost):  # workers live on for 8 s without a raylet
+                    os.kill(process, signal.SIGKILL)
                 return
         raise RuntimeError("no node beside the head is at a job")
 
