@@ -103,7 +103,7 @@ class ScaleTraining:
 
 
 @dataclass(frozen=True)
-class Step:
+class TrainingStep:
     """A step of one scale's training with its losses, or, where these are None, the end of the training."""
 
     training: ScaleTraining
@@ -131,12 +131,12 @@ class Steps:
         self.device = device
         self.threads: list[threading.Thread] = []
         self._stop = threading.Event()
-        self._events: queue.SimpleQueue[Step | Exception] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[TrainingStep | Exception] = queue.SimpleQueue()
         self._free = threading.Condition()
         self._waiting = list(trainings)  # neither finished nor within a step
         self._unfinished = len(trainings)
 
-    def __iter__(self) -> Iterator[Step]:
+    def __iter__(self) -> Iterator[TrainingStep]:
         if self.workers <= 1:
             for training in self.trainings:
                 training.trainer = training.make()
@@ -160,7 +160,7 @@ class Steps:
             yield event
 
     @contextlib.contextmanager
-    def paused(self) -> Iterator[list[Step]]:
+    def paused(self) -> Iterator[list[TrainingStep]]:
         """Keep all trainings between two steps within the block; gives the steps not yet iterated over."""
         with contextlib.ExitStack() as locks:
             for training in self.trainings:
@@ -168,7 +168,7 @@ class Steps:
             pending, others = [], []
             while not self._events.empty():
                 event = self._events.get()
-                is_step = isinstance(event, Step) and not event.finished
+                is_step = isinstance(event, TrainingStep) and not event.finished
                 (pending if is_step else others).append(event)
             for event in others:
                 self._events.put(event)
@@ -213,16 +213,16 @@ class Steps:
                 self._unfinished -= 1
             self._free.notify()
 
-    def _step(self, training: ScaleTraining) -> Step:
+    def _step(self, training: ScaleTraining) -> TrainingStep:
         """Take one step of the training, or finish it."""
         with training.lock:
             if training.epoch < training.epochs:
                 losses = training.trainer.step(training.epoch)
                 training.epoch += 1
-                step = Step(training, training.epoch, losses)
+                step = TrainingStep(training, training.epoch, losses)
             else:
                 training.scale = self.scales[training.index] = training.trainer.finish()
-                step = Step(training, training.epoch, None)
+                step = TrainingStep(training, training.epoch, None)
             if self.threads:
                 self._events.put(step)
         return step

@@ -33,7 +33,7 @@ from caw.files import atomic
 from caw.flow import score
 from caw.flow.training import ScoreTrainer, WaveTrainer
 from caw.paper.training import AdversarialTrainer
-from caw.parallel import ScaleTraining, Step, Steps, divided, steps
+from caw.parallel import ScaleTraining, Steps, TrainingStep, divided, steps
 from caw.run_folder import CHECKPOINT, CLIPS, CONFIG, DIGESTS, FINISHED, LOSSES, RunError
 
 LOWEST_RATE = 500  # Hz; below it the first scale has nothing to work on
@@ -447,7 +447,7 @@ class _Training:
 
         return restored
 
-    def _record(self, step: Step) -> None:
+    def _record(self, step: TrainingStep) -> None:
         if not step.finished:
             index = step.training.index
             self.losses.add(

@@ -39,7 +39,7 @@ DEPTH = 2.0**-10  # its steps: 11 bits
 
 
 @dataclass(frozen=True)
-class Bar:
+class SongBar:
     section: str
     step: int  # in sixteenths from the song's beginning
     steps: int
@@ -65,7 +65,7 @@ class Score:
     """Bars and notes, played by hands that are drawn from a seed."""
 
     def __init__(self, seed: int):
-        self.bars: list[Bar] = []
+        self.bars: list[SongBar] = []
         self.notes: list[Note] = []
         self.dice = random.Random(seed)
         self._seed = seed
@@ -80,7 +80,7 @@ class Score:
         before = self.bars[-1] if self.bars else None
         step = before.step + before.steps if before else 0
         start = self.seconds if before else 0.0
-        self.bars.append(Bar(section, step, steps, start, tempo * (1 + self.dice.gauss(0, 0.004))))
+        self.bars.append(SongBar(section, step, steps, start, tempo * (1 + self.dice.gauss(0, 0.004))))
         return step
 
     def play(self, part: str, step: float, length: float, pitches, force: float, *, muted=False, slide=0.0):

@@ -36,10 +36,10 @@ from study.design.settings import (
     Questions,
     Researcher,
     Set,
+    SettingsTable,
     Source,
     Stimuli,
     StudySettings,
-    Table,
     as_tuple,
     default_questions,
 )
@@ -59,7 +59,7 @@ DEFAULT_SETS = {"UMG": Set(), "VAR": Set(imported=2)}
 _EARLIER_SECONDS, _EARLIER_ORIGINALS = 10.0, 2  # the defaults of studies that were built until November 2026
 
 
-class Design(Table):
+class Design(SettingsTable):
     """A whole study.toml, as `study.design.load` returns it.
 
     Attributes

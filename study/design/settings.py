@@ -69,13 +69,13 @@ Strength = Annotated[float, Field(ge=0, le=1)]
 Text = Annotated[str, Field(min_length=1)]
 
 
-class Table(BaseModel):
+class SettingsTable(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, populate_by_name=True
     )
 
 
-class StudySettings(Table):
+class StudySettings(SettingsTable):
     """[study]: what the study is called and how it begins.
 
     Attributes
@@ -103,7 +103,7 @@ class Variant(NamedTuple):
     strength: float | None = None  # None: the model's own
 
 
-class PlanRequest(Table):
+class PlanRequest(SettingsTable):
     """A plan that new music follows: a file, or a few words. Keys left out are as in the clip.
 
     Attributes
@@ -227,7 +227,7 @@ class Source(PlanRequest):
         ]
 
 
-class Imported(Table):
+class Imported(SettingsTable):
     """[[imported]]: a clip made by a system that was run elsewhere.
 
     Attributes
@@ -262,7 +262,7 @@ class Imported(Table):
         return _named_by_file(table)
 
 
-class CellFilter(Table):
+class CellFilter(SettingsTable):
     """One entry of a set's `cells`: a clip belongs when it has every value that the entry names.
 
     Attributes
@@ -285,7 +285,7 @@ class CellFilter(Table):
         return all(wanted in (None, getattr(clip, key)) for key, wanted in self)
 
 
-class Set(Table):
+class Set(SettingsTable):
     """[set.NAME]: what one part of the study holds.
 
     Attributes
@@ -336,7 +336,7 @@ Accepted = Literal[
 ]
 
 
-class Stimuli(Table):
+class Stimuli(SettingsTable):
     """[stimuli]: the one form that every clip is brought into.
 
     Attributes
@@ -391,7 +391,7 @@ class Stimuli(Table):
         return round(self.rate * self.seconds)
 
 
-class ListeningSettings(Table):
+class ListeningSettings(SettingsTable):
     """[listening]: how listeners go through the study.
 
     Attributes
@@ -436,7 +436,7 @@ def _default(name: str) -> Any:
     return Field(default_factory=lambda: default_questions("en")[name])
 
 
-class Questions(Table):
+class Questions(SettingsTable):
     """[questions]: the wording. The defaults are the founding case study's, in the study's language.
 
     Attributes
@@ -472,7 +472,7 @@ class Questions(Table):
         return order
 
 
-class Researcher(Table):
+class Researcher(SettingsTable):
     """[researcher]: who may open the researcher's pages. It is never part of a digest or a report.
 
     Attributes
@@ -505,7 +505,7 @@ class Researcher(Table):
         return emails
 
 
-class Analysis(Table):
+class Analysis(SettingsTable):
     """[analysis]: what is settled before there are data. It is fixed when the first listener begins.
 
     Attributes
