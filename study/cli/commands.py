@@ -104,7 +104,7 @@ def serve(
     host: HOST = _HOST,
     public_url: Annotated[
         str | None,
-        typer.Option(help="Its address behind a proxy, as https://study.building.org.", show_default=False),
+        typer.Option(help="Its address behind a proxy, as https://study.example.org.", show_default=False),
     ] = None,
 ) -> None:
     """Open the study to its listeners in the browser."""

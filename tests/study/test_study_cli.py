@@ -1,9 +1,11 @@
 import errno
 import os
+import re
 import subprocess
 import sys
 
 import pytest
+from typer.main import get_command
 
 from study.build import build as building
 from study.cli import commands as cli
@@ -94,6 +96,14 @@ def test_every_mistake_is_one_line(run, tmp_path, monkeypatch, arguments, said):
 
 def test_inviting_before_building(run, new_study):
     assert "run `study build` on this folder first" in refused(run("invite", new_study().path, "Ada"))
+
+
+def test_the_help_names_no_address_but_of_the_reserved_domain():
+    hosts = set()
+    for command in get_command(cli.app).commands.values():
+        for parameter in command.params:
+            hosts.update(re.findall(r"https?://([\w.-]+\w)", getattr(parameter, "help", None) or ""))
+    assert hosts == {"study.example.org"}
 
 
 def test_help_is_help(run):

@@ -1,4 +1,4 @@
-# Reference values for analysis/mixed.py:  Rscript reference.R > reference.json
+# Reference values for analysis/models/mixed.py:  Rscript reference.R > reference.json
 # lme4, lmerTest and ordinal as in Debian 12; tolPwrss is tightened, as its default costs up to .5 %.
 suppressMessages({library(lme4); library(lmerTest); library(ordinal)})
 num <- function(x) paste0("[", paste(sprintf("%.10g", x), collapse = ", "), "]")
