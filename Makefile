@@ -15,7 +15,9 @@ export CLIP CLIPS PORT TORCH_INDEX
 .DEFAULT_GOAL := help
 .PHONY: help demo check docs bench test test-slow clean
 
-PYTEST := $(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# A process more than there are cores, as browsers and servers are waited for; four at most, for their memory.
+WORKERS = $(shell $(VENV)/bin/python -c "import os; print(min(4, os.cpu_count() + 1))")
+PYTEST = $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 # The unit tests of `make check`: quick, and without a browser, a server or a training.
 UNIT := tests/analysis/test_agreement.py tests/analysis/test_conditions.py \
 	tests/analysis/test_detection.py tests/analysis/test_dose.py tests/analysis/test_estimands.py \

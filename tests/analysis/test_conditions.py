@@ -53,6 +53,7 @@ def test_groups_are_of_clips_that_could_be_asked_for_one(frame):
     assert conditions.labels(clips[clips["backend"] == "jukebox"], "plan").isna().all()
 
 
+@pytest.mark.slow
 def test_every_group_is_described_and_compared_with_the_others_and_the_originals(results):
     found = {family: groups(results, family, MUSICALITY.mean) for family in conditions.COLUMNS}
     assert found == {

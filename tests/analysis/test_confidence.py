@@ -68,12 +68,14 @@ def test_the_type_two_area_is_a_mean_over_listeners(frame):
     assert area.estimate > 0.9
 
 
+@pytest.mark.slow
 def test_a_study_that_did_not_ask_says_nothing_of_it(founding, founding_results):
     assert confidence.records(founding, Panel.of(founding)) == []
     assert tables.certainty(founding_results).frame.empty
     assert find(founding_results, "truth", "kept", "machine-made") is None
 
 
+@pytest.mark.slow
 def test_one_listener_has_intervals_over_clips(frame):
     one = responses.load(frame[frame["listener"] == "L01"].drop(columns="repeat"))
     results = statistics.evaluate(one)

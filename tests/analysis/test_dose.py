@@ -64,6 +64,7 @@ def test_page_is_no_test_of_its_own_for_holm(frame):
     assert find(results, dose.FAMILY, WITHIN, "caw UMG").p_holm is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("apart", [False, True])
 def test_a_trend_says_that_its_epoch_counts_are_of_different_sources(frame, apart):
     """Or it would be read as what training does, where it may be what the songs are."""

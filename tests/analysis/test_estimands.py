@@ -54,6 +54,7 @@ def test_what_was_not_computed_has_its_reason_and_no_method():
     assert row["correction"] == "not tested"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plan", [None, AnalysisPlan("inspiring")])
 def test_the_founding_case_speaks_of_one_listener(plan):
     table = estimands.table(statistics.evaluate(responses.founding(), plan=plan), plan).frame

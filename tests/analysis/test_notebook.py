@@ -1,7 +1,6 @@
 """A study opened in a notebook: its examples run, and it says what a report says."""
 
 import doctest
-import importlib
 import json
 
 import pandas as pd
@@ -29,33 +28,12 @@ def test_every_member_has_an_example_that_runs(member, tmp_path, monkeypatch):
     assert doctest.DocTestRunner().run(tests).failed == 0
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        "analysis.models.mixed",
-        "analysis.planning",
-        "analysis.report.report",
-        "analysis.responses",
-        "analysis.results.estimation",
-        "analysis.sounds.comparison",
-        "analysis.sounds.inventory",
-        "analysis.tests.detection",
-        "analysis.tests.exact",
-        "analysis.tests.permutation",
-    ],
-)
-def test_the_examples_of_documented_functions_run(module, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    ran = doctest.testmod(importlib.import_module(module))
-    assert ran.attempted
-    assert ran.failed == 0
-
-
 @pytest.fixture(scope="module")
 def study():
     return analysis.open(panels.panel(listeners=3, effect=1.0), plan=AnalysisPlan(primary="musicality"))
 
 
+@pytest.mark.slow
 def test_tables_hold_what_the_results_hold(study):
     results = study.results.set_index(["family", "name", "group"])
     table = study.by_backend.set_index("backend")
@@ -90,6 +68,7 @@ def test_a_question_without_an_answer_says_what_can_be_asked(study, ask, words):
         ask(study)
 
 
+@pytest.mark.slow
 def test_a_report_can_be_opened_again_with_its_plan_title_and_sounds(tmp_path):
     sound = tmp_path / "clip.flac"
     sound.write_bytes(b"fLaC")

@@ -64,6 +64,7 @@ def test_dots_bear_the_names_of_the_groups_where_a_backend_was_not_rated(foundin
     assert {row["group"] for row in rows(chart, "lane", "group")} <= set(domain)
 
 
+@pytest.mark.slow
 def test_inspiring_bars_are_centred_on_maybe(panel_results):
     bars = rows(plots.inspiring(panel_results), "answer", "start")
     for bar in bars:

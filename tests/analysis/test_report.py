@@ -182,6 +182,7 @@ def test_the_report_opens_with_what_inspired(tmp_path, sound, quick):
     assert len(leads) >= len(leading)
 
 
+@pytest.mark.slow
 def test_where_nothing_inspired_the_best_rated_open_the_report(tmp_path, founding, quick):
     frame = responses.load(founding.drop(columns="repeat").assign(inspiring="no"))
     seen = opening(report.write(frame, tmp_path / "report").read_text(encoding="utf-8"))
@@ -289,6 +290,7 @@ def test_a_panel_is_spoken_of_as_a_panel(tmp_path, panel, quick):
     assert "this listener only" not in text
 
 
+@pytest.mark.slow
 def test_what_does_not_add_up_is_explained():
     """Some listeners have not finished, and other is an answer too: shares and counts part ways."""
     frame = responses.load(panels.panel(listeners=4, caw=4, jukebox=2, originals=4))
@@ -308,6 +310,7 @@ def test_what_does_not_add_up_is_explained():
     assert "(three answers of other left out)" in wording.summary(short, results)[2]
 
 
+@pytest.mark.slow
 def test_a_new_report_replaces_the_old_one(tmp_path, founding, quick):
     out = tmp_path / "report"
     report.write(founding, out, facts=ReportFacts(title="first"))
@@ -348,6 +351,7 @@ def test_a_folder_that_holds_other_things_is_left_alone(tmp_path, founding):
     assert (tmp_path / "songs.txt").read_text() == "mine"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "told"), [("gone.wav", "cannot read the stimulus"), ("clip.txt", "no sound")]
 )

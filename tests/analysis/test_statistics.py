@@ -319,6 +319,7 @@ def test_four_clips_are_the_fewest_of_a_panels_group(originals, compared):
         assert {r.note for r in found} == {"3 clips of originals with an answer; at least 4 are needed"}
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_the_order_of_rows_or_the_names_of_listeners():
     panel = responses.load(panels.panel(listeners=8, caw=4, jukebox=0, effect=1.0))
     shuffled = panel.sample(frac=1, random_state=1)
@@ -337,6 +338,7 @@ def test_results_do_not_depend_on_the_order_of_rows_or_the_names_of_listeners():
             assert getattr(after[key], name) == expected, key
 
 
+@pytest.mark.slow
 def test_hidden_repeats_count_for_consistency_only():
     frame = panels.panel(listeners=3, caw=4, jukebox=0).assign(repetition=0)
     again = frame.groupby("listener").head(2).assign(repetition=1)
@@ -410,6 +412,7 @@ def test_a_trend_needs_three_clips_more_than_epoch_counts(clips, tested):
 PERFECT = {"verdict": lambda d: d["truth"], "difficulty": None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("same", "said"),
     [
@@ -434,6 +437,7 @@ def test_answers_that_do_not_vary_give_no_number_that_is_none_and_the_right_sent
         assert detected.p == pytest.approx(2 / 70 if same is PERFECT else 1.0)
 
 
+@pytest.mark.slow
 def test_one_stimulus_of_two_sets_counts_once(founding):
     """In every result that infers anything; its sets are described with it in each."""
     table = founding.drop(columns="repeat").assign(stimulus_id=founding["set"] + founding["name"])

@@ -141,6 +141,7 @@ def test_models_name_trainings_as_random_and_how_many(several_results):
     assert "trainings and models random" in mean.method
 
 
+@pytest.mark.slow
 def test_a_trend_is_a_contrast_of_the_epochs_model(several, several_results):
     """The slope of a straight line through the epoch counts' means, over the doublings: here 0, 2 and 4."""
     found = find(several_results, dose.FAMILY, panel_models.TREND.format("musicality"), "caw UMG")
@@ -218,6 +219,7 @@ def test_groups_are_listed_as_they_are_counted():
     assert sorted(given, key=conditions.sort_key) == told
 
 
+@pytest.mark.slow
 def test_one_listener_is_told_that_no_model_knows_the_trainings():
     one = study(listeners=1)
     assert Panel.of(one).single_listener

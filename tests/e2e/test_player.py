@@ -98,6 +98,7 @@ def _picture(visit: Visit) -> tuple[float, list[float]]:
     return visit.page.evaluate(PICTURE)
 
 
+@pytest.mark.slow
 def test_the_picture_shows_what_was_heard_and_nothing_before(visit):
     assert max(_picture(visit)[1]) < 0.12, "one flat line before the first play"
     assert visit.comes(lambda: any("/clip/" in url for url in visit.asked))

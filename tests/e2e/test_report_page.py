@@ -60,6 +60,7 @@ def test_the_page_is_short_and_its_contents_stay_in_sight(context, written, size
     assert page.locator("nav").bounding_box()["height"] < head["y"] < SIZES[size]["height"] / 2
 
 
+@pytest.mark.slow
 def test_a_pin_plays_its_clip_from_there_and_stops_the_other(context, written):
     page = opened(context, written)
     fold = page.locator("#words details")

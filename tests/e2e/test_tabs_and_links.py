@@ -11,7 +11,7 @@ from tiny_study import make_tiny_study
 from study.server.links import personal_link
 from study.store.store import Store
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]  # a busy machine takes minutes
+pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(1200)]  # a busy machine takes minutes
 PINGS = 8  # after six in vain Streamlit's own dialog would come up
 
 

@@ -120,6 +120,7 @@ def test_a_whole_study_with_a_killed_server_loses_and_leaks_nothing(study, chrom
     _assert_clean(traffic, secrets, server.base)
 
 
+@pytest.mark.slow
 def test_on_a_phone(study, chromium, port):
     store = Store.for_folder(study)
     ann = store.invite("Ann")

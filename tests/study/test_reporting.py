@@ -59,6 +59,7 @@ def test_answers_and_key_join_into_the_frame_of_the_analysis(study, answer):
     assert set(frame.loc[frame["name"] == real, "remark"]) == {"the chorus"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [1, 2])
 def test_the_key_tells_the_analysis_what_was_trained_twice(new_study, clip, answer, times):
     table = f'[[source]]\nfile = "{clip}"\nbackend = "tiny"\nepochs = [100, 200]\nclips = 2\n'
@@ -168,6 +169,7 @@ def test_the_export_holds_every_answer_and_no_truth(study, answer, tmp_path):
     assert [{row[name] for row in rows} for name in final] == [{"yes"}, {"no"}, {"more bass"}]
 
 
+@pytest.mark.slow
 def test_a_title_given_for_the_report_stands_in_place_of_the_studys(study, answer, written):
     answer(study, "Ada")
     reporting.report(study, title="What Ada heard")
@@ -202,6 +204,7 @@ def planned(built_study, monkeypatch):
     return folder
 
 
+@pytest.mark.slow
 def test_the_plan_that_was_fixed_goes_to_the_analysis(planned, answer, written):
     answer(planned, "Ada")
     reporting.report(planned)
@@ -226,6 +229,7 @@ def test_a_plan_changed_after_opening_is_told_and_the_fixed_one_used(planned, an
     assert told in facts.plan_told
 
 
+@pytest.mark.slow
 def test_a_study_whose_plan_was_never_fixed_says_so(study, answer, written):
     answer(study, "Ada")
     study.toml.write_text(study.toml.read_text() + PLAN)

@@ -164,6 +164,7 @@ def test_a_listeners_way_needs_no_torch_and_no_model(new_study):
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_report_from_a_table(run, tmp_path, monkeypatch):
     from analysis import responses
     from analysis.report import report

@@ -9,6 +9,7 @@ from tests.caw.samplernn.conftest import tiny
 from tests.caw.samplernn.test_network import SHAPES, levels, network
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", SHAPES)
 @torch.inference_mode()
 def test_the_compiled_step_is_the_network(changes):

@@ -161,6 +161,7 @@ def test_a_compressed_size_is_tested(tmp_path):
     assert 'set stimuli.format = "wav"' in leaks["file size"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRACES)
 def test_each_planted_trace_is_tested_and_reported_and_is_no_leak(tmp_path, name):
     result = audit.run(
@@ -198,6 +199,7 @@ def test_channels_that_differ_in_one_kind_only_are_form(tmp_path):
     assert "channel difference" in leaks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MUSIC_CHANGES)
 def test_music_that_differs_is_told_and_is_no_leak(tmp_path, name):
     def change(samples, real):

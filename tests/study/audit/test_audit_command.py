@@ -37,6 +37,7 @@ def without_repeats(out: str) -> str:
     return "\n".join(line for line in out.splitlines() if not line.startswith("note: repetition: "))
 
 
+@pytest.mark.slow
 def test_a_built_study_is_audited_again_as_it_is_now(run, new_study, answer):
     folder = new_study(stimuli="[stimuli]\nseconds = 1.0\ntrim = 0.1\nrepeats = 1\n")
     build(folder)

@@ -88,6 +88,7 @@ def two_sets(write, piece, starts: dict[bool, list[float]]) -> dict[str, list[Au
     return sets
 
 
+@pytest.mark.slow
 def test_originals_that_repeat_are_a_leak_with_how_long_and_its_fix(write, piece):
     result = audit.run(two_sets(write, piece, {True: [1.0, 1.6], False: []}))
     leak = next(leak for leak in result.leaks if leak.property == "repetition (s)")

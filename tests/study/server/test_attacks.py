@@ -216,6 +216,7 @@ def test_no_message_turns_a_listener_into_the_researcher(target):
 # what comes over the socket
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["load_git_info", "clear_cache", "stop_script", "debug_shutdown_runtime"])
 def test_streamlits_other_messages_do_no_harm(target, kind):
     with target.socket(target.cookies["Ann"]) as line:
