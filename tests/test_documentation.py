@@ -57,7 +57,13 @@ def slugs(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("name", [name for name in DOCUMENTED if name != "analysis.notebook.Study"])
+EXAMPLES = [name for name in DOCUMENTED if name != "analysis.notebook.Study"]  # test_notebook.py runs its
+SLOW = ("analysis.report.report.write",)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in EXAMPLES]
+)
 def test_examples_of_the_documented_interface_run(name, tmp_path, monkeypatch):
     """Those of `analysis.notebook.Study` run one by one, in tests/analysis/test_notebook.py."""
     monkeypatch.chdir(tmp_path)

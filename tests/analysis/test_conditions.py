@@ -15,6 +15,8 @@ from analysis.results.result import find, groups
 from analysis.results.stimuli import Panel
 from tests.analysis import panels
 
+pytestmark = pytest.mark.slow
+
 PLAN_OF = {0: "chart", 1: "verse", 2: None}
 STRENGTH_OF = {0: 0.25, 1: 0.3, 2: 1.0}
 

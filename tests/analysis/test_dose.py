@@ -59,6 +59,7 @@ def test_page_says_why_not(frame, change, why):
     assert re.search(why, found.note)
 
 
+@pytest.mark.slow
 def test_page_is_no_test_of_its_own_for_holm(frame):
     results = statistics.evaluate(responses.load(frame))
     assert find(results, dose.FAMILY, WITHIN, "caw UMG").p_holm is None

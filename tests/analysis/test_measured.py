@@ -150,6 +150,7 @@ def test_both_charts_draw_for_one_and_for_many_with_several_originals(panel, wid
         assert float(re.search(r'\bwidth="([\d.]+)"', svg)[1]) < 1.05 * width
 
 
+@pytest.mark.slow
 def test_the_report_shows_measures_and_says_that_they_are_not_tested(founding, tmp_path):
     record = record_of(founding)
     page = Page(report.write(founding, tmp_path / "r", facts=ReportFacts(measures=record)).read_text())

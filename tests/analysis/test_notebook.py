@@ -44,6 +44,7 @@ def test_tables_hold_what_the_results_hold(study):
     assert table.loc["originals", "musicality, mean"] == pytest.approx(real["estimate"])
 
 
+@pytest.mark.slow
 def test_comparisons_are_those_of_the_report(study):
     found = study.compare("backend", "musicality")
     assert set(found["groups"]) >= {"caw - originals"}

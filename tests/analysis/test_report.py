@@ -268,6 +268,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(figures, "everything", lambda frame, results, found: [])
 
 
+@pytest.mark.slow
 def test_a_panel_is_spoken_of_as_a_panel(tmp_path, panel, quick):
     facts = ReportFacts(
         settings={

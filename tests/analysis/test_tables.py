@@ -115,6 +115,7 @@ def test_numbers_are_written_for_readers(written, expected):
     assert written == expected
 
 
+@pytest.mark.slow
 def test_what_inspires_adds_up_to_the_answers_of_each_row(panel):
     """Whatever the protocol allows: yes, maybe, no, other, and nothing said (a first pass alone)."""
     said = panel["inspiring"].copy()

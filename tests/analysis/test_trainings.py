@@ -15,6 +15,8 @@ from analysis.results.result import find
 from analysis.results.stimuli import Panel
 from tests.analysis import panels
 
+pytestmark = pytest.mark.slow
+
 ROWS = [  # backend, mode, epochs, source, run, the training that the run is of
     ("caw", "UMG", 500, "riff", "riff-500", "riff"),
     ("caw", "VAR", 1000, "riff", "riff-1000", "riff"),

@@ -141,6 +141,7 @@ def pick(visit: Visit, *, stalled: bool = False, **choices: str) -> None:
             visit.settle()
 
 
+@pytest.mark.slow
 def test_the_last_questions_keep_what_the_page_showed(study, chromium):
     store = Store.for_folder(study)
     token = brought_to_the_clips(store)

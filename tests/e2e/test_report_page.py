@@ -17,7 +17,7 @@ from analysis.report import report
 from analysis.report.report import ReportFacts
 from tests.analysis import panels
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(600)]
 
 SIZES = {"phone": {"width": 390, "height": 844}, "desktop": {"width": 1280, "height": 900}}
 TALLEST = {"phone": 14_500, "desktop": 11_000}  # px of the page as it opens, with the clips that inspired

@@ -95,6 +95,7 @@ def test_the_report_is_written_and_the_unblinding_logged(study, answer):
     assert (log["who"], log["reason"], log["key_sha256"]) == ("Ida", "the end", blinding.seal(study))
 
 
+@pytest.mark.slow
 def test_nobody_is_invited_into_a_study_whose_key_was_opened(study, answer, written):
     answer(study, "Ada")
     reporting.report(study, who="Ida")
@@ -215,6 +216,7 @@ def test_the_plan_that_was_fixed_goes_to_the_analysis(planned, answer, written):
     )
 
 
+@pytest.mark.slow
 def test_a_plan_changed_after_opening_is_told_and_the_fixed_one_used(planned, answer, written, run, tmp_path):
     answer(planned, "Ada")
     planned.toml.write_text(planned.toml.read_text().replace("bound = 1.5", "bound = 3.0"))

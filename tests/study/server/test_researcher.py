@@ -340,6 +340,7 @@ def test_the_results_stay_sealed_until_the_form_is_whole(desk, serving, monkeypa
     assert ("Ida", "report asked for", "as Ida: All are done") in logged(serving)
 
 
+@pytest.mark.slow
 def test_the_unblinding_writes_the_report_in_a_process_of_its_own(desk, serving):
     finished(serving, "Ann")
     page = _unblind(desk("results"), "--unfinished is only a word here")
