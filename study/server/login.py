@@ -131,7 +131,7 @@ def door(study: Served, connection: HTTPConnection, key: str | None) -> Response
 
 def page(study: Served, message: str = "", *, status: int = 403, wait: int = 0) -> Response:
     """The door with what it offers, and a word on what went wrong."""
-    parts = [f'<p class="told" role="alert">{escape(message)}</p>'] if message else []
+    parts = [f'<p class="message" role="alert">{escape(message)}</p>'] if message else []
     if study.design.researcher.password:
         parts.append(_FORM)
     parts += [
