@@ -18,6 +18,7 @@ from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, ValidationE
 from caw.files import atomic
 from study import languages
 from study.design.errors import DesignError, KeyPath, SettingError, dotted, first_problem
+from study.design.open_link import Ending, OpenLink
 from study.design.settings import (
     BLOCKS,
     BRIDGE,
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from analysis.plan import AnalysisPlan
 
 __all__ = ["BLOCKS", "BRIDGE", "FILE_NAME", "LATER_FACTS", "LATER_KEYS", "LONGEST_DEFAULT_PASSAGE"]
-__all__ += ["PLAN_KEYS", "Analysis", "Block", "CellFilter", "Design", "DesignError", "Imported", "KeyPath"]
+__all__ += ["OpenLink", "PLAN_KEYS", "Analysis", "Block", "CellFilter", "Design", "DesignError", "Imported", "KeyPath"]
 __all__ += ["ListeningSettings", "Mode", "PlanRequest", "Questions", "Researcher", "Set", "SettingError"]
 __all__ += ["Source", "Stimuli", "StudySettings", "analysis_plan", "as_built", "load", "parse"]
 __all__ += ["write_password"]
@@ -76,6 +77,7 @@ class Design(SettingsTable):
     questions : Questions
     analysis : Analysis
     researcher : Researcher
+    open_link : OpenLink, optional
     """
 
     study: StudySettings
@@ -88,6 +90,7 @@ class Design(SettingsTable):
     questions: Questions = Field(default_factory=Questions)
     analysis: Analysis = Analysis()
     researcher: Researcher = Field(default=Researcher(), exclude=True, repr=False)
+    open_link: OpenLink | None = Field(default=None, exclude=True, repr=False)
 
     _file: Path = PrivateAttr(default=Path(FILE_NAME))
 
@@ -291,10 +294,12 @@ def _known_keys(path: KeyPath) -> list[str]:
         "stimuli": Stimuli,
     }
     tables |= {"listening": ListeningSettings, "questions": Questions, "set": Set}
-    tables |= {"analysis": Analysis, "researcher": Researcher}
+    tables |= {"analysis": Analysis, "researcher": Researcher, "open_link": OpenLink}
     model = tables.get(str(path[0])) if path else Design
     if "cells" in path:
         model = CellFilter
     if "plans" in path:
         model = PlanRequest
+    if path[:1] == ("open_link",) and len(path) > 1:
+        model = Ending
     return [field.alias or name for name, field in (model or Design).model_fields.items()]

@@ -11,7 +11,9 @@ from study.store.answering import StoreError, closed_at, unblinded_at
 from study.store.builds import assign, newest, random_letters
 from study.store.database import reading
 from study.store.protocol import Page, Slot, State, Step, next_step
-from study.store.schema import answer, clock, elapsed, listener, trial
+from study.store.schema import answer, clock, elapsed, listener, recruit, trial
+
+_BY_OPEN_LINK = ("id ", "pilot ")  # how identities of these begin, see study.store.recruits
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,19 @@ class ListenerProgress:
     last_seen: dt.datetime | None
     finished_at: dt.datetime | None
     seconds_active: float
+    recruited: bool = False  # by the open link
+    outcome: str | None = None  # how somebody who came so ended
+
+    @property
+    def awaited(self) -> bool:
+        """Whether a report should wait for this listener: not who is withdrawn, was let go or never began."""
+        let_go = self.outcome is not None or (self.recruited and self.consent_at is None)
+        return self.finished_at is None and self.revoked_at is None and not let_go
 
 
 def progress(engine: sa.Engine, pilot: bool | None = None) -> list[ListenerProgress]:
     """All listeners in the order of their invitation; only pilots, or only others, where `pilot` says so."""
-    people = sa.select(listener).order_by(listener.c.id)
+    people = _people().order_by(listener.c.id)
     if pilot is not None:
         people = people.where(listener.c.pilot.is_(pilot))
     with reading(engine) as connection:
@@ -73,9 +83,17 @@ def progress(engine: sa.Engine, pilot: bool | None = None) -> list[ListenerProgr
                 begun_at=begun.get(row["id"]),
                 last_seen=row["last_seen_at"],
                 seconds_active=round(active.get(row["id"], 0.0), 3),
+                recruited=(row["identity"] or "").startswith(_BY_OPEN_LINK),
+                outcome=row["outcome"],
             )
         )
     return everybody
+
+
+def _people() -> sa.Select:
+    """Listeners with what is known of those who came by the open link."""
+    with_recruits = listener.outerjoin(recruit, recruit.c.listener_id == listener.c.id)
+    return sa.select(listener, recruit.c.identity, recruit.c.outcome).select_from(with_recruits)
 
 
 def states(connection: sa.Connection, listener_id: int | None = None) -> dict[int, State]:
@@ -92,7 +110,7 @@ def states(connection: sa.Connection, listener_id: int | None = None) -> dict[in
         .outerjoin(answer, _SAME_TRIAL)
         .order_by(trial.c.listener_id, trial.c.slot)
     )
-    people = sa.select(listener)
+    people = _people()
     if listener_id is not None:
         slots = slots.where(trial.c.listener_id == listener_id)
         people = people.where(listener.c.id == listener_id)
@@ -110,6 +128,7 @@ def states(connection: sa.Connection, listener_id: int | None = None) -> dict[in
             part_begun=row["part_begun"],
             finished=row["finished_at"] is not None,
             closed=over or row["revoked_at"] is not None,
+            outcome=row["outcome"],
         )
         for row in connection.execute(people).mappings()
     }

@@ -35,6 +35,12 @@ class Page(StrEnum):
     FINAL = "final questions"
     DONE = "finished"
     CLOSED = "closed"
+    SCREENED_OUT = "screened out"
+    TIMED_OUT = "timed out"
+    OVER_QUOTA = "over quota"
+
+
+ENDED_EARLY = {str(page): page for page in (Page.SCREENED_OUT, Page.TIMED_OUT, Page.OVER_QUOTA)}
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class State:
-    """All that decides where a listener is."""
+    """All that decides where a listener is. `outcome`: how somebody who came by the open link ended."""
 
     slots: tuple[Slot, ...]
     consented: bool = False
@@ -61,6 +67,7 @@ class State:
     part_begun: int = 0
     finished: bool = False
     closed: bool = False
+    outcome: str | None = None
 
 
 @dataclass(frozen=True)
@@ -119,6 +126,8 @@ def next_step(state: State) -> Step:
     }
     if state.finished:
         return Step(Page.DONE, **counts)
+    if state.outcome in ENDED_EARLY:
+        return Step(ENDED_EARLY[state.outcome], **counts)
     if state.closed or not counted:
         return Step(Page.CLOSED, **counts)
     if not state.consented:

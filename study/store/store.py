@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from study.folder import StudyFolder
-from study.store import answering, builds, database, database_record, export, listeners, schema, study_log
+from study.store import answering, builds, database, database_record, export, listeners, recruits, schema, study_log
 from study.store import backup as backups
 from study.store.answering import Draft, Listening, Saved, StoreError
 from study.store.builds import Build, has_answers, newest
@@ -29,6 +29,7 @@ from study.store.schema import clock, final_answer, listener, trial
 
 if TYPE_CHECKING:
     from analysis.plan import AnalysisPlan, SealedPlan
+    from study.design.open_link import OpenLink
 
 __all__ = ["Build", "ServedClip", "Listener", "ListenerProgress", "Store", "StoreError"]
 
@@ -78,6 +79,7 @@ class Store:
 
     served_digest: str | None = None  # of the design that listeners see; a later build does not change it
     served_plan: AnalysisPlan | None = None  # of the design that is served: kept when a listener begins
+    open_link: OpenLink | None = None  # of the design that is served
     _folder: StudyFolder | None = None
 
     def __init__(self, url: str) -> None:
@@ -258,6 +260,25 @@ class Store:
             database_record.note(self._folder, self.engine)
         return token
 
+    def join(self, ids: Mapping[str, str], *, pilot: bool = False) -> recruits.Recruit:
+        """The listener with these ids of a recruiting platform, made at first: one for each person.
+
+        Raises FullError where all places are taken, StoreError where the study is closed or has no open link.
+        """
+        if self.open_link is None:
+            raise StoreError("the study has no open link", "add [open_link] to study.toml")
+        with self.engine.begin() as connection:
+            person = recruits.join(connection, self.open_link, ids, pilot=pilot)
+        if self._folder is not None:
+            database_record.note(self._folder, self.engine)
+        return person
+
+    def screen_out(self, listener_id: int) -> None:
+        """Let a listener go whom the study does not look for. What was answered stays."""
+        with self.engine.begin() as connection:
+            answering.admit(connection, listener_id)
+            recruits.screen_out(connection, listener_id)
+
     def revoke(self, name: str) -> bool:
         """Withdraw a listener's link. It shows the closing page and saves nothing; what was saved stays.
 
@@ -279,7 +300,10 @@ class Store:
             row = connection.execute(sa.select(listener).where(listener.c.token == token)).mappings().first()
             if row is None:
                 return None
-            step = next_step(listeners.states(connection, row["id"])[row["id"]])
+            state = listeners.states(connection, row["id"])[row["id"]]
+        if self.open_link is not None and recruits.is_late(self.open_link, row, state.outcome):
+            state = recruits.let_go(self.engine, self.open_link, row["id"])
+        step = next_step(state)
         copied = ("id", "name", "tab", "playback", "pilot")
         return Listener(**{name: row[name] for name in copied}, step=step)
 
@@ -317,9 +341,15 @@ class Store:
     def _mark(self, listener_id: int, *, once: str | None = None, **values: Any) -> None:
         change = listener.update().where(listener.c.id == listener_id)
         with self.engine.begin() as connection:
+            if once and self.open_link is not None:
+                recruits.one_at_a_time(connection)
             moment = clock(connection)
             if once:
                 answering.admit(connection, listener_id)
+                if self.open_link is not None and not recruits.take_place(
+                    connection, self.open_link, listener_id
+                ):
+                    return
                 change = change.where(listener.c[once].is_(None))
                 values[once] = moment
                 if self.served_plan is not None:
@@ -491,6 +521,8 @@ class Store:
                     answering.put_final(connection, listener_id, number, question, texts.get(number), moment)
             changes = {"last_seen_at": moment} | ({"finished_at": moment} if finish else {})
             connection.execute(listener.update().where(listener.c.id == listener_id).values(**changes))
+            if finish and not recruits.end(connection, listener_id, recruits.COMPLETED, moment):
+                raise StoreError("this listener was let go", "reload the page")
             return finish
 
     # the study as a whole
