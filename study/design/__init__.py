@@ -51,7 +51,17 @@ if TYPE_CHECKING:
     from analysis.plan import AnalysisPlan
 
 __all__ = ["BLOCKS", "BRIDGE", "FILE_NAME", "LATER_FACTS", "LATER_KEYS", "LONGEST_DEFAULT_PASSAGE"]
-__all__ += ["OpenLink", "PLAN_KEYS", "Analysis", "Block", "CellFilter", "Design", "DesignError", "Imported", "KeyPath"]
+__all__ += [
+    "OpenLink",
+    "PLAN_KEYS",
+    "Analysis",
+    "Block",
+    "CellFilter",
+    "Design",
+    "DesignError",
+    "Imported",
+    "KeyPath",
+]
 __all__ += ["ListeningSettings", "Mode", "PlanRequest", "Questions", "Researcher", "Set", "SettingError"]
 __all__ += ["Source", "Stimuli", "StudySettings", "analysis_plan", "as_built", "load", "parse"]
 __all__ += ["write_password"]

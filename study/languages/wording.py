@@ -67,7 +67,14 @@ def welcome(design: Design) -> list[str]:
         paragraphs.append(base_rate(design))
     if design.listening.instructions:
         paragraphs.append(design.listening.instructions)
-    return [*paragraphs, say("welcome.duration", minutes=minutes(design))]
+    link = design.open_link
+    one_browser = link is not None and link.resume == "same browser"
+    paragraphs.append(
+        say("open_link.duration" if one_browser else "welcome.duration", minutes=minutes(design))
+    )
+    if link is not None and link.timeout_minutes is not None:
+        paragraphs.append(say("open_link.limit", minutes=link.timeout_minutes))
+    return paragraphs
 
 
 def base_rate(design: Design) -> str:
@@ -90,7 +97,10 @@ def stored(design: Design) -> str:
     """What is kept of a listener; asked for consent."""
     say = of(design)
     contact = say("consent.contact", contact=design.study.contact) if design.study.contact else ""
-    return f"{say('consent.stored')} {contact}".strip()
+    kept = say("consent.stored")
+    if design.open_link is not None:
+        kept = say("open_link.stored", names=", ".join(design.open_link.ids))
+    return f"{kept} {contact}".strip()
 
 
 def consent_version(design: Design) -> str:

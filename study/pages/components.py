@@ -48,6 +48,7 @@ _saved_text = _component("saved_text")
 _player = _component("player", parts=("wave", "loop", "keys"))
 _pool_keys = _component("pool_keys")
 _reconnect = _component("reconnect")
+_completion_code = _component("completion_code")
 
 
 def next_button(label: str, *, key: str, disabled: bool = False, focus: str | None = None) -> str | None:
@@ -60,6 +61,12 @@ def next_button(label: str, *, key: str, disabled: bool = False, focus: str | No
     data = {"label": label, "disabled": disabled, "focus": focus, "run": time.monotonic()}
     press = _next_button(key=key, data=data, default={"press": None}, on_press_change=_ignore).press
     return press if isinstance(press, str) else None
+
+
+def completion_code(say: Words, code: str) -> None:
+    """Shows a code with a button that copies it."""
+    data = {"code": code, "words": {name: say(f"open_link.{name}") for name in ("code", "copy", "copied")}}
+    _completion_code(key="completion-code", data=data)
 
 
 def saved_text(

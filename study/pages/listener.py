@@ -12,6 +12,7 @@ import streamlit as st
 from sqlalchemy.exc import DBAPIError
 
 from study.languages import wording
+from study.pages import endings
 from study.pages.answer_form import answer_form
 from study.pages.components import next_button, player, run_again, saved_text, watch_connection
 from study.pages.thanks import show_thanks
@@ -66,9 +67,9 @@ def page() -> None:
 def _step(study: Served, shown: Shown) -> None:
     person = study.store.find(token())
     if person is None:
-        say, why = wording.of(study.design), links.refusal(*_claims())
-        st.title(say(f"door.{why}_title"), anchor=False)
-        st.write(say(f"door.{why}_text"))
+        say, why = wording.of(study.design), links.refused_as(study.design, *_claims())
+        st.title(say(f"{why}_title"), anchor=False)
+        st.write(say(f"{why}_text"))
         return
     tab = _tab(study, person, shown)
     if tab is None:
@@ -231,4 +232,7 @@ _PAGES = {
     Page.FINAL: _final,
     Page.DONE: lambda study, person, _tab: show_thanks(study, person),
     Page.CLOSED: _closed,
+    Page.SCREENED_OUT: endings.show,
+    Page.TIMED_OUT: endings.show,
+    Page.OVER_QUOTA: endings.show,
 }

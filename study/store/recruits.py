@@ -49,40 +49,29 @@ def find(engine: sa.Engine, identity: str) -> Recruit | None:
         return _find(connection, identity)
 
 
+def join(engine: sa.Engine, settings: OpenLink, ids: Mapping[str, str], *, pilot: bool = False) -> Recruit:
+    """Return the listener with these ids of a recruiting platform, made at first: one for each person.
+
+    Raises FullError where all places are taken, StoreError where the study is closed or not built.
+    """
+    known = find(engine, identity_of(ids[settings.names_listener], pilot=pilot))
+    if known is not None:
+        return known
+    with engine.begin() as connection:
+        return _join(connection, settings, ids, pilot=pilot)
+
+
 def identity_of(person: str, *, pilot: bool = False) -> str:
     """What stands for a person in the database: who tries the study as a pilot can take part as well."""
     return f"{'pilot' if pilot else 'id'} {person}"
 
 
-def join(
-    connection: sa.Connection, settings: OpenLink, ids: Mapping[str, str], *, pilot: bool = False
-) -> Recruit:
-    """Return the listener with these ids, made at first. See store.Store.join."""
-    one_at_a_time(connection)
-    identity = identity_of(ids[settings.names_listener], pilot=pilot)
-    if known := _find(connection, identity):
-        return known
-    if closed_at(connection) is not None:
-        raise StoreError("the study is closed")
-    moment = clock(connection)
-    expire(connection, settings, moment)
-    if not pilot and _full(connection, settings):
-        raise FullError("all places are taken")
-    _forget_unopened(connection, moment)
-    token = listeners.invite(connection, _free_name(connection), pilot=pilot)
-    me = connection.execute(sa.select(listener.c.id).where(listener.c.token == token)).scalar_one()
-    connection.execute(recruit.insert().values(listener_id=me, identity=identity, came_at=moment))
-    rows = [{"listener_id": me, "name": name, "value": value} for name, value in ids.items()]
-    connection.execute(recruit_id.insert(), rows)
-    return Recruit(token, False, None)
-
-
-def take_place(connection: sa.Connection, settings: OpenLink, listener_id: int) -> bool:
+def take_place(connection: sa.Connection, settings: OpenLink | None, listener_id: int) -> bool:
     """Whether there is a place for a listener who agrees to take part; where not, that is noted.
 
     `one_at_a_time` must have been called in this transaction, before any row was locked.
     """
-    row = _of(connection, listener_id)
+    row = _of(connection, listener_id) if settings is not None else None
     if row is None or row["consent_at"] is not None:
         return True
     if row["outcome"] is not None:
@@ -129,9 +118,9 @@ def expire(
     connection.execute(change.values(outcome=TIMED_OUT, outcome_at=moment))
 
 
-def is_late(settings: OpenLink, row: Mapping[str, Any], outcome: str | None) -> bool:
+def is_late(settings: OpenLink | None, row: Mapping[str, Any], outcome: str | None) -> bool:
     """Whether a listener who has begun and not finished may be over their time, by this machine's clock."""
-    if settings.timeout_minutes is None or outcome is not None or row["finished_at"] is not None:
+    if settings is None or settings.timeout_minutes is None or outcome is not None or row["finished_at"]:
         return False
     since = row["consent_at"]
     return since is not None and now() - since > dt.timedelta(minutes=settings.timeout_minutes)
@@ -186,6 +175,26 @@ def one_at_a_time(connection: sa.Connection) -> None:
     """Let nobody else decide about places until this transaction ends, as SQLite does by itself."""
     if connection.dialect.name != "sqlite":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_PLACES_LOCK})")
+
+
+def _join(connection: sa.Connection, settings: OpenLink, ids: Mapping[str, str], *, pilot: bool) -> Recruit:
+    one_at_a_time(connection)
+    identity = identity_of(ids[settings.names_listener], pilot=pilot)
+    if known := _find(connection, identity):
+        return known
+    if closed_at(connection) is not None:
+        raise StoreError("the study is closed")
+    moment = clock(connection)
+    expire(connection, settings, moment)
+    if not pilot and _full(connection, settings):
+        raise FullError("all places are taken")
+    _forget_unopened(connection, moment)
+    token = listeners.invite(connection, _free_name(connection), pilot=pilot)
+    me = connection.execute(sa.select(listener.c.id).where(listener.c.token == token)).scalar_one()
+    connection.execute(recruit.insert().values(listener_id=me, identity=identity, came_at=moment))
+    rows = [{"listener_id": me, "name": name, "value": value} for name, value in ids.items()]
+    connection.execute(recruit_id.insert(), rows)
+    return Recruit(token, False, None)
 
 
 def _full(connection: sa.Connection, settings: OpenLink) -> bool:

@@ -17,7 +17,17 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from study.folder import StudyFolder
-from study.store import answering, builds, database, database_record, export, listeners, recruits, schema, study_log
+from study.store import (
+    answering,
+    builds,
+    database,
+    database_record,
+    export,
+    listeners,
+    recruits,
+    schema,
+    study_log,
+)
 from study.store import backup as backups
 from study.store.answering import Draft, Listening, Saved, StoreError
 from study.store.builds import Build, has_answers, newest
@@ -260,19 +270,6 @@ class Store:
             database_record.note(self._folder, self.engine)
         return token
 
-    def join(self, ids: Mapping[str, str], *, pilot: bool = False) -> recruits.Recruit:
-        """The listener with these ids of a recruiting platform, made at first: one for each person.
-
-        Raises FullError where all places are taken, StoreError where the study is closed or has no open link.
-        """
-        if self.open_link is None:
-            raise StoreError("the study has no open link", "add [open_link] to study.toml")
-        with self.engine.begin() as connection:
-            person = recruits.join(connection, self.open_link, ids, pilot=pilot)
-        if self._folder is not None:
-            database_record.note(self._folder, self.engine)
-        return person
-
     def screen_out(self, listener_id: int) -> None:
         """Let a listener go whom the study does not look for. What was answered stays."""
         with self.engine.begin() as connection:
@@ -301,7 +298,7 @@ class Store:
             if row is None:
                 return None
             state = listeners.states(connection, row["id"])[row["id"]]
-        if self.open_link is not None and recruits.is_late(self.open_link, row, state.outcome):
+        if recruits.is_late(self.open_link, row, state.outcome):
             state = recruits.let_go(self.engine, self.open_link, row["id"])
         step = next_step(state)
         copied = ("id", "name", "tab", "playback", "pilot")
@@ -341,14 +338,12 @@ class Store:
     def _mark(self, listener_id: int, *, once: str | None = None, **values: Any) -> None:
         change = listener.update().where(listener.c.id == listener_id)
         with self.engine.begin() as connection:
-            if once and self.open_link is not None:
+            if once:
                 recruits.one_at_a_time(connection)
             moment = clock(connection)
             if once:
                 answering.admit(connection, listener_id)
-                if self.open_link is not None and not recruits.take_place(
-                    connection, self.open_link, listener_id
-                ):
+                if not recruits.take_place(connection, self.open_link, listener_id):
                     return
                 change = change.where(listener.c[once].is_(None))
                 values[once] = moment
