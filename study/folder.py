@@ -77,7 +77,7 @@ class StudyFolder:
         return self.path / "places"
 
     def place(self, song: str, side: str) -> Path:
-        """The music "before" or "after" a song's gap: a WAV file, which is there only where the song has it."""
+        """The WAV file of the music "before" or "after" a song's gap. A gap at an end has one alone."""
         return self.places / f"{song}-{side}.wav"
 
     @property
