@@ -14,13 +14,17 @@ import re
 import secrets
 import unicodedata
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
+
+import sqlalchemy as sa
 
 from caw.files import atomic
 from caw.problems import ProblemError
 from study.design.open_link import LONGEST_ID, SIGNATURE, OpenLink
 from study.folder import StudyFolder
 from study.server.links import kept_secret
+from study.store import recruits
 from study.store.recruits import identity_of
 
 JOIN = "/join"
@@ -130,6 +134,23 @@ def code(settings: OpenLink, folder: StudyFolder, outcome: str, person: str, *, 
     letters = base64.b32encode(digest).decode()
     own = "-".join(letters[at : at + 4] for at in (0, 4, 8))
     return f"{same}-{own}" if same else own
+
+
+def table(folder: StudyFolder, settings: OpenLink | None, engine: sa.Engine) -> list[dict[str, Any]]:
+    """Who came by the open link, for paying them: name, ids, how they ended, code, times in UTC."""
+    people = [one for one in recruits.everybody(engine) if one["ids"]]
+    names = dict.fromkeys(name for one in people for name in one["ids"])
+    rows = []
+    for one in people:
+        row = {"listener": one["name"], "pilot": "yes" if one["pilot"] else "no"}
+        row |= {name: one["ids"].get(name, "") for name in names}
+        row |= {"outcome": one["outcome"] or "", "code": ""}
+        if settings is not None and one["outcome"] and (person := one["ids"].get(settings.names_listener)):
+            row["code"] = code(settings, folder, one["outcome"], person, pilot=one["pilot"])
+        for column, stamp in (("came_at", "came_at"), ("begun_at", "consent_at"), ("ended_at", "outcome_at")):
+            row[column] = one[stamp].isoformat(timespec="seconds") if one[stamp] else ""
+        rows.append(row)
+    return rows
 
 
 def _digest(key: str, text: str) -> bytes:

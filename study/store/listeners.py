@@ -13,7 +13,7 @@ from study.store.database import reading
 from study.store.protocol import Page, Slot, State, Step, next_step
 from study.store.schema import answer, clock, elapsed, listener, recruit, trial
 
-_BY_OPEN_LINK = ("id ", "pilot ")  # how identities of these begin, see study.store.recruits
+BY_PERSONAL_LINK = "link "  # how the identity begins of who was screened out and came by no open link
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def progress(engine: sa.Engine, pilot: bool | None = None) -> list[ListenerProgr
                 begun_at=begun.get(row["id"]),
                 last_seen=row["last_seen_at"],
                 seconds_active=round(active.get(row["id"], 0.0), 3),
-                recruited=(row["identity"] or "").startswith(_BY_OPEN_LINK),
+                recruited=not (row["identity"] or BY_PERSONAL_LINK).startswith(BY_PERSONAL_LINK),
                 outcome=row["outcome"],
             )
         )

@@ -9,6 +9,7 @@ one transaction after the other.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from study.design.open_link import OpenLink
 from study.store import listeners
 from study.store.answering import StoreError, closed_at, insert_once
 from study.store.database import reading
+from study.store.listeners import BY_PERSONAL_LINK
 from study.store.protocol import State
 from study.store.schema import clock, listener, now, recruit, recruit_id, trial
 
@@ -63,7 +65,7 @@ def join(engine: sa.Engine, settings: OpenLink, ids: Mapping[str, str], *, pilot
 
 def identity_of(person: str, *, pilot: bool = False) -> str:
     """What stands for a person in the database: who tries the study as a pilot can take part as well."""
-    return f"{'pilot' if pilot else 'id'} {person}"
+    return hashlib.sha256(f"{'pilot' if pilot else 'id'} {person}".encode()).hexdigest()
 
 
 def take_place(connection: sa.Connection, settings: OpenLink | None, listener_id: int) -> bool:
@@ -97,7 +99,7 @@ def end(connection: sa.Connection, listener_id: int, outcome: str, moment: dt.da
 def screen_out(connection: sa.Connection, listener_id: int) -> None:
     """See store.Store.screen_out."""
     moment = clock(connection)
-    values = {"listener_id": listener_id, "identity": f"link {listener_id}", "came_at": moment}
+    values = {"listener_id": listener_id, "identity": f"{BY_PERSONAL_LINK}{listener_id}", "came_at": moment}
     insert_once(connection, recruit, values, ["listener_id"])
     end(connection, listener_id, SCREENED_OUT, moment)
 

@@ -50,7 +50,8 @@ def finish(store: Store, person: str, **kind) -> Page:
 
 
 def outcomes(store: Store) -> dict[str, str | None]:
-    return {one["identity"].partition(" ")[2]: one["outcome"] for one in recruits.everybody(store.engine)}
+    person = store.open_link.names_listener
+    return {one["ids"][person]: one["outcome"] for one in recruits.everybody(store.engine)}
 
 
 def long_ago(store: Store, column: sa.Column, minutes: float, person: int | None = None) -> None:
