@@ -197,7 +197,7 @@ def _final(study: Served, person: Listener, tab: str) -> None:
     say, questions = wording.of(study.design), study.design.questions.final
     st.title(say("final.title"), anchor=False)
     st.write(say("final.text"))
-    own, owed = before.end_questions(study, person, tab)
+    owed = before.end_questions(study, person, tab)
     saved = study.store.final_texts(person.id)
     typed: dict[int, str] = {}
     for number, question in enumerate(questions, start=1):
