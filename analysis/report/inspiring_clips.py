@@ -12,7 +12,7 @@ from analysis import conditions
 from analysis import formats as f
 from analysis.report import comments
 from analysis.results import estimation, stimuli
-from analysis.results.outcomes import INSPIRED, JUDGED_REAL, KEPT, MUSICALITY, Outcome
+from analysis.results.outcomes import INSPIRED, JUDGED_REAL, KEPT, MUSICALITY, WOULD_USE, Outcome
 from analysis.table import ReportTable
 
 MOST_OPEN = 10  # clips that stand open; the rest is folded
@@ -20,7 +20,7 @@ MOST_WORDS = 3  # listeners quoted of a clip; its other comments stand further b
 BEST = 3  # clips shown where none inspired
 ORIGINALS = "originals"
 _NUMBERS = ("epochs", "strength")  # columns that hold no names
-ASKED = (JUDGED_REAL, MUSICALITY, INSPIRED, KEPT)
+ASKED = (JUDGED_REAL, MUSICALITY, INSPIRED, KEPT, WOULD_USE)
 _ORDER = {"yes": 0, "maybe": 1}  # whose words come first, after those who kept the clip
 
 
