@@ -18,7 +18,8 @@ class Outcome:
     """A column of the answers as numbers within a scale.
 
     name: in tables and results. column: of the frame of `responses.load`. coded: the number of each answer
-    (or a function of the answer), None where it is one already; an answer without a number is missing. low, high: the ends of the scale.
+    (or a function of the answer), None where it is one already; an answer without a number is missing. low,
+    high: the ends of the scale.
     """
 
     name: str
