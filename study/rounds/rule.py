@@ -4,10 +4,10 @@ A setting, or arm, is what a clip was made with: its source or song, backend, mo
 Each answered clip has a reward from 0 to 1 (`reward`). What a listener likes of a setting has a Beta
 distribution. Before its own answers it is worth `PRIOR` answers around what its parts let expect: the overall
 mean, and for each part that varies the difference that the answers with that part make, each mean drawn
-towards the overall one by `PRIOR` answers more. So few answers say something of every setting. Each answer on
-the setting itself adds its reward to the first number of the distribution, and the rest to 1 to the second, so
-many answers on one setting have the last word on it. (What the parts let expect is estimated from all answers,
-its own among them, as empirical Bayes does: that makes the rule a little bolder, and simulations better.)
+towards the overall one by `PRIOR` answers more. So few answers say something of every setting. Each answer
+on the setting itself adds its reward to the first number of the distribution, and the rest to 1 to the
+second, so many answers on one setting have the last word on it. (What the parts let expect is estimated from
+all answers, its own among them, as empirical Bayes does: simulated listeners are learnt sooner so.)
 
 For each clip that is "sampled" one number is drawn from each setting's distribution, and the setting with the
 highest one is taken (Thompson 1933, Biometrika 25:285-294). Each "fresh" clip is of a setting drawn evenly,

@@ -103,12 +103,13 @@ def line(title: str, runs: list[dict]) -> str:
     even, best, evenly, share = values
     rounds = "  ".join(f"{value:.2f}" for value in by_round)
     error = lost.std() / np.sqrt(len(lost))
-    return f"{title:34s} {rounds}   {even:.2f}  {best:.2f}   {lost.mean():5.2f} +-{error:.2f} {evenly:6.2f}   {share:.2f}"
+    losses = f"{lost.mean():5.2f} +-{error:.2f} {evenly:6.2f}"
+    return f"{title:42s} {rounds}   {even:.2f}  {best:.2f}   {losses}   {share:.2f}"
 
 
 def main() -> None:
     """Print the table."""
-    print(f"{'':34s} sampled, by round        even  best   lost by rule  evenly   largest share")
+    print(f"{'':42s} sampled, by round        even  best   lost by rule  evenly   largest share")
     tastes, beliefs = (
         {"parts are liked": parts, "one setting is liked": single, "nothing": none},
         rule.beliefs,
