@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from study.store.answering import StoreError, closed_at, unblinded_at
 from study.store.builds import assign, newest, random_letters
 from study.store.database import reading
-from study.store.protocol import Page, Slot, State, Step, next_step
+from study.store.protocol import NO_STATIONS, Page, Slot, State, Stations, Step, next_step
 from study.store.schema import answer, clock, elapsed, listener, recruit, trial
 
 BY_PERSONAL_LINK = "link "  # how the identity begins of who was screened out and came by no open link
@@ -60,14 +60,16 @@ class ListenerProgress:
         return self.finished_at is None and self.revoked_at is None and not let_go
 
 
-def progress(engine: sa.Engine, pilot: bool | None = None) -> list[ListenerProgress]:
+def progress(
+    engine: sa.Engine, pilot: bool | None = None, stations: Stations = NO_STATIONS
+) -> list[ListenerProgress]:
     """All listeners in the order of their invitation; only pilots, or only others, where `pilot` says so."""
     people = _people().order_by(listener.c.id)
     if pilot is not None:
         people = people.where(listener.c.pilot.is_(pilot))
     with reading(engine) as connection:
         rows = connection.execute(people).mappings().all()
-        standing = states(connection)
+        standing = states(connection, stations=stations)
         begun, active = _times(connection)
     everybody = []
     for row in rows:
@@ -96,7 +98,9 @@ def _people() -> sa.Select:
     return sa.select(listener, recruit.c.identity, recruit.c.outcome).select_from(with_recruits)
 
 
-def states(connection: sa.Connection, listener_id: int | None = None) -> dict[int, State]:
+def states(
+    connection: sa.Connection, listener_id: int | None = None, stations: Stations = NO_STATIONS
+) -> dict[int, State]:
     """Return what decides the step of one listener, or of all, by listener id."""
     slots = (
         sa.select(
@@ -129,6 +133,7 @@ def states(connection: sa.Connection, listener_id: int | None = None) -> dict[in
             finished=row["finished_at"] is not None,
             closed=over or row["revoked_at"] is not None,
             outcome=row["outcome"],
+            before_due=stations.before and row["before_at"] is None,
         )
         for row in connection.execute(people).mappings()
     }

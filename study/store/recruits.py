@@ -22,7 +22,7 @@ from study.store import listeners
 from study.store.answering import StoreError, closed_at, insert_once
 from study.store.database import reading
 from study.store.listeners import BY_PERSONAL_LINK
-from study.store.protocol import State
+from study.store.protocol import State, Stations
 from study.store.schema import clock, listener, now, recruit, recruit_id, trial
 
 COMPLETED, SCREENED_OUT, TIMED_OUT, OVER_QUOTA = "completed", "screened out", "timed out", "over quota"
@@ -120,20 +120,24 @@ def expire(
     connection.execute(change.values(outcome=TIMED_OUT, outcome_at=moment))
 
 
-def is_late(settings: OpenLink | None, row: Mapping[str, Any], outcome: str | None) -> bool:
-    """Whether a listener who has begun and not finished may be over their time, by this machine's clock."""
-    if settings is None or settings.timeout_minutes is None or outcome is not None or row["finished_at"]:
-        return False
-    since = row["consent_at"]
-    return since is not None and now() - since > dt.timedelta(minutes=settings.timeout_minutes)
-
-
-def let_go(engine: sa.Engine, settings: OpenLink, listener_id: int) -> State:
-    """Note that the time of one listener is over, where it is, and return where they stand."""
-    with engine.begin() as connection:
-        one_at_a_time(connection)
-        expire(connection, settings, clock(connection), listener_id)
-        return listeners.states(connection, listener_id)[listener_id]
+def state_of(
+    engine: sa.Engine,
+    connection: sa.Connection,
+    row: sa.RowMapping,
+    settings: OpenLink | None,
+    stations: Stations,
+) -> State:
+    """Where a listener stands, `row` being theirs. That their time is over is noted at this moment."""
+    state = listeners.states(connection, row["id"], stations)[row["id"]]
+    limit = settings.timeout_minutes if settings is not None else None
+    if limit is None or state.outcome is not None or state.finished or row["consent_at"] is None:
+        return state
+    if now() - row["consent_at"] <= dt.timedelta(minutes=limit):
+        return state
+    with engine.begin() as writing:
+        one_at_a_time(writing)
+        expire(writing, settings, clock(writing), row["id"])
+        return listeners.states(writing, row["id"], stations)[row["id"]]
 
 
 def expire_all(engine: sa.Engine, settings: OpenLink | None) -> None:
