@@ -51,7 +51,7 @@ class Player {
     this.trouble = "";
     this.undo = [];
     this.audio = new Audio();
-    this.audio.preload = "auto";
+    this.audio.preload = data.among ? "metadata" : "auto";
     this.wave = new Wave(find("wave"));
     this.loop = new Loop(find("loop"), find("passage"));
     this.volume = new Volume(find("volume"), this.audio);
@@ -333,7 +333,7 @@ export default function ({ data, parentElement: root, setStateValue }) {
     player = new Player(root, data, setStateValue);
     players.set(root, player);
     // Streamlit keeps the scroll position of the clip before, and the focus would fall back to the page.
-    document.querySelector('[data-testid="stMain"]')?.scrollTo({ top: 0 });
+    if (!data.among) document.querySelector('[data-testid="stMain"]')?.scrollTo({ top: 0 });
     if (data.focus) player.button.focus({ preventScroll: true });
   }
   return () => player.dispose();

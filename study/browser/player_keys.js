@@ -68,7 +68,9 @@ class Keys {
 
   pressed(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || !this.active.checked) return;
-    const target = event.composedPath()[0];
+    const path = event.composedPath();
+    const target = path[0];
+    if (this.player.data.among && !path.includes(this.player.root)) return; // of several, the one in focus
     if (!(target instanceof Element) || target.matches(TYPING)) return;
     if (this.dialog.open) {
       if (event.key !== "?") return;

@@ -106,6 +106,7 @@ def player(
     focus: bool = False,
     texts: dict[str, str] | None = None,
     keys: Sequence[str] = (),
+    among: bool = False,
 ) -> Listening | None:
     """Shows the player and returns what was heard so far, None before anything was.
 
@@ -114,7 +115,8 @@ def player(
     go) are addresses. `loudness` is that of all clips, in LUFS, for the picture.
     `resume` is what was heard before, of an earlier visit: give the same one at every run.
     `texts` replaces words of the catalogue's [player]; `keys` names the questions that keys may answer
-    ("verdict", "musicality").
+    ("verdict", "musicality"). `among` says that the page has several players: keys then go to the one in
+    focus, and the page stays where it is scrolled to.
     """
     data: dict[str, Any] = {
         "src": src,
@@ -128,6 +130,8 @@ def player(
         "keys": list(keys),
         "resume": None,
     }
+    if among:
+        data["among"] = True
     if resume is not None:
         data["resume"] = {
             "plays": resume.plays,

@@ -42,7 +42,7 @@ _OPEN = (
 _OPEN_FOLDERS = (f"{routes.CLIP}/", f"{routes.HEARD}/")
 _PROBES = (health.ADDRESS, "/_stcore/host-config")  # Streamlit's page asks beneath its own path, too
 _LOGIN = (login.LOGIN, login.LOGOUT, oidc.CALLBACK)
-_HEADERS = {
+HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "referrer-policy": "no-referrer",
@@ -124,7 +124,7 @@ class Gate:
                 if message["status"] >= 400 and not (message["status"] == 404 and path.endswith(_PROBES)):
                     self._refuse(connection, f"{message['status']} {scope['method']}")
                 headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
+                for name, value in HEADERS.items():
                     headers.setdefault(name, value)
                 if path == "/" or path.startswith((login.HOME, login.LOGIN)):
                     headers["cache-control"] = "no-store"
@@ -192,7 +192,7 @@ class Gate:
 
 
 @lru_cache(maxsize=1)
-def _browser_files() -> frozenset[str]:
+def browser_files() -> frozenset[str]:
     """The addresses of Streamlit's own scripts, styles and fonts. For any other address it sends its page."""
     folder = Path(streamlit.__file__).with_name("static")
     files_there = folder.joinpath("static").rglob("*")
@@ -200,7 +200,7 @@ def _browser_files() -> frozenset[str]:
 
 
 def _leads_nowhere(path: str) -> bool:
-    return path not in _OPEN and not path.startswith(_OPEN_FOLDERS) and path not in _browser_files()
+    return path not in _OPEN and not path.startswith(_OPEN_FOLDERS) and path not in browser_files()
 
 
 def _query(scope: Scope) -> dict[str, str]:

@@ -68,7 +68,7 @@ async def front_page(request: Request) -> Response:
     lost connection: Streamlit's own dialogs would lie over it.
     """
     study = served().design.study
-    shell = await run_in_threadpool(_shell, study.title, study.language)
+    shell = await run_in_threadpool(page_shell, study.title, study.language)
     token = links.chosen(_cookie(request), request.query_params.get(links.MARK))
     mark = "" if token is None else f'here.searchParams.set("{links.MARK}","{links.mark(token)}");'
     bound = f"{{const here=new URL(location);{mark}history.replaceState(history.state,'',here)}}"
@@ -78,7 +78,7 @@ async def front_page(request: Request) -> Response:
 
 async def researcher_page(_request: Request) -> Response:
     """The same for the researcher's pages, which are in English."""
-    return HTMLResponse(await run_in_threadpool(_shell, served().design.study.title, "en"))
+    return HTMLResponse(await run_in_threadpool(page_shell, served().design.study.title, "en"))
 
 
 async def clip(request: Request) -> Response:
@@ -163,7 +163,7 @@ ROUTES = [
 
 
 @lru_cache(maxsize=2)
-def _shell(title: str, language: str) -> str:
+def page_shell(title: str, language: str) -> str:
     shell = Path(streamlit.__file__).with_name("static").joinpath("index.html").read_text("utf-8")
     light, dark = LIGHT["backgroundColor"], DARK["backgroundColor"]
     ground = f"body{{background:{light}}}@media(prefers-color-scheme:dark){{body{{background:{dark}}}}}"
