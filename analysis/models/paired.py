@@ -102,7 +102,7 @@ class Blocks(Crossed):
         return np.diag(theta[self.mine]), theta[self.kind]
 
 
-def right(correct, order, listener, real, fake) -> PairedFit:
+def right(correct, order, listener, real, fake, group=None) -> PairedFit:
     """Fit right answers on pairs of a real and a machine-made clip: P(right) = mean + order.
 
     Parameters
@@ -113,12 +113,15 @@ def right(correct, order, listener, real, fake) -> PairedFit:
         +.5 where the real clip stood first, else -.5, [n].
     listener, real, fake : array_like
         Labels [n].
+    group : array_like, optional
+        Labels [n] of the groups that machine-made clips are of, whose means are asked for.
 
     Returns
     -------
     PairedFit
-        With the fixed effects "right", the share of right answers where each order is as frequent, and
-        "order": twice what the share of answers "first" is above .5. Listeners differ in both.
+        With the fixed effects "right", the share of right answers where each order is as frequent (or by the
+        name of each group its own), and "order", twice what the share of answers "first" is above .5.
+        Listeners differ in each of them.
 
     Raises
     ------
@@ -131,15 +134,20 @@ def right(correct, order, listener, real, fake) -> PairedFit:
     i, r, f = (np.unique(np.asarray(one), return_inverse=True)[1] for one in (listener, real, fake))
     if min(i.max(initial=0), r.max(initial=0), f.max(initial=0)) < 1:
         raise MixedModelError("needs two listeners, two real and two machine-made clips")
-    both = np.ptp(order) > 0
-    fixed = {"right": np.ones(len(y))} | ({"order": order} if both else {})
-    z = np.column_stack(list(fixed.values()))
+    ones, orders = np.ones((len(y), 1)), {"order": order} if np.ptp(order) > 0 else {}
+    fixed, tastes = {"right": ones[:, 0]}, np.zeros((len(y), 0))
+    if group is not None:
+        found, g = np.unique(np.asarray(group, dtype=str), return_inverse=True)
+        tastes = np.eye(len(found))[g]
+        fixed = {str(name): column for name, column in zip(found, tastes.T, strict=True)}
+    fixed |= orders
+    own = [(ones, BIAS), (tastes, TASTE), (order[:, None][:, : len(orders)], "listeners' order")]
+    own = [(columns, name) for columns, name in own if columns.shape[1]]
+    kinds = [place for place, (columns, _) in enumerate(own) for _ in range(columns.shape[1])]
     member = np.hstack([np.eye(r.max() + 1)[r], np.eye(f.max() + 1)[f]])
-    first = 2 if both else 1
-    kinds = [first] * (r.max() + 1) + [first + 1] * (f.max() + 1)
-    blocks = Blocks(i, z, list(range(first)), member, kinds)
-    names = [BIAS, "listeners' order", REAL, FAKE] if both else [BIAS, REAL, FAKE]
-    return _reml(y, fixed, blocks, names)
+    members = [len(own)] * (r.max() + 1) + [len(own) + 1] * (f.max() + 1)
+    blocks = Blocks(i, np.hstack([columns for columns, _ in own]), kinds, member, members)
+    return _reml(y, fixed, blocks, [*(name for _, name in own), REAL, FAKE])
 
 
 def shares(first_chosen, groups: Mapping[str, Sequence[float]], listener, first, second) -> PairedFit:

@@ -21,7 +21,7 @@ from study import backends, blinding, design
 from study.audit.audit import Audit
 from study.backends import Task
 from study.backends.programs import calling
-from study.build import blinded_sets, curation, measuring
+from study.build import blinded_sets, curation, measuring, pairs
 from study.build import plan as planning
 from study.build.grid import TrainingGrid, note_lowered
 from study.build.originals import RepetitionError
@@ -224,6 +224,7 @@ def _register(
         seed=settings.study.seed,
         repeats=settings.stimuli.repeats,
         passes=settings.listening.passes,
+        pairs=pairs.hands(settings, blinding.rows(folder)),
     )
     return BuildResult(clips_made, audit, stimuli, practice)
 

@@ -49,7 +49,9 @@ def hands(design: Design, rows: Sequence[Mapping[str, str]]) -> list[dict] | Non
             clips = sorted((row for row in rows if row["set"] == name), key=lambda row: row["stimulus_id"])
             if count:
                 dice = np.random.default_rng(seed_for(design.study.seed, "pairs", f"{name}/{question}"))
-                dealt.append({"set": name, "question": question, "hands": of_set(clips, question, count, dice)})
+                dealt.append(
+                    {"set": name, "question": question, "hands": of_set(clips, question, count, dice)}
+                )
     trying = [row for row in rows if row["set"] == PRACTICE]
     asked = list(dict.fromkeys(one["question"] for one in dealt))
     for question in asked:
@@ -79,7 +81,9 @@ def of_set(
     return result
 
 
-def _apart(left: Sequence[Mapping[str, str]], right: Sequence[Mapping[str, str]], question: str) -> np.ndarray:
+def _apart(
+    left: Sequence[Mapping[str, str]], right: Sequence[Mapping[str, str]], question: str
+) -> np.ndarray:
     """How little each two clips fit together: 0 is best; infinite for a clip and itself."""
     cost = np.zeros((len(left), len(right)))
     for a, one in enumerate(left):

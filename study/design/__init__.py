@@ -17,7 +17,9 @@ from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, ValidationE
 
 from caw.files import atomic
 from study import languages
+from study.design import pairs as paired_task
 from study.design.errors import DesignError, KeyPath, SettingError, dotted, first_problem
+from study.design.pairs import Pairs
 from study.design.settings import (
     BLOCKS,
     BRIDGE,
@@ -75,6 +77,7 @@ class Design(SettingsTable):
     listening : ListeningSettings
     questions : Questions
     analysis : Analysis
+    pairs : Pairs
     researcher : Researcher
     """
 
@@ -87,6 +90,7 @@ class Design(SettingsTable):
     listening: ListeningSettings = ListeningSettings()
     questions: Questions = Field(default_factory=Questions)
     analysis: Analysis = Analysis()
+    pairs: Pairs = Pairs()
     researcher: Researcher = Field(default=Researcher(), exclude=True, repr=False)
 
     _file: Path = PrivateAttr(default=Path(FILE_NAME))
@@ -229,6 +233,7 @@ def parse(tables: dict[str, Any], file: Path = Path(FILE_NAME)) -> Design:
         raise first_problem(error.errors(), file, _known_keys) from None
     design._file = file
     _check_names(design)
+    paired_task.check(design)
     return design
 
 
@@ -291,7 +296,7 @@ def _known_keys(path: KeyPath) -> list[str]:
         "stimuli": Stimuli,
     }
     tables |= {"listening": ListeningSettings, "questions": Questions, "set": Set}
-    tables |= {"analysis": Analysis, "researcher": Researcher}
+    tables |= {"analysis": Analysis, "researcher": Researcher, "pairs": Pairs}
     model = tables.get(str(path[0])) if path else Design
     if "cells" in path:
         model = CellFilter

@@ -37,7 +37,9 @@ def check(design: Design) -> None:
     if not paired:
         if design.pairs != Pairs():
             path, fix = ("listening", "task"), 'write task = "paired", or delete the table [pairs]'
-            raise design.error(path, design.listening.task, "asks for single clips, but there are [pairs]", fix)
+            raise design.error(
+                path, design.listening.task, "asks for single clips, but there are [pairs]", fix
+            )
         return
     _fits(design)
     single = "is for single clips, and this study asks about pairs"

@@ -414,6 +414,8 @@ class ListeningSettings(SettingsTable):
         How many are planned.
     instructions : str
         Shown on the welcome page beside the study's own words.
+    task : {"single", "paired"}
+        Whether clips are heard one by one, or two side by side, see [pairs].
     """
 
     play_to_end: bool = True
@@ -425,6 +427,7 @@ class ListeningSettings(SettingsTable):
     order: Literal["counterbalanced", "fixed"] = "counterbalanced"
     listeners: Positive | None = None
     instructions: str = ""
+    task: Literal["single", "paired"] = "single"
 
 
 Block = Literal["verdict", "musicality", "inspiring", "comment"]

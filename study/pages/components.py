@@ -107,6 +107,7 @@ def player(
     texts: dict[str, str] | None = None,
     keys: Sequence[str] = (),
     among: bool = False,
+    pair: str = "",
 ) -> Listening | None:
     """Shows the player and returns what was heard so far, None before anything was.
 
@@ -115,8 +116,9 @@ def player(
     go) are addresses. `loudness` is that of all clips, in LUFS, for the picture.
     `resume` is what was heard before, of an earlier visit: give the same one at every run.
     `texts` replaces words of the catalogue's [player]; `keys` names the questions that keys may answer
-    ("verdict", "musicality"). `among` says that the page has several players: keys then go to the one in
-    focus, and the page stays where it is scrolled to.
+    ("verdict", "musicality", "choice"). `among` says that the page has several players: keys then go to the
+    one in focus, and the page stays where it is scrolled to. `pair` is the letter of one of two players side
+    by side, and the key that plays it; other keys then go to the one that sounded last.
     """
     data: dict[str, Any] = {
         "src": src,
@@ -132,6 +134,8 @@ def player(
     }
     if among:
         data["among"] = True
+    if pair:
+        data["pair"] = pair
     if resume is not None:
         data["resume"] = {
             "plays": resume.plays,

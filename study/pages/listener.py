@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from study.languages import wording
 from study.pages.answer_form import answer_form
+from study.pages.pair_form import pair_form
 from study.pages.components import next_button, player, run_again, saved_text, watch_connection
 from study.pages.thanks import show_thanks
 from study.server import links, routes
@@ -185,7 +186,9 @@ def _pause(study: Served, person: Listener, _tab: str) -> None:
     say, step = wording.of(study.design), person.step
     title = "part.title" if step.parts > 1 else "part.only_title"
     st.title(say(title, part=step.part, parts=step.parts), anchor=False)
-    for paragraph in wording.before_part(study.design, step.part, step.parts, step.clips, step.phase):
+    for paragraph in wording.before_part(
+        study.design, step.part, step.parts, step.clips, step.question or step.phase
+    ):
         st.write(paragraph)
     if next_button(say("part.begin" if step.part == 1 else "part.continue"), key=f"begin-{step.part}"):
         study.store.begin_part(person.id, step.part)
@@ -225,9 +228,12 @@ def _closed(study: Served, _person: Listener, _tab: str) -> None:
 _PAGES = {
     Page.WELCOME: _welcome,
     Page.SOUND_CHECK: _sound_check,
-    Page.PRACTICE: answer_form,
+    Page.PRACTICE: lambda study, person, tab: (pair_form if person.step.question else answer_form)(
+        study, person, tab
+    ),
     Page.PAUSE: _pause,
     Page.CLIP: answer_form,
+    Page.PAIR: pair_form,
     Page.FINAL: _final,
     Page.DONE: lambda study, person, _tab: show_thanks(study, person),
     Page.CLOSED: _closed,

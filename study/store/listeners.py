@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from study.store import pairs as pair_task
 from study.store.answering import StoreError, closed_at, unblinded_at
 from study.store.builds import assign, newest, random_letters
 from study.store.database import reading
 from study.store.protocol import Page, Slot, State, Step, next_step
-from study.store.schema import answer, clock, elapsed, listener, trial
+from study.store.schema import answer, clock, elapsed, listener, pair_answer, pair_trial, trial
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ def states(connection: sa.Connection, listener_id: int | None = None) -> dict[in
         by_listener.setdefault(row.listener_id, []).append(
             Slot(row.slot, row.part, row.position, row.answered_at is not None, row.phase)
         )
+    by_listener = by_listener or pair_task.slots(connection, listener_id)
     over = closed_at(connection) is not None
     return {
         row["id"]: State(
@@ -160,14 +162,17 @@ def restore(connection: sa.Connection, name: str) -> bool:
         return False
     me = listener.c.id == row["id"]
     connection.execute(listener.update().where(me).values(revoked_at=None))
-    shown = sa.select(answer.c.slot).where(answer.c.listener_id == row["id"]).limit(1)
+    shown = [
+        sa.select(one.c.slot).where(one.c.listener_id == row["id"]).limit(1) for one in (answer, pair_answer)
+    ]
     current = newest(connection)
-    if current is not None and connection.execute(shown).first() is None:
+    if current is not None and not any(connection.execute(one).first() for one in shown):
         others = _filled(connection, row["pilot"], but=row["id"])
         if row["number"] in others:  # somebody was invited in their place
             number = _lowest_free(others)
             connection.execute(listener.update().where(me).values(number=number))
-            connection.execute(trial.delete().where(trial.c.listener_id == row["id"]))
+            for table in (trial, pair_trial):
+                connection.execute(table.delete().where(table.c.listener_id == row["id"]))
             assign(connection, current, row["id"], number)
     return True
 
@@ -180,7 +185,7 @@ def begun(connection: sa.Connection) -> set[int]:
         .where(trial.c.part > 0, answer.c.revision > 0)
         .distinct()
     )
-    return set(connection.execute(counted).scalars())
+    return {one for query in (counted, pair_task.begun()) for one in connection.execute(query).scalars()}
 
 
 _SAME_TRIAL = sa.and_(answer.c.listener_id == trial.c.listener_id, answer.c.slot == trial.c.slot)
@@ -227,6 +232,7 @@ def _times(connection: sa.Connection) -> tuple[dict[int, dt.datetime], dict[int,
         .join(trial, _SAME_TRIAL)
         .where(trial.c.part > 0, answer.c.revision > 0)
     ).all()
+    rows = rows or pair_task.times(connection)
     first: dict[int, dt.datetime] = {}
     active: dict[int, float] = {}
     for row in rows:

@@ -32,6 +32,7 @@ class Page(StrEnum):
     PRACTICE = "practice"
     PAUSE = "pause"
     CLIP = "clip"
+    PAIR = "pair"
     FINAL = "final questions"
     DONE = "finished"
     CLOSED = "closed"
@@ -41,7 +42,8 @@ class Page(StrEnum):
 class Slot:
     """One clip in a listener's order: part 0 is practice; position counts from 1 within the part.
 
-    `phase` is one of PHASES: which questions are asked of it.
+    `phase` is one of PHASES: which questions are asked of it. `question`: what is asked of it where it is a
+    pair of clips, else "".
     """
 
     slot: int
@@ -49,6 +51,7 @@ class Slot:
     position: int
     answered: bool
     phase: str = "all"
+    question: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class Step:
     """The page to show. Counts are of clips that count, so practice is not among `answered` and `total`.
 
     In a study of two passes each clip counts twice, and each set makes two parts; `phase` tells them apart.
+    In one of pairs, they are what is counted, and `question` is what is asked of the pair.
     """
 
     page: Page
@@ -79,12 +83,15 @@ class Step:
     answered: int = 0
     total: int = 0
     phase: str = "all"
+    question: str = ""
 
     @property
     def stage(self) -> str:
         """Where this is, in words for the researcher."""
         if self.page is Page.CLIP:
             return f"part {self.part} of {self.parts}, clip {self.clip} of {self.clips}"
+        if self.page is Page.PAIR:
+            return f"part {self.part} of {self.parts}, pair {self.clip} of {self.clips}"
         if self.page is Page.PAUSE:
             return f"before part {self.part} of {self.parts}"
         if self.page is Page.PRACTICE:
@@ -135,12 +142,13 @@ def next_step(state: State) -> Step:
         "clip": here.position,
         "clips": sum(slot.part == here.part for slot in state.slots),
         "phase": here.phase,
+        "question": here.question,
     }
     if here.part == 0:
         return Step(Page.PRACTICE, **place, **counts)
     if here.part > state.part_begun:
         return Step(Page.PAUSE, **place, **counts)
-    return Step(Page.CLIP, **place, **counts)
+    return Step(Page.PAIR if here.question else Page.CLIP, **place, **counts)
 
 
 def settle(changes: Mapping[str, Any], *, phase: str = "all") -> dict[str, Any]:
