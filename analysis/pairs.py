@@ -117,8 +117,11 @@ def of_question(frame: pd.DataFrame, question: str) -> pd.DataFrame:
 
 
 def of_real(frame: pd.DataFrame) -> pd.DataFrame:
-    """The pairs of a real and a machine-made clip, with `right` (0, 1), `order` (+.5 where the real clip stood
-    first, else -.5), `real_clip` and `fake_clip` (names), and the facts of the machine-made clip."""
+    """The pairs of a real and a machine-made clip.
+
+    With `right` (0, 1), `order` (+.5 where the real clip stood first, else -.5), `real_clip` and `fake_clip`
+    (names), and the facts of the machine-made clip.
+    """
     part = of_question(frame, REAL).copy()
     first = part["real_side"] == "first"
     part["right"] = (part["choice"] == part["real_side"]).astype(float)

@@ -1,7 +1,7 @@
 """Mixed models of the paired task: listeners random, and both clips of a pair.
 
-Two questions are asked of pairs. *Which is real?* has a right answer, and right answers have a mean with three
-random effects beside it: listeners', those of the real clip and those of the machine-made one (`right`). *Which
+Two questions are asked of pairs. *Which is real?* has a right answer, and right answers have a mean with
+three random effects beside it: of listeners, of the real clip and of the machine-made one (`right`). *Which
 inspires you more?* compares worths: the first clip is chosen the oftener the further its worth is above the
 second's, so that a clip's random effect counts +1 where it stands first and -1 where it stands second, and so
 does a listener's liking of a group of clips. `shares` fits that to the choices themselves, so that a
@@ -59,9 +59,9 @@ class PairedFit:
 class Blocks(Crossed):
     """Random effects of listeners by columns of their own, and of clips by membership.
 
-    listener: [n], numbered from 0. z: [n, k], what listeners' effects are multiplied by, and of which kind each
-    of the k is. member: [n, C], how far each clip's effect counts in an answer, and of which kind each is. Kinds
-    count from 0, those of listeners before those of clips.
+    listener: [n], numbered from 0. z: [n, k], what listeners' effects are multiplied by, and kinds [k], of
+    which kind each is. member: [n, C], how far each clip's effect counts in an answer, and members [C], of
+    which kind each is. Kinds count from 0, those of listeners before those of clips.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """Every figure of the paired task: which is real, and which inspires more, as results.
 
-With several listeners each share of choices, and each comparison, is of a linear mixed model in which listeners
-and both clips of a pair are random (`analysis.models.paired`); with one there are exact tests over pairs, for
-this listener only. What the pairs cannot carry is refused with the reason.
+With several listeners each share of choices, and each comparison, is of a linear mixed model in which
+listeners and both clips of a pair are random (`analysis.models.paired`); with one there are exact tests over
+pairs, for this listener only. What the pairs cannot carry is refused with the reason.
 """
 
 from __future__ import annotations

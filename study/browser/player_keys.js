@@ -33,8 +33,8 @@ class Keys {
     ];
     if (this.asked.includes("musicality")) rows.push([["0–9", "X"], words.rating]);
     if (this.asked.includes("verdict")) rows.push([["R", "F"], words.real]);
-    if (pair) rows.unshift([["A", "B"], words.pair_play]);
-    if (pair) rows.push([["1", "2"], words.pair_choose]);
+    if (pair) rows.unshift([["A", "B"], words.key_play]);
+    if (pair) rows.push([["1", "2"], words.key_choose]);
     rows.push([["?"], words.help]);
     const list = this.dialog.querySelector("dl");
     list.replaceChildren(

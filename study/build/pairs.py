@@ -1,7 +1,7 @@
 """Which clips of a set stand side by side in the paired task. Made by the build, which holds the key.
 
-A *hand* is what one listener hears of a set under one question: pairs of ids, in each of which the first stands
-first. Some hands are made and registered; listeners take turns with them (study.store.pairs deals them), every
+A *hand* is what one listener hears of a set under one question: pairs of ids, in the order in which they
+stand. Some hands are made and registered; listeners take turns with them (`study.store.pairs` deals), every
 second time with first and second exchanged. Hands say which ids stand together and nothing else.
 
 Within a hand every clip is heard as rarely as possible. Of a real and a machine-made clip both come equally
@@ -140,7 +140,7 @@ def _hand(
 
 
 def _sides(chosen: Sequence[tuple[int, int]], question: str, dice: np.random.Generator) -> list[bool]:
-    """Which pairs are turned round: half of them, or one less or more, so that neither side is the real one's.
+    """Which pairs are turned round: half of them, or one less or more, so that no side is the real one's.
 
     Of two machine-made clips one that has stood first the less often stands first.
     """

@@ -57,7 +57,7 @@ def check(design: Design) -> None:
     ):
         value = getattr(getattr(design, table), key)
         if value != off:
-            raise design.error((table, key), value, single, f'delete it, or write task = "single"')
+            raise design.error((table, key), value, single, 'delete it, or write task = "single"')
 
 
 def _fits(design: Design) -> None:

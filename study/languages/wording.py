@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable
 
 from study.design import Design
-from study.design.pairs import PAIRED
+from study.design.pairs import PAIRED, REAL
 from study.languages import Words, words
 
 _ANSWER_SECONDS = 25  # what judging one clip takes besides hearing it
@@ -39,7 +39,7 @@ def _whom(design: Design) -> str:
 
 
 def clip_count(design: Design) -> int:
-    """How many clips or pairs count, hidden repeats included (at most half of a set, as orders.with_repeats)."""
+    """How many clips or pairs count, hidden repeats included: at most half of a set."""
     if design.listening.task == PAIRED:
         return len(design.sets) * (design.pairs.real + design.pairs.inspiring)
     sizes = [chosen.fakes + chosen.originals for chosen in design.sets.values()]
@@ -77,11 +77,11 @@ def welcome(design: Design) -> list[str]:
 
 def _welcome_to_pairs(design: Design) -> list[str]:
     say, asked = of(design), design.pairs
-    questions = [name for name, count in (("real", asked.real), ("inspiring", asked.inspiring)) if count]
+    tasks = (("pair.welcome_real", asked.real), ("pair.welcome_inspiring", asked.inspiring))
     what = say("pair.welcome", pairs=clip_count(design), seconds=say.number(design.stimuli.seconds))
     if asked.real:
         what += " " + say("welcome.real_and_fake")
-    task = " ".join(say(f"pair.welcome_{name}") for name in questions)
+    task = " ".join(say(key) for key, count in tasks if count)
     added = [design.listening.instructions] if design.listening.instructions else []
     return [f"{what} {task}", *added, say("welcome.duration", minutes=minutes(design))]
 
@@ -141,10 +141,10 @@ def before_part(design: Design, part: int, parts: int, clips: int, phase: str = 
 
 def _before_pairs(design: Design, part: int, parts: int, pairs: int, question: str) -> list[str]:
     say = of(design)
-    begun = say.count("pair.counts", pairs, pairs=pairs)
+    begun = say.count("pair.counts" if part == 1 else "pair.following", pairs, pairs=pairs)
     if part > 1:
-        begun = f"{say('part.done', part=part - 1, parts=parts)} {say.count('pair.following', pairs, pairs=pairs)}"
-    asked = [say(f"pair.before_{question}")]
+        begun = f"{say('part.done', part=part - 1, parts=parts)} {begun}"
+    asked = [say("pair.before_real" if question == REAL else "pair.before_inspiring")]
     rule = [say("pair.to_the_end" if design.listening.play_to_end else "pair.no_change")] if part == 1 else []
     return [begun, *asked, *rule]
 

@@ -136,6 +136,7 @@ def player(
         data["among"] = True
     if pair:
         data["pair"] = pair
+        data["shortcuts"] |= {name: say(f"pair.{name}") for name in ("key_play", "key_choose")}
     if resume is not None:
         data["resume"] = {
             "plays": resume.plays,

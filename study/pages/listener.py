@@ -13,8 +13,8 @@ from sqlalchemy.exc import DBAPIError
 
 from study.languages import wording
 from study.pages.answer_form import answer_form
-from study.pages.pair_form import pair_form
 from study.pages.components import next_button, player, run_again, saved_text, watch_connection
+from study.pages.pair_form import pair_form
 from study.pages.thanks import show_thanks
 from study.server import links, routes
 from study.server.routes import TONE_SECONDS

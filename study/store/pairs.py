@@ -1,8 +1,8 @@
 """The paired task in the database: each listener's pairs, and how an answer to one grows. Used through
 store.Store and the page of a pair.
 
-As `study.store.builds` and `study.store.answering` do for single clips. A pair has two play keys. What is kept
-of its listening is kept for each of its two clips; the question opens when both were heard.
+As `study.store.builds` and `study.store.answering` do for single clips. A pair has two play keys. What is
+kept of its listening is kept for each of its two clips; the question opens when both were heard.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def answered(question: str, rows, effect: float, kind: str, dice):
 
 
 def study(question: str, many: int, real: int, fake: int, count: int, effect: float, kind: str, seed: int):
-    """p, interval and estimate of one simulated study, the share that is true, or None where it is refused."""
+    """p, and interval and estimate, of one simulated study; None where it is refused."""
     dice = np.random.default_rng(seed)
     rows = heard(question, many, real, fake, count, dice)
     chosen, group = answered(question, rows, effect, kind, dice)
@@ -107,7 +107,7 @@ def study(question: str, many: int, real: int, fake: int, count: int, effect: fl
 
 
 def truth(question: str, effect: float, many: int) -> float:
-    """The share of choices of the real clip, or of 3000 epochs, over all listeners (or this one) and clips."""
+    """The share of choices of the real clip, or of 3000 epochs, over listeners (or this one) and clips."""
     spread = LEANING**2 + 2 * CLIP**2 + (many > 1) * SKILL**2 * (1 if question == REAL else 2)
     return float(stats.norm.cdf(effect / np.sqrt(1 + spread)))
 
