@@ -59,6 +59,11 @@ def check(design: Design) -> None:
         if value != off:
             raise design.error((table, key), value, single, 'delete it, or write task = "single"')
 
+    for index, question in enumerate(design.own_questions):
+        if question.ask == "clip":
+            fix = 'ask "before" or at the "end"'
+            raise design.error(("question", index, "ask"), "clip", single, fix)
+
 
 def _fits(design: Design) -> None:
     real, inspiring = design.pairs.real, design.pairs.inspiring

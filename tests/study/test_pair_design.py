@@ -9,6 +9,7 @@ from study.design import DesignError
 from study.design.pairs import notes
 
 HEAD = '[study]\ntitle = "T"\nseed = 1\n'
+CLIP_QUESTION = '[[question]]\nname = "key"\nask = "clip"\ntext = "Which key?"\nkind = "text"\n'
 PAIRED = HEAD + '[listening]\ntask = "paired"\n'
 
 
@@ -37,6 +38,7 @@ def test_a_study_of_single_clips_has_the_digest_that_it_had(tmp_path):
         (PAIRED + '[analysis]\nexclude = ["hasty"]\n', "analysis.exclude", "is for single clips"),
         (PAIRED + "[analysis]\nmusicality_bound = 1.0\n", "analysis.musicality_bound", "is for single"),
         (PAIRED + "[pairs]\nreal = 0\ninspiring = 0\n", "pairs.real", "leaves no pair"),
+        (PAIRED + CLIP_QUESTION, "question[1].ask", "is for single clips"),
         (PAIRED + "[pairs]\nreal = 25\n", "pairs.real", "3 originals and 8 fakes: 24 pairs"),
         (PAIRED + "[pairs]\ninspiring = 29\n", "pairs.inspiring", "8 fakes: 28 pairs"),
         (PAIRED + "[pairs]\ninspire = 2\n", "pairs.inspire", "inspiring"),
