@@ -16,6 +16,7 @@ study.__main__  study.cli
 study.pages
 study.server
 study.reporting
+study.rounds
 study.build
 study.audit
 study.engines

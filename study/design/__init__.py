@@ -19,6 +19,7 @@ from caw.files import atomic
 from study import languages
 from study.design import songs as song_tables
 from study.design.errors import DesignError, KeyPath, SettingError, dotted, first_problem
+from study.design.own_questions import OwnQuestion, asked, problem_of
 from study.design.settings import (
     BLOCKS,
     BRIDGE,
@@ -55,18 +56,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BLOCKS", "BRIDGE", "FILE_NAME", "LATER_FACTS", "LATER_KEYS", "LONGEST_DEFAULT_PASSAGE"]
 __all__ += ["PLAN_KEYS", "Analysis", "Block", "CellFilter", "Design", "DesignError", "Imported", "KeyPath"]
-__all__ += ["ListeningSettings", "Mode", "PlanRequest", "Questions", "Recording", "Researcher", "Set"]
-__all__ += [
-    "SettingError",
-    "Song",
-    "Source",
-    "Stimuli",
-    "StudySettings",
-    "analysis_plan",
-    "as_built",
-    "load",
-    "parse",
-]
+__all__ += ["ListeningSettings", "Mode", "OwnQuestion", "PlanRequest", "Questions", "Recording"]
+__all__ += ["Researcher", "Set", "SettingError", "Song", "Source", "Stimuli", "StudySettings"]
+__all__ += ["analysis_plan", "as_built", "load", "parse"]
 __all__ += ["write_password"]
 
 DEFAULT_SETS = {"UMG": Set(), "VAR": Set(imported=2)}
@@ -90,6 +82,8 @@ class Design(SettingsTable):
     stimuli : Stimuli
     listening : ListeningSettings
     questions : Questions
+    own_questions : tuple of OwnQuestion
+        In the order of the file.
     analysis : Analysis
     researcher : Researcher
     songs : tuple of Song
@@ -103,6 +97,9 @@ class Design(SettingsTable):
     stimuli: Stimuli = Stimuli()
     listening: ListeningSettings = ListeningSettings()
     questions: Questions = Field(default_factory=Questions)
+    own_questions: Annotated[tuple[OwnQuestion, ...], BeforeValidator(as_tuple)] = Field(
+        default=(), alias="question"
+    )
     analysis: Analysis = Analysis()
     researcher: Researcher = Field(default=Researcher(), exclude=True, repr=False)
     songs: Annotated[tuple[Song, ...], BeforeValidator(as_tuple)] = Field(default=(), alias="song")
@@ -150,6 +147,11 @@ class Design(SettingsTable):
         settings["analysis"] = {"equivalence": self.analysis.equivalence}
         content = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()
+
+    @property
+    def clip_questions(self) -> tuple[OwnQuestion, ...]:
+        """What is asked of each clip besides the founding questions."""
+        return asked(self.own_questions, "clip")
 
     def mode_of(self, set_name: str) -> Mode:
         """The mode of a set's fakes: its own, or the one it is named after."""
@@ -271,6 +273,9 @@ def parse(tables: dict[str, Any], file: Path = Path(FILE_NAME)) -> Design:
     design._file = file
     _check_names(design)
     song_tables.check(design)
+    if problem := problem_of(design.own_questions):
+        index, key, value, reason, fix = problem
+        raise design.error(("question", index, key), value, reason, fix)
     return design
 
 
@@ -334,6 +339,7 @@ def _known_keys(path: KeyPath) -> list[str]:
         "source": Source,
         "song": Song,
         "imported": Imported,
+        "question": OwnQuestion,
         "stimuli": Stimuli,
     }
     tables |= {"listening": ListeningSettings, "questions": Questions, "set": Set}
