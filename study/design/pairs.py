@@ -59,6 +59,9 @@ def check(design: Design) -> None:
         if value != off:
             raise design.error((table, key), value, single, 'delete it, or write task = "single"')
 
+    if design.songs:
+        fix = 'delete the tables [[song]], or write task = "single"'
+        raise design.error(("song", 0, "name"), design.songs[0].name, single, fix)
     for index, question in enumerate(design.own_questions):
         if question.ask == "clip":
             fix = 'ask "before" or at the "end"'
