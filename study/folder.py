@@ -4,6 +4,7 @@ study.toml            the design
 models/               training runs
 pool/, pool/pool.csv  every clip before blinding, with where it came from
 sets/SET/ID.wav       what listeners hear; sets/practice beside them
+places/               the music around each song's gap
 private/              key.csv (the truth), audit, measures, picks, build record, database record,
                       researcher's token: for its owner alone
 responses.sqlite      the answers
@@ -69,6 +70,15 @@ class StudyFolder:
     @property
     def sets(self) -> Path:
         return self.path / "sets"
+
+    @property
+    def places(self) -> Path:
+        """The music around the gaps of songs, in which clips are heard in place."""
+        return self.path / "places"
+
+    def place(self, song: str, side: str) -> Path:
+        """The WAV file of the music "before" or "after" a song's gap. A gap at an end has one alone."""
+        return self.places / f"{song}-{side}.wav"
 
     @property
     def private(self) -> Path:
@@ -148,7 +158,7 @@ class StudyFolder:
         for each of those that others can read.
         """
         open_still, owner = [], self.path.stat()
-        tops = [self.models, self.pool, self.sets, self.private, self.report]
+        tops = [self.models, self.pool, self.sets, self.places, self.private, self.report]
         tops += [self.path / name for name in (".sets-staging", ".sets-old")]
         tops += [file for pattern in _HOLD_ANSWERS for file in sorted(self.path.glob(pattern))]
         for top in tops:

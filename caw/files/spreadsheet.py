@@ -163,7 +163,7 @@ def records(path: Path, known: Sequence[str] = ()) -> list[dict[str, str]]:
     return read(path, known).records() if path.exists() else []
 
 
-def read(path: Path, known: Sequence[str] = ()) -> Table:
+def read(path: Path, known: Sequence[str] = (), *, repeated: bool = False) -> Table:
     """Read a table that a spreadsheet may have saved.
 
     Parameters
@@ -173,6 +173,8 @@ def read(path: Path, known: Sequence[str] = ()) -> Table:
     known : sequence of str
         Names of the columns that are looked for. By them the separator is recognised, and a heading that
         differs from one of them only in capitals, spaces or hyphens is taken for it.
+    repeated : bool, optional
+        Whether headings may stand several times, as those of a form do; later ones are named by `again`.
 
     Returns
     -------
@@ -204,6 +206,8 @@ def read(path: Path, known: Sequence[str] = ()) -> Table:
         header = headings([unguarded(cell) for cell in header], known)
         width = max(len(cells) for _, cells in filled)
         header += [""] * (width - len(header))
+        if repeated:
+            header = [name and again(name, header[:place].count(name)) for place, name in enumerate(header)]
         padded = [(number, cells + [""] * (width - len(cells))) for number, cells in body]
         taken = [place for place, name in enumerate(header) if name or _holding(padded, place)]
         _check_headings(top, header, padded, separator)
@@ -215,6 +219,11 @@ def read(path: Path, known: Sequence[str] = ()) -> Table:
         [number for number, _ in padded],
         separator,
     )
+
+
+def again(heading: str, times: int) -> str:
+    """The name of a heading that stood so many times before it."""
+    return f"{heading} ({times + 1})" if times else heading
 
 
 def headings(cells: Sequence[str], known: Sequence[str] = ()) -> list[str]:

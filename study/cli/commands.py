@@ -337,6 +337,23 @@ def report(
     print(f"The report is {page}")
 
 
+@app.command("import-form")
+def import_form(
+    export: Annotated[
+        Path, typer.Argument(metavar="EXPORT", help="The form's answers, CSV.", show_default=False)
+    ],
+    mapping: Annotated[
+        Path, typer.Option(help="What its columns, words and clips mean, TOML.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="The table to write, CSV.", show_default=False)],
+) -> None:
+    """Turn the answers of a Google Form into a table for `study report --from`."""
+    from study import form_import
+
+    count = form_import.import_form(export, mapping, out)
+    print(f"{count} answers are in {out}; their report: study report --from {out} --out report")
+
+
 @app.command()
 def demo(
     clip: Annotated[

@@ -24,6 +24,7 @@ from study.design.settings import (
     FILE_NAME,
     LATER_FACTS,
     LATER_KEYS,
+    LATER_TABLE_KEYS,
     LONGEST_DEFAULT_PASSAGE,
     PLAN_KEYS,
     Analysis,
@@ -56,6 +57,8 @@ __all__ += ["Source", "Stimuli", "StudySettings", "analysis_plan", "as_built", "
 __all__ += ["write_password"]
 
 DEFAULT_SETS = {"UMG": Set(), "VAR": Set(imported=2)}
+_FIRST_TABLES = ("study", "sources", "backends", "imported", "sets", "stimuli", "listening", "questions")
+_FIRST_TABLES += ("analysis", "researcher")
 _EARLIER_SECONDS, _EARLIER_ORIGINALS = 10.0, 2  # the defaults of studies that were built until November 2026
 
 
@@ -118,8 +121,7 @@ class Design(SettingsTable):
             for key in LATER_FACTS:
                 if entry[key] is None:
                     del entry[key]
-        if settings["stimuli"]["lowest"] == Stimuli.model_fields["lowest"].default:
-            del settings["stimuli"]["lowest"]
+        _leave_out_later(settings, self)
         settings["analysis"] = {"equivalence": self.analysis.equivalence}
         content = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()
@@ -131,6 +133,20 @@ class Design(SettingsTable):
     def error(self, path: KeyPath, value: Any, reason: str, fix: str) -> DesignError:
         """An error about the key at `path`, as ("source", 0, "file"), to be raised by the caller."""
         return DesignError(self._file, dotted(path), value, reason, fix)
+
+
+def _leave_out_later(settings: dict[str, Any], design: Design) -> None:
+    """Take out what came with later versions and stands at its default."""
+    for field, info in Design.model_fields.items():
+        name = info.alias or field
+        later = name in settings and field not in _FIRST_TABLES
+        if later and getattr(design, field) == info.get_default(call_default_factory=True):
+            del settings[name]
+    for field, keys in LATER_TABLE_KEYS.items():
+        table, defaults = getattr(design, field), type(getattr(design, field)).model_fields
+        for key in keys:
+            if getattr(table, key) == defaults[key].get_default(call_default_factory=True):
+                del settings[field][key]
 
 
 def load(folder: Path | str) -> Design:

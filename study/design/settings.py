@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 FILE_NAME = "study.toml"
 PLAN_KEYS = ("plan", "chords", "bpm", "metre", "form", "novelty")  # of [[source]] and of each of its `plans`
 LATER_KEYS = ("trainings", *PLAN_KEYS, "plans", "bridge", "strength", "album")  # of [[source]]
+LATER_TABLE_KEYS: dict[str, tuple[str, ...]] = {"stimuli": ("lowest",), "listening": (), "questions": ()}
 LATER_FACTS = ("plan", "strength")  # of a clip: no older study has them
 LONGEST_DEFAULT_PASSAGE = 25.0  # s; what the model's paper trains on
 Mode = Literal["UMG", "VAR"]

@@ -223,6 +223,7 @@ listener = sa.Table(
     sa.Column("part_begun", sa.Integer, nullable=False, default=0),
     sa.Column("finished_at", UtcTime),
     sa.Column("pilot", sa.Boolean, nullable=False, server_default=sa.false()),  # their answers never count
+    sa.Column("group_name", sa.String(80)),  # of [[group]], in a study that compares groups of listeners
     sa.CheckConstraint("pilot = (number < 0)", name="pilots_are_negative"),
 )
 
@@ -239,6 +240,7 @@ trial = sa.Table(
     sa.Column("repetition", sa.Integer, nullable=False, default=0),  # 1: a hidden repeat
     sa.Column("play_key", sa.String(64), nullable=False, unique=True),  # all the browser sees of a clip
     *_phase("trial"),
+    sa.Column("round", sa.Integer, nullable=False, server_default="1"),  # 2, 3, ...: see the table of rounds
     sa.UniqueConstraint("listener_id", "part", "position", name="one_clip_per_position"),
     sa.UniqueConstraint(
         "listener_id", "set_name", "stimulus_id", "repetition", "phase", name="one_trial_per_repetition"
@@ -268,6 +270,7 @@ answer = sa.Table(
     sa.Column("design_digest", sa.String(64)),
     *_phase("answer"),  # of its trial
     *map(_column, _fields(first=False)),
+    sa.Column("further", sa.JSON(none_as_null=True)),  # the study's own questions: {name: value}
     sa.ForeignKeyConstraint(["listener_id", "slot"], _TRIAL),
     *_of_questionnaire(),
     sa.CheckConstraint("plays >= 0 AND seconds_heard >= 0 AND seconds_played >= 0", name="heard_positive"),
@@ -330,4 +333,139 @@ study_event = sa.Table(
     sa.Column("who", sa.String(200), nullable=False),
     sa.Column("what", sa.String(40), nullable=False),
     sa.Column("detail", sa.Text, nullable=False),
+)
+
+# Answers to the study's own questions before the first clip and after the last one.
+own_answer = sa.Table(
+    "own_answer",
+    metadata,
+    sa.Column("listener_id", sa.ForeignKey("listener.id"), primary_key=True),
+    sa.Column("place", sa.String(8), primary_key=True),
+    sa.Column("name", sa.String(80), primary_key=True),
+    sa.Column("question", sa.Text, nullable=False),  # as it was worded when asked
+    sa.Column("value", sa.JSON(none_as_null=True)),
+    sa.Column("saved_at", UtcTime, nullable=False),
+    sa.CheckConstraint("place IN ('before', 'end')", name="place_known"),
+)
+
+# How a listener did in a check of their headphones or of their attention.
+check_result = sa.Table(
+    "check_result",
+    metadata,
+    sa.Column("listener_id", sa.ForeignKey("listener.id"), primary_key=True),
+    sa.Column("name", sa.String(40), primary_key=True),
+    sa.Column("attempt", sa.Integer, primary_key=True),  # from 1
+    sa.Column("trials", sa.JSON, nullable=False),  # what was right and what was chosen, trial by trial
+    sa.Column("passed", sa.Boolean, nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+)
+
+# Who came by the open link, and how it ended. The listener has a neutral name everywhere else.
+recruit = sa.Table(
+    "recruit",
+    metadata,
+    sa.Column("listener_id", sa.ForeignKey("listener.id"), primary_key=True),
+    sa.Column("identity", sa.String(64), nullable=False, unique=True),  # one listener for each person's id
+    sa.Column("came_at", UtcTime, nullable=False),
+    sa.Column("outcome", sa.String(16)),
+    sa.Column("outcome_at", UtcTime),
+    sa.CheckConstraint(
+        "outcome IS NULL OR outcome IN ('completed', 'screened out', 'timed out', 'over quota')",
+        name="outcome_known",
+    ),
+)
+
+# The ids of a recruiting platform, apart from everything else, for paying people.
+recruit_id = sa.Table(
+    "recruit_id",
+    metadata,
+    sa.Column("listener_id", sa.ForeignKey("recruit.listener_id"), primary_key=True),
+    sa.Column("name", sa.String(80), primary_key=True),
+    sa.Column("value", sa.String(200), nullable=False),
+)
+
+# What came of the clips that a listener kept, asked days after the study.
+follow_up = sa.Table(
+    "follow_up",
+    metadata,
+    sa.Column("listener_id", sa.ForeignKey("listener.id"), primary_key=True),
+    sa.Column("opened_at", UtcTime, nullable=False),
+    sa.Column("finished_at", UtcTime),
+)
+
+follow_up_clip = sa.Table(
+    "follow_up_clip",
+    metadata,
+    sa.Column("listener_id", sa.Integer, primary_key=True),
+    sa.Column("slot", sa.Integer, primary_key=True),
+    sa.Column("outcome", sa.String(8)),
+    sa.Column("song", sa.Text),
+    sa.Column("words", sa.Text),
+    sa.Column("saved_at", UtcTime, nullable=False),
+    sa.Column("recording", sa.String(40)),  # its file in the study's folder
+    sa.Column("recording_name", sa.Text),  # as the listener called it
+    sa.Column("recording_bytes", sa.Integer),
+    sa.Column("recording_sha256", sa.String(64)),
+    sa.ForeignKeyConstraint(["listener_id", "slot"], _TRIAL),
+    sa.CheckConstraint(
+        "outcome IS NULL OR outcome IN ('nothing', 'idea', 'part', 'song')", name="outcome_of_clip_known"
+    ),
+)
+
+# Further rounds of one listener, each with sets and a sealed key of its own.
+listening_round = sa.Table(
+    "listening_round",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("listener_id", sa.ForeignKey("listener.id"), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),  # 2 for the first further one
+    sa.Column("registered_at", UtcTime, nullable=False),
+    sa.Column("key_sha256", sa.String(64), nullable=False),
+    sa.Column("stimuli", sa.JSON, nullable=False),  # as in the table of builds
+    sa.Column("folder", sa.String(200), nullable=False),  # within the study's folder
+    sa.Column("begun_at", UtcTime),
+    sa.Column("finished_at", UtcTime),
+    sa.UniqueConstraint("listener_id", "number", name="rounds_count_up"),
+    sa.CheckConstraint("number > 1", name="rounds_follow_the_first"),
+)
+
+# In a study of the paired task: what a listener hears side by side and when; slot counts as in `trial`.
+pair_trial = sa.Table(
+    "pair_trial",
+    metadata,
+    sa.Column("listener_id", sa.ForeignKey("listener.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("slot", sa.Integer, primary_key=True),
+    sa.Column("part", sa.Integer, nullable=False),  # 0 practice
+    sa.Column("position", sa.Integer, nullable=False),  # within the part, from 1
+    sa.Column("question", sa.String(16), nullable=False),
+    sa.Column("set_name", sa.String(80), nullable=False),
+    sa.Column("first_id", sa.String(32), nullable=False),
+    sa.Column("second_id", sa.String(32), nullable=False),
+    sa.Column("first_key", sa.String(64), nullable=False, unique=True),
+    sa.Column("second_key", sa.String(64), nullable=False, unique=True),
+    sa.Column("repetition", sa.Integer, nullable=False, server_default="0"),
+    sa.UniqueConstraint("listener_id", "part", "position", name="one_pair_per_position"),
+    sa.CheckConstraint("question IN ('real', 'inspiring')", name="question_known"),
+    sa.CheckConstraint("first_id <> second_id", name="two_clips_in_a_pair"),
+)
+
+pair_answer = sa.Table(
+    "pair_answer",
+    metadata,
+    sa.Column("listener_id", sa.Integer, primary_key=True),
+    sa.Column("slot", sa.Integer, primary_key=True),
+    sa.Column("choice", sa.String(8)),
+    sa.Column("comment", sa.Text),
+    sa.Column("first_heard", sa.JSON(none_as_null=True)),  # measures of listening, as the player reports
+    sa.Column("second_heard", sa.JSON(none_as_null=True)),
+    sa.Column("shown_at", UtcTime, nullable=False),
+    sa.Column("unlocked_at", UtcTime),  # both heard to the end, so that the question opened
+    sa.Column("answered_at", UtcTime),
+    sa.Column("revision", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("press", sa.String(64)),
+    sa.Column("app_version", sa.String(40)),
+    sa.Column("design_digest", sa.String(64)),
+    sa.ForeignKeyConstraint(["listener_id", "slot"], ["pair_trial.listener_id", "pair_trial.slot"]),
+    sa.CheckConstraint("choice IS NULL OR choice IN ('first', 'second')", name="choice_known"),
+    sa.CheckConstraint("answered_at IS NULL OR choice IS NOT NULL", name="final_choices_are_made"),
 )

@@ -1,4 +1,4 @@
-"""A copy of this program as its next release could be: one question more, and a database of version 3."""
+"""A copy of this program as its next release could be: one question and one migration more."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from pathlib import Path
 from study.store import database
 
 ROOT = Path(__file__).parents[3]
-FIELD = """
+NEXT = database.VERSION + 1
+FIELD = f"""
 NOVELTY = Field(
-    name="novelty", kind="scale", levels=(1, 2, 3, 4, 5), phase="rating", block="musicality", version=3
+    name="novelty", kind="scale", levels=(1, 2, 3, 4, 5), phase="rating", block="musicality", version={NEXT}
 )
 FIELDS = (*FIELDS, NOVELTY)
 NAMES = """
@@ -26,17 +27,17 @@ OWED = """
 [owed]
 novelty = "the novelty"
 #"""
-MIGRATION = """
+MIGRATION = f"""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "{NEXT:04d}"
+down_revision = "{database.VERSION:04d}"
 
 
 def upgrade() -> None:
     op.add_column("answer", sa.Column("novelty", sa.Integer))
-    op.execute("UPDATE about SET value = '3' WHERE name = 'schema'")
+    op.execute("UPDATE about SET value = '{NEXT}' WHERE name = 'schema'")
 """
 
 
@@ -52,7 +53,7 @@ class NextRelease:
         for language in ("en", "de"):
             self.change(f"study/languages/{language}.toml", "[clip]\n", CLIP)
             self.change(f"study/languages/{language}.toml", "\n[owed]", OWED)
-        self.migration = folder / "study/store/migrations/versions" / f"{database.VERSION + 1:04d}_novelty.py"
+        self.migration = folder / "study/store/migrations/versions" / f"{NEXT:04d}_novelty.py"
         self.migration.write_text(MIGRATION)
 
     def change(self, name: str, before: str, after: str) -> None:

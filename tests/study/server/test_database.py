@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -14,6 +15,9 @@ from scripted_listener import answer_all, ready
 from study.store import database, schema
 from study.store.store import Store, StoreError
 
+DATA = Path(__file__).parent / "data"
+_REVISIONS = tuple(f"{number:04d}" for number in range(database.FIRST_VERSION, database.VERSION + 2))
+_NEWER = f"has schema {database.VERSION + 1}, this version reads {database.VERSION}; use the version that"
 OPEN = """
 import sys
 from study.store.store import Store
@@ -46,9 +50,7 @@ def rows(url: str) -> dict[str, list[tuple[str, ...]]]:
             # As text: neither the driver nor SQLAlchemy may make a difference disappear.
             as_text = [sa.type_coerce(sa.cast(column, sa.Text), sa.Text) for column in table.columns]
             selected = connection.execute(sa.select(*as_text).order_by(*as_text)).all()
-            contents[table.name] = [
-                tuple(row) for row in selected if row[0] not in ("schema", "0002", "0003")
-            ]
+            contents[table.name] = [tuple(row) for row in selected if row[0] not in ("schema", *_REVISIONS)]
     engine.dispose()
     return contents
 
@@ -76,7 +78,7 @@ def test_processes_that_open_an_old_database_at_once_bring_it_up_once(old, relea
     assert rows(old) == before
     assert "novelty" in shape(old)["answer"]
     lines = b"".join(errors for _, errors in ended).decode().splitlines()
-    copy = tmp_path / "responses.version-2.sqlite"
+    copy = tmp_path / f"responses.version-{database.VERSION}.sqlite"
     if old.startswith("sqlite"):
         assert len(lines) == 1
         assert str(copy) in lines[0]
@@ -85,7 +87,7 @@ def test_processes_that_open_an_old_database_at_once_bring_it_up_once(old, relea
         assert copy.stat().st_mode & 0o077 == 0
     else:
         assert not lines
-    with pytest.raises(StoreError, match="has schema 3, this version reads 2; use the version that wrote it"):
+    with pytest.raises(StoreError, match=_NEWER):
         Store(old)
 
 
@@ -104,6 +106,41 @@ def test_an_upgrade_that_fails_changes_nothing(old, tmp_path):
     release.migration.write_text(whole)
     assert release.run(OPEN, old).stdout == b"6\n"
     assert rows(old) == before
+
+
+def details(url: str) -> dict[str, object]:
+    """Everything of the tables that SQLAlchemy reads back from a database."""
+    engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    inspector = sa.inspect(engine)
+    tables = {}
+    for table in inspector.get_table_names():
+        columns = {column["name"]: str(column) for column in inspector.get_columns(table)}
+        keys = [inspector.get_pk_constraint(table)["constrained_columns"]]
+        for read in (inspector.get_unique_constraints, inspector.get_foreign_keys, inspector.get_indexes):
+            keys.append(sorted(map(str, read(table))))
+        checks = inspector.get_check_constraints(table)
+        tables[table] = (columns, keys, sorted(map(str, checks)))
+    engine.dispose()
+    return tables
+
+
+@both
+def test_the_tables_of_the_first_release_become_those_of_this_one(database_url, tmp_path):
+    engine = sa.create_engine(database_url.replace("postgresql:", "postgresql+psycopg:"))
+    first = (DATA / f"first_tables.{engine.dialect.name}.sql").read_text("utf-8")
+    with engine.begin() as connection:
+        for statement in filter(str.strip, first.split(";\n")):
+            connection.exec_driver_sql(statement)
+        connection.execute(schema.about.insert().values(name="schema", value="2"))
+        connection.execute(schema.alembic_version.insert().values(version_num="0002"))
+    engine.dispose()
+    Store(database_url).close()
+    upgraded = details(database_url)
+    engine = sa.create_engine(database_url.replace("postgresql:", "postgresql+psycopg:"))
+    schema.metadata.drop_all(engine)
+    engine.dispose()
+    Store(database_url).close()
+    assert upgraded == details(database_url)
 
 
 @both

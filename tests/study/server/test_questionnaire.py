@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import get_args
 
-import pytest
 from next_release import NextRelease
 from scripted_listener import answer_all
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.schema import CreateIndex, CreateTable
 from tiny_study import make_tiny_study
 
 from analysis import questionnaire, responses
 from study import design
 from study.store import schema
 from study.store.store import Store
-
-DATA = Path(__file__).parent / "data"
-
-
-@pytest.mark.parametrize("dialect", [sqlite.dialect(), postgresql.dialect()], ids=lambda one: one.name)
-def test_the_tables_are_those_that_databases_have(dialect):
-    statements = []
-    for table in schema.metadata.tables.values():
-        statements.append(str(CreateTable(table).compile(dialect=dialect)).strip())
-        for index in sorted(table.indexes, key=lambda index: index.name):
-            statements.append(str(CreateIndex(index).compile(dialect=dialect)).strip())
-    text = "\n\n".join(statement.replace("\t", "    ").replace(" \n", "\n") + ";" for statement in statements)
-    assert text + "\n" == (DATA / f"tables.{dialect.name}.sql").read_text("utf-8")
 
 
 def test_fields_stand_in_blocks_of_the_design_and_in_columns_of_the_analysis():
