@@ -63,10 +63,10 @@ def _state(here: Musing, say: Words, progress: Progress, ready: bool) -> bool:
         return False
     if ready and progress.doing == "waiting":
         return False
-    share, text = None, say(f"muse.{progress.doing}", clip=progress.clip)
+    share, text = None, say(f"muse_doing.{progress.doing}", clip=progress.clip)
     if progress.doing == "training":
         share, left = progress.share, _time(say, progress.left)
-        text = say("muse.training_early" if progress.early else "muse.training")
+        text = say("muse_doing.training_early" if progress.early else "muse_doing.training")
         text += f" {say('muse.left', time=left)}" if left else ""
     bar = "" if share is None else _bar(say, share)
     st.html(f'<div class="doing" role="status"><p>{escape(text)}</p></div>{bar}')
