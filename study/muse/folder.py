@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import secrets
 import threading
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -32,9 +33,9 @@ from caw.files import atomic
 from caw.problems import ProblemError
 
 MUSE, PROGRESS = "muse.toml", "progress.json"
-_LOCK, _WORKER_LOCK = ".lock", ".worker.lock"
+_LOCK, _WORKER_LOCK, _SECRET = ".lock", ".worker.lock", ".secret"
 OURS = {"passage.wav", "passage.plan.toml", "model", "rounds", "clips", "choices.json", PROGRESS}
-OURS |= {MUSE, _LOCK, _WORKER_LOCK}
+OURS |= {MUSE, _LOCK, _WORKER_LOCK, _SECRET}
 KEPT, NOT_KEPT = "kept", "not kept"  # what is said of a clip; "" for nothing
 LONGEST_NOTE = 4000  # characters
 R = TypeVar("R")
@@ -174,6 +175,13 @@ class MuseFolder:
             lines += ["", "[model]"]
             lines += [f"{key} = {json.dumps(value)}" for key, value in settings.model.items()]
         atomic.write(self.toml, "\n".join(lines) + "\n")
+
+    def secret(self) -> str:
+        """What opens the page to a browser: the same at each start, so that an open page goes on."""
+        file = self.path / _SECRET
+        if not file.is_file() or len(file.read_text()) < 16:
+            atomic.write(file, secrets.token_urlsafe(16), mode=0o600)
+        return file.read_text()
 
     def rounds(self) -> list[Round]:
         """All rounds, the first one first."""

@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 import study as study_package
-from study.muse.folder import PROGRESS, MuseFolder
+from study.muse.folder import PROGRESS, MuseFolder, Progress
 
 PATIENCE = 20.0  # s in which a training writes its last checkpoint
 PROBLEM = 2  # exit code of a worker that can do nothing before the user does something
@@ -35,6 +35,7 @@ class Keeper:
         return process.pid if process is not None and process.poll() is None else None
 
     def start(self) -> None:
+        self.folder.note_progress(Progress())  # what was done last time, or stood in its way, is over
         self._thread = threading.Thread(target=self._keep, daemon=True)
         self._thread.start()
 

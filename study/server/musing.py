@@ -1,17 +1,17 @@
 """Serves the folder of `study muse` to its owner alone: the page's addresses, its gate, start and end.
 
 No study, no listener and no database is behind it, and nothing is blind. The page opens to a browser on this
-machine that has the link which the command prints; its secret, new at every start, becomes a cookie.
+machine that has the link which the command prints; its secret becomes a cookie.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import hmac
 import io
 import os
 import re
-import secrets
 import sys
 import threading
 import webbrowser
@@ -52,7 +52,7 @@ class Musing:
 
     folder: MuseFolder
     keeper: Keeper
-    secret: str = field(default_factory=partial(secrets.token_urlsafe, 16))
+    secret: str
     _asking: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -66,8 +66,8 @@ class Musing:
 
     @property
     def cookie(self) -> str:
-        """Ports share cookies, so each start has a name of its own."""
-        return f"muse_{self.secret[:8]}"
+        """Its name. Ports share cookies, so each folder has a name of its own."""
+        return f"muse_{hashlib.sha256(self.secret.encode()).hexdigest()[:8]}"
 
     def admits(self, secret: str | None) -> bool:
         return secret is not None and hmac.compare_digest(secret.encode(), self.secret.encode())
@@ -104,7 +104,7 @@ def musing() -> Musing:
 
 def open_folder(folder: MuseFolder) -> Musing:
     """Have this process serve a folder."""
-    _served[:] = [Musing(folder, Keeper(folder))]
+    _served[:] = [Musing(folder, Keeper(folder), folder.secret())]
     return musing()
 
 
@@ -256,6 +256,7 @@ async def _lifespan(base: str, browser: bool, _app: Any) -> AsyncIterator[dict[s
     if browser and has_window():
         await run_in_threadpool(webbrowser.open, link)
     yield {}
+    print("Stopping: a training writes down where it is.", flush=True)
     await run_in_threadpool(here.keeper.stop)
 
 
