@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import cells, conditions
+from analysis import cells, conditions, song_answers
 from analysis.cells import FINAL, ResponsesError
 from analysis.questionnaire import FIELDS
 from caw.files import spreadsheet
@@ -58,6 +58,7 @@ OPTIONAL = (
     "rating_seconds_heard",
     "rating_seconds_played",
     "rating_response_seconds",
+    *song_answers.COLUMNS,  # which songs could use the clip, as what, what to take, and the moment
     "left_empty",  # the columns whose value could not be, and was left out
 )
 _SCALES = {field.name: (field.levels[0], field.levels[-1]) for field in FIELDS if field.kind == "scale"}
@@ -84,12 +85,14 @@ REAL: dict[str, tuple[Any, ...]] = {  # smallest and largest values
             "rating_seconds_heard",
             "rating_seconds_played",
             "rating_response_seconds",
+            song_answers.MOMENT,
         ),
         (0.0, None),
     ),
 }
 YES_OR_NO = tuple(field.name for field in FIELDS if field.kind == "yes-no")
 NEVER_EMPTY = ("listener", "set", "name", "truth", "backend", "verdict")
+OWN = ("before_", "clip_", "end_")  # begin the columns of a study's own questions
 DESCRIPTION = ("truth", "backend", "mode", "epochs")  # of a clip, not of an answer
 FINAL_QUESTIONS = {  # what `final_1` to `final_3` stand for: the questions of the founding study
     1: "Can the model help to finish songs?",
@@ -167,6 +170,8 @@ def _validated(raw: pd.DataFrame, commas: bool) -> pd.DataFrame:
     for column in raw.columns.difference([*frame.columns, "repeat"], sort=False):
         final = column.startswith(FINAL)
         frame[column] = cells.text(raw, column) if final else raw[column].to_numpy()
+        if column.startswith(OWN):
+            frame[column] = cells.plain_numbers(frame[column])
     original = frame["backend"].str.casefold() == ORIGINAL
     frame.loc[original.fillna(False).astype(bool), "backend"] = ORIGINAL
     _check_filled(frame)
@@ -174,6 +179,7 @@ def _validated(raw: pd.DataFrame, commas: bool) -> pd.DataFrame:
     _check_one_description(frame)
     _check_once(frame)
     _check_final(frame)
+    song_answers.settle(frame)
     again = frame["repetition"].fillna(0) if "repetition" in frame else pd.Series(0, index=frame.index)
     frame["repeat"] = (again > 0).astype(bool)
     return frame.reset_index(drop=True)

@@ -26,7 +26,17 @@ from markupsafe import Markup
 from analysis import formats as f
 from analysis import plots, responses, web_page
 from analysis.plan import AnalysisPlan
-from analysis.report import comments, estimands, figures, inspiring_clips, methods, sentences, tables
+from analysis.report import (
+    comments,
+    estimands,
+    figures,
+    inspiring_clips,
+    methods,
+    own_questions,
+    sentences,
+    songs,
+    tables,
+)
 from analysis.results import checks, measured, sensitivity, statistics, stimuli
 from analysis.results.measured import ClipMeasures
 from analysis.results.result import Result, to_frame, to_json
@@ -138,6 +148,7 @@ def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -
     parts = tables.everything(frame, results) + _clip_provenance(facts.provenance)
     parts += [inspiring_clips.by_condition(frame), tables.certainty(results)]
     parts.append(estimands.table(results, facts.plan))
+    parts += songs.tables(results) + own_questions.tables(results, own_questions.of(facts.settings))
     parts += measured.tables(measures) if measures else []
     drawn = figures.everything(frame, results, measures)
     building = _building(out)
@@ -158,7 +169,7 @@ def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -
 
 
 def _evaluated(frame: pd.DataFrame, facts: ReportFacts) -> list[Result]:
-    return statistics.evaluate(frame, plan=facts.plan)
+    return statistics.evaluate(frame, plan=facts.plan, own=own_questions.of(facts.settings))
 
 
 def _building(out: Path) -> Path:
@@ -311,7 +322,7 @@ def _move_players(opening: list[dict[str, Any]], sets: list[dict[str, Any]]) -> 
         row = rows[clip["set"], clip["clip"]]
         clip |= {"sound": row["sound"], "player": row["player"]}
         row["sound"] = None
-        for quote in clip["quotes"]:
+        for quote in (*clip["quotes"], *clip["uses"]):
             quote["player"] = row["player"]
 
 
