@@ -19,7 +19,7 @@ from study.server import musing
 from tests.study.muse.tiny_muse import RATE, new_folder
 
 ROOT = Path(__file__).parents[3]
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # a busy machine takes minutes
 
 
 def _worker(folder: MuseFolder) -> subprocess.Popen:
@@ -77,12 +77,9 @@ def test_a_worker_killed_at_any_moment_goes_on_to_the_same_clips(tmp_path):
     worker.communicate()
     killed = new_folder(tmp_path / "killed", seed=5)
     moments = [
-        lambda: killed.plan.is_file(),
-        lambda: (killed.model / "4").is_dir(),
         lambda: bool(killed.rounds()),
-        lambda: len(_made(killed)) >= 1,
+        lambda: (killed.model / "4" / "config.json").is_file(),
         lambda: killed.sound("1-2").is_file(),
-        lambda: len(_made(killed)) >= 2,
     ]
     for moment in moments:
         worker = _worker(killed)
