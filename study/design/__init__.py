@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, ValidationE
 
 from caw.files import atomic
 from study import languages
+from study.design.checks import Checks
 from study.design.errors import DesignError, KeyPath, SettingError, dotted, first_problem
 from study.design.own_questions import OwnQuestion, asked, problem_of
 from study.design.settings import (
@@ -89,6 +90,7 @@ class Design(SettingsTable):
     questions : Questions
     own_questions : tuple of OwnQuestion
         In the order of the file.
+    checks : Checks
     analysis : Analysis
     researcher : Researcher
     """
@@ -104,6 +106,7 @@ class Design(SettingsTable):
     own_questions: Annotated[tuple[OwnQuestion, ...], BeforeValidator(as_tuple)] = Field(
         default=(), alias="question"
     )
+    checks: Checks = Checks()
     analysis: Analysis = Analysis()
     researcher: Researcher = Field(default=Researcher(), exclude=True, repr=False)
 
@@ -328,6 +331,7 @@ def _known_keys(path: KeyPath) -> list[str]:
         "source": Source,
         "imported": Imported,
         "question": OwnQuestion,
+        "checks": Checks,
         "stimuli": Stimuli,
     }
     tables |= {"listening": ListeningSettings, "questions": Questions, "set": Set}
