@@ -19,6 +19,7 @@ from caw.files import atomic
 from study import languages
 from study.design import pairs as paired_task
 from study.design import songs as song_tables
+from study.design.checks import Checks
 from study.design.errors import DesignError, KeyPath, SettingError, dotted, first_problem
 from study.design.own_questions import OwnQuestion, asked, problem_of
 from study.design.pairs import Pairs
@@ -86,6 +87,7 @@ class Design(SettingsTable):
     questions : Questions
     own_questions : tuple of OwnQuestion
         In the order of the file.
+    checks : Checks
     analysis : Analysis
     pairs : Pairs
     researcher : Researcher
@@ -103,6 +105,7 @@ class Design(SettingsTable):
     own_questions: Annotated[tuple[OwnQuestion, ...], BeforeValidator(as_tuple)] = Field(
         default=(), alias="question"
     )
+    checks: Checks = Checks()
     analysis: Analysis = Analysis()
     pairs: Pairs = Pairs()
     researcher: Researcher = Field(default=Researcher(), exclude=True, repr=False)
@@ -345,6 +348,7 @@ def _known_keys(path: KeyPath) -> list[str]:
         "song": Song,
         "imported": Imported,
         "question": OwnQuestion,
+        "checks": Checks,
         "stimuli": Stimuli,
     }
     tables |= {"listening": ListeningSettings, "questions": Questions, "set": Set}

@@ -108,6 +108,7 @@ def player(
     keys: Sequence[str] = (),
     among: bool = False,
     pair: str = "",
+    flat: bool = False,
 ) -> Listening | None:
     """Shows the player and returns what was heard so far, None before anything was.
 
@@ -117,8 +118,9 @@ def player(
     `resume` is what was heard before, of an earlier visit: give the same one at every run.
     `texts` replaces words of the catalogue's [player]; `keys` names the questions that keys may answer
     ("verdict", "musicality", "choice"). `among` says that the page has several players: keys then go to the
-    one in focus, and the page stays where it is scrolled to. `pair` is the letter of one of two players side
-    by side, and the key that plays it; other keys then go to the one that sounded last.
+    one in focus, and the page stays where it is scrolled to. `flat` leaves the picture of the sound out.
+    `pair` is the letter of one of two players side by side, and the key that plays it; other keys then go to
+    the one that sounded last.
     """
     data: dict[str, Any] = {
         "src": src,
@@ -137,6 +139,8 @@ def player(
     if pair:
         data["pair"] = pair
         data["shortcuts"] |= {name: say(f"pair.{name}") for name in ("key_play", "key_choose")}
+    if flat:
+        data["flat"] = True
     if resume is not None:
         data["resume"] = {
             "plays": resume.plays,

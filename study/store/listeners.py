@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from study.store import check_results
 from study.store import pairs as pair_task
 from study.store.answering import StoreError, closed_at, unblinded_at
 from study.store.builds import assign, newest, random_letters
+from study.store.check_results import ATTENTION, HEADPHONES
 from study.store.database import reading
 from study.store.protocol import NO_STATIONS, Page, Slot, State, Stations, Step, next_step
 from study.store.schema import answer, clock, elapsed, listener, pair_answer, pair_trial, trial
@@ -108,6 +110,15 @@ def states(
         )
     by_listener = by_listener or pair_task.slots(connection, listener_id)
     over = closed_at(connection) is not None
+    headphones = check_results.results(connection, HEADPHONES, listener_id) if stations.headphones else {}
+    attentive = check_results.results(connection, ATTENTION, listener_id) if stations.attention else {}
+
+    def waits(row: sa.RowMapping) -> frozenset[int]:
+        counted = [one.slot for one in by_listener.get(row["id"], ()) if one.part > 0]
+        places = {"seed": stations.seed, "number": row["number"]}
+        slots = check_results.attention_slots(counted, stations.attention, **places)
+        return frozenset(slots[len(attentive.get(row["id"], ())) :])
+
     return {
         row["id"]: State(
             slots=tuple(by_listener.get(row["id"], ())),
@@ -117,6 +128,10 @@ def states(
             finished=row["finished_at"] is not None,
             closed=over or row["revoked_at"] is not None,
             before_due=stations.before and row["before_at"] is None,
+            headphones_due=stations.headphones
+            and row["playback"] == "headphones"
+            and not check_results.standing(headphones.get(row["id"], ())).over,
+            attention=waits(row) if stations.attention else frozenset(),
         )
         for row in connection.execute(people).mappings()
     }

@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from study.folder import PRACTICE
-from study.store import answering, own_answers
+from study.store import answering, check_results, own_answers
 from study.store.answering import Listening, Saved, StoreError
 from study.store.database import lock, reading
 from study.store.orders import set_order
@@ -378,7 +378,7 @@ def answers(engine: sa.Engine, *, practice: bool = False, pilot: bool = False) -
     answered_at (UTC), response_seconds (from when both were heard to the final answer), app_version,
     design_digest.
 
-    Answers to the study's own questions before and after stand last, as of single clips.
+    Answers to the study's own questions before and after, and checks, stand last, as of single clips.
 
     pilot: the answers of pilots instead of those of listeners.
     """
@@ -393,8 +393,9 @@ def answers(engine: sa.Engine, *, practice: bool = False, pilot: bool = False) -
         query = query.where(pair_trial.c.part > 0)
     with reading(engine) as connection:
         rows, latest = connection.execute(query).mappings().all(), clock(connection)
-        asked_once = own_answers.of_listeners(connection)
-    own = [asked_once.get(row[pair_trial.c.listener_id], {}) for row in rows]
+        asked_once, checked = own_answers.of_listeners(connection), check_results.exported(connection)
+    people = [row[pair_trial.c.listener_id] for row in rows]
+    own = [asked_once.get(one, {}) | checked.get(one, {}) for one in people]
     return own_answers.spread([_exported(row, latest) for row in rows], own)
 
 
