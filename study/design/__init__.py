@@ -18,6 +18,7 @@ from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, ValidationE
 from caw.files import atomic
 from study import languages
 from study.design import songs as song_tables
+from study.design.checks import Checks
 from study.design.errors import DesignError, KeyPath, SettingError, dotted, first_problem
 from study.design.own_questions import OwnQuestion, asked, problem_of
 from study.design.settings import (
@@ -84,6 +85,7 @@ class Design(SettingsTable):
     questions : Questions
     own_questions : tuple of OwnQuestion
         In the order of the file.
+    checks : Checks
     analysis : Analysis
     researcher : Researcher
     songs : tuple of Song
@@ -100,6 +102,7 @@ class Design(SettingsTable):
     own_questions: Annotated[tuple[OwnQuestion, ...], BeforeValidator(as_tuple)] = Field(
         default=(), alias="question"
     )
+    checks: Checks = Checks()
     analysis: Analysis = Analysis()
     researcher: Researcher = Field(default=Researcher(), exclude=True, repr=False)
     songs: Annotated[tuple[Song, ...], BeforeValidator(as_tuple)] = Field(default=(), alias="song")
@@ -340,6 +343,7 @@ def _known_keys(path: KeyPath) -> list[str]:
         "song": Song,
         "imported": Imported,
         "question": OwnQuestion,
+        "checks": Checks,
         "stimuli": Stimuli,
     }
     tables |= {"listening": ListeningSettings, "questions": Questions, "set": Set}

@@ -107,6 +107,7 @@ def player(
     texts: dict[str, str] | None = None,
     keys: Sequence[str] = (),
     among: bool = False,
+    flat: bool = False,
 ) -> Listening | None:
     """Shows the player and returns what was heard so far, None before anything was.
 
@@ -116,7 +117,7 @@ def player(
     `resume` is what was heard before, of an earlier visit: give the same one at every run.
     `texts` replaces words of the catalogue's [player]; `keys` names the questions that keys may answer
     ("verdict", "musicality"). `among` says that the page has several players: keys then go to the one in
-    focus, and the page stays where it is scrolled to.
+    focus, and the page stays where it is scrolled to. `flat` leaves the picture of the sound out.
     """
     data: dict[str, Any] = {
         "src": src,
@@ -132,6 +133,8 @@ def player(
     }
     if among:
         data["among"] = True
+    if flat:
+        data["flat"] = True
     if resume is not None:
         data["resume"] = {
             "plays": resume.plays,
