@@ -114,6 +114,8 @@ def player(
     texts: dict[str, str] | None = None,
     keys: Sequence[str] = (),
     among: bool = False,
+    pair: str = "",
+    flat: bool = False,
 ) -> Listening | None:
     """Shows the player and returns what was heard so far, None before anything was.
 
@@ -122,8 +124,10 @@ def player(
     go) are addresses. `loudness` is that of all clips, in LUFS, for the picture.
     `resume` is what was heard before, of an earlier visit: give the same one at every run.
     `texts` replaces words of the catalogue's [player]; `keys` names the questions that keys may answer
-    ("verdict", "musicality"). `among` says that the page has several players: keys then go to the one in
-    focus, and the page stays where it is scrolled to.
+    ("verdict", "musicality", "choice"). `among` says that the page has several players: keys then go to the
+    one in focus, and the page stays where it is scrolled to. `flat` leaves the picture of the sound out.
+    `pair` is the letter of one of two players side by side, and the key that plays it; other keys then go to
+    the one that sounded last.
     """
     data: dict[str, Any] = {
         "src": src,
@@ -139,6 +143,11 @@ def player(
     }
     if among:
         data["among"] = True
+    if pair:
+        data["pair"] = pair
+        data["shortcuts"] |= {name: say(f"pair.{name}") for name in ("key_play", "key_choose")}
+    if flat:
+        data["flat"] = True
     if resume is not None:
         data["resume"] = {
             "plays": resume.plays,

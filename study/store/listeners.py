@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from study.store import check_results
+from study.store import pairs as pair_task
 from study.store.answering import StoreError, closed_at, unblinded_at
 from study.store.builds import assign, newest, random_letters
+from study.store.check_results import ATTENTION, HEADPHONES
 from study.store.database import reading
 from study.store.protocol import NO_STATIONS, Page, Slot, State, Stations, Step, next_step
-from study.store.schema import answer, clock, elapsed, listener, recruit, trial
+from study.store.schema import answer, clock, elapsed, listener, pair_answer, pair_trial, recruit, trial
 
 BY_PERSONAL_LINK = "link "  # how the identity begins of who was screened out and came by no open link
 
@@ -123,7 +126,17 @@ def states(
         by_listener.setdefault(row.listener_id, []).append(
             Slot(row.slot, row.part, row.position, row.answered_at is not None, row.phase)
         )
+    by_listener = by_listener or pair_task.slots(connection, listener_id)
     over = closed_at(connection) is not None
+    headphones = check_results.results(connection, HEADPHONES, listener_id) if stations.headphones else {}
+    attentive = check_results.results(connection, ATTENTION, listener_id) if stations.attention else {}
+
+    def waits(row: sa.RowMapping) -> frozenset[int]:
+        counted = [one.slot for one in by_listener.get(row["id"], ()) if one.part > 0]
+        places = {"seed": stations.seed, "number": row["number"]}
+        slots = check_results.attention_slots(counted, stations.attention, **places)
+        return frozenset(slots[len(attentive.get(row["id"], ())) :])
+
     return {
         row["id"]: State(
             slots=tuple(by_listener.get(row["id"], ())),
@@ -134,6 +147,10 @@ def states(
             closed=over or row["revoked_at"] is not None,
             outcome=row["outcome"],
             before_due=stations.before and row["before_at"] is None,
+            headphones_due=stations.headphones
+            and row["playback"] == "headphones"
+            and not check_results.standing(headphones.get(row["id"], ())).over,
+            attention=waits(row) if stations.attention else frozenset(),
         )
         for row in connection.execute(people).mappings()
     }
@@ -184,14 +201,17 @@ def restore(connection: sa.Connection, name: str) -> bool:
         return False
     me = listener.c.id == row["id"]
     connection.execute(listener.update().where(me).values(revoked_at=None))
-    shown = sa.select(answer.c.slot).where(answer.c.listener_id == row["id"]).limit(1)
+    shown = [
+        sa.select(one.c.slot).where(one.c.listener_id == row["id"]).limit(1) for one in (answer, pair_answer)
+    ]
     current = newest(connection)
-    if current is not None and connection.execute(shown).first() is None:
+    if current is not None and not any(connection.execute(one).first() for one in shown):
         others = _filled(connection, row["pilot"], but=row["id"])
         if row["number"] in others:  # somebody was invited in their place
             number = _lowest_free(others)
             connection.execute(listener.update().where(me).values(number=number))
-            connection.execute(trial.delete().where(trial.c.listener_id == row["id"]))
+            for table in (trial, pair_trial):
+                connection.execute(table.delete().where(table.c.listener_id == row["id"]))
             assign(connection, current, row["id"], number)
     return True
 
@@ -204,7 +224,7 @@ def begun(connection: sa.Connection) -> set[int]:
         .where(trial.c.part > 0, answer.c.revision > 0)
         .distinct()
     )
-    return set(connection.execute(counted).scalars())
+    return {one for query in (counted, pair_task.begun()) for one in connection.execute(query).scalars()}
 
 
 _SAME_TRIAL = sa.and_(answer.c.listener_id == trial.c.listener_id, answer.c.slot == trial.c.slot)
@@ -251,6 +271,7 @@ def _times(connection: sa.Connection) -> tuple[dict[int, dt.datetime], dict[int,
         .join(trial, _SAME_TRIAL)
         .where(trial.c.part > 0, answer.c.revision > 0)
     ).all()
+    rows = rows or pair_task.times(connection)
     first: dict[int, dt.datetime] = {}
     active: dict[int, float] = {}
     for row in rows:

@@ -29,6 +29,7 @@ from study.store import (
     study_log,
 )
 from study.store import backup as backups
+from study.store import pairs as pair_task
 from study.store.answering import Draft, Listening, Saved, StoreError
 from study.store.builds import Build, has_answers, newest
 from study.store.database import UnknownSchemaError, reading
@@ -54,6 +55,7 @@ class ServedClip:
     set_name: str
     stimulus_id: str
     file_format: str
+    side: str = ""  # "first" or "second" of a pair
 
 
 class Store:
@@ -171,6 +173,7 @@ class Store:
         seed: int | None = None,
         repeats: int = 0,
         passes: int = 1,
+        pairs: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
         """Record what a build made, and draw for every listener an order of it.
 
@@ -197,6 +200,8 @@ class Store:
             How many clips of a set each listener hears again.
         passes : {1, 2}, optional
             Whether all is asked at once, or the verdicts first and the rest in a second pass.
+        pairs : sequence of mapping, optional
+            Of the paired task: which ids may stand side by side, as `study.build.pairs` makes them.
 
         Raises
         ------
@@ -215,6 +220,7 @@ class Store:
             seed,
             repeats,
             passes,
+            pairs=None if pairs is None else [dict(one) for one in pairs],
         )
         with self.engine.begin() as connection:
             builds.register(connection, new)
@@ -442,6 +448,7 @@ class Store:
                     listener.c.revoked_at.is_(None),
                 )
             ).first()
+            row = row or pair_task.clip(connection, play_key, token or "")
             if row is None:
                 return None
             finished = row.finished_at is not None
@@ -450,12 +457,18 @@ class Store:
             build = newest(connection)
             if build is None:
                 return None
-            return ServedClip(row.listener_id, row.slot, row.set_name, row.stimulus_id, build.file_format)
+            side = getattr(row, "side", "")
+            return ServedClip(
+                row.listener_id, row.slot, row.set_name, row.stimulus_id, build.file_format, side
+            )
 
     def log_play(
         self, clip: ServedClip, kind: str, *, listening: Listening, position_seconds: float | None
     ) -> bool:
         """Record what the player reports by itself; False where one clip's reports are too many."""
+        if clip.side:
+            where = self.engine, clip.listener_id, clip.slot, clip.side, kind
+            return pair_task.log_play(*where, listening=listening, position_seconds=position_seconds)
         return answering.log_play(
             self.engine,
             clip.listener_id,

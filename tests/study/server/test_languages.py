@@ -74,6 +74,10 @@ def test_nothing_in_the_catalogue_is_left_over():
         "language",
         "door",
         "open_link",
+        "muse_doing",
+        "muse_kind",
+        "muse_why",
+        "muse_take",
     )  # asked for by names that the code puts together
     of_fields = {f"{field.name}{end}" for field in questionnaire.FIELDS for end in ("", "_low", "_high")}
     of_fields |= {str(level) for field in questionnaire.FIELDS for level in field.levels}
