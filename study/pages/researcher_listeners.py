@@ -7,6 +7,7 @@ import streamlit as st
 
 from study.pages import researcher
 from study.server import researcher_files
+from study.server.address import own
 from study.server.links import personal_link
 from study.server.served import Served, served
 from study.store.sessions import Session
@@ -82,7 +83,7 @@ def named(text: str) -> list[str]:
 
 def link(study: Served, one: ListenerProgress) -> str:
     """A listener's address, under the one that this page was opened with."""
-    base = str(study.public or (st.context.url or "").split("/researcher")[0])
+    base = study.base((st.context.url or "").split("/researcher")[0].removesuffix(own("")))
     return personal_link(base, one.token)
 
 

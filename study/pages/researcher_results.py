@@ -13,6 +13,7 @@ import streamlit as st
 
 from study.pages import researcher
 from study.server import researcher_files
+from study.server.address import own
 from study.server.served import Served, served
 from study.store.sessions import Session
 
@@ -32,7 +33,7 @@ def _draw(here: Session) -> None:
         _sealed(study, here)
         return
     if (study.folder.report / "index.html").is_file():
-        address = f"{researcher_files.REPORT}/index.html"
+        address = own(f"{researcher_files.REPORT}/index.html")
         st.html(
             f'<ul class="files"><li><b>The report: tables, plots and every clip</b><a href="{address}" '
             'target="_blank" rel="noopener">Open the report</a></li></ul>'

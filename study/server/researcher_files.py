@@ -32,6 +32,7 @@ from caw.files.spreadsheet import as_csv, as_parquet
 from study import pool
 from study.pool import ORIGINAL
 from study.server import login
+from study.server.address import own
 from study.server.links import personal_link
 from study.server.served import Served, served
 from study.store.sessions import Session
@@ -57,7 +58,7 @@ Rows = list[dict[str, Any]]
 
 
 def _links(study: Served, request: Request) -> Rows:
-    base = str(study.public or request.base_url)
+    base = study.base(str(request.base_url))
     return [
         {
             "listener": one.name,
@@ -94,7 +95,7 @@ async def report_folder(_request: Request) -> Response:
 
 def address(name: str, kind: str = "csv") -> str:
     """The address of a table."""
-    return f"{login.HOME}/{name}.{kind}"
+    return own(f"{login.HOME}/{name}.{kind}")
 
 
 def unsealed(study: Served) -> list[dict[str, Any]]:
@@ -148,12 +149,12 @@ def _plain(name: str) -> str:
 
 def sound_of(clip: str) -> str:
     """The address of a clip's sound."""
-    return f"{POOL}/sound/{quote(clip)}.wav"
+    return own(f"{POOL}/sound/{quote(clip)}.wav")
 
 
 def comparison_of(clip: str) -> str:
     """The address of a clip's comparison with its source."""
-    return f"{POOL}/compare/{quote(clip)}"
+    return own(f"{POOL}/compare/{quote(clip)}")
 
 
 async def sound(request: Request) -> Response:
