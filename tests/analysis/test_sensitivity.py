@@ -131,7 +131,8 @@ def test_who_did_not_pass_a_check_is_left_out_where_the_plan_says_so():
     assert "without answers that failed the headphone check" in found, (
         "what can be tried is tried beside the plan"
     )
-    assert found["without any of these answers"].count == 12
+    assert found["without answers that failed the headphone check"].count == 12
+    assert found["without any of these answers"].count >= 12
     planned = records(first, AnalysisPlan(exclude=("headphones",)))
     assert planned["with answers that failed the headphone check"].count == 0
 
