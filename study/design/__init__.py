@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, ValidationE
 
 from caw.files import atomic
 from study import languages
+from study.design import song_questions
 from study.design.errors import DesignError, KeyPath, SettingError, dotted, first_problem
 from study.design.own_questions import OwnQuestion, asked, problem_of
 from study.design.settings import (
@@ -144,7 +145,7 @@ class Design(SettingsTable):
     @property
     def clip_questions(self) -> tuple[OwnQuestion, ...]:
         """What is asked of each clip besides the founding questions."""
-        return asked(self.own_questions, "clip")
+        return (*asked(self.own_questions, "clip"), *song_questions.of(self))
 
     def mode_of(self, set_name: str) -> Mode:
         """The mode of a set's fakes: its own, or the one it is named after."""
@@ -268,6 +269,7 @@ def parse(tables: dict[str, Any], file: Path = Path(FILE_NAME)) -> Design:
     if problem := problem_of(design.own_questions):
         index, key, value, reason, fix = problem
         raise design.error(("question", index, key), value, reason, fix)
+    song_questions.check(design)
     return design
 
 
