@@ -25,12 +25,9 @@ class SongQuestion(OwnQuestion):
     ----------
     labels : dict of str to str
         How each option reads, in the language of the study.
-    alone : str
-        The option that excludes all others.
     """
 
     labels: dict[str, str] = Field(default_factory=dict)
-    alone: str = ""
 
     @model_validator(mode="after")
     def _makes_sense(self) -> SongQuestion:
@@ -40,6 +37,10 @@ class SongQuestion(OwnQuestion):
     @property
     def drawn_as(self) -> str:
         return "moment" if self.name == song_answers.MOMENT else self.kind
+
+    @property
+    def alone(self) -> str:
+        return song_answers.NONE if self.name == song_answers.USE_IN else ""
 
     def shown(self, option: Any) -> str:
         return self.labels.get(option, str(option))
@@ -60,18 +61,17 @@ def of(design: Design) -> tuple[SongQuestion, ...]:
 
     def asked(name: str, kind: str, options: tuple[str, ...] = (), **more: Any) -> SongQuestion:
         text = getattr(design.questions, name) or say(f"songs.{name}")
-        labels = {option: say(f"songs.{option}") for option in options}
         keys = {"options": options, "labels": labels, "required": False} | more
         return SongQuestion(name=name, ask="clip", kind=kind, text=text, **keys)
 
-    labels = {song.name: song.shown for song in design.songs} | {song_answers.NONE: say("songs.none")}
+    fixed = (*song_answers.ROLES, *song_answers.INGREDIENTS)
+    labels = {option: say(f"songs.{option}") for option in fixed}
+    labels |= {song.name: song.shown for song in design.songs} | {song_answers.NONE: say("songs.none")}
     return (
         asked(
             song_answers.USE_IN,
             "choices",
             options=(*names, song_answers.NONE),
-            labels=labels,
-            alone=song_answers.NONE,
             required=True,
         ),
         asked(song_answers.USE_AS, "choices", song_answers.ROLES, when={song_answers.USE_IN: names}),
