@@ -1,17 +1,15 @@
-"""Songs on the page of a clip: which could use it, as what, what to take, the moment; and hearing it in them."""
+"""Songs on the page of a clip: which could use it, what to take, at which moment; and hearing it in them."""
 
 from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
-from gated import gated_client
-from streamlit.testing.v1 import AppTest
+from gated import enter, gated_client
 from test_question_pages import Ann
 from tiny_study import make_tiny_study, write_clip
 
 from study import design
 from study.design import DesignError
-from study.server.server import PAGES
 from study.store import in_place
 from study.store.protocol import Page
 from study.store.schema import play_event
@@ -48,13 +46,6 @@ def songs(tmp_path, serve, monkeypatch):
     return enter
 
 
-def pills(ann: Ann, name: str):
-    found = [
-        one for one in ann.page.get("button_group") if one.proto.id.endswith(name) or name in one.proto.id
-    ]
-    return found[0] if found else None
-
-
 def say(ann: Ann, name: str, *options: str) -> None:
     """Chooses these options of a question on songs."""
     step = ann.step
@@ -85,6 +76,13 @@ def rating(ann: Ann) -> Ann:
         ann.choose(verdict="real")
         ann.next()
     return ann
+
+
+def browser(token: str):
+    """One in which a personal link was opened."""
+    client = gated_client()
+    enter(client, token)
+    return client
 
 
 def test_songs_are_asked_and_their_answers_are_kept_by_name(songs):
@@ -159,8 +157,7 @@ def _offered(ann: Ann):
 
 def test_a_clip_is_served_in_place_to_its_own_listener_in_the_second_pass_alone(songs):
     ann = songs(BOTH)
-    bo = gated_client(ann.store.invite("Bo"))
-    mine = gated_client(ann.token)
+    bo, mine = browser(ann.store.invite("Bo")), browser(ann.token)
     practice = ann.draft.play_key
     assert mine.get(f"/place/{practice}/1").status_code == 404
     practised(ann)
@@ -190,7 +187,7 @@ def test_a_clip_is_served_in_place_to_its_own_listener_in_the_second_pass_alone(
 
 def test_hearing_in_place_is_logged_and_counts_nothing(songs):
     ann = rating(songs(BOTH))
-    mine, draft = gated_client(ann.token), ann.draft
+    mine, draft = browser(ann.token), ann.draft
     report = {"why": "ended", "plays": 3, "heard": 9.0, "played": 9.0, "position": 2.5, "unlocked": True}
     assert mine.post(f"/place/{draft.play_key}/2", json=report).status_code == 204
     assert mine.post(f"/place/{draft.play_key}/2", json={"why": "spying"}).status_code == 400
@@ -204,14 +201,7 @@ def test_hearing_in_place_is_logged_and_counts_nothing(songs):
 def test_without_the_setting_there_is_no_place(songs):
     ann = rating(songs(f"passes = 2\n{ASKED}"))
     assert not _offered(ann)
-    assert gated_client(ann.token).get(f"/place/{ann.draft.play_key}/1").status_code == 404
-
-
-def test_practice_does_not_say_what_it_will_not_ask(songs):
-    ann = songs("")
-    assert not design.load(ann.store._folder.path).clip_questions
-    page = AppTest.from_file(str(PAGES), default_timeout=120).run()
-    assert not page.exception
+    assert browser(ann.token).get(f"/place/{ann.draft.play_key}/1").status_code == 404
 
 
 @pytest.mark.parametrize(
