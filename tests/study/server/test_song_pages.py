@@ -146,7 +146,7 @@ def test_in_place_a_player_opens_for_the_song_that_is_chosen(songs):
     assert offered.label == "Hear it in a song"
     key = f"place-player-{ann.step.slot}-1"
     assert key not in ann.page.session_state
-    offered.set_value([1]).run()
+    offered.set_value(1).run()
     assert not ann.page.exception
     assert key in ann.page.session_state
 
