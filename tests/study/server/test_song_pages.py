@@ -10,6 +10,7 @@ from tiny_study import make_tiny_study, write_clip
 
 from study import design
 from study.design import DesignError
+from study.folder import FolderError
 from study.store import in_place
 from study.store.protocol import Page
 from study.store.schema import play_event
@@ -196,6 +197,12 @@ def test_hearing_in_place_is_logged_and_counts_nothing(songs):
     assert (f"{in_place.KIND} 2", 9.0) in [tuple(row) for row in kinds]
     assert ann.draft.listening == draft.listening
     assert not ann.draft.listening.unlocked
+
+
+def test_a_study_without_the_music_around_its_gaps_is_not_served(tmp_path, serve):
+    study = make_tiny_study(tmp_path / "study", listening=BOTH)
+    with pytest.raises(FolderError, match="holds no music beside a song's gap"):
+        serve(study)
 
 
 def test_without_the_setting_there_is_no_place(songs):
