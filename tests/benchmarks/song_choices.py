@@ -5,7 +5,7 @@ Run: python -m tests.benchmarks.song_choices [--studies 400]
 A listener names a song for a clip with a probability that depends on the song's popularity, the clip's
 appeal, the listener's generosity and own liking for the song, and how well clip and song happen to go
 together; all of them vary. In a null study it does not depend on which song the clip was made for. The songs
-have unequal numbers of clips, and the popular one has most. Prints the table that docs/song-questions.md holds.
+have unequal numbers of clips, the popular one most. Prints the table of docs/song-questions.md.
 """
 
 from __future__ import annotations
