@@ -72,7 +72,7 @@ def test_tables_and_chart_hold_every_song_and_kind_of_clips():
     frame = responses.load(of_one(its_own))
     results = told(frame)
     chosen, taken = songs.tables(results)
-    kinds = ["made for it", "made for another song", "originals"]
+    kinds = ["made for it", "made for another", "originals"]
     assert list(chosen.frame["song"]) == ["dune"] * 3 + ["moss"] * 3
     assert list(chosen.frame["clips are"]) == kinds * 2
     assert set(taken.frame["answer"]) == {*song_answers.INGREDIENTS, *song_answers.ROLES}
@@ -80,7 +80,7 @@ def test_tables_and_chart_hold_every_song_and_kind_of_clips():
     for width in (plots.WIDE, plots.NARROW):
         drawn = plots.render(plots.songs.chosen(results, width=width))
         assert "dune" in drawn
-        assert "made for another song" in drawn
+        assert "made for another" in drawn
     assert tables.answers(frame, "UMG").frame["songs"].str.contains("as bridge, takes groove").any()
 
 
