@@ -38,7 +38,7 @@ def show(study: Served, draft: Draft, *, enabled: bool) -> None:
         for number, song in enumerate(design.songs, start=1)
         if places.is_built(study.folder, song.name)
     }
-    with st.container(key="several-place"):
+    with st.container(key="ask-place"), st.container(key="several-place"):
         number = st.pills(
             say("place.question"),
             list(there),
