@@ -24,7 +24,7 @@ from analysis.results.stimuli import LEAST_CLIPS, Panel, who
 from analysis.song_answers import INGREDIENTS, NONE, ROLES
 from analysis.tests import permutation
 
-FAMILY = "songs"
+FAMILY = "song choices"
 TAKEN = "taken from clips"
 CHOSEN = "chosen for the song"
 DIFFERENCE = f"{CHOSEN}, difference"

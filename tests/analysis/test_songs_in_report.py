@@ -49,7 +49,7 @@ def test_a_study_that_did_not_ask_says_nothing_of_songs(founding, founding_resul
     assert not songs.tables(founding_results)
     assert "song" not in methods.paragraphs(founding)[1]
     assert "songs" not in tables.answers(founding, "UMG").frame
-    assert "songs" not in [figure.name for figure in figures.everything(founding, founding_results)]
+    assert "song_choices" not in [figure.name for figure in figures.everything(founding, founding_results)]
     assert analysis.open(founding).song_choices.empty
 
 
@@ -94,5 +94,5 @@ def test_the_page_has_a_part_on_songs(tmp_path):
     ):
         assert words in page
     assert '<span class="pin">1:07</span>' in page
-    assert (tmp_path / "report" / "tables" / "songs.csv").exists()
+    assert (tmp_path / "report" / "tables" / "song_choices.csv").exists()
     assert not analysis.open(tmp_path / "report").song_choices.empty
