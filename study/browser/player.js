@@ -176,6 +176,7 @@ class Player {
 
   // The picture, drawn as soon as it is there: nothing else may happen for long.
   load() {
+    if (this.data.flat) return; // the picture would give away what is to be heard
     this.wave.load(this.data).then(() => this.gone || this.paint());
   }
 

@@ -19,6 +19,7 @@ from caw.files import atomic
 from study import languages
 from study.design import song_questions
 from study.design import songs as song_tables
+from study.design.checks import Checks
 from study.design.errors import DesignError, KeyPath, SettingError, dotted, first_problem
 from study.design.own_questions import OwnQuestion, asked, problem_of
 from study.design.settings import (
@@ -85,6 +86,7 @@ class Design(SettingsTable):
     questions : Questions
     own_questions : tuple of OwnQuestion
         In the order of the file.
+    checks : Checks
     analysis : Analysis
     researcher : Researcher
     songs : tuple of Song
@@ -101,6 +103,7 @@ class Design(SettingsTable):
     own_questions: Annotated[tuple[OwnQuestion, ...], BeforeValidator(as_tuple)] = Field(
         default=(), alias="question"
     )
+    checks: Checks = Checks()
     analysis: Analysis = Analysis()
     researcher: Researcher = Field(default=Researcher(), exclude=True, repr=False)
     songs: Annotated[tuple[Song, ...], BeforeValidator(as_tuple)] = Field(default=(), alias="song")
@@ -342,6 +345,7 @@ def _known_keys(path: KeyPath) -> list[str]:
         "song": Song,
         "imported": Imported,
         "question": OwnQuestion,
+        "checks": Checks,
         "stimuli": Stimuli,
     }
     tables |= {"listening": ListeningSettings, "questions": Questions, "set": Set}

@@ -109,6 +109,7 @@ def player(
     keys: Sequence[str] = (),
     among: bool = False,
     aside: bool = False,
+    flat: bool = False,
 ) -> Listening | None:
     """Shows the player and returns what was heard so far, None before anything was.
 
@@ -119,7 +120,7 @@ def player(
     `texts` replaces words of the catalogue's [player]; `keys` names the questions that keys may answer
     ("verdict", "musicality"). `among` says that the page has several players: keys then go to the one in
     focus, and the page stays where it is scrolled to. `aside` says so of one that stands beside the page's
-    player: texts and moments are pinned to the other one.
+    player: texts and moments are pinned to the other one. `flat` leaves the picture of the sound out.
     """
     data: dict[str, Any] = {
         "src": src,
@@ -137,6 +138,8 @@ def player(
         data["among"] = True
     if aside:
         data["aside"] = True
+    if flat:
+        data["flat"] = True
     if resume is not None:
         data["resume"] = {
             "plays": resume.plays,

@@ -6,13 +6,14 @@ import secrets
 import sys
 import traceback
 from dataclasses import dataclass
+from html import escape
 from importlib.resources import files
 
 import streamlit as st
 from sqlalchemy.exc import DBAPIError
 
 from study.languages import wording
-from study.pages import before
+from study.pages import before, checks
 from study.pages.answer_form import answer_form
 from study.pages.components import next_button, player, run_again, saved_text, watch_connection
 from study.pages.thanks import show_thanks
@@ -176,7 +177,10 @@ def _sound_check(study: Served, person: Listener, _tab: str) -> None:
             required=True,
             width="stretch",
         )
-    ready = bool(heard and heard.unlocked and playback)
+    needed = study.design.checks.headphones_required
+    if needed and playback not in (None, "headphones"):
+        st.html(f'<div class="owed">{escape(say("checks.needed"))}</div>')
+    ready = bool(heard and heard.unlocked and playback) and (not needed or playback == "headphones")
     if next_button(say("sound_check.next"), key="sound-next", disabled=not ready) and ready:
         study.store.sound_check(person.id, playback)
         st.rerun()
@@ -231,6 +235,8 @@ _PAGES = {
     Page.WELCOME: _welcome,
     Page.BEFORE: before.show,
     Page.SOUND_CHECK: _sound_check,
+    Page.HEADPHONES: checks.headphones,
+    Page.ATTENTION: checks.attention,
     Page.PRACTICE: answer_form,
     Page.PAUSE: _pause,
     Page.CLIP: answer_form,

@@ -104,7 +104,12 @@ def served() -> Served:
 
 def stations(design: Design) -> Stations:
     """What a design adds to a listener's way through the study."""
-    return Stations(before=bool(asked(design.own_questions, "before")))
+    return Stations(
+        before=bool(asked(design.own_questions, "before")),
+        headphones=design.checks.headphones is not None,
+        attention=design.checks.attention,
+        seed=design.study.seed,
+    )
 
 
 def _curated(folder: StudyFolder) -> Served:

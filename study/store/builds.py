@@ -19,6 +19,7 @@ from study.store.orders import clip_order, repeated, set_order, with_repeats
 from study.store.schema import (
     answer,
     build,
+    check_result,
     clock,
     final_answer,
     listener,
@@ -109,6 +110,7 @@ def register(connection: sa.Connection, new: Build) -> None:
         for table in (revision, answer, play_event, trial, final_answer):
             connection.execute(table.delete())
         connection.execute(own_answer.delete().where(own_answer.c.place == "end"))
+        connection.execute(check_result.delete().where(check_result.c.name == "attention"))
         connection.execute(listener.update().values(part_begun=0, finished_at=None))
         for row in connection.execute(sa.select(listener.c.id, listener.c.number)).all():
             assign(connection, new, row.id, row.number)

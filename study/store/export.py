@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from analysis import questionnaire
 from analysis.questionnaire import VERDICT, asked_in
-from study.store import own_answers
+from study.store import check_results, own_answers
 from study.store.builds import newest
 from study.store.database import reading
 from study.store.schema import answer, clock, elapsed, final_answer, listener, trial
@@ -42,7 +42,8 @@ def answers(engine: sa.Engine, *, practice: bool = False, pilot: bool = False) -
     the wrong order, in the future or unreadable, numbers outside their range, more seconds heard than played.
     left_empty names the columns where that happened, None where nothing was odd.
 
-    Answers to the study's own questions stand last, in columns that only a study with such answers has.
+    Answers to the study's own questions, and whether checks were passed, stand last, in columns that only a
+    study with such answers has.
 
     pilot: the answers of pilots instead of those of listeners.
     """
@@ -60,12 +61,13 @@ def answers(engine: sa.Engine, *, practice: bool = False, pilot: bool = False) -
         rows = connection.execute(query).mappings().all()
         current, latest = newest(connection), clock(connection)
         asked_once = own_answers.of_listeners(connection)
+        checked = check_results.exported(connection)
     sets = len(current.stimuli) if current is not None else 0
     merged: dict[tuple, dict[str, Any]] = {}
     own: dict[tuple, dict[str, Any]] = {}
     for row in rows:
         clip = tuple(row[trial.c[name]] for name in ("listener_id", "set_name", "stimulus_id", "repetition"))
-        own.setdefault(clip, dict(asked_once.get(clip[0], {})))
+        own.setdefault(clip, asked_once.get(clip[0], {}) | checked.get(clip[0], {}))
         own[clip] |= own_answers.on_clip(row[answer.c.further])
         if row[trial.c.phase] == "rating":  # its verdict came before: slots are answered in order
             exported = _exported(row, latest, sets)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from study.store import check_results
 from study.store.answering import StoreError, closed_at, unblinded_at
 from study.store.builds import assign, newest, random_letters
+from study.store.check_results import ATTENTION, HEADPHONES
 from study.store.database import reading
 from study.store.protocol import NO_STATIONS, Page, Slot, State, Stations, Step, next_step
 from study.store.schema import answer, clock, elapsed, listener, trial
@@ -106,6 +108,15 @@ def states(
             Slot(row.slot, row.part, row.position, row.answered_at is not None, row.phase)
         )
     over = closed_at(connection) is not None
+    headphones = check_results.results(connection, HEADPHONES, listener_id) if stations.headphones else {}
+    attentive = check_results.results(connection, ATTENTION, listener_id) if stations.attention else {}
+
+    def waits(row: sa.RowMapping) -> frozenset[int]:
+        counted = [one.slot for one in by_listener.get(row["id"], ()) if one.part > 0]
+        places = {"seed": stations.seed, "number": row["number"]}
+        slots = check_results.attention_slots(counted, stations.attention, **places)
+        return frozenset(slots[len(attentive.get(row["id"], ())) :])
+
     return {
         row["id"]: State(
             slots=tuple(by_listener.get(row["id"], ())),
@@ -115,6 +126,10 @@ def states(
             finished=row["finished_at"] is not None,
             closed=over or row["revoked_at"] is not None,
             before_due=stations.before and row["before_at"] is None,
+            headphones_due=stations.headphones
+            and row["playback"] == "headphones"
+            and not check_results.standing(headphones.get(row["id"], ())).over,
+            attention=waits(row) if stations.attention else frozenset(),
         )
         for row in connection.execute(people).mappings()
     }

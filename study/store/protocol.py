@@ -32,8 +32,10 @@ class Page(StrEnum):
     WELCOME = "welcome"
     BEFORE = "questions before the study"
     SOUND_CHECK = "sound check"
+    HEADPHONES = "headphone check"
     PRACTICE = "practice"
     PAUSE = "pause"
+    ATTENTION = "check of attention"
     CLIP = "clip"
     FINAL = "final questions"
     DONE = "finished"
@@ -65,6 +67,8 @@ class State:
     finished: bool = False
     closed: bool = False
     before_due: bool = False  # questions of the study's own wait before the sound check
+    headphones_due: bool = False  # a headphone check waits after it
+    attention: frozenset[int] = frozenset()  # the slots before which a check of attention waits
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,9 @@ class Stations:
     """What a study's design adds to a listener's way; the database alone does not know of it."""
 
     before: bool = False
+    headphones: bool = False
+    attention: int = 0
+    seed: int = 0
 
 
 NO_STATIONS = Stations()
@@ -141,6 +148,8 @@ def next_step(state: State) -> Step:
         return Step(Page.BEFORE, **counts)
     if not state.sound_checked:
         return Step(Page.SOUND_CHECK, **counts)
+    if state.headphones_due:
+        return Step(Page.HEADPHONES, **counts)
     waiting = [slot for slot in state.slots if not slot.answered]
     if not waiting:
         return Step(Page.FINAL, **counts)
@@ -156,6 +165,8 @@ def next_step(state: State) -> Step:
         return Step(Page.PRACTICE, **place, **counts)
     if here.part > state.part_begun:
         return Step(Page.PAUSE, **place, **counts)
+    if here.slot in state.attention:
+        return Step(Page.ATTENTION, **place, **counts)
     return Step(Page.CLIP, **place, **counts)
 
 
