@@ -30,7 +30,7 @@ LATER_KEYS = ("trainings", *PLAN_KEYS, "plans", "bridge", "strength", "album")  
 SONG_WORDS = ("use_in", "use_as", "take", "moment")  # of [questions]; "": as the language's catalogue says
 LATER_TABLE_KEYS: dict[str, tuple[str, ...]] = {
     "stimuli": ("lowest",),
-    "listening": ("in_place",),
+    "listening": ("in_place", "task"),
     "questions": ("songs", *SONG_WORDS),
 }
 LATER_FACTS = ("plan", "strength", "song")  # of a clip: no older study has them
@@ -444,6 +444,8 @@ class ListeningSettings(SettingsTable):
         Shown on the welcome page beside the study's own words.
     in_place : bool
         Whether listeners may hear each clip in the study's songs, in the second of two passes.
+    task : {"single", "paired"}
+        Whether clips are heard one by one, or two side by side, see [pairs].
     """
 
     play_to_end: bool = True
@@ -456,6 +458,7 @@ class ListeningSettings(SettingsTable):
     listeners: Positive | None = None
     instructions: str = ""
     in_place: bool = False
+    task: Literal["single", "paired"] = "single"
 
 
 Block = Literal["verdict", "musicality", "inspiring", "comment"]
