@@ -97,6 +97,7 @@ class Player {
     this.undo.push(() => this.others.close());
     this.on(audio, "play", () => {
       this.others.postMessage("play");
+      if (this.data.pair) soundedLast = this;
       this.load();
       if (this.from < 0.3) this.plays += 1;
       this.report("play");
@@ -314,6 +315,7 @@ class Player {
     if (this.gone) return;
     this.report("leave");
     this.gone = true;
+    everyKeys.delete(this.keys);
     cancelAnimationFrame(this.tick);
     this.undo.forEach((undo) => undo());
     this.wave.gone = true;

@@ -17,7 +17,7 @@ from rich.table import Table
 from caw.cli import command_line
 from study.cli import build as building
 from study.cli import muse as musing
-from study.cli import planning, sounds
+from study.cli import planning, recruiting, sounds
 from study.folder import StudyFolder
 
 if TYPE_CHECKING:
@@ -230,6 +230,8 @@ def restore_backup(
         print(f"What it replaced is kept in {aside}")
 
 
+app.command()(recruiting.link)
+app.command()(recruiting.recruits)
 app.command("backends")(building.listing)
 app.command()(planning.plan)
 app.command()(sounds.compare)

@@ -17,10 +17,13 @@ from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, ValidationE
 
 from caw.files import atomic
 from study import languages
+from study.design import pairs as paired_task
 from study.design import songs as song_tables
 from study.design.checks import Checks
 from study.design.errors import DesignError, KeyPath, SettingError, dotted, first_problem
+from study.design.open_link import Ending, OpenLink
 from study.design.own_questions import OwnQuestion, asked, problem_of
+from study.design.pairs import Pairs
 from study.design.settings import (
     BLOCKS,
     BRIDGE,
@@ -57,7 +60,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BLOCKS", "BRIDGE", "FILE_NAME", "LATER_FACTS", "LATER_KEYS", "LONGEST_DEFAULT_PASSAGE"]
 __all__ += ["PLAN_KEYS", "Analysis", "Block", "CellFilter", "Design", "DesignError", "Imported", "KeyPath"]
-__all__ += ["ListeningSettings", "Mode", "OwnQuestion", "PlanRequest", "Questions", "Recording"]
+__all__ += ["ListeningSettings", "Mode", "OpenLink", "OwnQuestion", "PlanRequest", "Questions", "Recording"]
 __all__ += ["Researcher", "Set", "SettingError", "Song", "Source", "Stimuli", "StudySettings"]
 __all__ += ["analysis_plan", "as_built", "load", "parse"]
 __all__ += ["write_password"]
@@ -87,7 +90,9 @@ class Design(SettingsTable):
         In the order of the file.
     checks : Checks
     analysis : Analysis
+    pairs : Pairs
     researcher : Researcher
+    open_link : OpenLink, optional
     songs : tuple of Song
     """
 
@@ -104,7 +109,9 @@ class Design(SettingsTable):
     )
     checks: Checks = Checks()
     analysis: Analysis = Analysis()
+    pairs: Pairs = Pairs()
     researcher: Researcher = Field(default=Researcher(), exclude=True, repr=False)
+    open_link: OpenLink | None = Field(default=None, exclude=True, repr=False)
     songs: Annotated[tuple[Song, ...], BeforeValidator(as_tuple)] = Field(default=(), alias="song")
 
     _file: Path = PrivateAttr(default=Path(FILE_NAME))
@@ -275,6 +282,7 @@ def parse(tables: dict[str, Any], file: Path = Path(FILE_NAME)) -> Design:
         raise first_problem(error.errors(), file, _known_keys) from None
     design._file = file
     _check_names(design)
+    paired_task.check(design)
     song_tables.check(design)
     if problem := problem_of(design.own_questions):
         index, key, value, reason, fix = problem
@@ -347,10 +355,12 @@ def _known_keys(path: KeyPath) -> list[str]:
         "stimuli": Stimuli,
     }
     tables |= {"listening": ListeningSettings, "questions": Questions, "set": Set}
-    tables |= {"analysis": Analysis, "researcher": Researcher}
+    tables |= {"analysis": Analysis, "researcher": Researcher, "pairs": Pairs, "open_link": OpenLink}
     model = tables.get(str(path[0])) if path else Design
     if "cells" in path:
         model = CellFilter
     if "plans" in path:
         model = PlanRequest
+    if path[:1] == ("open_link",) and len(path) > 1:
+        model = Ending
     return [field.alias or name for name, field in (model or Design).model_fields.items()]

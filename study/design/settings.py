@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 FILE_NAME = "study.toml"
 PLAN_KEYS = ("plan", "chords", "bpm", "metre", "form", "novelty")  # of [[source]] and of each of its `plans`
 LATER_KEYS = ("trainings", *PLAN_KEYS, "plans", "bridge", "strength", "album")  # of [[source]]
-LATER_TABLE_KEYS: dict[str, tuple[str, ...]] = {"stimuli": ("lowest",), "listening": (), "questions": ()}
+LATER_TABLE_KEYS: dict[str, tuple[str, ...]] = {
+    "stimuli": ("lowest",),
+    "listening": ("task",),
+    "questions": (),
+}
 LATER_FACTS = ("plan", "strength", "song")  # of a clip: no older study has them
 LONGEST_DEFAULT_PASSAGE = 25.0  # s; what the model's paper trains on
 Mode = Literal["UMG", "VAR"]
@@ -437,6 +441,8 @@ class ListeningSettings(SettingsTable):
         How many are planned.
     instructions : str
         Shown on the welcome page beside the study's own words.
+    task : {"single", "paired"}
+        Whether clips are heard one by one, or two side by side, see [pairs].
     """
 
     play_to_end: bool = True
@@ -448,6 +454,7 @@ class ListeningSettings(SettingsTable):
     order: Literal["counterbalanced", "fixed"] = "counterbalanced"
     listeners: Positive | None = None
     instructions: str = ""
+    task: Literal["single", "paired"] = "single"
 
 
 Block = Literal["verdict", "musicality", "inspiring", "comment"]

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from analysis import questionnaire
 from analysis.questionnaire import VERDICT, asked_in
 from study.store import check_results, own_answers
+from study.store import pairs as pair_task
 from study.store.builds import newest
 from study.store.database import reading
 from study.store.schema import answer, clock, elapsed, final_answer, listener, trial
@@ -45,8 +46,14 @@ def answers(engine: sa.Engine, *, practice: bool = False, pilot: bool = False) -
     Answers to the study's own questions, and whether checks were passed, stand last, in columns that only a
     study with such answers has.
 
+    In a study of pairs there is a row for each pair, see `study.store.pairs.answers`.
+
     pilot: the answers of pilots instead of those of listeners.
     """
+    with reading(engine) as connection:
+        current = newest(connection)
+    if current is not None and current.pairs is not None:
+        return pair_task.answers(engine, practice=practice, pilot=pilot)
     columns = [column for column in answer.c if column.name not in ("spans", "press")]
     query = (
         sa.select(listener.c.name.label("listener"), trial, *columns)
@@ -59,7 +66,7 @@ def answers(engine: sa.Engine, *, practice: bool = False, pilot: bool = False) -
         query = query.where(trial.c.part > 0)
     with reading(engine) as connection:
         rows = connection.execute(query).mappings().all()
-        current, latest = newest(connection), clock(connection)
+        latest = clock(connection)
         asked_once = own_answers.of_listeners(connection)
         checked = check_results.exported(connection)
     sets = len(current.stimuli) if current is not None else 0
