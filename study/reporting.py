@@ -80,6 +80,7 @@ def report(
     from analysis import responses
     from analysis.notebook import Study
     from analysis.report.report import ReportFacts, rehearse
+    from study.store import recruits
     from study.store.store import Store
 
     settings = design.load(folder.require().path)
@@ -88,6 +89,7 @@ def report(
         sealed = store.build()
         if sealed is None:
             raise ReportingError(f"{folder.path}: nothing is built yet", f"run `study build {folder.path}`")
+        recruits.expire_all(store.engine, settings.open_link)
         waiting = _unfinished(store)
         if waiting and not unfinished and store.closed_at() is None:
             what = f"{len(waiting)} listeners have not finished ({', '.join(waiting[:5])})"
@@ -322,4 +324,4 @@ def _frame(
 def _unfinished(store: Store) -> list[str]:
     """Who is invited and has not ended: whoever may still answer must not do so after the unblinding."""
     people = store.listeners(pilot=False)
-    return [one.name for one in people if one.finished_at is None and one.revoked_at is None]
+    return [one.name for one in people if one.awaited]

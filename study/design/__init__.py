@@ -18,6 +18,7 @@ from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, ValidationE
 from caw.files import atomic
 from study import languages
 from study.design import pairs as paired_task
+from study.design import song_questions
 from study.design import songs as song_tables
 from study.design.checks import Checks
 from study.design.errors import DesignError, KeyPath, SettingError, dotted, first_problem
@@ -161,7 +162,7 @@ class Design(SettingsTable):
     @property
     def clip_questions(self) -> tuple[OwnQuestion, ...]:
         """What is asked of each clip besides the founding questions."""
-        return asked(self.own_questions, "clip")
+        return (*asked(self.own_questions, "clip"), *song_questions.of(self))
 
     def mode_of(self, set_name: str) -> Mode:
         """The mode of a set's fakes: its own, or the one it is named after."""
@@ -284,9 +285,14 @@ def parse(tables: dict[str, Any], file: Path = Path(FILE_NAME)) -> Design:
     _check_names(design)
     paired_task.check(design)
     song_tables.check(design)
+    if unmet := design.checks.unmet(design.analysis.exclude, design.stimuli.repeats):
+        name, fix = unmet
+        path = ("analysis", "exclude")
+        raise design.error(path, name, "is a check that this study does not make", f"{fix}, or leave it out")
     if problem := problem_of(design.own_questions):
         index, key, value, reason, fix = problem
         raise design.error(("question", index, key), value, reason, fix)
+    song_questions.check(design)
     return design
 
 

@@ -15,6 +15,7 @@ from study.pages import researcher
 from study.server import researcher_files
 from study.server.address import own
 from study.server.served import Served, served
+from study.store import recruits
 from study.store.sessions import Session
 
 TITLE = "Results"
@@ -55,11 +56,8 @@ def _sealed(study: Served, here: Session) -> None:
     if not answers:
         st.write("There are no answers yet, so there is nothing to report.")
         return
-    waiting = [
-        one
-        for one in study.store.listeners(pilot=False)
-        if one.finished_at is None and one.revoked_at is None
-    ]
+    recruits.expire_all(study.store.engine, study.design.open_link)
+    waiting = [one for one in study.store.listeners(pilot=False) if one.awaited]
     if waiting:
         st.warning(
             f"{len(waiting)} listener{'s have' if len(waiting) > 1 else ' has'} not finished. Unblinding now "

@@ -31,7 +31,7 @@ import study as study_package
 from caw.files.spreadsheet import as_csv, as_parquet
 from study import pool
 from study.pool import ORIGINAL
-from study.server import login
+from study.server import login, open_link
 from study.server.address import own
 from study.server.links import personal_link
 from study.server.served import Served, served
@@ -75,6 +75,7 @@ TABLES: dict[str, Callable[[Served, Request], Rows]] = {
     "pilot-answers": lambda study, _: study.store.answers(pilot=True),
     "last-questions": lambda study, _: study.store.final_forms(),
     "links": _links,
+    "recruits": lambda study, _: open_link.table(study.folder, study.design.open_link, study.store.engine),
     "log": lambda study, _: study.store.events(),
 }
 
@@ -173,7 +174,7 @@ def note_opened(study: Served, here: Session) -> None:
         if here.id in _seen:
             return
         people = study.store.listeners(pilot=False)
-        waiting = sum(one.finished_at is None and one.revoked_at is None for one in people)
+        waiting = sum(one.awaited for one in people)
         progress = (
             f"{waiting} of {len(people)} listeners had not finished" if people else "nobody is invited yet"
         )

@@ -431,3 +431,41 @@ def test_links_of_the_browser_that_are_gone_say_so(opened):
     client.cookies.set(study.listener_cookie, "gone" * 6)
     answer = client.get("/?me=" + links.mark("gone" * 6))
     assert (answer.status_code, "from where you signed up" in answer.text) == (403, True)
+
+
+# frames
+
+
+def test_only_named_pages_may_show_the_study_in_a_frame(opened):
+    study = opened('frame_origins = ["https://app.example.org"]\n')
+    client = gated_client()
+    https = {"x-forwarded-proto": "https"}
+    framed = client.get(address(study), headers=https | {"sec-fetch-dest": "iframe"})
+    cookie = framed.headers["set-cookie"]
+    assert "SameSite=none; Secure; Partitioned" in cookie
+    for path in ("/", framed.headers["location"], "/join/x"):
+        headers = client.get(path, headers={"cookie": cookie.split(";")[0]}).headers
+        assert "x-frame-options" not in headers
+        assert "frame-ancestors https://app.example.org" in headers["content-security-policy"]
+    for path in ("/researcher", "/tone.wav", "/login"):
+        headers = client.get(path).headers
+        assert headers["x-frame-options"] == "DENY"
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+
+
+def test_outside_of_frames_and_without_https_cookies_stay_as_they_are(opened):
+    study = opened('frame_origins = ["https://app.example.org"]\n')
+    plain = gated_client().get(address(study), headers={"sec-fetch-dest": "iframe"})
+    alone = gated_client().get(address(study, "bo"), headers={"x-forwarded-proto": "https"})
+    assert "SameSite=lax" in plain.headers["set-cookie"]
+    assert "SameSite=lax; Secure" in alone.headers["set-cookie"]
+    assert "Partitioned" not in plain.headers["set-cookie"] + alone.headers["set-cookie"]
+
+
+def test_without_named_pages_nothing_is_shown_in_frames(opened):
+    study = opened()
+    answer = gated_client().get(
+        address(study), headers={"x-forwarded-proto": "https", "sec-fetch-dest": "iframe"}
+    )
+    assert answer.headers["x-frame-options"] == "DENY"
+    assert "SameSite=lax" in answer.headers["set-cookie"]
