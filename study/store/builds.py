@@ -22,6 +22,7 @@ from study.store.schema import (
     clock,
     final_answer,
     listener,
+    listening_round,
     play_event,
     revision,
     study_event,
@@ -105,7 +106,7 @@ def register(connection: sa.Connection, new: Build) -> None:
             detail = f"{count} answers of pilots and to practice clips went with the sets they were given to"
             row = {"at": clock(connection), "who": "study build", "what": "sets replaced", "detail": detail}
             connection.execute(study_event.insert().values(**row))
-        for table in (revision, answer, play_event, trial, final_answer):
+        for table in (revision, answer, play_event, trial, final_answer, listening_round):
             connection.execute(table.delete())
         connection.execute(listener.update().values(part_begun=0, finished_at=None))
         for row in connection.execute(sa.select(listener.c.id, listener.c.number)).all():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from study.store import rounds
 from study.store.answering import StoreError, closed_at, unblinded_at
 from study.store.builds import assign, newest, random_letters
 from study.store.database import reading
@@ -48,6 +49,12 @@ class ListenerProgress:
     last_seen: dt.datetime | None
     finished_at: dt.datetime | None
     seconds_active: float
+    in_round: int | None = None  # the further round that they have not finished
+
+    @property
+    def waiting(self) -> bool:
+        """Whether they may still answer, as far as that is for them to decide."""
+        return (self.finished_at is None or self.in_round is not None) and self.revoked_at is None
 
 
 def progress(engine: sa.Engine, pilot: bool | None = None) -> list[ListenerProgress]:
@@ -73,6 +80,7 @@ def progress(engine: sa.Engine, pilot: bool | None = None) -> list[ListenerProgr
                 begun_at=begun.get(row["id"]),
                 last_seen=row["last_seen_at"],
                 seconds_active=round(active.get(row["id"], 0.0), 3),
+                in_round=step.round if step.round > 1 and not standing[row["id"]].finished else None,
             )
         )
     return everybody
@@ -88,6 +96,7 @@ def states(connection: sa.Connection, listener_id: int | None = None) -> dict[in
             trial.c.position,
             answer.c.answered_at,
             trial.c.phase,
+            trial.c.round,
         )
         .outerjoin(answer, _SAME_TRIAL)
         .order_by(trial.c.listener_id, trial.c.slot)
@@ -99,8 +108,9 @@ def states(connection: sa.Connection, listener_id: int | None = None) -> dict[in
     by_listener: dict[int, list[Slot]] = {}
     for row in connection.execute(slots):
         by_listener.setdefault(row.listener_id, []).append(
-            Slot(row.slot, row.part, row.position, row.answered_at is not None, row.phase)
+            Slot(row.slot, row.part, row.position, row.answered_at is not None, row.phase, row.round)
         )
+    newest_rounds = rounds.newest(connection, listener_id)
     over = closed_at(connection) is not None
     return {
         row["id"]: State(
@@ -108,8 +118,10 @@ def states(connection: sa.Connection, listener_id: int | None = None) -> dict[in
             consented=row["consent_at"] is not None,
             sound_checked=row["sound_check_at"] is not None,
             part_begun=row["part_begun"],
-            finished=row["finished_at"] is not None,
+            finished=row["finished_at"] is not None
+            and (row["id"] not in newest_rounds or newest_rounds[row["id"]].finished_at is not None),
             closed=over or row["revoked_at"] is not None,
+            round=newest_rounds[row["id"]].number if row["id"] in newest_rounds else 1,
         )
         for row in connection.execute(people).mappings()
     }

@@ -8,7 +8,7 @@ lead to the same place.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 from unicodedata import category
@@ -49,11 +49,13 @@ class Slot:
     position: int
     answered: bool
     phase: str = "all"
+    round: int = 1
 
 
 @dataclass(frozen=True)
 class State:
-    """All that decides where a listener is."""
+    """All that decides where a listener is. `round` is the newest that there is for them, and `finished` of
+    that one."""
 
     slots: tuple[Slot, ...]
     consented: bool = False
@@ -61,6 +63,7 @@ class State:
     part_begun: int = 0
     finished: bool = False
     closed: bool = False
+    round: int = 1
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ class Step:
     """The page to show. Counts are of clips that count, so practice is not among `answered` and `total`.
 
     In a study of two passes each clip counts twice, and each set makes two parts; `phase` tells them apart.
+    In a further round parts, clips and counts are of that round; `begins` is the part by the count of all
+    rounds.
     """
 
     page: Page
@@ -79,10 +84,17 @@ class Step:
     answered: int = 0
     total: int = 0
     phase: str = "all"
+    round: int = 1
+    begins: int = 0
 
     @property
     def stage(self) -> str:
         """Where this is, in words for the researcher."""
+        if self.round > 1:
+            first = replace(self, round=1).stage
+            return (
+                f"{first}, {self.round} rounds" if self.page is Page.DONE else f"round {self.round}: {first}"
+            )
         if self.page is Page.CLIP:
             return f"part {self.part} of {self.parts}, clip {self.clip} of {self.clips}"
         if self.page is Page.PAUSE:
@@ -111,11 +123,15 @@ def next_step(state: State) -> Step:
     >>> next_step(State(slots, consented=True, sound_checked=True)).stage
     'before part 1 of 1'
     """
-    counted = [slot for slot in state.slots if slot.part > 0]
+    counted = [
+        slot for slot in state.slots if slot.part > 0 and (slot.round == state.round or state.finished)
+    ]
+    before = min((slot.part for slot in counted), default=1) - 1  # parts of earlier rounds
     counts: dict[str, Any] = {
         "parts": len({slot.part for slot in counted}),
         "answered": sum(slot.answered for slot in counted),
         "total": len(counted),
+        "round": state.round,
     }
     if state.finished:
         return Step(Page.DONE, **counts)
@@ -131,7 +147,8 @@ def next_step(state: State) -> Step:
     here = min(waiting, key=lambda slot: slot.slot)
     place: dict[str, Any] = {
         "slot": here.slot,
-        "part": here.part,
+        "part": max(here.part - before, 0),
+        "begins": here.part,
         "clip": here.position,
         "clips": sum(slot.part == here.part for slot in state.slots),
         "phase": here.phase,

@@ -17,7 +17,17 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from study.folder import StudyFolder
-from study.store import answering, builds, database, database_record, export, listeners, schema, study_log
+from study.store import (
+    answering,
+    builds,
+    database,
+    database_record,
+    export,
+    listeners,
+    rounds,
+    schema,
+    study_log,
+)
 from study.store import backup as backups
 from study.store.answering import Draft, Listening, Saved, StoreError
 from study.store.builds import Build, has_answers, newest
@@ -25,6 +35,7 @@ from study.store.database import UnknownSchemaError, reading
 from study.store.database_file import DatabaseFileError
 from study.store.listeners import Listener, ListenerProgress
 from study.store.protocol import PLAYBACK, Page, next_step
+from study.store.rounds import Round
 from study.store.schema import clock, final_answer, listener, trial
 
 if TYPE_CHECKING:
@@ -308,11 +319,13 @@ class Store:
         """The listener leaves the page before a part; never goes back to an earlier one."""
         with self.engine.begin() as connection:
             answering.admit(connection, listener_id)
+            moment = clock(connection)
             connection.execute(
                 listener.update()
                 .where(listener.c.id == listener_id, listener.c.part_begun < part)
-                .values(part_begun=part, last_seen_at=clock(connection))
+                .values(part_begun=part, last_seen_at=moment)
             )
+            rounds.begin(connection, listener_id, moment)
 
     def _mark(self, listener_id: int, *, once: str | None = None, **values: Any) -> None:
         change = listener.update().where(listener.c.id == listener_id)
@@ -400,7 +413,6 @@ class Store:
                     trial.c.slot,
                     trial.c.set_name,
                     trial.c.stimulus_id,
-                    listener.c.finished_at,
                 )
                 .join(listener, listener.c.id == trial.c.listener_id)
                 .where(
@@ -411,7 +423,7 @@ class Store:
             ).first()
             if row is None:
                 return None
-            finished = row.finished_at is not None
+            finished = listeners.states(connection, row.listener_id)[row.listener_id].finished
             if not finished and answering.closed_at(connection) is not None:
                 return None
             build = newest(connection)
@@ -483,7 +495,7 @@ class Store:
         with self.engine.begin() as connection:
             row = answering.owner(connection, listener_id, tab)
             step = next_step(listeners.states(connection, listener_id)[listener_id])
-            if step.page is not Page.FINAL:
+            if step.page is not Page.FINAL or step.round > 1:
                 return row["finished_at"] is not None
             moment = clock(connection)
             for number, question in enumerate(questions, start=1):
@@ -492,6 +504,36 @@ class Store:
             changes = {"last_seen_at": moment} | ({"finished_at": moment} if finish else {})
             connection.execute(listener.update().where(listener.c.id == listener_id).values(**changes))
             return finish
+
+    # further rounds
+
+    def register_round(
+        self, name: str, *, number: int, stimuli: Mapping[str, Sequence[str]], key_sha256: str, folder: str
+    ) -> None:
+        """Give a listener who has finished a further round of these sets, behind what they have heard.
+
+        folder: of the round, within the study's. Raises StoreError where they are not ready for this one.
+        """
+        with self.engine.begin() as connection:
+            rounds.register(connection, name, number=number, stimuli=stimuli, key=key_sha256, folder=folder)
+
+    def next_round(self, name: str) -> tuple[int, int]:
+        """The id of a listener who may have a further round, and its number. Raises StoreError otherwise."""
+        with self.engine.begin() as connection:
+            return rounds.standing(connection, _normalised(name))
+
+    def rounds(self, listener_id: int | None = None) -> list[Round]:
+        """The further rounds of one listener, or of all, in the order in which they were registered."""
+        return rounds.rounds(self.engine, listener_id)
+
+    def save_round(self, listener_id: int, *, tab: str, words: str | None, finish: bool) -> bool:
+        """Save a listener's words on the round that they are at the end of; `finish` ends it for good.
+
+        Returns whether it has ended. Raises OtherTab where another tab has taken over.
+        """
+        with self.engine.begin() as connection:
+            page = next_step(listeners.states(connection, listener_id)[listener_id]).page
+            return rounds.save_words(connection, listener_id, tab=tab, words=words, finish=finish, page=page)
 
     # the study as a whole
 
