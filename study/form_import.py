@@ -126,12 +126,10 @@ class FormMapping(SettingsTable):
     @field_validator("clips")
     @classmethod
     def _apart(cls, clips: tuple[FormClip, ...]) -> tuple[FormClip, ...]:
-        owners: dict[str, str] = {}
+        owner: dict[str, FormClip] = {}
         for clip in clips:
-            for name in {_plain(one) for one in (clip.name, *clip.written)}:
-                if owners.setdefault(name, clip.name) != clip.name or (
-                    clip.name in [other.name for other in clips if other is not clip]
-                ):
+            for name in (clip.name, *clip.written):
+                if owner.setdefault(_plain(name), clip) is not clip:
                     raise SettingError(f"{name!r} names two clips", "give each clip names of its own")
         return clips
 

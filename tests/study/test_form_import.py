@@ -170,7 +170,7 @@ def test_what_the_mapping_does_not_explain_is_refused(
             '"It is real" = "genuine"',
             "'It is real' of verdict cannot mean 'genuine'",
         ),
-        ('name = "S1_Ud"', 'name = "S1_U_3"', "'s1_u_3' names two clips"),
+        ('name = "S1_Ud"', 'name = "S1_U_3"', "'S1_U_3' names two clips"),
         ('mode = "UMG"', 'mode = "umg"', "clip[1].mode"),
         ('clip = "Which clip did you hear?"', "", "columns.clip: is missing"),
         ('musicality = "', 'quality = "', "'quality' is no question"),
