@@ -18,6 +18,7 @@ from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, ValidationE
 from caw.files import atomic
 from study import languages
 from study.design.errors import DesignError, KeyPath, SettingError, dotted, first_problem
+from study.design.next_rounds import More
 from study.design.settings import (
     BLOCKS,
     BRIDGE,
@@ -79,6 +80,7 @@ class Design(SettingsTable):
     questions : Questions
     analysis : Analysis
     researcher : Researcher
+    more : More
     """
 
     study: StudySettings
@@ -91,6 +93,7 @@ class Design(SettingsTable):
     questions: Questions = Field(default_factory=Questions)
     analysis: Analysis = Analysis()
     researcher: Researcher = Field(default=Researcher(), exclude=True, repr=False)
+    more: More = Field(default=More(), exclude=True, repr=False)
 
     _file: Path = PrivateAttr(default=Path(FILE_NAME))
 
@@ -307,7 +310,7 @@ def _known_keys(path: KeyPath) -> list[str]:
         "stimuli": Stimuli,
     }
     tables |= {"listening": ListeningSettings, "questions": Questions, "set": Set}
-    tables |= {"analysis": Analysis, "researcher": Researcher}
+    tables |= {"analysis": Analysis, "researcher": Researcher, "more": More}
     model = tables.get(str(path[0])) if path else Design
     if "cells" in path:
         model = CellFilter

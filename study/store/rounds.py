@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from study.store import builds
-from study.store.answering import StoreError, admit, owner
+from study.store.answering import StoreError, admit, closed_at, owner, unblinded_at
 from study.store.database import reading
 from study.store.protocol import Page, clean
 from study.store.schema import clock, listener, listening_round, trial
@@ -71,6 +71,10 @@ def standing(connection: sa.Connection, name: str) -> tuple[int, int]:
     if me["finished_at"] is None or (last is not None and last.finished_at is None):
         what = f"{name} has not finished round {number}" if last else f"{name} has not finished yet"
         raise StoreError(what, "a next round is chosen from finished answers; wait for them")
+    if closed_at(connection) is not None:
+        unblinded = unblinded_at(connection) is not None
+        fix = "it is unblinded and stays closed" if unblinded else "open it with `study reopen` first"
+        raise StoreError(f"the study is closed, so {name} gets no next round", fix)
     admit(connection, me["id"])
     return me["id"], number + 1
 
