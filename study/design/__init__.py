@@ -19,6 +19,7 @@ from caw.files import atomic
 from study import languages
 from study.design.errors import DesignError, KeyPath, SettingError, dotted, first_problem
 from study.design.next_rounds import More
+from study.design.own_questions import OwnQuestion, asked, problem_of
 from study.design.settings import (
     BLOCKS,
     BRIDGE,
@@ -53,7 +54,16 @@ if TYPE_CHECKING:
 
 __all__ = ["BLOCKS", "BRIDGE", "FILE_NAME", "LATER_FACTS", "LATER_KEYS", "LONGEST_DEFAULT_PASSAGE"]
 __all__ += ["PLAN_KEYS", "Analysis", "Block", "CellFilter", "Design", "DesignError", "Imported", "KeyPath"]
-__all__ += ["ListeningSettings", "Mode", "PlanRequest", "Questions", "Researcher", "Set", "SettingError"]
+__all__ += [
+    "ListeningSettings",
+    "Mode",
+    "OwnQuestion",
+    "PlanRequest",
+    "Questions",
+    "Researcher",
+    "Set",
+    "SettingError",
+]
 __all__ += ["Source", "Stimuli", "StudySettings", "analysis_plan", "as_built", "load", "parse"]
 __all__ += ["write_password"]
 
@@ -78,6 +88,8 @@ class Design(SettingsTable):
     stimuli : Stimuli
     listening : ListeningSettings
     questions : Questions
+    own_questions : tuple of OwnQuestion
+        In the order of the file.
     analysis : Analysis
     researcher : Researcher
     more : More
@@ -91,6 +103,9 @@ class Design(SettingsTable):
     stimuli: Stimuli = Stimuli()
     listening: ListeningSettings = ListeningSettings()
     questions: Questions = Field(default_factory=Questions)
+    own_questions: Annotated[tuple[OwnQuestion, ...], BeforeValidator(as_tuple)] = Field(
+        default=(), alias="question"
+    )
     analysis: Analysis = Analysis()
     researcher: Researcher = Field(default=Researcher(), exclude=True, repr=False)
     more: More = Field(default=More(), exclude=True, repr=False)
@@ -128,6 +143,11 @@ class Design(SettingsTable):
         settings["analysis"] = {"equivalence": self.analysis.equivalence}
         content = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()
+
+    @property
+    def clip_questions(self) -> tuple[OwnQuestion, ...]:
+        """What is asked of each clip besides the founding questions."""
+        return asked(self.own_questions, "clip")
 
     def mode_of(self, set_name: str) -> Mode:
         """The mode of a set's fakes: its own, or the one it is named after."""
@@ -248,6 +268,9 @@ def parse(tables: dict[str, Any], file: Path = Path(FILE_NAME)) -> Design:
         raise first_problem(error.errors(), file, _known_keys) from None
     design._file = file
     _check_names(design)
+    if problem := problem_of(design.own_questions):
+        index, key, value, reason, fix = problem
+        raise design.error(("question", index, key), value, reason, fix)
     return design
 
 
@@ -307,6 +330,7 @@ def _known_keys(path: KeyPath) -> list[str]:
         "study": StudySettings,
         "source": Source,
         "imported": Imported,
+        "question": OwnQuestion,
         "stimuli": Stimuli,
     }
     tables |= {"listening": ListeningSettings, "questions": Questions, "set": Set}

@@ -23,6 +23,7 @@ from study.store.schema import (
     final_answer,
     listener,
     listening_round,
+    own_answer,
     play_event,
     revision,
     study_event,
@@ -108,6 +109,7 @@ def register(connection: sa.Connection, new: Build) -> None:
             connection.execute(study_event.insert().values(**row))
         for table in (revision, answer, play_event, trial, final_answer, listening_round):
             connection.execute(table.delete())
+        connection.execute(own_answer.delete().where(own_answer.c.place == "end"))
         connection.execute(listener.update().values(part_begun=0, finished_at=None))
         for row in connection.execute(sa.select(listener.c.id, listener.c.number)).all():
             assign(connection, new, row.id, row.number)

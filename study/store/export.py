@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from analysis import questionnaire
 from analysis.questionnaire import VERDICT, asked_in
+from study.store import own_answers
 from study.store.builds import newest
 from study.store.database import reading
 from study.store.schema import answer, clock, elapsed, final_answer, listener, trial
@@ -44,6 +45,8 @@ def answers(engine: sa.Engine, *, practice: bool = False, pilot: bool = False) -
     the wrong order, in the future or unreadable, numbers outside their range, more seconds heard than played.
     left_empty names the columns where that happened, None where nothing was odd.
 
+    Answers to the study's own questions stand last, in columns that only a study with such answers has.
+
     pilot: the answers of pilots instead of those of listeners.
     """
     columns = [column for column in answer.c if column.name not in ("spans", "press")]
@@ -60,11 +63,15 @@ def answers(engine: sa.Engine, *, practice: bool = False, pilot: bool = False) -
         rows = connection.execute(query).mappings().all()
         current, latest = newest(connection), clock(connection)
         sets_before = _parts_before(connection, len(current.stimuli) if current is not None else 0)
+        asked_once = own_answers.of_listeners(connection)
     further = any(row[trial.c.round] > 1 for row in rows)
     merged: dict[tuple, dict[str, Any]] = {}
+    own: dict[tuple, dict[str, Any]] = {}
     for row in rows:
         before, sets = sets_before[row[trial.c.listener_id], row[trial.c.round]]
         clip = tuple(row[trial.c[name]] for name in ("listener_id", "set_name", "stimulus_id", "repetition"))
+        own.setdefault(clip, dict(asked_once.get(clip[0], {})))
+        own[clip] |= own_answers.on_clip(row[answer.c.further])
         if row[trial.c.phase] == "rating":  # its verdict came before: slots are answered in order
             exported = _exported(row, latest, before + sets)
             merged[clip] |= {name: exported[name] for name in _LATER}
@@ -79,7 +86,8 @@ def answers(engine: sa.Engine, *, practice: bool = False, pilot: bool = False) -
             merged[clip] |= dict.fromkeys(_LATER)
         if current.passes == 2:
             merged[clip] |= {f"rating_{name}": None for name in _AGAIN}
-    return [row | {LEFT_EMPTY: " ".join(row[LEFT_EMPTY]) or None} for row in merged.values()]
+    exported = [row | {LEFT_EMPTY: " ".join(row[LEFT_EMPTY]) or None} for row in merged.values()]
+    return own_answers.spread(exported, own.values())
 
 
 def final_forms(engine: sa.Engine, *, pilot: bool = False) -> list[dict[str, Any]]:

@@ -17,8 +17,8 @@ import sqlalchemy as sa
 from study.store import builds
 from study.store.answering import StoreError, admit, closed_at, owner, unblinded_at
 from study.store.database import reading
-from study.store.protocol import Page, clean
-from study.store.schema import clock, listener, listening_round, trial
+from study.store.protocol import clean
+from study.store.schema import answer, clock, listener, listening_round, trial
 
 
 @dataclass(frozen=True)
@@ -145,26 +145,53 @@ def begin(connection: sa.Connection, listener_id: int, moment: dt.datetime) -> N
     )
 
 
-def save_words(
-    connection: sa.Connection, listener_id: int, *, tab: str, words: str | None, finish: bool, page: Page
-) -> bool:
-    """See store.Store.save_round. page: where the listener is."""
-    owner(connection, listener_id, tab)
-    if page is not Page.FINAL:
-        return page is Page.DONE
-    moment = clock(connection)
-    values: dict[str, Any] = {} if words is None else {"words": clean(words) or ""}
-    values |= {"finished_at": moment} if finish else {}
-    if values:
-        connection.execute(listening_round.update().where(_open(listener_id)).values(**values))
-    connection.execute(listener.update().where(listener.c.id == listener_id).values(last_seen_at=moment))
-    return finish
+class FurtherRounds:
+    """The part of `study.store.store.Store` that is about further rounds."""
 
+    engine: sa.Engine
 
-def rounds(engine: sa.Engine, listener_id: int | None = None) -> list[Round]:
-    """See store.Store.rounds."""
-    with reading(engine) as connection:
-        return all_of(connection, listener_id)
+    def register_round(
+        self, name: str, *, number: int, stimuli: Mapping[str, Sequence[str]], key_sha256: str, folder: str
+    ) -> None:
+        """Give a listener who has finished a further round of these sets, behind what they have heard.
+
+        folder: of the round, within the study's. Raises StoreError where they are not ready for this one.
+        """
+        with self.engine.begin() as connection:
+            register(connection, name, number=number, stimuli=stimuli, key=key_sha256, folder=folder)
+
+    def next_round(self, name: str) -> tuple[int, int]:
+        """The id of a listener who may have a further round, and its number. Raises StoreError otherwise."""
+        with self.engine.begin() as connection:
+            return standing(connection, name)
+
+    def rounds(self, listener_id: int | None = None) -> list[Round]:
+        """The further rounds of one listener, or of all, in the order in which they were registered."""
+        with reading(self.engine) as connection:
+            return all_of(connection, listener_id)
+
+    def save_round(self, listener_id: int, *, tab: str, words: str | None, finish: bool) -> bool:
+        """Save a listener's words on the round that they are at the end of; `finish` ends it for good.
+
+        Returns whether it has ended. Raises OtherTab where another tab has taken over.
+        """
+        with self.engine.begin() as connection:
+            owner(connection, listener_id, tab)
+            if not (mine := all_of(connection, listener_id)) or mine[-1].finished_at is not None:
+                return bool(mine)
+            here = sa.and_(answer.c.listener_id == trial.c.listener_id, answer.c.slot == trial.c.slot)
+            waiting = sa.select(trial.c.slot).outerjoin(answer, here)
+            waiting = waiting.where(trial.c.listener_id == listener_id, answer.c.answered_at.is_(None))
+            if connection.execute(waiting.limit(1)).first() is not None:
+                return False
+            moment = clock(connection)
+            values: dict[str, Any] = {} if words is None else {"words": clean(words) or ""}
+            values |= {"finished_at": moment} if finish else {}
+            if values:
+                connection.execute(listening_round.update().where(_open(listener_id)).values(**values))
+            me = listener.c.id == listener_id
+            connection.execute(listener.update().where(me).values(last_seen_at=moment))
+            return finish
 
 
 def _open(listener_id: int) -> sa.ColumnElement[bool]:

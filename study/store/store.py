@@ -34,12 +34,13 @@ from study.store.builds import Build, has_answers, newest
 from study.store.database import UnknownSchemaError, reading
 from study.store.database_file import DatabaseFileError
 from study.store.listeners import Listener, ListenerProgress
-from study.store.protocol import PLAYBACK, Page, next_step
-from study.store.rounds import Round
+from study.store.protocol import NO_STATIONS, PLAYBACK, Page, Stations, next_step
+from study.store.rounds import FurtherRounds
 from study.store.schema import clock, final_answer, listener, trial
 
 if TYPE_CHECKING:
     from analysis.plan import AnalysisPlan, SealedPlan
+    from study.design.own_questions import OwnQuestion
 
 __all__ = ["Build", "ServedClip", "Listener", "ListenerProgress", "Store", "StoreError"]
 
@@ -55,7 +56,7 @@ class ServedClip:
     file_format: str
 
 
-class Store:
+class Store(FurtherRounds):
     """The memory of one study, in a database that is made where it is not there yet.
 
     Parameters
@@ -89,6 +90,7 @@ class Store:
 
     served_digest: str | None = None  # of the design that listeners see; a later build does not change it
     served_plan: AnalysisPlan | None = None  # of the design that is served: kept when a listener begins
+    served_stations: Stations = NO_STATIONS  # what that design adds to a listener's way
     _folder: StudyFolder | None = None
 
     def __init__(self, url: str) -> None:
@@ -290,13 +292,13 @@ class Store:
             row = connection.execute(sa.select(listener).where(listener.c.token == token)).mappings().first()
             if row is None:
                 return None
-            step = next_step(listeners.states(connection, row["id"])[row["id"]])
+            step = next_step(listeners.states(connection, row["id"], self.served_stations)[row["id"]])
         copied = ("id", "name", "tab", "playback", "pilot")
         return Listener(**{name: row[name] for name in copied}, step=step)
 
     def listeners(self, pilot: bool | None = None) -> list[ListenerProgress]:
         """All listeners in the order of their invitation; True: only the pilots, False: only the others."""
-        return listeners.progress(self.engine, pilot)
+        return listeners.progress(self.engine, pilot, self.served_stations)
 
     def claim(self, listener_id: int, tab: str) -> None:
         """From now on this browser tab writes for the listener, and no other one."""
@@ -356,6 +358,8 @@ class Store:
         press: str | None = None,
         require_heard: bool = True,
         require_confidence: bool = False,
+        further: Mapping[str, Any] | None = None,
+        questions: Sequence[OwnQuestion] = (),
     ) -> Saved:
         """Save changed fields and, when Next was pressed, make the answer final, in one transaction.
 
@@ -376,6 +380,10 @@ class Store:
             once, over restarts too: a press that came too early does not close an answer later on.
         require_heard, require_confidence : bool, optional
             What the design asks for besides the trial's phase.
+        further : mapping of str to object, optional
+            New answers to the study's own questions, by their names.
+        questions : sequence of OwnQuestion, optional
+            The study's own questions on a clip.
 
         Returns
         -------
@@ -402,6 +410,8 @@ class Store:
             require_heard=require_heard,
             require_confidence=require_confidence,
             digest=self.served_digest,
+            further=further or {},
+            questions=questions,
         )
 
     def clip(self, play_key: str, token: str | None) -> ServedClip | None:
@@ -494,7 +504,7 @@ class Store:
         """
         with self.engine.begin() as connection:
             row = answering.owner(connection, listener_id, tab)
-            step = next_step(listeners.states(connection, listener_id)[listener_id])
+            step = next_step(listeners.states(connection, listener_id, self.served_stations)[listener_id])
             if step.page is not Page.FINAL or step.round > 1:
                 return row["finished_at"] is not None
             moment = clock(connection)
@@ -504,36 +514,6 @@ class Store:
             changes = {"last_seen_at": moment} | ({"finished_at": moment} if finish else {})
             connection.execute(listener.update().where(listener.c.id == listener_id).values(**changes))
             return finish
-
-    # further rounds
-
-    def register_round(
-        self, name: str, *, number: int, stimuli: Mapping[str, Sequence[str]], key_sha256: str, folder: str
-    ) -> None:
-        """Give a listener who has finished a further round of these sets, behind what they have heard.
-
-        folder: of the round, within the study's. Raises StoreError where they are not ready for this one.
-        """
-        with self.engine.begin() as connection:
-            rounds.register(connection, name, number=number, stimuli=stimuli, key=key_sha256, folder=folder)
-
-    def next_round(self, name: str) -> tuple[int, int]:
-        """The id of a listener who may have a further round, and its number. Raises StoreError otherwise."""
-        with self.engine.begin() as connection:
-            return rounds.standing(connection, _normalised(name))
-
-    def rounds(self, listener_id: int | None = None) -> list[Round]:
-        """The further rounds of one listener, or of all, in the order in which they were registered."""
-        return rounds.rounds(self.engine, listener_id)
-
-    def save_round(self, listener_id: int, *, tab: str, words: str | None, finish: bool) -> bool:
-        """Save a listener's words on the round that they are at the end of; `finish` ends it for good.
-
-        Returns whether it has ended. Raises OtherTab where another tab has taken over.
-        """
-        with self.engine.begin() as connection:
-            page = next_step(listeners.states(connection, listener_id)[listener_id]).page
-            return rounds.save_words(connection, listener_id, tab=tab, words=words, finish=finish, page=page)
 
     # the study as a whole
 
