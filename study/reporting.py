@@ -322,4 +322,4 @@ def _frame(
 def _unfinished(store: Store) -> list[str]:
     """Who is invited and has not ended: whoever may still answer must not do so after the unblinding."""
     people = store.listeners(pilot=False)
-    return [one.name for one in people if one.waiting]
+    return [one.name for one in people if one.awaited]

@@ -97,6 +97,7 @@ class Player {
     this.undo.push(() => this.others.close());
     this.on(audio, "play", () => {
       this.others.postMessage("play");
+      if (this.data.pair) soundedLast = this;
       this.load();
       if (this.from < 0.3) this.plays += 1;
       this.report("play");
@@ -175,6 +176,7 @@ class Player {
 
   // The picture, drawn as soon as it is there: nothing else may happen for long.
   load() {
+    if (this.data.flat) return; // the picture would give away what is to be heard
     this.wave.load(this.data).then(() => this.gone || this.paint());
   }
 
@@ -313,6 +315,7 @@ class Player {
     if (this.gone) return;
     this.report("leave");
     this.gone = true;
+    everyKeys.delete(this.keys);
     cancelAnimationFrame(this.tick);
     this.undo.forEach((undo) => undo());
     this.wave.gone = true;

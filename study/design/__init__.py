@@ -17,9 +17,14 @@ from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, ValidationE
 
 from caw.files import atomic
 from study import languages
+from study.design import pairs as paired_task
+from study.design import songs as song_tables
+from study.design.checks import Checks
 from study.design.errors import DesignError, KeyPath, SettingError, dotted, first_problem
 from study.design.next_rounds import More
+from study.design.open_link import Ending, OpenLink
 from study.design.own_questions import OwnQuestion, asked, problem_of
+from study.design.pairs import Pairs
 from study.design.settings import (
     BLOCKS,
     BRIDGE,
@@ -37,6 +42,7 @@ from study.design.settings import (
     Mode,
     PlanRequest,
     Questions,
+    Recording,
     Researcher,
     Set,
     SettingsTable,
@@ -46,6 +52,7 @@ from study.design.settings import (
     as_tuple,
     default_questions,
 )
+from study.design.songs import Song
 from study.design.toml_file import read, write_password
 from study.folder import StudyFolder
 
@@ -54,17 +61,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BLOCKS", "BRIDGE", "FILE_NAME", "LATER_FACTS", "LATER_KEYS", "LONGEST_DEFAULT_PASSAGE"]
 __all__ += ["PLAN_KEYS", "Analysis", "Block", "CellFilter", "Design", "DesignError", "Imported", "KeyPath"]
-__all__ += [
-    "ListeningSettings",
-    "Mode",
-    "OwnQuestion",
-    "PlanRequest",
-    "Questions",
-    "Researcher",
-    "Set",
-    "SettingError",
-]
-__all__ += ["Source", "Stimuli", "StudySettings", "analysis_plan", "as_built", "load", "parse"]
+__all__ += ["ListeningSettings", "Mode", "OpenLink", "OwnQuestion", "PlanRequest", "Questions", "Recording"]
+__all__ += ["Researcher", "Set", "SettingError", "Song", "Source", "Stimuli", "StudySettings"]
+__all__ += ["analysis_plan", "as_built", "load", "parse"]
 __all__ += ["write_password"]
 
 DEFAULT_SETS = {"UMG": Set(), "VAR": Set(imported=2)}
@@ -90,9 +89,13 @@ class Design(SettingsTable):
     questions : Questions
     own_questions : tuple of OwnQuestion
         In the order of the file.
+    checks : Checks
     analysis : Analysis
+    pairs : Pairs
     researcher : Researcher
     more : More
+    open_link : OpenLink, optional
+    songs : tuple of Song
     """
 
     study: StudySettings
@@ -106,9 +109,13 @@ class Design(SettingsTable):
     own_questions: Annotated[tuple[OwnQuestion, ...], BeforeValidator(as_tuple)] = Field(
         default=(), alias="question"
     )
+    checks: Checks = Checks()
     analysis: Analysis = Analysis()
+    pairs: Pairs = Pairs()
     researcher: Researcher = Field(default=Researcher(), exclude=True, repr=False)
     more: More = Field(default=More(), exclude=True, repr=False)
+    open_link: OpenLink | None = Field(default=None, exclude=True, repr=False)
+    songs: Annotated[tuple[Song, ...], BeforeValidator(as_tuple)] = Field(default=(), alias="song")
 
     _file: Path = PrivateAttr(default=Path(FILE_NAME))
 
@@ -122,6 +129,16 @@ class Design(SettingsTable):
         if language not in languages.languages() or not isinstance(worded, dict):
             return tables  # the fields themselves report it
         return tables | {"questions": default_questions(language) | worded}
+
+    @property
+    def recordings(self) -> tuple[Source | Song, ...]:
+        """All that models learn from and that originals are cut from, the songs last."""
+        return (*self.sources, *self.songs)
+
+    def table_of(self, index: int) -> KeyPath:
+        """The path of the table of one of the `recordings`."""
+        sources = len(self.sources)
+        return ("source", index) if index < sources else ("song", index - sources)
 
     def digest(self) -> str:
         """sha256 of the settings themselves: comments, order and spacing of the file do not count.
@@ -268,6 +285,8 @@ def parse(tables: dict[str, Any], file: Path = Path(FILE_NAME)) -> Design:
         raise first_problem(error.errors(), file, _known_keys) from None
     design._file = file
     _check_names(design)
+    paired_task.check(design)
+    song_tables.check(design)
     if problem := problem_of(design.own_questions):
         index, key, value, reason, fix = problem
         raise design.error(("question", index, key), value, reason, fix)
@@ -286,7 +305,7 @@ def _check_names(design: Design) -> None:
             fix = "join the two tables or give one another `name`"
             raise design.error(here, source.name, "stands twice with the same backend", fix)
         _check_modes(design, index)
-    names = [entry.name for entry in design.imported]
+    names, songs = [entry.name for entry in design.imported], [song.name for song in design.songs]
     for index, name in enumerate(names):
         if name in names[:index]:
             fix = "give one of them another `name`"
@@ -301,9 +320,12 @@ def _check_names(design: Design) -> None:
             fix = 'add mode = "UMG" or mode = "VAR"'
             raise design.error(("set", name), None, "does not say which mode its fakes are of", fix)
         for index, entry in enumerate(chosen.cells):
-            if entry.source is not None and entry.source not in seen:
+            if entry.source is not None and entry.source not in (*seen, *songs):
                 what, fix = "names no source of this study", f"sources are: {', '.join(seen) or 'none'}"
                 raise design.error(("set", name, "cells", index, "source"), entry.source, what, fix)
+            if entry.song and entry.song not in songs:
+                what, fix = "names no song of this study", f"songs are: {', '.join(songs) or 'none'}"
+                raise design.error(("set", name, "cells", index, "song"), entry.song, what, fix)
 
 
 def _check_modes(design: Design, index: int) -> None:
@@ -329,15 +351,20 @@ def _known_keys(path: KeyPath) -> list[str]:
     tables: dict[str, type[BaseModel]] = {
         "study": StudySettings,
         "source": Source,
+        "song": Song,
         "imported": Imported,
         "question": OwnQuestion,
+        "checks": Checks,
         "stimuli": Stimuli,
     }
     tables |= {"listening": ListeningSettings, "questions": Questions, "set": Set}
-    tables |= {"analysis": Analysis, "researcher": Researcher, "more": More}
+    tables |= {"analysis": Analysis, "researcher": Researcher, "pairs": Pairs, "open_link": OpenLink}
+    tables |= {"more": More}
     model = tables.get(str(path[0])) if path else Design
     if "cells" in path:
         model = CellFilter
     if "plans" in path:
         model = PlanRequest
+    if path[:1] == ("open_link",) and len(path) > 1:
+        model = Ending
     return [field.alias or name for name, field in (model or Design).model_fields.items()]

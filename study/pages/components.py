@@ -48,6 +48,7 @@ _saved_text = _component("saved_text")
 _player = _component("player", parts=("wave", "loop", "keys"))
 _pool_keys = _component("pool_keys")
 _reconnect = _component("reconnect")
+_completion_code = _component("completion_code")
 
 
 def next_button(label: str, *, key: str, disabled: bool = False, focus: str | None = None) -> str | None:
@@ -60,6 +61,12 @@ def next_button(label: str, *, key: str, disabled: bool = False, focus: str | No
     data = {"label": label, "disabled": disabled, "focus": focus, "run": time.monotonic()}
     press = _next_button(key=key, data=data, default={"press": None}, on_press_change=_ignore).press
     return press if isinstance(press, str) else None
+
+
+def completion_code(say: Words, code: str) -> None:
+    """Shows a code with a button that copies it."""
+    data = {"code": code, "words": {name: say(f"open_link.{name}") for name in ("code", "copy", "copied")}}
+    _completion_code(key="completion-code", data=data)
 
 
 def saved_text(
@@ -107,6 +114,8 @@ def player(
     texts: dict[str, str] | None = None,
     keys: Sequence[str] = (),
     among: bool = False,
+    pair: str = "",
+    flat: bool = False,
 ) -> Listening | None:
     """Shows the player and returns what was heard so far, None before anything was.
 
@@ -115,8 +124,10 @@ def player(
     go) are addresses. `loudness` is that of all clips, in LUFS, for the picture.
     `resume` is what was heard before, of an earlier visit: give the same one at every run.
     `texts` replaces words of the catalogue's [player]; `keys` names the questions that keys may answer
-    ("verdict", "musicality"). `among` says that the page has several players: keys then go to the one in
-    focus, and the page stays where it is scrolled to.
+    ("verdict", "musicality", "choice"). `among` says that the page has several players: keys then go to the
+    one in focus, and the page stays where it is scrolled to. `flat` leaves the picture of the sound out.
+    `pair` is the letter of one of two players side by side, and the key that plays it; other keys then go to
+    the one that sounded last.
     """
     data: dict[str, Any] = {
         "src": src,
@@ -132,6 +143,11 @@ def player(
     }
     if among:
         data["among"] = True
+    if pair:
+        data["pair"] = pair
+        data["shortcuts"] |= {name: say(f"pair.{name}") for name in ("key_play", "key_choose")}
+    if flat:
+        data["flat"] = True
     if resume is not None:
         data["resume"] = {
             "plays": resume.plays,

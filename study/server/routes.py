@@ -23,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
+from study.server import headphone_check as checks
 from study.server import links, take_home
 from study.server.served import served
 from study.store.answering import Listening
@@ -31,6 +32,7 @@ from study.store.store import ServedClip
 CLIP = "/clip"
 HEARD = "/heard"
 TONE = "/tone.wav"
+CHECK = "/check"
 ICON = "/icon.svg"
 _LAST_MODIFIED = "Thu, 01 Jan 2026 00:00:00 GMT"
 _REPORT_BYTES = 8192
@@ -145,6 +147,23 @@ async def sound_check(_request: Request) -> Response:
     return FileResponse(file, media_type="audio/wav", headers=headers | {"last-modified": _LAST_MODIFIED})
 
 
+async def headphone_check(request: Request) -> Response:
+    """The sound of one trial of a listener's own headphone check; 404 for everybody else."""
+    study, asked = served(), request.path_params["key"]
+    kind = study.design.checks.headphones
+    for token in links.remembered(_cookie(request)) if kind else ():
+        person = await run_in_threadpool(study.store.find, token)
+        place = person and checks.trial_of(study.researcher_key, person.id, asked)
+        if place:
+            about = (study.researcher_key, kind, study.design.stimuli.loudness, person.id, *place)
+            file = await run_in_threadpool(checks.file_of, *about)
+            headers = {"cache-control": "private, max-age=3600", "etag": f'"{asked}"'}
+            return FileResponse(
+                file, media_type="audio/wav", headers=headers | {"last-modified": _LAST_MODIFIED}
+            )
+    return Response(status_code=404)
+
+
 async def icon(_request: Request) -> Response:
     drawing = files("study.browser").joinpath("icon.svg").read_text("utf-8")
     return Response(drawing, media_type="image/svg+xml", headers={"cache-control": "public, max-age=3600"})
@@ -158,6 +177,7 @@ ROUTES = [
     Route(f"{HEARD}/{{key}}", heard, methods=["POST"]),
     Route(take_home.ADDRESS, take_home.download),
     Route(TONE, sound_check),
+    Route(f"{CHECK}/{{key}}", headphone_check),
     Route(ICON, icon),
 ]
 

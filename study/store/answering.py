@@ -176,7 +176,7 @@ def save(
         if changed or final:
             changed_row = {**changed, "revision": row["revision"] + 1}
             if final:
-                changed_row |= {"answered_at": moment} | _stamp(connection, digest)
+                changed_row |= {"answered_at": moment} | stamp(connection, digest)
             connection.execute(answer.update().where(here).values(**heard, **changed_row))
             connection.execute(
                 revision.insert().values(
@@ -369,7 +369,7 @@ def _next_slot(connection: sa.Connection, listener_id: int) -> int | None:
     ).scalar()
 
 
-def _stamp(connection: sa.Connection, digest: str | None) -> dict[str, str]:
+def stamp(connection: sa.Connection, digest: str | None) -> dict[str, str]:
     """Under which version of the program and of the study's design an answer was given.
 
     digest: of the design that is being served; None: that of the newest build.

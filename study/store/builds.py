@@ -13,17 +13,21 @@ from typing import Any
 import sqlalchemy as sa
 
 from study.folder import PRACTICE
+from study.store import pairs as pair_task
 from study.store.answering import StoreError
 from study.store.database import reading
 from study.store.orders import clip_order, repeated, set_order, with_repeats
 from study.store.schema import (
     answer,
     build,
+    check_result,
     clock,
     final_answer,
     listener,
     listening_round,
     own_answer,
+    pair_answer,
+    pair_trial,
     play_event,
     revision,
     study_event,
@@ -48,6 +52,7 @@ class Build:
     repeats: int
     passes: int = 1
     registered_at: dt.datetime | None = None
+    pairs: list[dict[str, Any]] | None = None  # of the paired task, as study.build.pairs makes them
 
     @property
     def sealed(self) -> dict[str, Any]:
@@ -56,6 +61,8 @@ class Build:
         del sealed["registered_at"], sealed["design_digest"]
         sealed["stimuli"] = [[name, sorted(ids)] for name, ids in self.stimuli.items()]
         sealed["practice"] = sorted(self.practice)
+        if self.pairs is None:
+            del sealed["pairs"]
         return sealed
 
     @property
@@ -78,6 +85,8 @@ def check(new: Build) -> None:
         raise StoreError(f"stimulus id {twice!r} stands twice", "ids must be unique over all sets")
     if new.ordering not in ("counterbalanced", "fixed"):
         raise StoreError(f"order = {new.ordering!r}", "it must be counterbalanced or fixed")
+    if new.pairs is not None:
+        pair_task.check(new.pairs, new.stimuli, new.practice)
 
 
 def register(connection: sa.Connection, new: Build) -> None:
@@ -88,7 +97,8 @@ def register(connection: sa.Connection, new: Build) -> None:
         return
     resealed = old is None or old.sealed != new.sealed
     if resealed and has_answers(connection):
-        changed = [name for name, value in new.sealed.items() if old.sealed[name] != value]
+        names = dict.fromkeys([*new.sealed, *old.sealed])
+        changed = [name for name in names if old.sealed.get(name) != new.sealed.get(name)]
         raise StoreError(
             f"listeners have answered, so {', '.join(changed)} may not change",
             "put study.toml and the sets back as they were, or make a new study folder",
@@ -102,14 +112,19 @@ def register(connection: sa.Connection, new: Build) -> None:
         )
     )
     if resealed:
-        tried = sa.select(sa.func.count()).select_from(answer).where(answer.c.revision > 0)
-        if count := connection.execute(tried).scalar():
+        tried = [
+            sa.select(sa.func.count()).select_from(one).where(one.c.revision > 0)
+            for one in (answer, pair_answer)
+        ]
+        if count := sum(connection.execute(one).scalar_one() for one in tried):
             detail = f"{count} answers of pilots and to practice clips went with the sets they were given to"
             row = {"at": clock(connection), "who": "study build", "what": "sets replaced", "detail": detail}
             connection.execute(study_event.insert().values(**row))
-        for table in (revision, answer, play_event, trial, final_answer, listening_round):
+        gone = (revision, answer, play_event, trial, final_answer, pair_answer, pair_trial, listening_round)
+        for table in gone:
             connection.execute(table.delete())
         connection.execute(own_answer.delete().where(own_answer.c.place == "end"))
+        connection.execute(check_result.delete().where(check_result.c.name == "attention"))
         connection.execute(listener.update().values(part_begun=0, finished_at=None))
         for row in connection.execute(sa.select(listener.c.id, listener.c.number)).all():
             assign(connection, new, row.id, row.number)
@@ -120,7 +135,7 @@ def newest(connection: sa.Connection) -> Build | None:
     if row is None:
         return None
     plain = ("practice", "key_sha256", "design_digest", "file_format", "ordering", "seed", "repeats")
-    plain += ("passes",)
+    plain += ("passes", "pairs")
     return Build(
         stimuli=dict(row["stimuli"]),
         registered_at=row["registered_at"],
@@ -136,11 +151,19 @@ def has_answers(connection: sa.Connection) -> bool:
         .join(listener, listener.c.id == answer.c.listener_id)
         .where(trial.c.part > 0, answer.c.revision > 0, listener.c.pilot.is_(False))
     )
-    return connection.execute(counted.limit(1)).first() is not None
+    if connection.execute(counted.limit(1)).first() is not None:
+        return True
+    paired = pair_task.begun().join(listener, listener.c.id == pair_answer.c.listener_id)
+    paired = paired.where(listener.c.pilot.is_(False))
+    return connection.execute(paired.limit(1)).first() is not None
 
 
 def assign(connection: sa.Connection, current: Build, listener_id: int, number: int) -> None:
     """Draw one listener's order of all clips and write it, with a play key for each slot."""
+    if current.pairs is not None:
+        drawn = {"ordering": current.ordering, "seed": current.seed, "new_key": random_letters}
+        pair_task.assign(connection, current.pairs, listener_id, number, **drawn)
+        return
     rows: list[dict[str, Any]] = []
     heard = set()
     for part, (phase, name, order) in enumerate(parts(current, number)):

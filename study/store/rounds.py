@@ -66,6 +66,9 @@ def standing(connection: sa.Connection, name: str) -> tuple[int, int]:
     if me is None:
         names = connection.execute(sa.select(listener.c.name).order_by(listener.c.id).limit(8)).scalars()
         raise StoreError(f"nobody named {name!r} is invited", f"there are: {', '.join(names) or 'none'}")
+    current = builds.newest(connection)
+    if current is not None and current.pairs is not None:
+        raise StoreError("a study of pairs has no next rounds", "they are for studies of single clips")
     last = newest(connection, me["id"]).get(me["id"])
     number = last.number if last else 1
     if me["finished_at"] is None or (last is not None and last.finished_at is None):
@@ -146,9 +149,21 @@ def begin(connection: sa.Connection, listener_id: int, moment: dt.datetime) -> N
 
 
 class FurtherRounds:
-    """The part of `study.store.store.Store` that is about further rounds."""
+    """The part of `study.store.store.Store` that is about parts and further rounds."""
 
     engine: sa.Engine
+
+    def begin_part(self, listener_id: int, part: int) -> None:
+        """The listener leaves the page before a part; never goes back to an earlier one."""
+        with self.engine.begin() as connection:
+            admit(connection, listener_id)
+            moment = clock(connection)
+            connection.execute(
+                listener.update()
+                .where(listener.c.id == listener_id, listener.c.part_begun < part)
+                .values(part_begun=part, last_seen_at=moment)
+            )
+            begin(connection, listener_id, moment)
 
     def register_round(
         self, name: str, *, number: int, stimuli: Mapping[str, Sequence[str]], key_sha256: str, folder: str

@@ -24,11 +24,12 @@ from study.store import (
     database_record,
     export,
     listeners,
-    rounds,
+    recruits,
     schema,
     study_log,
 )
 from study.store import backup as backups
+from study.store import pairs as pair_task
 from study.store.answering import Draft, Listening, Saved, StoreError
 from study.store.builds import Build, has_answers, newest
 from study.store.database import UnknownSchemaError, reading
@@ -40,6 +41,7 @@ from study.store.schema import clock, final_answer, listener, trial
 
 if TYPE_CHECKING:
     from analysis.plan import AnalysisPlan, SealedPlan
+    from study.design.open_link import OpenLink
     from study.design.own_questions import OwnQuestion
 
 __all__ = ["Build", "ServedClip", "Listener", "ListenerProgress", "Store", "StoreError"]
@@ -54,6 +56,7 @@ class ServedClip:
     set_name: str
     stimulus_id: str
     file_format: str
+    side: str = ""  # "first" or "second" of a pair
 
 
 class Store(FurtherRounds):
@@ -90,6 +93,7 @@ class Store(FurtherRounds):
 
     served_digest: str | None = None  # of the design that listeners see; a later build does not change it
     served_plan: AnalysisPlan | None = None  # of the design that is served: kept when a listener begins
+    open_link: OpenLink | None = None  # of the design that is served
     served_stations: Stations = NO_STATIONS  # what that design adds to a listener's way
     _folder: StudyFolder | None = None
 
@@ -170,6 +174,7 @@ class Store(FurtherRounds):
         seed: int | None = None,
         repeats: int = 0,
         passes: int = 1,
+        pairs: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
         """Record what a build made, and draw for every listener an order of it.
 
@@ -196,6 +201,8 @@ class Store(FurtherRounds):
             How many clips of a set each listener hears again.
         passes : {1, 2}, optional
             Whether all is asked at once, or the verdicts first and the rest in a second pass.
+        pairs : sequence of mapping, optional
+            Of the paired task: which ids may stand side by side, as `study.build.pairs` makes them.
 
         Raises
         ------
@@ -214,6 +221,7 @@ class Store(FurtherRounds):
             seed,
             repeats,
             passes,
+            pairs=None if pairs is None else [dict(one) for one in pairs],
         )
         with self.engine.begin() as connection:
             builds.register(connection, new)
@@ -271,6 +279,12 @@ class Store(FurtherRounds):
             database_record.note(self._folder, self.engine)
         return token
 
+    def screen_out(self, listener_id: int) -> None:
+        """Let a listener go whom the study does not look for. What was answered stays."""
+        with self.engine.begin() as connection:
+            answering.admit(connection, listener_id)
+            recruits.screen_out(connection, listener_id)
+
     def revoke(self, name: str) -> bool:
         """Withdraw a listener's link. It shows the closing page and saves nothing; what was saved stays.
 
@@ -292,7 +306,8 @@ class Store(FurtherRounds):
             row = connection.execute(sa.select(listener).where(listener.c.token == token)).mappings().first()
             if row is None:
                 return None
-            step = next_step(listeners.states(connection, row["id"], self.served_stations)[row["id"]])
+            state = recruits.state_of(self.engine, connection, row, self.open_link, self.served_stations)
+            step = next_step(state)
         copied = ("id", "name", "tab", "playback", "pilot")
         return Listener(**{name: row[name] for name in copied}, step=step)
 
@@ -317,24 +332,16 @@ class Store(FurtherRounds):
             raise StoreError(f"playback = {playback!r}", f"it must be one of {', '.join(PLAYBACK)}")
         self._mark(listener_id, once="sound_check_at", playback=playback)
 
-    def begin_part(self, listener_id: int, part: int) -> None:
-        """The listener leaves the page before a part; never goes back to an earlier one."""
-        with self.engine.begin() as connection:
-            answering.admit(connection, listener_id)
-            moment = clock(connection)
-            connection.execute(
-                listener.update()
-                .where(listener.c.id == listener_id, listener.c.part_begun < part)
-                .values(part_begun=part, last_seen_at=moment)
-            )
-            rounds.begin(connection, listener_id, moment)
-
     def _mark(self, listener_id: int, *, once: str | None = None, **values: Any) -> None:
         change = listener.update().where(listener.c.id == listener_id)
         with self.engine.begin() as connection:
+            if once:
+                recruits.one_at_a_time(connection)
             moment = clock(connection)
             if once:
                 answering.admit(connection, listener_id)
+                if not recruits.take_place(connection, self.open_link, listener_id):
+                    return
                 change = change.where(listener.c[once].is_(None))
                 values[once] = moment
                 if self.served_plan is not None:
@@ -431,6 +438,7 @@ class Store(FurtherRounds):
                     listener.c.revoked_at.is_(None),
                 )
             ).first()
+            row = row or pair_task.clip(connection, play_key, token or "")
             if row is None:
                 return None
             finished = listeners.states(connection, row.listener_id)[row.listener_id].finished
@@ -439,12 +447,18 @@ class Store(FurtherRounds):
             build = newest(connection)
             if build is None:
                 return None
-            return ServedClip(row.listener_id, row.slot, row.set_name, row.stimulus_id, build.file_format)
+            side = getattr(row, "side", "")
+            return ServedClip(
+                row.listener_id, row.slot, row.set_name, row.stimulus_id, build.file_format, side
+            )
 
     def log_play(
         self, clip: ServedClip, kind: str, *, listening: Listening, position_seconds: float | None
     ) -> bool:
         """Record what the player reports by itself; False where one clip's reports are too many."""
+        if clip.side:
+            where = self.engine, clip.listener_id, clip.slot, clip.side, kind
+            return pair_task.log_play(*where, listening=listening, position_seconds=position_seconds)
         return answering.log_play(
             self.engine,
             clip.listener_id,
@@ -513,6 +527,8 @@ class Store(FurtherRounds):
                     answering.put_final(connection, listener_id, number, question, texts.get(number), moment)
             changes = {"last_seen_at": moment} | ({"finished_at": moment} if finish else {})
             connection.execute(listener.update().where(listener.c.id == listener_id).values(**changes))
+            if finish and not recruits.end(connection, listener_id, recruits.COMPLETED, moment):
+                raise StoreError("this listener was let go", "reload the page")
             return finish
 
     # the study as a whole

@@ -61,11 +61,11 @@ def test_the_same_link_opens_once_more_and_ends_again(store):
         3,
         2,
     )
-    assert store.listeners()[0].waiting
+    assert store.listeners()[0].awaited
     take(store, "Ann")
     assert store.find(token).step.stage == "finished, 2 rounds"
     assert store.find(token).step.answered == 6
-    assert not store.listeners()[0].waiting
+    assert not store.listeners()[0].awaited
     assert store.listeners()[0].finished_at == finished
     (only,) = store.rounds(ann)
     assert (only.number, only.words, only.listener, only.stimuli) == (2, "more of it", "Ann", SECOND)

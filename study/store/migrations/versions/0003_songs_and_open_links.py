@@ -11,6 +11,7 @@ revision = "0003"
 down_revision = "0002"
 
 COLUMNS = (("listener", "before_at"), ("listener", "group_name"), ("trial", "round"), ("answer", "further"))
+COLUMNS += (("build", "pairs"),)
 TABLES = ("own_answer", "check_result", "recruit", "recruit_id", "follow_up", "follow_up_clip")
 TABLES += ("listening_round", "pair_trial", "pair_answer")
 
