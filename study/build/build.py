@@ -224,6 +224,7 @@ def _register(
         seed=settings.study.seed,
         repeats=settings.stimuli.repeats,
         passes=settings.listening.passes,
+        groups=settings.registered_groups,
     )
     return BuildResult(clips_made, audit, stimuli, practice)
 

@@ -18,6 +18,8 @@ from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, ValidationE
 from caw.files import atomic
 from study import languages
 from study.design.errors import DesignError, KeyPath, SettingError, dotted, first_problem
+from study.design.groups import Group, as_registered
+from study.design.groups import problem as problem_of_groups
 from study.design.settings import (
     BLOCKS,
     BRIDGE,
@@ -78,6 +80,7 @@ class Design(SettingsTable):
     listening : ListeningSettings
     questions : Questions
     analysis : Analysis
+    groups : tuple of Group
     researcher : Researcher
     """
 
@@ -90,6 +93,7 @@ class Design(SettingsTable):
     listening: ListeningSettings = ListeningSettings()
     questions: Questions = Field(default_factory=Questions)
     analysis: Analysis = Analysis()
+    groups: Annotated[tuple[Group, ...], BeforeValidator(as_tuple)] = Field(default=(), alias="group")
     researcher: Researcher = Field(default=Researcher(), exclude=True, repr=False)
 
     _file: Path = PrivateAttr(default=Path(FILE_NAME))
@@ -125,6 +129,11 @@ class Design(SettingsTable):
         settings["analysis"] = {"equivalence": self.analysis.equivalence}
         content = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()
+
+    @property
+    def registered_groups(self) -> list[list[Any]] | None:
+        """The groups of listeners as `Store.register_build` takes them."""
+        return as_registered(self.groups, self.sets)
 
     def mode_of(self, set_name: str) -> Mode:
         """The mode of a set's fakes: its own, or the one it is named after."""
@@ -245,6 +254,7 @@ def parse(tables: dict[str, Any], file: Path = Path(FILE_NAME)) -> Design:
         raise first_problem(error.errors(), file, _known_keys) from None
     design._file = file
     _check_names(design)
+    _check_groups(design)
     return design
 
 
@@ -280,6 +290,11 @@ def _check_names(design: Design) -> None:
                 raise design.error(("set", name, "cells", index, "source"), entry.source, what, fix)
 
 
+def _check_groups(design: Design) -> None:
+    if fault := problem_of_groups(design.groups, design.sets):
+        raise design.error(*fault)
+
+
 def _check_modes(design: Design, index: int) -> None:
     """A plan shapes new music alone, and a strength variations alone."""
     source = design.sources[index]
@@ -307,7 +322,7 @@ def _known_keys(path: KeyPath) -> list[str]:
         "stimuli": Stimuli,
     }
     tables |= {"listening": ListeningSettings, "questions": Questions, "set": Set}
-    tables |= {"analysis": Analysis, "researcher": Researcher}
+    tables |= {"group": Group, "analysis": Analysis, "researcher": Researcher}
     model = tables.get(str(path[0])) if path else Design
     if "cells" in path:
         model = CellFilter

@@ -157,6 +157,7 @@ class Store:
         seed: int | None = None,
         repeats: int = 0,
         passes: int = 1,
+        groups: list[list[Any]] | None = None,
     ) -> None:
         """Record what a build made, and draw for every listener an order of it.
 
@@ -183,6 +184,8 @@ class Store:
             How many clips of a set each listener hears again.
         passes : {1, 2}, optional
             Whether all is asked at once, or the verdicts first and the rest in a second pass.
+        groups : list, optional
+            Groups of listeners: of each its name, its share, and the blocks of sets that it hears.
 
         Raises
         ------
@@ -201,6 +204,7 @@ class Store:
             seed,
             repeats,
             passes,
+            groups,
         )
         with self.engine.begin() as connection:
             builds.register(connection, new)
