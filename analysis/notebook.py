@@ -17,7 +17,7 @@ import pandas as pd
 
 from analysis import responses
 from analysis.plan import AnalysisPlan
-from analysis.report import figures, inspiring_clips, report, sentences
+from analysis.report import figures, inspiring_clips, report, sentences, songs
 from analysis.report.report import ReportFacts
 from analysis.results import comparisons, statistics
 from analysis.results.result import Result, to_frame
@@ -260,6 +260,21 @@ class Study:
         names = {"name": "outcome", "group": "groups", "estimate": "difference"}
         frame = to_frame(rows).rename(columns=names)
         return frame[["outcome", "groups", "difference", "low", "high", "p", "p_holm", "n", "method", "note"]]
+
+    @property
+    def song_choices(self) -> pd.DataFrame:
+        """How often each song was named among those that could use a clip, by what the clips were made for.
+
+        A row per song and kind of clips: their count, the answers that name the song, of how many, the share
+        and the ends of its 95 % interval. Empty where listeners were not asked.
+
+        Examples
+        --------
+        >>> len(analysis.open(analysis.founding()).song_choices)
+        0
+        """
+        made = [table.frame for table in songs.tables(self._results) if table.name == "songs"]
+        return made[0] if made else pd.DataFrame()
 
     @property
     def plots(self) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import cells, conditions
+from analysis import cells, conditions, song_answers
 from analysis.cells import FINAL, ResponsesError
 from analysis.questionnaire import FIELDS
 from caw.files import spreadsheet
@@ -58,6 +58,7 @@ OPTIONAL = (
     "rating_seconds_heard",
     "rating_seconds_played",
     "rating_response_seconds",
+    *song_answers.COLUMNS,  # which songs could use the clip, as what, what to take, and the moment
     "left_empty",  # the columns whose value could not be, and was left out
 )
 _SCALES = {field.name: (field.levels[0], field.levels[-1]) for field in FIELDS if field.kind == "scale"}
@@ -84,6 +85,7 @@ REAL: dict[str, tuple[Any, ...]] = {  # smallest and largest values
             "rating_seconds_heard",
             "rating_seconds_played",
             "rating_response_seconds",
+            song_answers.MOMENT,
         ),
         (0.0, None),
     ),
@@ -174,6 +176,7 @@ def _validated(raw: pd.DataFrame, commas: bool) -> pd.DataFrame:
     _check_one_description(frame)
     _check_once(frame)
     _check_final(frame)
+    song_answers.settle(frame)
     again = frame["repetition"].fillna(0) if "repetition" in frame else pd.Series(0, index=frame.index)
     frame["repeat"] = (again > 0).astype(bool)
     return frame.reset_index(drop=True)

@@ -1,10 +1,11 @@
 """Charts of a listening study: results and tidy frames in, Altair charts out. Nothing is computed here.
 
 `groups` draws groups of clips, `listeners` draws single answers, listeners and clips, `measured` what was
-measured of clips, and `power` the power of a planned study. `theme` has colours, fonts and files.
+measured of clips, `songs` which songs could use them, and `power` the power of a planned study.
+`theme` has colours, fonts and files.
 """
 
-from analysis.plots import measured, power
+from analysis.plots import measured, power, songs
 from analysis.plots.groups import dose, fooling, inspiring, musicality
 from analysis.plots.listeners import clips, counts, modes, quantiles, roc, scorecard, verdicts
 from analysis.plots.theme import NARROW, WIDE, inline, png, render, save
@@ -28,5 +29,6 @@ __all__ = [
     "render",
     "save",
     "scorecard",
+    "songs",
     "verdicts",
 ]

@@ -14,7 +14,7 @@ import pandas as pd
 from analysis import formats as f
 from analysis.plan import AnalysisPlan
 from analysis.results import comparisons, panel_models
-from analysis.results.outcomes import INSPIRED, JUDGED_REAL, MUSICALITY, Outcome
+from analysis.results.outcomes import INSPIRED, JUDGED_REAL, MUSICALITY, WOULD_USE, Outcome
 from analysis.results.result import Result
 from analysis.table import ReportTable
 
@@ -30,6 +30,7 @@ _ASKED = {
     JUDGED_REAL: ("verdict: real (1) or fake (0)", "every verdict"),
     MUSICALITY: ("musicality, 0 to 10", "answers with a rating; bounds for the missing ones beside"),
     INSPIRED: ("inspiring: yes or maybe (1), no (0)", "answers of yes, maybe or no; other words are quoted"),
+    WOULD_USE: ("would use it in any song of the study (1), in none (0)", "every answer on songs"),
 }
 _POPULATION = re.compile(r", ([a-z, ]+) random")
 _MOST = 3  # contrasts that are named

@@ -18,6 +18,7 @@ from analysis.results import (
     individuals,
     measured,
     ratings,
+    songs,
     stimuli,
 )
 from analysis.results.comparisons import BACKENDS, EPOCHS, MODES, TRUTH
@@ -67,6 +68,8 @@ def everything(
             chosen.append(_dose(results, first, clips, panel))
     if groups(results, TRUTH, f"{ratings.INSPIRING} maybe"):
         chosen.append(_inspiring(results))
+    if groups(results, songs.FAMILY, songs.CHOSEN):
+        chosen.append(_songs(results))
     if groups(results, individuals.MODES, individuals.OF_LISTENER) not in ([], ["all"]):
         chosen.append(_modes(results, clips))
     if not panel.single_listener and (quantiles := _quantiles(first)):
@@ -153,6 +156,14 @@ def _inspiring(results: list[Result]) -> Figure:
     if any(r.name == ratings.OTHER for r in results):
         caption += " Answers of other are in the tables alone."
     return Figure("inspiring", caption, "Answers. " + "; ".join(rows), partial(plots.inspiring, results))
+
+
+def _songs(results: list[Result]) -> Figure:
+    text = "Share of answers that name a song. " + _list(
+        results, (songs.FAMILY,), songs.CHOSEN, lambda r: f"{r.count} of {r.total}"
+    )
+    caption = "Points with 95% intervals where one can be given."
+    return Figure("songs", caption, text, partial(plots.songs.chosen, results))
 
 
 def _clips(results: list[Result], clips: pd.DataFrame) -> Figure:

@@ -10,9 +10,9 @@ import pandas as pd
 
 from analysis import conditions
 from analysis import formats as f
-from analysis.report import comments
+from analysis.report import comments, songs
 from analysis.results import estimation, stimuli
-from analysis.results.outcomes import INSPIRED, JUDGED_REAL, KEPT, MUSICALITY, Outcome
+from analysis.results.outcomes import INSPIRED, JUDGED_REAL, KEPT, MUSICALITY, WOULD_USE, Outcome
 from analysis.table import ReportTable
 
 MOST_OPEN = 10  # clips that stand open; the rest is folded
@@ -20,7 +20,7 @@ MOST_WORDS = 3  # listeners quoted of a clip; its other comments stand further b
 BEST = 3  # clips shown where none inspired
 ORIGINALS = "originals"
 _NUMBERS = ("epochs", "strength")  # columns that hold no names
-ASKED = (JUDGED_REAL, MUSICALITY, INSPIRED, KEPT)
+ASKED = (JUDGED_REAL, MUSICALITY, INSPIRED, KEPT, WOULD_USE)
 _ORDER = {"yes": 0, "maybe": 1}  # whose words come first, after those who kept the clip
 
 
@@ -30,7 +30,8 @@ class Leading:
 
     clips, originals: a dict per clip with set, clip, truth, made by, mode, epochs, its plan or strength where
     it has any, answers (how many), heard (what was answered, in words), quotes (dicts of listener, inspiring,
-    kept, words and pins), more (answers with words that are not in quotes), remark. inspired: False where
+    kept, words and pins), more (answers with words that are not in quotes), songs (which could use it, in
+    words), uses (dicts of listener, words and pins), remark. inspired: False where
     none inspired or was kept, and clips holds the best rated instead.
     """
 
@@ -86,6 +87,8 @@ def _clip(answers: pd.DataFrame) -> dict[str, Any]:
         "heard": _one_answer(clip) if len(answers) == 1 else _answers(answers),
         "quotes": written[:MOST_WORDS],
         "more": len(written) - MOST_WORDS,
+        "songs": songs.said_of(answers),
+        "uses": songs.uses(ranked.sort_values("order", kind="stable")),
         "remark": next(iter(answers["remark"].dropna()), "") if "remark" in answers else "",
     }
 

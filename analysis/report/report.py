@@ -26,7 +26,7 @@ from markupsafe import Markup
 from analysis import formats as f
 from analysis import plots, responses, web_page
 from analysis.plan import AnalysisPlan
-from analysis.report import comments, estimands, figures, inspiring_clips, methods, sentences, tables
+from analysis.report import comments, estimands, figures, inspiring_clips, methods, sentences, songs, tables
 from analysis.results import checks, measured, sensitivity, statistics, stimuli
 from analysis.results.measured import ClipMeasures
 from analysis.results.result import Result, to_frame, to_json
@@ -138,6 +138,7 @@ def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -
     parts = tables.everything(frame, results) + _clip_provenance(facts.provenance)
     parts += [inspiring_clips.by_condition(frame), tables.certainty(results)]
     parts.append(estimands.table(results, facts.plan))
+    parts += songs.tables(results)
     parts += measured.tables(measures) if measures else []
     drawn = figures.everything(frame, results, measures)
     building = _building(out)
@@ -311,7 +312,7 @@ def _move_players(opening: list[dict[str, Any]], sets: list[dict[str, Any]]) -> 
         row = rows[clip["set"], clip["clip"]]
         clip |= {"sound": row["sound"], "player": row["player"]}
         row["sound"] = None
-        for quote in clip["quotes"]:
+        for quote in (*clip["quotes"], *clip["uses"]):
             quote["player"] = row["player"]
 
 

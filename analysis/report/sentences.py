@@ -12,6 +12,7 @@ import pandas as pd
 
 from analysis import conditions
 from analysis import formats as f
+from analysis.report import songs
 from analysis.results import (
     comparisons,
     discrimination,
@@ -38,9 +39,13 @@ TESTS = (  # how a result's method begins, and what it is called in a sentence
 
 
 def summary(frame: pd.DataFrame, results: Iterable[Result]) -> list[str]:
-    """Three sentences for the songwriter and the supervisor: taken for real? told apart? any good?"""
+    """Three sentences for the songwriter and the supervisor: taken for real? told apart? any good?
+
+    A fourth says in which songs clips would be used, where listeners were asked.
+    """
     results, panel = list(results), Panel.of(frame)
-    return [_taken(results, panel), _told_apart(results, panel), _liked(frame, results, panel)]
+    first = [_taken(results, panel), _told_apart(results, panel), _liked(frame, results, panel)]
+    return first + songs.sentences(results, panel)
 
 
 def inspired(results: Iterable[Result]) -> dict[str, Any] | None:

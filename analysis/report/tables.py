@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from analysis import conditions
+from analysis import conditions, song_answers
 from analysis import formats as f
 from analysis.report import comments
+from analysis.report import songs as song_words
 from analysis.results import (
     comparisons,
     confidence,
@@ -17,11 +18,12 @@ from analysis.results import (
     panel_models,
     quality,
     ratings,
+    songs,
     stimuli,
     trainings,
 )
 from analysis.results.comparisons import BACKENDS, EPOCHS, MODES, PLANS, SETS, STRENGTHS, TRAININGS, TRUTH
-from analysis.results.outcomes import INSPIRED, JUDGED_REAL, KEPT, MUSICALITY
+from analysis.results.outcomes import INSPIRED, JUDGED_REAL, KEPT, MUSICALITY, WOULD_USE
 from analysis.results.result import CHECK, ORIGINALS, Result, find, groups, of_family
 from analysis.results.stimuli import Panel
 from analysis.table import ReportTable
@@ -36,6 +38,8 @@ DESCRIPTIVE = (
     ratings.MEDIAN,
     INSPIRED.mean,
     KEPT.mean,
+    WOULD_USE.mean,
+    *songs.DESCRIBED,
     *(f"{ratings.INSPIRING} {level}" for level in ratings.LEVELS),
     ratings.OTHER,
 )
@@ -43,6 +47,10 @@ SCALES = {  # what an estimate counts
     panel_models.CRITERION: "in units of d\N{PRIME}",
     JUDGED_REAL.difference: "share",
     INSPIRED.difference: "share",
+    WOULD_USE.difference: "share",
+    songs.DIFFERENCE: "share",
+    songs.OWN_LESS_OTHERS: "difference of shares",
+    songs.OWN_LESS_OTHERS + CHECK: "difference of shares",
     MUSICALITY.difference: "points",
     panel_models.ORDINAL: "odds ratio",
     panel_models.INSPIRING_ODDS: "odds ratio",
@@ -80,6 +88,8 @@ def answers(frame: pd.DataFrame, group: str) -> ReportTable:
         columns["confidence"] = part["confidence"]
     if "kept" in part and part["kept"].notna().any():
         columns["kept"] = part["kept"].map({True: "kept", False: ""})
+    if song_answers.asked(part):
+        columns["songs"] = [song_words.said_of(row.to_frame().T) for _, row in part.iterrows()]
     for column, title in (
         ("inspiring_text", "inspiring, in words"),
         ("comment", "comment"),
@@ -96,6 +106,7 @@ def clips(frame: pd.DataFrame, results: Iterable[Result], group: str) -> ReportT
     by_name, rows = of_family(results, individuals.CLIPS), []
     part = frame[frame["set"] == group]
     remarks = part.groupby("name")["remark"].first() if "remark" in part else {}
+    used = {name: song_words.said_of(rows) for name, rows in part[~part["repeat"]].groupby("name")}
     pinned = {name: comments.pinned(rows) for name, rows in part.groupby("name")} if "comment" in part else {}
     levels = inspiring_said(frame)
     answered = part.loc[~part["repeat"], ["name"]].assign(answer=part["inspiring"].fillna(UNSAID))
@@ -118,12 +129,13 @@ def clips(frame: pd.DataFrame, results: Iterable[Result], group: str) -> ReportT
                 "musicality": mean.estimate,
                 "rated by": mean.n,
                 **{f"inspiring {answer}": counts.get((clip.name, answer), 0) for answer in levels},
+                "songs": used.get(clip.name) or None,
                 "pinned": pinned.get(clip.name) or None,
                 "remark": remarks.get(clip.name),
             }
         )
     table = pd.DataFrame(rows).sort_values("judged real", ascending=False, kind="stable", ignore_index=True)
-    unsaid = [column for column in ("pinned", "remark") if table[column].isna().all()]
+    unsaid = [column for column in ("songs", "pinned", "remark") if table[column].isna().all()]
     table = table.drop(columns=unsaid)
     written = {"judged real": f.percent, "low": f.percent, "high": f.percent, "musicality": f.rating}
     return ReportTable(f"clips_{group}", f"Set {group}, clip by clip", table, written)

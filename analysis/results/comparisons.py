@@ -17,7 +17,7 @@ from analysis import formats as f
 from analysis.plan import AnalysisPlan
 from analysis.results import dose, estimation, ratings, trainings
 from analysis.results.estimation import Estimate
-from analysis.results.outcomes import INSPIRED, JUDGED_REAL, MUSICALITY, Outcome
+from analysis.results.outcomes import INSPIRED, JUDGED_REAL, MUSICALITY, WOULD_USE, Outcome
 from analysis.results.ratings import as_result
 from analysis.results.result import ALL, MACHINE, MACHINE_LESS_ORIGINALS, ORIGINALS, Question, Result
 from analysis.results.stimuli import LEAST_CLIPS, LEAST_EQUIVALENCE, LEAST_ORIGINALS, Panel
@@ -106,7 +106,7 @@ def compared(first: pd.DataFrame, kind: Grouping, panel: Panel) -> list[Result]:
     names, results = kind.names, []
     real = ORIGINALS in set(kind.labels)
     pairs = [(name, ORIGINALS) for name in names if real] + list(combinations(names, 2))
-    for outcome in COMPARED:
+    for outcome in (*COMPARED, *([WOULD_USE] if WOULD_USE.values(first).notna().any() else [])):
         alone = Question(kind.family, outcome.difference, unit=panel.unit)
         if not pairs:
             results.append(alone.refuse(_alone(kind, names)))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import pandas as pd
 
-from analysis import questionnaire
+from analysis import questionnaire, song_answers
 
 INSPIRING = questionnaire.INSPIRING.ranked  # the answers in order; "other" is quoted, never counted
 
@@ -16,13 +17,14 @@ INSPIRING = questionnaire.INSPIRING.ranked  # the answers in order; "other" is q
 class Outcome:
     """A column of the answers as numbers within a scale.
 
-    name: in tables and results. column: of the frame of `responses.load`. coded: the number of each answer,
-    None where it is one already; an answer without a number is missing. low, high: the ends of the scale.
+    name: in tables and results. column: of the frame of `responses.load`. coded: the number of each answer
+    (or a function of the answer), None where it is one already; an answer without a number is missing. low,
+    high: the ends of the scale.
     """
 
     name: str
     column: str
-    coded: dict | None = None
+    coded: dict | Callable | None = None
     low: float = 0.0
     high: float = 1.0
 
@@ -58,3 +60,10 @@ INSPIRED = Outcome(
     "inspiring, yes or maybe", "inspiring", {level: float(level != INSPIRING[0]) for level in INSPIRING}
 )
 KEPT = Outcome("kept", "kept", {True: 1.0, False: 0.0})  # "Keep this one"
+
+
+def _would_use(cell: object) -> float | None:
+    return float(song_answers.parts(cell) != (song_answers.NONE,)) if isinstance(cell, str) else None
+
+
+WOULD_USE = Outcome("would use in a song", song_answers.USE_IN, _would_use)  # in any of the study's songs

@@ -8,13 +8,14 @@ import pandas as pd
 
 from analysis.results import estimation, trainings
 from analysis.results.estimation import Estimate
-from analysis.results.outcomes import INSPIRED, JUDGED_REAL, KEPT, MUSICALITY, Outcome
+from analysis.results.outcomes import INSPIRED, JUDGED_REAL, KEPT, MUSICALITY, WOULD_USE, Outcome
 from analysis.results.result import CHECK, MACHINE, MACHINE_LESS_ORIGINALS, ORIGINALS, Question, Result
 from analysis.results.stimuli import LEAST_CLIPS, Panel
 from analysis.tests import detection, permutation
 
 FAMILY = "ratings"
-DESCRIBED = (JUDGED_REAL, INSPIRED, KEPT, MUSICALITY)
+DESCRIBED = (JUDGED_REAL, INSPIRED, KEPT, WOULD_USE, MUSICALITY)
+ONLY_WHERE_ASKED = (KEPT, WOULD_USE)  # by some studies alone
 MISSING = "missing answers"
 REAL, MEAN = JUDGED_REAL.mean, MUSICALITY.mean
 SD = "musicality, SD"
@@ -39,7 +40,7 @@ def describe(part: pd.DataFrame, family: str, group: str, panel: Panel) -> list[
     results = []
     for outcome in DESCRIBED:
         question = Question(family, outcome.mean, group, panel.unit)
-        if outcome is KEPT and outcome.values(part).isna().all():
+        if outcome in ONLY_WHERE_ASKED and outcome.values(part).isna().all():
             continue
         results.append(mean(part, outcome, question, panel))
     return [*results, *_spread(part, family, group, panel), *_levels(part, family, group, panel)]

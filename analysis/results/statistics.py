@@ -22,6 +22,7 @@ from analysis.results import (
     quality,
     ratings,
     sensitivity,
+    songs,
     stimuli,
     trainings,
 )
@@ -40,7 +41,8 @@ def evaluate(frame: pd.DataFrame, *, plan: AnalysisPlan | None = None) -> list[R
     Families: data quality, detection, confidence, truth, backends, modes, epochs, sets, ratings, missing
     answers, agreement, mixed models, conditional modes, order, equivalence, sensitivity, model checks, clips;
     with several listeners also listeners, with several trainings of a cell also trainings, where clips were
-    asked for in several ways also plans or strengths. Hidden repeats count only for their own consistency,
+    asked for in several ways also plans or strengths, where listeners said which songs could use clips also
+    songs and taken from clips. Hidden repeats count only for their own consistency,
     and a stimulus of two sets counts once.
     """
     every = stimuli.distinct(frame)
@@ -54,6 +56,7 @@ def evaluate(frame: pd.DataFrame, *, plan: AnalysisPlan | None = None) -> list[R
         *discrimination.records(first, panel, compared),
         *compared,
         *dose.records(first, panel),
+        *songs.records(first, panel),
         *ratings.missing(first, panel),
         *agreement.records(first, panel),
         *panel_models.records(first, panel),
