@@ -59,6 +59,7 @@ OPTIONAL = (
     "rating_seconds_played",
     "rating_response_seconds",
     *song_answers.COLUMNS,  # which songs could use the clip, as what, what to take, and the moment
+    "group",  # of listeners, where there are several
     "left_empty",  # the columns whose value could not be, and was left out
 )
 _SCALES = {field.name: (field.levels[0], field.levels[-1]) for field in FIELDS if field.kind == "scale"}

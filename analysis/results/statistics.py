@@ -17,6 +17,7 @@ from analysis.results import (
     comparisons,
     discrimination,
     dose,
+    groups,
     individuals,
     panel_models,
     quality,
@@ -58,6 +59,7 @@ def evaluate(frame: pd.DataFrame, *, plan: AnalysisPlan | None = None) -> list[R
         *dose.records(first, panel),
         *songs.records(first, panel),
         *ratings.missing(first, panel),
+        *groups.records(first),
         *agreement.records(first, panel),
         *panel_models.records(first, panel),
         *comparisons.equivalence(

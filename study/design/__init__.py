@@ -135,6 +135,17 @@ class Design(SettingsTable):
         """The groups of listeners as `Store.register_build` takes them."""
         return as_registered(self.groups, self.sets)
 
+    def for_group(self, name: str | None) -> Design:
+        """The design as the listeners of a group meet it: with their sets and their instructions."""
+        group = next((group for group in self.groups if group.name == name), None)
+        if group is None:
+            return self
+        heard = [one for block in group.blocks or (group.sets or tuple(self.sets),) for one in block]
+        words = "\n\n".join(filter(None, (self.listening.instructions, group.instructions)))
+        listening = self.listening.model_copy(update={"instructions": words})
+        sets = {one: self.sets[one] for one in heard}
+        return self.model_copy(update={"sets": sets, "listening": listening})
+
     def mode_of(self, set_name: str) -> Mode:
         """The mode of a set's fakes: its own, or the one it is named after."""
         return self.sets[set_name].mode or set_name  # type: ignore[return-value]

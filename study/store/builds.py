@@ -214,6 +214,11 @@ def parts(current: Build, number: int, group: str | None = None) -> list[tuple[s
     return order_of_parts
 
 
+def sets_of(current: Build, group: str | None) -> list[str]:
+    """The sets that a group hears."""
+    return [name for block in _blocks(current, group) for name in block]
+
+
 def _blocks(current: Build, group: str | None) -> list[list[str]]:
     """The sets that a group hears, in blocks; all sets where there are no groups."""
     of = {name: blocks for name, _, blocks in current.groups or ()}

@@ -25,6 +25,7 @@ class Listener:
     playback: str | None
     step: Step
     pilot: bool = False
+    group_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class ListenerProgress:
     last_seen: dt.datetime | None
     finished_at: dt.datetime | None
     seconds_active: float
+    group_name: str | None = None
 
 
 def progress(engine: sa.Engine, pilot: bool | None = None) -> list[ListenerProgress]:
@@ -65,6 +67,7 @@ def progress(engine: sa.Engine, pilot: bool | None = None) -> list[ListenerProgr
         step = next_step(standing[row["id"]])
         unopened = step.page is Page.WELCOME and row["last_seen_at"] is None
         copied = ("id", "name", "token", "pilot", "invited_at", "revoked_at", "consent_at", "finished_at")
+        copied += ("group_name",)
         everybody.append(
             ListenerProgress(
                 **{name: row[name] for name in copied},

@@ -284,7 +284,7 @@ class Store:
             if row is None:
                 return None
             step = next_step(listeners.states(connection, row["id"])[row["id"]])
-        copied = ("id", "name", "tab", "playback", "pilot")
+        copied = ("id", "name", "tab", "playback", "pilot", "group_name")
         return Listener(**{name: row[name] for name in copied}, step=step)
 
     def listeners(self, pilot: bool | None = None) -> list[ListenerProgress]:
