@@ -116,6 +116,15 @@ def numbers(
     return values
 
 
+def plain_numbers(column: pd.Series) -> pd.Series:
+    """A column as numbers where each of its cells is plainly one, else as it is; blanks as None."""
+    blank = column.isna() | (column == "")
+    filled = [str(cell) for cell in column[~blank]]
+    if filled and all(re.fullmatch(r"-?(0|[1-9]\d{0,14})(\.\d+)?", cell) for cell in filled):
+        return pd.to_numeric(column.mask(blank))
+    return column.astype(object).mask(blank, None)
+
+
 def _number(cell: str, whole: bool, high: float | None) -> float:
     """Raises: ValueError with what to write instead."""
     plain = unicodedata.normalize("NFKC", cell).replace("\N{MINUS SIGN}", "-").strip()

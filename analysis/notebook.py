@@ -17,7 +17,7 @@ import pandas as pd
 
 from analysis import responses
 from analysis.plan import AnalysisPlan
-from analysis.report import figures, inspiring_clips, report, sentences, songs
+from analysis.report import figures, inspiring_clips, own_questions, report, sentences, songs
 from analysis.report.report import ReportFacts
 from analysis.results import comparisons, statistics
 from analysis.results.result import Result, to_frame
@@ -129,7 +129,11 @@ class Study:
 
     @cached_property
     def _results(self) -> list[Result]:
-        return list(self._facts.results or statistics.evaluate(self._frame, plan=self._facts.plan))
+        return list(self._facts.results or self._evaluated())
+
+    def _evaluated(self) -> list[Result]:
+        own = own_questions.of(self._facts.settings)
+        return statistics.evaluate(self._frame, plan=self._facts.plan, own=own)
 
     @property
     def results(self) -> pd.DataFrame:
@@ -275,6 +279,21 @@ class Study:
         """
         made = [table.frame for table in songs.tables(self._results) if table.name == "songs"]
         return made[0] if made else pd.DataFrame()
+
+    @property
+    def own_questions(self) -> dict[str, pd.DataFrame]:
+        """What the study's own questions brought, table by table, as the report shows it.
+
+        "who_listened" (the answers before the study), "asked_at_the_end", "own_questions" (on clips, with
+        95 % intervals) and "accuracy_by_answer"; only those that there are.
+
+        Examples
+        --------
+        >>> analysis.open(analysis.founding()).own_questions
+        {}
+        """
+        made = own_questions.tables(self._results, own_questions.of(self._facts.settings))
+        return {table.name: table.frame for table in made}
 
     @property
     def plots(self) -> list[str]:

@@ -93,6 +93,7 @@ REAL: dict[str, tuple[Any, ...]] = {  # smallest and largest values
 }
 YES_OR_NO = tuple(field.name for field in FIELDS if field.kind == "yes-no")
 NEVER_EMPTY = ("listener", "set", "name", "truth", "backend", "verdict")
+OWN = ("before_", "clip_", "end_")  # begin the columns of a study's own questions
 DESCRIPTION = ("truth", "backend", "mode", "epochs")  # of a clip, not of an answer
 FINAL_QUESTIONS = {  # what `final_1` to `final_3` stand for: the questions of the founding study
     1: "Can the model help to finish songs?",
@@ -170,6 +171,8 @@ def _validated(raw: pd.DataFrame, commas: bool) -> pd.DataFrame:
     for column in raw.columns.difference([*frame.columns, "repeat"], sort=False):
         final = column.startswith(FINAL)
         frame[column] = cells.text(raw, column) if final else raw[column].to_numpy()
+        if column.startswith(OWN):
+            frame[column] = cells.plain_numbers(frame[column])
     original = frame["backend"].str.casefold() == ORIGINAL
     frame.loc[original.fillna(False).astype(bool), "backend"] = ORIGINAL
     _check_filled(frame)

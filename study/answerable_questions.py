@@ -41,6 +41,7 @@ class Group:
     training: int = 1
     plan: str = ""
     strength: float | None = None
+    song: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Draw:
 
 def lines(design: Design) -> list[str]:
     """The questions with yes or no, one line each, below a heading; [] where there are no clips yet."""
-    if not design.sources and not design.imported:
+    if not design.recordings and not design.imported:
         return []
     fakes, originals = _fakes(design), _originals(design)
     head = f"With {fakes} machine-made clips and {originals} originals, can the report answer this?"
@@ -87,8 +88,8 @@ def questions(design: Design) -> list[ResearchQuestion]:
 def draws(design: Design) -> list[Draw]:
     """What each set holds at least: of its imported clips, and of those that are made for it."""
     made = {
-        Group(mode, source.name, source.backend, epochs, training, *way): source.clips
-        for source in design.sources
+        Group(mode, source.name, source.backend, epochs, training, *way, source.made_for): source.clips
+        for source in design.recordings
         for mode in source.modes
         for epochs in source.epochs or (None,)
         for training in range(1, source.trainings + 1)
@@ -217,7 +218,7 @@ def _trained_anew(design: Design, least: int) -> ResearchQuestion:
     """Whether the results hold how trainings differ from each other."""
     text = "Do results hold for models that are trained anew?"
     models: Counter[str] = Counter()
-    for source in design.sources:
+    for source in design.recordings:
         if source.epochs and source.modes:
             models[source.backend] += source.trainings
     if few := [f"{count} of {name}" for name, count in models.items() if count < least]:

@@ -55,6 +55,7 @@ class Origin:
     epochs: int | None = None
     plan: str = ""
     strength: float | None = None
+    song: str = ""
 
     @classmethod
     def of_row(cls, row: Mapping[str, str]) -> Origin:
@@ -66,6 +67,7 @@ class Origin:
             epochs=_number(row["epochs"], int),
             plan=row.get("plan", ""),
             strength=_number(row.get("strength", ""), float),
+            song=row.get("song", ""),
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis import formats as f
-from analysis.report import sentences, songs
+from analysis.report import own_questions, sentences, songs
 from analysis.results import stimuli
 from analysis.results.stimuli import Panel
 
@@ -21,7 +21,15 @@ def paragraphs(frame: pd.DataFrame, settings: Mapping[str, Any] | None = None) -
     """
     settings = settings or {}
     design, measures = _design(frame, settings), _measures(settings)
-    about = [design, measures, songs.methods(frame), _analysis(Panel.of(frame)), sentences.trained(frame)]
+    own = own_questions.methods(frame, own_questions.of(settings))
+    about = [
+        design,
+        measures,
+        songs.methods(frame),
+        own,
+        _analysis(Panel.of(frame)),
+        sentences.trained(frame),
+    ]
     return [paragraph for paragraph in about if paragraph]
 
 

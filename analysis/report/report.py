@@ -26,7 +26,17 @@ from markupsafe import Markup
 from analysis import formats as f
 from analysis import plots, responses, web_page
 from analysis.plan import AnalysisPlan
-from analysis.report import comments, estimands, figures, inspiring_clips, methods, sentences, songs, tables
+from analysis.report import (
+    comments,
+    estimands,
+    figures,
+    inspiring_clips,
+    methods,
+    own_questions,
+    sentences,
+    songs,
+    tables,
+)
 from analysis.results import checks, measured, sensitivity, statistics, stimuli
 from analysis.results.measured import ClipMeasures
 from analysis.results.result import Result, to_frame, to_json
@@ -138,7 +148,7 @@ def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -
     parts = tables.everything(frame, results) + _clip_provenance(facts.provenance)
     parts += [inspiring_clips.by_condition(frame), tables.certainty(results)]
     parts.append(estimands.table(results, facts.plan))
-    parts += songs.tables(results)
+    parts += songs.tables(results) + own_questions.tables(results, own_questions.of(facts.settings))
     parts += measured.tables(measures) if measures else []
     drawn = figures.everything(frame, results, measures)
     building = _building(out)
@@ -159,7 +169,7 @@ def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -
 
 
 def _evaluated(frame: pd.DataFrame, facts: ReportFacts) -> list[Result]:
-    return statistics.evaluate(frame, plan=facts.plan)
+    return statistics.evaluate(frame, plan=facts.plan, own=own_questions.of(facts.settings))
 
 
 def _building(out: Path) -> Path:

@@ -15,6 +15,7 @@ from analysis.results import (
     confidence,
     discrimination,
     individuals,
+    own_questions,
     panel_models,
     quality,
     ratings,
@@ -30,7 +31,12 @@ from analysis.table import ReportTable
 
 LEVEL_WORDS = {"dont_know": "don't know"}
 NEVER_TESTED = (individuals.CLIPS, individuals.LISTENERS, quality.FAMILY, ratings.MISSING, SETS, TRAININGS)
-OWN_TABLE = (individuals.MODES, confidence.FAMILY)  # described, and shown apart
+OWN_TABLE = (
+    individuals.MODES,
+    confidence.FAMILY,
+    own_questions.LISTENERS,
+    own_questions.ACCURACY,
+)  # described, and shown apart
 DESCRIPTIVE = (
     ratings.REAL,
     ratings.MEAN,
@@ -40,6 +46,7 @@ DESCRIPTIVE = (
     KEPT.mean,
     WOULD_USE.mean,
     *songs.DESCRIBED,
+    *own_questions.DESCRIBED,
     *(f"{ratings.INSPIRING} {level}" for level in ratings.LEVELS),
     ratings.OTHER,
 )

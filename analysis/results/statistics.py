@@ -8,6 +8,8 @@ an estimate and with the reason.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from analysis.plan import AnalysisPlan
@@ -19,6 +21,7 @@ from analysis.results import (
     dose,
     groups,
     individuals,
+    own_questions,
     panel_models,
     quality,
     ratings,
@@ -33,18 +36,24 @@ from analysis.results.stimuli import Panel
 ALIKE = "takes clips of one training as independent"
 
 
-def evaluate(frame: pd.DataFrame, *, plan: AnalysisPlan | None = None) -> list[Result]:
+def evaluate(
+    frame: pd.DataFrame,
+    *,
+    plan: AnalysisPlan | None = None,
+    own: Sequence[own_questions.Asked] = (),
+) -> list[Result]:
     """Every figure of a report on `frame` (as of `responses.load`), p corrected by Holm.
 
     plan: what was settled before the data; None: nothing was. What it excludes counts in the family data
-    quality and for single clips alone. Its primary test is corrected for no other.
+    quality and for single clips alone. Its primary test is corrected for no other. own: the study's own
+    questions, as its settings have them.
 
     Families: data quality, detection, confidence, truth, backends, modes, epochs, sets, ratings, missing
     answers, agreement, mixed models, conditional modes, order, equivalence, sensitivity, model checks, clips;
     with several listeners also listeners, with several trainings of a cell also trainings, where clips were
     asked for in several ways also plans or strengths, where listeners said which songs could use clips also
-    songs and taken from clips. Hidden repeats count only for their own consistency,
-    and a stimulus of two sets counts once.
+    songs and taken from clips, where a study asked questions of its own also own questions. Hidden repeats
+    count only for their own consistency, and a stimulus of two sets counts once.
     """
     every = stimuli.distinct(frame)
     first, left_out = sensitivity.apply(every, plan)
@@ -58,6 +67,7 @@ def evaluate(frame: pd.DataFrame, *, plan: AnalysisPlan | None = None) -> list[R
         *compared,
         *dose.records(first, panel),
         *songs.records(first, panel),
+        *own_questions.records(first, panel, own),
         *ratings.missing(first, panel),
         *groups.records(first),
         *agreement.records(first, panel),

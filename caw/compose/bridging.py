@@ -78,23 +78,30 @@ def compose_bridge(
     *,
     plan: Plan | None = None,
     close: str | None = None,
+    bar: float | None = None,
+    places: tuple[float | None, float | None] = (None, None),
 ) -> Bridge:
     """`bars` new bars between two passages, after one (`after` is None) or before one.
 
     plan: chords, loudness, density and novelty of the new bars; a shorter plan is repeated. close: the chord
     of the last bar, which makes the bars an ending. If a passage ends in the middle of a bar, the bar is
     completed; if two bar lines do not meet, the new part is up to half a bar longer or shorter.
+
+    bar, places: quarter notes in a bar, and those from a bar line to the first seam and to the second, where
+    they are known. With both places, `bars` counts whole bars between the first bar line and the last.
     """
     plan = plan or Plan()
     passages = [passage.timeline for passage in (before, after) if passage is not None]
     if not material.has_beat or not all(passage.has_beat for passage in passages):
         return _without_beat(before, after, material, bars, rng, plan)
-    length = _bar_length(passages, material)
-    left = None if before is None else _side(before, length, at_end=True)
-    right = None if after is None else _side(after, length, at_end=False)
+    length = bar or _bar_length(passages, material)
+    left = None if before is None else _side(before, length, at_end=True, known=places[0])
+    right = None if after is None else _side(after, length, at_end=False, known=places[1])
     start = left.here if left else 0.0
     entry = right.here if right else 0.0
-    if right:
+    if left and right and None not in places:
+        count = bars if left.on_line else bars + 1
+    elif right:
         count = max(1, round(bars + (start - entry) / length))
     else:
         count = bars if left is None or left.on_line else bars + 1
@@ -132,8 +139,11 @@ def compose_bridge(
     return Bridge(joined, first, last, closing)
 
 
-def _side(passage: AnalysedPassage, length: float, *, at_end: bool) -> _Side:
-    """The part of a passage within `LEAD` of its seam, which is its end or its beginning."""
+def _side(passage: AnalysedPassage, length: float, *, at_end: bool, known: float | None = None) -> _Side:
+    """The part of a passage within `LEAD` of its seam, which is its end or its beginning.
+
+    known: quarter notes from a bar line to the seam.
+    """
     timeline, seam = passage.timeline, passage.seconds if at_end else 0.0
     rows, edge = (slice(-LOCAL, None), -1) if at_end else (slice(None, LOCAL), 0)
     period = _period(timeline, rows)
@@ -143,6 +153,8 @@ def _side(passage: AnalysedPassage, length: float, *, at_end: bool) -> _Side:
     off = place - grid * np.round(place / grid)
     on_line = bool(abs(off) <= ON_BEAT)
     place = float(off if on_line else place % length)
+    if known is not None:
+        place, on_line = known, known == 0
     about = timeline.bounds - seam
     tolerated = 0.5 * ON_BEAT * period
     inside = (about >= -LEAD) & (about <= tolerated) if at_end else (about <= LEAD) & (about >= -tolerated)

@@ -80,6 +80,8 @@ def draw(
     bars: int = 8,
     plan: Plan | None = None,
     ending: bool = False,
+    bar: float | None = None,
+    places: tuple[float | None, float | None] = (None, None),
 ) -> NewBars:
     """Draw new bars between two passages of a band, after one (`after` is None) or before one.
 
@@ -94,6 +96,11 @@ def draw(
         Chords of the new bars, and novelty.
     ending : bool
         Whether the bars close, on the plan's last chord or on the tonic of the key.
+    bar : float, optional
+        Quarter notes in a bar, where they are known.
+    places : (float or None, float or None)
+        Quarter notes from a bar line to the end of the passage before, and to the beginning of the one after,
+        where they are known. A passage is taken to be cut at a bar line where it is cut on a beat.
 
     Raises
     ------
@@ -127,7 +134,9 @@ def draw(
     rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
 
     def new_layout() -> bridging.Bridge:
-        return bridging.compose_bridge(*passages, material, bars, rng, plan=plan, close=close)
+        return bridging.compose_bridge(
+            *passages, material, bars, rng, plan=plan, close=close, bar=bar, places=places
+        )
 
     layout = new_layout()
     seconds = layout.last - layout.first

@@ -77,6 +77,7 @@ from caw.problems import ProblemError
 
 if TYPE_CHECKING:
     from caw.compose.plan import Plan
+    from study.gaps import Gap
 
 ProgressCallback = Callable[[float, str], None]  # share of the task that is done (0..1), what is being done
 
@@ -122,6 +123,8 @@ class Cell:
     strength: float | None = None  # of variations; None: the model's own
     requested_plan: Plan | None = None  # the plan itself; None where none is asked for
     album: tuple[AlbumFile, ...] = ()  # what is learnt from before the passage
+    song: str = ""  # the song that its clips are made for
+    gap: Gap | None = None  # what they are to be in that song
 
     @property
     def name(self) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 
 from caw import audio
 from study.backends import Clip, Cost, ProgressCallback, Task, seed_for, training
+from study.backends.training import songs
 from study.design import BRIDGE
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class CawBackend:
     def outdated(self, task: Task) -> tuple[str, str] | None:
         cell = task.cell
         asks = cell.requested_plan is not None or cell.plan == BRIDGE or cell.strength is not None
+        asks = asks or cell.gap is not None
         if not asks or not (old := [f"models/{run.name}" for run in self._unguided_runs(task)]):
             return None
         was, them = ("was", "it") if len(old) == 1 else ("were", "them")
@@ -83,7 +85,7 @@ class CawBackend:
 
     def costs(self, task: Task) -> dict[str, Cost]:
         folder, cell = self._folder(task), task.cell
-        clips = {name: Cost(_SECONDS_PER_CLIP) for name in task.names}
+        clips = {name: Cost(self._seconds_per_clip(task)) for name in task.names}
         if self._is_complete(folder):
             return clips
         preset, epochs = task.options.get("preset", "fast"), cell.epochs or 1
@@ -107,16 +109,23 @@ class CawBackend:
         """Raises BackendError for a run of another recipe, and caw's ValueErrors for what it refuses."""
         folder = self._folder(task)
         whole = sum(cost.seconds for cost in self.costs(task).values())
-        share = _SECONDS_PER_CLIP * len(task.names) / whole
+        share = self._seconds_per_clip(task) * len(task.names) / whole
         run = self._trained(task, folder, lambda done, text: progress((1 - share) * done, text))
         for number, name in enumerate(task.names):
             progress(1 - share + share * number / len(task.names), f"make {name}")
             seed = seed_for(task.seed, name)
             yield Clip(name, self._drawn(run, task, seed), run.rate, seed, folder.name)
 
+    @staticmethod
+    def _seconds_per_clip(task: Task) -> float:
+        cell = task.cell
+        return _SECONDS_PER_CLIP if cell.gap is None or cell.mode == "VAR" else songs.SECONDS_PER_CLIP
+
     def _drawn(self, run: Run, task: Task, seed: int) -> np.ndarray:
         """One clip, float32 [n] at the run's rate."""
         cell = task.cell
+        if cell.gap is not None:
+            return songs.draw(run, task, seed)
         if cell.mode == "VAR":
             return run.vary(seed=seed, strength=cell.strength)
         if cell.plan == BRIDGE:
@@ -142,8 +151,11 @@ class CawBackend:
         from caw.training import train
 
         progress(0.0, f"train {folder.name}")
-        cell = task.cell
-        samples, rate = audio.read(cell.file, start=cell.start, seconds=cell.seconds)
+        cell, plans = task.cell, None
+        if cell.gap is None:
+            samples, rate = audio.read(cell.file, start=cell.start, seconds=cell.seconds)
+        else:
+            samples, rate, plans = songs.learnt(cell)
         album = [audio.read(one.file, rate=rate)[0] for one in cell.album]
         return train(
             samples,
@@ -151,6 +163,7 @@ class CawBackend:
             folder,
             settings=settings,
             source=training.source_facts(task),
+            plan=plans,
             resume=True,  # starts a new training where there is none to resume
             shared_checkpoint=self._trunk(task) if settings.shares_steps else None,
             progress=training.epoch_progress(progress, folder.name),

@@ -11,7 +11,7 @@ let presses = 0;
 const unsaved = (target) => target.closest?.(ANSWERS) && (document.body.dataset.unsaved = "");
 new MutationObserver((changes) => changes.forEach((change) => unsaved(change.target))).observe(document.body, {
   subtree: true,
-  attributeFilter: ["aria-checked"],
+  attributeFilter: ["aria-checked", "aria-pressed"],
 });
 document.addEventListener("change", (event) => unsaved(event.target), true);
 

@@ -21,7 +21,7 @@ from study import backends, blinding, design
 from study.audit.audit import Audit
 from study.backends import Task
 from study.backends.programs import calling
-from study.build import blinded_sets, curation, measuring
+from study.build import blinded_sets, curation, measuring, places
 from study.build import plan as planning
 from study.build.grid import TrainingGrid, note_lowered
 from study.build.originals import RepetitionError
@@ -203,6 +203,7 @@ def _build(
         return BuildResult(clips_made, audit=None, stimuli={}, practice=[])
     result = _register(folder, settings, store, clips_made, audit)
     if rates := _rates(plan, pool):
+        places.build(folder, settings, plan.passages, rates, progress)
         measuring.measure(folder, settings, plan.passages, rates, progress)
     return result
 

@@ -160,10 +160,10 @@ def write_comparison(folder: StudyFolder, clip: str, page: Path) -> Path:
 
     settings = load_design(folder.require().path)
     row = next((row for row in pool.rows(folder) if row["name"] == clip), None)
-    source = next((one for one in settings.sources if row and one.name == row["source"]), None)
+    source = next((one for one in settings.recordings if row and one.name == row["source"]), None)
     if source is None:
         raise CurationError(
-            f"{clip}: no clip of the pool with a [[source]] in study.toml", "see `study pool`"
+            f"{clip}: no clip of the pool with a [[source]] or [[song]] in study.toml", "see `study pool`"
         )
     file = folder.path / source.file
     rest = audio.inspect(file).seconds - source.start

@@ -20,7 +20,7 @@ from study.build import recordings
 from study.build.curation import Choice
 from study.build.recordings import Original, Song, longest_overlap
 from study.build.sources import FakeClip, Passage, clip_seconds
-from study.design import CellFilter, Design, DesignError, Mode, Source
+from study.design import CellFilter, Design, DesignError, Mode, Recording
 from study.folder import PRACTICE
 from study.pool import ORIGINAL
 
@@ -49,7 +49,7 @@ class Selection:
 def counts(design: Design) -> dict[str, int]:
     """How many originals each set holds; practice is the last."""
     result = {name: chosen.originals for name, chosen in design.sets.items()}
-    return result | {PRACTICE: design.listening.practice // 2 if design.sources else 0}
+    return result | {PRACTICE: design.listening.practice // 2 if design.recordings else 0}
 
 
 def available(
@@ -180,7 +180,7 @@ def _reach(design: Design, songs: Sequence[Song]) -> dict[str, set[int]]:
         mode = design.mode_of(name)
         names = {
             source.name
-            for source in design.sources
+            for source in design.recordings
             if source.name not in learners
             or (
                 mode in source.modes
@@ -191,12 +191,13 @@ def _reach(design: Design, songs: Sequence[Song]) -> dict[str, set[int]]:
     return reach
 
 
-def _makes(source: Source, mode: Mode, cell: CellFilter) -> bool:
+def _makes(source: Recording, mode: Mode, cell: CellFilter) -> bool:
     """Whether a source makes clips of a mode that fit an entry of a set's `cells`."""
     return (
         cell.source in (None, source.name)
         and cell.backend in (None, source.backend)
         and (cell.epochs is None or cell.epochs in source.epochs)
+        and cell.song in (None, source.made_for)
         and any(
             cell.plan in (None, way.plan) and cell.strength in (None, way.strength)
             for way in source.variants(mode)

@@ -6,10 +6,24 @@ of what the clip is.
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
 import numpy as np
 
 from caw import audio, beats, features
 from caw.beats import BeatGrid
+from caw.files import atomic
+from study import gaps
+from study.backends import seed_for
+from study.build import songs, stimuli
+from study.build.progress import BuildProgress
+from study.build.sources import Passage
+from study.design import Design, Song
+from study.folder import StudyFolder, make_private
 
 FADE = (
     0.02  # s: sound is cut so long before a beat, and crosses over up to the beat, whose attack stays whole
@@ -17,6 +31,128 @@ FADE = (
 _AT_THE_END = 0.15  # of a beat, by which one may lie beyond the clip's ends
 _SAME_TEMPO = 0.1  # octaves
 _LOUDEST = 0.98  # of full scale
+_FORM = 1  # raise it when places are made in another way than before
+_RECORD = "places.json"
+_BARS, _SHORTEST, _USUAL, _LONGEST = 4, 4.0, 6.0, 12.0  # bars of each side, and bounds in s
+_SECONDS = 0.5  # of work for a place; for the progress bar
+
+
+def build(
+    folder: StudyFolder,
+    design: Design,
+    passages: Mapping[str, Passage],
+    rates: Mapping[str, int],
+    progress: BuildProgress,
+) -> int:
+    """Make the places of all songs that are missing or not those of the design; return how many that were.
+
+    passages: by the name of their song. rates: in Hz, of every clip in the sets; they decide the band.
+    A place is as long as four bars, or 6 s where no bar is clear, at the rate and band of stimuli. Both of
+    a song are brought to the loudness of stimuli by one gain, so that the song's own dynamics stay.
+    """
+    if not design.songs:
+        shutil.rmtree(folder.places, ignore_errors=True)
+        return 0
+    bandwidth = stimuli.common_bandwidth(design.stimuli, rates)
+    known = _read(folder)
+    record = {song.name: _digest(design, song, passages[song.name], bandwidth) for song in design.songs}
+    if record == known and all(_is_whole(folder, song) for song in design.songs):
+        return 0
+    due = [
+        song
+        for song in design.songs
+        if known.get(song.name) != record[song.name] or not _is_whole(folder, song)
+    ]
+    make_private(folder.places)
+    cost = _SECONDS * len(due)
+    if due:
+        with progress.over(cost), progress.step(cost, "cut the music around the gaps of songs"):
+            for song in due:
+                _cut(folder, design, song, passages[song.name], bandwidth)
+    wanted = {file.name for song in design.songs for file in _files(folder, song)}
+    for file in folder.places.glob("*.wav"):
+        if file.name not in wanted:
+            file.unlink()
+    atomic.write(folder.places / _RECORD, json.dumps(record, indent=1) + "\n", mode=0o600)
+    return len(due)
+
+
+def _files(folder: StudyFolder, song: Song) -> list[Path]:
+    """The files of a song's places, of which a rework at an end of its file lacks one."""
+    return [folder.place(song.name, side) for side in _sides(song)]
+
+
+def _sides(song: Song) -> list[str]:
+    stated = {gaps.BEFORE: song.before, gaps.AFTER: song.after}
+    return [side for side, passage in stated.items() if passage is not None or song.passage is not None]
+
+
+def _is_whole(folder: StudyFolder, song: Song) -> bool:
+    files = _files(folder, song)
+    return all(file.is_file() for file in files) if song.passage is None else any(map(Path.is_file, files))
+
+
+def _cut(folder: StudyFolder, design: Design, song: Song, passage: Passage, bandwidth: float) -> None:
+    """Write the places of one song."""
+    gap, form = songs.gap_of(design, song), design.stimuli
+    seams = gaps.seams(passage.file, gap)
+    seconds = _USUAL if not (seams.beat and seams.bar) else _BARS * seams.bar * seams.beat
+    seconds = float(np.clip(seconds, _SHORTEST, _LONGEST))
+    lowest, highest = (0.0, passage.file_seconds) if song.passage else (None, None)
+    ends: dict[str, tuple[float, float]] = {}
+    if gaps.BEFORE in _sides(song) and seams.leave is not None:
+        first = lowest if song.before is None else song.before[0]
+        end = min(seams.leave + FADE, passage.file_seconds)
+        ends[gaps.BEFORE] = max(first, end - seconds), end
+    if gaps.AFTER in _sides(song) and seams.enter is not None:
+        last = highest if song.after is None else song.after[1]
+        ends[gaps.AFTER] = seams.enter, min(last, seams.enter + seconds)
+    sounds = {
+        side: _shaped(passage.file, side, begin, end, design, bandwidth)
+        for side, (begin, end) in ends.items()
+        if end - begin >= 1.0
+    }
+    around = np.concatenate(list(sounds.values()))
+    loud = audio.loudness(around, form.rate)
+    gain = 10 ** ((form.loudness - loud) / 20) if np.isfinite(loud) else 1.0
+    peak = float(np.abs(around).max(initial=0.0))
+    gain = min(gain, _LOUDEST / max(peak, 1e-9))
+    for side, samples in sounds.items():
+        dither = seed_for(design.study.seed, "place", song.name, side)
+        file = folder.place(song.name, side)
+        audio.write(file, stimuli.quantise(gain * samples, dither), form.rate, subtype="PCM_16")
+        file.chmod(0o600)
+
+
+def _shaped(file: Path, side: str, begin: float, end: float, design: Design, bandwidth: float) -> np.ndarray:
+    """A stretch of a file at the rate and in the band of stimuli, faded where nothing is joined to it."""
+    form = design.stimuli
+    samples, rate = audio.read(file, start=begin, seconds=end - begin)
+    resampled = audio.resample(samples, rate, form.rate).astype(np.float64)
+    inside = stimuli.low_pass(stimuli.high_pass(resampled, form.rate, form.lowest), form.rate, bandwidth)
+    centred = inside - inside.mean()
+    slope = np.linspace(0, 1, round(FADE * form.rate), endpoint=False)
+    if side == gaps.BEFORE:
+        centred[: len(slope)] *= slope
+    else:
+        centred[len(centred) - len(slope) :] *= slope[::-1]
+    return centred
+
+
+def _digest(design: Design, song: Song, passage: Passage, bandwidth: float) -> str:
+    gap, form = songs.gap_of(design, song), design.stimuli
+    shape = [form.rate, form.loudness, form.lowest, bandwidth, design.study.seed]
+    content = json.dumps([_FORM, passage.sha256, gap.facts, gap.bpm, gap.metre, shape])
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _read(folder: StudyFolder) -> dict[str, str]:
+    """What the places in the folder were made from, by the song's name; {} where that is not known."""
+    try:
+        record = atomic.read_json(folder.places / _RECORD)
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def in_place(clip: np.ndarray, before: np.ndarray | None, after: np.ndarray | None, rate: int) -> np.ndarray:

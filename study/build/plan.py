@@ -129,7 +129,7 @@ def balanced(
 ) -> list[FakeClip]:
     """Draw `count` of the fakes, as evenly as they allow.
 
-    Evenly over sources, backends, epochs, plans, strengths and trainings.
+    Evenly over sources, songs, backends, epochs, plans, strengths and trainings.
 
     picked: clips beside them that are chosen already; they count for the evenness.
     """
@@ -341,7 +341,8 @@ def _untrained(design: Design, cell: Cell) -> DesignError:
     """The error for several trainings with a backend that trains nothing here."""
     index = sources.index_of(design, cell)
     what, fix = f"the backend {cell.backend} trains no model here", "delete this key, and raise `clips`"
-    return design.error(("source", index, "trainings"), design.sources[index].trainings, what, fix)
+    path = (*design.table_of(index), "trainings")
+    return design.error(path, design.recordings[index].trainings, what, fix)
 
 
 def _require_unique(design: Design, folder: StudyFolder, plan: BuildPlan) -> None:
@@ -370,8 +371,8 @@ def _require_unique(design: Design, folder: StudyFolder, plan: BuildPlan) -> Non
             description = f"one that is {cell.mode} of source {cell.source!r} by {cell.backend}"
             taken |= dict.fromkeys(task.names, description)
             continue
-        path = ("source", sources.index_of(design, cell), "name")
-        raise design.error(path, cell.source, what, "give the source another `name`")
+        path = (*design.table_of(sources.index_of(design, cell)), "name")
+        raise design.error(path, cell.source, what, f"give the {path[0]} another `name`")
     for index, entry in enumerate(design.imported):
         if entry.name in taken:
             what, fix = "is the name of a clip that is made here", "give it another `name`"
@@ -386,7 +387,7 @@ def _require_apart(design: Design, folder: StudyFolder) -> None:
     """
     groups = {
         "set": (list(design.sets), folder.sets, ""),
-        "source": (list(dict.fromkeys(source.name for source in design.sources)), folder.pool, "*"),
+        "source": (list(dict.fromkeys(source.name for source in design.recordings)), folder.pool, "*"),
         "imported": ([entry.name for entry in design.imported], folder.pool, ".wav"),
     }
     seen: dict[str, str] = {}
@@ -400,5 +401,6 @@ def _require_apart(design: Design, folder: StudyFolder) -> None:
             if table == "set":
                 raise design.error(("set", name), None, what, fix)
             if table == "source":
-                index = [source.name for source in design.sources].index(name)
+                index = [source.name for source in design.recordings].index(name)
+                raise design.error((*design.table_of(index), "name"), name, what, fix)
             raise design.error((table, index, "name"), name, what, fix)

@@ -143,14 +143,14 @@ def missing_seconds(design: Design, song: Song, count: int) -> float:
     if not song.all_learnt:
         over = [remainder(stretch, length) for ground in song.grounds for stretch in ground.stretches]
         return count * length - max(over, default=0.0)
-    growing = all(source.seconds is None for source in design.sources if source.name in song.sources)
+    growing = all(source.seconds is None for source in design.recordings if source.name in song.sources)
     growth = LONGEST_DEFAULT_PASSAGE - song.passages[-1].seconds if growing else 0.0
     return (len(song.places) + count) * length + max(0.0, growth)  # all of them beside the passage then
 
 
 def learners(design: Design) -> set[str]:
     """The names of the sources that any model learns from. The others only give originals."""
-    return {source.name for source in design.sources if source.modes}
+    return {source.name for source in design.recordings if source.modes}
 
 
 def _song(
@@ -170,10 +170,11 @@ def _song(
         apart = [(other.offset - file.offset, other) for other in files]
         earlier = [(away, away + other.passages[0].file_seconds) for away, other in apart[:number]]
         learnt = [
-            (away + one.start, away + one.start + one.seconds)
+            (away + begin, away + end)
             for away, other in apart
             for one in other.passages
             if one.source in learners(design)
+            for begin, end in ((one.start, one.start + one.seconds), *one.more)
         ]
         learnt += [(begin - file.offset, end - file.offset) for begin, end in in_albums]
         whole = without(_audible(design, file.passages), earlier)
@@ -196,7 +197,7 @@ def _song(
 
 def _audible(design: Design, passages: Sequence[Passage]) -> list[Stretch]:
     """What listeners may hear of a file: all of it, or the passages of its sources without modes."""
-    has_seconds = {source.name: source.seconds is not None for source in design.sources}
+    has_seconds = {source.name: source.seconds is not None for source in design.recordings}
     whole: list[Stretch] = []
     for one in passages:
         if one.source not in learners(design):

@@ -18,6 +18,7 @@ from caw.files import atomic
 from caw.problems import ProblemError
 from study import backends
 from study.backends import AlbumFile, Backend, BackendError, Cell, Task
+from study.build import songs
 from study.design import (
     BRIDGE,
     LATER_KEYS,
@@ -27,6 +28,7 @@ from study.design import (
     DesignError,
     KeyPath,
     PlanRequest,
+    Song,
     Source,
 )
 from study.folder import StudyFolder
@@ -51,6 +53,7 @@ class Passage:
     file_seconds: float  # length of the whole file
     sha256: str
     album: tuple[AlbumFile, ...] = ()  # what models learn from before it, of all tables of the source
+    more: tuple[tuple[float, float], ...] = ()  # of a song: from and to of what else models learn from, in s
 
 
 @dataclass(frozen=True)
@@ -67,15 +70,22 @@ def clip_seconds(design: Design) -> float:
 
 
 def passages(design: Design, folder: StudyFolder) -> dict[str, Passage]:
-    """The passage of each source, by the source's name.
+    """The passage of each source and song, by its name.
 
     Raises DesignError for a file that is missing, unusable or shorter than the design says.
     """
     result: dict[str, Passage] = {}
-    for index, source in enumerate(design.sources):
-        table: KeyPath = ("source", index)
+    for index, source in enumerate(design.recordings):
+        table = design.table_of(index)
         file = folder.path / source.file
         file_seconds = _length(design, (*table, "file"), source.file, file)
+        if isinstance(source, Song):
+            songs.require_inside(design, index - len(design.sources), file_seconds)
+            album = tuple(dict.fromkeys(_album(design, index, folder)))
+            sha256 = atomic.sha256(file)
+            first = source.name, file, source.start, source.seconds, file_seconds, sha256, album
+            result[source.name] = Passage(*first, more=source.learnt[1:])
+            continue
         rest = file_seconds - source.start
         if rest <= 0:
             what = f"{source.file} is {file_seconds:.2f} s long"
@@ -99,7 +109,7 @@ def cells(design: Design, by_source: Mapping[str, Passage], read_plans: Plans) -
     by_source: the passages. read_plans: from `plans`.
     """
     grid: dict[Cell, int] = {}
-    for index, source in enumerate(design.sources):
+    for index, source in enumerate(design.recordings):
         passage = by_source[source.name]
         dimensions = range(1, source.trainings + 1), source.epochs or (None,), source.modes
         for training, epochs, mode in itertools.product(*dimensions):
@@ -118,6 +128,8 @@ def cells(design: Design, by_source: Mapping[str, Passage], read_plans: Plans) -
                     strength=variant.strength,
                     requested_plan=read_plans.get((index, variant.plan)),
                     album=tuple(one for one in passage.album if one.name in source.album),
+                    song=source.made_for,
+                    gap=songs.gap_of(design, source) if isinstance(source, Song) else None,
                 )
                 grid[cell] = source.clips
     return grid
@@ -169,9 +181,13 @@ def plans(design: Design, folder: StudyFolder) -> Plans:
     Raises DesignError for a file that cannot be read, and for chords, metres and forms that mean nothing.
     """
     result: dict[tuple[int, str], Plan | None] = {}
-    for index, source in enumerate(design.sources):
+    for index, source in enumerate(design.recordings):
         for name, request in source.plan_requests.items():
-            table = ("source", index, "plans", name) if source.plans else ("source", index)
+            table = design.table_of(index)
+            if isinstance(source, Song):
+                result[index, name] = songs.with_novelty(source, _read_plan(design, table, request, folder))
+                continue
+            table = (*table, "plans", name) if source.plans else table
             result[index, name] = _read_plan(design, table, request, folder)
     return result
 
@@ -183,6 +199,7 @@ def plan_facts(cell: Cell) -> list[Any]:
     """
     facts: dict[str, Any] = {"plan": cell.plan, "strength": cell.strength}
     facts["album"] = [one.sha256 for one in cell.album]
+    facts["song"] = None if cell.gap is None else cell.gap.facts
     if cell.requested_plan is not None:
         from caw.compose import plan
 
@@ -202,21 +219,21 @@ def check_backends(design: Design, folder: StudyFolder) -> None:
     Raises DesignError where one does not.
     """
     tables = dict(design.backends)
-    for source in design.sources:  # a backend without a table may lack an option that it needs
+    for source in design.recordings:  # a backend without a table may lack an option that it needs
         tables.setdefault(source.backend, {})
     for name, table in tables.items():
         try:
             backends.get(name, table).validate(backend_options(table), folder.path)
         except BackendError as error:
-            users = [index for index, source in enumerate(design.sources) if source.backend == name]
-            path: KeyPath = ("source", users[0], "backend") if users else ("backend", name)
+            users = [index for index, source in enumerate(design.recordings) if source.backend == name]
+            path: KeyPath = (*design.table_of(users[0]), "backend") if users else ("backend", name)
             value: Any = name if users else None
             if name in design.backends:
                 path = ("backend", name, error.key) if error.key in table else ("backend", name)
                 value = table.get(error.key)
             raise design.error(path, value, *_halves(error)) from None
-    for index, source in enumerate(design.sources):
-        _check_backend(design, ("source", index), source)
+    for index, source in enumerate(design.recordings):
+        _check_backend(design, design.table_of(index), source)
         _check_composing(design, index, backends.get(source.backend, design.backends.get(source.backend)))
 
 
@@ -227,7 +244,9 @@ def require_able(design: Design, backend: Backend, task: Task) -> None:
         return
     cell = task.cell
     index = index_of(design, cell)
-    source = design.sources[index]
+    source = design.recordings[index]
+    if isinstance(source, Song):
+        raise design.error((*design.table_of(index), "backend"), source.backend, *problem)
     key = "bridge" if cell.plan == BRIDGE else "strength" if cell.strength is not None else "plans"
     if key == "plans" and not source.plans:
         key = next(key for key in PLAN_KEYS if getattr(source, key) is not None)
@@ -235,16 +254,16 @@ def require_able(design: Design, backend: Backend, task: Task) -> None:
 
 
 def index_of(design: Design, cell: Cell) -> int:
-    """The place of a cell's [[source]] table among the design's."""
-    tables = [(source.name, source.backend) for source in design.sources]
+    """The place of a cell's table, [[source]] or [[song]], among the design's recordings."""
+    tables = [(source.name, source.backend) for source in design.recordings]
     return tables.index((cell.source, cell.backend))
 
 
 def _album(design: Design, index: int, folder: StudyFolder) -> list[AlbumFile]:
     album = []
-    for number, name in enumerate(design.sources[index].album):
+    for number, name in enumerate(design.recordings[index].album):
         file = folder.path / name
-        _length(design, ("source", index, "album", number), name, file)
+        _length(design, (*design.table_of(index), "album", number), name, file)
         album.append(AlbumFile(name, file, atomic.sha256(file)))
     return album
 
@@ -268,7 +287,7 @@ def _require_length(design: Design, table: KeyPath, source: Source, seconds: flo
     raise error
 
 
-def _check_backend(design: Design, table: KeyPath, source: Source) -> None:
+def _check_backend(design: Design, table: KeyPath, source: Source | Song) -> None:
     name = source.backend
     if name in (ORIGINAL, "imported"):
         what = "makes no clips" if name == "imported" else "stands for real clips"
@@ -276,6 +295,11 @@ def _check_backend(design: Design, table: KeyPath, source: Source) -> None:
         raise design.error((*table, "backend"), name, what, fix)
     backend = backends.get(name, design.backends.get(name))
     if unknown := [mode for mode in source.modes if mode not in backend.modes]:
+        if isinstance(source, Song):
+            what = (
+                f"the backend {name} makes {' and '.join(backend.modes)}, and this song asks for {unknown[0]}"
+            )
+            raise design.error((*table, "backend"), name, what, songs.FIX)
         what = f"the backend {name} makes {' and '.join(backend.modes)}, not {unknown[0]}"
         fix = f"write modes = {json.dumps(list(backend.modes))} here"
         if backend.name == "command":
@@ -292,7 +316,13 @@ def _check_backend(design: Design, table: KeyPath, source: Source) -> None:
 
 def _check_composing(design: Design, index: int, backend: Backend) -> None:
     """Raise DesignError where a source asks for plans, bridges and the like, and its backend has none."""
-    source = design.sources[index]
+    source = design.recordings[index]
+    if isinstance(source, Song):
+        composes = getattr(backend, "composes", None)
+        options = backend_options(design.backends.get(source.backend, {}))
+        why_not = composes(options) if composes else _NO_COMPOSER.format(source.backend)
+        songs.require_composer(design, index - len(design.sources), why_not)
+        return
     stated = [key for key in _COMPOSING_KEYS if getattr(source, key) not in (None, (), {}, False)]
     if not stated:
         return

@@ -204,7 +204,7 @@ def prepare_demo(folder: StudyFolder, clip: Path | None) -> list[str]:
         chosen = clip or bundled
         if folder.toml.exists():
             _require_same(folder, clip)
-            held = ", ".join(dict.fromkeys(source.name for source in design.load(folder.path).sources))
+            held = ", ".join(dict.fromkeys(source.name for source in design.load(folder.path).recordings))
             return [f"{folder.path} holds the study of {held} already; what it lacks is built"]
         return new_study.create(
             folder,

@@ -17,9 +17,11 @@ from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, ValidationE
 
 from caw.files import atomic
 from study import languages
+from study.design import songs as song_tables
 from study.design.errors import DesignError, KeyPath, SettingError, dotted, first_problem
 from study.design.groups import Group, as_registered
 from study.design.groups import problem as problem_of_groups
+from study.design.own_questions import OwnQuestion, asked, problem_of
 from study.design.settings import (
     BLOCKS,
     BRIDGE,
@@ -37,6 +39,7 @@ from study.design.settings import (
     Mode,
     PlanRequest,
     Questions,
+    Recording,
     Researcher,
     Set,
     SettingsTable,
@@ -46,6 +49,7 @@ from study.design.settings import (
     as_tuple,
     default_questions,
 )
+from study.design.songs import Song
 from study.design.toml_file import read, write_password
 from study.folder import StudyFolder
 
@@ -54,8 +58,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BLOCKS", "BRIDGE", "FILE_NAME", "LATER_FACTS", "LATER_KEYS", "LONGEST_DEFAULT_PASSAGE"]
 __all__ += ["PLAN_KEYS", "Analysis", "Block", "CellFilter", "Design", "DesignError", "Imported", "KeyPath"]
-__all__ += ["ListeningSettings", "Mode", "PlanRequest", "Questions", "Researcher", "Set", "SettingError"]
-__all__ += ["Source", "Stimuli", "StudySettings", "analysis_plan", "as_built", "load", "parse"]
+__all__ += ["ListeningSettings", "Mode", "OwnQuestion", "PlanRequest", "Questions", "Recording"]
+__all__ += ["Researcher", "Set", "SettingError", "Song", "Source", "Stimuli", "StudySettings"]
+__all__ += ["analysis_plan", "as_built", "load", "parse"]
 __all__ += ["write_password"]
 
 DEFAULT_SETS = {"UMG": Set(), "VAR": Set(imported=2)}
@@ -79,9 +84,12 @@ class Design(SettingsTable):
     stimuli : Stimuli
     listening : ListeningSettings
     questions : Questions
+    own_questions : tuple of OwnQuestion
+        In the order of the file.
     analysis : Analysis
     groups : tuple of Group
     researcher : Researcher
+    songs : tuple of Song
     """
 
     study: StudySettings
@@ -92,9 +100,13 @@ class Design(SettingsTable):
     stimuli: Stimuli = Stimuli()
     listening: ListeningSettings = ListeningSettings()
     questions: Questions = Field(default_factory=Questions)
+    own_questions: Annotated[tuple[OwnQuestion, ...], BeforeValidator(as_tuple)] = Field(
+        default=(), alias="question"
+    )
     analysis: Analysis = Analysis()
     groups: Annotated[tuple[Group, ...], BeforeValidator(as_tuple)] = Field(default=(), alias="group")
     researcher: Researcher = Field(default=Researcher(), exclude=True, repr=False)
+    songs: Annotated[tuple[Song, ...], BeforeValidator(as_tuple)] = Field(default=(), alias="song")
 
     _file: Path = PrivateAttr(default=Path(FILE_NAME))
 
@@ -108,6 +120,16 @@ class Design(SettingsTable):
         if language not in languages.languages() or not isinstance(worded, dict):
             return tables  # the fields themselves report it
         return tables | {"questions": default_questions(language) | worded}
+
+    @property
+    def recordings(self) -> tuple[Source | Song, ...]:
+        """All that models learn from and that originals are cut from, the songs last."""
+        return (*self.sources, *self.songs)
+
+    def table_of(self, index: int) -> KeyPath:
+        """The path of the table of one of the `recordings`."""
+        sources = len(self.sources)
+        return ("source", index) if index < sources else ("song", index - sources)
 
     def digest(self) -> str:
         """sha256 of the settings themselves: comments, order and spacing of the file do not count.
@@ -145,6 +167,11 @@ class Design(SettingsTable):
         listening = self.listening.model_copy(update={"instructions": words})
         sets = {one: self.sets[one] for one in heard}
         return self.model_copy(update={"sets": sets, "listening": listening})
+
+    @property
+    def clip_questions(self) -> tuple[OwnQuestion, ...]:
+        """What is asked of each clip besides the founding questions."""
+        return asked(self.own_questions, "clip")
 
     def mode_of(self, set_name: str) -> Mode:
         """The mode of a set's fakes: its own, or the one it is named after."""
@@ -266,6 +293,10 @@ def parse(tables: dict[str, Any], file: Path = Path(FILE_NAME)) -> Design:
     design._file = file
     _check_names(design)
     _check_groups(design)
+    song_tables.check(design)
+    if problem := problem_of(design.own_questions):
+        index, key, value, reason, fix = problem
+        raise design.error(("question", index, key), value, reason, fix)
     return design
 
 
@@ -281,7 +312,7 @@ def _check_names(design: Design) -> None:
             fix = "join the two tables or give one another `name`"
             raise design.error(here, source.name, "stands twice with the same backend", fix)
         _check_modes(design, index)
-    names = [entry.name for entry in design.imported]
+    names, songs = [entry.name for entry in design.imported], [song.name for song in design.songs]
     for index, name in enumerate(names):
         if name in names[:index]:
             fix = "give one of them another `name`"
@@ -296,9 +327,12 @@ def _check_names(design: Design) -> None:
             fix = 'add mode = "UMG" or mode = "VAR"'
             raise design.error(("set", name), None, "does not say which mode its fakes are of", fix)
         for index, entry in enumerate(chosen.cells):
-            if entry.source is not None and entry.source not in seen:
+            if entry.source is not None and entry.source not in (*seen, *songs):
                 what, fix = "names no source of this study", f"sources are: {', '.join(seen) or 'none'}"
                 raise design.error(("set", name, "cells", index, "source"), entry.source, what, fix)
+            if entry.song and entry.song not in songs:
+                what, fix = "names no song of this study", f"songs are: {', '.join(songs) or 'none'}"
+                raise design.error(("set", name, "cells", index, "song"), entry.song, what, fix)
 
 
 def _check_groups(design: Design) -> None:
@@ -329,7 +363,9 @@ def _known_keys(path: KeyPath) -> list[str]:
     tables: dict[str, type[BaseModel]] = {
         "study": StudySettings,
         "source": Source,
+        "song": Song,
         "imported": Imported,
+        "question": OwnQuestion,
         "stimuli": Stimuli,
     }
     tables |= {"listening": ListeningSettings, "questions": Questions, "set": Set}

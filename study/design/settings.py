@@ -28,7 +28,7 @@ FILE_NAME = "study.toml"
 PLAN_KEYS = ("plan", "chords", "bpm", "metre", "form", "novelty")  # of [[source]] and of each of its `plans`
 LATER_KEYS = ("trainings", *PLAN_KEYS, "plans", "bridge", "strength", "album")  # of [[source]]
 LATER_TABLE_KEYS: dict[str, tuple[str, ...]] = {"stimuli": ("lowest",), "listening": (), "questions": ()}
-LATER_FACTS = ("plan", "strength")  # of a clip: no older study has them
+LATER_FACTS = ("plan", "strength", "song")  # of a clip: no older study has them
 LONGEST_DEFAULT_PASSAGE = 25.0  # s; what the model's paper trains on
 Mode = Literal["UMG", "VAR"]
 PLAN, BRIDGE = "plan", "bridge"  # in the key: the plan of a source that names none; clips that are bridges
@@ -138,10 +138,8 @@ class PlanRequest(SettingsTable):
         return value
 
 
-class Source(PlanRequest):
-    """[[source]]: a recording that models learn from and that originals are cut from.
-
-    Each combination of training, mode and epoch count with a plan (UMG) or a strength (VAR) is a cell.
+class Recording(PlanRequest):
+    """What [[source]] and [[song]] have in common.
 
     Attributes
     ----------
@@ -149,13 +147,6 @@ class Source(PlanRequest):
         The recording, from the study's folder.
     name : str
         Its name in runs and results; by default the file's stem.
-    start : float
-        Where the passage that models learn from begins, in seconds.
-    seconds : float, optional
-        The passage's length in seconds; by default to the end, at most 25.
-    modes : tuple of {"UMG", "VAR"}
-        UMG is new music in the manner of the clip, VAR the clip with its details drawn anew. () where the
-        recording only gives originals.
     epochs : tuple of int
         Optimiser steps per scale; each count is a model of its own.
     trainings : int
@@ -164,10 +155,6 @@ class Source(PlanRequest):
         Clips for each cell; sets are drawn from them.
     backend : str
         The system that makes the clips: one of `study backends`, or a [backend.NAME].
-    plans : dict of str to PlanRequest
-        Several plans by name, in place of the keys of a `PlanRequest`.
-    bridge : bool
-        UMG: make further clips, of new bars that lead from the passage's end to its beginning.
     strength : tuple of float
         VAR: from 0, the clip's own music in a new sound, to 1, which retains its beats and chords alone.
     album : tuple of str
@@ -176,15 +163,10 @@ class Source(PlanRequest):
 
     file: Text
     name: Name = ""
-    start: Annotated[float, Field(ge=0)] = 0.0
-    seconds: Annotated[float, Field(gt=0, le=600)] | None = None
-    modes: Annotated[tuple[Mode, ...], BeforeValidator(as_tuple)] = ("UMG", "VAR")
     epochs: Annotated[tuple[Epochs, ...], BeforeValidator(as_tuple)] = ()
     trainings: Positive = 1
     clips: Positive = 2
     backend: Name = "caw"
-    plans: dict[str, Annotated[PlanRequest, BeforeValidator(_as_plan)]] = Field(default_factory=dict)
-    bridge: bool = False
     strength: Annotated[tuple[Strength, ...], BeforeValidator(_as_several)] = ()
     album: Annotated[tuple[Text, ...], BeforeValidator(as_tuple)] = ()
 
@@ -192,6 +174,50 @@ class Source(PlanRequest):
     @classmethod
     def _name_from_file(cls, table: Any) -> Any:
         return _named_by_file(table)
+
+    @property
+    def made_for(self) -> str:
+        """The song that its clips are made for; "": none."""
+        return ""
+
+    @field_validator("epochs", "strength", "album")
+    @classmethod
+    def _no_doubles(cls, values: tuple, info: ValidationInfo) -> tuple:
+        if len(set(values)) < len(values):
+            raise SettingError("names a value twice", f"write each of the {info.field_name} once")
+        return values
+
+
+class Source(Recording):
+    """[[source]]: a recording that models learn from and that originals are cut from.
+
+    Each combination of training, mode and epoch count with a plan (UMG) or a strength (VAR) is a cell.
+
+    Attributes
+    ----------
+    start : float
+        Where the passage that models learn from begins, in seconds.
+    seconds : float, optional
+        The passage's length in seconds; by default to the end, at most 25.
+    modes : tuple of {"UMG", "VAR"}
+        UMG is new music in the manner of the clip, VAR the clip with its details drawn anew. () where the
+        recording only gives originals.
+    plans : dict of str to PlanRequest
+        Several plans by name, in place of the keys of a `PlanRequest`.
+    bridge : bool
+        UMG: make further clips, of new bars that lead from the passage's end to its beginning.
+    """
+
+    start: Annotated[float, Field(ge=0)] = 0.0
+    seconds: Annotated[float, Field(gt=0, le=600)] | None = None
+    modes: Annotated[tuple[Mode, ...], BeforeValidator(as_tuple)] = ("UMG", "VAR")
+    plans: dict[str, Annotated[PlanRequest, BeforeValidator(_as_plan)]] = Field(default_factory=dict)
+    bridge: bool = False
+
+    @field_validator("modes")
+    @classmethod
+    def _no_mode_twice(cls, modes: tuple[Mode, ...], info: ValidationInfo) -> tuple[Mode, ...]:
+        return cls._no_doubles(modes, info)
 
     @field_validator("plans")
     @classmethod
@@ -204,13 +230,6 @@ class Source(PlanRequest):
         if len({name.casefold() for name in plans}) < len(plans):
             raise SettingError("names two plans that differ by case alone", "give one of them another name")
         return plans
-
-    @field_validator("epochs", "modes", "strength", "album")
-    @classmethod
-    def _no_doubles(cls, values: tuple, info: ValidationInfo) -> tuple:
-        if len(set(values)) < len(values):
-            raise SettingError("names a value twice", f"write each of the {info.field_name} once")
-        return values
 
     @property
     def plan_requests(self) -> dict[str, PlanRequest]:
@@ -273,6 +292,8 @@ class CellFilter(SettingsTable):
     plan : str, optional
         "" stands for clips that follow no plan.
     strength : float, optional
+    song : str, optional
+        The song that clips were made for; "" stands for those that were made for none.
     """
 
     source: str | None = None
@@ -280,6 +301,7 @@ class CellFilter(SettingsTable):
     backend: str | None = None
     plan: str | None = None
     strength: Strength | None = None
+    song: str | None = None
 
     def fits(self, clip: Any) -> bool:
         """Whether a clip (or a cell of them) with these attributes fits the entry."""

@@ -120,8 +120,10 @@ def before_part(design: Design, part: int, parts: int, clips: int, phase: str = 
 
 def owed(design: Design, names: Iterable[str]) -> str:
     """What is still to answer, as one phrase: "real or fake, the musicality and whether it is inspiring"."""
-    say = of(design)
-    return say.listed([say(f"owed.{name}") for name in names])
+    say, own = of(design), {one.column: one.text for one in (*design.own_questions, *design.clip_questions)}
+    return say.listed(
+        [say("own.owed", question=own[name]) if name in own else say(f"owed.{name}") for name in names]
+    )
 
 
 def ago(moment: dt.datetime | None, now: dt.datetime) -> str:

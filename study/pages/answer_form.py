@@ -17,7 +17,9 @@ import streamlit as st
 
 from analysis.questionnaire import FIELDS, MUSICALITY, VERDICT, Field, asked_in
 from study.design import Design
+from study.design.own_questions import asked
 from study.languages import wording
+from study.pages import own_questions
 from study.pages.components import next_button, player, saved_text
 from study.server import routes
 from study.server.served import Served
@@ -38,8 +40,9 @@ def answer_form(study: Served, person: Listener, tab: str) -> None:
     _heading(design, person)
     listening = _player(design, draft, before)
     heard = not must_hear or draft.listening.unlocked or bool(listening and listening.unlocked)
-    answers = _questions(design, draft, heard=heard, keep=step.page is Page.CLIP)
-    last = step.page is Page.CLIP and step.answered + 1 == step.total
+    counts = step.page is Page.CLIP
+    answers, own = _questions(design, draft, heard=heard, counts=counts)
+    last = counts and step.answered + 1 == step.total
     press = next_button(
         say("clip.finish" if step.clip == step.clips and not last else "clip.next"),
         key=_key(step.slot, "next"),
@@ -50,10 +53,11 @@ def answer_form(study: Served, person: Listener, tab: str) -> None:
         mark = st.empty()
 
     changes = {name: value for name, value in answers.items() if value != draft.fields[name]}
+    further = own_questions.changed(own, draft.further)
     fresh = listening if listening != session.get(_key(step.slot, "heard")) else None
     done = press if press != session.get(_key(step.slot, "press")) else None
     saved = Saved(False, (), draft.revision)
-    if changes or fresh or done:
+    if changes or further or fresh or done:
         saved = study.store.save(
             person.id,
             step.slot,
@@ -63,6 +67,8 @@ def answer_form(study: Served, person: Listener, tab: str) -> None:
             press=done,
             require_heard=must_hear,
             require_confidence=design.questions.confidence,
+            further=further,
+            questions=design.clip_questions,
         )
         session[_key(step.slot, "heard")], session[_key(step.slot, "press")] = listening, press
         if saved.final:
@@ -72,7 +78,7 @@ def answer_form(study: Served, person: Listener, tab: str) -> None:
             session[_key(step.slot, "focus")] = f"ask-{_names_in_order(design, saved.missing)[0]}@{press}"
             st.rerun()
         draft = study.store.show(person.id, step.slot)
-        if set(changes) & _TEXTS:
+        if set(changes) & _TEXTS or own_questions.texts(design.clip_questions) & set(further):
             st.rerun()  # so that the text's own mark says "saved"
     _mark(mark, design, draft, heard=heard, owing=bool(session.get(_key(step.slot, "owing"))))
 
@@ -114,19 +120,35 @@ def _player(design: Design, draft: Draft, before: Listening) -> Listening | None
     )
 
 
-def _questions(design: Design, draft: Draft, *, heard: bool, keep: bool) -> dict[str, Any]:
-    """The questions of one clip; returns the answers as the browser holds them now.
+def _questions(
+    design: Design, draft: Draft, *, heard: bool, counts: bool
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The questions of one clip; returns the answers as the browser holds them now, and those to own ones.
 
-    keep: whether the clip can be kept; those for practice cannot.
+    counts: whether the clip does; those for practice cannot be kept.
     """
     answers: dict[str, Any] = {}
+    own: dict[str, Any] | None = None
     for field in _in_order(design, asked_in(draft.phase)):
-        if (field.switched and not design.questions.confidence) or (field.block is None and not keep):
+        if (field.switched and not design.questions.confidence) or (field.block is None and not counts):
             continue
+        if field.block is None and own is None:
+            own = _own(design, draft, enabled=heard)
         open_now = heard and field.applies(answers)
         answer = _DRAWN[field.kind](design, draft, field, enabled=open_now)
         answers[field.name] = answer if field.applies(answers) else None
-    return answers
+    return answers, _own(design, draft, enabled=heard) if own is None else own
+
+
+def _own(design: Design, draft: Draft, *, enabled: bool) -> dict[str, Any]:
+    """The study's own questions; practice asks them too, so that each was met before it counts."""
+    return own_questions.draw_all(
+        asked(design.clip_questions, "clip", draft.phase),
+        wording.of(design),
+        keys=f"own-{draft.slot}-{draft.play_key[:8]}",
+        values=draft.further,
+        enabled=enabled,
+    )
 
 
 def _label(design: Design, name: str) -> str:
@@ -201,14 +223,22 @@ def _in_order(design: Design, fields: Iterable[Field]) -> list[Field]:
 
 def _names_in_order(design: Design, names: Collection[str]) -> list[str]:
     """What is still to do in the order of the page: first the listening, then the questions."""
-    asked = _in_order(design, FIELDS)
-    return [name for name in ("heard", *(field.name for field in asked)) if name in names]
+    fields = _in_order(design, FIELDS)
+    own = (one.column for one in design.clip_questions)
+    return [name for name in ("heard", *(field.name for field in fields), *own) if name in names]
 
 
 def _mark(place: Any, design: Design, draft: Draft, *, heard: bool, owing: bool) -> None:
     """Below Next: what is saved, and after a press that came too early what is still to answer."""
     say = wording.of(design)
-    owed = missing(draft.fields, heard=heard, phase=draft.phase, confidence=design.questions.confidence)
+    answered = draft.fields | {"further": draft.further}
+    owed = missing(
+        answered,
+        heard=heard,
+        phase=draft.phase,
+        confidence=design.questions.confidence,
+        questions=design.clip_questions,
+    )
     if owing and owed:
         names = escape(wording.owed(design, _names_in_order(design, owed)))
         place.html(f'<div class="owed"><b>{escape(say("owed.text"))}</b> {names}.</div>')

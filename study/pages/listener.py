@@ -12,6 +12,7 @@ import streamlit as st
 from sqlalchemy.exc import DBAPIError
 
 from study.languages import wording
+from study.pages import before
 from study.pages.answer_form import answer_form
 from study.pages.components import next_button, player, run_again, saved_text, watch_connection
 from study.pages.thanks import show_thanks
@@ -197,6 +198,7 @@ def _final(study: Served, person: Listener, tab: str) -> None:
     say, questions = wording.of(study.design), study.design.questions.final
     st.title(say("final.title"), anchor=False)
     st.write(say("final.text"))
+    owed = before.end_questions(study, person, tab)
     saved = study.store.final_texts(person.id)
     typed: dict[int, str] = {}
     for number, question in enumerate(questions, start=1):
@@ -211,10 +213,13 @@ def _final(study: Served, person: Listener, tab: str) -> None:
             )
         if text is not None and clean(text) != (saved.get(number) or None):
             typed[number] = text
-    finish = bool(next_button(say("final.send"), key="finish"))
+    press = next_button(say("final.send"), key="finish", focus=before.focus("finish"))
+    finish = before.fresh("finish", press) and not owed
     if typed or finish:
         study.store.save_final(person.id, tab=tab, questions=questions, texts=typed, finish=finish)
         st.rerun()
+    if owed:
+        before.mark(study.design, "finish", press, owed)
 
 
 def _closed(study: Served, _person: Listener, _tab: str) -> None:
@@ -225,6 +230,7 @@ def _closed(study: Served, _person: Listener, _tab: str) -> None:
 
 _PAGES = {
     Page.WELCOME: _welcome,
+    Page.BEFORE: before.show,
     Page.SOUND_CHECK: _sound_check,
     Page.PRACTICE: answer_form,
     Page.PAUSE: _pause,

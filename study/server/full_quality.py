@@ -107,7 +107,7 @@ class Truth:
         return None, 0.0, None
 
     def _source(self, name: str) -> Path | None:
-        files = {source.name: self.folder.path / source.file for source in self.design.sources}
+        files = {source.name: self.folder.path / source.file for source in self.design.recordings}
         return files.get(name)
 
     def _pooled(self, row: Row) -> Path:

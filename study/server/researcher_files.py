@@ -182,7 +182,7 @@ def note_opened(study: Served, here: Session) -> None:
 
 def comparable(study: Served, row: dict[str, str]) -> bool:
     """Whether a clip's source is one of the study's."""
-    sources = {source.name for source in study.design.sources}
+    sources = {source.name for source in study.design.recordings}
     return row["backend"] != ORIGINAL and row["source"] in sources
 
 
@@ -221,7 +221,7 @@ def _compare(request: Request) -> Response:
 
 def drawn(study: Served, row: dict[str, str]) -> tuple[Path | None, str]:
     """The page that compares a clip with its source, drawn where it is not there yet; or None and why not."""
-    source = next(source for source in study.design.sources if source.name == row["source"])
+    source = next(source for source in study.design.recordings if source.name == row["source"])
     recipe = f"{row['sha256']} {source.file} {source.start} {source.seconds}"
     digest = hashlib.sha256(recipe.encode()).hexdigest()[:16]
     page = study.folder.private / "comparisons" / f"{row['name']}-{digest}.html"

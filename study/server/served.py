@@ -11,10 +11,12 @@ from functools import lru_cache
 from study import blinding
 from study import design as designs
 from study.design import Design
+from study.design.own_questions import asked
 from study.folder import PRACTICE, FolderError, StudyFolder
 from study.server.address import PublicUrl, public_url
 from study.server.links import researcher_key
 from study.store import sessions
+from study.store.protocol import Stations
 from study.store.store import Store, StoreError
 
 VARIABLE = "EUREKA_STUDY"
@@ -92,7 +94,13 @@ def served() -> Served:
         for stimulus in ids:
             folder.stimulus(name, stimulus)
     store.served_digest, store.served_plan = build.design_digest, design.analysis.plan()
+    store.served_stations = stations(design)
     return Served(folder, design, store, researcher_key(folder), public)
+
+
+def stations(design: Design) -> Stations:
+    """What a design adds to a listener's way through the study."""
+    return Stations(before=bool(asked(design.own_questions, "before")))
 
 
 def _curated(folder: StudyFolder) -> Served:

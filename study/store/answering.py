@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -19,8 +19,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from analysis import questionnaire
 from caw.problems import ProblemError
+from study.design import own_questions
+from study.design.own_questions import OwnQuestion
 from study.store.database import lock, reading, shared_lock
-from study.store.protocol import clean, missing, settle
+from study.store.protocol import clean, missing, settle, settle_own
 from study.store.schema import (
     about,
     answer,
@@ -82,6 +84,7 @@ class Listening:
 class Draft:
     """A trial as its page needs it. `fields` holds the answer so far, by questionnaire.NAMES.
 
+    `further` holds answers to the study's own questions, by their names.
     `phase` (one of questionnaire.PHASES) says which of the fields are asked.
     """
 
@@ -93,6 +96,7 @@ class Draft:
     final: bool
     revision: int
     phase: str = "all"
+    further: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,8 @@ def save(
     require_heard: bool,
     require_confidence: bool,
     digest: str | None,
+    further: Mapping[str, Any],
+    questions: Sequence[OwnQuestion],
 ) -> Saved:
     """See store.Store.save."""
     with engine.begin() as connection:
@@ -148,12 +154,20 @@ def save(
         moment = _next_moment(connection, row)
         settled = settle(changes, phase=row["phase"])
         changed = {name: value for name, value in settled.items() if value != row[name]}
+        own, given = own_questions.asked(questions, "clip", row["phase"]), row["further"] or {}
+        now = settle_own(own, further, given) if further else given
+        revised = dict(changed)
+        if now != given:
+            changed["further"] = now
+            names = [one.name for one in own if now.get(one.name) != given.get(one.name)]
+            revised["further"] = {name: now.get(name) for name in names}
         heard = _heard(row, listening, moment)
         owed = missing(
             {**row, **changed},
             heard=not require_heard or bool(heard.get("unlocked_at")),
             phase=row["phase"],
             confidence=require_confidence,
+            questions=questions,
         )
         pressed = press is not None and press[:64] != row["press"]
         final = pressed and not owed
@@ -171,7 +185,7 @@ def save(
                     revision=changed_row["revision"],
                     at=moment,
                     final=final,
-                    changes=changed,
+                    changes=revised,
                 )
             )
         elif listening is not None or pressed:
@@ -314,6 +328,7 @@ def _draft(connection: sa.Connection, listener_id: int, slot: int) -> Draft | No
         final=row["answered_at"] is not None,
         revision=row["revision"],
         phase=rows[0].phase,
+        further=row["further"] or {},
     )
 
 

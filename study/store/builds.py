@@ -23,6 +23,7 @@ from study.store.schema import (
     clock,
     final_answer,
     listener,
+    own_answer,
     play_event,
     revision,
     study_event,
@@ -116,6 +117,7 @@ def register(connection: sa.Connection, new: Build) -> None:
             connection.execute(study_event.insert().values(**row))
         for table in (revision, answer, play_event, trial, final_answer):
             connection.execute(table.delete())
+        connection.execute(own_answer.delete().where(own_answer.c.place == "end"))
         connection.execute(listener.update().values(part_begun=0, finished_at=None))
         _assign_all(connection, new)
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from analysis import questionnaire
 from analysis.questionnaire import VERDICT, asked_in
+from study.store import own_answers
 from study.store.builds import newest, sets_of
 from study.store.database import reading
 from study.store.schema import answer, clock, elapsed, final_answer, listener, trial
@@ -42,6 +43,8 @@ def answers(engine: sa.Engine, *, practice: bool = False, pilot: bool = False) -
     left_empty names the columns where that happened, None where nothing was odd. In a study of several groups
     of listeners, group is the listener's.
 
+    Answers to the study's own questions stand last, in columns that only a study with such answers has.
+
     pilot: the answers of pilots instead of those of listeners.
     """
     columns = [column for column in answer.c if column.name not in ("spans", "press")]
@@ -57,9 +60,13 @@ def answers(engine: sa.Engine, *, practice: bool = False, pilot: bool = False) -
     with reading(engine) as connection:
         rows = connection.execute(query).mappings().all()
         current, latest = newest(connection), clock(connection)
+        asked_once = own_answers.of_listeners(connection)
     merged: dict[tuple, dict[str, Any]] = {}
+    own: dict[tuple, dict[str, Any]] = {}
     for row in rows:
         clip = tuple(row[trial.c[name]] for name in ("listener_id", "set_name", "stimulus_id", "repetition"))
+        own.setdefault(clip, dict(asked_once.get(clip[0], {})))
+        own[clip] |= own_answers.on_clip(row[answer.c.further])
         if row[trial.c.phase] == "rating":  # its verdict came before: slots are answered in order
             sets = sets_of(current, row[listener.c.group_name])
             exported = _exported(row, latest, len(sets))
@@ -75,7 +82,8 @@ def answers(engine: sa.Engine, *, practice: bool = False, pilot: bool = False) -
             merged[clip] |= dict.fromkeys(_LATER)
         if current.passes == 2:
             merged[clip] |= {f"rating_{name}": None for name in _AGAIN}
-    return [row | {LEFT_EMPTY: " ".join(row[LEFT_EMPTY]) or None} for row in merged.values()]
+    exported = [row | {LEFT_EMPTY: " ".join(row[LEFT_EMPTY]) or None} for row in merged.values()]
+    return own_answers.spread(exported, own.values())
 
 
 def final_forms(engine: sa.Engine, *, pilot: bool = False) -> list[dict[str, Any]]:

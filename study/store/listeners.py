@@ -11,7 +11,7 @@ from study.store import balance
 from study.store.answering import StoreError, closed_at, unblinded_at
 from study.store.builds import assign, newest, random_letters
 from study.store.database import reading
-from study.store.protocol import Page, Slot, State, Step, next_step
+from study.store.protocol import NO_STATIONS, Page, Slot, State, Stations, Step, next_step
 from study.store.schema import answer, clock, elapsed, listener, trial
 
 
@@ -53,14 +53,16 @@ class ListenerProgress:
     group_name: str | None = None
 
 
-def progress(engine: sa.Engine, pilot: bool | None = None) -> list[ListenerProgress]:
+def progress(
+    engine: sa.Engine, pilot: bool | None = None, stations: Stations = NO_STATIONS
+) -> list[ListenerProgress]:
     """All listeners in the order of their invitation; only pilots, or only others, where `pilot` says so."""
     people = sa.select(listener).order_by(listener.c.id)
     if pilot is not None:
         people = people.where(listener.c.pilot.is_(pilot))
     with reading(engine) as connection:
         rows = connection.execute(people).mappings().all()
-        standing = states(connection)
+        standing = states(connection, stations=stations)
         begun, active = _times(connection)
     everybody = []
     for row in rows:
@@ -82,7 +84,9 @@ def progress(engine: sa.Engine, pilot: bool | None = None) -> list[ListenerProgr
     return everybody
 
 
-def states(connection: sa.Connection, listener_id: int | None = None) -> dict[int, State]:
+def states(
+    connection: sa.Connection, listener_id: int | None = None, stations: Stations = NO_STATIONS
+) -> dict[int, State]:
     """Return what decides the step of one listener, or of all, by listener id."""
     slots = (
         sa.select(
@@ -114,6 +118,7 @@ def states(connection: sa.Connection, listener_id: int | None = None) -> dict[in
             part_begun=row["part_begun"],
             finished=row["finished_at"] is not None,
             closed=over or row["revoked_at"] is not None,
+            before_due=stations.before and row["before_at"] is None,
         )
         for row in connection.execute(people).mappings()
     }

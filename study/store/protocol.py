@@ -7,7 +7,7 @@ lead to the same place.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -15,6 +15,8 @@ from unicodedata import category
 
 from analysis.questionnaire import PHASES, asked_in
 from caw.problems import ProblemError
+from study.design import own_questions
+from study.design.own_questions import OwnAnswerError, OwnQuestion
 
 PLAYBACK = ("headphones", "loudspeakers", "built_in")
 MAX_TEXT = 4000  # characters of any text a listener types
@@ -28,6 +30,7 @@ class AnswerError(ProblemError):
 
 class Page(StrEnum):
     WELCOME = "welcome"
+    BEFORE = "questions before the study"
     SOUND_CHECK = "sound check"
     PRACTICE = "practice"
     PAUSE = "pause"
@@ -61,6 +64,17 @@ class State:
     part_begun: int = 0
     finished: bool = False
     closed: bool = False
+    before_due: bool = False  # questions of the study's own wait before the sound check
+
+
+@dataclass(frozen=True)
+class Stations:
+    """What a study's design adds to a listener's way; the database alone does not know of it."""
+
+    before: bool = False
+
+
+NO_STATIONS = Stations()
 
 
 @dataclass(frozen=True)
@@ -123,6 +137,8 @@ def next_step(state: State) -> Step:
         return Step(Page.CLOSED, **counts)
     if not state.consented:
         return Step(Page.WELCOME, **counts)
+    if state.before_due:
+        return Step(Page.BEFORE, **counts)
     if not state.sound_checked:
         return Step(Page.SOUND_CHECK, **counts)
     waiting = [slot for slot in state.slots if not slot.answered]
@@ -192,6 +208,24 @@ def settle(changes: Mapping[str, Any], *, phase: str = "all") -> dict[str, Any]:
     return settled
 
 
+def settle_own(
+    questions: Sequence[OwnQuestion], changes: Mapping[str, Any], before: Mapping[str, Any]
+) -> dict[str, Any]:
+    """All answers to a page's own questions after changes, by the questions' names; texts as of `clean`.
+
+    Raises: AnswerError for a question or a value that no page offers.
+    """
+    texts = {one.name for one in questions if one.kind == "text"}
+    cleaned = {
+        name: clean(value) if name in texts and isinstance(value, str) else value
+        for name, value in changes.items()
+    }
+    try:
+        return own_questions.settle(questions, cleaned, before)
+    except OwnAnswerError as error:
+        raise AnswerError(error.problem.what, error.problem.fix) from None
+
+
 def clean(text: str | None) -> str | None:
     """Text as it is saved: at most MAX_TEXT letters, no control characters, None where nothing is left."""
     if text is None:
@@ -203,25 +237,33 @@ def clean(text: str | None) -> str | None:
 
 
 def missing(
-    answer: Mapping[str, Any], *, heard: bool, phase: str = "all", confidence: bool = False
+    answer: Mapping[str, Any],
+    *,
+    heard: bool,
+    phase: str = "all",
+    confidence: bool = False,
+    questions: Sequence[OwnQuestion] = (),
 ) -> list[str]:
     """List what a listener has still to answer.
 
     Parameters
     ----------
     answer : mapping of str to object
-        The answer so far, by the names of its fields.
+        The answer so far, by the names of its fields; under "further" those to own questions by theirs.
     heard : bool
         Whether the clip was heard as far as the study asks for.
     phase : str, optional
         What the trial asks, one of `analysis.questionnaire.PHASES`.
     confidence : bool, optional
         Whether the study asks how sure a listener is.
+    questions : sequence of OwnQuestion, optional
+        The study's own ones on a clip.
 
     Returns
     -------
     list of str
-        "heard" and names of fields, those of the first phase before those of the second.
+        "heard", names of fields, those of the first phase before those of the second, and columns of own
+        questions.
     """
     fields = [field for part in PHASES[1:] for field in asked_in(part) if phase in ("all", part)]
     owed = [
@@ -232,4 +274,6 @@ def missing(
         and field.applies(answer)
         and (clean(answer.get(field.name)) if field.kind == "text" else answer.get(field.name)) is None
     ]
+    own = own_questions.asked(questions, "clip", phase)
+    owed += [one.column for one in own_questions.missing(own, answer.get("further") or {})]
     return owed if heard else ["heard", *owed]

@@ -224,6 +224,7 @@ listener = sa.Table(
     sa.Column("part_begun", sa.Integer, nullable=False, default=0),
     sa.Column("finished_at", UtcTime),
     sa.Column("pilot", sa.Boolean, nullable=False, server_default=sa.false()),  # their answers never count
+    sa.Column("before_at", UtcTime),  # the study's own questions before the first clip are answered
     sa.Column("group_name", sa.String(80)),  # of [[group]], in a study that compares groups of listeners
     sa.CheckConstraint("pilot = (number < 0)", name="pilots_are_negative"),
 )

@@ -24,11 +24,12 @@ from study.store.builds import Build, has_answers, newest
 from study.store.database import UnknownSchemaError, reading
 from study.store.database_file import DatabaseFileError
 from study.store.listeners import Listener, ListenerProgress
-from study.store.protocol import PLAYBACK, Page, next_step
+from study.store.protocol import NO_STATIONS, PLAYBACK, Page, Stations, next_step
 from study.store.schema import clock, final_answer, listener, trial
 
 if TYPE_CHECKING:
     from analysis.plan import AnalysisPlan, SealedPlan
+    from study.design.own_questions import OwnQuestion
 
 __all__ = ["Build", "ServedClip", "Listener", "ListenerProgress", "Store", "StoreError"]
 
@@ -78,6 +79,7 @@ class Store:
 
     served_digest: str | None = None  # of the design that listeners see; a later build does not change it
     served_plan: AnalysisPlan | None = None  # of the design that is served: kept when a listener begins
+    served_stations: Stations = NO_STATIONS  # what that design adds to a listener's way
     _folder: StudyFolder | None = None
 
     def __init__(self, url: str) -> None:
@@ -283,13 +285,13 @@ class Store:
             row = connection.execute(sa.select(listener).where(listener.c.token == token)).mappings().first()
             if row is None:
                 return None
-            step = next_step(listeners.states(connection, row["id"])[row["id"]])
+            step = next_step(listeners.states(connection, row["id"], self.served_stations)[row["id"]])
         copied = ("id", "name", "tab", "playback", "pilot", "group_name")
         return Listener(**{name: row[name] for name in copied}, step=step)
 
     def listeners(self, pilot: bool | None = None) -> list[ListenerProgress]:
         """All listeners in the order of their invitation; True: only the pilots, False: only the others."""
-        return listeners.progress(self.engine, pilot)
+        return listeners.progress(self.engine, pilot, self.served_stations)
 
     def claim(self, listener_id: int, tab: str) -> None:
         """From now on this browser tab writes for the listener, and no other one."""
@@ -347,6 +349,8 @@ class Store:
         press: str | None = None,
         require_heard: bool = True,
         require_confidence: bool = False,
+        further: Mapping[str, Any] | None = None,
+        questions: Sequence[OwnQuestion] = (),
     ) -> Saved:
         """Save changed fields and, when Next was pressed, make the answer final, in one transaction.
 
@@ -367,6 +371,10 @@ class Store:
             once, over restarts too: a press that came too early does not close an answer later on.
         require_heard, require_confidence : bool, optional
             What the design asks for besides the trial's phase.
+        further : mapping of str to object, optional
+            New answers to the study's own questions, by their names.
+        questions : sequence of OwnQuestion, optional
+            The study's own questions on a clip.
 
         Returns
         -------
@@ -393,6 +401,8 @@ class Store:
             require_heard=require_heard,
             require_confidence=require_confidence,
             digest=self.served_digest,
+            further=further or {},
+            questions=questions,
         )
 
     def clip(self, play_key: str, token: str | None) -> ServedClip | None:
@@ -486,7 +496,7 @@ class Store:
         """
         with self.engine.begin() as connection:
             row = answering.owner(connection, listener_id, tab)
-            step = next_step(listeners.states(connection, listener_id)[listener_id])
+            step = next_step(listeners.states(connection, listener_id, self.served_stations)[listener_id])
             if step.page is not Page.FINAL:
                 return row["finished_at"] is not None
             moment = clock(connection)

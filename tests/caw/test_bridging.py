@@ -316,3 +316,14 @@ def test_a_seam_between_what_follows_itself_hides(song):
     plain, leaping = (artefacts.seams(x, rate, [beats[12]], samples) for x in (samples, loud))
     assert plain[0] < 1.2 < leaping[0]
     assert np.isnan(artefacts.level_changes(samples, rate, [0.02]))[0]
+
+
+def test_a_known_place_in_the_bar_counts_more_than_what_is_heard(song, material):
+    """The passage before ends one beat early, and the one after begins two beats late."""
+    first, second = song[None, : round(7.5 * RATE)], song[None, 17 * RATE : 25 * RATE]
+    cut = [bridging.analyse_passage(one, RATE, material) for one in (first, second)]
+    laid = bridging.compose_bridge(*cut, material, 3, dice(), bar=4.0, places=(3.0, 2.0))
+    assert laid.last - laid.first == pytest.approx((1 + 3 * 4 + 2) * BEAT, abs=0.05)
+    line = laid.timeline
+    for seam, bars in ((laid.first, 0.75), (laid.last, 4.5)):
+        assert np.interp(seam, line.bounds, line.bar) == pytest.approx(bars, abs=0.03)

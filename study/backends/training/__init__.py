@@ -49,12 +49,19 @@ def training_material(task: Task) -> dict[str, Any]:
     cell = task.cell
     material = {"sha256": cell.file_sha256, "start": cell.start, "seconds": cell.seconds, "seed": task.seed}
     material |= {"training": cell.training} if cell.training > 1 else {}
+    if cell.gap is not None:
+        known = {"bpm": cell.gap.bpm, "metre": cell.gap.metre}
+        material |= {key: value for key, value in known.items() if value is not None}
+        material["passages"] = [list(stretch) for stretch in cell.gap.learnt]
     return material | ({"album": [one.sha256 for one in cell.album]} if cell.album else {})
 
 
-def source_facts(task: Task) -> dict[str, Any]:
-    """What the configuration of a run says of the passage that it learns from."""
+def source_facts(task: Task) -> dict[str, Any] | list[dict[str, Any]]:
+    """What the configuration of a run says of the passage that it learns from, or of each of a song."""
     cell = task.cell
+    if cell.gap is not None:
+        file = {"file": cell.file.name, "sha256": cell.file_sha256}
+        return [file | {"start": begin, "seconds": end - begin} for begin, end in cell.gap.learnt]
     return {"file": cell.file.name, "sha256": cell.file_sha256, "start": cell.start, "seconds": cell.seconds}
 
 
