@@ -31,9 +31,10 @@ FAMILIES = {
     "epochs": comparisons.EPOCHS,
     "plan": comparisons.PLANS,
     "strength": comparisons.STRENGTHS,
+    "song": comparisons.SONGS,
     "set": comparisons.SETS,
 }
-COLUMNS = ("backend", "mode", "epochs", "plan", "strength", "set", "source", "run")
+COLUMNS = ("backend", "mode", "epochs", "plan", "strength", "song", "set", "source", "run")
 
 
 class StudyError(ProblemError):
@@ -200,7 +201,7 @@ class Study:
         Parameters
         ----------
         columns
-            Of "epochs", "mode", "backend", "plan", "strength", "set", "source", "run".
+            Of "epochs", "mode", "backend", "plan", "strength", "song", "set", "source", "run".
 
         Returns
         -------
@@ -232,7 +233,7 @@ class Study:
         Parameters
         ----------
         column
-            "truth", "backend", "mode", "epochs", "plan" or "strength".
+            "truth", "backend", "mode", "epochs", "plan", "strength" or "song".
         outcome
             "judged real", "musicality" or "inspiring, yes or maybe"; default: all of them.
 
@@ -254,7 +255,7 @@ class Study:
         -0.6875
         """
         if column not in FAMILIES or column == "set":
-            known = "truth, backend, mode, epochs, plan or strength"
+            known = "truth, backend, mode, epochs, plan, strength or song"
             raise StudyError(f"{column!r} is not compared", f"choose {known}")
         names = {one.name: one.difference for one in comparisons.COMPARED}
         if outcome is not None and outcome not in names:
@@ -277,7 +278,7 @@ class Study:
         >>> len(analysis.open(analysis.founding()).song_choices)
         0
         """
-        made = [table.frame for table in songs.tables(self._results) if table.name == "songs"]
+        made = [table.frame for table in songs.tables(self._results) if table.name == "song_choices"]
         return made[0] if made else pd.DataFrame()
 
     @property

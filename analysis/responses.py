@@ -44,6 +44,7 @@ OPTIONAL = (
     "run",
     "plan",
     "strength",
+    "song",
     *(field.name for field in _FOUNDING if field.kind == "text"),
     "remark",
     "plays",
@@ -295,7 +296,7 @@ def _check_truth(frame: pd.DataFrame) -> None:
 
 
 def _check_one_description(frame: pd.DataFrame) -> None:
-    """A clip of a set has one truth, backend, mode, epoch count, id, run, plan and strength for everyone."""
+    """A clip of a set has one truth, backend, mode, epoch count, id, run, plan, strength and song for all."""
     more = ("stimulus_id", "run", *conditions.COLUMNS.values())
     described = [*DESCRIPTION, *(column for column in more if column in frame)]
     first: dict[tuple, tuple[int, tuple]] = {}

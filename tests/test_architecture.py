@@ -15,6 +15,7 @@ streamlit_app
 study.__main__  study.cli
 study.pages
 study.server
+study.muse
 study.reporting
 study.rounds
 study.build

@@ -23,7 +23,17 @@ from analysis.results import (
     stimuli,
     trainings,
 )
-from analysis.results.comparisons import BACKENDS, EPOCHS, MODES, PLANS, SETS, STRENGTHS, TRAININGS, TRUTH
+from analysis.results.comparisons import (
+    BACKENDS,
+    EPOCHS,
+    MODES,
+    PLANS,
+    SETS,
+    SONGS,
+    STRENGTHS,
+    TRAININGS,
+    TRUTH,
+)
 from analysis.results.outcomes import INSPIRED, JUDGED_REAL, KEPT, MUSICALITY, WOULD_USE
 from analysis.results.result import CHECK, ORIGINALS, Result, find, groups, of_family
 from analysis.results.stimuli import Panel
@@ -369,7 +379,7 @@ def everything(frame: pd.DataFrame, results: Iterable[Result]) -> list[ReportTab
         by_group(results, BACKENDS, "By backend"),
         by_group(results, SETS, "By set"),
     ]
-    for family, title in ((PLANS, "By plan"), (STRENGTHS, "By strength")):
+    for family, title in ((PLANS, "By plan"), (STRENGTHS, "By strength"), (SONGS, "By song")):
         if groups(results, family, ratings.REAL):
             grouped.append(by_group(results, family, title))
     if trainings.repeated(frame):

@@ -52,8 +52,8 @@ def evaluate(
     answers, agreement, mixed models, conditional modes, order, equivalence, sensitivity, model checks, clips;
     with several listeners also listeners, with several trainings of a cell also trainings, where clips were
     asked for in several ways also plans or strengths, where listeners said which songs could use clips also
-    songs and taken from clips, where a study asked questions of its own also own questions. Hidden repeats
-    count only for their own consistency, and a stimulus of two sets counts once.
+    song choices and taken from clips, where a study asked questions of its own also own questions. Hidden
+    repeats count only for their own consistency, and a stimulus of two sets counts once.
     """
     every = stimuli.distinct(frame)
     first, left_out = sensitivity.apply(every, plan)

@@ -16,7 +16,8 @@ from rich.table import Table
 
 from caw.cli import command_line
 from study.cli import build as building
-from study.cli import planning, sounds
+from study.cli import muse as musing
+from study.cli import planning, recruiting, sounds
 from study.folder import StudyFolder
 
 if TYPE_CHECKING:
@@ -229,10 +230,13 @@ def restore_backup(
         print(f"What it replaced is kept in {aside}")
 
 
+app.command()(recruiting.link)
+app.command()(recruiting.recruits)
 app.command("backends")(building.listing)
 app.command()(planning.plan)
 app.command()(sounds.compare)
 app.command()(sounds.inventory)
+app.command()(musing.muse)
 
 
 @app.command()
@@ -411,7 +415,9 @@ def _address(host: str, port: int) -> str:
 def main() -> None:
     """Run the command; a problem that the user can solve is one line on stderr and exit code 2."""
     again, nothing = "the same command goes on where it stopped", "nothing is half written"
-    command_line.run(app, "study", goes_on=again if sys.argv[1:2] in (["build"], ["demo"]) else nothing)
+    command_line.run(
+        app, "study", goes_on=again if sys.argv[1:2] in (["build"], ["demo"], ["muse"]) else nothing
+    )
 
 
 if __name__ == "__main__":

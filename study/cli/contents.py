@@ -111,6 +111,8 @@ def status_lines(folder: StudyFolder) -> Iterator[str | Table]:
     settings = design.load(folder.path)
     yield f'"{settings.study.title}" in {folder.path}'
     yield f"pool: {len(pool_table.rows(folder))} clips"
+    if settings.songs:
+        yield f"songs: {', '.join(f'{song.name} ({song.lacks})' for song in settings.songs)}"
     store = Store.for_folder(folder)
     try:
         build, people, closed = store.build(), store.listeners(), store.closed_at()

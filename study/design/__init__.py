@@ -17,11 +17,16 @@ from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, ValidationE
 
 from caw.files import atomic
 from study import languages
+from study.design import pairs as paired_task
+from study.design import song_questions
 from study.design import songs as song_tables
+from study.design.checks import Checks
 from study.design.errors import DesignError, KeyPath, SettingError, dotted, first_problem
 from study.design.groups import Group, as_registered
 from study.design.groups import problem as problem_of_groups
+from study.design.open_link import Ending, OpenLink
 from study.design.own_questions import OwnQuestion, asked, problem_of
+from study.design.pairs import Pairs
 from study.design.settings import (
     BLOCKS,
     BRIDGE,
@@ -58,7 +63,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BLOCKS", "BRIDGE", "FILE_NAME", "LATER_FACTS", "LATER_KEYS", "LONGEST_DEFAULT_PASSAGE"]
 __all__ += ["PLAN_KEYS", "Analysis", "Block", "CellFilter", "Design", "DesignError", "Imported", "KeyPath"]
-__all__ += ["ListeningSettings", "Mode", "OwnQuestion", "PlanRequest", "Questions", "Recording"]
+__all__ += ["ListeningSettings", "Mode", "OpenLink", "OwnQuestion", "PlanRequest", "Questions", "Recording"]
 __all__ += ["Researcher", "Set", "SettingError", "Song", "Source", "Stimuli", "StudySettings"]
 __all__ += ["analysis_plan", "as_built", "load", "parse"]
 __all__ += ["write_password"]
@@ -86,9 +91,12 @@ class Design(SettingsTable):
     questions : Questions
     own_questions : tuple of OwnQuestion
         In the order of the file.
+    checks : Checks
     analysis : Analysis
     groups : tuple of Group
+    pairs : Pairs
     researcher : Researcher
+    open_link : OpenLink, optional
     songs : tuple of Song
     """
 
@@ -103,9 +111,12 @@ class Design(SettingsTable):
     own_questions: Annotated[tuple[OwnQuestion, ...], BeforeValidator(as_tuple)] = Field(
         default=(), alias="question"
     )
+    checks: Checks = Checks()
     analysis: Analysis = Analysis()
     groups: Annotated[tuple[Group, ...], BeforeValidator(as_tuple)] = Field(default=(), alias="group")
+    pairs: Pairs = Pairs()
     researcher: Researcher = Field(default=Researcher(), exclude=True, repr=False)
+    open_link: OpenLink | None = Field(default=None, exclude=True, repr=False)
     songs: Annotated[tuple[Song, ...], BeforeValidator(as_tuple)] = Field(default=(), alias="song")
 
     _file: Path = PrivateAttr(default=Path(FILE_NAME))
@@ -171,7 +182,7 @@ class Design(SettingsTable):
     @property
     def clip_questions(self) -> tuple[OwnQuestion, ...]:
         """What is asked of each clip besides the founding questions."""
-        return asked(self.own_questions, "clip")
+        return (*asked(self.own_questions, "clip"), *song_questions.of(self))
 
     def mode_of(self, set_name: str) -> Mode:
         """The mode of a set's fakes: its own, or the one it is named after."""
@@ -293,10 +304,12 @@ def parse(tables: dict[str, Any], file: Path = Path(FILE_NAME)) -> Design:
     design._file = file
     _check_names(design)
     _check_groups(design)
+    paired_task.check(design)
     song_tables.check(design)
     if problem := problem_of(design.own_questions):
         index, key, value, reason, fix = problem
         raise design.error(("question", index, key), value, reason, fix)
+    song_questions.check(design)
     return design
 
 
@@ -336,6 +349,9 @@ def _check_names(design: Design) -> None:
 
 
 def _check_groups(design: Design) -> None:
+    if design.groups and design.listening.task == "paired":
+        what, fix = "are for single clips", 'delete the [[group]] tables, or set task = "single"'
+        raise design.error(("group",), None, what, fix)
     if fault := problem_of_groups(design.groups, design.sets):
         raise design.error(*fault)
 
@@ -366,13 +382,17 @@ def _known_keys(path: KeyPath) -> list[str]:
         "song": Song,
         "imported": Imported,
         "question": OwnQuestion,
+        "checks": Checks,
         "stimuli": Stimuli,
     }
     tables |= {"listening": ListeningSettings, "questions": Questions, "set": Set}
-    tables |= {"group": Group, "analysis": Analysis, "researcher": Researcher}
+    tables |= {"group": Group, "analysis": Analysis, "researcher": Researcher, "pairs": Pairs}
+    tables |= {"open_link": OpenLink}
     model = tables.get(str(path[0])) if path else Design
     if "cells" in path:
         model = CellFilter
     if "plans" in path:
         model = PlanRequest
+    if path[:1] == ("open_link",) and len(path) > 1:
+        model = Ending
     return [field.alias or name for name, field in (model or Design).model_fields.items()]

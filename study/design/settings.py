@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 FILE_NAME = "study.toml"
 PLAN_KEYS = ("plan", "chords", "bpm", "metre", "form", "novelty")  # of [[source]] and of each of its `plans`
 LATER_KEYS = ("trainings", *PLAN_KEYS, "plans", "bridge", "strength", "album")  # of [[source]]
-LATER_TABLE_KEYS: dict[str, tuple[str, ...]] = {"stimuli": ("lowest",), "listening": (), "questions": ()}
+SONG_WORDS = ("use_in", "use_as", "take", "moment")  # of [questions]; "": as the language's catalogue says
+LATER_TABLE_KEYS: dict[str, tuple[str, ...]] = {
+    "stimuli": ("lowest",),
+    "listening": ("in_place", "task"),
+    "questions": ("songs", *SONG_WORDS),
+}
 LATER_FACTS = ("plan", "strength", "song")  # of a clip: no older study has them
 LONGEST_DEFAULT_PASSAGE = 25.0  # s; what the model's paper trains on
 Mode = Literal["UMG", "VAR"]
@@ -437,6 +442,10 @@ class ListeningSettings(SettingsTable):
         How many are planned.
     instructions : str
         Shown on the welcome page beside the study's own words.
+    in_place : bool
+        Whether listeners may hear each clip in the study's songs, in the second of two passes.
+    task : {"single", "paired"}
+        Whether clips are heard one by one, or two side by side, see [pairs].
     """
 
     play_to_end: bool = True
@@ -448,6 +457,8 @@ class ListeningSettings(SettingsTable):
     order: Literal["counterbalanced", "fixed"] = "counterbalanced"
     listeners: Positive | None = None
     instructions: str = ""
+    in_place: bool = False
+    task: Literal["single", "paired"] = "single"
 
 
 Block = Literal["verdict", "musicality", "inspiring", "comment"]
@@ -474,6 +485,10 @@ class Questions(SettingsTable):
         Whether listeners also say how sure they are.
     order : tuple of str
         The order of the questions about a clip.
+    songs : bool
+        Whether listeners say of each clip which of the study's songs could use it, and what they would take.
+    use_in, use_as, take, moment : str
+        How that is worded.
     """
 
     verdict: Text = _default("verdict")
@@ -486,6 +501,11 @@ class Questions(SettingsTable):
     final: Annotated[tuple[Text, ...], BeforeValidator(as_tuple)] = _default("final")
     confidence: bool = False
     order: Annotated[tuple[Block, ...], BeforeValidator(as_tuple)] = BLOCKS
+    songs: bool = False
+    use_in: str = ""
+    use_as: str = ""
+    take: str = ""
+    moment: str = ""
 
     @field_validator("order")
     @classmethod

@@ -9,9 +9,11 @@ import streamlit as st
 
 from study import blinding
 from study.languages import wording
+from study.pages import endings
 from study.server import links, take_home
 from study.server.full_quality import Truth
 from study.server.served import Served
+from study.store import recruits
 from study.store.store import Listener
 
 
@@ -19,6 +21,7 @@ def show_thanks(study: Served, person: Listener) -> None:
     """The page of a listener who has finished."""
     say, answers = wording.of(study.design), person.step.answered
     st.title(say("thanks.title"), anchor=False)
+    endings.show_code(study, person, recruits.COMPLETED)
     st.write(say.count("thanks.saved", answers, answers=answers))
     if study.design.study.contact:
         st.write(say("thanks.contact", contact=study.design.study.contact))

@@ -11,7 +11,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn.config
 from starlette.middleware import Middleware
@@ -28,7 +28,11 @@ from study.server.links import personal_link, researcher_link
 from study.server.routes import ROUTES
 from study.server.served import CURATING, VARIABLE, Served, served
 
+if TYPE_CHECKING:
+    from study.muse.folder import MuseFolder
+
 PAGES = Path(__file__).parents[1] / "pages" / "router.py"
+MUSE_PAGE = PAGES.with_name("muse.py")
 _LINKS_SHOWN = 8
 
 SETTINGS: dict[str, Any] = {
@@ -106,19 +110,41 @@ def curate(folder: Path | str, port: int = 8501) -> None:
         _serve("127.0.0.1", port)
 
 
+def muse(folder: MuseFolder, port: int = 8501, *, browser: bool = True) -> None:
+    """Serve the page of `study muse` to this machine alone, until the process is stopped.
+
+    browser: whether to open it in one. Raises MuseError where another process has the folder, and ServerError
+    where the port is taken.
+    """
+    from study.server import musing  # here: a study's server needs none of it
+
+    host = "127.0.0.1"
+    with folder.opened():
+        require_free(host, port)
+        musing.open_folder(folder)
+        arguments = musing.app_arguments(f"http://{host}:{port}", browser=browser)
+        arguments["on_script_error"] = _show_muse_failure
+        _run(MUSE_PAGE, arguments, {"server.allowedHosts": [*LOOPBACK]}, host, port)
+
+
 def _serve(host: str, port: int) -> None:
     served.cache_clear()
     study = served()
     require_login(study, host)
     connections.configure(study.public)
-    _require_free(host, port)
+    require_free(host, port)
+    _run(PAGES, app_arguments(), _hosts(study, host), host, port)
+
+
+def _run(script: Path, arguments: dict[str, Any], own: dict[str, Any], host: str, port: int) -> None:
+    """Run Streamlit's App on a script until Ctrl-C. own: settings that are not everybody's."""
     uvicorn.config.LOGGING_CONFIG["loggers"]["uvicorn"]["level"] = "WARNING"
     address = {"server.address": host, "server.port": port, "browser.serverPort": port}
-    settings = {**SETTINGS, **_hosts(study, host), **address}
+    settings = {**SETTINGS, **own, **address}
     for name, value in settings.items():
         config.set_option(name, value)  # or Streamlit asks for a restart, as if they had changed under it
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how one stops it
-        App(PAGES, **app_arguments()).run(config=settings)
+        App(script, **arguments).run(config=settings)
 
 
 def require_login(study: Served, host: str | None) -> None:
@@ -265,7 +291,18 @@ def _show_failure(error: Exception) -> bool:
     return True
 
 
-def _require_free(host: str, port: int) -> None:
+def _show_muse_failure(error: Exception) -> bool:
+    """The same for the page of `study muse`."""
+    import streamlit as st
+
+    from study.server import musing
+
+    print(f"page failed: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+    st.error(musing.musing().say("muse.failed"))
+    return True
+
+
+def require_free(host: str, port: int) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -14,7 +14,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from study.store.schema import answer, listener, trial
+from study.store import pairs as pair_task
+from study.store.schema import answer, listener, recruit, trial
 
 
 def next_group(
@@ -51,11 +52,12 @@ def filled(
     """The numbers of those of a group who have begun or may still begin, leaving out the listener `but`."""
     people = sa.select(listener.c.id, listener.c.number, listener.c.revoked_at)
     people = people.where(listener.c.pilot.is_(pilot), listener.c.group_name.is_not_distinct_from(group))
-    have_begun = begun(connection)
+    over = sa.select(recruit.c.listener_id).where(recruit.c.outcome.is_not(None))  # of the open link
+    have_begun, gone = begun(connection), set(connection.execute(over).scalars())
     return {
         row.number
         for row in connection.execute(people)
-        if row.id != but and (row.revoked_at is None or row.id in have_begun)
+        if row.id != but and (row.id in have_begun or (row.revoked_at is None and row.id not in gone))
     }
 
 
@@ -68,4 +70,4 @@ def begun(connection: sa.Connection) -> set[int]:
         .where(trial.c.part > 0, answer.c.revision > 0)
         .distinct()
     )
-    return set(connection.execute(counted).scalars())
+    return {one for query in (counted, pair_task.begun()) for one in connection.execute(query).scalars()}

@@ -14,16 +14,20 @@ import sqlalchemy as sa
 
 from study.folder import PRACTICE
 from study.store import balance
+from study.store import pairs as pair_task
 from study.store.answering import StoreError
 from study.store.database import reading
 from study.store.orders import clip_order, repeated, set_order, with_repeats
 from study.store.schema import (
     answer,
     build,
+    check_result,
     clock,
     final_answer,
     listener,
     own_answer,
+    pair_answer,
+    pair_trial,
     play_event,
     revision,
     study_event,
@@ -49,6 +53,7 @@ class Build:
     passes: int = 1
     groups: list[list[Any]] | None = None  # of each: name, share, blocks of sets
     registered_at: dt.datetime | None = None
+    pairs: list[dict[str, Any]] | None = None  # of the paired task, as study.build.pairs makes them
 
     @property
     def sealed(self) -> dict[str, Any]:
@@ -59,6 +64,8 @@ class Build:
         sealed["practice"] = sorted(self.practice)
         if self.groups is None:  # as in builds of before there were groups
             del sealed["groups"]
+        if self.pairs is None:
+            del sealed["pairs"]
         return sealed
 
     @property
@@ -81,6 +88,8 @@ def check(new: Build) -> None:
         raise StoreError(f"stimulus id {twice!r} stands twice", "ids must be unique over all sets")
     if new.ordering not in ("counterbalanced", "fixed"):
         raise StoreError(f"order = {new.ordering!r}", "it must be counterbalanced or fixed")
+    if new.pairs is not None:
+        pair_task.check(new.pairs, new.stimuli, new.practice)
 
 
 def register(connection: sa.Connection, new: Build) -> None:
@@ -110,14 +119,18 @@ def register(connection: sa.Connection, new: Build) -> None:
         )
     )
     if resealed:
-        tried = sa.select(sa.func.count()).select_from(answer).where(answer.c.revision > 0)
-        if count := connection.execute(tried).scalar():
+        tried = [
+            sa.select(sa.func.count()).select_from(one).where(one.c.revision > 0)
+            for one in (answer, pair_answer)
+        ]
+        if count := sum(connection.execute(one).scalar_one() for one in tried):
             detail = f"{count} answers of pilots and to practice clips went with the sets they were given to"
             row = {"at": clock(connection), "who": "study build", "what": "sets replaced", "detail": detail}
             connection.execute(study_event.insert().values(**row))
-        for table in (revision, answer, play_event, trial, final_answer):
+        for table in (revision, answer, play_event, trial, final_answer, pair_answer, pair_trial):
             connection.execute(table.delete())
         connection.execute(own_answer.delete().where(own_answer.c.place == "end"))
+        connection.execute(check_result.delete().where(check_result.c.name == "attention"))
         connection.execute(listener.update().values(part_begun=0, finished_at=None))
         _assign_all(connection, new)
 
@@ -142,7 +155,7 @@ def newest(connection: sa.Connection) -> Build | None:
     if row is None:
         return None
     plain = ("practice", "key_sha256", "design_digest", "file_format", "ordering", "seed", "repeats")
-    plain += ("passes", "groups")
+    plain += ("passes", "groups", "pairs")
     return Build(
         stimuli=dict(row["stimuli"]),
         registered_at=row["registered_at"],
@@ -158,13 +171,21 @@ def has_answers(connection: sa.Connection) -> bool:
         .join(listener, listener.c.id == answer.c.listener_id)
         .where(trial.c.part > 0, answer.c.revision > 0, listener.c.pilot.is_(False))
     )
-    return connection.execute(counted.limit(1)).first() is not None
+    if connection.execute(counted.limit(1)).first() is not None:
+        return True
+    paired = pair_task.begun().join(listener, listener.c.id == pair_answer.c.listener_id)
+    paired = paired.where(listener.c.pilot.is_(False))
+    return connection.execute(paired.limit(1)).first() is not None
 
 
 def assign(
     connection: sa.Connection, current: Build, listener_id: int, number: int, group: str | None = None
 ) -> None:
     """Draw one listener's order of the clips of their group and write it, with a play key for each slot."""
+    if current.pairs is not None:
+        drawn = {"ordering": current.ordering, "seed": current.seed, "new_key": random_letters}
+        pair_task.assign(connection, current.pairs, listener_id, number, **drawn)
+        return
     rows: list[dict[str, Any]] = []
     heard = set()
     for part, (phase, name, order) in enumerate(parts(current, number, group)):

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from analysis import questionnaire
 from analysis.questionnaire import VERDICT, asked_in
-from study.store import own_answers
+from study.store import check_results, own_answers
+from study.store import pairs as pair_task
 from study.store.builds import newest, sets_of
 from study.store.database import reading
 from study.store.schema import answer, clock, elapsed, final_answer, listener, trial
@@ -43,10 +44,17 @@ def answers(engine: sa.Engine, *, practice: bool = False, pilot: bool = False) -
     left_empty names the columns where that happened, None where nothing was odd. In a study of several groups
     of listeners, group is the listener's.
 
-    Answers to the study's own questions stand last, in columns that only a study with such answers has.
+    Answers to the study's own questions, and whether checks were passed, stand last, in columns that only a
+    study with such answers has.
+
+    In a study of pairs there is a row for each pair, see `study.store.pairs.answers`.
 
     pilot: the answers of pilots instead of those of listeners.
     """
+    with reading(engine) as connection:
+        current = newest(connection)
+    if current is not None and current.pairs is not None:
+        return pair_task.answers(engine, practice=practice, pilot=pilot)
     columns = [column for column in answer.c if column.name not in ("spans", "press")]
     query = (
         sa.select(listener.c.name.label("listener"), listener.c.group_name, trial, *columns)
@@ -59,13 +67,14 @@ def answers(engine: sa.Engine, *, practice: bool = False, pilot: bool = False) -
         query = query.where(trial.c.part > 0)
     with reading(engine) as connection:
         rows = connection.execute(query).mappings().all()
-        current, latest = newest(connection), clock(connection)
+        latest = clock(connection)
         asked_once = own_answers.of_listeners(connection)
+        checked = check_results.exported(connection)
     merged: dict[tuple, dict[str, Any]] = {}
     own: dict[tuple, dict[str, Any]] = {}
     for row in rows:
         clip = tuple(row[trial.c[name]] for name in ("listener_id", "set_name", "stimulus_id", "repetition"))
-        own.setdefault(clip, dict(asked_once.get(clip[0], {})))
+        own.setdefault(clip, asked_once.get(clip[0], {}) | checked.get(clip[0], {}))
         own[clip] |= own_answers.on_clip(row[answer.c.further])
         if row[trial.c.phase] == "rating":  # its verdict came before: slots are answered in order
             sets = sets_of(current, row[listener.c.group_name])

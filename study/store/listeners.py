@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from study.store import balance
+from study.store import balance, check_results
+from study.store import pairs as pair_task
 from study.store.answering import StoreError, closed_at, unblinded_at
 from study.store.builds import assign, newest, random_letters
+from study.store.check_results import ATTENTION, HEADPHONES
 from study.store.database import reading
 from study.store.protocol import NO_STATIONS, Page, Slot, State, Stations, Step, next_step
-from study.store.schema import answer, clock, elapsed, listener, trial
+from study.store.schema import answer, clock, elapsed, listener, pair_answer, pair_trial, recruit, trial
+
+BY_PERSONAL_LINK = "link "  # how the identity begins of who was screened out and came by no open link
 
 
 @dataclass(frozen=True)
@@ -51,13 +55,21 @@ class ListenerProgress:
     finished_at: dt.datetime | None
     seconds_active: float
     group_name: str | None = None
+    recruited: bool = False  # by the open link
+    outcome: str | None = None  # how somebody who came so ended
+
+    @property
+    def awaited(self) -> bool:
+        """Whether a report should wait for this listener: not who is withdrawn, was let go or never began."""
+        let_go = self.outcome is not None or (self.recruited and self.consent_at is None)
+        return self.finished_at is None and self.revoked_at is None and not let_go
 
 
 def progress(
     engine: sa.Engine, pilot: bool | None = None, stations: Stations = NO_STATIONS
 ) -> list[ListenerProgress]:
     """All listeners in the order of their invitation; only pilots, or only others, where `pilot` says so."""
-    people = sa.select(listener).order_by(listener.c.id)
+    people = _people().order_by(listener.c.id)
     if pilot is not None:
         people = people.where(listener.c.pilot.is_(pilot))
     with reading(engine) as connection:
@@ -79,9 +91,17 @@ def progress(
                 begun_at=begun.get(row["id"]),
                 last_seen=row["last_seen_at"],
                 seconds_active=round(active.get(row["id"], 0.0), 3),
+                recruited=not (row["identity"] or BY_PERSONAL_LINK).startswith(BY_PERSONAL_LINK),
+                outcome=row["outcome"],
             )
         )
     return everybody
+
+
+def _people() -> sa.Select:
+    """Listeners with what is known of those who came by the open link."""
+    with_recruits = listener.outerjoin(recruit, recruit.c.listener_id == listener.c.id)
+    return sa.select(listener, recruit.c.identity, recruit.c.outcome).select_from(with_recruits)
 
 
 def states(
@@ -100,7 +120,7 @@ def states(
         .outerjoin(answer, _SAME_TRIAL)
         .order_by(trial.c.listener_id, trial.c.slot)
     )
-    people = sa.select(listener)
+    people = _people()
     if listener_id is not None:
         slots = slots.where(trial.c.listener_id == listener_id)
         people = people.where(listener.c.id == listener_id)
@@ -109,7 +129,17 @@ def states(
         by_listener.setdefault(row.listener_id, []).append(
             Slot(row.slot, row.part, row.position, row.answered_at is not None, row.phase)
         )
+    by_listener = by_listener or pair_task.slots(connection, listener_id)
     over = closed_at(connection) is not None
+    headphones = check_results.results(connection, HEADPHONES, listener_id) if stations.headphones else {}
+    attentive = check_results.results(connection, ATTENTION, listener_id) if stations.attention else {}
+
+    def waits(row: sa.RowMapping) -> frozenset[int]:
+        counted = [one.slot for one in by_listener.get(row["id"], ()) if one.part > 0]
+        places = {"seed": stations.seed, "number": row["number"]}
+        slots = check_results.attention_slots(counted, stations.attention, **places)
+        return frozenset(slots[len(attentive.get(row["id"], ())) :])
+
     return {
         row["id"]: State(
             slots=tuple(by_listener.get(row["id"], ())),
@@ -118,7 +148,12 @@ def states(
             part_begun=row["part_begun"],
             finished=row["finished_at"] is not None,
             closed=over or row["revoked_at"] is not None,
+            outcome=row["outcome"],
             before_due=stations.before and row["before_at"] is None,
+            headphones_due=stations.headphones
+            and row["playback"] == "headphones"
+            and not check_results.standing(headphones.get(row["id"], ())).over,
+            attention=waits(row) if stations.attention else frozenset(),
         )
         for row in connection.execute(people).mappings()
     }
@@ -169,15 +204,18 @@ def restore(connection: sa.Connection, name: str) -> bool:
         return False
     me = listener.c.id == row["id"]
     connection.execute(listener.update().where(me).values(revoked_at=None))
-    shown = sa.select(answer.c.slot).where(answer.c.listener_id == row["id"]).limit(1)
+    shown = [
+        sa.select(one.c.slot).where(one.c.listener_id == row["id"]).limit(1) for one in (answer, pair_answer)
+    ]
     current = newest(connection)
-    if current is not None and connection.execute(shown).first() is None:
+    if current is not None and not any(connection.execute(one).first() for one in shown):
         group = row["group_name"]
         others = balance.filled(connection, row["pilot"], group, but=row["id"])
         if row["number"] in others:  # somebody was invited in their place
             number = balance.next_number(connection, pilot=row["pilot"], group=group, but=row["id"])
             connection.execute(listener.update().where(me).values(number=number))
-            connection.execute(trial.delete().where(trial.c.listener_id == row["id"]))
+            for table in (trial, pair_trial):
+                connection.execute(table.delete().where(table.c.listener_id == row["id"]))
             assign(connection, current, row["id"], number, group)
     return True
 
@@ -197,6 +235,7 @@ def _times(connection: sa.Connection) -> tuple[dict[int, dt.datetime], dict[int,
         .join(trial, _SAME_TRIAL)
         .where(trial.c.part > 0, answer.c.revision > 0)
     ).all()
+    rows = rows or pair_task.times(connection)
     first: dict[int, dt.datetime] = {}
     active: dict[int, float] = {}
     for row in rows:

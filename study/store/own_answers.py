@@ -125,5 +125,5 @@ def cell(value: Any) -> Any:
 
 
 def _place_of(column: str) -> int:
-    places = ("before_", "end_")
+    places = ("before_", "end_", "check_")
     return places.index(column.partition("_")[0] + "_") if column.startswith(places) else len(places)

@@ -32,19 +32,29 @@ class Page(StrEnum):
     WELCOME = "welcome"
     BEFORE = "questions before the study"
     SOUND_CHECK = "sound check"
+    HEADPHONES = "headphone check"
     PRACTICE = "practice"
     PAUSE = "pause"
+    ATTENTION = "check of attention"
     CLIP = "clip"
+    PAIR = "pair"
     FINAL = "final questions"
     DONE = "finished"
     CLOSED = "closed"
+    SCREENED_OUT = "screened out"
+    TIMED_OUT = "timed out"
+    OVER_QUOTA = "over quota"
+
+
+ENDED_EARLY = {str(page): page for page in (Page.SCREENED_OUT, Page.TIMED_OUT, Page.OVER_QUOTA)}
 
 
 @dataclass(frozen=True)
 class Slot:
     """One clip in a listener's order: part 0 is practice; position counts from 1 within the part.
 
-    `phase` is one of PHASES: which questions are asked of it.
+    `phase` is one of PHASES: which questions are asked of it. `question`: what is asked of it where it is a
+    pair of clips, else "".
     """
 
     slot: int
@@ -52,11 +62,12 @@ class Slot:
     position: int
     answered: bool
     phase: str = "all"
+    question: str = ""
 
 
 @dataclass(frozen=True)
 class State:
-    """All that decides where a listener is."""
+    """All that decides where a listener is. `outcome`: how somebody who came by the open link ended."""
 
     slots: tuple[Slot, ...]
     consented: bool = False
@@ -64,7 +75,10 @@ class State:
     part_begun: int = 0
     finished: bool = False
     closed: bool = False
+    outcome: str | None = None
     before_due: bool = False  # questions of the study's own wait before the sound check
+    headphones_due: bool = False  # a headphone check waits after it
+    attention: frozenset[int] = frozenset()  # the slots before which a check of attention waits
 
 
 @dataclass(frozen=True)
@@ -72,6 +86,9 @@ class Stations:
     """What a study's design adds to a listener's way; the database alone does not know of it."""
 
     before: bool = False
+    headphones: bool = False
+    attention: int = 0
+    seed: int = 0
 
 
 NO_STATIONS = Stations()
@@ -82,6 +99,7 @@ class Step:
     """The page to show. Counts are of clips that count, so practice is not among `answered` and `total`.
 
     In a study of two passes each clip counts twice, and each set makes two parts; `phase` tells them apart.
+    In one of pairs, they are what is counted, and `question` is what is asked of the pair.
     """
 
     page: Page
@@ -93,12 +111,15 @@ class Step:
     answered: int = 0
     total: int = 0
     phase: str = "all"
+    question: str = ""
 
     @property
     def stage(self) -> str:
         """Where this is, in words for the researcher."""
         if self.page is Page.CLIP:
             return f"part {self.part} of {self.parts}, clip {self.clip} of {self.clips}"
+        if self.page is Page.PAIR:
+            return f"part {self.part} of {self.parts}, pair {self.clip} of {self.clips}"
         if self.page is Page.PAUSE:
             return f"before part {self.part} of {self.parts}"
         if self.page is Page.PRACTICE:
@@ -133,6 +154,8 @@ def next_step(state: State) -> Step:
     }
     if state.finished:
         return Step(Page.DONE, **counts)
+    if state.outcome in ENDED_EARLY:
+        return Step(ENDED_EARLY[state.outcome], **counts)
     if state.closed or not counted:
         return Step(Page.CLOSED, **counts)
     if not state.consented:
@@ -141,6 +164,8 @@ def next_step(state: State) -> Step:
         return Step(Page.BEFORE, **counts)
     if not state.sound_checked:
         return Step(Page.SOUND_CHECK, **counts)
+    if state.headphones_due:
+        return Step(Page.HEADPHONES, **counts)
     waiting = [slot for slot in state.slots if not slot.answered]
     if not waiting:
         return Step(Page.FINAL, **counts)
@@ -151,12 +176,15 @@ def next_step(state: State) -> Step:
         "clip": here.position,
         "clips": sum(slot.part == here.part for slot in state.slots),
         "phase": here.phase,
+        "question": here.question,
     }
     if here.part == 0:
         return Step(Page.PRACTICE, **place, **counts)
     if here.part > state.part_begun:
         return Step(Page.PAUSE, **place, **counts)
-    return Step(Page.CLIP, **place, **counts)
+    if here.slot in state.attention:
+        return Step(Page.ATTENTION, **place, **counts)
+    return Step(Page.PAIR if here.question else Page.CLIP, **place, **counts)
 
 
 def settle(changes: Mapping[str, Any], *, phase: str = "all") -> dict[str, Any]:

@@ -68,7 +68,17 @@ def test_nothing_in_the_catalogue_is_left_over():
     study = Path(listener.__file__).parents[1]
     folders = [study / name for name in ("store", "pages", "server", "languages", "browser")]
     code = "".join(file.read_text() for folder in folders for file in folder.glob("*.[pj][ys]*"))
-    whole = ("questions", "owed", "language", "door")  # asked for by names that the code puts together
+    whole = (
+        "questions",
+        "owed",
+        "language",
+        "door",
+        "open_link",
+        "muse_doing",
+        "muse_kind",
+        "muse_why",
+        "muse_take",
+    )  # asked for by names that the code puts together
     of_fields = {f"{field.name}{end}" for field in questionnaire.FIELDS for end in ("", "_low", "_high")}
     of_fields |= {str(level) for field in questionnaire.FIELDS for level in field.levels}
     for key in ENGLISH:

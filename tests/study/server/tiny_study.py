@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from study import design as designs
+from study.build import pairs
 from study.folder import StudyFolder
 from study.store.store import Store
 
@@ -106,6 +107,7 @@ def make_tiny_study(
         file_format="wav",
         passes=designs.load(folder).listening.passes,
         groups=designs.load(folder).registered_groups,
+        pairs=pairs.hands(designs.load(folder), rows),
     )
     store.close()
     return study
