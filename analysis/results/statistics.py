@@ -55,7 +55,7 @@ def evaluate(
     song choices and taken from clips, where a study asked questions of its own also own questions. Hidden
     repeats count only for their own consistency, and a stimulus of two sets counts once.
     """
-    every = stimuli.distinct(frame)
+    every = sensitivity.with_consistency(stimuli.distinct(frame), frame, plan)
     first, left_out = sensitivity.apply(every, plan)
     panel = Panel.of(first)
     compared = comparisons.records(first, panel)

@@ -306,6 +306,10 @@ def parse(tables: dict[str, Any], file: Path = Path(FILE_NAME)) -> Design:
     _check_groups(design)
     paired_task.check(design)
     song_tables.check(design)
+    if unmet := design.checks.unmet(design.analysis.exclude, design.stimuli.repeats):
+        name, fix = unmet
+        path = ("analysis", "exclude")
+        raise design.error(path, name, "is a check that this study does not make", f"{fix}, or leave it out")
     if problem := problem_of(design.own_questions):
         index, key, value, reason, fix = problem
         raise design.error(("question", index, key), value, reason, fix)

@@ -548,6 +548,9 @@ class Researcher(SettingsTable):
         return emails
 
 
+Exclusion = Literal["hasty", "unplayed", "constant", "headphones", "attention", "inconsistent"]
+
+
 class Analysis(SettingsTable):
     """[analysis]: what is settled before there are data. It is fixed when the first listener begins.
 
@@ -559,8 +562,10 @@ class Analysis(SettingsTable):
         Clips pass as real where balanced accuracy lies within 0.5 plus or minus this.
     musicality_bound : float, optional
         Points of musicality that count as no difference.
-    exclude : tuple of {"hasty", "unplayed", "constant"}
+    exclude : tuple of {"hasty", "unplayed", "constant", "headphones", "attention", "inconsistent"}
         Which answers are left out.
+    consistency : float, optional
+        The share of hidden repeats that a listener must judge as before not to be inconsistent.
     equivalence : float, optional
         The older name of `musicality_bound`.
     """
@@ -568,7 +573,8 @@ class Analysis(SettingsTable):
     primary: Literal["judged real", "musicality", "inspiring"] = "judged real"
     accuracy_bound: Annotated[float, Field(gt=0, lt=0.5)] | None = None
     musicality_bound: Annotated[float, Field(gt=0, le=10)] | None = None
-    exclude: Annotated[tuple[Literal["hasty", "unplayed", "constant"], ...], BeforeValidator(as_tuple)] = ()
+    exclude: Annotated[tuple[Exclusion, ...], BeforeValidator(as_tuple)] = ()
+    consistency: Annotated[float, Field(gt=0, le=1)] | None = None
     equivalence: Annotated[float, Field(gt=0, le=10)] | None = None
 
     @field_validator("equivalence")
@@ -585,7 +591,17 @@ class Analysis(SettingsTable):
         from analysis.plan import AnalysisPlan
 
         bound = self.equivalence if self.musicality_bound is None else self.musicality_bound
-        return AnalysisPlan(self.primary, self.accuracy_bound, bound, self.exclude)
+        return AnalysisPlan(self.primary, self.accuracy_bound, bound, self.exclude, self.consistency)
+
+    @model_validator(mode="after")
+    def _is_a_plan(self) -> Analysis:
+        from analysis.plan import AnalysisPlanError
+
+        try:
+            self.plan()
+        except AnalysisPlanError as error:
+            raise SettingError(error.problem.what, error.problem.fix) from None
+        return self
 
 
 def default_questions(language: str) -> dict[str, Any]:
