@@ -200,6 +200,9 @@ def _planned(
     """What the round is to be, from what the listener has answered. Nothing is written."""
     key = [*blinding.read_key(folder, store.build().key_sha256), *keys(folder, store, listener_id)]
     heard = _heard(store, listener)
+    met = {name for name, _ in heard}  # a group of listeners may hear some of the sets alone
+    sets = {name: one for name, one in stated.sets.items() if name in met}
+    stated = stated.model_copy(update={"sets": sets})
     rows = {(row["set"], row["stimulus_id"]): row for row in key}
     share = stated.more.fresh if fresh is None else fresh
     count = clips or stated.more.clips or max(FEWEST, next(iter(stated.sets.values())).fakes)

@@ -44,7 +44,8 @@ def answers(engine: sa.Engine, *, practice: bool = False, pilot: bool = False) -
 
     A value that cannot be, as after a clock that stepped back or a change by hand, is left empty: times in
     the wrong order, in the future or unreadable, numbers outside their range, more seconds heard than played.
-    left_empty names the columns where that happened, None where nothing was odd.
+    left_empty names the columns where that happened, None where nothing was odd. In a study of several groups
+    of listeners, group is the listener's.
 
     Answers to the study's own questions, and whether checks were passed, stand last, in columns that only a
     study with such answers has.
@@ -59,7 +60,7 @@ def answers(engine: sa.Engine, *, practice: bool = False, pilot: bool = False) -
         return pair_task.answers(engine, practice=practice, pilot=pilot)
     columns = [column for column in answer.c if column.name not in ("spans", "press")]
     query = (
-        sa.select(listener.c.name.label("listener"), trial, *columns)
+        sa.select(listener.c.name.label("listener"), listener.c.group_name, trial, *columns)
         .join(trial, trial.c.listener_id == listener.c.id)
         .join(answer, sa.and_(answer.c.listener_id == trial.c.listener_id, answer.c.slot == trial.c.slot))
         .where(answer.c.answered_at.is_not(None), listener.c.pilot.is_(pilot))
@@ -70,7 +71,7 @@ def answers(engine: sa.Engine, *, practice: bool = False, pilot: bool = False) -
     with reading(engine) as connection:
         rows = connection.execute(query).mappings().all()
         latest = clock(connection)
-        sets_before = _parts_before(connection, len(current.stimuli) if current is not None else 0)
+        sets_before = _parts_before(connection)
         asked_once = own_answers.of_listeners(connection)
         checked = check_results.exported(connection)
     further = any(row[trial.c.round] > 1 for row in rows)
@@ -89,6 +90,8 @@ def answers(engine: sa.Engine, *, practice: bool = False, pilot: bool = False) -
             merged[clip][LEFT_EMPTY] = [*merged[clip][LEFT_EMPTY], *again]
             continue
         merged[clip] = _exported(row, latest, before)
+        if current.groups:
+            merged[clip]["group"] = row[listener.c.group_name]
         if further:
             merged[clip]["round"] = row[trial.c.round]
         if row[trial.c.phase] == "verdict":
@@ -118,21 +121,16 @@ def final_forms(engine: sa.Engine, *, pilot: bool = False) -> list[dict[str, Any
     return [row | {"saved_at": row["saved_at"] if row["saved_at"] <= latest else None} for row in forms]
 
 
-def _parts_before(connection: sa.Connection, sets: int) -> dict[tuple[int, int], tuple[int, int]]:
-    """By listener and round: the parts before that round, and how many sets it has. sets: of the first."""
-    rows = connection.execute(
-        sa.select(trial.c.listener_id, trial.c.round, trial.c.set_name, trial.c.part).distinct()
-    ).all()
+def _parts_before(connection: sa.Connection) -> dict[tuple[int, int], tuple[int, int]]:
+    """By listener and round: the parts before that round, and how many sets it has."""
+    query = sa.select(trial.c.listener_id, trial.c.round, trial.c.set_name, trial.c.part).distinct()
     firsts: dict[tuple[int, int], int] = {}
     names: dict[tuple[int, int], set[str]] = {}
-    for row in rows:
+    for row in connection.execute(query.where(trial.c.part > 0)):
         here = row.listener_id, row.round
         names.setdefault(here, set()).add(row.set_name)
         firsts[here] = min(row.part, firsts.get(here, row.part))
-    return {
-        (who, number): (0, sets) if number == 1 else (first - 1, len(names[who, number]))
-        for (who, number), first in firsts.items()
-    }
+    return {here: (first - 1, len(names[here])) for here, first in firsts.items()}
 
 
 def _exported(row: sa.RowMapping, latest: dt.datetime, sets_before: int = 0) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def register(
     if twice := heard & set(ids):
         raise StoreError(f"stimulus id {min(twice)!r} was heard before", "build the round again")
     sets = {chosen: list(clips) for chosen, clips in stimuli.items()}
-    own = replace(current, stimuli=sets, practice=[], repeats=0)
+    own = replace(current, stimuli=sets, practice=[], repeats=0, groups=None)
     builds.check(own)
     last = sa.select(sa.func.max(trial.c.slot), sa.func.max(trial.c.part))
     slot, part = connection.execute(last.where(trial.c.listener_id == listener_id)).one()
