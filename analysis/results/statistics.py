@@ -19,6 +19,7 @@ from analysis.results import (
     comparisons,
     discrimination,
     dose,
+    groups,
     individuals,
     own_questions,
     panel_models,
@@ -68,6 +69,7 @@ def evaluate(
         *songs.records(first, panel),
         *own_questions.records(first, panel, own),
         *ratings.missing(first, panel),
+        *groups.records(first),
         *agreement.records(first, panel),
         *panel_models.records(first, panel),
         *comparisons.equivalence(
