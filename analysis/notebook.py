@@ -291,7 +291,7 @@ class Study:
         >>> len(analysis.open(analysis.founding()).song_choices)
         0
         """
-        made = [table.frame for table in songs.tables(self._results) if table.name == "songs"]
+        made = [table.frame for table in songs.tables(self._results) if table.name == "song_choices"]
         return made[0] if made else pd.DataFrame()
 
     @property

@@ -163,7 +163,7 @@ def _songs(results: list[Result]) -> Figure:
         results, (songs.FAMILY,), songs.CHOSEN, lambda r: f"{r.count} of {r.total}"
     )
     caption = "Points with 95% intervals where one can be given."
-    return Figure("songs", caption, text, partial(plots.songs.chosen, results))
+    return Figure("song_choices", caption, text, partial(plots.songs.chosen, results))
 
 
 def _clips(results: list[Result], clips: pd.DataFrame) -> Figure:

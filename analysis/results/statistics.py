@@ -19,6 +19,7 @@ from analysis.results import (
     comparisons,
     discrimination,
     dose,
+    groups,
     individuals,
     own_questions,
     panel_models,
@@ -51,10 +52,10 @@ def evaluate(
     answers, agreement, mixed models, conditional modes, order, equivalence, sensitivity, model checks, clips;
     with several listeners also listeners, with several trainings of a cell also trainings, where clips were
     asked for in several ways also plans or strengths, where listeners said which songs could use clips also
-    songs and taken from clips, where a study asked questions of its own also own questions. Hidden repeats
-    count only for their own consistency, and a stimulus of two sets counts once.
+    song choices and taken from clips, where a study asked questions of its own also own questions. Hidden
+    repeats count only for their own consistency, and a stimulus of two sets counts once.
     """
-    every = stimuli.distinct(frame)
+    every = sensitivity.with_consistency(stimuli.distinct(frame), frame, plan)
     first, left_out = sensitivity.apply(every, plan)
     panel = Panel.of(first)
     compared = comparisons.records(first, panel)
@@ -68,6 +69,7 @@ def evaluate(
         *songs.records(first, panel),
         *own_questions.records(first, panel, own),
         *ratings.missing(first, panel),
+        *groups.records(first),
         *agreement.records(first, panel),
         *panel_models.records(first, panel),
         *comparisons.equivalence(

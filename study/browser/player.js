@@ -68,6 +68,7 @@ class Player {
     this.setState = setState;
     const { words } = data;
     this.frameOf.setAttribute("aria-label", words.name);
+    this.frameOf.classList.toggle("aside", Boolean(data.aside));
     this.seek.setAttribute("aria-label", words.seek);
     this.again.setAttribute("aria-label", words.again);
     this.again.title = words.again;
@@ -302,7 +303,7 @@ class Player {
     this.track.style.setProperty("--at", whole ? `${(100 * at) / whole}%` : "0%");
     this.wave.draw(this.heard(), at, whole);
     this.loop.paint(data.words, whole);
-    announcePosition(at);
+    if (!data.aside) announcePosition(at);
     this.button.classList.toggle("on", playing);
     this.button.setAttribute("aria-label", playing ? data.words.pause : data.words.play);
     const { words } = data;

@@ -85,7 +85,9 @@ class Keys {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || !this.active.checked) return;
     const path = event.composedPath();
     const target = path[0];
-    if (this.player.data.among && !path.includes(this.player.root)) return; // of several, the one in focus
+    const { among } = this.player.data;
+    if (among && !path.includes(this.player.root)) return; // of several, the one in focus
+    if (!among && path.some((one) => one.matches?.(".aside"))) return; // meant for a player beside this one
     if (!(target instanceof Element) || target.matches(TYPING)) return;
     if (this.dialog.open) {
       if (event.key !== "?") return;

@@ -16,6 +16,7 @@ from study.languages import Words, words
 
 _ANSWER_SECONDS = 25  # what judging one clip takes besides hearing it
 _SECOND_SECONDS = 15  # the same in a second round, when half of the questions are behind
+_SONG_SECONDS = 15  # what saying which songs could use a clip takes besides
 _OTHER_MINUTES = 4  # welcome, sound check, final questions
 
 
@@ -50,6 +51,8 @@ def minutes(design: Design) -> int:
     """About how long the study takes, rounded up to five minutes."""
     heard = 1.5 * design.stimuli.seconds * (2 if design.listening.task == PAIRED else 1)
     seconds = (clip_count(design) + design.listening.practice) * (heard + _ANSWER_SECONDS)
+    if design.questions.songs:
+        seconds += clip_count(design) * _SONG_SECONDS
     if design.listening.passes == 2:
         seconds += clip_count(design) * (heard + _SECOND_SECONDS)
     return 5 * math.ceil((seconds / 60 + _OTHER_MINUTES) / 5)

@@ -45,6 +45,7 @@ def _ignore() -> None:
 
 _next_button = _component("next_button")
 _saved_text = _component("saved_text")
+_moment = _component("moment")
 _player = _component("player", parts=("wave", "loop", "keys"))
 _pool_keys = _component("pool_keys")
 _reconnect = _component("reconnect")
@@ -114,6 +115,7 @@ def player(
     texts: dict[str, str] | None = None,
     keys: Sequence[str] = (),
     among: bool = False,
+    aside: bool = False,
     pair: str = "",
     flat: bool = False,
 ) -> Listening | None:
@@ -125,7 +127,8 @@ def player(
     `resume` is what was heard before, of an earlier visit: give the same one at every run.
     `texts` replaces words of the catalogue's [player]; `keys` names the questions that keys may answer
     ("verdict", "musicality", "choice"). `among` says that the page has several players: keys then go to the
-    one in focus, and the page stays where it is scrolled to. `flat` leaves the picture of the sound out.
+    one in focus, and the page stays where it is scrolled to. `aside` says so of one that stands beside the
+    page's player: texts and moments are pinned to the other one. `flat` leaves the picture of the sound out.
     `pair` is the letter of one of two players side by side, and the key that plays it; other keys then go to
     the one that sounded last.
     """
@@ -141,8 +144,10 @@ def player(
         "keys": list(keys),
         "resume": None,
     }
-    if among:
+    if among or aside:
         data["among"] = True
+    if aside:
+        data["aside"] = True
     if pair:
         data["pair"] = pair
         data["shortcuts"] |= {name: say(f"pair.{name}") for name in ("key_play", "key_choose")}
@@ -159,6 +164,29 @@ def player(
     if not isinstance(status, dict) or status.get("clip") != clip:
         return None
     return Listening.from_report(status)
+
+
+def moment_field(
+    say: Words, label: str, *, key: str, saved: float | None, longest: float, disabled: bool = False
+) -> float | None:
+    """Shows the field of a moment of the clip and returns it in seconds, None for none.
+
+    It can be typed, and a button takes it from where the player is. `saved` is what the database holds now;
+    `longest` is the clip's length in seconds.
+    """
+    data = {
+        "label": label,
+        "saved": saved,
+        "longest": longest,
+        "disabled": disabled,
+        "words": say.group("moment"),
+    }
+    moment = _moment(key=key, data=data, default={"moment": None}, on_moment_change=_ignore).moment
+    if not isinstance(moment, dict):  # nothing was touched on this page
+        return saved
+    at = moment.get("at")
+    known = isinstance(at, int | float) and not isinstance(at, bool) and 0 <= at <= longest
+    return round(float(at), 1) if known else None
 
 
 @dataclass(frozen=True)

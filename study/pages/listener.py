@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import sys
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from importlib.resources import files
 
@@ -73,6 +73,7 @@ def _step(study: Served, shown: Shown) -> None:
         st.title(say(f"{why}_title"), anchor=False)
         st.write(say(f"{why}_text"))
         return
+    study = replace(study, design=study.design.for_group(person.group_name))
     tab = _tab(study, person, shown)
     if tab is None:
         _other_tab(study, person)

@@ -47,7 +47,7 @@ _OPEN = (
     "/manifest.json",
     "/favicon.png",
 )
-_OPEN_FOLDERS = (f"{routes.CLIP}/", f"{routes.HEARD}/", f"{routes.CHECK}/")
+_OPEN_FOLDERS = tuple(f"{folder}/" for folder in (routes.CLIP, routes.HEARD, routes.CHECK, routes.PLACE))
 _LISTENERS = (*_OPEN_FOLDERS, f"{open_link.JOIN}/")
 _PROBES = (health.ADDRESS, "/_stcore/host-config")  # Streamlit's page asks beneath its own path, too
 _LOGIN = (login.LOGIN, login.LOGOUT, oidc.CALLBACK)

@@ -13,6 +13,7 @@ from study import design as designs
 from study.design import Design
 from study.design.own_questions import asked
 from study.folder import PRACTICE, FolderError, StudyFolder
+from study.server import places
 from study.server.address import PublicUrl, public_url
 from study.server.links import researcher_key
 from study.store import sessions
@@ -98,6 +99,9 @@ def served() -> Served:
     for name, ids in [*build.stimuli.items(), (PRACTICE, build.practice)]:
         for stimulus in ids:
             folder.stimulus(name, stimulus)
+    if design.listening.in_place and not any(places.is_built(folder, song.name) for song in design.songs):
+        what = f"{folder.places}: holds no music beside a song's gap, in which clips could be heard"
+        raise FolderError(what, f"run `study build {path}` again")
     store.served_digest, store.served_plan = build.design_digest, design.analysis.plan()
     store.open_link = design.open_link
     store.served_stations = stations(design)

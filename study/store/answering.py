@@ -207,22 +207,36 @@ def log_play(
 
     Returns False, and adds nothing, where there are MOST_REPORTS of this clip already.
     """
-    mine = sa.and_(play_event.c.listener_id == listener_id, play_event.c.slot == slot)
     with engine.begin() as connection:
-        if connection.execute(sa.select(sa.func.count()).where(mine)).scalar_one() >= MOST_REPORTS:
+        if not put_report(connection, listener_id, slot, kind, listening, position_seconds):
             return False
-        connection.execute(
-            play_event.insert().values(
-                listener_id=listener_id,
-                slot=slot,
-                at=clock(connection),
-                kind=kind,
-                seconds_heard=listening.seconds_heard,
-                position_seconds=position_seconds,
-            )
-        )
         _overheard(connection, listener_id, slot, listening)
         return True
+
+
+def put_report(
+    connection: sa.Connection,
+    listener_id: int,
+    slot: int,
+    kind: str,
+    listening: Listening,
+    position_seconds: float | None,
+) -> bool:
+    """Add one report of a player, where there are not MOST_REPORTS of this clip already; whether it was."""
+    mine = sa.and_(play_event.c.listener_id == listener_id, play_event.c.slot == slot)
+    if connection.execute(sa.select(sa.func.count()).where(mine)).scalar_one() >= MOST_REPORTS:
+        return False
+    connection.execute(
+        play_event.insert().values(
+            listener_id=listener_id,
+            slot=slot,
+            at=clock(connection),
+            kind=kind,
+            seconds_heard=listening.seconds_heard,
+            position_seconds=position_seconds,
+        )
+    )
+    return True
 
 
 def _overheard(connection: sa.Connection, listener_id: int, slot: int, listening: Listening) -> None:

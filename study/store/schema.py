@@ -198,6 +198,7 @@ build = sa.Table(
     sa.Column("seed", sa.BigInteger, nullable=False),
     sa.Column("repeats", sa.Integer, nullable=False),
     sa.Column("passes", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("groups", sa.JSON(none_as_null=True)),  # [[name, share, [[set, ...], ...]], ...]
     sa.Column("pairs", sa.JSON(none_as_null=True)),  # of the paired task: [{set, question, hands}, ...]
     sa.CheckConstraint("ordering IN ('counterbalanced', 'fixed')", name="ordering_known"),
     sa.CheckConstraint("repeats >= 0", name="repeats_positive"),

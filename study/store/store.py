@@ -173,6 +173,7 @@ class Store:
         seed: int | None = None,
         repeats: int = 0,
         passes: int = 1,
+        groups: list[list[Any]] | None = None,
         pairs: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
         """Record what a build made, and draw for every listener an order of it.
@@ -200,6 +201,8 @@ class Store:
             How many clips of a set each listener hears again.
         passes : {1, 2}, optional
             Whether all is asked at once, or the verdicts first and the rest in a second pass.
+        groups : list, optional
+            Groups of listeners: of each its name, its share, and the blocks of sets that it hears.
         pairs : sequence of mapping, optional
             Of the paired task: which ids may stand side by side, as `study.build.pairs` makes them.
 
@@ -220,6 +223,7 @@ class Store:
             seed,
             repeats,
             passes,
+            groups,
             pairs=None if pairs is None else [dict(one) for one in pairs],
         )
         with self.engine.begin() as connection:
@@ -307,7 +311,7 @@ class Store:
                 return None
             state = recruits.state_of(self.engine, connection, row, self.open_link, self.served_stations)
             step = next_step(state)
-        copied = ("id", "name", "tab", "playback", "pilot")
+        copied = ("id", "name", "tab", "playback", "pilot", "group_name")
         return Listener(**{name: row[name] for name in copied}, step=step)
 
     def listeners(self, pilot: bool | None = None) -> list[ListenerProgress]:
