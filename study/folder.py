@@ -9,6 +9,7 @@ private/              key.csv (the truth), audit, measures, picks, build record,
                       researcher's token: for its owner alone
 rounds/NUMBER-NAME/   a next round of one listener: a folder like this one, without answers of its own
 responses.sqlite      the answers
+recordings/           what listeners sent in the follow-up
 report/               what `study report` writes
 All but study.toml is readable by its owner alone.
 """
@@ -120,6 +121,11 @@ class StudyFolder:
         return self.path / "responses.sqlite"
 
     @property
+    def recordings(self) -> Path:
+        """What listeners sent in the follow-up, each under a random name."""
+        return self.path / "recordings"
+
+    @property
     def report(self) -> Path:
         return self.path / "report"
 
@@ -165,8 +171,8 @@ class StudyFolder:
         for each of those that others can read.
         """
         open_still, owner = [], self.path.stat()
-        tops = [self.models, self.pool, self.sets, self.places, self.private, self.report]
-        tops.append(self.path / ROUNDS)
+        tops = [self.models, self.pool, self.sets, self.places, self.private, self.recordings]
+        tops += [self.report, self.path / ROUNDS]
         tops += [self.path / name for name in (".sets-staging", ".sets-old")]
         tops += [file for pattern in _HOLD_ANSWERS for file in sorted(self.path.glob(pattern))]
         for top in tops:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from study.store import balance, check_results, rounds
+from study.store import balance, check_results, follow_up, rounds
 from study.store import pairs as pair_task
 from study.store.answering import StoreError, closed_at, unblinded_at
 from study.store.builds import assign, newest, random_letters
 from study.store.check_results import ATTENTION, HEADPHONES
 from study.store.database import reading
-from study.store.protocol import NO_STATIONS, Page, Slot, State, Stations, Step, next_step
+from study.store.protocol import NO_STATIONS, FollowUp, Page, Slot, State, Stations, Step, next_step
 from study.store.schema import answer, clock, elapsed, listener, pair_answer, pair_trial, recruit, trial
 
 BY_PERSONAL_LINK = "link "  # how the identity begins of who was screened out and came by no open link
@@ -58,6 +58,7 @@ class ListenerProgress:
     recruited: bool = False  # by the open link
     outcome: str | None = None  # how somebody who came so ended
     in_round: int | None = None  # the further round that they have not finished
+    follow_up: FollowUp | None = None  # of those who have finished, where there is a follow-up
 
     @property
     def awaited(self) -> bool:
@@ -66,6 +67,18 @@ class ListenerProgress:
             return self.revoked_at is None
         let_go = self.outcome is not None or (self.recruited and self.consent_at is None)
         return self.finished_at is None and self.revoked_at is None and not let_go
+
+    @property
+    def follow_up_stage(self) -> str:
+        """Where this listener is on the way to the end of the follow-up, in words for the researcher."""
+        if self.revoked_at is not None:
+            return "withdrawn"
+        return "not finished" if self.follow_up is None else self.follow_up.stage
+
+    @property
+    def follow_up_due(self) -> bool:
+        """Whether this listener can answer now and has not sent it."""
+        return self.revoked_at is None and self.follow_up is not None and self.follow_up.open
 
 
 def progress(
@@ -95,6 +108,7 @@ def progress(
                 last_seen=row["last_seen_at"],
                 seconds_active=round(active.get(row["id"], 0.0), 3),
                 in_round=step.round if step.round > 1 and not standing[row["id"]].finished else None,
+                follow_up=step.follow_up,
                 recruited=not (row["identity"] or BY_PERSONAL_LINK).startswith(BY_PERSONAL_LINK),
                 outcome=row["outcome"],
             )
@@ -137,6 +151,7 @@ def states(
     newest_rounds = rounds.newest(connection, listener_id)
     by_listener = by_listener or pair_task.slots(connection, listener_id)
     over = closed_at(connection) is not None
+    asked_later = follow_up.states(connection, stations.follow_up, listener_id)
     headphones = check_results.results(connection, HEADPHONES, listener_id) if stations.headphones else {}
     attentive = check_results.results(connection, ATTENTION, listener_id) if stations.attention else {}
 
@@ -156,6 +171,7 @@ def states(
             and (row["id"] not in newest_rounds or newest_rounds[row["id"]].finished_at is not None),
             closed=over or row["revoked_at"] is not None,
             round=newest_rounds[row["id"]].number if row["id"] in newest_rounds else 1,
+            follow_up=asked_later.get(row["id"]),
             outcome=row["outcome"],
             before_due=stations.before and row["before_at"] is None,
             headphones_due=stations.headphones
