@@ -27,6 +27,7 @@ from study.design.groups import problem as problem_of_groups
 from study.design.open_link import Ending, OpenLink
 from study.design.own_questions import OwnQuestion, asked, problem_of
 from study.design.pairs import Pairs
+from study.design.researcher import Researcher
 from study.design.settings import (
     BLOCKS,
     BRIDGE,
@@ -45,7 +46,6 @@ from study.design.settings import (
     PlanRequest,
     Questions,
     Recording,
-    Researcher,
     Set,
     SettingsTable,
     Source,

@@ -443,6 +443,7 @@ class Store:
                     trial.c.slot,
                     trial.c.set_name,
                     trial.c.stimulus_id,
+                    sa.literal("").label("side"),
                     listener.c.finished_at,
                 )
                 .join(listener, listener.c.id == trial.c.listener_id)
@@ -455,16 +456,10 @@ class Store:
             row = row or pair_task.clip(connection, play_key, token or "")
             if row is None:
                 return None
-            finished = row.finished_at is not None
-            if not finished and answering.closed_at(connection) is not None:
+            if row.finished_at is None and answering.closed_at(connection) is not None:
                 return None
             build = newest(connection)
-            if build is None:
-                return None
-            side = getattr(row, "side", "")
-            return ServedClip(
-                row.listener_id, row.slot, row.set_name, row.stimulus_id, build.file_format, side
-            )
+            return None if build is None else ServedClip(*row[:4], build.file_format, row.side)
 
     def log_play(
         self, clip: ServedClip, kind: str, *, listening: Listening, position_seconds: float | None
