@@ -147,7 +147,7 @@ class Study:
 
     def _evaluated(self) -> list[Result]:
         own = own_questions.of(self._facts.settings)
-        return statistics.evaluate(self._frame, plan=self._facts.plan, own=own)
+        return statistics.evaluate(self._frame, plan=self._facts.plan, own=own, later=self._facts.follow_up)
 
     @property
     def results(self) -> pd.DataFrame:
@@ -278,6 +278,21 @@ class Study:
         names = {"name": "outcome", "group": "groups", "estimate": "difference"}
         frame = to_frame(rows).rename(columns=names)
         return frame[["outcome", "groups", "difference", "low", "high", "p", "p_holm", "n", "method", "note"]]
+
+    @property
+    def follow_up(self) -> pd.DataFrame:
+        """What came of every kept clip: a row per listener and clip, beside what the clip is.
+
+        Columns: listener, set, name, truth, backend, mode and what else describes the clip; outcome (nothing,
+        idea, part or song; missing where nobody has said), song, days and words as the listener gave them,
+        and when. Empty where the study had no follow-up.
+
+        Examples
+        --------
+        >>> len(analysis.open(analysis.founding()).follow_up)
+        0
+        """
+        return pd.DataFrame([dict(row) for row in self._facts.follow_up])
 
     @property
     def song_choices(self) -> pd.DataFrame:

@@ -116,6 +116,7 @@ def report(
             measures=measuring.read(folder),
             plan=stands.plan,
             plan_told=stands.sentence,
+            follow_up=came_of_clips(store, settings, key),
         )
         _announce(frame)
         rehearse = single.rehearse if sealed.pairs is None else paired.rehearse
@@ -125,6 +126,8 @@ def report(
         if last != (answers, forms):  # whoever has not finished went on until it was closed
             frame = _frame(folder, responses.with_final_answers(*last), key, remarks)
             facts = replace(facts, results=None, final_forms=last[1])
+        if (later := came_of_clips(store, settings, key)) != facts.follow_up:
+            facts = replace(facts, results=None, follow_up=later)
         facts = replace(facts, unblinding=store.unblindings())
         return notebook.of(frame, facts).report(out)
     finally:
@@ -220,6 +223,31 @@ def joined(
     if "strength" in frame:
         frame["strength"] = pd.to_numeric(frame["strength"])
     return frame
+
+
+def came_of_clips(store: Store, settings: Design, key: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+    """What came of every kept clip so far, each with its truth; [] where the study asks for nothing later.
+
+    `unblinded` says of each answer whether it came after the key was opened.
+
+    Raises: ReportingError for a clip that the key does not hold.
+    """
+    from study.store import follow_up
+
+    opened = min((row["at"] for row in store.unblindings()), default=None)
+    truths = {(row["set"], row["stimulus_id"]): row for row in key}
+    rows = []
+    for row in follow_up.answers(store.engine, settings.follow_up):
+        truth = truths.get((row["set"], row["stimulus_id"]))
+        if truth is None:
+            what = f"the kept clip {row['set']}/{row['stimulus_id']} has no row in the key"
+            raise ReportingError(what, "put the key back that was sealed at build")
+        facts = {name: truth[name] or None for name in (*_TRUTH, *LATER_FACTS) if name in truth}
+        made_for = {"made_for": facts.pop("song")} if "song" in facts else {}  # `song` is what it came into
+        late = opened is not None and row["answered_at"] is not None and row["answered_at"] > opened
+        rows.append({"listener": row["listener"], "set": row["set"], **facts, **made_for, **row})
+        rows[-1]["unblinded"] = late
+    return rows
 
 
 def joined_pairs(answers: Sequence[Mapping[str, Any]], key: Sequence[Mapping[str, str]]) -> pd.DataFrame:

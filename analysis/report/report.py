@@ -30,6 +30,7 @@ from analysis.report import (
     comments,
     estimands,
     figures,
+    follow_up,
     inspiring_clips,
     methods,
     own_questions,
@@ -78,7 +79,8 @@ class ReportFacts:
     study's own (tables stimuli, listening and questions of study.toml), for the methods section. plan: what
     was settled before the data; plan_told: since when, and whether it still stands. measures: what the clips
     measured, as `measured.of` takes it; {} where the study measured none. results: those of `rehearse` for
-    the same answers; None: computed when written.
+    the same answers; None: computed when written. follow_up: a mapping per kept clip, with what came of it
+    and what the clip is, as `results.follow_up.attached` takes it.
     """
 
     title: str = ""
@@ -92,6 +94,7 @@ class ReportFacts:
     plan_told: str = ""
     measures: Mapping[str, Any] | None = None
     results: Sequence[Result] | None = None
+    follow_up: Sequence[Mapping[str, Any]] = ()
 
 
 def rehearse(frame: pd.DataFrame, out: Path, *, facts: ReportFacts) -> ReportFacts:
@@ -145,6 +148,7 @@ def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -
     parts += [inspiring_clips.by_condition(frame), tables.certainty(results)]
     parts.append(estimands.table(results, facts.plan))
     parts += songs.tables(results) + own_questions.tables(results, own_questions.of(facts.settings))
+    parts += follow_up.tables(facts.follow_up, results)
     parts += measured.tables(measures) if measures else []
     drawn = figures.everything(frame, results, measures)
 
@@ -192,7 +196,8 @@ def publish(
 
 
 def _evaluated(frame: pd.DataFrame, facts: ReportFacts) -> list[Result]:
-    return statistics.evaluate(frame, plan=facts.plan, own=own_questions.of(facts.settings))
+    own = own_questions.of(facts.settings)
+    return statistics.evaluate(frame, plan=facts.plan, own=own, later=facts.follow_up)
 
 
 def _building(out: Path) -> Path:
@@ -270,6 +275,7 @@ def _page(
 ) -> str:
     panel, named = Panel.of(frame), {table.name: table for table in parts}
     paragraphs = methods.paragraphs(frame, facts.settings)
+    paragraphs += follow_up.methods(results)
     sets = _sets(frame, results, named, facts)
     leading = inspiring_clips.leading(frame)
     _move_players([*leading.clips, *leading.originals], sets)
@@ -283,7 +289,8 @@ def _page(
         title=facts.title or TITLE,
         subtitle=sentences.subtitle(frame),
         one=panel.single_listener,
-        summary=sentences.summary(frame, results),
+        summary=[*sentences.summary(frame, results), *follow_up.sentences(results, panel)],
+        follow_up=follow_up.section(facts.follow_up, results, panel),
         reach=sentences.reach(panel),
         counting=sentences.counting(frame, results),
         trained=sentences.trained(frame),

@@ -16,6 +16,7 @@ from study.design import LATER_FACTS
 from study.folder import StudyFolder
 from study.languages.wording import ago
 from study.pool import ORIGINAL
+from study.server.served import stations
 from study.store.sessions import account
 from study.store.store import ListenerProgress, Store
 
@@ -114,6 +115,7 @@ def status_lines(folder: StudyFolder) -> Iterator[str | Table]:
     if settings.songs:
         yield f"songs: {', '.join(f'{song.name} ({song.lacks})' for song in settings.songs)}"
     store = Store.for_folder(folder)
+    store.served_stations = stations(settings)
     try:
         build, people, closed = store.build(), store.listeners(), store.closed_at()
         unblinded, stands = bool(store.unblindings()), reporting.plan_standing(settings, store)

@@ -22,6 +22,7 @@ from study.design import song_questions
 from study.design import songs as song_tables
 from study.design.checks import Checks
 from study.design.errors import DesignError, KeyPath, SettingError, dotted, first_problem
+from study.design.follow_up import FollowUp
 from study.design.groups import Group, as_registered
 from study.design.groups import problem as problem_of_groups
 from study.design.open_link import Ending, OpenLink
@@ -93,6 +94,7 @@ class Design(SettingsTable):
         In the order of the file.
     checks : Checks
     analysis : Analysis
+    follow_up : FollowUp, optional
     groups : tuple of Group
     pairs : Pairs
     researcher : Researcher
@@ -113,6 +115,7 @@ class Design(SettingsTable):
     )
     checks: Checks = Checks()
     analysis: Analysis = Analysis()
+    follow_up: FollowUp | None = None
     groups: Annotated[tuple[Group, ...], BeforeValidator(as_tuple)] = Field(default=(), alias="group")
     pairs: Pairs = Pairs()
     researcher: Researcher = Field(default=Researcher(), exclude=True, repr=False)
@@ -391,7 +394,7 @@ def _known_keys(path: KeyPath) -> list[str]:
     }
     tables |= {"listening": ListeningSettings, "questions": Questions, "set": Set}
     tables |= {"group": Group, "analysis": Analysis, "researcher": Researcher, "pairs": Pairs}
-    tables |= {"open_link": OpenLink}
+    tables |= {"open_link": OpenLink, "follow_up": FollowUp}
     model = tables.get(str(path[0])) if path else Design
     if "cells" in path:
         model = CellFilter

@@ -13,7 +13,7 @@ import streamlit as st
 from sqlalchemy.exc import DBAPIError
 
 from study.languages import wording
-from study.pages import before, checks, endings
+from study.pages import before, checks, endings, follow_up
 from study.pages.answer_form import answer_form
 from study.pages.components import next_button, player, run_again, saved_text, watch_connection
 from study.pages.pair_form import pair_form
@@ -249,6 +249,7 @@ _PAGES = {
     Page.PAIR: pair_form,
     Page.FINAL: _final,
     Page.DONE: lambda study, person, _tab: show_thanks(study, person),
+    Page.FOLLOW_UP: follow_up.show,
     Page.CLOSED: _closed,
     Page.SCREENED_OUT: endings.show,
     Page.TIMED_OUT: endings.show,

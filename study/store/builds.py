@@ -24,6 +24,8 @@ from study.store.schema import (
     check_result,
     clock,
     final_answer,
+    follow_up,
+    follow_up_clip,
     listener,
     own_answer,
     pair_answer,
@@ -127,7 +129,9 @@ def register(connection: sa.Connection, new: Build) -> None:
             detail = f"{count} answers of pilots and to practice clips went with the sets they were given to"
             row = {"at": clock(connection), "who": "study build", "what": "sets replaced", "detail": detail}
             connection.execute(study_event.insert().values(**row))
-        for table in (revision, answer, play_event, trial, final_answer, pair_answer, pair_trial):
+        for table in (follow_up, follow_up_clip, revision, answer, play_event, trial, final_answer):
+            connection.execute(table.delete())
+        for table in (pair_answer, pair_trial):
             connection.execute(table.delete())
         connection.execute(own_answer.delete().where(own_answer.c.place == "end"))
         connection.execute(check_result.delete().where(check_result.c.name == "attention"))

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from study.store import balance, check_results
+from study.store import balance, check_results, follow_up
 from study.store import pairs as pair_task
 from study.store.answering import StoreError, closed_at, unblinded_at
 from study.store.builds import assign, newest, random_letters
 from study.store.check_results import ATTENTION, HEADPHONES
 from study.store.database import reading
-from study.store.protocol import NO_STATIONS, Page, Slot, State, Stations, Step, next_step
+from study.store.protocol import NO_STATIONS, FollowUp, Page, Slot, State, Stations, Step, next_step
 from study.store.schema import answer, clock, elapsed, listener, pair_answer, pair_trial, recruit, trial
 
 BY_PERSONAL_LINK = "link "  # how the identity begins of who was screened out and came by no open link
@@ -57,12 +57,25 @@ class ListenerProgress:
     group_name: str | None = None
     recruited: bool = False  # by the open link
     outcome: str | None = None  # how somebody who came so ended
+    follow_up: FollowUp | None = None  # of those who have finished, where there is a follow-up
 
     @property
     def awaited(self) -> bool:
         """Whether a report should wait for this listener: not who is withdrawn, was let go or never began."""
         let_go = self.outcome is not None or (self.recruited and self.consent_at is None)
         return self.finished_at is None and self.revoked_at is None and not let_go
+
+    @property
+    def follow_up_stage(self) -> str:
+        """Where this listener is on the way to the end of the follow-up, in words for the researcher."""
+        if self.revoked_at is not None:
+            return "withdrawn"
+        return "not finished" if self.follow_up is None else self.follow_up.stage
+
+    @property
+    def follow_up_due(self) -> bool:
+        """Whether this listener can answer now and has not sent it."""
+        return self.revoked_at is None and self.follow_up is not None and self.follow_up.open
 
 
 def progress(
@@ -91,6 +104,7 @@ def progress(
                 begun_at=begun.get(row["id"]),
                 last_seen=row["last_seen_at"],
                 seconds_active=round(active.get(row["id"], 0.0), 3),
+                follow_up=step.follow_up,
                 recruited=not (row["identity"] or BY_PERSONAL_LINK).startswith(BY_PERSONAL_LINK),
                 outcome=row["outcome"],
             )
@@ -131,6 +145,7 @@ def states(
         )
     by_listener = by_listener or pair_task.slots(connection, listener_id)
     over = closed_at(connection) is not None
+    asked_later = follow_up.states(connection, stations.follow_up, listener_id)
     headphones = check_results.results(connection, HEADPHONES, listener_id) if stations.headphones else {}
     attentive = check_results.results(connection, ATTENTION, listener_id) if stations.attention else {}
 
@@ -148,6 +163,7 @@ def states(
             part_begun=row["part_begun"],
             finished=row["finished_at"] is not None,
             closed=over or row["revoked_at"] is not None,
+            follow_up=asked_later.get(row["id"]),
             outcome=row["outcome"],
             before_due=stations.before and row["before_at"] is None,
             headphones_due=stations.headphones
