@@ -29,6 +29,7 @@ from study.design.next_rounds import More
 from study.design.open_link import Ending, OpenLink
 from study.design.own_questions import OwnQuestion, asked, problem_of
 from study.design.pairs import Pairs
+from study.design.researcher import Researcher
 from study.design.settings import (
     BLOCKS,
     BRIDGE,
@@ -47,7 +48,6 @@ from study.design.settings import (
     PlanRequest,
     Questions,
     Recording,
-    Researcher,
     Set,
     SettingsTable,
     Source,

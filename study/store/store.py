@@ -434,6 +434,7 @@ class Store(FurtherRounds):
                     trial.c.slot,
                     trial.c.set_name,
                     trial.c.stimulus_id,
+                    sa.literal("").label("side"),
                 )
                 .join(listener, listener.c.id == trial.c.listener_id)
                 .where(
@@ -449,12 +450,7 @@ class Store(FurtherRounds):
             if not finished and answering.closed_at(connection) is not None:
                 return None
             build = newest(connection)
-            if build is None:
-                return None
-            side = getattr(row, "side", "")
-            return ServedClip(
-                row.listener_id, row.slot, row.set_name, row.stimulus_id, build.file_format, side
-            )
+            return None if build is None else ServedClip(*row[:4], build.file_format, row.side)
 
     def log_play(
         self, clip: ServedClip, kind: str, *, listening: Listening, position_seconds: float | None
