@@ -226,6 +226,7 @@ def _register(
         seed=settings.study.seed,
         repeats=settings.stimuli.repeats,
         passes=settings.listening.passes,
+        groups=settings.registered_groups,
         pairs=pairs.hands(settings, blinding.rows(folder)),
     )
     return BuildResult(clips_made, audit, stimuli, practice)

@@ -119,7 +119,8 @@ def stored(design: Design) -> str:
     kept = say("consent.stored")
     if design.open_link is not None:
         kept = say("open_link.stored", names=", ".join(design.open_link.ids))
-    return f"{kept} {contact}".strip()
+    later = say("consent.follow_up") if design.follow_up else ""
+    return " ".join(filter(None, [kept, later, contact]))
 
 
 def consent_version(design: Design) -> str:
@@ -150,6 +151,11 @@ def before_part(design: Design, part: int, parts: int, clips: int, phase: str = 
     if design.listening.tell_base_rate and len(design.sets) > 1 and phase != "rating":
         paragraphs.append(base_rate(design))
     return paragraphs
+
+
+def date(design: Design, moment: dt.datetime) -> str:
+    """The day of a moment in UTC, as the study's language writes it."""
+    return of(design)("follow_up.date", year=moment.year, month=moment.month, day=moment.day)
 
 
 def _before_pairs(design: Design, part: int, parts: int, pairs: int, question: str) -> list[str]:

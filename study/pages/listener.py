@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import sys
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from importlib.resources import files
 
@@ -13,7 +13,7 @@ import streamlit as st
 from sqlalchemy.exc import DBAPIError
 
 from study.languages import wording
-from study.pages import before, checks, endings
+from study.pages import before, checks, endings, follow_up
 from study.pages.answer_form import answer_form
 from study.pages.components import next_button, player, run_again, saved_text, watch_connection
 from study.pages.pair_form import pair_form
@@ -73,6 +73,7 @@ def _step(study: Served, shown: Shown) -> None:
         st.title(say(f"{why}_title"), anchor=False)
         st.write(say(f"{why}_text"))
         return
+    study = replace(study, design=study.design.for_group(person.group_name))
     tab = _tab(study, person, shown)
     if tab is None:
         _other_tab(study, person)
@@ -248,6 +249,7 @@ _PAGES = {
     Page.PAIR: pair_form,
     Page.FINAL: _final,
     Page.DONE: lambda study, person, _tab: show_thanks(study, person),
+    Page.FOLLOW_UP: follow_up.show,
     Page.CLOSED: _closed,
     Page.SCREENED_OUT: endings.show,
     Page.TIMED_OUT: endings.show,

@@ -173,6 +173,7 @@ class Store:
         seed: int | None = None,
         repeats: int = 0,
         passes: int = 1,
+        groups: list[list[Any]] | None = None,
         pairs: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
         """Record what a build made, and draw for every listener an order of it.
@@ -200,6 +201,8 @@ class Store:
             How many clips of a set each listener hears again.
         passes : {1, 2}, optional
             Whether all is asked at once, or the verdicts first and the rest in a second pass.
+        groups : list, optional
+            Groups of listeners: of each its name, its share, and the blocks of sets that it hears.
         pairs : sequence of mapping, optional
             Of the paired task: which ids may stand side by side, as `study.build.pairs` makes them.
 
@@ -220,6 +223,7 @@ class Store:
             seed,
             repeats,
             passes,
+            groups,
             pairs=None if pairs is None else [dict(one) for one in pairs],
         )
         with self.engine.begin() as connection:
@@ -307,7 +311,7 @@ class Store:
                 return None
             state = recruits.state_of(self.engine, connection, row, self.open_link, self.served_stations)
             step = next_step(state)
-        copied = ("id", "name", "tab", "playback", "pilot")
+        copied = ("id", "name", "tab", "playback", "pilot", "group_name")
         return Listener(**{name: row[name] for name in copied}, step=step)
 
     def listeners(self, pilot: bool | None = None) -> list[ListenerProgress]:
@@ -439,6 +443,7 @@ class Store:
                     trial.c.slot,
                     trial.c.set_name,
                     trial.c.stimulus_id,
+                    sa.literal("").label("side"),
                     listener.c.finished_at,
                 )
                 .join(listener, listener.c.id == trial.c.listener_id)
@@ -451,16 +456,10 @@ class Store:
             row = row or pair_task.clip(connection, play_key, token or "")
             if row is None:
                 return None
-            finished = row.finished_at is not None
-            if not finished and answering.closed_at(connection) is not None:
+            if row.finished_at is None and answering.closed_at(connection) is not None:
                 return None
             build = newest(connection)
-            if build is None:
-                return None
-            side = getattr(row, "side", "")
-            return ServedClip(
-                row.listener_id, row.slot, row.set_name, row.stimulus_id, build.file_format, side
-            )
+            return None if build is None else ServedClip(*row[:4], build.file_format, row.side)
 
     def log_play(
         self, clip: ServedClip, kind: str, *, listening: Listening, position_seconds: float | None
