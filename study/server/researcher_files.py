@@ -93,7 +93,7 @@ def _follow_up_link(one: ListenerProgress, base: str) -> dict[str, Any]:
 
 def _due(study: Served, request: Request) -> Rows:
     due = [one for one in study.store.listeners() if one.follow_up_due]
-    return follow_up_links(due, str(study.public or request.base_url))
+    return follow_up_links(due, study.base(str(request.base_url)))
 
 
 TABLES: dict[str, Callable[[Served, Request], Rows]] = {
