@@ -178,7 +178,7 @@ def main(path: str) -> int:
 
 def _listen(wake: threading.Event) -> None:
     """Wake the worker at each line; end it at the end of the input."""
-    for _ in sys.stdin:
+    while os.read(sys.stdin.fileno(), 1):  # sys.stdin itself would be locked while it waits, also at the end
         wake.set()
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(PATIENCE)
