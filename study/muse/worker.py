@@ -25,7 +25,7 @@ from caw.files import atomic
 from caw.measures import copying
 from caw.measures.spectra import MeasureError
 from study.muse import kinds, rounds
-from study.muse.folder import MadeClip, MuseFolder, PlannedClip, Progress, Settings
+from study.muse.folder import MadeClip, MuseError, MuseFolder, PlannedClip, Progress, Settings
 from study.muse.keeper import PATIENCE, PROBLEM
 
 EARLY = 40  # epochs after which the first sketches are drawn
@@ -139,6 +139,8 @@ class Worker:
         changes = dict(self.settings.model)
         name = changes.pop("preset", "fast")
         settings = preset(name, **(changes | {"epochs": epochs, "seed": self.settings.seed}))
+        if not getattr(settings, "guide", False):
+            raise MuseError(f"{self.folder.toml}: a [model] without a guide", "use preset fast or standard")
         return train(
             self.passage, self.rate, place, settings=settings, resume=True, progress=show,
             shared_checkpoint=self.folder.model / "trunk.pt",
