@@ -1,8 +1,8 @@
-"""The conditions that clips were made under: epoch counts, the plan of new music, the strength of variations.
+"""The conditions that clips were made under: epochs, plan of new music, strength of variations, song.
 
-A plan is asked of UMG clips alone, a strength of VAR clips alone. Clips of the same system and mode without
-one are a group of their own: the system drew them by itself. Epochs of two systems are of different things,
-so where several systems state them a group bears its system's name.
+A plan is asked of UMG clips alone, a strength of VAR clips alone, a song of both. Clips of the same system
+and mode without one are a group of their own: the system drew them by itself, or for no song. Epochs of two
+systems are of different things, so where several systems state them a group bears its system's name.
 """
 
 from __future__ import annotations
@@ -12,27 +12,28 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-PLANS, STRENGTHS = "plans", "strengths"  # families of results
-COLUMNS = {PLANS: "plan", STRENGTHS: "strength"}
-NO_PLAN, OWN_STRENGTH = "no plan", "model's own"
+PLANS, STRENGTHS, SONGS = "plans", "strengths", "made for songs"  # families of results
+COLUMNS = {PLANS: "plan", STRENGTHS: "strength", SONGS: "song"}
+NO_PLAN, OWN_STRENGTH, NO_SONG = "no plan", "model's own", "no song"
 UNSTATED = "not stated"  # of epochs
-_MODES = {"plan": "UMG", "strength": "VAR"}
+_MODES = {"plan": ("UMG",), "strength": ("VAR",), "song": ("UMG", "VAR")}
 
 
 def stated(table: pd.DataFrame) -> list[str]:
-    """The columns, of plan and strength, in which a table (answers or clips) says anything."""
+    """The columns, of plan, strength and song, in which a table (answers or clips) says anything."""
     return [column for column in COLUMNS.values() if column in table and table[column].notna().any()]
 
 
 def labels(table: pd.DataFrame, column: str) -> pd.Series:
     """The group of each machine-made row that could be asked for one, None of all others.
 
-    table: answers or clips. column: plan or strength. Only systems of which any clip states one have groups.
+    table: answers or clips. column: plan, strength or song. Only systems of which any clip states one have
+    groups.
     """
     groups = pd.Series([None] * len(table), index=table.index, dtype=object)
     if column not in stated(table):
         return groups
-    kind = (table["truth"] == "fake") & (table["mode"] == _MODES[column])
+    kind = (table["truth"] == "fake") & table["mode"].isin(_MODES[column])
     concerned = kind & table["backend"].isin(table.loc[kind & table[column].notna(), "backend"])
     return groups.where(~concerned, _written(table[column], column))
 
@@ -47,8 +48,8 @@ def differing(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.Series]]:
 
 def _written(values: pd.Series, column: str) -> pd.Series:
     """Strengths with equally many digits, so that they sort as numbers."""
-    if column == "plan":
-        return values.astype(object).where(values.notna(), NO_PLAN)
+    if column != "strength":
+        return values.astype(object).where(values.notna(), NO_PLAN if column == "plan" else NO_SONG)
     digits = max(len(f"{value:g}".partition(".")[2]) for value in values.dropna())
     return values.map(lambda value: OWN_STRENGTH if pd.isna(value) else f"{value:.{digits}f}").astype(object)
 

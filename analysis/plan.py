@@ -17,7 +17,10 @@ from caw.problems import ProblemError
 
 PRIMARIES = ("judged real", "musicality", "inspiring")
 EXCLUSIONS = ("hasty", "unplayed", "constant")  # the rules are those of `analysis.results.sensitivity`
+CHECKS = ("headphones", "attention", "inconsistent")  # of listeners who did not pass a check
+INCONSISTENT = CHECKS[-1]
 _MOST = {"accuracy_bound": math.nextafter(0.5, 0), "musicality_bound": 10.0}  # at 0.5 everything would pass
+_HUNDREDTHS = {hundredth / 100 for hundredth in range(1, 101)}
 NONE_SET = "no analysis plan was set before the data"
 
 
@@ -33,7 +36,8 @@ class AnalysisPlan:
     one of `PRIMARIES`; None: no outcome was chosen before the data. accuracy_bound: balanced accuracy within
     0.5 +- this counts as passing as real, between 0 and 0.5; None: no such verdict. musicality_bound: points
     of musicality within which originals and machine-made clips count as equivalent, up to 10; None: no such
-    verdict. exclude: which answers the main analysis leaves out, of `EXCLUSIONS`.
+    verdict. exclude: which answers the main analysis leaves out, of `EXCLUSIONS` and `CHECKS`. consistency:
+    the share of hidden repeats, in hundredths, that a listener must judge as before not to be inconsistent.
 
     Raises: AnalysisPlanError, which names the key and its value.
     """
@@ -42,6 +46,7 @@ class AnalysisPlan:
     accuracy_bound: float | None = None
     musicality_bound: float | None = None
     exclude: tuple[str, ...] = ()
+    consistency: float | None = None
 
     def __post_init__(self) -> None:
         if self.primary is not None and self.primary not in PRIMARIES:
@@ -55,17 +60,29 @@ class AnalysisPlan:
                 raise AnalysisPlanError(
                     f"{key} = {bound!r} is out of range", f"write a number between 0 and {most:g}"
                 )
-        odd = [name for name in self.exclude if name not in EXCLUSIONS]
+        if (self.consistency is None) == (INCONSISTENT in self.exclude):
+            what = (
+                f"consistency = {self.consistency!r} and exclude = {list(self.exclude)} do not fit together"
+            )
+            raise AnalysisPlanError(what, f'write both or neither of consistency = 0.75 and "{INCONSISTENT}"')
+        if self.consistency is not None and self.consistency not in _HUNDREDTHS:
+            what = f"consistency = {self.consistency!r} is no share in hundredths"
+            raise AnalysisPlanError(what, "write a number from 0.01 to 1, as 0.75")
+        odd = [name for name in self.exclude if name not in (*EXCLUSIONS, *CHECKS)]
         if odd or isinstance(self.exclude, str):
             message = f"exclude = {self.exclude!r} is no list of exclusions"
-            raise AnalysisPlanError(message, f"choose of {', '.join(EXCLUSIONS)}")
+            raise AnalysisPlanError(message, f"choose of {', '.join((*EXCLUSIONS, *CHECKS))}")
         # in one order, each once: plans that say the same are the same
-        object.__setattr__(self, "exclude", tuple(name for name in EXCLUSIONS if name in self.exclude))
+        ordered = tuple(name for name in (*EXCLUSIONS, *CHECKS) if name in self.exclude)
+        object.__setattr__(self, "exclude", ordered)
 
     @property
     def text(self) -> str:
         """The plan as one line of JSON, keys in alphabetical order: what `sha256` is of."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        said = asdict(self)
+        if self.consistency is None:  # a key of later versions: plans without it are what they were
+            del said["consistency"]
+        return json.dumps(said, sort_keys=True, separators=(",", ":"))
 
     @property
     def sha256(self) -> str:

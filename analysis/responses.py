@@ -44,6 +44,7 @@ OPTIONAL = (
     "run",
     "plan",
     "strength",
+    "song",
     *(field.name for field in _FOUNDING if field.kind == "text"),
     "remark",
     "plays",
@@ -59,6 +60,9 @@ OPTIONAL = (
     "rating_seconds_played",
     "rating_response_seconds",
     *song_answers.COLUMNS,  # which songs could use the clip, as what, what to take, and the moment
+    "group",  # of listeners, where there are several
+    "check_headphones",  # whether the listener passed the check
+    "check_attention",
     "left_empty",  # the columns whose value could not be, and was left out
 )
 _SCALES = {field.name: (field.levels[0], field.levels[-1]) for field in FIELDS if field.kind == "scale"}
@@ -90,7 +94,11 @@ REAL: dict[str, tuple[Any, ...]] = {  # smallest and largest values
         (0.0, None),
     ),
 }
-YES_OR_NO = tuple(field.name for field in FIELDS if field.kind == "yes-no")
+YES_OR_NO = (
+    *(field.name for field in FIELDS if field.kind == "yes-no"),
+    "check_headphones",
+    "check_attention",
+)
 NEVER_EMPTY = ("listener", "set", "name", "truth", "backend", "verdict")
 OWN = ("before_", "clip_", "end_")  # begin the columns of a study's own questions
 DESCRIPTION = ("truth", "backend", "mode", "epochs")  # of a clip, not of an answer
@@ -294,7 +302,7 @@ def _check_truth(frame: pd.DataFrame) -> None:
 
 
 def _check_one_description(frame: pd.DataFrame) -> None:
-    """A clip of a set has one truth, backend, mode, epoch count, id, run, plan and strength for everyone."""
+    """A clip of a set has one truth, backend, mode, epoch count, id, run, plan, strength and song for all."""
     more = ("stimulus_id", "run", *conditions.COLUMNS.values())
     described = [*DESCRIPTION, *(column for column in more if column in frame)]
     first: dict[tuple, tuple[int, tuple]] = {}

@@ -8,6 +8,7 @@ places/               the music around each song's gap
 private/              key.csv (the truth), audit, measures, picks, build record, database record,
                       researcher's token: for its owner alone
 responses.sqlite      the answers
+recordings/           what listeners sent in the follow-up
 report/               what `study report` writes
 All but study.toml is readable by its owner alone.
 """
@@ -118,6 +119,11 @@ class StudyFolder:
         return self.path / "responses.sqlite"
 
     @property
+    def recordings(self) -> Path:
+        """What listeners sent in the follow-up, each under a random name."""
+        return self.path / "recordings"
+
+    @property
     def report(self) -> Path:
         return self.path / "report"
 
@@ -158,7 +164,8 @@ class StudyFolder:
         for each of those that others can read.
         """
         open_still, owner = [], self.path.stat()
-        tops = [self.models, self.pool, self.sets, self.places, self.private, self.report]
+        tops = [self.models, self.pool, self.sets, self.places, self.private, self.recordings]
+        tops.append(self.report)
         tops += [self.path / name for name in (".sets-staging", ".sets-old")]
         tops += [file for pattern in _HOLD_ANSWERS for file in sorted(self.path.glob(pattern))]
         for top in tops:

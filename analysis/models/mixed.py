@@ -286,7 +286,7 @@ def binary(
     if not np.isin(y, (0, 1)).all() or len(set(y)) < 2:
         raise MixedModelError("the answers must be 0 and 1, and both must occur")
     density = _PROBIT_OR_LOGIT[link]
-    start = _plain_binary(y, x, density)
+    start = plain_binary(y, x, density)
     laplace = Laplace(crossed)
     count = len(crossed.start)
 
@@ -381,14 +381,14 @@ def _probit(y: np.ndarray, eta: np.ndarray) -> tuple[np.ndarray, ...]:
     return one, sign * ratio, np.exp(2 * log_density - one - other), curvature
 
 
-def _logit(y: np.ndarray, eta: np.ndarray) -> tuple[np.ndarray, ...]:
+def logit_density(y: np.ndarray, eta: np.ndarray) -> tuple[np.ndarray, ...]:
     """A Density for answers y; expected and observed information are the same."""
     share = scipy.special.expit(eta)
     weight = share * (1 - share)
     return -np.logaddexp(0, -(2 * y - 1) * eta), y - share, weight, np.maximum(weight, 1e-12)
 
 
-_PROBIT_OR_LOGIT = {"probit": _probit, "logit": _logit}
+_PROBIT_OR_LOGIT = {"probit": _probit, "logit": logit_density}
 _QUANTILE = {"probit": scipy.stats.norm.ppf, "logit": scipy.special.logit}
 
 
@@ -419,7 +419,7 @@ def _between(low: np.ndarray, high: np.ndarray, link: str) -> Density:
     return density
 
 
-def _plain_binary(y: np.ndarray, x: np.ndarray, density) -> np.ndarray:
+def plain_binary(y: np.ndarray, x: np.ndarray, density) -> np.ndarray:
     """Fixed effects without random ones, by a few steps of Fisher scoring: where the search starts."""
     beta = np.zeros(x.shape[1])
     for _ in range(8):

@@ -1,4 +1,4 @@
-"""Charts of groups of clips: by truth, backend, mode, epochs, plan and strength. For one listener or many."""
+"""Charts of groups of clips: by truth, backend, mode, epochs, plan, strength, song."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 import pandas as pd
 
 from analysis import formats as f
-from analysis.plan import AnalysisPlan
-from analysis.results import comparisons, panel_models
+from analysis.plan import EXCLUSIONS, AnalysisPlan
+from analysis.results import comparisons, panel_models, sensitivity
 from analysis.results.outcomes import INSPIRED, JUDGED_REAL, MUSICALITY, WOULD_USE, Outcome
 from analysis.results.result import Result
 from analysis.table import ReportTable
@@ -71,7 +71,11 @@ def table(results: Iterable[Result], plan: AnalysisPlan | None = None) -> Report
 def _row(family: str, name: str, rows: list[Result], plan: AnalysisPlan | None) -> tuple[str, ...]:
     (outcome, measure), done = _MEASURES[name], [r for r in rows if not r.refused]
     description, answers = _ASKED[outcome]
-    left_out = f"; without {' and '.join(plan.exclude)} answers, as planned" if plan and plan.exclude else ""
+    excluded = plan.exclude if plan else ()
+    names = " and ".join(sensitivity.NAMES[rule] for rule in excluded)
+    if set(excluded) <= set(EXCLUSIONS):
+        names = f"{' and '.join(excluded)} answers"
+    left_out = f"; without {names}, as planned" if excluded else ""
     contrasts = [r.group for r in done or rows]
     more = len(contrasts) - _MOST
     named = ", ".join(contrasts[:_MOST]) + (f" and {more} more" if more > 0 else "")

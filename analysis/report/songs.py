@@ -101,7 +101,9 @@ def tables(results: Iterable[Result]) -> list[ReportTable]:
         for r in results
         if r.family == songs.TAKEN and r.name in named
     ]
-    made = [ReportTable("songs", "Which songs could use the clips", pd.DataFrame(rows), shown=_shown(rows))]
+    made = [
+        ReportTable("song_choices", "Which songs could use the clips", pd.DataFrame(rows), shown=_shown(rows))
+    ]
     if taken:
         title = "What listeners would take from the clips, and as what they would use them"
         made.append(ReportTable("taken", title, pd.DataFrame(taken), shown=_shown(taken)))

@@ -14,6 +14,7 @@ from analysis.results import (
     comparisons,
     confidence,
     discrimination,
+    follow_up,
     individuals,
     own_questions,
     panel_models,
@@ -23,7 +24,17 @@ from analysis.results import (
     stimuli,
     trainings,
 )
-from analysis.results.comparisons import BACKENDS, EPOCHS, MODES, PLANS, SETS, STRENGTHS, TRAININGS, TRUTH
+from analysis.results.comparisons import (
+    BACKENDS,
+    EPOCHS,
+    MODES,
+    PLANS,
+    SETS,
+    SONGS,
+    STRENGTHS,
+    TRAININGS,
+    TRUTH,
+)
 from analysis.results.outcomes import INSPIRED, JUDGED_REAL, KEPT, MUSICALITY, WOULD_USE
 from analysis.results.result import CHECK, ORIGINALS, Result, find, groups, of_family
 from analysis.results.stimuli import Panel
@@ -46,6 +57,7 @@ DESCRIPTIVE = (
     KEPT.mean,
     WOULD_USE.mean,
     *songs.DESCRIBED,
+    *follow_up.DESCRIBED,
     *own_questions.DESCRIBED,
     *(f"{ratings.INSPIRING} {level}" for level in ratings.LEVELS),
     ratings.OTHER,
@@ -56,6 +68,7 @@ SCALES = {  # what an estimate counts
     INSPIRED.difference: "share",
     WOULD_USE.difference: "share",
     songs.DIFFERENCE: "share",
+    follow_up.EUREKA.difference: "share",
     songs.OWN_LESS_OTHERS: "difference of shares",
     songs.OWN_LESS_OTHERS + CHECK: "difference of shares",
     MUSICALITY.difference: "points",
@@ -369,7 +382,7 @@ def everything(frame: pd.DataFrame, results: Iterable[Result]) -> list[ReportTab
         by_group(results, BACKENDS, "By backend"),
         by_group(results, SETS, "By set"),
     ]
-    for family, title in ((PLANS, "By plan"), (STRENGTHS, "By strength")):
+    for family, title in ((PLANS, "By plan"), (STRENGTHS, "By strength"), (SONGS, "By song")):
         if groups(results, family, ratings.REAL):
             grouped.append(by_group(results, family, title))
     if trainings.repeated(frame):

@@ -1,7 +1,8 @@
 """Every group of clips described, and compared with the originals and with the others, in one way.
 
-Groups are of truth, backends, modes, epoch counts, plans, strengths, trainings and sets. Each comparison is a
-contrast of one model of all groups of its kind, originals among them, for every outcome alike.
+Groups are of truth, backends, modes, epoch counts, plans, strengths, songs, trainings and sets. Each
+comparison is a contrast of one model of all groups of its kind, originals among them, for every outcome
+alike.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from analysis.results.result import ALL, MACHINE, MACHINE_LESS_ORIGINALS, ORIGIN
 from analysis.results.stimuli import LEAST_CLIPS, LEAST_EQUIVALENCE, LEAST_ORIGINALS, Panel
 
 TRUTH, BACKENDS, MODES, EPOCHS, SETS = "truth", "backends", "modes", dose.FAMILY, "sets"
-PLANS, STRENGTHS, TRAININGS = conditions.PLANS, conditions.STRENGTHS, "trainings"
+PLANS, STRENGTHS, SONGS, TRAININGS = conditions.PLANS, conditions.STRENGTHS, conditions.SONGS, "trainings"
 EQUIVALENCE = "equivalence"
 COMPARED = (JUDGED_REAL, MUSICALITY, INSPIRED)
 RATIO = "variance of clips, originals over machine-made"
@@ -158,7 +159,8 @@ def few_originals(first: pd.DataFrame, pair: tuple[str, str]) -> str:
 
 def mixture(first: pd.DataFrame, kind: Grouping, pair: tuple[str, str]) -> str:
     """A warning where two groups of machine-made clips differ in what else they are made of."""
-    other = {BACKENDS: "mode", MODES: "backend", EPOCHS: "mode", PLANS: "backend", STRENGTHS: "backend"}
+    other = {BACKENDS: "mode", MODES: "backend", EPOCHS: "mode", SONGS: "mode"}
+    other |= {PLANS: "backend", STRENGTHS: "backend"}
     other = other.get(kind.family)
     if other is None or ORIGINALS in pair:
         return ""

@@ -24,12 +24,12 @@ from analysis.results.stimuli import LEAST_CLIPS, Panel, who
 from analysis.song_answers import INGREDIENTS, NONE, ROLES
 from analysis.tests import permutation
 
-FAMILY = "songs"
+FAMILY = "song choices"
 TAKEN = "taken from clips"
 CHOSEN = "chosen for the song"
 DIFFERENCE = f"{CHOSEN}, difference"
 OWN_LESS_OTHERS = "chosen for its own song, less for the others"
-FOR_IT, FOR_ANOTHER, FOR_NONE = "made for it", "made for another song", "machine-made for no song"
+FOR_IT, FOR_ANOTHER, FOR_NONE = "made for it", "made for another", "made for none"
 MADE_FOR = (FOR_IT, FOR_ANOTHER, FOR_NONE, ORIGINALS)
 TAKE, ROLE = "would take it", "would use it as"
 MOMENTS = "moments named"

@@ -77,9 +77,9 @@ def who(frame: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
 def by_stimulus(frame: pd.DataFrame) -> pd.DataFrame:
     """One row per clip of each set, in the order first heard; repeats are left out.
 
-    Columns: set, name, truth, backend, mode, epochs; plan and strength where any is stated; answers (how
-    many listeners judged it); judged_real (share in [0, 1]); musicality (mean of those who rated, 0-10, NaN
-    if none) and rated (how many); inspired (share of yes or maybe among yes, maybe and no, NaN if none);
+    Columns: set, name, truth, backend, mode, epochs; plan, strength and song where any is stated; answers
+    (how many listeners judged it); judged_real (share in [0, 1]); musicality (mean of those who rated, 0-10,
+    NaN if none) and rated (how many); inspired (share of yes or maybe among yes, maybe and no, NaN if none);
     label (its name, after its set's where two sets share the name).
     """
     first = frame[~frame["repeat"]] if "repeat" in frame else frame

@@ -68,6 +68,7 @@ class Player {
     this.setState = setState;
     const { words } = data;
     this.frameOf.setAttribute("aria-label", words.name);
+    this.frameOf.classList.toggle("aside", Boolean(data.aside));
     this.seek.setAttribute("aria-label", words.seek);
     this.again.setAttribute("aria-label", words.again);
     this.again.title = words.again;
@@ -97,6 +98,7 @@ class Player {
     this.undo.push(() => this.others.close());
     this.on(audio, "play", () => {
       this.others.postMessage("play");
+      if (this.data.pair) soundedLast = this;
       this.load();
       if (this.from < 0.3) this.plays += 1;
       this.report("play");
@@ -301,7 +303,7 @@ class Player {
     this.track.style.setProperty("--at", whole ? `${(100 * at) / whole}%` : "0%");
     this.wave.draw(this.heard(), at, whole);
     this.loop.paint(data.words, whole);
-    announcePosition(at);
+    if (!data.aside) announcePosition(at);
     this.button.classList.toggle("on", playing);
     this.button.setAttribute("aria-label", playing ? data.words.pause : data.words.play);
     const { words } = data;
@@ -314,6 +316,7 @@ class Player {
     if (this.gone) return;
     this.report("leave");
     this.gone = true;
+    everyKeys.delete(this.keys);
     cancelAnimationFrame(this.tick);
     this.undo.forEach((undo) => undo());
     this.wave.gone = true;

@@ -7,6 +7,9 @@ const SEEK = 2; // s by an arrow
 const SEEK_FAR = 5; // s with Shift
 const LOUDER = 0.1;
 
+let soundedLast = null; // of two players side by side
+const everyKeys = new Set(); // of all players of the page: one switch is for all
+
 class Keys {
   constructor(player, dialog, opener) {
     this.player = player;
@@ -14,10 +17,11 @@ class Keys {
     this.opener = opener;
     this.active = dialog.querySelector("input");
     this.active.checked = readStored("shortcuts") !== "off";
+    everyKeys.add(this);
   }
 
   // The list in the study's words, with the keys that this page knows.
-  write({ keys, shortcuts: words, words: { help } }) {
+  write({ keys, pair, shortcuts: words, words: { help } }) {
     this.asked = keys || [];
     if (!words || this.written === this.asked.join()) return;
     this.written = this.asked.join();
@@ -29,6 +33,8 @@ class Keys {
     ];
     if (this.asked.includes("musicality")) rows.push([["0–9", "X"], words.rating]);
     if (this.asked.includes("verdict")) rows.push([["R", "F"], words.real]);
+    if (pair) rows.unshift([["A", "B"], words.key_play]);
+    if (pair) rows.push([["1", "2"], words.key_choose]);
     rows.push([["?"], words.help]);
     const list = this.dialog.querySelector("dl");
     list.replaceChildren(
@@ -59,7 +65,16 @@ class Keys {
     on(this.opener, "click", () => this.open());
     on(this.dialog.querySelector(".close"), "click", () => this.dialog.close());
     on(this.dialog, "click", (event) => event.target === this.dialog && this.dialog.close());
-    on(this.active, "change", () => writeStored("shortcuts", this.active.checked ? "on" : "off"));
+    on(this.active, "change", () => {
+      writeStored("shortcuts", this.active.checked ? "on" : "off");
+      for (const one of everyKeys) one.active.checked = this.active.checked;
+    });
+  }
+
+  // Whether keys without a letter of their own are for this one of two players: it sounded last.
+  get inFront() {
+    const { pair } = this.player.data;
+    return !pair || (soundedLast && !soundedLast.gone ? soundedLast === this.player : pair === "a");
   }
 
   open() {
@@ -70,7 +85,9 @@ class Keys {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || !this.active.checked) return;
     const path = event.composedPath();
     const target = path[0];
-    if (this.player.data.among && !path.includes(this.player.root)) return; // of several, the one in focus
+    const { among } = this.player.data;
+    if (among && !path.includes(this.player.root)) return; // of several, the one in focus
+    if (!among && path.some((one) => one.matches?.(".aside"))) return; // meant for a player beside this one
     if (!(target instanceof Element) || target.matches(TYPING)) return;
     if (this.dialog.open) {
       if (event.key !== "?") return;
@@ -85,6 +102,12 @@ class Keys {
     const { player } = this;
     const inRow = Boolean(target.closest("[role=radiogroup]"));
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    if (key === player.data.pair) {
+      player.toggle();
+      return true;
+    }
+    if (!this.inFront) return false;
+    if (player.data.pair && (key === "1" || key === "2")) return this.choose("choice", Number(key) - 1);
     if (key === " " && !target.matches(PRESSED)) player.toggle();
     else if (key === "k") player.toggle();
     else if (key === "l") player.turn();

@@ -11,8 +11,9 @@ const clock = (seconds) => {
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 };
 
-// For the boxes that pin a text to a place in the clip.
+// For the boxes that pin a text to a place in the clip, and for the field of a moment.
 function announcePosition(seconds) {
+  document.studySeconds = seconds;
   const text = clock(seconds);
   if (document.body.dataset.position === text) return;
   document.body.dataset.position = text;

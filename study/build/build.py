@@ -21,7 +21,7 @@ from study import backends, blinding, design
 from study.audit.audit import Audit
 from study.backends import Task
 from study.backends.programs import calling
-from study.build import blinded_sets, curation, measuring, places
+from study.build import blinded_sets, curation, measuring, pairs, places
 from study.build import plan as planning
 from study.build.grid import TrainingGrid, note_lowered
 from study.build.originals import RepetitionError
@@ -29,6 +29,7 @@ from study.build.plan import BuildPlan
 from study.build.progress import BuildProgress
 from study.build.recordings import Original
 from study.design import Design
+from study.design import pairs as paired_task
 from study.engines import Engine
 from study.engines.local import LocalEngine
 from study.folder import PRACTICE, StudyFolder, make_private
@@ -166,7 +167,7 @@ def _build(
     recipe = blinded_sets.recipe(settings, plan.picks, recipes)
     clips_made, audit = 0, None
     if not is_fixed(folder, recipe, store):
-        for note in plan.notes:
+        for note in (*plan.notes, *paired_task.notes(settings)):
             progress.note(f"note: {note}")
         for place in (folder.models, folder.pool):
             if not place.exists():
@@ -225,6 +226,8 @@ def _register(
         seed=settings.study.seed,
         repeats=settings.stimuli.repeats,
         passes=settings.listening.passes,
+        groups=settings.registered_groups,
+        pairs=pairs.hands(settings, blinding.rows(folder)),
     )
     return BuildResult(clips_made, audit, stimuli, practice)
 

@@ -33,6 +33,7 @@ class ForecastRow:
     modes: tuple[str, ...]
     plans: tuple[str, ...]
     strengths: tuple[float, ...]
+    songs: tuple[str, ...]
     cells: int
     clips: int  # that are due
     seconds: float  # of one core
@@ -117,6 +118,7 @@ def _rows(tasks: Sequence[PlannedTask], rate: int) -> list[ForecastRow]:
                 modes=tuple(dict.fromkeys(cell.mode for cell in cells)),
                 plans=tuple(dict.fromkeys(cell.plan for cell in cells if cell.plan)),
                 strengths=tuple(dict.fromkeys(cell.strength for cell in cells if cell.strength is not None)),
+                songs=tuple(dict.fromkeys(cell.song for cell in cells if cell.song)),
                 cells=len(group),
                 clips=sum(len(one.task.names) for one in group),
                 seconds=sum(one.cost.seconds for one in group),

@@ -152,6 +152,7 @@ def show_forecast(forecast: Forecast, engine: Engine, console: Console) -> None:
         console.print(f"Nothing is missing in the pool: all {forecast.cells_done} cells are done.")
         return
     columns = {"plans": lambda row: row.plans, "strengths": lambda row: [f"{one:g}" for one in row.strengths]}
+    columns["songs"] = lambda row: row.songs
     columns = {title: of for title, of in columns.items() if any(map(of, forecast.rows))}
     table = Table("backend", "epochs", "modes", *columns, box=None, pad_edge=False)
     for title in ("cells", "clips", "one core", "disk"):

@@ -17,7 +17,7 @@ from rich.table import Table
 from caw.cli import command_line
 from study.cli import build as building
 from study.cli import muse as musing
-from study.cli import planning, sounds
+from study.cli import planning, recruiting, sounds
 from study.folder import StudyFolder
 
 if TYPE_CHECKING:
@@ -230,6 +230,8 @@ def restore_backup(
         print(f"What it replaced is kept in {aside}")
 
 
+app.command()(recruiting.link)
+app.command()(recruiting.recruits)
 app.command("backends")(building.listing)
 app.command()(planning.plan)
 app.command()(sounds.compare)
@@ -283,15 +285,46 @@ def status(folder: DIR) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=not isinstance(line, Table))
 
 
+@app.command("follow-up")
+def follow_up(
+    folder: DIR,
+    url: Annotated[str, typer.Option(help="The study's address as listeners reach it.")] = "",
+    due: Annotated[bool, typer.Option("--due", help="Only those who can answer now and have not.")] = False,
+    csv: Annotated[
+        Path | None, typer.Option(help="A table of the links, for a mail merge.", show_default=False)
+    ] = None,
+) -> None:
+    """List who is due to say what came of the clips they keep, with their links, which are secrets."""
+    from study.cli import following_up
+
+    console = Console()
+    base = url or _address(_HOST, _PORT)
+    for line in following_up.listed(StudyFolder(folder), base, due=due, file=csv):
+        console.print(line, markup=False, highlight=False, soft_wrap=isinstance(line, str))
+
+
 @app.command()
 def export(
     folder: DIR,
-    out: Annotated[Path, typer.Option(help="The CSV or .parquet file to write.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(help="The CSV or .parquet file to write.", show_default=False)
+    ] = None,
+    follow_up: Annotated[
+        Path | None, typer.Option(help="Likewise, of what came of kept clips.", show_default=False)
+    ] = None,
     pilot: Annotated[bool, typer.Option("--pilot", help="The answers of pilots, and no others.")] = False,
 ) -> None:
     """Write the answers so far as CSV or Parquet, without truth."""
     from study import reporting
+    from study.cli import following_up
 
+    if out is None and follow_up is None:
+        raise reporting.ReportingError("no file is named", "name one with --out, or with --follow-up")
+    if follow_up is not None:
+        count = following_up.write_answers(StudyFolder(folder), follow_up)
+        print(f"{count} kept clips are in {follow_up}, without truth")
+    if out is None:
+        return
     count = reporting.export(StudyFolder(folder), out, pilot=pilot)
     print(f"{count} answers are in {out}, without truth")
     print(reporting.plan_sentence(StudyFolder(folder)))

@@ -17,10 +17,17 @@ from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, ValidationE
 
 from caw.files import atomic
 from study import languages
+from study.design import pairs as paired_task
+from study.design import song_questions
 from study.design import songs as song_tables
 from study.design.checks import Checks
 from study.design.errors import DesignError, KeyPath, SettingError, dotted, first_problem
+from study.design.follow_up import FollowUp
+from study.design.groups import Group, as_registered
+from study.design.groups import problem as problem_of_groups
+from study.design.open_link import Ending, OpenLink
 from study.design.own_questions import OwnQuestion, asked, problem_of
+from study.design.pairs import Pairs
 from study.design.settings import (
     BLOCKS,
     BRIDGE,
@@ -57,7 +64,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BLOCKS", "BRIDGE", "FILE_NAME", "LATER_FACTS", "LATER_KEYS", "LONGEST_DEFAULT_PASSAGE"]
 __all__ += ["PLAN_KEYS", "Analysis", "Block", "CellFilter", "Design", "DesignError", "Imported", "KeyPath"]
-__all__ += ["ListeningSettings", "Mode", "OwnQuestion", "PlanRequest", "Questions", "Recording"]
+__all__ += ["ListeningSettings", "Mode", "OpenLink", "OwnQuestion", "PlanRequest", "Questions", "Recording"]
 __all__ += ["Researcher", "Set", "SettingError", "Song", "Source", "Stimuli", "StudySettings"]
 __all__ += ["analysis_plan", "as_built", "load", "parse"]
 __all__ += ["write_password"]
@@ -87,7 +94,11 @@ class Design(SettingsTable):
         In the order of the file.
     checks : Checks
     analysis : Analysis
+    follow_up : FollowUp, optional
+    groups : tuple of Group
+    pairs : Pairs
     researcher : Researcher
+    open_link : OpenLink, optional
     songs : tuple of Song
     """
 
@@ -104,7 +115,11 @@ class Design(SettingsTable):
     )
     checks: Checks = Checks()
     analysis: Analysis = Analysis()
+    follow_up: FollowUp | None = None
+    groups: Annotated[tuple[Group, ...], BeforeValidator(as_tuple)] = Field(default=(), alias="group")
+    pairs: Pairs = Pairs()
     researcher: Researcher = Field(default=Researcher(), exclude=True, repr=False)
+    open_link: OpenLink | None = Field(default=None, exclude=True, repr=False)
     songs: Annotated[tuple[Song, ...], BeforeValidator(as_tuple)] = Field(default=(), alias="song")
 
     _file: Path = PrivateAttr(default=Path(FILE_NAME))
@@ -152,9 +167,25 @@ class Design(SettingsTable):
         return hashlib.sha256(content.encode()).hexdigest()
 
     @property
+    def registered_groups(self) -> list[list[Any]] | None:
+        """The groups of listeners as `Store.register_build` takes them."""
+        return as_registered(self.groups, self.sets)
+
+    def for_group(self, name: str | None) -> Design:
+        """The design as the listeners of a group meet it: with their sets and their instructions."""
+        group = next((group for group in self.groups if group.name == name), None)
+        if group is None:
+            return self
+        heard = [one for block in group.blocks or (group.sets or tuple(self.sets),) for one in block]
+        words = "\n\n".join(filter(None, (self.listening.instructions, group.instructions)))
+        listening = self.listening.model_copy(update={"instructions": words})
+        sets = {one: self.sets[one] for one in heard}
+        return self.model_copy(update={"sets": sets, "listening": listening})
+
+    @property
     def clip_questions(self) -> tuple[OwnQuestion, ...]:
         """What is asked of each clip besides the founding questions."""
-        return asked(self.own_questions, "clip")
+        return (*asked(self.own_questions, "clip"), *song_questions.of(self))
 
     def mode_of(self, set_name: str) -> Mode:
         """The mode of a set's fakes: its own, or the one it is named after."""
@@ -275,10 +306,17 @@ def parse(tables: dict[str, Any], file: Path = Path(FILE_NAME)) -> Design:
         raise first_problem(error.errors(), file, _known_keys) from None
     design._file = file
     _check_names(design)
+    _check_groups(design)
+    paired_task.check(design)
     song_tables.check(design)
+    if unmet := design.checks.unmet(design.analysis.exclude, design.stimuli.repeats):
+        name, fix = unmet
+        path = ("analysis", "exclude")
+        raise design.error(path, name, "is a check that this study does not make", f"{fix}, or leave it out")
     if problem := problem_of(design.own_questions):
         index, key, value, reason, fix = problem
         raise design.error(("question", index, key), value, reason, fix)
+    song_questions.check(design)
     return design
 
 
@@ -317,6 +355,14 @@ def _check_names(design: Design) -> None:
                 raise design.error(("set", name, "cells", index, "song"), entry.song, what, fix)
 
 
+def _check_groups(design: Design) -> None:
+    if design.groups and design.listening.task == "paired":
+        what, fix = "are for single clips", 'delete the [[group]] tables, or set task = "single"'
+        raise design.error(("group",), None, what, fix)
+    if fault := problem_of_groups(design.groups, design.sets):
+        raise design.error(*fault)
+
+
 def _check_modes(design: Design, index: int) -> None:
     """A plan shapes new music alone, and a strength variations alone."""
     source = design.sources[index]
@@ -347,10 +393,13 @@ def _known_keys(path: KeyPath) -> list[str]:
         "stimuli": Stimuli,
     }
     tables |= {"listening": ListeningSettings, "questions": Questions, "set": Set}
-    tables |= {"analysis": Analysis, "researcher": Researcher}
+    tables |= {"group": Group, "analysis": Analysis, "researcher": Researcher, "pairs": Pairs}
+    tables |= {"open_link": OpenLink, "follow_up": FollowUp}
     model = tables.get(str(path[0])) if path else Design
     if "cells" in path:
         model = CellFilter
     if "plans" in path:
         model = PlanRequest
+    if path[:1] == ("open_link",) and len(path) > 1:
+        model = Ending
     return [field.alias or name for name, field in (model or Design).model_fields.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -35,6 +36,15 @@ class Checks(SettingsTable):
     headphones_pass: Annotated[int, Field(ge=1, le=HEADPHONE_TRIALS)] = 5
     headphones_required: bool = False
     attention: Annotated[int, Field(ge=0, le=5)] = 0
+
+    def unmet(self, exclude: Sequence[str], repeats: int) -> tuple[str, str] | None:
+        """What an analysis plan leaves out that this study cannot see, and what to do about it."""
+        lacking = {
+            "headphones": self.headphones is None and 'add headphones = "huggins" to [checks]',
+            "attention": self.attention == 0 and "add attention = 2 to [checks]",
+            "inconsistent": repeats == 0 and "add repeats = 4 to [stimuli]",
+        }
+        return next(((name, lacking[name]) for name in exclude if lacking.get(name)), None)
 
     @model_validator(mode="after")
     def _of_something(self) -> Checks:

@@ -192,6 +192,20 @@ class OwnQuestion(SettingsTable):
         bounds = [bound for bound in (self.min, self.max) if bound is not None]
         return bool(bounds) and all(isinstance(bound, int) for bound in bounds)
 
+    @property
+    def drawn_as(self) -> str:
+        """Which widget a page draws for it: that of its kind."""
+        return self.kind
+
+    @property
+    def alone(self) -> str:
+        """The option that excludes all others; "" where there is none."""
+        return ""
+
+    def shown(self, option: Any) -> str:
+        """How an option reads."""
+        return str(option)
+
     def applies(self, answers: Mapping[str, Any]) -> bool:
         """Whether it is asked, given the answers to the page's earlier questions by their names."""
         return all(_answered_so(answers.get(name), wanted) for name, wanted in self.when.items())

@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 FILE_NAME = "study.toml"
 PLAN_KEYS = ("plan", "chords", "bpm", "metre", "form", "novelty")  # of [[source]] and of each of its `plans`
 LATER_KEYS = ("trainings", *PLAN_KEYS, "plans", "bridge", "strength", "album")  # of [[source]]
-LATER_TABLE_KEYS: dict[str, tuple[str, ...]] = {"stimuli": ("lowest",), "listening": (), "questions": ()}
+SONG_WORDS = ("use_in", "use_as", "take", "moment")  # of [questions]; "": as the language's catalogue says
+LATER_TABLE_KEYS: dict[str, tuple[str, ...]] = {
+    "stimuli": ("lowest",),
+    "listening": ("in_place", "task"),
+    "questions": ("songs", *SONG_WORDS),
+}
 LATER_FACTS = ("plan", "strength", "song")  # of a clip: no older study has them
 LONGEST_DEFAULT_PASSAGE = 25.0  # s; what the model's paper trains on
 Mode = Literal["UMG", "VAR"]
@@ -437,6 +442,10 @@ class ListeningSettings(SettingsTable):
         How many are planned.
     instructions : str
         Shown on the welcome page beside the study's own words.
+    in_place : bool
+        Whether listeners may hear each clip in the study's songs, in the second of two passes.
+    task : {"single", "paired"}
+        Whether clips are heard one by one, or two side by side, see [pairs].
     """
 
     play_to_end: bool = True
@@ -448,6 +457,8 @@ class ListeningSettings(SettingsTable):
     order: Literal["counterbalanced", "fixed"] = "counterbalanced"
     listeners: Positive | None = None
     instructions: str = ""
+    in_place: bool = False
+    task: Literal["single", "paired"] = "single"
 
 
 Block = Literal["verdict", "musicality", "inspiring", "comment"]
@@ -474,6 +485,10 @@ class Questions(SettingsTable):
         Whether listeners also say how sure they are.
     order : tuple of str
         The order of the questions about a clip.
+    songs : bool
+        Whether listeners say of each clip which of the study's songs could use it, and what they would take.
+    use_in, use_as, take, moment : str
+        How that is worded.
     """
 
     verdict: Text = _default("verdict")
@@ -486,6 +501,11 @@ class Questions(SettingsTable):
     final: Annotated[tuple[Text, ...], BeforeValidator(as_tuple)] = _default("final")
     confidence: bool = False
     order: Annotated[tuple[Block, ...], BeforeValidator(as_tuple)] = BLOCKS
+    songs: bool = False
+    use_in: str = ""
+    use_as: str = ""
+    take: str = ""
+    moment: str = ""
 
     @field_validator("order")
     @classmethod
@@ -528,6 +548,9 @@ class Researcher(SettingsTable):
         return emails
 
 
+Exclusion = Literal["hasty", "unplayed", "constant", "headphones", "attention", "inconsistent"]
+
+
 class Analysis(SettingsTable):
     """[analysis]: what is settled before there are data. It is fixed when the first listener begins.
 
@@ -539,8 +562,10 @@ class Analysis(SettingsTable):
         Clips pass as real where balanced accuracy lies within 0.5 plus or minus this.
     musicality_bound : float, optional
         Points of musicality that count as no difference.
-    exclude : tuple of {"hasty", "unplayed", "constant"}
+    exclude : tuple of {"hasty", "unplayed", "constant", "headphones", "attention", "inconsistent"}
         Which answers are left out.
+    consistency : float, optional
+        The share of hidden repeats that a listener must judge as before not to be inconsistent.
     equivalence : float, optional
         The older name of `musicality_bound`.
     """
@@ -548,7 +573,8 @@ class Analysis(SettingsTable):
     primary: Literal["judged real", "musicality", "inspiring"] = "judged real"
     accuracy_bound: Annotated[float, Field(gt=0, lt=0.5)] | None = None
     musicality_bound: Annotated[float, Field(gt=0, le=10)] | None = None
-    exclude: Annotated[tuple[Literal["hasty", "unplayed", "constant"], ...], BeforeValidator(as_tuple)] = ()
+    exclude: Annotated[tuple[Exclusion, ...], BeforeValidator(as_tuple)] = ()
+    consistency: Annotated[float, Field(gt=0, le=1)] | None = None
     equivalence: Annotated[float, Field(gt=0, le=10)] | None = None
 
     @field_validator("equivalence")
@@ -565,7 +591,17 @@ class Analysis(SettingsTable):
         from analysis.plan import AnalysisPlan
 
         bound = self.equivalence if self.musicality_bound is None else self.musicality_bound
-        return AnalysisPlan(self.primary, self.accuracy_bound, bound, self.exclude)
+        return AnalysisPlan(self.primary, self.accuracy_bound, bound, self.exclude, self.consistency)
+
+    @model_validator(mode="after")
+    def _is_a_plan(self) -> Analysis:
+        from analysis.plan import AnalysisPlanError
+
+        try:
+            self.plan()
+        except AnalysisPlanError as error:
+            raise SettingError(error.problem.what, error.problem.fix) from None
+        return self
 
 
 def default_questions(language: str) -> dict[str, Any]:

@@ -11,10 +11,12 @@ import math
 from collections.abc import Iterable
 
 from study.design import Design
+from study.design.pairs import PAIRED, REAL
 from study.languages import Words, words
 
 _ANSWER_SECONDS = 25  # what judging one clip takes besides hearing it
 _SECOND_SECONDS = 15  # the same in a second round, when half of the questions are behind
+_SONG_SECONDS = 15  # what saying which songs could use a clip takes besides
 _OTHER_MINUTES = 4  # welcome, sound check, final questions
 
 
@@ -38,15 +40,19 @@ def _whom(design: Design) -> str:
 
 
 def clip_count(design: Design) -> int:
-    """How many clips count, hidden repeats included (at most half of a set, as orders.with_repeats)."""
+    """How many clips or pairs count, hidden repeats included: at most half of a set."""
+    if design.listening.task == PAIRED:
+        return len(design.sets) * (design.pairs.real + design.pairs.inspiring)
     sizes = [chosen.fakes + chosen.originals for chosen in design.sets.values()]
     return sum(size + min(design.stimuli.repeats, size // 2) for size in sizes)
 
 
 def minutes(design: Design) -> int:
     """About how long the study takes, rounded up to five minutes."""
-    heard = 1.5 * design.stimuli.seconds
+    heard = 1.5 * design.stimuli.seconds * (2 if design.listening.task == PAIRED else 1)
     seconds = (clip_count(design) + design.listening.practice) * (heard + _ANSWER_SECONDS)
+    if design.questions.songs:
+        seconds += clip_count(design) * _SONG_SECONDS
     if design.listening.passes == 2:
         seconds += clip_count(design) * (heard + _SECOND_SECONDS)
     return 5 * math.ceil((seconds / 60 + _OTHER_MINUTES) / 5)
@@ -55,6 +61,8 @@ def minutes(design: Design) -> int:
 def welcome(design: Design) -> list[str]:
     """The welcome page: what there is to do and how long it takes, as paragraphs."""
     say, parts = of(design), len(design.sets)
+    if design.listening.task == PAIRED:
+        return _welcome_to_pairs(design)
     what = say(
         "welcome.clips_in_parts" if parts > 1 else "welcome.clips",
         clips=clip_count(design),
@@ -67,7 +75,25 @@ def welcome(design: Design) -> list[str]:
         paragraphs.append(base_rate(design))
     if design.listening.instructions:
         paragraphs.append(design.listening.instructions)
-    return [*paragraphs, say("welcome.duration", minutes=minutes(design))]
+    link = design.open_link
+    one_browser = link is not None and link.resume == "same browser"
+    paragraphs.append(
+        say("open_link.duration" if one_browser else "welcome.duration", minutes=minutes(design))
+    )
+    if link is not None and link.timeout_minutes is not None:
+        paragraphs.append(say("open_link.limit", minutes=link.timeout_minutes))
+    return paragraphs
+
+
+def _welcome_to_pairs(design: Design) -> list[str]:
+    say, asked = of(design), design.pairs
+    tasks = (("pair.welcome_real", asked.real), ("pair.welcome_inspiring", asked.inspiring))
+    what = say("pair.welcome", pairs=clip_count(design), seconds=say.number(design.stimuli.seconds))
+    if asked.real:
+        what += " " + say("welcome.real_and_fake")
+    task = " ".join(say(key) for key, count in tasks if count)
+    added = [design.listening.instructions] if design.listening.instructions else []
+    return [f"{what} {task}", *added, say("welcome.duration", minutes=minutes(design))]
 
 
 def base_rate(design: Design) -> str:
@@ -90,7 +116,11 @@ def stored(design: Design) -> str:
     """What is kept of a listener; asked for consent."""
     say = of(design)
     contact = say("consent.contact", contact=design.study.contact) if design.study.contact else ""
-    return f"{say('consent.stored')} {contact}".strip()
+    kept = say("consent.stored")
+    if design.open_link is not None:
+        kept = say("open_link.stored", names=", ".join(design.open_link.ids))
+    later = say("consent.follow_up") if design.follow_up else ""
+    return " ".join(filter(None, [kept, later, contact]))
 
 
 def consent_version(design: Design) -> str:
@@ -100,8 +130,13 @@ def consent_version(design: Design) -> str:
 
 
 def before_part(design: Design, part: int, parts: int, clips: int, phase: str = "all") -> list[str]:
-    """The page before each part, as paragraphs. With two passes the later half of the parts is the second."""
+    """The page before each part, as paragraphs. With two passes the later half of the parts is the second.
+
+    phase: what is asked in it; of pairs their question.
+    """
     say = of(design)
+    if design.listening.task == PAIRED:
+        return _before_pairs(design, part, parts, clips, phase)
     second = phase == "rating" and part == parts // 2 + 1
     if part == 1:
         paragraphs = [say.count("part.counts", clips, clips=clips)]
@@ -116,6 +151,21 @@ def before_part(design: Design, part: int, parts: int, clips: int, phase: str = 
     if design.listening.tell_base_rate and len(design.sets) > 1 and phase != "rating":
         paragraphs.append(base_rate(design))
     return paragraphs
+
+
+def date(design: Design, moment: dt.datetime) -> str:
+    """The day of a moment in UTC, as the study's language writes it."""
+    return of(design)("follow_up.date", year=moment.year, month=moment.month, day=moment.day)
+
+
+def _before_pairs(design: Design, part: int, parts: int, pairs: int, question: str) -> list[str]:
+    say = of(design)
+    begun = say.count("pair.counts" if part == 1 else "pair.following", pairs, pairs=pairs)
+    if part > 1:
+        begun = f"{say('part.done', part=part - 1, parts=parts)} {begun}"
+    asked = [say("pair.before_real" if question == REAL else "pair.before_inspiring")]
+    rule = [say("pair.to_the_end" if design.listening.play_to_end else "pair.no_change")] if part == 1 else []
+    return [begun, *asked, *rule]
 
 
 def owed(design: Design, names: Iterable[str]) -> str:

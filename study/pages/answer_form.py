@@ -19,7 +19,7 @@ from analysis.questionnaire import FIELDS, MUSICALITY, VERDICT, Field, asked_in
 from study.design import Design
 from study.design.own_questions import asked
 from study.languages import wording
-from study.pages import own_questions
+from study.pages import in_place, own_questions
 from study.pages.components import next_button, player, saved_text
 from study.server import routes
 from study.server.served import Served
@@ -40,6 +40,7 @@ def answer_form(study: Served, person: Listener, tab: str) -> None:
     _heading(design, person)
     listening = _player(design, draft, before)
     heard = not must_hear or draft.listening.unlocked or bool(listening and listening.unlocked)
+    in_place.show(study, draft, enabled=heard)
     counts = step.page is Page.CLIP
     answers, own = _questions(design, draft, heard=heard, counts=counts)
     last = counts and step.answered + 1 == step.total

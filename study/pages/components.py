@@ -45,9 +45,12 @@ def _ignore() -> None:
 
 _next_button = _component("next_button")
 _saved_text = _component("saved_text")
+_moment = _component("moment")
 _player = _component("player", parts=("wave", "loop", "keys"))
 _pool_keys = _component("pool_keys")
+_recording = _component("recording")
 _reconnect = _component("reconnect")
+_completion_code = _component("completion_code")
 
 
 def next_button(label: str, *, key: str, disabled: bool = False, focus: str | None = None) -> str | None:
@@ -60,6 +63,12 @@ def next_button(label: str, *, key: str, disabled: bool = False, focus: str | No
     data = {"label": label, "disabled": disabled, "focus": focus, "run": time.monotonic()}
     press = _next_button(key=key, data=data, default={"press": None}, on_press_change=_ignore).press
     return press if isinstance(press, str) else None
+
+
+def completion_code(say: Words, code: str) -> None:
+    """Shows a code with a button that copies it."""
+    data = {"code": code, "words": {name: say(f"open_link.{name}") for name in ("code", "copy", "copied")}}
+    _completion_code(key="completion-code", data=data)
 
 
 def saved_text(
@@ -107,6 +116,8 @@ def player(
     texts: dict[str, str] | None = None,
     keys: Sequence[str] = (),
     among: bool = False,
+    aside: bool = False,
+    pair: str = "",
     flat: bool = False,
 ) -> Listening | None:
     """Shows the player and returns what was heard so far, None before anything was.
@@ -116,8 +127,11 @@ def player(
     go) are addresses. `loudness` is that of all clips, in LUFS, for the picture.
     `resume` is what was heard before, of an earlier visit: give the same one at every run.
     `texts` replaces words of the catalogue's [player]; `keys` names the questions that keys may answer
-    ("verdict", "musicality"). `among` says that the page has several players: keys then go to the one in
-    focus, and the page stays where it is scrolled to. `flat` leaves the picture of the sound out.
+    ("verdict", "musicality", "choice"). `among` says that the page has several players: keys then go to the
+    one in focus, and the page stays where it is scrolled to. `aside` says so of one that stands beside the
+    page's player: texts and moments are pinned to the other one. `flat` leaves the picture of the sound out.
+    `pair` is the letter of one of two players side by side, and the key that plays it; other keys then go to
+    the one that sounded last.
     """
     data: dict[str, Any] = {
         "src": src,
@@ -131,8 +145,13 @@ def player(
         "keys": list(keys),
         "resume": None,
     }
-    if among:
+    if among or aside:
         data["among"] = True
+    if aside:
+        data["aside"] = True
+    if pair:
+        data["pair"] = pair
+        data["shortcuts"] |= {name: say(f"pair.{name}") for name in ("key_play", "key_choose")}
     if flat:
         data["flat"] = True
     if resume is not None:
@@ -146,6 +165,53 @@ def player(
     if not isinstance(status, dict) or status.get("clip") != clip:
         return None
     return Listening.from_report(status)
+
+
+def recording(
+    say: Words,
+    *,
+    key: str,
+    address: str,
+    saved: str | None,
+    megabytes: int,
+    disabled: bool = False,
+) -> str | None:
+    """Shows the place to send a recording; returns a word that is new whenever the server has taken one or
+    given it back. `saved` is what the database says the listener's file is called; `address` where it goes.
+    """
+    data = {
+        "label": say("recording.label", megabytes=megabytes),
+        "address": address,
+        "saved": saved,
+        "most": megabytes * 1_000_000,
+        "disabled": disabled,
+        "words": say.group("recording"),
+    }
+    changed = _recording(key=key, data=data, default={"changed": None}, on_changed_change=_ignore).changed
+    return changed if isinstance(changed, str) else None
+
+
+def moment_field(
+    say: Words, label: str, *, key: str, saved: float | None, longest: float, disabled: bool = False
+) -> float | None:
+    """Shows the field of a moment of the clip and returns it in seconds, None for none.
+
+    It can be typed, and a button takes it from where the player is. `saved` is what the database holds now;
+    `longest` is the clip's length in seconds.
+    """
+    data = {
+        "label": label,
+        "saved": saved,
+        "longest": longest,
+        "disabled": disabled,
+        "words": say.group("moment"),
+    }
+    moment = _moment(key=key, data=data, default={"moment": None}, on_moment_change=_ignore).moment
+    if not isinstance(moment, dict):  # nothing was touched on this page
+        return saved
+    at = moment.get("at")
+    known = isinstance(at, int | float) and not isinstance(at, bool) and 0 <= at <= longest
+    return round(float(at), 1) if known else None
 
 
 @dataclass(frozen=True)

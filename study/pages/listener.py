@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import sys
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from importlib.resources import files
 
@@ -13,9 +13,10 @@ import streamlit as st
 from sqlalchemy.exc import DBAPIError
 
 from study.languages import wording
-from study.pages import before, checks
+from study.pages import before, checks, endings, follow_up
 from study.pages.answer_form import answer_form
 from study.pages.components import next_button, player, run_again, saved_text, watch_connection
+from study.pages.pair_form import pair_form
 from study.pages.thanks import show_thanks
 from study.server import links, routes
 from study.server.routes import TONE_SECONDS
@@ -68,10 +69,11 @@ def page() -> None:
 def _step(study: Served, shown: Shown) -> None:
     person = study.store.find(token())
     if person is None:
-        say, why = wording.of(study.design), links.refusal(*_claims())
-        st.title(say(f"door.{why}_title"), anchor=False)
-        st.write(say(f"door.{why}_text"))
+        say, why = wording.of(study.design), links.refused_as(study.design, *_claims())
+        st.title(say(f"{why}_title"), anchor=False)
+        st.write(say(f"{why}_text"))
         return
+    study = replace(study, design=study.design.for_group(person.group_name))
     tab = _tab(study, person, shown)
     if tab is None:
         _other_tab(study, person)
@@ -190,7 +192,9 @@ def _pause(study: Served, person: Listener, _tab: str) -> None:
     say, step = wording.of(study.design), person.step
     title = "part.title" if step.parts > 1 else "part.only_title"
     st.title(say(title, part=step.part, parts=step.parts), anchor=False)
-    for paragraph in wording.before_part(study.design, step.part, step.parts, step.clips, step.phase):
+    for paragraph in wording.before_part(
+        study.design, step.part, step.parts, step.clips, step.question or step.phase
+    ):
         st.write(paragraph)
     if next_button(say("part.begin" if step.part == 1 else "part.continue"), key=f"begin-{step.part}"):
         study.store.begin_part(person.id, step.part)
@@ -237,10 +241,17 @@ _PAGES = {
     Page.SOUND_CHECK: _sound_check,
     Page.HEADPHONES: checks.headphones,
     Page.ATTENTION: checks.attention,
-    Page.PRACTICE: answer_form,
+    Page.PRACTICE: lambda study, person, tab: (pair_form if person.step.question else answer_form)(
+        study, person, tab
+    ),
     Page.PAUSE: _pause,
     Page.CLIP: answer_form,
+    Page.PAIR: pair_form,
     Page.FINAL: _final,
     Page.DONE: lambda study, person, _tab: show_thanks(study, person),
+    Page.FOLLOW_UP: follow_up.show,
     Page.CLOSED: _closed,
+    Page.SCREENED_OUT: endings.show,
+    Page.TIMED_OUT: endings.show,
+    Page.OVER_QUOTA: endings.show,
 }

@@ -14,7 +14,7 @@ import streamlit as st
 
 from study.design.own_questions import OwnAnswerError, OwnQuestion
 from study.languages import Words
-from study.pages.components import saved_text
+from study.pages.components import moment_field, saved_text
 from study.store.protocol import clean
 
 _IN_A_ROW, _SHORT = 5, 12  # so many options, of so many letters, stand side by side on a telephone
@@ -47,7 +47,7 @@ def draw(question: OwnQuestion, say: Words, *, key: str, value: Any, enabled: bo
     except OwnAnswerError:  # it was saved before the options were worded anew
         value = None
     with st.container(key=f"ask-{question.column}"):
-        return _DRAWN[question.kind](question, say, key=key, value=value, enabled=enabled)
+        return _DRAWN[question.drawn_as](question, say, key=key, value=value, enabled=enabled)
 
 
 def draw_all(
@@ -88,7 +88,8 @@ def _label(question: OwnQuestion, say: Words) -> str:
 
 
 def _choice(question: OwnQuestion, say: Words, *, key: str, value: Any, enabled: bool) -> str | None:
-    shared: dict[str, Any] = {"default": value, "key": key, "format_func": _plain, "disabled": not enabled}
+    shared: dict[str, Any] = {"default": value, "key": key, "disabled": not enabled}
+    shared["format_func"] = lambda option: plain(question.shown(option))
     shared |= {"required": question.is_required, "width": "stretch"}
     if len(question.options) <= _IN_A_ROW and all(len(option) <= _SHORT for option in question.options):
         return st.segmented_control(_label(question, say), question.options, **shared)
@@ -97,18 +98,37 @@ def _choice(question: OwnQuestion, say: Words, *, key: str, value: Any, enabled:
 
 
 def _choices(question: OwnQuestion, say: Words, *, key: str, value: Any, enabled: bool) -> list[str] | None:
+    chosen_alone = _only(question, key, value)
     with st.container(key=f"several-{question.column}"):
         chosen = st.pills(
-            say("own.several", question=_label(question, say)),
+            _several(question, say),
             question.options,
             selection_mode="multi",
-            default=value,
+            default=None if chosen_alone else value,
             key=key,
-            format_func=_plain,
+            format_func=lambda option: plain(question.shown(option)),
             disabled=not enabled,
             width="stretch",
         )
     return question.check(chosen)
+
+
+def _several(question: OwnQuestion, say: Words) -> str:
+    key = "own.several" if question.is_required else "own.several_optional"
+    return say(key, question=question.text)
+
+
+def _only(question: OwnQuestion, key: str, before: Any) -> bool:
+    """Lets the newest press decide where the option that stands alone and others are chosen at once.
+
+    before: what is saved. Returns whether it did.
+    """
+    chosen = st.session_state.get(key) or []
+    if not question.alone or question.alone not in chosen or len(chosen) == 1:
+        return False
+    others = [option for option in chosen if option != question.alone]
+    st.session_state[key] = others if question.alone in (before or []) else [question.alone]
+    return True
 
 
 def _scale(question: OwnQuestion, say: Words, *, key: str, value: Any, enabled: bool) -> int | None:
@@ -153,9 +173,22 @@ def _text(question: OwnQuestion, say: Words, *, key: str, value: Any, enabled: b
     return value if typed is None else clean(typed)
 
 
-_DRAWN = {"choice": _choice, "choices": _choices, "scale": _scale, "number": _number, "text": _text}
+def _moment(question: OwnQuestion, say: Words, *, key: str, value: Any, enabled: bool) -> float | None:
+    return moment_field(
+        say, _label(question, say), key=key, saved=value, longest=question.max or 0.0, disabled=not enabled
+    )
 
 
-def _plain(option: str) -> str:
+_DRAWN = {
+    "choice": _choice,
+    "choices": _choices,
+    "scale": _scale,
+    "number": _number,
+    "text": _text,
+    "moment": _moment,
+}
+
+
+def plain(option: str) -> str:
     """An option as Streamlit shows it: its signs are signs, not Markdown."""
     return _MARKDOWN.sub(r"\\\1", option)

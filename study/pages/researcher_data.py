@@ -47,6 +47,7 @@ def _draw(here: Session) -> None:
     _closing(study, here)
 
 
+_PLAYS = ("plays", "first_plays", "second_plays")  # of a clip, or of both of a pair
 _COLUMNS = {
     "plays": st.column_config.NumberColumn("plays a clip", format="%.1f"),
     "seconds": st.column_config.NumberColumn("seconds an answer", format="%.0f", help="Median."),
@@ -60,10 +61,12 @@ def quality(answers: Answers) -> pd.DataFrame:
         mine = [row for row in answers if row["listener"] == name]
         seconds = [time for row in mine for time in each(row, "response_seconds")]
         quick = sum(time < QUICK for time in seconds)
-        plays = [row["plays"] for row in mine if row["plays"] is not None]
-        rated = [row["musicality"] for row in mine if row["musicality"] is not None]
+        plays = [row[key] for row in mine for key in _PLAYS if row.get(key) is not None]
+        rated = [row["musicality"] for row in mine if row.get("musicality") is not None]
         hints = ["often quick"] if quick * 4 > len(seconds) else []
-        hints += ["one verdict"] if len(mine) > 3 and len({row["verdict"] for row in mine}) == 1 else []
+        if len(mine) > 3:
+            hints += ["one verdict"] if len({row["verdict"] for row in mine if "verdict" in row}) == 1 else []
+            hints += ["one side"] if len({row["choice"] for row in mine if "choice" in row}) == 1 else []
         hints += ["one musicality"] if len(rated) > 3 and len(set(rated)) == 1 else []
         rows.append(
             {

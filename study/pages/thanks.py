@@ -9,9 +9,11 @@ import streamlit as st
 
 from study import blinding
 from study.languages import wording
+from study.pages import endings
 from study.server import links, take_home
 from study.server.full_quality import Truth
 from study.server.served import Served
+from study.store import recruits
 from study.store.store import Listener
 
 
@@ -19,11 +21,29 @@ def show_thanks(study: Served, person: Listener) -> None:
     """The page of a listener who has finished."""
     say, answers = wording.of(study.design), person.step.answered
     st.title(say("thanks.title"), anchor=False)
+    endings.show_code(study, person, recruits.COMPLETED)
     st.write(say.count("thanks.saved", answers, answers=answers))
     if study.design.study.contact:
         st.write(say("thanks.contact", contact=study.design.study.contact))
+    _later(study, person)
+    show_offers(study, person)
+
+
+def show_offers(study: Served, person: Listener) -> None:
+    """What a listener who has finished may have: the kept clips and their score."""
     _take_home(study, person)
     _debrief(study, person)
+
+
+def _later(study: Served, person: Listener) -> None:
+    """When the link opens once more, or that this is behind, or nothing."""
+    say, later = wording.of(study.design), person.step.follow_up
+    if later is None or not later.slots:
+        return
+    if later.finished:
+        st.write(say("follow_up.done"))
+    elif not later.over:
+        st.write(say("follow_up.later", date=wording.date(study.design, later.opens_at)))
 
 
 def _take_home(study: Served, person: Listener) -> None:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from functools import lru_cache
-from html import escape
-from importlib.resources import files
 from pathlib import Path
 
 import streamlit
@@ -16,16 +14,27 @@ from sqlalchemy.exc import DBAPIError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, HTTPConnection
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import get_option
 
-from study.languages import wording
-from study.server import address, connections, health, links, login, oidc, routes, take_home
+from study.server import (
+    address,
+    connections,
+    door,
+    health,
+    joining,
+    links,
+    login,
+    oidc,
+    open_link,
+    recordings,
+    routes,
+    take_home,
+)
 from study.server.refusals import Pace, Sockets, refusals
 from study.server.served import Served, served
 
-COOKIE_SECONDS = 180 * 24 * 3600
 SOCKET = "/_stcore/stream"
 BODY_SECONDS = 5.0  # in which a request's body must be there: ours are a few hundred bytes
 MOST_SOCKETS = 12  # of one visitor at once: a tab has one, and a lost one is noticed within a minute
@@ -39,7 +48,9 @@ _OPEN = (
     "/manifest.json",
     "/favicon.png",
 )
-_OPEN_FOLDERS = (f"{routes.CLIP}/", f"{routes.HEARD}/", f"{routes.CHECK}/")
+_OF_CLIPS = (routes.CLIP, routes.HEARD, routes.CHECK, routes.PLACE, recordings.ADDRESS)
+_OPEN_FOLDERS = tuple(f"{folder}/" for folder in _OF_CLIPS)
+_LISTENERS = (*_OPEN_FOLDERS, f"{open_link.JOIN}/")
 _PROBES = (health.ADDRESS, "/_stcore/host-config")  # Streamlit's page asks beneath its own path, too
 _LOGIN = (login.LOGIN, login.LOGOUT, oidc.CALLBACK)
 HEADERS = {
@@ -105,11 +116,16 @@ class Gate:
             answer = PlainTextResponse("This address is not the study's.", 400)
         elif path == health.ADDRESS:
             answer = await self.health.refusal()
-        elif served().curating and (path == "/" or path.startswith((*_OPEN_FOLDERS, take_home.ADDRESS))):
+        elif served().curating and (path == "/" or path.startswith((*_LISTENERS, take_home.ADDRESS))):
             answer = PlainTextResponse("No listener gets in here: only the pool is open.", 404)
         elif path == "/" or path.startswith(login.HOME) or (_leads_nowhere(path) and "p" in _query(scope)):
             try:
                 answer = await run_in_threadpool(_admit, connection, path)
+            except DBAPIError:
+                answer = _away()
+        elif path.startswith(f"{open_link.JOIN}/"):
+            try:
+                answer = await joining.join(served(), connection)
             except DBAPIError:
                 answer = _away()
         elif path in _LOGIN or path.startswith(f"{login.LOGIN}/"):
@@ -126,14 +142,15 @@ class Gate:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
-                if path == "/" or path.startswith((login.HOME, login.LOGIN)):
+                if path == "/" or path.startswith((login.HOME, login.LOGIN, open_link.JOIN)):
                     headers["cache-control"] = "no-store"
                 if path.startswith((login.HOME, login.LOGIN)):
                     headers["referrer-policy"] = "same-origin"  # without it a form's Origin would be "null"
             await send(message)
 
         try:
-            await (answer or self.app)(scope, _in_time(receive), guarded)
+            seconds = recordings.SECONDS if path.startswith(f"{recordings.ADDRESS}/") else BODY_SECONDS
+            await (answer or self.app)(scope, _in_time(receive, seconds), guarded)
         except ClientDisconnect:  # or a body that never came
             if not began:
                 await Response(status_code=408)(scope, receive, guarded)
@@ -143,6 +160,8 @@ class Gate:
 
     def _refuse(self, connection: HTTPConnection, what: str) -> None:
         path = connection.scope["path"].partition("?")[0]  # an encoded question mark may lead to a secret
+        if path.startswith(f"{open_link.JOIN}/"):
+            path = open_link.JOIN
         self.refusals.report(what, path, login.source(served(), connection))
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -213,9 +232,9 @@ def _away() -> Response:
     return PlainTextResponse(message, 503, {"retry-after": "3", "refresh": "3"})
 
 
-def _in_time(receive: Receive) -> Receive:
+def _in_time(receive: Receive, seconds: float) -> Receive:
     """Receives the request, and treats a browser whose body is late as one that has hung up."""
-    whole, ends = False, asyncio.get_running_loop().time() + BODY_SECONDS
+    whole, ends = False, asyncio.get_running_loop().time() + seconds
 
     async def received() -> Message:
         nonlocal whole
@@ -248,10 +267,10 @@ def _admit(connection: HTTPConnection, path: str) -> Response | None:
         return login.door(study, connection, key)
     if "p" in query:
         token = next(filter(study.store.find, links.possible_secrets(query["p"])), None)
-        return _door_page(study, 404, "wrong") if token is None else _with_cookie(study, connection, token)
+        return door.page(study, 404, "wrong") if token is None else door.admit(study, connection, token)
     cookie, mark = connection.cookies.get(study.listener_cookie), query.get(links.MARK)
     if study.store.find(links.chosen(cookie, mark)) is None:
-        return _door_page(study, 403, links.refusal(cookie, mark))
+        return door.page(study, 403, links.refused_as(study.design, cookie, mark))
     return None
 
 
@@ -284,28 +303,3 @@ def _visitor(study: Served, connection: HTTPConnection) -> str | None:
         return token
     session = login.session(study, connection)
     return None if session is None else session.id
-
-
-def _with_cookie(study: Served, connection: HTTPConnection, token: str) -> Response:
-    """Admit a listener, at an address that ties the tab to this link: a browser may have opened several."""
-    answer = RedirectResponse(f"/?{links.MARK}={links.mark(token)}", status_code=303)
-    answer.set_cookie(
-        study.listener_cookie,
-        links.remember(connection.cookies.get(study.listener_cookie), token),
-        max_age=COOKIE_SECONDS,
-        path="/",
-        httponly=True,
-        samesite="lax",
-        secure=login.secure(study, connection),
-    )
-    return answer
-
-
-def _door_page(study: Served, status: int, what: str) -> Response:
-    """A page that refuses entry; `what` names its words in the catalogue's [door]."""
-    say = wording.of(study.design)
-    page = files("study.browser").joinpath("door.html").read_text("utf-8")
-    texts = {"LANGUAGE": say.language, "TITLE": say(f"door.{what}_title"), "TEXT": say(f"door.{what}_text")}
-    for name, value in (texts | {"STUDY": study.design.study.title}).items():
-        page = page.replace(name, escape(value))
-    return HTMLResponse(page, status)

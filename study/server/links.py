@@ -10,6 +10,7 @@ import unicodedata
 from urllib.parse import parse_qsl, unquote
 
 from caw.files import atomic
+from study.design import Design
 from study.folder import FolderError, StudyFolder
 
 KEY_FILE = "researcher.token"
@@ -53,6 +54,12 @@ def refusal(cookie: str | None, tab_mark: str | None) -> str:
     return "several" if not tab_mark and len(remembered(cookie)) > 1 else "link"
 
 
+def refused_as(design: Design, cookie: str | None, tab_mark: str | None) -> str:
+    """The words of the catalogue for it: who came by the open link opens that once more."""
+    why = refusal(cookie, tab_mark)
+    return "open_link.again" if design.open_link and why == "link" and remembered(cookie) else f"door.{why}"
+
+
 def query(path: str, query_string: bytes) -> dict[str, str]:
     """What an address asks with: name in small letters -> first value, also where a mail programme encoded
     the question mark, the ampersands or the equals signs."""
@@ -79,13 +86,18 @@ def researcher_link(base: str, key: str) -> str:
 
 
 def researcher_key(folder: StudyFolder) -> str:
-    """The researcher's secret, made at first, in a file that its owner alone can read.
+    """The researcher's secret, made at first. Raises as `kept_secret`."""
+    return kept_secret(folder, KEY_FILE)
+
+
+def kept_secret(folder: StudyFolder, file_name: str) -> str:
+    """A secret of the study, made at first, in a file that its owner alone can read.
 
     Raises: FolderError for a file that holds none, OSError where it cannot be written.
     """
-    file = folder.make_private() / KEY_FILE
+    file = folder.make_private() / file_name
     if not file.exists():
-        draft = file.with_name(f".{KEY_FILE}.{secrets.token_hex(4)}{atomic.TEMPORARY}")
+        draft = file.with_name(f".{file_name}.{secrets.token_hex(4)}{atomic.TEMPORARY}")
         try:
             atomic.write(draft, secrets.token_hex(16) + "\n", mode=0o600)
             os.link(draft, file)  # unlike a rename it never replaces a key that another process just made
@@ -95,5 +107,5 @@ def researcher_key(folder: StudyFolder) -> str:
             draft.unlink(missing_ok=True)
     key = file.read_text("utf-8").strip()
     if not key:  # an empty secret would let everybody in
-        raise FolderError(f"{file}: is empty", "delete it, and a new researcher's address is made")
+        raise FolderError(f"{file}: is empty", "delete it, and a new one is made")
     return key

@@ -24,13 +24,15 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
 from study.server import headphone_check as checks
-from study.server import links, take_home
+from study.server import links, places, take_home
 from study.server.served import served
+from study.store import in_place as placed
 from study.store.answering import Listening
 from study.store.store import ServedClip
 
 CLIP = "/clip"
 HEARD = "/heard"
+PLACE = "/place"  # a clip in a song: beneath it the play key, then the number of the song, from 1
 TONE = "/tone.wav"
 CHECK = "/check"
 ICON = "/icon.svg"
@@ -85,7 +87,7 @@ async def researcher_page(_request: Request) -> Response:
 
 async def clip(request: Request) -> Response:
     """One clip, whole or in ranges, for the listener whose play key it is; 404 for everybody else."""
-    served_clip = await _own_clip(request)
+    served_clip = await own_clip(request)
     if served_clip is None:
         return Response(status_code=404)
     return FileResponse(
@@ -101,9 +103,25 @@ async def clip(request: Request) -> Response:
 
 async def heard(request: Request) -> Response:
     """Record a report of the player. It answers no question and lets nobody go on."""
-    served_clip = await _own_clip(request)
+    served_clip = await own_clip(request)
     if served_clip is None:
         return Response(status_code=404)
+    report = await _report(request)
+    if isinstance(report, Response):
+        return report
+    kind, listening, position = report
+    recorded = await run_in_threadpool(
+        served().store.log_play,
+        served_clip,
+        kind,
+        listening=listening,
+        position_seconds=position,
+    )
+    return Response(status_code=204 if recorded else 429)
+
+
+async def _report(request: Request) -> tuple[str, Listening, float] | Response:
+    """What a player reports: why, what was heard, and where it is; or the answer to what is no report."""
     body = b""
     async for chunk in request.stream():
         body += chunk
@@ -115,19 +133,63 @@ async def heard(request: Request) -> Response:
         position = Listening.from_report({"heard": report.get("position")}).seconds_heard
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return Response(status_code=400)
-    if kind not in _REPORT_KINDS:
-        return Response(status_code=400)
+    return (kind, listening, position) if kind in _REPORT_KINDS else Response(status_code=400)
+
+
+async def in_place(request: Request) -> Response:
+    """A listener's own clip in one of the study's songs, once every verdict is final; 404 else."""
+    found = await _in_place(request)
+    if found is None:
+        return Response(status_code=404)
+    clip_there, song, number = found
+    study = served()
+    stimulus = study.folder.stimulus(clip_there.set_name, clip_there.stimulus_id)
+    return FileResponse(
+        await run_in_threadpool(places.in_song, study.folder, song, stimulus),
+        media_type="audio/wav",
+        headers={
+            "cache-control": "private, max-age=3600",
+            "etag": f'"{request.path_params["key"]}-{number}"',
+            "last-modified": _LAST_MODIFIED,
+        },
+    )
+
+
+async def heard_in_place(request: Request) -> Response:
+    """Record that a clip was heard in a song. It counts nothing toward what was heard of the clip itself."""
+    found = await _in_place(request)
+    if found is None:
+        return Response(status_code=404)
+    report = await _report(request)
+    if isinstance(report, Response):
+        return report
+    (clip_there, _, number), (_, listening, position) = found, report
     recorded = await run_in_threadpool(
-        served().store.log_play,
-        served_clip,
-        kind,
+        placed.log,
+        served().store.engine,
+        clip_there.listener_id,
+        clip_there.slot,
+        number,
         listening=listening,
         position_seconds=position,
     )
     return Response(status_code=204 if recorded else 429)
 
 
-async def _own_clip(request: Request) -> ServedClip | None:
+async def _in_place(request: Request) -> tuple[ServedClip, str, int] | None:
+    """The clip, the song's name and its number, where the asking listener may hear the one in the other."""
+    study, number = served(), request.path_params["song"]
+    if not study.design.listening.in_place or not 1 <= number <= len(study.design.songs):
+        return None
+    own = await own_clip(request)
+    song = study.design.songs[number - 1].name
+    if own is None or not places.is_built(study.folder, song):
+        return None
+    rated = await run_in_threadpool(placed.is_rated, study.store.engine, own.listener_id, own.slot)
+    return (own, song, number) if rated else None
+
+
+async def own_clip(request: Request) -> ServedClip | None:
     """The clip whose play key stands in the address, where it is the asking listener's own."""
     for token in links.remembered(_cookie(request)):
         if own := await run_in_threadpool(served().store.clip, request.path_params["key"], token):
@@ -175,6 +237,8 @@ ROUTES = [
     Route("/researcher-{page}", researcher_page),
     Route(f"{CLIP}/{{key}}", clip),
     Route(f"{HEARD}/{{key}}", heard, methods=["POST"]),
+    Route(f"{PLACE}/{{key}}/{{song:int}}", in_place),
+    Route(f"{PLACE}/{{key}}/{{song:int}}", heard_in_place, methods=["POST"]),
     Route(take_home.ADDRESS, take_home.download),
     Route(TONE, sound_check),
     Route(f"{CHECK}/{{key}}", headphone_check),

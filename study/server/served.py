@@ -13,6 +13,7 @@ from study import design as designs
 from study.design import Design
 from study.design.own_questions import asked
 from study.folder import PRACTICE, FolderError, StudyFolder
+from study.server import places
 from study.server.address import PublicUrl, public_url
 from study.server.links import researcher_key
 from study.store import sessions
@@ -33,6 +34,11 @@ class Served:
     researcher_key: str
     public: PublicUrl | None = None  # the address behind a proxy, where there is one
     curating: bool = False  # only the researcher's page "Pool" is open
+    base_path: str = ""  # what stands before every address, as "/study"
+
+    def at(self, path: str) -> str:
+        """An address of the study's own as browsers ask for it, behind a proxy that adds a prefix, too."""
+        return f"{self.base_path}{path}"
 
     @property
     def opens_by_link(self) -> bool:
@@ -93,7 +99,11 @@ def served() -> Served:
     for name, ids in [*build.stimuli.items(), (PRACTICE, build.practice)]:
         for stimulus in ids:
             folder.stimulus(name, stimulus)
+    if design.listening.in_place and not any(places.is_built(folder, song.name) for song in design.songs):
+        what = f"{folder.places}: holds no music beside a song's gap, in which clips could be heard"
+        raise FolderError(what, f"run `study build {path}` again")
     store.served_digest, store.served_plan = build.design_digest, design.analysis.plan()
+    store.open_link = design.open_link
     store.served_stations = stations(design)
     return Served(folder, design, store, researcher_key(folder), public)
 
@@ -105,6 +115,7 @@ def stations(design: Design) -> Stations:
         headphones=design.checks.headphones is not None,
         attention=design.checks.attention,
         seed=design.study.seed,
+        follow_up=design.follow_up,
     )
 
 

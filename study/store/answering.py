@@ -176,7 +176,7 @@ def save(
         if changed or final:
             changed_row = {**changed, "revision": row["revision"] + 1}
             if final:
-                changed_row |= {"answered_at": moment} | _stamp(connection, digest)
+                changed_row |= {"answered_at": moment} | stamp(connection, digest)
             connection.execute(answer.update().where(here).values(**heard, **changed_row))
             connection.execute(
                 revision.insert().values(
@@ -207,22 +207,36 @@ def log_play(
 
     Returns False, and adds nothing, where there are MOST_REPORTS of this clip already.
     """
-    mine = sa.and_(play_event.c.listener_id == listener_id, play_event.c.slot == slot)
     with engine.begin() as connection:
-        if connection.execute(sa.select(sa.func.count()).where(mine)).scalar_one() >= MOST_REPORTS:
+        if not put_report(connection, listener_id, slot, kind, listening, position_seconds):
             return False
-        connection.execute(
-            play_event.insert().values(
-                listener_id=listener_id,
-                slot=slot,
-                at=clock(connection),
-                kind=kind,
-                seconds_heard=listening.seconds_heard,
-                position_seconds=position_seconds,
-            )
-        )
         _overheard(connection, listener_id, slot, listening)
         return True
+
+
+def put_report(
+    connection: sa.Connection,
+    listener_id: int,
+    slot: int,
+    kind: str,
+    listening: Listening,
+    position_seconds: float | None,
+) -> bool:
+    """Add one report of a player, where there are not MOST_REPORTS of this clip already; whether it was."""
+    mine = sa.and_(play_event.c.listener_id == listener_id, play_event.c.slot == slot)
+    if connection.execute(sa.select(sa.func.count()).where(mine)).scalar_one() >= MOST_REPORTS:
+        return False
+    connection.execute(
+        play_event.insert().values(
+            listener_id=listener_id,
+            slot=slot,
+            at=clock(connection),
+            kind=kind,
+            seconds_heard=listening.seconds_heard,
+            position_seconds=position_seconds,
+        )
+    )
+    return True
 
 
 def _overheard(connection: sa.Connection, listener_id: int, slot: int, listening: Listening) -> None:
@@ -369,7 +383,7 @@ def _next_slot(connection: sa.Connection, listener_id: int) -> int | None:
     ).scalar()
 
 
-def _stamp(connection: sa.Connection, digest: str | None) -> dict[str, str]:
+def stamp(connection: sa.Connection, digest: str | None) -> dict[str, str]:
     """Under which version of the program and of the study's design an answer was given.
 
     digest: of the design that is being served; None: that of the newest build.

@@ -13,6 +13,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from study.folder import PRACTICE
+from study.store import balance
+from study.store import pairs as pair_task
 from study.store.answering import StoreError
 from study.store.database import reading
 from study.store.orders import clip_order, repeated, set_order, with_repeats
@@ -22,8 +24,12 @@ from study.store.schema import (
     check_result,
     clock,
     final_answer,
+    follow_up,
+    follow_up_clip,
     listener,
     own_answer,
+    pair_answer,
+    pair_trial,
     play_event,
     revision,
     study_event,
@@ -47,7 +53,9 @@ class Build:
     seed: int
     repeats: int
     passes: int = 1
+    groups: list[list[Any]] | None = None  # of each: name, share, blocks of sets
     registered_at: dt.datetime | None = None
+    pairs: list[dict[str, Any]] | None = None  # of the paired task, as study.build.pairs makes them
 
     @property
     def sealed(self) -> dict[str, Any]:
@@ -56,6 +64,10 @@ class Build:
         del sealed["registered_at"], sealed["design_digest"]
         sealed["stimuli"] = [[name, sorted(ids)] for name, ids in self.stimuli.items()]
         sealed["practice"] = sorted(self.practice)
+        if self.groups is None:  # as in builds of before there were groups
+            del sealed["groups"]
+        if self.pairs is None:
+            del sealed["pairs"]
         return sealed
 
     @property
@@ -78,6 +90,8 @@ def check(new: Build) -> None:
         raise StoreError(f"stimulus id {twice!r} stands twice", "ids must be unique over all sets")
     if new.ordering not in ("counterbalanced", "fixed"):
         raise StoreError(f"order = {new.ordering!r}", "it must be counterbalanced or fixed")
+    if new.pairs is not None:
+        pair_task.check(new.pairs, new.stimuli, new.practice)
 
 
 def register(connection: sa.Connection, new: Build) -> None:
@@ -88,32 +102,56 @@ def register(connection: sa.Connection, new: Build) -> None:
         return
     resealed = old is None or old.sealed != new.sealed
     if resealed and has_answers(connection):
-        changed = [name for name, value in new.sealed.items() if old.sealed[name] != value]
+        names = dict.fromkeys([*new.sealed, *old.sealed])
+        changed = [name for name in names if old.sealed.get(name) != new.sealed.get(name)]
         raise StoreError(
             f"listeners have answered, so {', '.join(changed)} may not change",
             "put study.toml and the sets back as they were, or make a new study folder",
         )
     connection.execute(
         build.insert().values(
-            **{**new.sealed, "stimuli": [[name, list(ids)] for name, ids in new.stimuli.items()]},
+            **{
+                "groups": None,
+                **new.sealed,
+                "stimuli": [[name, list(ids)] for name, ids in new.stimuli.items()],
+            },
             registered_at=clock(connection),
             digest=new.digest,
             design_digest=new.design_digest,
         )
     )
     if resealed:
-        tried = sa.select(sa.func.count()).select_from(answer).where(answer.c.revision > 0)
-        if count := connection.execute(tried).scalar():
+        tried = [
+            sa.select(sa.func.count()).select_from(one).where(one.c.revision > 0)
+            for one in (answer, pair_answer)
+        ]
+        if count := sum(connection.execute(one).scalar_one() for one in tried):
             detail = f"{count} answers of pilots and to practice clips went with the sets they were given to"
             row = {"at": clock(connection), "who": "study build", "what": "sets replaced", "detail": detail}
             connection.execute(study_event.insert().values(**row))
-        for table in (revision, answer, play_event, trial, final_answer):
+        for table in (follow_up, follow_up_clip, revision, answer, play_event, trial, final_answer):
+            connection.execute(table.delete())
+        for table in (pair_answer, pair_trial):
             connection.execute(table.delete())
         connection.execute(own_answer.delete().where(own_answer.c.place == "end"))
         connection.execute(check_result.delete().where(check_result.c.name == "attention"))
         connection.execute(listener.update().values(part_begun=0, finished_at=None))
-        for row in connection.execute(sa.select(listener.c.id, listener.c.number)).all():
-            assign(connection, new, row.id, row.number)
+        _assign_all(connection, new)
+
+
+def _assign_all(connection: sa.Connection, current: Build) -> None:
+    """Give everybody an order of a new build, and whoever has no group of it a group."""
+    names = [name for name, _, _ in current.groups or ()] or [None]
+    people = sa.select(listener.c.id, listener.c.number, listener.c.group_name).order_by(listener.c.id)
+    for row in connection.execute(people).all():
+        group, number = row.group_name, row.number
+        if group not in names:
+            group = balance.next_group(connection, current.groups, pilot=number < 0)
+            if number >= 0:
+                number = balance.next_number(connection, pilot=False, group=group, but=row.id)
+            change = listener.update().where(listener.c.id == row.id)
+            connection.execute(change.values(group_name=group, number=number))
+        assign(connection, current, row.id, number, group)
 
 
 def newest(connection: sa.Connection) -> Build | None:
@@ -121,7 +159,7 @@ def newest(connection: sa.Connection) -> Build | None:
     if row is None:
         return None
     plain = ("practice", "key_sha256", "design_digest", "file_format", "ordering", "seed", "repeats")
-    plain += ("passes",)
+    plain += ("passes", "groups", "pairs")
     return Build(
         stimuli=dict(row["stimuli"]),
         registered_at=row["registered_at"],
@@ -137,14 +175,24 @@ def has_answers(connection: sa.Connection) -> bool:
         .join(listener, listener.c.id == answer.c.listener_id)
         .where(trial.c.part > 0, answer.c.revision > 0, listener.c.pilot.is_(False))
     )
-    return connection.execute(counted.limit(1)).first() is not None
+    if connection.execute(counted.limit(1)).first() is not None:
+        return True
+    paired = pair_task.begun().join(listener, listener.c.id == pair_answer.c.listener_id)
+    paired = paired.where(listener.c.pilot.is_(False))
+    return connection.execute(paired.limit(1)).first() is not None
 
 
-def assign(connection: sa.Connection, current: Build, listener_id: int, number: int) -> None:
-    """Draw one listener's order of all clips and write it, with a play key for each slot."""
+def assign(
+    connection: sa.Connection, current: Build, listener_id: int, number: int, group: str | None = None
+) -> None:
+    """Draw one listener's order of the clips of their group and write it, with a play key for each slot."""
+    if current.pairs is not None:
+        drawn = {"ordering": current.ordering, "seed": current.seed, "new_key": random_letters}
+        pair_task.assign(connection, current.pairs, listener_id, number, **drawn)
+        return
     rows: list[dict[str, Any]] = []
     heard = set()
-    for part, (phase, name, order) in enumerate(parts(current, number)):
+    for part, (phase, name, order) in enumerate(parts(current, number, group)):
         for position, stimulus in enumerate(order, start=1):
             rows.append(
                 {
@@ -163,8 +211,10 @@ def assign(connection: sa.Connection, current: Build, listener_id: int, number: 
     connection.execute(trial.insert(), rows)
 
 
-def parts(current: Build, number: int) -> list[tuple[str, str, list[str]]]:
+def parts(current: Build, number: int, group: str | None = None) -> list[tuple[str, str, list[str]]]:
     """List what a listener hears, part by part, as (phase, set, stimulus ids), beginning with practice.
+
+    A group hears its own sets, block by block; without groups all sets are one block.
 
     Two passes go through all sets twice, each time in orders of their own; the same clips repeat in both.
     Practice asks everything at once, so that each question was met before it counts.
@@ -182,11 +232,24 @@ def parts(current: Build, number: int) -> list[tuple[str, str, list[str]]]:
     phases = (("all", ""),) if current.passes == 1 else (("verdict", ""), ("rating", "/rating"))
     order_of_parts = [("all", PRACTICE, list(current.practice))]
     for phase, mark in phases:
-        for name in set_order(list(clips), number=number, ordering=ordering, again=bool(mark)):
+        blocks = _blocks(current, group)
+        orders = (set_order(block, number=number, ordering=ordering, again=bool(mark)) for block in blocks)
+        for name in (name for order in orders for name in order):
             drawn = {"number": number, "seed": seed, "name": name + mark}
             order = clip_order(clips[name], ordering=ordering, **drawn) if mark else first[name]
             order_of_parts.append((phase, name, with_repeats(order, again[name], **drawn)))
     return order_of_parts
+
+
+def sets_of(current: Build, group: str | None) -> list[str]:
+    """The sets that a group hears."""
+    return [name for block in _blocks(current, group) for name in block]
+
+
+def _blocks(current: Build, group: str | None) -> list[list[str]]:
+    """The sets that a group hears, in blocks; all sets where there are no groups."""
+    of = {name: blocks for name, _, blocks in current.groups or ()}
+    return of.get(group, [list(current.stimuli)])
 
 
 def mean_places(engine: sa.Engine) -> dict[str, tuple[float, float]]:

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from analysis import questionnaire
 from analysis.questionnaire import VERDICT, asked_in
 from study.store import check_results, own_answers
-from study.store.builds import newest
+from study.store import pairs as pair_task
+from study.store.builds import newest, sets_of
 from study.store.database import reading
 from study.store.schema import answer, clock, elapsed, final_answer, listener, trial
 
@@ -40,16 +41,23 @@ def answers(engine: sa.Engine, *, practice: bool = False, pilot: bool = False) -
 
     A value that cannot be, as after a clock that stepped back or a change by hand, is left empty: times in
     the wrong order, in the future or unreadable, numbers outside their range, more seconds heard than played.
-    left_empty names the columns where that happened, None where nothing was odd.
+    left_empty names the columns where that happened, None where nothing was odd. In a study of several groups
+    of listeners, group is the listener's.
 
     Answers to the study's own questions, and whether checks were passed, stand last, in columns that only a
     study with such answers has.
 
+    In a study of pairs there is a row for each pair, see `study.store.pairs.answers`.
+
     pilot: the answers of pilots instead of those of listeners.
     """
+    with reading(engine) as connection:
+        current = newest(connection)
+    if current is not None and current.pairs is not None:
+        return pair_task.answers(engine, practice=practice, pilot=pilot)
     columns = [column for column in answer.c if column.name not in ("spans", "press")]
     query = (
-        sa.select(listener.c.name.label("listener"), trial, *columns)
+        sa.select(listener.c.name.label("listener"), listener.c.group_name, trial, *columns)
         .join(trial, trial.c.listener_id == listener.c.id)
         .join(answer, sa.and_(answer.c.listener_id == trial.c.listener_id, answer.c.slot == trial.c.slot))
         .where(answer.c.answered_at.is_not(None), listener.c.pilot.is_(pilot))
@@ -59,10 +67,9 @@ def answers(engine: sa.Engine, *, practice: bool = False, pilot: bool = False) -
         query = query.where(trial.c.part > 0)
     with reading(engine) as connection:
         rows = connection.execute(query).mappings().all()
-        current, latest = newest(connection), clock(connection)
+        latest = clock(connection)
         asked_once = own_answers.of_listeners(connection)
         checked = check_results.exported(connection)
-    sets = len(current.stimuli) if current is not None else 0
     merged: dict[tuple, dict[str, Any]] = {}
     own: dict[tuple, dict[str, Any]] = {}
     for row in rows:
@@ -70,13 +77,16 @@ def answers(engine: sa.Engine, *, practice: bool = False, pilot: bool = False) -
         own.setdefault(clip, asked_once.get(clip[0], {}) | checked.get(clip[0], {}))
         own[clip] |= own_answers.on_clip(row[answer.c.further])
         if row[trial.c.phase] == "rating":  # its verdict came before: slots are answered in order
-            exported = _exported(row, latest, sets)
+            sets = sets_of(current, row[listener.c.group_name])
+            exported = _exported(row, latest, len(sets))
             merged[clip] |= {name: exported[name] for name in _LATER}
             merged[clip] |= {f"rating_{name}": exported[name] for name in _AGAIN}
             again = [f"rating_{name}" if name in _AGAIN else name for name in exported[LEFT_EMPTY]]
             merged[clip][LEFT_EMPTY] = [*merged[clip][LEFT_EMPTY], *again]
             continue
         merged[clip] = _exported(row, latest)
+        if current.groups:
+            merged[clip]["group"] = row[listener.c.group_name]
         if row[trial.c.phase] == "verdict":
             merged[clip] |= dict.fromkeys(_LATER)
         if current.passes == 2:

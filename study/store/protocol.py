@@ -7,6 +7,7 @@ lead to the same place.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,6 +17,7 @@ from unicodedata import category
 from analysis.questionnaire import PHASES, asked_in
 from caw.problems import ProblemError
 from study.design import own_questions
+from study.design.follow_up import FollowUp as FollowUpRule
 from study.design.own_questions import OwnAnswerError, OwnQuestion
 
 PLAYBACK = ("headphones", "loudspeakers", "built_in")
@@ -37,16 +39,25 @@ class Page(StrEnum):
     PAUSE = "pause"
     ATTENTION = "check of attention"
     CLIP = "clip"
+    PAIR = "pair"
     FINAL = "final questions"
     DONE = "finished"
+    FOLLOW_UP = "follow-up"
     CLOSED = "closed"
+    SCREENED_OUT = "screened out"
+    TIMED_OUT = "timed out"
+    OVER_QUOTA = "over quota"
+
+
+ENDED_EARLY = {str(page): page for page in (Page.SCREENED_OUT, Page.TIMED_OUT, Page.OVER_QUOTA)}
 
 
 @dataclass(frozen=True)
 class Slot:
     """One clip in a listener's order: part 0 is practice; position counts from 1 within the part.
 
-    `phase` is one of PHASES: which questions are asked of it.
+    `phase` is one of PHASES: which questions are asked of it. `question`: what is asked of it where it is a
+    pair of clips, else "".
     """
 
     slot: int
@@ -54,11 +65,55 @@ class Slot:
     position: int
     answered: bool
     phase: str = "all"
+    question: str = ""
+
+
+@dataclass(frozen=True)
+class FollowUp:
+    """What a finished listener is asked later about the clips they keep; moments by the database's clock.
+
+    slots: of the kept clips in the order they were heard; answered: those that are answered for now.
+    """
+
+    slots: tuple[int, ...]
+    answered: frozenset[int]
+    opens_at: dt.datetime
+    closes_at: dt.datetime | None
+    now: dt.datetime
+    begun: bool = False
+    finished: bool = False
+
+    @property
+    def over(self) -> bool:
+        return self.closes_at is not None and self.now >= self.closes_at
+
+    @property
+    def open(self) -> bool:
+        """Whether there is something to answer, and may be."""
+        return bool(self.slots) and not self.finished and not self.over and self.now >= self.opens_at
+
+    @property
+    def slot(self) -> int | None:
+        """The clip to ask about next; None where all are answered."""
+        return next((slot for slot in self.slots if slot not in self.answered), None)
+
+    @property
+    def stage(self) -> str:
+        """Where this is, in words for the researcher."""
+        if not self.slots:
+            return "no kept clips"
+        if self.finished:
+            return "answered"
+        if self.over:
+            return "over, not answered" if not self.begun else "over, begun"
+        if self.now < self.opens_at:
+            return "not due"
+        return f"begun, {len(self.answered)} of {len(self.slots)} clips" if self.begun else "due"
 
 
 @dataclass(frozen=True)
 class State:
-    """All that decides where a listener is."""
+    """All that decides where a listener is. `outcome`: how somebody who came by the open link ended."""
 
     slots: tuple[Slot, ...]
     consented: bool = False
@@ -66,19 +121,25 @@ class State:
     part_begun: int = 0
     finished: bool = False
     closed: bool = False
+    outcome: str | None = None
     before_due: bool = False  # questions of the study's own wait before the sound check
+    follow_up: FollowUp | None = None
     headphones_due: bool = False  # a headphone check waits after it
     attention: frozenset[int] = frozenset()  # the slots before which a check of attention waits
 
 
 @dataclass(frozen=True)
 class Stations:
-    """What a study's design adds to a listener's way; the database alone does not know of it."""
+    """What a study's design adds to a listener's way; the database alone does not know of it.
+
+    follow_up: the study's settings of it.
+    """
 
     before: bool = False
     headphones: bool = False
     attention: int = 0
     seed: int = 0
+    follow_up: FollowUpRule | None = None
 
 
 NO_STATIONS = Stations()
@@ -89,6 +150,7 @@ class Step:
     """The page to show. Counts are of clips that count, so practice is not among `answered` and `total`.
 
     In a study of two passes each clip counts twice, and each set makes two parts; `phase` tells them apart.
+    In one of pairs, they are what is counted, and `question` is what is asked of the pair.
     """
 
     page: Page
@@ -100,16 +162,22 @@ class Step:
     answered: int = 0
     total: int = 0
     phase: str = "all"
+    question: str = ""
+    follow_up: FollowUp | None = None
 
     @property
     def stage(self) -> str:
         """Where this is, in words for the researcher."""
         if self.page is Page.CLIP:
             return f"part {self.part} of {self.parts}, clip {self.clip} of {self.clips}"
+        if self.page is Page.PAIR:
+            return f"part {self.part} of {self.parts}, pair {self.clip} of {self.clips}"
         if self.page is Page.PAUSE:
             return f"before part {self.part} of {self.parts}"
         if self.page is Page.PRACTICE:
             return f"practice {self.clip} of {self.clips}"
+        if self.page is Page.FOLLOW_UP:
+            return f"{Page.DONE}; {self.page} {self.follow_up.stage}"
         return str(self.page)
 
 
@@ -139,7 +207,11 @@ def next_step(state: State) -> Step:
         "total": len(counted),
     }
     if state.finished:
-        return Step(Page.DONE, **counts)
+        later = state.follow_up
+        page = Page.FOLLOW_UP if later is not None and later.open else Page.DONE
+        return Step(page, **counts, follow_up=later)
+    if state.outcome in ENDED_EARLY:
+        return Step(ENDED_EARLY[state.outcome], **counts)
     if state.closed or not counted:
         return Step(Page.CLOSED, **counts)
     if not state.consented:
@@ -160,6 +232,7 @@ def next_step(state: State) -> Step:
         "clip": here.position,
         "clips": sum(slot.part == here.part for slot in state.slots),
         "phase": here.phase,
+        "question": here.question,
     }
     if here.part == 0:
         return Step(Page.PRACTICE, **place, **counts)
@@ -167,7 +240,7 @@ def next_step(state: State) -> Step:
         return Step(Page.PAUSE, **place, **counts)
     if here.slot in state.attention:
         return Step(Page.ATTENTION, **place, **counts)
-    return Step(Page.CLIP, **place, **counts)
+    return Step(Page.PAIR if here.question else Page.CLIP, **place, **counts)
 
 
 def settle(changes: Mapping[str, Any], *, phase: str = "all") -> dict[str, Any]:

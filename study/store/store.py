@@ -17,8 +17,19 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from study.folder import StudyFolder
-from study.store import answering, builds, database, database_record, export, listeners, schema, study_log
+from study.store import (
+    answering,
+    builds,
+    database,
+    database_record,
+    export,
+    listeners,
+    recruits,
+    schema,
+    study_log,
+)
 from study.store import backup as backups
+from study.store import pairs as pair_task
 from study.store.answering import Draft, Listening, Saved, StoreError
 from study.store.builds import Build, has_answers, newest
 from study.store.database import UnknownSchemaError, reading
@@ -29,6 +40,7 @@ from study.store.schema import clock, final_answer, listener, trial
 
 if TYPE_CHECKING:
     from analysis.plan import AnalysisPlan, SealedPlan
+    from study.design.open_link import OpenLink
     from study.design.own_questions import OwnQuestion
 
 __all__ = ["Build", "ServedClip", "Listener", "ListenerProgress", "Store", "StoreError"]
@@ -43,6 +55,7 @@ class ServedClip:
     set_name: str
     stimulus_id: str
     file_format: str
+    side: str = ""  # "first" or "second" of a pair
 
 
 class Store:
@@ -79,6 +92,7 @@ class Store:
 
     served_digest: str | None = None  # of the design that listeners see; a later build does not change it
     served_plan: AnalysisPlan | None = None  # of the design that is served: kept when a listener begins
+    open_link: OpenLink | None = None  # of the design that is served
     served_stations: Stations = NO_STATIONS  # what that design adds to a listener's way
     _folder: StudyFolder | None = None
 
@@ -159,6 +173,8 @@ class Store:
         seed: int | None = None,
         repeats: int = 0,
         passes: int = 1,
+        groups: list[list[Any]] | None = None,
+        pairs: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
         """Record what a build made, and draw for every listener an order of it.
 
@@ -185,6 +201,10 @@ class Store:
             How many clips of a set each listener hears again.
         passes : {1, 2}, optional
             Whether all is asked at once, or the verdicts first and the rest in a second pass.
+        groups : list, optional
+            Groups of listeners: of each its name, its share, and the blocks of sets that it hears.
+        pairs : sequence of mapping, optional
+            Of the paired task: which ids may stand side by side, as `study.build.pairs` makes them.
 
         Raises
         ------
@@ -203,6 +223,8 @@ class Store:
             seed,
             repeats,
             passes,
+            groups,
+            pairs=None if pairs is None else [dict(one) for one in pairs],
         )
         with self.engine.begin() as connection:
             builds.register(connection, new)
@@ -260,6 +282,12 @@ class Store:
             database_record.note(self._folder, self.engine)
         return token
 
+    def screen_out(self, listener_id: int) -> None:
+        """Let a listener go whom the study does not look for. What was answered stays."""
+        with self.engine.begin() as connection:
+            answering.admit(connection, listener_id)
+            recruits.screen_out(connection, listener_id)
+
     def revoke(self, name: str) -> bool:
         """Withdraw a listener's link. It shows the closing page and saves nothing; what was saved stays.
 
@@ -281,8 +309,9 @@ class Store:
             row = connection.execute(sa.select(listener).where(listener.c.token == token)).mappings().first()
             if row is None:
                 return None
-            step = next_step(listeners.states(connection, row["id"], self.served_stations)[row["id"]])
-        copied = ("id", "name", "tab", "playback", "pilot")
+            state = recruits.state_of(self.engine, connection, row, self.open_link, self.served_stations)
+            step = next_step(state)
+        copied = ("id", "name", "tab", "playback", "pilot", "group_name")
         return Listener(**{name: row[name] for name in copied}, step=step)
 
     def listeners(self, pilot: bool | None = None) -> list[ListenerProgress]:
@@ -319,9 +348,13 @@ class Store:
     def _mark(self, listener_id: int, *, once: str | None = None, **values: Any) -> None:
         change = listener.update().where(listener.c.id == listener_id)
         with self.engine.begin() as connection:
+            if once:
+                recruits.one_at_a_time(connection)
             moment = clock(connection)
             if once:
                 answering.admit(connection, listener_id)
+                if not recruits.take_place(connection, self.open_link, listener_id):
+                    return
                 change = change.where(listener.c[once].is_(None))
                 values[once] = moment
                 if self.served_plan is not None:
@@ -419,6 +452,7 @@ class Store:
                     listener.c.revoked_at.is_(None),
                 )
             ).first()
+            row = row or pair_task.clip(connection, play_key, token or "")
             if row is None:
                 return None
             finished = row.finished_at is not None
@@ -427,12 +461,18 @@ class Store:
             build = newest(connection)
             if build is None:
                 return None
-            return ServedClip(row.listener_id, row.slot, row.set_name, row.stimulus_id, build.file_format)
+            side = getattr(row, "side", "")
+            return ServedClip(
+                row.listener_id, row.slot, row.set_name, row.stimulus_id, build.file_format, side
+            )
 
     def log_play(
         self, clip: ServedClip, kind: str, *, listening: Listening, position_seconds: float | None
     ) -> bool:
         """Record what the player reports by itself; False where one clip's reports are too many."""
+        if clip.side:
+            where = self.engine, clip.listener_id, clip.slot, clip.side, kind
+            return pair_task.log_play(*where, listening=listening, position_seconds=position_seconds)
         return answering.log_play(
             self.engine,
             clip.listener_id,
@@ -501,6 +541,8 @@ class Store:
                     answering.put_final(connection, listener_id, number, question, texts.get(number), moment)
             changes = {"last_seen_at": moment} | ({"finished_at": moment} if finish else {})
             connection.execute(listener.update().where(listener.c.id == listener_id).values(**changes))
+            if finish and not recruits.end(connection, listener_id, recruits.COMPLETED, moment):
+                raise StoreError("this listener was let go", "reload the page")
             return finish
 
     # the study as a whole

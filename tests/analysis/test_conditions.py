@@ -61,6 +61,7 @@ def test_every_group_is_described_and_compared_with_the_others_and_the_originals
     assert found == {
         conditions.PLANS: ["chart", "no plan", "verse"],
         conditions.STRENGTHS: ["0.25", "0.30", "1.00"],
+        conditions.SONGS: [],
     }
     pairs = groups(results, conditions.STRENGTHS, MUSICALITY.difference)
     assert pairs == [
@@ -130,3 +131,25 @@ def test_a_clip_follows_one_plan_whoever_heard_it():
     table.loc[row, "plan"] = "verse"
     with pytest.raises(responses.ResponsesError, match="'plan'.*'verse'.*'chart'|'verse' here"):
         responses.load(table)
+
+
+def test_clips_that_were_made_for_songs_are_groups_of_their_own(frame):
+    """Those of the same system for no song are one more; clips of other systems belong to none."""
+    number = frame["name"].str.extract(r"(\d+)$")[0].astype(int)
+    made = (number // 2 % 3).map({0: "stairs", 1: "mirror", 2: None}).where(frame["backend"] == "caw", None)
+    table = responses.load(frame.drop(columns=["plan", "strength", "repeat"]).assign(song=made))
+    found = [(family, column) for family, column, _ in conditions.differing(table)]
+    assert found == [(conditions.SONGS, "song")]
+    clips = table.drop_duplicates("name").set_index("name")
+    of_songs = conditions.labels(clips, "song")
+    assert set(of_songs.dropna()) == {"stairs", "mirror", conditions.NO_SONG}
+    assert of_songs.notna().sum() == (clips["backend"] == "caw").sum()
+    results = statistics.evaluate(table)
+    assert groups(results, conditions.SONGS, MUSICALITY.mean) == ["mirror", "no song", "stairs"]
+    by_name = {one.name: one for one in tables.everything(table, results)}
+    assert list(by_name["by_song"].frame["song"]) == ["mirror", "no song", "stairs", "originals"]
+    assert "song" in stimuli.by_stimulus(table)
+    contradicting = table.drop(columns="repeat").assign(song=["a", *table["song"][1:]])
+    again = pd.concat([contradicting, contradicting.assign(song="b", listener="another")])
+    with pytest.raises(responses.ResponsesError, match="song"):
+        responses.load(again)

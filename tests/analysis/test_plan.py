@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import re
 import typing
 
 import pytest
 
 from analysis.plan import (
+    CHECKS,
     EXCLUSIONS,
     NONE_SET,
     PRIMARIES,
@@ -63,13 +65,48 @@ def test_a_plan_comes_back_from_its_text_and_a_text_without_a_key_has_its_defaul
 
 
 def test_the_longest_plan_fits_into_its_row_of_the_database():
-    assert len(AnalysisPlan("judged real", 0.1234567890123456, 1.234567890123456, EXCLUSIONS).text) <= 200
+    longest = AnalysisPlan("judged real", 0.1234567890123456, 1.234567890123456, (*EXCLUSIONS, *CHECKS), 0.75)
+    assert len(longest.text) <= 200
+
+
+def test_plans_without_checks_keep_their_text_and_those_with_them_come_back():
+    assert "consistency" not in AnalysisPlan(exclude=EXCLUSIONS).text
+    assert AnalysisPlan(exclude=("hasty",)).sha256.startswith("4ceac73f37338169")
+    plan = AnalysisPlan(exclude=("inconsistent", "headphones", "hasty"), consistency=0.75)
+    assert plan.exclude == ("hasty", "headphones", "inconsistent")
+    assert AnalysisPlan.of(plan.text) == plan
+
+
+@pytest.mark.parametrize(
+    ("keys", "part"),
+    [
+        ({"exclude": ("inconsistent",)}, 'write both or neither of consistency = 0.75 and "inconsistent"'),
+        ({"consistency": 0.75}, "do not fit together"),
+        ({"exclude": ("inconsistent",), "consistency": 0.755}, "0.755 is no share in hundredths"),
+    ],
+)
+def test_inconsistent_is_what_a_plan_says_in_a_number(keys, part):
+    with pytest.raises(AnalysisPlanError, match=re.escape(part)):
+        AnalysisPlan(**keys)
+
+
+def test_a_check_that_the_study_does_not_make_cannot_be_planned_for():
+    study = {"study": {"title": "T", "seed": 1}}
+    for rule, key in (("headphones", "headphones"), ("attention", "attention"), ("inconsistent", "repeats")):
+        table = {"exclude": [rule]} | ({"consistency": 0.75} if rule == "inconsistent" else {})
+        with pytest.raises(design.DesignError, match=f"this study does not make; add {key} = "):
+            design.parse(study | {"analysis": table})
+    made = {"checks": {"headphones": "huggins", "attention": 1}, "stimuli": {"repeats": 2}}
+    table = {"exclude": ["headphones", "attention", "inconsistent"], "consistency": 0.5}
+    assert design.parse(study | made | {"analysis": table}).analysis.plan().consistency == 0.5
+    with pytest.raises(design.DesignError, match="write both or neither"):
+        design.parse(study | made | {"analysis": {"consistency": 0.5}})
 
 
 def test_study_toml_offers_what_the_analysis_knows():
     fields = {name: field.annotation for name, field in design.Analysis.model_fields.items()}
     assert typing.get_args(fields["primary"]) == PRIMARIES
-    assert set(typing.get_args(typing.get_args(fields["exclude"])[0])) == set(EXCLUSIONS)
+    assert set(typing.get_args(typing.get_args(fields["exclude"])[0])) == {*EXCLUSIONS, *CHECKS}
     assert design.Analysis().plan() == AnalysisPlan()
 
 

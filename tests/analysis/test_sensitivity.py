@@ -115,6 +115,46 @@ def test_what_the_plan_leaves_out_is_taken_back_in():
     assert planned["with hasty answers"].count == 0
 
 
+def test_who_did_not_pass_a_check_is_left_out_where_the_plan_says_so():
+    frame = panel().assign(check_headphones="true", check_attention=None)
+    frame.loc[frame["listener"] == "L01", "check_headphones"] = "false"
+    frame.loc[frame["listener"] == "L02", "check_headphones"] = None
+    first = loaded(frame)
+    assert set(first.loc[sensitivity.left_out(first, "headphones"), "listener"]) == {"L01"}
+    kept, notes = sensitivity.apply(first, AnalysisPlan(exclude=("headphones", "attention")))
+    assert len(kept) == 84
+    assert notes[0].startswith(
+        "12 of 96 answers left out as planned: answers that failed the headphone check (of"
+    )
+    assert notes[1].endswith("could not be left out as planned: the table has no check of attention")
+    found = records(first)
+    assert "without answers that failed the headphone check" in found, (
+        "what can be tried is tried beside the plan"
+    )
+    assert found["without answers that failed the headphone check"].count == 12
+    assert found["without any of these answers"].count >= 12
+    planned = records(first, AnalysisPlan(exclude=("headphones",)))
+    assert planned["with answers that failed the headphone check"].count == 0
+
+
+def test_inconsistent_is_who_judges_fewer_repeats_as_before_than_planned():
+    frame = panel(listeners=4)
+    again = frame.groupby("listener").head(4).assign(repetition=1)
+    turned = again["listener"].isin(["L01"])  # three of four otherwise than before
+    turned &= again.groupby("listener").cumcount() > 0
+    again.loc[turned, "verdict"] = again.loc[turned, "verdict"].map({"real": "fake", "fake": "real"})
+    again["difficulty"] = None
+    frame = responses.load(pd.concat([frame.assign(repetition=0), again], ignore_index=True))
+    first = stimuli.distinct(frame)
+    plan = AnalysisPlan(exclude=("inconsistent",), consistency=0.5)
+    assert sensitivity.with_consistency(first, frame, AnalysisPlan()) is first
+    known = sensitivity.with_consistency(first, frame, plan)
+    kept, notes = sensitivity.apply(known, plan)
+    assert set(first["listener"]) - set(kept["listener"]) == {"L01"}
+    assert notes[0].startswith("12 of 48 answers left out as planned: inconsistent answers")
+    assert sensitivity.apply(first, plan)[1][0].endswith("the table has no hidden repeats")
+
+
 @pytest.mark.parametrize("exclude", [(), EXCLUSIONS])
 def test_a_table_that_cannot_tell_says_so_and_nothing_is_made_up(exclude):
     founding = stimuli.distinct(responses.founding())

@@ -110,7 +110,7 @@ def test_one_listener_by_hand():
     assert result.unit == "clip, this listener only"
     found = songs.records(stimuli.distinct(frame), Panel(1))
     assert find(found, songs.FAMILY, songs.CHOSEN, "dune: made for it").count == 3
-    difference = find(found, songs.FAMILY, songs.DIFFERENCE, "dune: made for it - made for another song")
+    difference = find(found, songs.FAMILY, songs.DIFFERENCE, "dune: made for it - made for another")
     assert difference.estimate == pytest.approx(0.6 - 0.2)
 
 

@@ -49,7 +49,7 @@ def test_a_study_that_did_not_ask_says_nothing_of_songs(founding, founding_resul
     assert not songs.tables(founding_results)
     assert "song" not in methods.paragraphs(founding)[1]
     assert "songs" not in tables.answers(founding, "UMG").frame
-    assert "songs" not in [figure.name for figure in figures.everything(founding, founding_results)]
+    assert "song_choices" not in [figure.name for figure in figures.everything(founding, founding_results)]
     assert analysis.open(founding).song_choices.empty
 
 
@@ -72,7 +72,7 @@ def test_tables_and_chart_hold_every_song_and_kind_of_clips():
     frame = responses.load(of_one(its_own))
     results = told(frame)
     chosen, taken = songs.tables(results)
-    kinds = ["made for it", "made for another song", "originals"]
+    kinds = ["made for it", "made for another", "originals"]
     assert list(chosen.frame["song"]) == ["dune"] * 3 + ["moss"] * 3
     assert list(chosen.frame["clips are"]) == kinds * 2
     assert set(taken.frame["answer"]) == {*song_answers.INGREDIENTS, *song_answers.ROLES}
@@ -80,7 +80,7 @@ def test_tables_and_chart_hold_every_song_and_kind_of_clips():
     for width in (plots.WIDE, plots.NARROW):
         drawn = plots.render(plots.songs.chosen(results, width=width))
         assert "dune" in drawn
-        assert "made for another song" in drawn
+        assert "made for another" in drawn
     assert tables.answers(frame, "UMG").frame["songs"].str.contains("as bridge, takes groove").any()
 
 
@@ -94,5 +94,5 @@ def test_the_page_has_a_part_on_songs(tmp_path):
     ):
         assert words in page
     assert '<span class="pin">1:07</span>' in page
-    assert (tmp_path / "report" / "tables" / "songs.csv").exists()
+    assert (tmp_path / "report" / "tables" / "song_choices.csv").exists()
     assert not analysis.open(tmp_path / "report").song_choices.empty

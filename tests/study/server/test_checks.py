@@ -154,6 +154,14 @@ def test_a_listener_passes_at_the_second_attempt(enter):
 
 
 @pytest.mark.slow
+def test_who_fails_twice_is_let_go_where_headphones_are_required(enter):
+    ann = enter('headphones = "huggins"\nheadphones_required = true\nheadphones_pass = 6')
+    for here in (f"{attempt}-{trial}" for attempt in (1, 2) for trial in range(1, 7)):
+        ann.trial(here, right=not here.endswith("-3"))
+    assert ann.step.page is Page.SCREENED_OUT
+
+
+@pytest.mark.slow
 def test_between_clips_a_stated_number_is_asked_for(enter):
     ann = enter("attention = 1")
     met = 0

@@ -73,6 +73,7 @@ def test_nothing_in_the_catalogue_is_left_over():
         "owed",
         "language",
         "door",
+        "open_link",
         "muse_doing",
         "muse_kind",
         "muse_why",

@@ -112,7 +112,7 @@ def test_the_page_before_the_study_saves_as_one_goes_and_says_what_is_owed(ann, 
 
 def test_options_are_no_markdown(ann):
     assert ann.page.pills[0].options[1] == "A \\*bass\\* with \\$5 or 6 strings"
-    assert ann.page.pills[0].label == "Which ones? (optional) (several answers possible)"
+    assert ann.page.pills[0].label == "Which ones? (optional, several answers possible)"
 
 
 def test_an_answer_that_is_taken_back_is_gone(ann):
@@ -154,6 +154,18 @@ def test_a_clip_asks_them_too_in_practice_and_when_it_counts(ann):
     ann.press("finish", "2")
     assert ann.step.page is Page.DONE
     assert {row["end_again"] for row in ann.store.answers()} == {"Perhaps, if it is shorter"}
+
+
+def test_an_answer_that_screens_out_ends_the_study_with_thanks(tmp_path, serve, monkeypatch):
+    screening = QUESTIONS.replace(
+        'options = ["Yes", "No"]', 'options = ["Yes", "No"]\nscreen_out = ["No"]', 1
+    )
+    ann = Asked(serve(make_tiny_study(tmp_path / "study", listening=screening)), monkeypatch)
+    ann.page.segmented_control(key=f"before-{ann.person.id}-before_plays").set_value("No").run()
+    assert ann.step.page is Page.BEFORE, "only Continue sends the answer for good"
+    ann.press("before-next")
+    assert ann.step.page is Page.SCREENED_OUT
+    assert ann.saved("before") == {"plays": "No"}
 
 
 def test_a_draft_whose_option_was_worded_anew_is_asked_again(ann):

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from study import design as designs
+from study.build import pairs
 from study.folder import StudyFolder
 from study.store.store import Store
 
@@ -105,6 +106,8 @@ def make_tiny_study(
         design_digest=designs.load(folder).digest(),
         file_format="wav",
         passes=designs.load(folder).listening.passes,
+        groups=designs.load(folder).registered_groups,
+        pairs=pairs.hands(designs.load(folder), rows),
     )
     store.close()
     return study
