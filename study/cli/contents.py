@@ -107,6 +107,7 @@ def _pool_cells(row: Mapping[str, str], choice: curation.Choice) -> dict[str, st
 def status_lines(folder: StudyFolder) -> Iterator[str | Table]:
     """The lines and the table of listeners that `study status` shows."""
     from study import reporting
+    from study.server.served import stations
 
     settings = design.load(folder.path)
     yield f'"{settings.study.title}" in {folder.path}'
@@ -114,6 +115,7 @@ def status_lines(folder: StudyFolder) -> Iterator[str | Table]:
     if settings.songs:
         yield f"songs: {', '.join(f'{song.name} ({song.lacks})' for song in settings.songs)}"
     store = Store.for_folder(folder)
+    store.served_stations = stations(settings)
     try:
         build, people, closed = store.build(), store.listeners(), store.closed_at()
         unblinded, stands = bool(store.unblindings()), reporting.plan_standing(settings, store)
