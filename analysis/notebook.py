@@ -15,12 +15,14 @@ from pathlib import Path
 import altair as alt
 import pandas as pd
 
-from analysis import responses
+from analysis import pairs, responses
 from analysis.plan import AnalysisPlan
-from analysis.report import figures, inspiring_clips, own_questions, report, sentences, songs
+from analysis.report import figures, inspiring_clips, own_questions, paired, report, sentences, songs
 from analysis.report.report import ReportFacts
 from analysis.results import comparisons, statistics
+from analysis.results import pairs as results_of_pairs
 from analysis.results.result import Result, to_frame
+from caw.files import spreadsheet
 from caw.problems import ProblemError
 
 ANSWERS = Path("tables") / "answers.csv"  # in a report's folder
@@ -41,7 +43,7 @@ class StudyError(ProblemError):
     """A study that cannot be opened, or a question to it that has no answer."""
 
 
-def open(source: str | PathLike | pd.DataFrame, *, plan: AnalysisPlan | None = None) -> Study:
+def open(source: str | PathLike | pd.DataFrame, *, plan: AnalysisPlan | None = None) -> Study | PairedStudy:
     """Open the answers of a listening study.
 
     Parameters
@@ -56,6 +58,7 @@ def open(source: str | PathLike | pd.DataFrame, *, plan: AnalysisPlan | None = N
     Returns
     -------
     Study
+        Or a `PairedStudy`, where two clips stood side by side.
 
     Raises
     ------
@@ -73,6 +76,8 @@ def open(source: str | PathLike | pd.DataFrame, *, plan: AnalysisPlan | None = N
     """
     facts = ReportFacts()
     if isinstance(source, pd.DataFrame):
+        if pairs.is_paired(source):
+            return PairedStudy(source if "real_side" in source else pairs.load(source), facts)
         frame = source if "repeat" in source else responses.load(source)
     else:
         folder = Path(source)
@@ -85,8 +90,16 @@ def open(source: str | PathLike | pd.DataFrame, *, plan: AnalysisPlan | None = N
                 raise StudyError(why, f"run `study report {source}`, which closes and unblinds the study")
             folder = there[0]
             facts = _facts(folder)
-        frame = responses.load(folder / ANSWERS if folder.is_dir() else folder)
+        table = folder / ANSWERS if folder.is_dir() else folder
+        if pairs.is_paired(spreadsheet.read(table).columns):
+            return PairedStudy(pairs.load(table), facts)
+        frame = responses.load(table)
     return Study(frame, replace(facts, plan=plan) if plan else facts)
+
+
+def of(frame: pd.DataFrame, facts: ReportFacts) -> Study | PairedStudy:
+    """The study of a loaded frame, of single clips or of pairs."""
+    return PairedStudy(frame, facts) if pairs.is_paired(frame) else Study(frame, facts)
 
 
 def _facts(folder: Path) -> ReportFacts:
@@ -134,7 +147,7 @@ class Study:
 
     def _evaluated(self) -> list[Result]:
         own = own_questions.of(self._facts.settings)
-        return statistics.evaluate(self._frame, plan=self._facts.plan, own=own)
+        return statistics.evaluate(self._frame, plan=self._facts.plan, own=own, later=self._facts.follow_up)
 
     @property
     def results(self) -> pd.DataFrame:
@@ -267,6 +280,21 @@ class Study:
         return frame[["outcome", "groups", "difference", "low", "high", "p", "p_holm", "n", "method", "note"]]
 
     @property
+    def follow_up(self) -> pd.DataFrame:
+        """What came of every kept clip: a row per listener and clip, beside what the clip is.
+
+        Columns: listener, set, name, truth, backend, mode and what else describes the clip; outcome (nothing,
+        idea, part or song; missing where nobody has said), song, days and words as the listener gave them,
+        and when. Empty where the study had no follow-up.
+
+        Examples
+        --------
+        >>> len(analysis.open(analysis.founding()).follow_up)
+        0
+        """
+        return pd.DataFrame([dict(row) for row in self._facts.follow_up])
+
+    @property
     def song_choices(self) -> pd.DataFrame:
         """How often each song was named among those that could use a clip, by what the clips were made for.
 
@@ -369,3 +397,51 @@ class Study:
         """
         facts = replace(self._facts, results=self._results, title=title or self._facts.title)
         return report.write(self._frame, Path(out), facts=facts)
+
+
+class PairedStudy:
+    """The answers of a study of pairs and what follows from them. Made by `analysis.open`."""
+
+    def __init__(self, frame: pd.DataFrame, facts: ReportFacts | None = None) -> None:
+        self._frame, self._facts = frame, facts or ReportFacts()
+
+    def __repr__(self) -> str:
+        return paired.subtitle(self._frame)
+
+    @property
+    def pairs(self) -> pd.DataFrame:
+        """One row per listener and pair, as of `analysis.pairs.load`."""
+        return self._frame.copy()
+
+    @cached_property
+    def _results(self) -> list[Result]:
+        known = self._facts.results
+        return list(results_of_pairs.evaluate(self._frame) if known is None else known)
+
+    @property
+    def results(self) -> pd.DataFrame:
+        """Every estimate, test and count, as of `Study.results`."""
+        return to_frame(self._results)
+
+    @property
+    def summary(self) -> list[str]:
+        """The sentences that a report opens with."""
+        return paired.summary(self._frame, self._results)
+
+    @property
+    def plots(self) -> list[str]:
+        """The names of the charts that fit these answers, for `plot`."""
+        return [figure.name for figure in paired.figures(self._results)]
+
+    def plot(self, name: str, width: int = 640) -> alt.TopLevelMixin:
+        """A chart of the report, "right_answers" or "preferences". Raises StudyError for another one."""
+        for figure in paired.figures(self._results):
+            if figure.name == name:
+                return figure.draw(width=width)
+        known = ", ".join(self.plots)
+        raise StudyError(f"there is no chart {name!r} of these answers", f"choose of {known}")
+
+    def report(self, out: str | PathLike, *, title: str = "") -> Path:
+        """Write the whole report, as ``study report`` does; as `Study.report`."""
+        facts = replace(self._facts, results=self._results, title=title or self._facts.title)
+        return paired.write(self._frame, Path(out), facts=facts)

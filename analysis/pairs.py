@@ -136,7 +136,7 @@ def of_real(frame: pd.DataFrame) -> pd.DataFrame:
 
 def clips_of(frame: pd.DataFrame) -> pd.DataFrame:
     """Every clip once: set, name and its facts."""
-    facts = [fact for fact in FACTS if f"first_{fact}" in frame]
+    facts = [fact for fact in (*FACTS, "id") if f"first_{fact}" in frame]
     sides = [
         frame[["set", *(f"{side}_{fact}" for fact in facts)]].set_axis(["set", *facts], axis=1)
         for side in SIDES

@@ -121,6 +121,8 @@ CONFIDENCE = Field(  # in the verdict: 1 a guess, 5 certain
 )
 KEPT = Field(name="kept", kind="yes-no", phase="rating", optional=True, version=2)  # "Keep this one"
 
+CAME_OF_IT = ("nothing", "idea", "part", "song")  # of a kept clip, asked in the follow-up; each holds more
+
 FIELDS = (VERDICT, DIFFICULTY, MUSICALITY, INSPIRING, INSPIRING_TEXT, COMMENT, CONFIDENCE, KEPT)
 NAMES = tuple(field.name for field in FIELDS)
 BY_NAME = {field.name: field for field in FIELDS}

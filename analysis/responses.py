@@ -60,6 +60,7 @@ OPTIONAL = (
     "rating_seconds_played",
     "rating_response_seconds",
     *song_answers.COLUMNS,  # which songs could use the clip, as what, what to take, and the moment
+    "group",  # of listeners, where there are several
     "check_headphones",  # whether the listener passed the check
     "check_attention",
     "left_empty",  # the columns whose value could not be, and was left out

@@ -77,9 +77,10 @@ def report(
     The unblinding is logged before the report is written. All that can refuse a report is tried before, in
     memory, so that no study is opened for nothing.
     """
-    from analysis import responses
-    from analysis.notebook import Study
-    from analysis.report.report import ReportFacts, rehearse
+    from analysis import notebook, responses
+    from analysis.report import paired
+    from analysis.report import report as single
+    from analysis.report.report import ReportFacts
     from study.store.store import Store
 
     settings = design.load(folder.require().path)
@@ -115,16 +116,20 @@ def report(
             measures=measuring.read(folder),
             plan=stands.plan,
             plan_told=stands.sentence,
+            follow_up=came_of_clips(store, settings, key),
         )
         _announce(frame)
+        rehearse = single.rehearse if sealed.pairs is None else paired.rehearse
         facts = rehearse(frame, out, facts=facts)  # the last that can refuse, and all of it in memory alone
         store.log_unblinding(who or account(), reason, sealed.key_sha256)  # closes the study as well
         last = store.answers(), store.final_forms()
         if last != (answers, forms):  # whoever has not finished went on until it was closed
             frame = _frame(folder, responses.with_final_answers(*last), key, remarks)
             facts = replace(facts, results=None, final_forms=last[1])
+        if (later := came_of_clips(store, settings, key)) != facts.follow_up:
+            facts = replace(facts, results=None, follow_up=later)
         facts = replace(facts, unblinding=store.unblindings())
-        return Study(frame, facts).report(out)
+        return notebook.of(frame, facts).report(out)
     finally:
         store.close()
 
@@ -220,6 +225,52 @@ def joined(
     return frame
 
 
+def came_of_clips(store: Store, settings: Design, key: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+    """What came of every kept clip so far, each with its truth; [] where the study asks for nothing later.
+
+    `unblinded` says of each answer whether it came after the key was opened.
+
+    Raises: ReportingError for a clip that the key does not hold.
+    """
+    from study.store import follow_up
+
+    opened = min((row["at"] for row in store.unblindings()), default=None)
+    truths = {(row["set"], row["stimulus_id"]): row for row in key}
+    rows = []
+    for row in follow_up.answers(store.engine, settings.follow_up):
+        truth = truths.get((row["set"], row["stimulus_id"]))
+        if truth is None:
+            what = f"the kept clip {row['set']}/{row['stimulus_id']} has no row in the key"
+            raise ReportingError(what, "put the key back that was sealed at build")
+        facts = {name: truth[name] or None for name in (*_TRUTH, *LATER_FACTS) if name in truth}
+        made_for = {"made_for": facts.pop("song")} if "song" in facts else {}  # `song` is what it came into
+        late = opened is not None and row["answered_at"] is not None and row["answered_at"] > opened
+        rows.append({"listener": row["listener"], "set": row["set"], **facts, **made_for, **row})
+        rows[-1]["unblinded"] = late
+    return rows
+
+
+def joined_pairs(answers: Sequence[Mapping[str, Any]], key: Sequence[Mapping[str, str]]) -> pd.DataFrame:
+    """One row per answer to a pair, with the truth of both stimuli: the frame that analysis.pairs.load takes.
+
+    Raises: ReportingError for an answer to a stimulus that the key does not hold.
+    """
+    truths = {(row["set"], row["stimulus_id"]): row for row in key}
+    rows = []
+    for answer in answers:
+        facts = {}
+        for side in ("first", "second"):
+            stimulus = answer[f"{side}_id"]
+            truth = truths.get((answer["set"], stimulus))
+            if truth is None:
+                what = f"the answer to {answer['set']}/{stimulus} has no row in the key"
+                raise ReportingError(what, "put the key back that was sealed at build")
+            known = (name for name in (*_TRUTH, *LATER_FACTS) if name in truth)
+            facts |= {f"{side}_{name}": truth[name] or None for name in known}
+        rows.append(dict(answer) | facts)
+    return pd.DataFrame(rows)
+
+
 def clip_remarks(folder: StudyFolder, settings: Design) -> dict[str, str]:
     """The researcher's remark on each clip, with a rating as "7 of 10" before it.
 
@@ -304,8 +355,10 @@ def _frame(
     remarks: Mapping[str, str],
 ) -> pd.DataFrame:
     """The validated frame of the analysis. Raises: ReportingError naming the answer that has no meaning."""
-    from analysis import responses
+    from analysis import pairs, responses
 
+    if "choice" in answers[0]:
+        return pairs.load(joined_pairs(answers, key))
     try:
         return responses.load(joined(answers, key, remarks))
     except responses.ResponsesError as error:
@@ -322,4 +375,4 @@ def _frame(
 def _unfinished(store: Store) -> list[str]:
     """Who is invited and has not ended: whoever may still answer must not do so after the unblinding."""
     people = store.listeners(pilot=False)
-    return [one.name for one in people if one.finished_at is None and one.revoked_at is None]
+    return [one.name for one in people if one.awaited]

@@ -15,6 +15,7 @@ from analysis.results import (
     checks,
     comparisons,
     discrimination,
+    follow_up,
     individuals,
     measured,
     ratings,
@@ -25,7 +26,7 @@ from analysis.results.comparisons import BACKENDS, EPOCHS, MODES, TRUTH
 from analysis.results.measured import ClipMeasures
 from analysis.results.outcomes import MUSICALITY
 from analysis.results.ratings import REAL as JUDGED_REAL
-from analysis.results.result import ORIGINALS, Result, find, groups
+from analysis.results.result import ALL, ORIGINALS, Result, find, groups
 from analysis.results.stimuli import Panel
 
 MOST_LISTENERS = 200  # that a chart shows one by one
@@ -74,6 +75,8 @@ def everything(
         chosen.append(_modes(results, clips))
     if not panel.single_listener and (quantiles := _quantiles(first)):
         chosen.append(quantiles)
+    if find(results, follow_up.FAMILY, follow_up.EUREKA.mean, ALL):
+        chosen.append(_came_of_it(results))
     if measures is not None:
         chosen += [_measured_verdicts(measures, panel), _measured_groups(measures)]
     return chosen
@@ -164,6 +167,17 @@ def _songs(results: list[Result]) -> Figure:
     )
     caption = "Points with 95% intervals where one can be given."
     return Figure("song_choices", caption, text, partial(plots.songs.chosen, results))
+
+
+def _came_of_it(results: list[Result]) -> Figure:
+    text = "Eureka rate of kept clips. " + _list(
+        results, (follow_up.FAMILY,), follow_up.EUREKA.mean, lambda r: f"{r.count} of {r.total}"
+    )
+    caption = (
+        "Kept clips by what came of them; a part or a finished song is a Eureka. Clips of which nobody said "
+        "anything are grey. Listeners chose what they kept, so groups differ in more than what made them."
+    )
+    return Figure("follow_up", caption, text, partial(plots.follow_up.outcomes, results))
 
 
 def _clips(results: list[Result], clips: pd.DataFrame) -> Figure:

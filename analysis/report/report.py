@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -30,6 +30,7 @@ from analysis.report import (
     comments,
     estimands,
     figures,
+    follow_up,
     inspiring_clips,
     methods,
     own_questions,
@@ -78,7 +79,8 @@ class ReportFacts:
     study's own (tables stimuli, listening and questions of study.toml), for the methods section. plan: what
     was settled before the data; plan_told: since when, and whether it still stands. measures: what the clips
     measured, as `measured.of` takes it; {} where the study measured none. results: those of `rehearse` for
-    the same answers; None: computed when written.
+    the same answers; None: computed when written. follow_up: a mapping per kept clip, with what came of it
+    and what the clip is, as `results.follow_up.attached` takes it.
     """
 
     title: str = ""
@@ -92,6 +94,7 @@ class ReportFacts:
     plan_told: str = ""
     measures: Mapping[str, Any] | None = None
     results: Sequence[Result] | None = None
+    follow_up: Sequence[Mapping[str, Any]] = ()
 
 
 def rehearse(frame: pd.DataFrame, out: Path, *, facts: ReportFacts) -> ReportFacts:
@@ -99,15 +102,11 @@ def rehearse(frame: pd.DataFrame, out: Path, *, facts: ReportFacts) -> ReportFac
 
     Nothing is written. Returns the facts with the results of these answers, for `write`. Raises as `write`.
     """
-    out = Path(out).resolve()
-    _check_place(out)
-    shutil.rmtree(_building(out))
-    for name, path in facts.stimuli.items():
-        _sound({name: path}, name)
+    check(Path(out).resolve(), facts)
     results = _evaluated(frame, facts)
     measured.of(facts.measures, stimuli.by_stimulus(frame))
     tables.everything(frame, results)
-    _clip_provenance(facts.provenance)
+    clip_provenance(facts.provenance)
     return replace(facts, results=results)
 
 
@@ -145,19 +144,47 @@ def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -
     frame = frame if "repeat" in frame else responses.load(frame)
     results = _evaluated(frame, facts) if facts.results is None else list(facts.results)
     measures = measured.of(facts.measures, stimuli.by_stimulus(frame))
-    parts = tables.everything(frame, results) + _clip_provenance(facts.provenance)
+    parts = tables.everything(frame, results) + clip_provenance(facts.provenance)
     parts += [inspiring_clips.by_condition(frame), tables.certainty(results)]
     parts.append(estimands.table(results, facts.plan))
     parts += songs.tables(results) + own_questions.tables(results, own_questions.of(facts.settings))
+    parts += follow_up.tables(facts.follow_up, results)
     parts += measured.tables(measures) if measures else []
     drawn = figures.everything(frame, results, measures)
+
+    def page(pictures: dict[str, dict[str, Any]]) -> str:
+        return _page(frame, results, parts, pictures, facts, measures)
+
+    return publish(out, frame, results, parts, drawn, facts, page)
+
+
+def check(out: Path, facts: ReportFacts) -> None:
+    """Raise ReportError where a report with these facts cannot be written to `out`; nothing is written."""
+    _check_place(out)
+    shutil.rmtree(_building(out))
+    for name, path in facts.stimuli.items():
+        sound({name: path}, name)
+
+
+def publish(
+    out: Path,
+    frame: pd.DataFrame,
+    results: list[Result],
+    parts: list[ReportTable],
+    drawn: Sequence[figures.Figure],
+    facts: ReportFacts,
+    page: Callable[[dict[str, dict[str, Any]]], str],
+) -> Path:
+    """Write a report's files and put them in their place in one step. Returns the path of its page.
+
+    page: from the pictures, by the names of their figures, to the text of the page.
+    """
     building = _building(out)
     try:
         _write_parts(building, frame, results, parts)
         (building / FACTS).write_text(_facts_as_json(facts, out), encoding="utf-8")
         pictures = {figure.name: _picture(figure, building / "plots") for figure in drawn}
-        page = _page(frame, results, parts, pictures, facts, measures)
-        (building / PAGE).write_text(page, encoding="utf-8")
+        (building / PAGE).write_text(page(pictures), encoding="utf-8")
         for entry in building.rglob("*"):  # it tells truth; the folder itself is its owner's alone already
             entry.chmod(0o700 if entry.is_dir() else 0o600)
         _put(building, out)
@@ -169,7 +196,8 @@ def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -
 
 
 def _evaluated(frame: pd.DataFrame, facts: ReportFacts) -> list[Result]:
-    return statistics.evaluate(frame, plan=facts.plan, own=own_questions.of(facts.settings))
+    own = own_questions.of(facts.settings)
+    return statistics.evaluate(frame, plan=facts.plan, own=own, later=facts.follow_up)
 
 
 def _building(out: Path) -> Path:
@@ -247,6 +275,7 @@ def _page(
 ) -> str:
     panel, named = Panel.of(frame), {table.name: table for table in parts}
     paragraphs = methods.paragraphs(frame, facts.settings)
+    paragraphs += follow_up.methods(results)
     sets = _sets(frame, results, named, facts)
     leading = inspiring_clips.leading(frame)
     _move_players([*leading.clips, *leading.originals], sets)
@@ -260,7 +289,8 @@ def _page(
         title=facts.title or TITLE,
         subtitle=sentences.subtitle(frame),
         one=panel.single_listener,
-        summary=sentences.summary(frame, results),
+        summary=[*sentences.summary(frame, results), *follow_up.sentences(results, panel)],
+        follow_up=follow_up.section(facts.follow_up, results, panel),
         reach=sentences.reach(panel),
         counting=sentences.counting(frame, results),
         trained=sentences.trained(frame),
@@ -278,7 +308,7 @@ def _page(
         final_forms=comments.final_answers(facts.final_forms or responses.final_answers(frame)),
         methods=paragraphs,
         references=methods.references(paragraphs),
-        provenance=_provenance(facts),
+        provenance=known_facts(facts),
         left_empty=sentences.left_empty(results),
         measured=measured.line(measures) if measures else "",
         measurable=facts.measures is not None,
@@ -306,7 +336,7 @@ def _sets(
             row["words"] = [words for words in (row.get("inspiring, in words"), levels) if words]
             if "pinned" in row:
                 row["words"], row["pins"] = comments.moments(row["pinned"])
-            row["sound"] = _sound(facts.stimuli, clip.get("stimulus_id"), row["clip"])
+            row["sound"] = sound(facts.stimuli, clip.get("stimulus_id"), row["clip"])
             count += 1
             row["player"] = f"sound-{count}" if row["sound"] else ""
         line = sentences.set_line(results, name)
@@ -326,7 +356,7 @@ def _move_players(opening: list[dict[str, Any]], sets: list[dict[str, Any]]) -> 
             quote["player"] = row["player"]
 
 
-def _sound(stimuli: Mapping[str, Path], *keys: str | None) -> str | None:
+def sound(stimuli: Mapping[str, Path], *keys: str | None) -> str | None:
     """The clip's file as a data URI, by stimulus_id or name; None where the study gave none."""
     path = next((Path(stimuli[key]) for key in keys if key in stimuli), None)
     if path is None:
@@ -369,7 +399,7 @@ def _own_notes(result: Result, panel: Panel) -> list[str]:
     return [*unit, *(note for note in result.notes if note != panel.reach)]
 
 
-def _clip_provenance(provenance: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> list[ReportTable]:
+def clip_provenance(provenance: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> list[ReportTable]:
     """Provenance that was given as rows, one per clip: whole in its file, with short hashes on the page."""
     if isinstance(provenance, Mapping) or not provenance:
         return []
@@ -382,7 +412,7 @@ def _clip_provenance(provenance: Mapping[str, Any] | Sequence[Mapping[str, Any]]
     return [replace(table, shown=short)]
 
 
-def _provenance(facts: ReportFacts) -> list[tuple[str, str]]:
+def known_facts(facts: ReportFacts) -> list[tuple[str, str]]:
     """Facts by name, then what made this report."""
     known = facts.provenance if isinstance(facts.provenance, Mapping) else {}
     rows = [(str(name), str(value)) for name, value in known.items() if value not in (None, "")]

@@ -150,6 +150,9 @@ def _share(question: Question, part: pd.DataFrame, panel: Panel) -> Result:
     try:
         fit = paired.right(right, part["order"], part["listener"], *clips)
     except mixed.NoSpreadError:
+        if 0 < count < total:
+            note = "no interval: which clip stood first explains every answer"
+            return question.result(count / total, notes=(note,), **facts)
         return _constant(question, count, total, min(smallest, part["listener"].nunique()), facts)
     except (mixed.MixedModelError, np.linalg.LinAlgError) as error:
         return question.result(count / total, notes=(f"no interval: {error}",), **facts)

@@ -8,7 +8,8 @@ an estimate and with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -19,6 +20,8 @@ from analysis.results import (
     comparisons,
     discrimination,
     dose,
+    follow_up,
+    groups,
     individuals,
     own_questions,
     panel_models,
@@ -40,12 +43,13 @@ def evaluate(
     *,
     plan: AnalysisPlan | None = None,
     own: Sequence[own_questions.Asked] = (),
+    later: Sequence[Mapping[str, Any]] | None = None,
 ) -> list[Result]:
     """Every figure of a report on `frame` (as of `responses.load`), p corrected by Holm.
 
     plan: what was settled before the data; None: nothing was. What it excludes counts in the family data
     quality and for single clips alone. Its primary test is corrected for no other. own: the study's own
-    questions, as its settings have them.
+    questions, as its settings have them. later: what came of kept clips, as `follow_up.attached` takes it.
 
     Families: data quality, detection, confidence, truth, backends, modes, epochs, sets, ratings, missing
     answers, agreement, mixed models, conditional modes, order, equivalence, sensitivity, model checks, clips;
@@ -66,8 +70,10 @@ def evaluate(
         *compared,
         *dose.records(first, panel),
         *songs.records(first, panel),
+        *follow_up.records(first, panel, later),
         *own_questions.records(first, panel, own),
         *ratings.missing(first, panel),
+        *groups.records(first),
         *agreement.records(first, panel),
         *panel_models.records(first, panel),
         *comparisons.equivalence(

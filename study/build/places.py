@@ -11,6 +11,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -55,7 +56,7 @@ def build(
         return 0
     bandwidth = stimuli.common_bandwidth(design.stimuli, rates)
     known = _read(folder)
-    record = {song.name: _digest(design, song, passages[song.name], bandwidth) for song in design.songs}
+    record = {song.name: _facts(design, song, passages[song.name], bandwidth) for song in design.songs}
     if record == known and all(_is_whole(folder, song) for song in design.songs):
         return 0
     due = [
@@ -139,23 +140,38 @@ def _shaped(file: Path, side: str, begin: float, end: float, design: Design, ban
     return centred
 
 
-def _digest(design: Design, song: Song, passage: Passage, bandwidth: float) -> str:
+def beat_of(folder: StudyFolder, song: str) -> float | None:
+    """Seconds between beats of a song, as the build heard them; None where it heard none."""
+    return _read(folder).get(song, {}).get("beat")
+
+
+def _facts(design: Design, song: Song, passage: Passage, bandwidth: float) -> dict[str, Any]:
+    """What the places of a song are made from, and its beat."""
     gap, form = songs.gap_of(design, song), design.stimuli
     shape = [form.rate, form.loudness, form.lowest, bandwidth, design.study.seed]
     content = json.dumps([_FORM, passage.sha256, gap.facts, gap.bpm, gap.metre, shape])
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
+    digest = hashlib.sha256(content.encode()).hexdigest()[:16]
+    return {"recipe": digest, "beat": gaps.seams(passage.file, gap).beat}
 
 
-def _read(folder: StudyFolder) -> dict[str, str]:
+def _read(folder: StudyFolder) -> dict[str, dict[str, Any]]:
     """What the places in the folder were made from, by the song's name; {} where that is not known."""
     try:
         record = atomic.read_json(folder.places / _RECORD)
     except (OSError, ValueError):
         return {}
-    return record if isinstance(record, dict) else {}
+    whole = isinstance(record, dict) and all(isinstance(one, dict) for one in record.values())
+    return record if whole else {}
 
 
-def in_place(clip: np.ndarray, before: np.ndarray | None, after: np.ndarray | None, rate: int) -> np.ndarray:
+def in_place(
+    clip: np.ndarray,
+    before: np.ndarray | None,
+    after: np.ndarray | None,
+    rate: int,
+    *,
+    beat: float | None = None,
+) -> np.ndarray:
     """A clip with the music around a gap: before, clip, after.
 
     Parameters
@@ -167,6 +183,8 @@ def in_place(clip: np.ndarray, before: np.ndarray | None, after: np.ndarray | No
         a beat is due. None where the gap lies at that end of the song.
     rate : int
         Of all three, in Hz.
+    beat : float, optional
+        Seconds between beats of the song, from `beat_of`. A clip in half the tempo has twice as many beats.
 
     Returns
     -------
@@ -177,10 +195,11 @@ def in_place(clip: np.ndarray, before: np.ndarray | None, after: np.ndarray | No
     sides = [one for one in (before, after) if one is not None and len(one)]
     if not sides:
         return np.asarray(clip, np.float32)
-    first, last = _reach(np.asarray(clip, np.float32), before, after, rate)
+    first, last = _reach(np.asarray(clip, np.float32), before, after, rate, beat)
     gain = _gain(clip, np.concatenate(sides), rate)
     fade = round(FADE * rate)
-    parts = np.pad(np.asarray(clip[max(0, first) :], float), (max(0, -first), fade))
+    missing = max(0, -first), max(0, last - len(clip)) + fade
+    parts = np.pad(np.asarray(clip[max(0, first) :], float), missing)
     if after is not None and len(after):
         parts = _crossed(parts[: last - first + fade], gain * after, fade)
     else:
@@ -206,21 +225,19 @@ def _gain(clip: np.ndarray, around: np.ndarray, rate: int) -> float:
 
 
 def _reach(
-    clip: np.ndarray, before: np.ndarray | None, after: np.ndarray | None, rate: int
+    clip: np.ndarray, before: np.ndarray | None, after: np.ndarray | None, rate: int, beat: float | None
 ) -> tuple[int, int]:
-    """The samples at which a clip is entered and left; the first is negative for a beat at its very start."""
-    count = len(clip)
-    times = _beats(clip, before if before is not None else after, rate)
+    """The samples at which a clip is entered and left, which may lie just beyond its ends."""
+    times = _beats(clip, rate, beat)
     if times is None or len(times) < 2:
-        return 0, count
-    entry, leave = times[0] - FADE, times[-1] - FADE
-    first = 0 if before is None else round(entry * rate)
-    last = count if after is None else min(round(leave * rate), count)
-    return (first, last) if last > first else (0, count)
+        return 0, len(clip)
+    first = 0 if before is None else round((times[0] - FADE) * rate)
+    last = len(clip) if after is None else round((times[-1] - FADE) * rate)
+    return (first, last) if last > first else (0, len(clip))
 
 
-def _beats(clip: np.ndarray, beside: np.ndarray | None, rate: int) -> np.ndarray | None:
-    """Times in s of a clip's beats, as long as those of the music beside it where that is a metric level.
+def _beats(clip: np.ndarray, rate: int, beat: float | None) -> np.ndarray | None:
+    """Times in s of a clip's beats, as long as the song's where those are another metric level of them.
 
     A beat that lies just beyond an end of the clip counts as well. None where no beat is clear.
     """
@@ -228,11 +245,9 @@ def _beats(clip: np.ndarray, beside: np.ndarray | None, rate: int) -> np.ndarray
     grid = beats.beat_grid(frames)
     if grid.tempo is None:
         return None
-    around = None if beside is None else beats.beat_grid(features.analyse(np.float32(beside), rate)).tempo
-    if around:
-        octaves = float(np.log2(grid.tempo / around))
-        if round(octaves) and abs(octaves - round(octaves)) < _SAME_TEMPO:
-            grid = beats.beat_grid(frames, tempo=around)
+    octaves = float(np.log2(grid.tempo * beat / 60)) if beat else 0.0
+    if round(octaves) and abs(octaves - round(octaves)) < _SAME_TEMPO:
+        grid = beats.beat_grid(frames, tempo=60 / beat)
     return _whole_beats(grid, len(clip) / rate)
 
 
@@ -243,7 +258,7 @@ def _whole_beats(grid: BeatGrid, seconds: float) -> np.ndarray:
     period = float(np.median(np.diff(times))) if len(times) > 1 else seconds
     early, late = times[0] - period, times[-1] + period
     if early >= -_AT_THE_END * period:
-        times = np.append(max(early, 0.0), times)
+        times = np.append(early, times)
     if late <= seconds + _AT_THE_END * period:
-        times = np.append(times, min(late, seconds))
+        times = np.append(times, late)
     return times

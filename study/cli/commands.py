@@ -147,6 +147,26 @@ def invite(
 
 
 @app.command()
+def more(
+    folder: DIR,
+    listener: Annotated[str, typer.Option(metavar="NAME", help="Who it is for.", show_default=False)],
+    clips: Annotated[
+        int | None,
+        typer.Option(help="Machine-made clips; as many as the first set has.", min=2, show_default=False),
+    ] = None,
+    fresh: Annotated[
+        float | None, typer.Option(help="The share drawn evenly, 0.25 by default.", show_default=False)
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be made; make nothing.")] = False,
+) -> None:
+    """Make a next round for a listener who has finished, from what they kept and how they answered."""
+    from study.cli import more as rounds
+
+    for line in rounds.lines(StudyFolder(folder), listener, clips=clips, fresh=fresh, dry_run=dry_run):
+        print(line)
+
+
+@app.command()
 def links(
     folder: DIR, url: Annotated[str, typer.Option(help="The study's address as listeners reach it.")] = ""
 ) -> None:
@@ -285,15 +305,46 @@ def status(folder: DIR) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=not isinstance(line, Table))
 
 
+@app.command("follow-up")
+def follow_up(
+    folder: DIR,
+    url: Annotated[str, typer.Option(help="The study's address as listeners reach it.")] = "",
+    due: Annotated[bool, typer.Option("--due", help="Only those who can answer now and have not.")] = False,
+    csv: Annotated[
+        Path | None, typer.Option(help="A table of the links, for a mail merge.", show_default=False)
+    ] = None,
+) -> None:
+    """List who is due to say what came of the clips they keep, with their links, which are secrets."""
+    from study.cli import following_up
+
+    console = Console()
+    base = url or _address(_HOST, _PORT)
+    for line in following_up.listed(StudyFolder(folder), base, due=due, file=csv):
+        console.print(line, markup=False, highlight=False, soft_wrap=isinstance(line, str))
+
+
 @app.command()
 def export(
     folder: DIR,
-    out: Annotated[Path, typer.Option(help="The CSV or .parquet file to write.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(help="The CSV or .parquet file to write.", show_default=False)
+    ] = None,
+    follow_up: Annotated[
+        Path | None, typer.Option(help="Likewise, of what came of kept clips.", show_default=False)
+    ] = None,
     pilot: Annotated[bool, typer.Option("--pilot", help="The answers of pilots, and no others.")] = False,
 ) -> None:
     """Write the answers so far as CSV or Parquet, without truth."""
     from study import reporting
+    from study.cli import following_up
 
+    if out is None and follow_up is None:
+        raise reporting.ReportingError("no file is named", "name one with --out, or with --follow-up")
+    if follow_up is not None:
+        count = following_up.write_answers(StudyFolder(folder), follow_up)
+        print(f"{count} kept clips are in {follow_up}, without truth")
+    if out is None:
+        return
     count = reporting.export(StudyFolder(folder), out, pilot=pilot)
     print(f"{count} answers are in {out}, without truth")
     print(reporting.plan_sentence(StudyFolder(folder)))

@@ -16,6 +16,7 @@ from study.design import LATER_FACTS
 from study.folder import StudyFolder
 from study.languages.wording import ago
 from study.pool import ORIGINAL
+from study.server.served import stations
 from study.store.sessions import account
 from study.store.store import ListenerProgress, Store
 
@@ -142,10 +143,12 @@ def status_lines(folder: StudyFolder) -> Iterator[str | Table]:
 
 def _listener_table(title: str, people: list[ListenerProgress]) -> Table:
     table = Table(title=title, title_justify="left")
-    for column in ("listener", "stage", "answered", "last seen"):
+    grouped = any(one.group_name for one in people)
+    for column in ("listener", *(["group"] if grouped else []), "stage", "answered", "last seen"):
         table.add_column(column)
     now = datetime.now(UTC)
     for one in people:
         stage = "withdrawn" if one.revoked_at is not None else one.stage
-        table.add_row(one.name, stage, f"{one.answered} of {one.total}", ago(one.last_seen, now))
+        group = [one.group_name or ""] if grouped else []
+        table.add_row(one.name, *group, stage, f"{one.answered} of {one.total}", ago(one.last_seen, now))
     return table

@@ -22,9 +22,14 @@ from study.design import song_questions
 from study.design import songs as song_tables
 from study.design.checks import Checks
 from study.design.errors import DesignError, KeyPath, SettingError, dotted, first_problem
+from study.design.follow_up import FollowUp
+from study.design.groups import Group, as_registered
+from study.design.groups import problem as problem_of_groups
+from study.design.next_rounds import More
 from study.design.open_link import Ending, OpenLink
 from study.design.own_questions import OwnQuestion, asked, problem_of
 from study.design.pairs import Pairs
+from study.design.researcher import Researcher
 from study.design.settings import (
     BLOCKS,
     BRIDGE,
@@ -43,7 +48,6 @@ from study.design.settings import (
     PlanRequest,
     Questions,
     Recording,
-    Researcher,
     Set,
     SettingsTable,
     Source,
@@ -91,8 +95,11 @@ class Design(SettingsTable):
         In the order of the file.
     checks : Checks
     analysis : Analysis
+    follow_up : FollowUp, optional
+    groups : tuple of Group
     pairs : Pairs
     researcher : Researcher
+    more : More
     open_link : OpenLink, optional
     songs : tuple of Song
     """
@@ -110,8 +117,11 @@ class Design(SettingsTable):
     )
     checks: Checks = Checks()
     analysis: Analysis = Analysis()
+    follow_up: FollowUp | None = None
+    groups: Annotated[tuple[Group, ...], BeforeValidator(as_tuple)] = Field(default=(), alias="group")
     pairs: Pairs = Pairs()
     researcher: Researcher = Field(default=Researcher(), exclude=True, repr=False)
+    more: More = Field(default=More(), exclude=True, repr=False)
     open_link: OpenLink | None = Field(default=None, exclude=True, repr=False)
     songs: Annotated[tuple[Song, ...], BeforeValidator(as_tuple)] = Field(default=(), alias="song")
 
@@ -158,6 +168,22 @@ class Design(SettingsTable):
         settings["analysis"] = {"equivalence": self.analysis.equivalence}
         content = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()
+
+    @property
+    def registered_groups(self) -> list[list[Any]] | None:
+        """The groups of listeners as `Store.register_build` takes them."""
+        return as_registered(self.groups, self.sets)
+
+    def for_group(self, name: str | None) -> Design:
+        """The design as the listeners of a group meet it: with their sets and their instructions."""
+        group = next((group for group in self.groups if group.name == name), None)
+        if group is None:
+            return self
+        heard = [one for block in group.blocks or (group.sets or tuple(self.sets),) for one in block]
+        words = "\n\n".join(filter(None, (self.listening.instructions, group.instructions)))
+        listening = self.listening.model_copy(update={"instructions": words})
+        sets = {one: self.sets[one] for one in heard}
+        return self.model_copy(update={"sets": sets, "listening": listening})
 
     @property
     def clip_questions(self) -> tuple[OwnQuestion, ...]:
@@ -283,6 +309,7 @@ def parse(tables: dict[str, Any], file: Path = Path(FILE_NAME)) -> Design:
         raise first_problem(error.errors(), file, _known_keys) from None
     design._file = file
     _check_names(design)
+    _check_groups(design)
     paired_task.check(design)
     song_tables.check(design)
     if unmet := design.checks.unmet(design.analysis.exclude, design.stimuli.repeats):
@@ -331,6 +358,14 @@ def _check_names(design: Design) -> None:
                 raise design.error(("set", name, "cells", index, "song"), entry.song, what, fix)
 
 
+def _check_groups(design: Design) -> None:
+    if design.groups and design.listening.task == "paired":
+        what, fix = "are for single clips", 'delete the [[group]] tables, or set task = "single"'
+        raise design.error(("group",), None, what, fix)
+    if fault := problem_of_groups(design.groups, design.sets):
+        raise design.error(*fault)
+
+
 def _check_modes(design: Design, index: int) -> None:
     """A plan shapes new music alone, and a strength variations alone."""
     source = design.sources[index]
@@ -361,7 +396,8 @@ def _known_keys(path: KeyPath) -> list[str]:
         "stimuli": Stimuli,
     }
     tables |= {"listening": ListeningSettings, "questions": Questions, "set": Set}
-    tables |= {"analysis": Analysis, "researcher": Researcher, "pairs": Pairs, "open_link": OpenLink}
+    tables |= {"group": Group, "analysis": Analysis, "researcher": Researcher, "pairs": Pairs}
+    tables |= {"open_link": OpenLink, "follow_up": FollowUp, "more": More}
     model = tables.get(str(path[0])) if path else Design
     if "cells" in path:
         model = CellFilter

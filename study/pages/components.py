@@ -48,6 +48,7 @@ _saved_text = _component("saved_text")
 _moment = _component("moment")
 _player = _component("player", parts=("wave", "loop", "keys"))
 _pool_keys = _component("pool_keys")
+_recording = _component("recording")
 _reconnect = _component("reconnect")
 _completion_code = _component("completion_code")
 
@@ -164,6 +165,30 @@ def player(
     if not isinstance(status, dict) or status.get("clip") != clip:
         return None
     return Listening.from_report(status)
+
+
+def recording(
+    say: Words,
+    *,
+    key: str,
+    address: str,
+    saved: str | None,
+    megabytes: int,
+    disabled: bool = False,
+) -> str | None:
+    """Shows the place to send a recording; returns a word that is new whenever the server has taken one or
+    given it back. `saved` is what the database says the listener's file is called; `address` where it goes.
+    """
+    data = {
+        "label": say("recording.label", megabytes=megabytes),
+        "address": address,
+        "saved": saved,
+        "most": megabytes * 1_000_000,
+        "disabled": disabled,
+        "words": say.group("recording"),
+    }
+    changed = _recording(key=key, data=data, default={"changed": None}, on_changed_change=_ignore).changed
+    return changed if isinstance(changed, str) else None
 
 
 def moment_field(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import sys
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from importlib.resources import files
 
@@ -13,7 +13,7 @@ import streamlit as st
 from sqlalchemy.exc import DBAPIError
 
 from study.languages import wording
-from study.pages import before, checks, endings
+from study.pages import before, checks, endings, follow_up
 from study.pages.answer_form import answer_form
 from study.pages.components import next_button, player, run_again, saved_text, watch_connection
 from study.pages.pair_form import pair_form
@@ -73,6 +73,7 @@ def _step(study: Served, shown: Shown) -> None:
         st.title(say(f"{why}_title"), anchor=False)
         st.write(say(f"{why}_text"))
         return
+    study = replace(study, design=study.design.for_group(person.group_name))
     tab = _tab(study, person, shown)
     if tab is None:
         _other_tab(study, person)
@@ -190,17 +191,47 @@ def _sound_check(study: Served, person: Listener, _tab: str) -> None:
 def _pause(study: Served, person: Listener, _tab: str) -> None:
     say, step = wording.of(study.design), person.step
     title = "part.title" if step.parts > 1 else "part.only_title"
+    if step.round > 1 and step.part == 1:
+        title = "rounds.title"
     st.title(say(title, part=step.part, parts=step.parts), anchor=False)
-    for paragraph in wording.before_part(
-        study.design, step.part, step.parts, step.clips, step.question or step.phase
-    ):
+    if title == "rounds.title":
+        paragraphs = wording.before_round(study.design, step.total, step.phase)
+    else:
+        asked = step.question or step.phase
+        paragraphs = wording.before_part(study.design, step.part, step.parts, step.clips, asked)
+    for paragraph in paragraphs:
         st.write(paragraph)
-    if next_button(say("part.begin" if step.part == 1 else "part.continue"), key=f"begin-{step.part}"):
-        study.store.begin_part(person.id, step.part)
+    if next_button(say("part.begin" if step.part == 1 else "part.continue"), key=f"begin-{step.begins}"):
+        study.store.begin_part(person.id, step.begins)
+        st.rerun()
+
+
+def _end_of_round(study: Served, person: Listener, tab: str) -> None:
+    """The last page of a further round: own words, nothing else."""
+    say = wording.of(study.design)
+    st.title(say("rounds.end_title"), anchor=False)
+    st.write(say("rounds.end_text"))
+    saved = study.store.rounds(person.id)[-1].words
+    with st.container(key="ask-round"):
+        text = saved_text(
+            say,
+            say("rounds.words"),
+            key=f"round-{person.step.round}",
+            box=f"round-{person.step.round}-{person.id}",
+            saved=saved,
+            rows=4,
+        )
+    words = None if text is None or clean(text) == (saved or None) else text
+    finish = bool(next_button(say("final.send"), key=f"finish-{person.step.round}"))
+    if words is not None or finish:
+        study.store.save_round(person.id, tab=tab, words=words, finish=finish)
         st.rerun()
 
 
 def _final(study: Served, person: Listener, tab: str) -> None:
+    if person.step.round > 1:
+        _end_of_round(study, person, tab)
+        return
     say, questions = wording.of(study.design), study.design.questions.final
     st.title(say("final.title"), anchor=False)
     st.write(say("final.text"))
@@ -248,6 +279,7 @@ _PAGES = {
     Page.PAIR: pair_form,
     Page.FINAL: _final,
     Page.DONE: lambda study, person, _tab: show_thanks(study, person),
+    Page.FOLLOW_UP: follow_up.show,
     Page.CLOSED: _closed,
     Page.SCREENED_OUT: endings.show,
     Page.TIMED_OUT: endings.show,

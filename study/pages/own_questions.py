@@ -101,7 +101,7 @@ def _choices(question: OwnQuestion, say: Words, *, key: str, value: Any, enabled
     chosen_alone = _only(question, key, value)
     with st.container(key=f"several-{question.column}"):
         chosen = st.pills(
-            say("own.several", question=_label(question, say)),
+            _several(question, say),
             question.options,
             selection_mode="multi",
             default=None if chosen_alone else value,
@@ -111,6 +111,11 @@ def _choices(question: OwnQuestion, say: Words, *, key: str, value: Any, enabled
             width="stretch",
         )
     return question.check(chosen)
+
+
+def _several(question: OwnQuestion, say: Words) -> str:
+    key = "own.several" if question.is_required else "own.several_optional"
+    return say(key, question=question.text)
 
 
 def _only(question: OwnQuestion, key: str, before: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from study.pages import researcher
+from study.pages import researcher, researcher_follow_up
 from study.server import researcher_files
 from study.server.links import personal_link
 from study.server.served import Served, served
@@ -40,6 +40,7 @@ def _draw(here: Session) -> None:
     st.html(
         f'<ul class="files"><li><b>All links as a table</b><a href="{address}" download>CSV</a></li></ul>'
     )
+    researcher_follow_up.section(study, people)
     _one_link(study, here, people)
 
 

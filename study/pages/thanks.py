@@ -25,8 +25,25 @@ def show_thanks(study: Served, person: Listener) -> None:
     st.write(say.count("thanks.saved", answers, answers=answers))
     if study.design.study.contact:
         st.write(say("thanks.contact", contact=study.design.study.contact))
+    _later(study, person)
+    show_offers(study, person)
+
+
+def show_offers(study: Served, person: Listener) -> None:
+    """What a listener who has finished may have: the kept clips and their score."""
     _take_home(study, person)
     _debrief(study, person)
+
+
+def _later(study: Served, person: Listener) -> None:
+    """When the link opens once more, or that this is behind, or nothing."""
+    say, later = wording.of(study.design), person.step.follow_up
+    if later is None or not later.slots:
+        return
+    if later.finished:
+        st.write(say("follow_up.done"))
+    elif not later.over:
+        st.write(say("follow_up.later", date=wording.date(study.design, later.opens_at)))
 
 
 def _take_home(study: Served, person: Listener) -> None:

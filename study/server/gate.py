@@ -28,6 +28,7 @@ from study.server import (
     login,
     oidc,
     open_link,
+    recordings,
     routes,
     take_home,
 )
@@ -47,7 +48,8 @@ _OPEN = (
     "/manifest.json",
     "/favicon.png",
 )
-_OPEN_FOLDERS = tuple(f"{folder}/" for folder in (routes.CLIP, routes.HEARD, routes.CHECK, routes.PLACE))
+_OF_CLIPS = (routes.CLIP, routes.HEARD, routes.CHECK, routes.PLACE, recordings.ADDRESS)
+_OPEN_FOLDERS = tuple(f"{folder}/" for folder in _OF_CLIPS)
 _LISTENERS = (*_OPEN_FOLDERS, f"{open_link.JOIN}/")
 _PROBES = (health.ADDRESS, "/_stcore/host-config")  # Streamlit's page asks beneath its own path, too
 _LOGIN = (login.LOGIN, login.LOGOUT, oidc.CALLBACK)
@@ -147,7 +149,8 @@ class Gate:
             await send(message)
 
         try:
-            await (answer or self.app)(scope, _in_time(receive), guarded)
+            seconds = recordings.SECONDS if path.startswith(f"{recordings.ADDRESS}/") else BODY_SECONDS
+            await (answer or self.app)(scope, _in_time(receive, seconds), guarded)
         except ClientDisconnect:  # or a body that never came
             if not began:
                 await Response(status_code=408)(scope, receive, guarded)
@@ -229,9 +232,9 @@ def _away() -> Response:
     return PlainTextResponse(message, 503, {"retry-after": "3", "refresh": "3"})
 
 
-def _in_time(receive: Receive) -> Receive:
+def _in_time(receive: Receive, seconds: float) -> Receive:
     """Receives the request, and treats a browser whose body is late as one that has hung up."""
-    whole, ends = False, asyncio.get_running_loop().time() + BODY_SECONDS
+    whole, ends = False, asyncio.get_running_loop().time() + seconds
 
     async def received() -> Message:
         nonlocal whole

@@ -42,17 +42,18 @@ def in_song(folder: StudyFolder, song: str, stimulus: Path) -> Path:
             _folder.cache_clear()
         file = Path(_folder().name, f"{name}.wav")
         if not file.is_file():
-            _join(file, stimulus, beside)
+            _join(file, stimulus, beside, folder, song)
     return file
 
 
-def _join(out: Path, stimulus: Path, beside: dict[str, Path]) -> None:
-    from study.build.places import in_place  # here: the first page need not wait for SciPy
+def _join(out: Path, stimulus: Path, beside: dict[str, Path], folder: StudyFolder, song: str) -> None:
+    from study.build.places import beat_of, in_place  # here: the first page need not wait for SciPy
 
     clip, rate = audio.read(stimulus)
     sides: dict[str, np.ndarray | None] = dict.fromkeys(SIDES)
     sides |= {side: audio.read(file, rate=rate)[0] for side, file in beside.items()}
-    audio.write(out, in_place(clip, sides["before"], sides["after"], rate), rate, subtype="PCM_16")
+    joined = in_place(clip, sides["before"], sides["after"], rate, beat=beat_of(folder, song))
+    audio.write(out, joined, rate, subtype="PCM_16")
 
 
 @lru_cache(maxsize=1)

@@ -34,7 +34,9 @@ from study.pool import ORIGINAL
 from study.server import login
 from study.server.links import personal_link
 from study.server.served import Served, served
+from study.store import follow_up
 from study.store.sessions import Session
+from study.store.store import ListenerProgress
 
 EXPORTED = "exported"
 REPORT = "/researcher/report"
@@ -69,11 +71,37 @@ def _links(study: Served, request: Request) -> Rows:
     ]
 
 
+def follow_up_links(people: list[ListenerProgress], base: str) -> Rows:
+    """The links of a mail to those whom the follow-up asks, with where each of them is."""
+    return [_follow_up_link(one, base) for one in people]
+
+
+def _follow_up_link(one: ListenerProgress, base: str) -> dict[str, Any]:
+    later = one.follow_up
+    moments = {"finished_at": one.finished_at}
+    moments |= {"opens_at": later and later.opens_at, "closes_at": later and later.closes_at}
+    return {
+        "listener": one.name,
+        "pilot": "yes" if one.pilot else "no",
+        "follow_up": one.follow_up_stage,
+        "kept": len(later.slots) if later else "",
+        **{name: moment.isoformat(timespec="seconds") if moment else "" for name, moment in moments.items()},
+        "link": "" if one.revoked_at else personal_link(base, one.token),
+    }
+
+
+def _due(study: Served, request: Request) -> Rows:
+    due = [one for one in study.store.listeners() if one.follow_up_due]
+    return follow_up_links(due, str(study.public or request.base_url))
+
+
 TABLES: dict[str, Callable[[Served, Request], Rows]] = {
     "answers": lambda study, _: study.store.answers(),
     "pilot-answers": lambda study, _: study.store.answers(pilot=True),
     "last-questions": lambda study, _: study.store.final_forms(),
     "links": _links,
+    "follow-up": lambda study, _: follow_up.answers(study.store.engine, study.design.follow_up),
+    "follow-up-links": _due,
     "log": lambda study, _: study.store.events(),
 }
 
@@ -133,15 +161,18 @@ def _report(request: Request) -> Response:
 
         headers["content-security-policy"] = _REPORT_POLICY + web_page.script_policy(web_page.REPORT_SCRIPT)
         return FileResponse(file, headers=headers)
-    return FileResponse(file, headers=headers, filename=_plain(file.name))
+    return FileResponse(file, headers=headers, filename=plain_name(file.name))
 
 
 def _attachment(content: bytes, media: str, name: str) -> Response:
-    headers = {"content-disposition": f'attachment; filename="{_plain(name)}"', "cache-control": "no-store"}
+    headers = {
+        "content-disposition": f'attachment; filename="{plain_name(name)}"',
+        "cache-control": "no-store",
+    }
     return Response(content, media_type=media, headers=headers)
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """A file name that fits into a header as it is."""
     return re.sub(r"[^A-Za-z0-9._-]", "-", name).lstrip(".") or "table"
 
@@ -172,7 +203,7 @@ def note_opened(study: Served, here: Session) -> None:
         if here.id in _seen:
             return
         people = study.store.listeners(pilot=False)
-        waiting = sum(one.finished_at is None and one.revoked_at is None for one in people)
+        waiting = sum(one.awaited for one in people)
         progress = (
             f"{waiting} of {len(people)} listeners had not finished" if people else "nobody is invited yet"
         )

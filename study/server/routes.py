@@ -87,7 +87,7 @@ async def researcher_page(_request: Request) -> Response:
 
 async def clip(request: Request) -> Response:
     """One clip, whole or in ranges, for the listener whose play key it is; 404 for everybody else."""
-    served_clip = await _own_clip(request)
+    served_clip = await own_clip(request)
     if served_clip is None:
         return Response(status_code=404)
     return FileResponse(
@@ -103,7 +103,7 @@ async def clip(request: Request) -> Response:
 
 async def heard(request: Request) -> Response:
     """Record a report of the player. It answers no question and lets nobody go on."""
-    served_clip = await _own_clip(request)
+    served_clip = await own_clip(request)
     if served_clip is None:
         return Response(status_code=404)
     report = await _report(request)
@@ -181,7 +181,7 @@ async def _in_place(request: Request) -> tuple[ServedClip, str, int] | None:
     study, number = served(), request.path_params["song"]
     if not study.design.listening.in_place or not 1 <= number <= len(study.design.songs):
         return None
-    own = await _own_clip(request)
+    own = await own_clip(request)
     song = study.design.songs[number - 1].name
     if own is None or not places.is_built(study.folder, song):
         return None
@@ -189,7 +189,7 @@ async def _in_place(request: Request) -> tuple[ServedClip, str, int] | None:
     return (own, song, number) if rated else None
 
 
-async def _own_clip(request: Request) -> ServedClip | None:
+async def own_clip(request: Request) -> ServedClip | None:
     """The clip whose play key stands in the address, where it is the asking listener's own."""
     for token in links.remembered(_cookie(request)):
         if own := await run_in_threadpool(served().store.clip, request.path_params["key"], token):

@@ -115,6 +115,7 @@ def stations(design: Design) -> Stations:
         headphones=design.checks.headphones is not None,
         attention=design.checks.attention,
         seed=design.study.seed,
+        follow_up=design.follow_up,
     )
 
 

@@ -21,7 +21,7 @@ from streamlit.starlette import App
 from caw.problems import ProblemError
 from caw.process import environment_variables
 from study.languages import wording
-from study.server import connections, login, oidc, researcher_files, routes
+from study.server import connections, login, oidc, recordings, researcher_files, routes
 from study.server.address import LOOPBACK, PUBLIC_URL, WILDCARDS, is_loopback
 from study.server.gate import Gate
 from study.server.links import personal_link, researcher_link
@@ -65,7 +65,7 @@ class ServerError(ProblemError):
 def app_arguments() -> dict[str, Any]:
     """The arguments of Streamlit's App for a study: routes, gate, start-up, and the page for a failure."""
     return {
-        "routes": [*ROUTES, *login.ROUTES, *researcher_files.ROUTES],
+        "routes": [*ROUTES, *login.ROUTES, *researcher_files.ROUTES, *recordings.ROUTES],
         "middleware": [Middleware(Gate, script=str(PAGES))],
         "lifespan": _lifespan,
         "on_script_error": _show_failure,

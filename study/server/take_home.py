@@ -74,7 +74,7 @@ class Facts:
 
 
 def may_take(study: Served, person: Listener) -> bool:
-    return study.design.listening.take_home and person.step.page is Page.DONE
+    return study.design.listening.take_home and person.step.page in (Page.DONE, Page.FOLLOW_UP)
 
 
 def kept_clips(engine: sa.Engine, listener_id: int) -> list[KeptClip]:

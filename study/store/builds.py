@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from study.folder import PRACTICE
+from study.store import balance
 from study.store import pairs as pair_task
 from study.store.answering import StoreError
 from study.store.database import reading
@@ -23,7 +24,10 @@ from study.store.schema import (
     check_result,
     clock,
     final_answer,
+    follow_up,
+    follow_up_clip,
     listener,
+    listening_round,
     own_answer,
     pair_answer,
     pair_trial,
@@ -50,6 +54,7 @@ class Build:
     seed: int
     repeats: int
     passes: int = 1
+    groups: list[list[Any]] | None = None  # of each: name, share, blocks of sets
     registered_at: dt.datetime | None = None
     pairs: list[dict[str, Any]] | None = None  # of the paired task, as study.build.pairs makes them
 
@@ -60,6 +65,8 @@ class Build:
         del sealed["registered_at"], sealed["design_digest"]
         sealed["stimuli"] = [[name, sorted(ids)] for name, ids in self.stimuli.items()]
         sealed["practice"] = sorted(self.practice)
+        if self.groups is None:  # as in builds of before there were groups
+            del sealed["groups"]
         if self.pairs is None:
             del sealed["pairs"]
         return sealed
@@ -104,7 +111,11 @@ def register(connection: sa.Connection, new: Build) -> None:
         )
     connection.execute(
         build.insert().values(
-            **{**new.sealed, "stimuli": [[name, list(ids)] for name, ids in new.stimuli.items()]},
+            **{
+                "groups": None,
+                **new.sealed,
+                "stimuli": [[name, list(ids)] for name, ids in new.stimuli.items()],
+            },
             registered_at=clock(connection),
             digest=new.digest,
             design_digest=new.design_digest,
@@ -119,13 +130,29 @@ def register(connection: sa.Connection, new: Build) -> None:
             detail = f"{count} answers of pilots and to practice clips went with the sets they were given to"
             row = {"at": clock(connection), "who": "study build", "what": "sets replaced", "detail": detail}
             connection.execute(study_event.insert().values(**row))
-        for table in (revision, answer, play_event, trial, final_answer, pair_answer, pair_trial):
+        for table in (follow_up, follow_up_clip, revision, answer, play_event, trial, final_answer):
+            connection.execute(table.delete())
+        for table in (pair_answer, pair_trial, listening_round):
             connection.execute(table.delete())
         connection.execute(own_answer.delete().where(own_answer.c.place == "end"))
         connection.execute(check_result.delete().where(check_result.c.name == "attention"))
         connection.execute(listener.update().values(part_begun=0, finished_at=None))
-        for row in connection.execute(sa.select(listener.c.id, listener.c.number)).all():
-            assign(connection, new, row.id, row.number)
+        _assign_all(connection, new)
+
+
+def _assign_all(connection: sa.Connection, current: Build) -> None:
+    """Give everybody an order of a new build, and whoever has no group of it a group."""
+    names = [name for name, _, _ in current.groups or ()] or [None]
+    people = sa.select(listener.c.id, listener.c.number, listener.c.group_name).order_by(listener.c.id)
+    for row in connection.execute(people).all():
+        group, number = row.group_name, row.number
+        if group not in names:
+            group = balance.next_group(connection, current.groups, pilot=number < 0)
+            if number >= 0:
+                number = balance.next_number(connection, pilot=False, group=group, but=row.id)
+            change = listener.update().where(listener.c.id == row.id)
+            connection.execute(change.values(group_name=group, number=number))
+        assign(connection, current, row.id, number, group)
 
 
 def newest(connection: sa.Connection) -> Build | None:
@@ -133,7 +160,7 @@ def newest(connection: sa.Connection) -> Build | None:
     if row is None:
         return None
     plain = ("practice", "key_sha256", "design_digest", "file_format", "ordering", "seed", "repeats")
-    plain += ("passes", "pairs")
+    plain += ("passes", "groups", "pairs")
     return Build(
         stimuli=dict(row["stimuli"]),
         registered_at=row["registered_at"],
@@ -156,15 +183,17 @@ def has_answers(connection: sa.Connection) -> bool:
     return connection.execute(paired.limit(1)).first() is not None
 
 
-def assign(connection: sa.Connection, current: Build, listener_id: int, number: int) -> None:
-    """Draw one listener's order of all clips and write it, with a play key for each slot."""
+def assign(
+    connection: sa.Connection, current: Build, listener_id: int, number: int, group: str | None = None
+) -> None:
+    """Draw one listener's order of the clips of their group and write it, with a play key for each slot."""
     if current.pairs is not None:
         drawn = {"ordering": current.ordering, "seed": current.seed, "new_key": random_letters}
         pair_task.assign(connection, current.pairs, listener_id, number, **drawn)
         return
     rows: list[dict[str, Any]] = []
     heard = set()
-    for part, (phase, name, order) in enumerate(parts(current, number)):
+    for part, (phase, name, order) in enumerate(parts(current, number, group)):
         for position, stimulus in enumerate(order, start=1):
             rows.append(
                 {
@@ -183,8 +212,10 @@ def assign(connection: sa.Connection, current: Build, listener_id: int, number: 
     connection.execute(trial.insert(), rows)
 
 
-def parts(current: Build, number: int) -> list[tuple[str, str, list[str]]]:
+def parts(current: Build, number: int, group: str | None = None) -> list[tuple[str, str, list[str]]]:
     """List what a listener hears, part by part, as (phase, set, stimulus ids), beginning with practice.
+
+    A group hears its own sets, block by block; without groups all sets are one block.
 
     Two passes go through all sets twice, each time in orders of their own; the same clips repeat in both.
     Practice asks everything at once, so that each question was met before it counts.
@@ -202,11 +233,24 @@ def parts(current: Build, number: int) -> list[tuple[str, str, list[str]]]:
     phases = (("all", ""),) if current.passes == 1 else (("verdict", ""), ("rating", "/rating"))
     order_of_parts = [("all", PRACTICE, list(current.practice))]
     for phase, mark in phases:
-        for name in set_order(list(clips), number=number, ordering=ordering, again=bool(mark)):
+        blocks = _blocks(current, group)
+        orders = (set_order(block, number=number, ordering=ordering, again=bool(mark)) for block in blocks)
+        for name in (name for order in orders for name in order):
             drawn = {"number": number, "seed": seed, "name": name + mark}
             order = clip_order(clips[name], ordering=ordering, **drawn) if mark else first[name]
             order_of_parts.append((phase, name, with_repeats(order, again[name], **drawn)))
     return order_of_parts
+
+
+def sets_of(current: Build, group: str | None) -> list[str]:
+    """The sets that a group hears."""
+    return [name for block in _blocks(current, group) for name in block]
+
+
+def _blocks(current: Build, group: str | None) -> list[list[str]]:
+    """The sets that a group hears, in blocks; all sets where there are no groups."""
+    of = {name: blocks for name, _, blocks in current.groups or ()}
+    return of.get(group, [list(current.stimuli)])
 
 
 def mean_places(engine: sa.Engine) -> dict[str, tuple[float, float]]:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from study.store import check_results
+from study.store import balance, check_results, follow_up, rounds
 from study.store import pairs as pair_task
 from study.store.answering import StoreError, closed_at, unblinded_at
 from study.store.builds import assign, newest, random_letters
 from study.store.check_results import ATTENTION, HEADPHONES
 from study.store.database import reading
-from study.store.protocol import NO_STATIONS, Page, Slot, State, Stations, Step, next_step
+from study.store.protocol import NO_STATIONS, FollowUp, Page, Slot, State, Stations, Step, next_step
 from study.store.schema import answer, clock, elapsed, listener, pair_answer, pair_trial, recruit, trial
 
 BY_PERSONAL_LINK = "link "  # how the identity begins of who was screened out and came by no open link
@@ -29,6 +29,7 @@ class Listener:
     playback: str | None
     step: Step
     pilot: bool = False
+    group_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,31 @@ class ListenerProgress:
     last_seen: dt.datetime | None
     finished_at: dt.datetime | None
     seconds_active: float
+    group_name: str | None = None
     recruited: bool = False  # by the open link
     outcome: str | None = None  # how somebody who came so ended
+    in_round: int | None = None  # the further round that they have not finished
+    follow_up: FollowUp | None = None  # of those who have finished, where there is a follow-up
 
     @property
     def awaited(self) -> bool:
         """Whether a report should wait for this listener: not who is withdrawn, was let go or never began."""
+        if self.in_round is not None:
+            return self.revoked_at is None
         let_go = self.outcome is not None or (self.recruited and self.consent_at is None)
         return self.finished_at is None and self.revoked_at is None and not let_go
+
+    @property
+    def follow_up_stage(self) -> str:
+        """Where this listener is on the way to the end of the follow-up, in words for the researcher."""
+        if self.revoked_at is not None:
+            return "withdrawn"
+        return "not finished" if self.follow_up is None else self.follow_up.stage
+
+    @property
+    def follow_up_due(self) -> bool:
+        """Whether this listener can answer now and has not sent it."""
+        return self.revoked_at is None and self.follow_up is not None and self.follow_up.open
 
 
 def progress(
@@ -79,6 +97,7 @@ def progress(
         step = next_step(standing[row["id"]])
         unopened = step.page is Page.WELCOME and row["last_seen_at"] is None
         copied = ("id", "name", "token", "pilot", "invited_at", "revoked_at", "consent_at", "finished_at")
+        copied += ("group_name",)
         everybody.append(
             ListenerProgress(
                 **{name: row[name] for name in copied},
@@ -88,6 +107,8 @@ def progress(
                 begun_at=begun.get(row["id"]),
                 last_seen=row["last_seen_at"],
                 seconds_active=round(active.get(row["id"], 0.0), 3),
+                in_round=step.round if step.round > 1 and not standing[row["id"]].finished else None,
+                follow_up=step.follow_up,
                 recruited=not (row["identity"] or BY_PERSONAL_LINK).startswith(BY_PERSONAL_LINK),
                 outcome=row["outcome"],
             )
@@ -113,6 +134,7 @@ def states(
             trial.c.position,
             answer.c.answered_at,
             trial.c.phase,
+            trial.c.round,
         )
         .outerjoin(answer, _SAME_TRIAL)
         .order_by(trial.c.listener_id, trial.c.slot)
@@ -124,10 +146,12 @@ def states(
     by_listener: dict[int, list[Slot]] = {}
     for row in connection.execute(slots):
         by_listener.setdefault(row.listener_id, []).append(
-            Slot(row.slot, row.part, row.position, row.answered_at is not None, row.phase)
+            Slot(row.slot, row.part, row.position, row.answered_at is not None, row.phase, row.round)
         )
+    newest_rounds = rounds.newest(connection, listener_id)
     by_listener = by_listener or pair_task.slots(connection, listener_id)
     over = closed_at(connection) is not None
+    asked_later = follow_up.states(connection, stations.follow_up, listener_id)
     headphones = check_results.results(connection, HEADPHONES, listener_id) if stations.headphones else {}
     attentive = check_results.results(connection, ATTENTION, listener_id) if stations.attention else {}
 
@@ -143,8 +167,11 @@ def states(
             consented=row["consent_at"] is not None,
             sound_checked=row["sound_check_at"] is not None,
             part_begun=row["part_begun"],
-            finished=row["finished_at"] is not None,
+            finished=row["finished_at"] is not None
+            and (row["id"] not in newest_rounds or newest_rounds[row["id"]].finished_at is not None),
             closed=over or row["revoked_at"] is not None,
+            round=newest_rounds[row["id"]].number if row["id"] in newest_rounds else 1,
+            follow_up=asked_later.get(row["id"]),
             outcome=row["outcome"],
             before_due=stations.before and row["before_at"] is None,
             headphones_due=stations.headphones
@@ -174,13 +201,13 @@ def invite(connection: sa.Connection, name: str, *, pilot: bool) -> str:
     current = newest(connection)
     if current is None:
         raise StoreError("no blinded sets yet", "run `study build` on this folder first")
-    number, token = _next_number(connection, pilot), random_letters()
-    result = connection.execute(
-        listener.insert().values(
-            name=name, number=number, token=token, invited_at=clock(connection), part_begun=0, pilot=pilot
-        )
-    )
-    assign(connection, current, result.inserted_primary_key[0], number)
+    token = random_letters()
+    group = balance.next_group(connection, current.groups, pilot=pilot)
+    number = balance.next_number(connection, pilot=pilot, group=group)
+    values = {"name": name, "number": number, "token": token, "invited_at": clock(connection)}
+    values |= {"part_begun": 0, "pilot": pilot, "group_name": group}
+    result = connection.execute(listener.insert().values(**values))
+    assign(connection, current, result.inserted_primary_key[0], number, group)
     return token
 
 
@@ -206,57 +233,18 @@ def restore(connection: sa.Connection, name: str) -> bool:
     ]
     current = newest(connection)
     if current is not None and not any(connection.execute(one).first() for one in shown):
-        others = _filled(connection, row["pilot"], but=row["id"])
+        group = row["group_name"]
+        others = balance.filled(connection, row["pilot"], group, but=row["id"])
         if row["number"] in others:  # somebody was invited in their place
-            number = _lowest_free(others)
+            number = balance.next_number(connection, pilot=row["pilot"], group=group, but=row["id"])
             connection.execute(listener.update().where(me).values(number=number))
             for table in (trial, pair_trial):
                 connection.execute(table.delete().where(table.c.listener_id == row["id"]))
-            assign(connection, current, row["id"], number)
+            assign(connection, current, row["id"], number, group)
     return True
 
 
-def begun(connection: sa.Connection) -> set[int]:
-    """Return the ids of those who have answered a field of a clip that counts, pilots included."""
-    counted = (
-        sa.select(answer.c.listener_id)
-        .join(trial, _SAME_TRIAL)
-        .where(trial.c.part > 0, answer.c.revision > 0)
-        .distinct()
-    )
-    return {one for query in (counted, pair_task.begun()) for one in connection.execute(query).scalars()}
-
-
 _SAME_TRIAL = sa.and_(answer.c.listener_id == trial.c.listener_id, answer.c.slot == trial.c.slot)
-
-
-def _next_number(connection: sa.Connection, pilot: bool) -> int:
-    """Return the number of the next listener, which decides their order.
-
-    The orders of the numbers 0, 1, 2, ... are balanced block by block (see study.store.orders), so the next
-    number is the lowest one that nobody fills: nobody who has begun or may still begin. The places of those
-    who were revoked before they began are thus filled first.
-    """
-    if pilot:
-        lowest = sa.select(sa.func.min(listener.c.number)).where(listener.c.pilot.is_(True))
-        return (connection.execute(lowest).scalar() or 0) - 1
-    return _lowest_free(_filled(connection, pilot))
-
-
-def _filled(connection: sa.Connection, pilot: bool, but: int | None = None) -> set[int]:
-    """Return the numbers of those who have begun or may still begin, leaving out the listener `but`."""
-    people = sa.select(listener.c.id, listener.c.number, listener.c.revoked_at)
-    people = people.where(listener.c.pilot.is_(pilot))
-    have_begun = begun(connection)
-    return {
-        row.number
-        for row in connection.execute(people)
-        if row.id != but and (row.revoked_at is None or row.id in have_begun)
-    }
-
-
-def _lowest_free(filled: set[int]) -> int:
-    return next(number for number in range(len(filled) + 1) if number not in filled)
 
 
 def _times(connection: sa.Connection) -> tuple[dict[int, dt.datetime], dict[int, float]]:

@@ -7,8 +7,9 @@ lead to the same place.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 from unicodedata import category
@@ -16,6 +17,7 @@ from unicodedata import category
 from analysis.questionnaire import PHASES, asked_in
 from caw.problems import ProblemError
 from study.design import own_questions
+from study.design.follow_up import FollowUp as FollowUpRule
 from study.design.own_questions import OwnAnswerError, OwnQuestion
 
 PLAYBACK = ("headphones", "loudspeakers", "built_in")
@@ -40,6 +42,7 @@ class Page(StrEnum):
     PAIR = "pair"
     FINAL = "final questions"
     DONE = "finished"
+    FOLLOW_UP = "follow-up"
     CLOSED = "closed"
     SCREENED_OUT = "screened out"
     TIMED_OUT = "timed out"
@@ -62,12 +65,59 @@ class Slot:
     position: int
     answered: bool
     phase: str = "all"
+    round: int = 1
     question: str = ""
 
 
 @dataclass(frozen=True)
+class FollowUp:
+    """What a finished listener is asked later about the clips they keep; moments by the database's clock.
+
+    slots: of the kept clips in the order they were heard; answered: those that are answered for now.
+    """
+
+    slots: tuple[int, ...]
+    answered: frozenset[int]
+    opens_at: dt.datetime
+    closes_at: dt.datetime | None
+    now: dt.datetime
+    begun: bool = False
+    finished: bool = False
+
+    @property
+    def over(self) -> bool:
+        return self.closes_at is not None and self.now >= self.closes_at
+
+    @property
+    def open(self) -> bool:
+        """Whether there is something to answer, and may be."""
+        return bool(self.slots) and not self.finished and not self.over and self.now >= self.opens_at
+
+    @property
+    def slot(self) -> int | None:
+        """The clip to ask about next; None where all are answered."""
+        return next((slot for slot in self.slots if slot not in self.answered), None)
+
+    @property
+    def stage(self) -> str:
+        """Where this is, in words for the researcher."""
+        if not self.slots:
+            return "no kept clips"
+        if self.finished:
+            return "answered"
+        if self.over:
+            return "over, not answered" if not self.begun else "over, begun"
+        if self.now < self.opens_at:
+            return "not due"
+        return f"begun, {len(self.answered)} of {len(self.slots)} clips" if self.begun else "due"
+
+
+@dataclass(frozen=True)
 class State:
-    """All that decides where a listener is. `outcome`: how somebody who came by the open link ended."""
+    """All that decides where a listener is. `outcome`: how somebody who came by the open link ended.
+
+    `round` is the newest that there is for them, and `finished` is said of that one.
+    """
 
     slots: tuple[Slot, ...]
     consented: bool = False
@@ -75,20 +125,26 @@ class State:
     part_begun: int = 0
     finished: bool = False
     closed: bool = False
+    round: int = 1
     outcome: str | None = None
     before_due: bool = False  # questions of the study's own wait before the sound check
+    follow_up: FollowUp | None = None
     headphones_due: bool = False  # a headphone check waits after it
     attention: frozenset[int] = frozenset()  # the slots before which a check of attention waits
 
 
 @dataclass(frozen=True)
 class Stations:
-    """What a study's design adds to a listener's way; the database alone does not know of it."""
+    """What a study's design adds to a listener's way; the database alone does not know of it.
+
+    follow_up: the study's settings of it.
+    """
 
     before: bool = False
     headphones: bool = False
     attention: int = 0
     seed: int = 0
+    follow_up: FollowUpRule | None = None
 
 
 NO_STATIONS = Stations()
@@ -99,6 +155,8 @@ class Step:
     """The page to show. Counts are of clips that count, so practice is not among `answered` and `total`.
 
     In a study of two passes each clip counts twice, and each set makes two parts; `phase` tells them apart.
+    In a further round parts, clips and counts are of that round; `begins` is the part by the count of all
+    rounds.
     In one of pairs, they are what is counted, and `question` is what is asked of the pair.
     """
 
@@ -111,11 +169,19 @@ class Step:
     answered: int = 0
     total: int = 0
     phase: str = "all"
+    round: int = 1
+    begins: int = 0
     question: str = ""
+    follow_up: FollowUp | None = None
 
     @property
     def stage(self) -> str:
         """Where this is, in words for the researcher."""
+        if self.round > 1 and self.page is not Page.FOLLOW_UP:
+            first = replace(self, round=1).stage
+            return (
+                f"{first}, {self.round} rounds" if self.page is Page.DONE else f"round {self.round}: {first}"
+            )
         if self.page is Page.CLIP:
             return f"part {self.part} of {self.parts}, clip {self.clip} of {self.clips}"
         if self.page is Page.PAIR:
@@ -124,6 +190,8 @@ class Step:
             return f"before part {self.part} of {self.parts}"
         if self.page is Page.PRACTICE:
             return f"practice {self.clip} of {self.clips}"
+        if self.page is Page.FOLLOW_UP:
+            return f"{Page.DONE}; {self.page} {self.follow_up.stage}"
         return str(self.page)
 
 
@@ -146,14 +214,20 @@ def next_step(state: State) -> Step:
     >>> next_step(State(slots, consented=True, sound_checked=True)).stage
     'before part 1 of 1'
     """
-    counted = [slot for slot in state.slots if slot.part > 0]
+    counted = [
+        slot for slot in state.slots if slot.part > 0 and (slot.round == state.round or state.finished)
+    ]
+    before = min((slot.part for slot in counted), default=1) - 1  # parts of earlier rounds
     counts: dict[str, Any] = {
         "parts": len({slot.part for slot in counted}),
         "answered": sum(slot.answered for slot in counted),
         "total": len(counted),
+        "round": state.round,
     }
     if state.finished:
-        return Step(Page.DONE, **counts)
+        later = state.follow_up
+        page = Page.FOLLOW_UP if later is not None and later.open else Page.DONE
+        return Step(page, **counts, follow_up=later)
     if state.outcome in ENDED_EARLY:
         return Step(ENDED_EARLY[state.outcome], **counts)
     if state.closed or not counted:
@@ -172,7 +246,8 @@ def next_step(state: State) -> Step:
     here = min(waiting, key=lambda slot: slot.slot)
     place: dict[str, Any] = {
         "slot": here.slot,
-        "part": here.part,
+        "part": max(here.part - before, 0),
+        "begins": here.part,
         "clip": here.position,
         "clips": sum(slot.part == here.part for slot in state.slots),
         "phase": here.phase,

@@ -23,7 +23,7 @@ from study.store.answering import StoreError, closed_at, insert_once
 from study.store.database import reading
 from study.store.listeners import BY_PERSONAL_LINK
 from study.store.protocol import State, Stations
-from study.store.schema import clock, listener, now, recruit, recruit_id, trial
+from study.store.schema import clock, listener, now, pair_trial, recruit, recruit_id, trial
 
 COMPLETED, SCREENED_OUT, TIMED_OUT, OVER_QUOTA = "completed", "screened out", "timed out", "over quota"
 UNOPENED = dt.timedelta(hours=3)  # after which somebody who opened the link and never began is forgotten
@@ -235,7 +235,7 @@ def _forget_unopened(connection: sa.Connection, moment: dt.datetime) -> None:
         for place, row in enumerate(connection.execute(oldest))
         if row.came_at < moment - UNOPENED or place < surplus
     ]
-    for table in (recruit_id, recruit, trial):
+    for table in (recruit_id, recruit, trial, pair_trial):
         connection.execute(table.delete().where(table.c.listener_id.in_(gone)))
     connection.execute(listener.delete().where(listener.c.id.in_(gone)))
 

@@ -198,6 +198,7 @@ build = sa.Table(
     sa.Column("seed", sa.BigInteger, nullable=False),
     sa.Column("repeats", sa.Integer, nullable=False),
     sa.Column("passes", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("groups", sa.JSON(none_as_null=True)),  # [[name, share, [[set, ...], ...]], ...]
     sa.Column("pairs", sa.JSON(none_as_null=True)),  # of the paired task: [{set, question, hands}, ...]
     sa.CheckConstraint("ordering IN ('counterbalanced', 'fixed')", name="ordering_known"),
     sa.CheckConstraint("repeats >= 0", name="repeats_positive"),
@@ -408,10 +409,15 @@ follow_up_clip = sa.Table(
     sa.Column("recording_name", sa.Text),  # as the listener called it
     sa.Column("recording_bytes", sa.Integer),
     sa.Column("recording_sha256", sa.String(64)),
+    sa.Column("days", sa.Integer),  # from hearing the clip until something came of it, as the listener says
+    sa.Column("answered_at", UtcTime),  # the listener went on from it
+    sa.Column("press", sa.String(64)),  # the last press of Next that was dealt with
     sa.ForeignKeyConstraint(["listener_id", "slot"], _TRIAL),
     sa.CheckConstraint(
         "outcome IS NULL OR outcome IN ('nothing', 'idea', 'part', 'song')", name="outcome_of_clip_known"
     ),
+    sa.CheckConstraint("days IS NULL OR days >= 0", name="days_positive"),
+    sa.CheckConstraint("answered_at IS NULL OR outcome IS NOT NULL", name="final_outcomes_are_made"),
 )
 
 # Further rounds of one listener, each with sets and a sealed key of its own.
@@ -427,6 +433,7 @@ listening_round = sa.Table(
     sa.Column("folder", sa.String(200), nullable=False),  # within the study's folder
     sa.Column("begun_at", UtcTime),
     sa.Column("finished_at", UtcTime),
+    sa.Column("words", sa.Text),  # the listener's own at its end
     sa.UniqueConstraint("listener_id", "number", name="rounds_count_up"),
     sa.CheckConstraint("number > 1", name="rounds_follow_the_first"),
 )

@@ -36,6 +36,7 @@ from study.store.database import UnknownSchemaError, reading
 from study.store.database_file import DatabaseFileError
 from study.store.listeners import Listener, ListenerProgress
 from study.store.protocol import NO_STATIONS, PLAYBACK, Page, Stations, next_step
+from study.store.rounds import FurtherRounds
 from study.store.schema import clock, final_answer, listener, trial
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class ServedClip:
     side: str = ""  # "first" or "second" of a pair
 
 
-class Store:
+class Store(FurtherRounds):
     """The memory of one study, in a database that is made where it is not there yet.
 
     Parameters
@@ -173,6 +174,7 @@ class Store:
         seed: int | None = None,
         repeats: int = 0,
         passes: int = 1,
+        groups: list[list[Any]] | None = None,
         pairs: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
         """Record what a build made, and draw for every listener an order of it.
@@ -200,6 +202,8 @@ class Store:
             How many clips of a set each listener hears again.
         passes : {1, 2}, optional
             Whether all is asked at once, or the verdicts first and the rest in a second pass.
+        groups : list, optional
+            Groups of listeners: of each its name, its share, and the blocks of sets that it hears.
         pairs : sequence of mapping, optional
             Of the paired task: which ids may stand side by side, as `study.build.pairs` makes them.
 
@@ -220,6 +224,7 @@ class Store:
             seed,
             repeats,
             passes,
+            groups,
             pairs=None if pairs is None else [dict(one) for one in pairs],
         )
         with self.engine.begin() as connection:
@@ -307,7 +312,7 @@ class Store:
                 return None
             state = recruits.state_of(self.engine, connection, row, self.open_link, self.served_stations)
             step = next_step(state)
-        copied = ("id", "name", "tab", "playback", "pilot")
+        copied = ("id", "name", "tab", "playback", "pilot", "group_name")
         return Listener(**{name: row[name] for name in copied}, step=step)
 
     def listeners(self, pilot: bool | None = None) -> list[ListenerProgress]:
@@ -330,16 +335,6 @@ class Store:
         if playback not in PLAYBACK:
             raise StoreError(f"playback = {playback!r}", f"it must be one of {', '.join(PLAYBACK)}")
         self._mark(listener_id, once="sound_check_at", playback=playback)
-
-    def begin_part(self, listener_id: int, part: int) -> None:
-        """The listener leaves the page before a part; never goes back to an earlier one."""
-        with self.engine.begin() as connection:
-            answering.admit(connection, listener_id)
-            connection.execute(
-                listener.update()
-                .where(listener.c.id == listener_id, listener.c.part_begun < part)
-                .values(part_begun=part, last_seen_at=clock(connection))
-            )
 
     def _mark(self, listener_id: int, *, once: str | None = None, **values: Any) -> None:
         change = listener.update().where(listener.c.id == listener_id)
@@ -439,7 +434,7 @@ class Store:
                     trial.c.slot,
                     trial.c.set_name,
                     trial.c.stimulus_id,
-                    listener.c.finished_at,
+                    sa.literal("").label("side"),
                 )
                 .join(listener, listener.c.id == trial.c.listener_id)
                 .where(
@@ -451,16 +446,11 @@ class Store:
             row = row or pair_task.clip(connection, play_key, token or "")
             if row is None:
                 return None
-            finished = row.finished_at is not None
+            finished = listeners.states(connection, row.listener_id)[row.listener_id].finished
             if not finished and answering.closed_at(connection) is not None:
                 return None
             build = newest(connection)
-            if build is None:
-                return None
-            side = getattr(row, "side", "")
-            return ServedClip(
-                row.listener_id, row.slot, row.set_name, row.stimulus_id, build.file_format, side
-            )
+            return None if build is None else ServedClip(*row[:4], build.file_format, row.side)
 
     def log_play(
         self, clip: ServedClip, kind: str, *, listening: Listening, position_seconds: float | None
@@ -529,7 +519,7 @@ class Store:
         with self.engine.begin() as connection:
             row = answering.owner(connection, listener_id, tab)
             step = next_step(listeners.states(connection, listener_id, self.served_stations)[listener_id])
-            if step.page is not Page.FINAL:
+            if step.page is not Page.FINAL or step.round > 1:
                 return row["finished_at"] is not None
             moment = clock(connection)
             for number, question in enumerate(questions, start=1):

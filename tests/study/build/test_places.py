@@ -37,7 +37,9 @@ def test_the_beat_goes_on_through_both_seams(start):
 
 
 def test_a_clip_at_half_the_tempo_is_entered_and_left_on_beats_of_the_song():
-    joined = in_place(pulses(6.6, period=1.0), pulses(4.0), pulses(4.0, start=FADE), RATE)
+    """It holds eleven beats of the song, of which it plays every second one."""
+    joined = in_place(pulses(5.6, period=1.0), pulses(4.0), pulses(4.0, start=FADE), RATE, beat=0.5)
+    assert len(joined) / RATE == pytest.approx(4.0 + 5.5 + 4.0, abs=0.05)
     assert np.abs(np.diff(onsets(joined)) / 0.5 - np.rint(np.diff(onsets(joined)) / 0.5)).max() < 0.05
 
 

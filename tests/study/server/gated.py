@@ -8,6 +8,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket
 
+from study.server import recordings
 from study.server.gate import SOCKET, Gate
 from study.server.routes import ROUTES
 
@@ -18,7 +19,9 @@ SCRIPT = "/home/ida/study of caw/pages.py"
 def gated_client() -> TestClient:
     """The gate and our own routes as they are served; Streamlit's part is a socket that names its script."""
     streamlits = [WebSocketRoute(SOCKET, _socket), Route("/_stcore/metrics", lambda _: 1 / 0)]
-    app = Starlette(routes=ROUTES + streamlits, middleware=[Middleware(Gate, script=SCRIPT)])
+    app = Starlette(
+        routes=ROUTES + recordings.ROUTES + streamlits, middleware=[Middleware(Gate, script=SCRIPT)]
+    )
     return TestClient(app, follow_redirects=False, base_url=HERE, client=("127.0.0.1", 50_000))
 
 

@@ -112,7 +112,7 @@ def test_the_page_before_the_study_saves_as_one_goes_and_says_what_is_owed(ann, 
 
 def test_options_are_no_markdown(ann):
     assert ann.page.pills[0].options[1] == "A \\*bass\\* with \\$5 or 6 strings"
-    assert ann.page.pills[0].label == "Which ones? (optional) (several answers possible)"
+    assert ann.page.pills[0].label == "Which ones? (optional, several answers possible)"
 
 
 def test_an_answer_that_is_taken_back_is_gone(ann):

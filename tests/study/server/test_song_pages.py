@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import csv
+
 import pytest
 import sqlalchemy as sa
 from gated import enter, gated_client
 from test_question_pages import Ann
 from tiny_study import make_tiny_study, write_clip
 
-from study import design
+from analysis import responses
+from analysis.results import songs as songs_of_report
+from analysis.results import stimuli
+from analysis.results.result import ORIGINALS, find
+from analysis.results.stimuli import Panel
+from study import design, reporting
 from study.design import DesignError
 from study.folder import FolderError
 from study.store import in_place
@@ -104,6 +111,13 @@ def test_songs_are_asked_and_their_answers_are_kept_by_name(songs):
     assert ann.step.clip == 2
     row = ann.store.answers()[0]
     assert [row[name] for name in kept] == ["dune; moss", "bridge", "groove; sound", 0.8]
+    with ann.store._folder.key.open(newline="") as file:
+        key = [clip | {"song": "moss" if clip["truth"] == "fake" else ""} for clip in csv.DictReader(file)]
+    frame = responses.load(reporting.joined(ann.store.answers(), key))
+    assert frame[list(kept)].iloc[0].to_list() == ["dune; moss", "bridge", "groove; sound", 0.8]
+    found = songs_of_report.records(stimuli.distinct(frame), Panel(1))
+    kind = songs_of_report.FOR_IT if frame["truth"][0] == "fake" else ORIGINALS
+    assert find(found, songs_of_report.FAMILY, songs_of_report.CHOSEN, f"moss: {kind}").count == 1
 
 
 def test_none_of_them_stands_alone_and_asks_nothing_more_of_use(songs):

@@ -106,6 +106,7 @@ def make_tiny_study(
         design_digest=designs.load(folder).digest(),
         file_format="wav",
         passes=designs.load(folder).listening.passes,
+        groups=designs.load(folder).registered_groups,
         pairs=pairs.hands(designs.load(folder), rows),
     )
     store.close()

@@ -10,8 +10,8 @@ from study.store.schema import metadata
 revision = "0003"
 down_revision = "0002"
 
-COLUMNS = (("listener", "before_at"), ("listener", "group_name"), ("trial", "round"), ("answer", "further"))
-COLUMNS += (("build", "pairs"),)
+COLUMNS = (("build", "groups"), ("build", "pairs"), ("listener", "group_name"), ("listener", "before_at"))
+COLUMNS += (("trial", "round"), ("answer", "further"))
 TABLES = ("own_answer", "check_result", "recruit", "recruit_id", "follow_up", "follow_up_clip")
 TABLES += ("listening_round", "pair_trial", "pair_answer")
 
