@@ -108,7 +108,6 @@ def _pool_cells(row: Mapping[str, str], choice: curation.Choice) -> dict[str, st
 def status_lines(folder: StudyFolder) -> Iterator[str | Table]:
     """The lines and the table of listeners that `study status` shows."""
     from study import reporting
-    from study.server.served import stations
 
     settings = design.load(folder.path)
     yield f'"{settings.study.title}" in {folder.path}'
