@@ -39,6 +39,12 @@ class PairedSpread:
     skill: float = 0.5
     clip: float = 0.4
 
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not math.isfinite(value) or value < 0 or (name == "clip" and value == 0):
+                what = f"the standard deviation of {name} is {value:g}"
+                raise PairedPlanningError(what, "it must be 0 or more, and clips always differ")
+
 
 @dataclass(frozen=True)
 class PairedPlan:

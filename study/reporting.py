@@ -81,6 +81,7 @@ def report(
     from analysis.report import paired
     from analysis.report import report as single
     from analysis.report.report import ReportFacts
+    from study.store import recruits
     from study.store.store import Store
 
     settings = design.load(folder.require().path)
@@ -89,6 +90,7 @@ def report(
         sealed = store.build()
         if sealed is None:
             raise ReportingError(f"{folder.path}: nothing is built yet", f"run `study build {folder.path}`")
+        recruits.expire_all(store.engine, settings.open_link)
         waiting = _unfinished(store)
         if waiting and not unfinished and store.closed_at() is None:
             what = f"{len(waiting)} listeners have not finished ({', '.join(waiting[:5])})"
@@ -375,4 +377,4 @@ def _frame(
 def _unfinished(store: Store) -> list[str]:
     """Who is invited and has not ended: whoever may still answer must not do so after the unblinding."""
     people = store.listeners(pilot=False)
-    return [one.name for one in people if one.finished_at is None and one.revoked_at is None]
+    return [one.name for one in people if one.awaited]

@@ -107,11 +107,15 @@ def serve(
         str | None,
         typer.Option(help="Its address behind a proxy, as https://study.example.org.", show_default=False),
     ] = None,
+    base_path: Annotated[
+        str | None,
+        typer.Option(help="Before every address, as /study, where a proxy has it so.", show_default=False),
+    ] = None,
 ) -> None:
     """Open the study to its listeners in the browser."""
     from study.server.server import serve as run
 
-    run(StudyFolder(folder).require().path, host=host, port=port, public_url=public_url)
+    run(StudyFolder(folder).require().path, host=host, port=port, public_url=public_url, base_path=base_path)
 
 
 @app.command()
@@ -144,6 +148,26 @@ def invite(
         for name in names:
             link = personal_link(url or _address(_HOST, _PORT), store.invite(name, pilot=pilot))
             print(f"{name}: {link}")
+
+
+@app.command()
+def more(
+    folder: DIR,
+    listener: Annotated[str, typer.Option(metavar="NAME", help="Who it is for.", show_default=False)],
+    clips: Annotated[
+        int | None,
+        typer.Option(help="Machine-made clips; as many as the first set has.", min=2, show_default=False),
+    ] = None,
+    fresh: Annotated[
+        float | None, typer.Option(help="The share drawn evenly, 0.25 by default.", show_default=False)
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be made; make nothing.")] = False,
+) -> None:
+    """Make a next round for a listener who has finished, from what they kept and how they answered."""
+    from study.cli import more as rounds
+
+    for line in rounds.lines(StudyFolder(folder), listener, clips=clips, fresh=fresh, dry_run=dry_run):
+        print(line)
 
 
 @app.command()

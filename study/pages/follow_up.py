@@ -16,6 +16,7 @@ from study.languages import Words, wording
 from study.pages.components import next_button, player, recording, saved_text
 from study.pages.thanks import show_offers
 from study.server import recordings, routes
+from study.server.address import own
 from study.server.served import Served
 from study.store import follow_up
 from study.store.follow_up import KeptClip
@@ -73,7 +74,7 @@ def _clip(study: Served, person: Listener, tab: str, clips: list[KeptClip], here
         recording(
             say,
             key=_key(clip, "recording"),
-            address=f"{recordings.ADDRESS}/{clip.play_key}",
+            address=own(f"{recordings.ADDRESS}/{clip.play_key}"),
             saved=clip.recording_name,
             megabytes=rule.megabytes,
             disabled=answers["outcome"] in (None, _NOTHING),

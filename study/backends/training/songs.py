@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from caw.runs import Run
     from caw.tasks.bridges import NewBars
 
-SECONDS_PER_CLIP = 12.0  # of one core, for new bars of 20 s beside two passages
+SECONDS_PER_CLIP = 20.0  # of one core, measured for new bars of 16 s beside two passages
 ENDING = "ending"
 _RINGS = 1.5  # s of an ending's last chord that a stimulus holds at least
 _TRIES = 4

@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 
 from caw import audio
+from caw.files import atomic
 from caw.tasks.bridges import NewBars
 from study.backends import Cell, Task
 from study.backends.training import songs
+from study.build.build import build
 from study.gaps import EARLY, Gap
+from study.pool import Pool
 from tests.caw.band import band
+from tests.study.build.test_caw_backend import TINY
 
 RATE, BEAT, TRIM, SECONDS = 16000, 0.5, 0.2, 10.0
 
@@ -136,3 +140,31 @@ def test_new_bars_follow_the_plan_of_the_song(beaten):
     plan = object()
     songs.draw(Noting(), task_of(beaten, "chorus", before=(0, 32), requested_plan=plan), seed=1)
     assert seen == [plan]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize(
+    ("asking", "mode", "name"),
+    [
+        ('lacks = "bridge"\nbefore = [0.11, 8.11]\nafter = [16.11, 24.11]\n', "UMG", "band-UMG-2-bridge-1"),
+        ('lacks = "ending"\nbefore = [0.11, 8.11]\n', "UMG", "band-UMG-2-ending-1"),
+        ('lacks = "rework"\npassage = [0.11, 8.11]\nstrength = 0.5\n', "VAR", "band-VAR-2-s50-1"),
+    ],
+)
+def test_a_run_that_learnt_from_the_song_makes_its_clips(new_study, beaten, asking, mode, name):
+    file, _ = beaten
+    source = f'[[song]]\nfile = "{file}"\nepochs = [2]\nclips = 1\nbpm = 120\nmetre = "4/4"\n{asking}'
+    sets = f"[set.{mode}]\nfakes = 1\noriginals = 1\n"
+    listening = "[listening]\npractice = 0\n"
+    stimuli = "[stimuli]\nseconds = 4.0\ntrim = 0.1\n"
+    folder = new_study(source=source, sets=sets, backend=TINY, listening=listening, stimuli=stimuli)
+    build(folder, pool_only=True)
+    pool = Pool(folder)
+    samples, rate = pool.read(name)
+    assert len(samples) / rate == pytest.approx(4.2, abs=0.01)
+    assert pool.rows[name]["song"] == "band"
+    learnt = atomic.read_json(folder.models / "band-2.recipe.json")
+    assert learnt["passages"] == [[0.11, 8.11], [16.11, 24.11]][: len(learnt["passages"])]
+    config = atomic.read_json(folder.models / "band-2" / "config.json")
+    assert [clip["source"]["start"] for clip in config["clips"]] == [one[0] for one in learnt["passages"]]
