@@ -21,6 +21,7 @@ from study.pool import ORIGIN, with_later
 ALPHABET = "abcdefghijklmnopqrstuvwxyz23456789"
 ID_LENGTH = 8
 KEY_COLUMNS = ("set", "stimulus_id", "name", "truth", *ORIGIN, "sha256")
+DRAWN = "drawn"  # a further column of the key of a next round: how its rule chose the clip
 STIMULUS_TIME = 946_684_800  # s since 1970: every stimulus file was "changed" at the start of the year 2000
 
 
@@ -70,7 +71,9 @@ def write_key(folder: StudyFolder, rows: Iterable[Mapping[str, Any]]) -> str:
     """Write private/key.csv, readable by its owner alone, and return its seal."""
     folder.make_private()
     ordered = sorted(rows, key=lambda row: (row["set"], row["stimulus_id"]))
-    spreadsheet.write(folder.key, with_later(KEY_COLUMNS, ordered), ordered, mode=0o600)
+    columns = with_later(KEY_COLUMNS, ordered)
+    columns += (DRAWN,) if any(row.get(DRAWN) for row in ordered) else ()
+    spreadsheet.write(folder.key, columns, ordered, mode=0o600)
     return seal(folder)
 
 
@@ -127,7 +130,7 @@ def rows(folder: StudyFolder) -> list[dict[str, str]]:
     """
     fix = "put the original file back"
     try:
-        result = spreadsheet.records(folder.key, (*KEY_COLUMNS, *LATER_FACTS))
+        result = spreadsheet.records(folder.key, (*KEY_COLUMNS, *LATER_FACTS, DRAWN))
     except spreadsheet.TableError as error:
         raise BlindingError(str(error), fix) from None
     if result and (missing := [name for name in KEY_COLUMNS if name not in result[0]]):

@@ -7,6 +7,7 @@ sets/SET/ID.wav       what listeners hear; sets/practice beside them
 places/               the music around each song's gap
 private/              key.csv (the truth), audit, measures, picks, build record, database record,
                       researcher's token: for its owner alone
+rounds/NUMBER-NAME/   a next round of one listener: a folder like this one, without answers of its own
 responses.sqlite      the answers
 recordings/           what listeners sent in the follow-up
 report/               what `study report` writes
@@ -22,6 +23,7 @@ from pathlib import Path
 
 from caw.problems import ProblemError
 
+ROUNDS = "rounds"  # the folder of further rounds
 PRACTICE = "practice"  # the name of the set that does not count
 STIMULUS_ID = re.compile(r"[a-z2-9]{8}")
 _FORMATS = ("wav", "flac")
@@ -127,6 +129,10 @@ class StudyFolder:
     def report(self) -> Path:
         return self.path / "report"
 
+    def rounds(self) -> list[StudyFolder]:
+        """The folder of each further round of a listener that is built or being built."""
+        return [StudyFolder(place) for place in sorted((self.path / ROUNDS).glob("*")) if place.is_dir()]
+
     def database_url(self) -> str:
         """SQLAlchemy's address of the answers: STUDY_DATABASE_URL, or the SQLite file in this folder."""
         return os.environ.get("STUDY_DATABASE_URL") or f"sqlite:///{self.database.resolve()}"
@@ -146,10 +152,11 @@ class StudyFolder:
         if not STIMULUS_ID.fullmatch(stimulus_id) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", set_name):
             what = f"{set_name!r}/{stimulus_id!r} is no stimulus"
             raise FolderError(what, "ids are 8 characters of a-z and 2-9")
-        for suffix in _FORMATS:
-            file = self.sets / set_name / f"{stimulus_id}.{suffix}"
-            if file.is_file():
-                return file
+        for sets in (self.sets, *(one.sets for one in self.rounds())):
+            for suffix in _FORMATS:
+                file = sets / set_name / f"{stimulus_id}.{suffix}"
+                if file.is_file():
+                    return file
         what = f"{self.sets / set_name}: stimulus {stimulus_id} has no file"
         raise FolderError(what, "run `study build` again")
 
@@ -165,7 +172,7 @@ class StudyFolder:
         """
         open_still, owner = [], self.path.stat()
         tops = [self.models, self.pool, self.sets, self.places, self.private, self.recordings]
-        tops.append(self.report)
+        tops += [self.report, self.path / ROUNDS]
         tops += [self.path / name for name in (".sets-staging", ".sets-old")]
         tops += [file for pattern in _HOLD_ANSWERS for file in sorted(self.path.glob(pattern))]
         for top in tops:

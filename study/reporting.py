@@ -375,4 +375,4 @@ def _frame(
 def _unfinished(store: Store) -> list[str]:
     """Who is invited and has not ended: whoever may still answer must not do so after the unblinding."""
     people = store.listeners(pilot=False)
-    return [one.name for one in people if one.finished_at is None and one.revoked_at is None]
+    return [one.name for one in people if one.awaited]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,7 +32,7 @@ from study.design import Design
 from study.design import pairs as paired_task
 from study.engines import Engine
 from study.engines.local import LocalEngine
-from study.folder import PRACTICE, StudyFolder, make_private
+from study.folder import PRACTICE, ROUNDS, StudyFolder, make_private
 from study.pool import ORIGINAL, Pool
 from study.store.store import Store
 
@@ -106,16 +106,28 @@ def build(
         If the disk is full.
     """
     progress = progress or BuildProgress()
-    folder.require()
+    here = folder.require().path.resolve()
+    if here.parent.name == ROUNDS and StudyFolder(here.parent.parent).toml.exists():
+        raise BuildError(f"{folder.path}: is a round of a study", f"name {here.parent.parent} instead")
     settings = design.load(folder.path)
-    with _locked(folder), _sound_warnings(progress), _kept_private(folder, progress):
-        _remove_leftovers(folder)
+    with working(folder, progress):
         plan = make_plan(folder, settings)
         store = Store.for_folder(folder)
         try:
             return _build(folder, settings, plan, store, progress, engine or LocalEngine(), pool_only)
         finally:
             store.close()
+
+
+@contextmanager
+def working(folder: StudyFolder, progress: BuildProgress) -> Iterator[None]:
+    """Keep a study to this one build, closed to other accounts, and without what a killed one left.
+
+    Raises BuildError where another build of it is running.
+    """
+    with _locked(folder), _sound_warnings(progress), _kept_private(folder, progress):
+        _remove_leftovers(folder)
+        yield
 
 
 def make_plan(folder: StudyFolder, settings: Design) -> BuildPlan:
@@ -163,50 +175,79 @@ def _build(
     engine: Engine,
     pool_only: bool,
 ) -> BuildResult:
-    pool, recipes = Pool(folder), planning.recipes_of(plan)
-    recipe = blinded_sets.recipe(settings, plan.picks, recipes)
+    recipe = blinded_sets.recipe(settings, plan.picks, planning.recipes_of(plan))
     clips_made, audit = 0, None
     if not is_fixed(folder, recipe, store):
-        for note in (*plan.notes, *paired_task.notes(settings)):
-            progress.note(f"note: {note}")
-        for place in (folder.models, folder.pool):
-            if not place.exists():
-                make_private(place)
-        missing = missing_tasks(plan, pool, recipes)
-        to_cut = [
-            original for original in plan.originals if not pool.has(original.name, recipes[original.name])
-        ]
-        sets_cost = 0.0
-        if not pool_only and (missing or to_cut or not blinded_sets.are_current(folder, recipe, pool)):
-            sets_cost = 2 * _SECONDS_PER_FILE * sum(len(names) for names in plan.picks.values())
-        grid = TrainingGrid(missing, pool, recipes, plan.remarks, progress)
-        try:
-            with progress.over(grid.seconds + _SECONDS_PER_FILE * len(to_cut) + sets_cost):
-                for original in to_cut:
-                    _cut(original, pool, recipes, progress)
-                    clips_made += 1
-                if grid.jobs:
-                    engine.run(grid.jobs, grid.receive)
-                    grid.require_whole(folder.path)
-                    pool.arrange(recipes)
-                clips_made += grid.clips_made
-                if sets_cost and not blinded_sets.are_current(folder, recipe, pool):
-                    with progress.step(sets_cost, "blind, level and audit the sets"):
-                        key, audit = blinded_sets.prepare(folder, settings, plan.picks, pool, progress)
-                        if store.has_answers():  # given while this build worked: their key must stay
-                            blinded_sets.sweep(folder)
-                            raise _answered(folder)
-                        blinded_sets.replace(folder, settings, key, pool, recipe, plan.originals)
-        finally:
-            if folder.toml.is_file():  # else the study was moved meanwhile
-                pool.save()
+
+        def require_unanswered(_: list[dict[str, Any]]) -> None:
+            if store.has_answers():  # given while this build worked: their key must stay
+                raise _answered(folder)
+
+        clips_made, audit = make_sets(
+            folder, settings, plan, progress, engine, pool_only=pool_only, before_sealing=require_unanswered
+        )
     if pool_only:
         return BuildResult(clips_made, audit=None, stimuli={}, practice=[])
     result = _register(folder, settings, store, clips_made, audit)
-    if rates := _rates(plan, pool):
+    if rates := _rates(plan, Pool(folder)):
         places.build(folder, settings, plan.passages, rates, progress)
         measuring.measure(folder, settings, plan.passages, rates, progress)
     return result
+
+
+def make_sets(
+    folder: StudyFolder,
+    settings: Design,
+    plan: BuildPlan,
+    progress: BuildProgress,
+    engine: Engine,
+    *,
+    pool_only: bool = False,
+    before_sealing: Callable[[list[dict[str, Any]]], None],
+) -> tuple[int, Audit | None]:
+    """Make what a plan lacks: its clips in the pool and, unless `pool_only`, its sets with their sealed key.
+
+    before_sealing: gets the rows of a new key before it takes the place of the old one; it may add to them,
+    and where it raises an error all stays as it was.
+    Returns how many clips were added to the pool, and the audit of new sets. Raises as `build`.
+    """
+    pool, recipes = Pool(folder), planning.recipes_of(plan)
+    recipe = blinded_sets.recipe(settings, plan.picks, recipes)
+    clips_made, audit = 0, None
+    for note in (*plan.notes, *paired_task.notes(settings)):
+        progress.note(f"note: {note}")
+    for place in (folder.models, folder.pool):
+        if not place.exists():
+            make_private(place)
+    missing = missing_tasks(plan, pool, recipes)
+    to_cut = [original for original in plan.originals if not pool.has(original.name, recipes[original.name])]
+    sets_cost = 0.0
+    if not pool_only and (missing or to_cut or not blinded_sets.are_current(folder, recipe, pool)):
+        sets_cost = 2 * _SECONDS_PER_FILE * sum(len(names) for names in plan.picks.values())
+    grid = TrainingGrid(missing, pool, recipes, plan.remarks, progress)
+    try:
+        with progress.over(grid.seconds + _SECONDS_PER_FILE * len(to_cut) + sets_cost):
+            for original in to_cut:
+                _cut(original, pool, recipes, progress)
+                clips_made += 1
+            if grid.jobs:
+                engine.run(grid.jobs, grid.receive)
+                grid.require_whole(folder.path)
+                pool.arrange(recipes)
+            clips_made += grid.clips_made
+            if sets_cost and not blinded_sets.are_current(folder, recipe, pool):
+                with progress.step(sets_cost, "blind, level and audit the sets"):
+                    key, audit = blinded_sets.prepare(folder, settings, plan.picks, pool, progress)
+                    try:
+                        before_sealing(key)
+                    except BaseException:
+                        blinded_sets.sweep(folder)
+                        raise
+                    blinded_sets.replace(folder, settings, key, pool, recipe, plan.originals)
+    finally:
+        if folder.toml.is_file():  # else the study was moved meanwhile
+            pool.save()
+    return clips_made, audit
 
 
 def _register(

@@ -69,7 +69,7 @@ def build(
     chosen = engines.choose(
         engine, workers=workers, address=address, gpus_per_task=gpus_per_task, storage=storage
     )
-    with _ending_in_order():
+    with ending_in_order():
         _do(study, chosen, dry_run=dry_run, pool_only=pool_only)
 
 
@@ -95,7 +95,7 @@ def _do(study: StudyFolder, chosen: Engine, *, dry_run: bool, pool_only: bool) -
 
 
 @contextlib.contextmanager
-def _ending_in_order() -> Iterator[None]:
+def ending_in_order() -> Iterator[None]:
     """Let SIGTERM and SIGHUP, as of a batch system or a closed terminal, end the build like Ctrl-C: trainings
     write their last checkpoint, workers and programs end. The exit code is 128 and the signal's number, as
     shells give it. A signal that is ignored, as by nohup, stays so."""

@@ -147,6 +147,26 @@ def invite(
 
 
 @app.command()
+def more(
+    folder: DIR,
+    listener: Annotated[str, typer.Option(metavar="NAME", help="Who it is for.", show_default=False)],
+    clips: Annotated[
+        int | None,
+        typer.Option(help="Machine-made clips; as many as the first set has.", min=2, show_default=False),
+    ] = None,
+    fresh: Annotated[
+        float | None, typer.Option(help="The share drawn evenly, 0.25 by default.", show_default=False)
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be made; make nothing.")] = False,
+) -> None:
+    """Make a next round for a listener who has finished, from what they kept and how they answered."""
+    from study.cli import more as rounds
+
+    for line in rounds.lines(StudyFolder(folder), listener, clips=clips, fresh=fresh, dry_run=dry_run):
+        print(line)
+
+
+@app.command()
 def links(
     folder: DIR, url: Annotated[str, typer.Option(help="The study's address as listeners reach it.")] = ""
 ) -> None:

@@ -25,6 +25,7 @@ from study.design.errors import DesignError, KeyPath, SettingError, dotted, firs
 from study.design.follow_up import FollowUp
 from study.design.groups import Group, as_registered
 from study.design.groups import problem as problem_of_groups
+from study.design.next_rounds import More
 from study.design.open_link import Ending, OpenLink
 from study.design.own_questions import OwnQuestion, asked, problem_of
 from study.design.pairs import Pairs
@@ -98,6 +99,7 @@ class Design(SettingsTable):
     groups : tuple of Group
     pairs : Pairs
     researcher : Researcher
+    more : More
     open_link : OpenLink, optional
     songs : tuple of Song
     """
@@ -119,6 +121,7 @@ class Design(SettingsTable):
     groups: Annotated[tuple[Group, ...], BeforeValidator(as_tuple)] = Field(default=(), alias="group")
     pairs: Pairs = Pairs()
     researcher: Researcher = Field(default=Researcher(), exclude=True, repr=False)
+    more: More = Field(default=More(), exclude=True, repr=False)
     open_link: OpenLink | None = Field(default=None, exclude=True, repr=False)
     songs: Annotated[tuple[Song, ...], BeforeValidator(as_tuple)] = Field(default=(), alias="song")
 
@@ -394,7 +397,7 @@ def _known_keys(path: KeyPath) -> list[str]:
     }
     tables |= {"listening": ListeningSettings, "questions": Questions, "set": Set}
     tables |= {"group": Group, "analysis": Analysis, "researcher": Researcher, "pairs": Pairs}
-    tables |= {"open_link": OpenLink, "follow_up": FollowUp}
+    tables |= {"open_link": OpenLink, "follow_up": FollowUp, "more": More}
     model = tables.get(str(path[0])) if path else Design
     if "cells" in path:
         model = CellFilter

@@ -153,6 +153,16 @@ def before_part(design: Design, part: int, parts: int, clips: int, phase: str = 
     return paragraphs
 
 
+def before_round(design: Design, clips: int, phase: str = "all") -> list[str]:
+    """The page before a further round, as paragraphs. clips: how often one is asked about in it."""
+    say = of(design)
+    clips //= design.listening.passes
+    paragraphs = [say("rounds.text"), say.count("rounds.counts", clips, clips=clips)]
+    paragraphs += [say("part.only_verdict")] if phase == "verdict" else []
+    paragraphs += [say("rounds.mixed")] if design.listening.tell_base_rate else []
+    return [*paragraphs, say("part.to_the_end" if design.listening.play_to_end else "part.no_change")]
+
+
 def date(design: Design, moment: dt.datetime) -> str:
     """The day of a moment in UTC, as the study's language writes it."""
     return of(design)("follow_up.date", year=moment.year, month=moment.month, day=moment.day)

@@ -191,17 +191,47 @@ def _sound_check(study: Served, person: Listener, _tab: str) -> None:
 def _pause(study: Served, person: Listener, _tab: str) -> None:
     say, step = wording.of(study.design), person.step
     title = "part.title" if step.parts > 1 else "part.only_title"
+    if step.round > 1 and step.part == 1:
+        title = "rounds.title"
     st.title(say(title, part=step.part, parts=step.parts), anchor=False)
-    for paragraph in wording.before_part(
-        study.design, step.part, step.parts, step.clips, step.question or step.phase
-    ):
+    if title == "rounds.title":
+        paragraphs = wording.before_round(study.design, step.total, step.phase)
+    else:
+        asked = step.question or step.phase
+        paragraphs = wording.before_part(study.design, step.part, step.parts, step.clips, asked)
+    for paragraph in paragraphs:
         st.write(paragraph)
-    if next_button(say("part.begin" if step.part == 1 else "part.continue"), key=f"begin-{step.part}"):
-        study.store.begin_part(person.id, step.part)
+    if next_button(say("part.begin" if step.part == 1 else "part.continue"), key=f"begin-{step.begins}"):
+        study.store.begin_part(person.id, step.begins)
+        st.rerun()
+
+
+def _end_of_round(study: Served, person: Listener, tab: str) -> None:
+    """The last page of a further round: own words, nothing else."""
+    say = wording.of(study.design)
+    st.title(say("rounds.end_title"), anchor=False)
+    st.write(say("rounds.end_text"))
+    saved = study.store.rounds(person.id)[-1].words
+    with st.container(key="ask-round"):
+        text = saved_text(
+            say,
+            say("rounds.words"),
+            key=f"round-{person.step.round}",
+            box=f"round-{person.step.round}-{person.id}",
+            saved=saved,
+            rows=4,
+        )
+    words = None if text is None or clean(text) == (saved or None) else text
+    finish = bool(next_button(say("final.send"), key=f"finish-{person.step.round}"))
+    if words is not None or finish:
+        study.store.save_round(person.id, tab=tab, words=words, finish=finish)
         st.rerun()
 
 
 def _final(study: Served, person: Listener, tab: str) -> None:
+    if person.step.round > 1:
+        _end_of_round(study, person, tab)
+        return
     say, questions = wording.of(study.design), study.design.questions.final
     st.title(say("final.title"), anchor=False)
     st.write(say("final.text"))

@@ -88,7 +88,7 @@ def sealed_from(study: Served) -> int:
     if study.store.unblindings():
         return 0
     people = study.store.listeners(pilot=False)
-    return sum(one.finished_at is None and one.revoked_at is None for one in people)
+    return sum(one.awaited for one in people)
 
 
 def _state(study: Served, rows: Sequence[Row], choices: Mapping[str, Choice], answered: bool) -> None:

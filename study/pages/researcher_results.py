@@ -54,11 +54,7 @@ def _sealed(study: Served, here: Session) -> None:
     if not answers:
         st.write("There are no answers yet, so there is nothing to report.")
         return
-    waiting = [
-        one
-        for one in study.store.listeners(pilot=False)
-        if one.finished_at is None and one.revoked_at is None
-    ]
+    waiting = [one for one in study.store.listeners(pilot=False) if one.awaited]
     if waiting:
         st.warning(
             f"{len(waiting)} listener{'s have' if len(waiting) > 1 else ' has'} not finished. Unblinding now "

@@ -203,7 +203,7 @@ def note_opened(study: Served, here: Session) -> None:
         if here.id in _seen:
             return
         people = study.store.listeners(pilot=False)
-        waiting = sum(one.finished_at is None and one.revoked_at is None for one in people)
+        waiting = sum(one.awaited for one in people)
         progress = (
             f"{waiting} of {len(people)} listeners had not finished" if people else "nobody is invited yet"
         )

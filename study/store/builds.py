@@ -27,6 +27,7 @@ from study.store.schema import (
     follow_up,
     follow_up_clip,
     listener,
+    listening_round,
     own_answer,
     pair_answer,
     pair_trial,
@@ -131,7 +132,7 @@ def register(connection: sa.Connection, new: Build) -> None:
             connection.execute(study_event.insert().values(**row))
         for table in (follow_up, follow_up_clip, revision, answer, play_event, trial, final_answer):
             connection.execute(table.delete())
-        for table in (pair_answer, pair_trial):
+        for table in (pair_answer, pair_trial, listening_round):
             connection.execute(table.delete())
         connection.execute(own_answer.delete().where(own_answer.c.place == "end"))
         connection.execute(check_result.delete().where(check_result.c.name == "attention"))

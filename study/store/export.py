@@ -13,7 +13,7 @@ from analysis import questionnaire
 from analysis.questionnaire import VERDICT, asked_in
 from study.store import check_results, own_answers
 from study.store import pairs as pair_task
-from study.store.builds import newest, sets_of
+from study.store.builds import newest
 from study.store.database import reading
 from study.store.schema import answer, clock, elapsed, final_answer, listener, trial
 
@@ -38,6 +38,9 @@ def answers(engine: sa.Engine, *, practice: bool = False, pilot: bool = False) -
     A study of two passes has one row for both: the columns above tell of the first pass, with the verdict;
     position, set_position and what follows the fields stand once more with "rating_" in front, for the
     second. What is not answered yet in the second pass is None.
+
+    Where any listener has had a further round, round says of which an answer is, from 1; set_position and
+    position are within it.
 
     A value that cannot be, as after a clock that stepped back or a change by hand, is left empty: times in
     the wrong order, in the future or unreadable, numbers outside their range, more seconds heard than played.
@@ -68,25 +71,29 @@ def answers(engine: sa.Engine, *, practice: bool = False, pilot: bool = False) -
     with reading(engine) as connection:
         rows = connection.execute(query).mappings().all()
         latest = clock(connection)
+        sets_before = _parts_before(connection)
         asked_once = own_answers.of_listeners(connection)
         checked = check_results.exported(connection)
+    further = any(row[trial.c.round] > 1 for row in rows)
     merged: dict[tuple, dict[str, Any]] = {}
     own: dict[tuple, dict[str, Any]] = {}
     for row in rows:
+        before, sets = sets_before[row[trial.c.listener_id], row[trial.c.round]]
         clip = tuple(row[trial.c[name]] for name in ("listener_id", "set_name", "stimulus_id", "repetition"))
         own.setdefault(clip, asked_once.get(clip[0], {}) | checked.get(clip[0], {}))
         own[clip] |= own_answers.on_clip(row[answer.c.further])
         if row[trial.c.phase] == "rating":  # its verdict came before: slots are answered in order
-            sets = sets_of(current, row[listener.c.group_name])
-            exported = _exported(row, latest, len(sets))
+            exported = _exported(row, latest, before + sets)
             merged[clip] |= {name: exported[name] for name in _LATER}
             merged[clip] |= {f"rating_{name}": exported[name] for name in _AGAIN}
             again = [f"rating_{name}" if name in _AGAIN else name for name in exported[LEFT_EMPTY]]
             merged[clip][LEFT_EMPTY] = [*merged[clip][LEFT_EMPTY], *again]
             continue
-        merged[clip] = _exported(row, latest)
+        merged[clip] = _exported(row, latest, before)
         if current.groups:
             merged[clip]["group"] = row[listener.c.group_name]
+        if further:
+            merged[clip]["round"] = row[trial.c.round]
         if row[trial.c.phase] == "verdict":
             merged[clip] |= dict.fromkeys(_LATER)
         if current.passes == 2:
@@ -114,10 +121,22 @@ def final_forms(engine: sa.Engine, *, pilot: bool = False) -> list[dict[str, Any
     return [row | {"saved_at": row["saved_at"] if row["saved_at"] <= latest else None} for row in forms]
 
 
+def _parts_before(connection: sa.Connection) -> dict[tuple[int, int], tuple[int, int]]:
+    """By listener and round: the parts before that round, and how many sets it has."""
+    query = sa.select(trial.c.listener_id, trial.c.round, trial.c.set_name, trial.c.part).distinct()
+    firsts: dict[tuple[int, int], int] = {}
+    names: dict[tuple[int, int], set[str]] = {}
+    for row in connection.execute(query.where(trial.c.part > 0)):
+        here = row.listener_id, row.round
+        names.setdefault(here, set()).add(row.set_name)
+        firsts[here] = min(row.part, firsts.get(here, row.part))
+    return {here: (first - 1, len(names[here])) for here, first in firsts.items()}
+
+
 def _exported(row: sa.RowMapping, latest: dt.datetime, sets_before: int = 0) -> dict[str, Any]:
     """Return one answer.
 
-    latest: the moment that no stamp is after. sets_before: how many sets were heard in the pass before.
+    latest: the moment that no stamp is after. sets_before: how many parts came before its pass.
     """
     opened = row[answer.c.unlocked_at] or row[answer.c.shown_at]
     seconds = elapsed(opened, row[answer.c.answered_at], latest)

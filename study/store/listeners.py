@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from study.store import balance, check_results, follow_up
+from study.store import balance, check_results, follow_up, rounds
 from study.store import pairs as pair_task
 from study.store.answering import StoreError, closed_at, unblinded_at
 from study.store.builds import assign, newest, random_letters
@@ -57,11 +57,14 @@ class ListenerProgress:
     group_name: str | None = None
     recruited: bool = False  # by the open link
     outcome: str | None = None  # how somebody who came so ended
+    in_round: int | None = None  # the further round that they have not finished
     follow_up: FollowUp | None = None  # of those who have finished, where there is a follow-up
 
     @property
     def awaited(self) -> bool:
         """Whether a report should wait for this listener: not who is withdrawn, was let go or never began."""
+        if self.in_round is not None:
+            return self.revoked_at is None
         let_go = self.outcome is not None or (self.recruited and self.consent_at is None)
         return self.finished_at is None and self.revoked_at is None and not let_go
 
@@ -104,6 +107,7 @@ def progress(
                 begun_at=begun.get(row["id"]),
                 last_seen=row["last_seen_at"],
                 seconds_active=round(active.get(row["id"], 0.0), 3),
+                in_round=step.round if step.round > 1 and not standing[row["id"]].finished else None,
                 follow_up=step.follow_up,
                 recruited=not (row["identity"] or BY_PERSONAL_LINK).startswith(BY_PERSONAL_LINK),
                 outcome=row["outcome"],
@@ -130,6 +134,7 @@ def states(
             trial.c.position,
             answer.c.answered_at,
             trial.c.phase,
+            trial.c.round,
         )
         .outerjoin(answer, _SAME_TRIAL)
         .order_by(trial.c.listener_id, trial.c.slot)
@@ -141,8 +146,9 @@ def states(
     by_listener: dict[int, list[Slot]] = {}
     for row in connection.execute(slots):
         by_listener.setdefault(row.listener_id, []).append(
-            Slot(row.slot, row.part, row.position, row.answered_at is not None, row.phase)
+            Slot(row.slot, row.part, row.position, row.answered_at is not None, row.phase, row.round)
         )
+    newest_rounds = rounds.newest(connection, listener_id)
     by_listener = by_listener or pair_task.slots(connection, listener_id)
     over = closed_at(connection) is not None
     asked_later = follow_up.states(connection, stations.follow_up, listener_id)
@@ -161,8 +167,10 @@ def states(
             consented=row["consent_at"] is not None,
             sound_checked=row["sound_check_at"] is not None,
             part_begun=row["part_begun"],
-            finished=row["finished_at"] is not None,
+            finished=row["finished_at"] is not None
+            and (row["id"] not in newest_rounds or newest_rounds[row["id"]].finished_at is not None),
             closed=over or row["revoked_at"] is not None,
+            round=newest_rounds[row["id"]].number if row["id"] in newest_rounds else 1,
             follow_up=asked_later.get(row["id"]),
             outcome=row["outcome"],
             before_due=stations.before and row["before_at"] is None,

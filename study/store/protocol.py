@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 from unicodedata import category
@@ -65,6 +65,7 @@ class Slot:
     position: int
     answered: bool
     phase: str = "all"
+    round: int = 1
     question: str = ""
 
 
@@ -113,7 +114,10 @@ class FollowUp:
 
 @dataclass(frozen=True)
 class State:
-    """All that decides where a listener is. `outcome`: how somebody who came by the open link ended."""
+    """All that decides where a listener is. `outcome`: how somebody who came by the open link ended.
+
+    `round` is the newest that there is for them, and `finished` is said of that one.
+    """
 
     slots: tuple[Slot, ...]
     consented: bool = False
@@ -121,6 +125,7 @@ class State:
     part_begun: int = 0
     finished: bool = False
     closed: bool = False
+    round: int = 1
     outcome: str | None = None
     before_due: bool = False  # questions of the study's own wait before the sound check
     follow_up: FollowUp | None = None
@@ -150,6 +155,8 @@ class Step:
     """The page to show. Counts are of clips that count, so practice is not among `answered` and `total`.
 
     In a study of two passes each clip counts twice, and each set makes two parts; `phase` tells them apart.
+    In a further round parts, clips and counts are of that round; `begins` is the part by the count of all
+    rounds.
     In one of pairs, they are what is counted, and `question` is what is asked of the pair.
     """
 
@@ -162,12 +169,19 @@ class Step:
     answered: int = 0
     total: int = 0
     phase: str = "all"
+    round: int = 1
+    begins: int = 0
     question: str = ""
     follow_up: FollowUp | None = None
 
     @property
     def stage(self) -> str:
         """Where this is, in words for the researcher."""
+        if self.round > 1 and self.page is not Page.FOLLOW_UP:
+            first = replace(self, round=1).stage
+            return (
+                f"{first}, {self.round} rounds" if self.page is Page.DONE else f"round {self.round}: {first}"
+            )
         if self.page is Page.CLIP:
             return f"part {self.part} of {self.parts}, clip {self.clip} of {self.clips}"
         if self.page is Page.PAIR:
@@ -200,11 +214,15 @@ def next_step(state: State) -> Step:
     >>> next_step(State(slots, consented=True, sound_checked=True)).stage
     'before part 1 of 1'
     """
-    counted = [slot for slot in state.slots if slot.part > 0]
+    counted = [
+        slot for slot in state.slots if slot.part > 0 and (slot.round == state.round or state.finished)
+    ]
+    before = min((slot.part for slot in counted), default=1) - 1  # parts of earlier rounds
     counts: dict[str, Any] = {
         "parts": len({slot.part for slot in counted}),
         "answered": sum(slot.answered for slot in counted),
         "total": len(counted),
+        "round": state.round,
     }
     if state.finished:
         later = state.follow_up
@@ -228,7 +246,8 @@ def next_step(state: State) -> Step:
     here = min(waiting, key=lambda slot: slot.slot)
     place: dict[str, Any] = {
         "slot": here.slot,
-        "part": here.part,
+        "part": max(here.part - before, 0),
+        "begins": here.part,
         "clip": here.position,
         "clips": sum(slot.part == here.part for slot in state.slots),
         "phase": here.phase,

@@ -433,6 +433,7 @@ listening_round = sa.Table(
     sa.Column("folder", sa.String(200), nullable=False),  # within the study's folder
     sa.Column("begun_at", UtcTime),
     sa.Column("finished_at", UtcTime),
+    sa.Column("words", sa.Text),  # the listener's own at its end
     sa.UniqueConstraint("listener_id", "number", name="rounds_count_up"),
     sa.CheckConstraint("number > 1", name="rounds_follow_the_first"),
 )

@@ -36,6 +36,7 @@ from study.store.database import UnknownSchemaError, reading
 from study.store.database_file import DatabaseFileError
 from study.store.listeners import Listener, ListenerProgress
 from study.store.protocol import NO_STATIONS, PLAYBACK, Page, Stations, next_step
+from study.store.rounds import FurtherRounds
 from study.store.schema import clock, final_answer, listener, trial
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class ServedClip:
     side: str = ""  # "first" or "second" of a pair
 
 
-class Store:
+class Store(FurtherRounds):
     """The memory of one study, in a database that is made where it is not there yet.
 
     Parameters
@@ -335,16 +336,6 @@ class Store:
             raise StoreError(f"playback = {playback!r}", f"it must be one of {', '.join(PLAYBACK)}")
         self._mark(listener_id, once="sound_check_at", playback=playback)
 
-    def begin_part(self, listener_id: int, part: int) -> None:
-        """The listener leaves the page before a part; never goes back to an earlier one."""
-        with self.engine.begin() as connection:
-            answering.admit(connection, listener_id)
-            connection.execute(
-                listener.update()
-                .where(listener.c.id == listener_id, listener.c.part_begun < part)
-                .values(part_begun=part, last_seen_at=clock(connection))
-            )
-
     def _mark(self, listener_id: int, *, once: str | None = None, **values: Any) -> None:
         change = listener.update().where(listener.c.id == listener_id)
         with self.engine.begin() as connection:
@@ -444,7 +435,6 @@ class Store:
                     trial.c.set_name,
                     trial.c.stimulus_id,
                     sa.literal("").label("side"),
-                    listener.c.finished_at,
                 )
                 .join(listener, listener.c.id == trial.c.listener_id)
                 .where(
@@ -456,7 +446,8 @@ class Store:
             row = row or pair_task.clip(connection, play_key, token or "")
             if row is None:
                 return None
-            if row.finished_at is None and answering.closed_at(connection) is not None:
+            finished = listeners.states(connection, row.listener_id)[row.listener_id].finished
+            if not finished and answering.closed_at(connection) is not None:
                 return None
             build = newest(connection)
             return None if build is None else ServedClip(*row[:4], build.file_format, row.side)
@@ -528,7 +519,7 @@ class Store:
         with self.engine.begin() as connection:
             row = answering.owner(connection, listener_id, tab)
             step = next_step(listeners.states(connection, listener_id, self.served_stations)[listener_id])
-            if step.page is not Page.FINAL:
+            if step.page is not Page.FINAL or step.round > 1:
                 return row["finished_at"] is not None
             moment = clock(connection)
             for number, question in enumerate(questions, start=1):
