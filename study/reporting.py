@@ -81,6 +81,7 @@ def report(
     from analysis.report import paired
     from analysis.report import report as single
     from analysis.report.report import ReportFacts
+    from study.store import recruits
     from study.store.store import Store
 
     settings = design.load(folder.require().path)
@@ -89,6 +90,7 @@ def report(
         sealed = store.build()
         if sealed is None:
             raise ReportingError(f"{folder.path}: nothing is built yet", f"run `study build {folder.path}`")
+        recruits.expire_all(store.engine, settings.open_link)
         waiting = _unfinished(store)
         if waiting and not unfinished and store.closed_at() is None:
             what = f"{len(waiting)} listeners have not finished ({', '.join(waiting[:5])})"

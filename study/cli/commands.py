@@ -107,11 +107,15 @@ def serve(
         str | None,
         typer.Option(help="Its address behind a proxy, as https://study.example.org.", show_default=False),
     ] = None,
+    base_path: Annotated[
+        str | None,
+        typer.Option(help="Before every address, as /study, where a proxy has it so.", show_default=False),
+    ] = None,
 ) -> None:
     """Open the study to its listeners in the browser."""
     from study.server.server import serve as run
 
-    run(StudyFolder(folder).require().path, host=host, port=port, public_url=public_url)
+    run(StudyFolder(folder).require().path, host=host, port=port, public_url=public_url, base_path=base_path)
 
 
 @app.command()

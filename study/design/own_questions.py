@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Literal
+from unicodedata import category
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -21,6 +22,7 @@ from study.design.settings import SettingsTable, Text, as_tuple
 SONG_QUESTIONS = ("use_in", "use_as", "take", "moment")  # asked of clips where a study names songs
 LISTED = "; "  # between several options where they stand in one cell of a table
 MOST_OPTIONS, MOST_STEPS, LONGEST_OPTION, LONGEST_TEXT = 50, 11, 120, 1000
+_NO_LINE = ("Cc", "Cs", "Zl", "Zp")  # Unicode's control characters, surrogates and ends of lines
 Ask = Literal["before", "clip", "end"]
 _Option = Annotated[str, Field(min_length=1, max_length=LONGEST_OPTION)]
 _KEYS_OF = {  # which keys belong to which kinds
@@ -124,7 +126,7 @@ class OwnQuestion(SettingsTable):
         if len({option.strip().casefold() for option in options}) < len(options):
             raise SettingError("names an option twice", "write each once")
         for option in options:
-            if option != option.strip() or not option.isprintable():
+            if option != option.strip() or any(category(letter) in _NO_LINE for letter in option):
                 fix = "write it in one line, without spaces around it"
                 raise SettingError(f"{option!r} cannot be an option", fix)
         return options

@@ -193,6 +193,10 @@ class MuseFolder:
             found.append(_typed(Round, record | {"clips": clips}))
         return found
 
+    def planned(self) -> dict[str, PlannedClip]:
+        """Every clip of every round by its name, the first ones first."""
+        return {clip.name: clip for each in self.rounds() for clip in each.clips}
+
     def add_round(self, made: Round) -> None:
         self._write(f"rounds/{made.number:03d}.json", asdict(made))
 
@@ -224,8 +228,7 @@ class MuseFolder:
     def kept(self) -> list[str]:
         """The names of the clips that are kept and made, in the order of their rounds."""
         choices = self.choices()
-        names = [clip.name for each in self.rounds() for clip in each.clips]
-        kept = [name for name in names if choices.get(name, Choice()).verdict == KEPT]
+        kept = [name for name in self.planned() if choices.get(name, Choice()).verdict == KEPT]
         return [name for name in kept if self.clip(name) is not None]
 
     def progress(self) -> Progress:

@@ -25,7 +25,7 @@ from caw.files import atomic
 from caw.measures import copying
 from caw.measures.spectra import MeasureError
 from study.muse import kinds, rounds
-from study.muse.folder import MadeClip, MuseFolder, PlannedClip, Progress, Settings
+from study.muse.folder import MadeClip, MuseError, MuseFolder, PlannedClip, Progress, Settings
 from study.muse.keeper import PATIENCE, PROBLEM
 
 EARLY = 40  # epochs after which the first sketches are drawn
@@ -139,6 +139,8 @@ class Worker:
         changes = dict(self.settings.model)
         name = changes.pop("preset", "fast")
         settings = preset(name, **(changes | {"epochs": epochs, "seed": self.settings.seed}))
+        if not getattr(settings, "guide", False):
+            raise MuseError(f"{self.folder.toml}: a [model] without a guide", "use preset fast or standard")
         return train(
             self.passage, self.rate, place, settings=settings, resume=True, progress=show,
             shared_checkpoint=self.folder.model / "trunk.pt",
@@ -178,7 +180,7 @@ def main(path: str) -> int:
 
 def _listen(wake: threading.Event) -> None:
     """Wake the worker at each line; end it at the end of the input."""
-    for _ in sys.stdin:
+    while os.read(sys.stdin.fileno(), 1):  # sys.stdin itself would be locked while it waits, also at the end
         wake.set()
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(PATIENCE)

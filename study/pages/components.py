@@ -16,6 +16,7 @@ from typing import Any
 import streamlit as st
 
 from study.languages import Words
+from study.server.address import own
 from study.store.answering import Listening
 from study.store.protocol import MAX_TEXT
 
@@ -134,11 +135,11 @@ def player(
     the one that sounded last.
     """
     data: dict[str, Any] = {
-        "src": src,
+        "src": own(src),
         "clip": clip,
         "level": 10 ** (loudness / 20),
-        "beacon": beacon,
-        "next": following,
+        "beacon": own(beacon) if beacon else None,
+        "next": own(following) if following else None,
         "focus": focus,
         "words": say.group("player") | (texts or {}),
         "shortcuts": say.group("shortcuts"),

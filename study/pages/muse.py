@@ -7,13 +7,14 @@ writes nothing back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from importlib.resources import files
 
 import streamlit as st
 
 from caw.compose import plan as plans
+from caw.problems import ProblemError
 from study.languages import Words
 from study.muse.folder import KEPT, LONGEST_NOTE, NOT_KEPT, Choice, MadeClip, PlannedClip, Progress, Round
 from study.pages.components import next_button, player, run_again, saved_text, watch_connection
@@ -29,24 +30,34 @@ _SHOWN, _TURNED, _PRESSED = "shown", "turned", "pressed"  # in the session state
 
 
 def page() -> None:
-    """Shows the folder as it is, and keeps what was said of a clip or asked for since."""
+    """Shows the folder as it is, or what in it cannot be read."""
     here = musing.musing()
-    say, folder = here.say, here.folder
+    say = here.say
     st.set_page_config(page_title=here.title, layout="centered", menu_items={})
     style()
     st.html(f"<style>{files('study.browser').joinpath('muse.css').read_text('utf-8')}</style>")
     watch_connection(say)
-    all_rounds, choices, progress = folder.rounds(), folder.choices(), folder.progress()
-    made = {clip.name: folder.clip(clip.name) for each in all_rounds for clip in each.clips}
-    ready = bool(made) and all(made.values())
     st.title(here.title, anchor=False)
+    try:
+        _folder(here, say)
+    except ProblemError as error:  # as of a plan that was edited into something else
+        st.error(str(error))
+
+
+def _folder(here: Musing, say: Words) -> None:
+    """Shows the folder as it is, and keeps what was said of a clip or asked for since."""
+    folder = here.folder
+    all_rounds, choices, progress = folder.rounds(), folder.choices(), folder.progress()
+    planned = {clip.name: clip for each in all_rounds for clip in each.clips}
+    made = {name: folder.clip(name) for name in planned}
+    ready = bool(made) and all(made.values())
     working = _state(here, say, progress, ready)
     _passage(here, say)
     _more(here, say, ready)
-    _kept(here, say)
+    _kept(here, say, planned, made, choices)
     changed = False
     for each in reversed(all_rounds):
-        changed |= _round(here, say, each, len(all_rounds) - each.number < _OPEN, choices, made, all_rounds)
+        changed |= _round(here, say, each, len(all_rounds) - each.number < _OPEN, choices, planned, made)
     if changed:
         st.rerun()
     if working:
@@ -121,14 +132,21 @@ def _more(here: Musing, say: Words, ready: bool) -> None:
         st.rerun()
 
 
-def _kept(here: Musing, say: Words) -> None:
-    names = here.folder.kept()
+def _kept(
+    here: Musing,
+    say: Words,
+    planned: Mapping[str, PlannedClip],
+    made: Mapping[str, MadeClip | None],
+    choices: Mapping[str, Choice],
+) -> None:
+    """The clips that are kept, each as a file, and all as one."""
+    names = [name for name in planned if made[name] and choices.get(name, Choice()).verdict == KEPT]
     if not names:
         return
     heading = escape(say.count("muse.kept_clips", len(names), clips=len(names)))
     rows = []
     for name in names:
-        kind, facts, *_ = musing.about(say, here, name)
+        kind, facts, *_ = musing.about(say, planned[name], made[name])
         save = f'<a href="{musing.CLIP}/{name}.wav?save" download>{escape(here.clip_name(name))}.wav</a>'
         rows.append(f"<li>{save}: {escape(kind)}, {escape(facts)}</li>")
     st.html(
@@ -143,8 +161,8 @@ def _round(
     each: Round,
     opened: bool,
     choices: Mapping[str, Choice],
+    planned: Mapping[str, PlannedClip],
     made: Mapping[str, MadeClip | None],
-    all_rounds: Sequence[Round],
 ) -> bool:
     """Shows a round. Returns whether something that was said of its clips was kept now."""
     with st.container(key=f"round-{each.number}"):
@@ -154,10 +172,9 @@ def _round(
         ):
             return False
         changed = False
-        kinds_of = {clip.name: clip.kind for one in all_rounds for clip in one.clips}
         for clip in each.clips:
             with st.container(border=True, key=f"clip-{clip.name}"):
-                st.html(_described(here, say, clip, kinds_of, made[clip.name]))
+                st.html(_described(say, clip, planned, made[clip.name]))
                 if made[clip.name] is not None:
                     player(
                         say, key=f"player-{clip.name}", src=f"{musing.CLIP}/{clip.name}.wav", clip=clip.name,
@@ -169,12 +186,12 @@ def _round(
 
 
 def _described(
-    here: Musing, say: Words, clip: PlannedClip, kinds_of: Mapping[str, str], made: MadeClip | None
+    say: Words, clip: PlannedClip, planned: Mapping[str, PlannedClip], made: MadeClip | None
 ) -> str:
     """A clip's name, what it is and why it is there, as HTML."""
-    kind, *facts = musing.about(say, here, clip.name)
+    kind, *facts = musing.about(say, clip, made)
     if clip.like:
-        why = say("muse_why.like", clip=clip.like, kind=say(f"muse_kind.{kinds_of[clip.like]}"))
+        why = say("muse_why.like", clip=clip.like, kind=say(f"muse_kind.{planned[clip.like].kind}"))
     else:
         why = say("muse_why.open" if clip.why == "sampled" else f"muse_why.{clip.why}")
     lines = [f'<p class="why">{escape(why)}</p>']

@@ -20,6 +20,7 @@ import streamlit as st
 
 from study.pages.listener import style
 from study.server import login, routes
+from study.server.address import own
 from study.server.served import served
 from study.store import sessions
 from study.store.sessions import Session
@@ -100,7 +101,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, label: str) ->
 
 def locked() -> None:
     st.title("For the researcher", anchor=False)
-    st.write(f"You are not logged in, or no longer. [Log in]({login.HOME})")
+    st.write(f"You are not logged in, or no longer. [Log in]({own(login.HOME)})")
 
 
 def done(message: str) -> None:
@@ -111,12 +112,12 @@ def done(message: str) -> None:
 
 def _top(title: str, here: Session) -> None:
     ways = [
-        f'<a href="{path}"{_HERE if name == title else ""} target="_self">{name}</a>'
+        f'<a href="{own(path)}"{_HERE if name == title else ""} target="_self">{name}</a>'
         for name, path in ({"Pool": login.HOME} if served().curating else WAY).items()
     ]
     st.html(
         f'<div class="desk"><p>{escape(served().design.study.title)}</p>'
-        f'<form method="post" action="{login.LOGOUT}"><span>{escape(here.who)}</span>'
+        f'<form method="post" action="{own(login.LOGOUT)}"><span>{escape(here.who)}</span>'
         f'<button>Log out</button></form></div><nav class="desk-way" aria-label="Pages">{"".join(ways)}</nav>'
     )
     st.title(title, anchor=False)

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from study.server import recordings, researcher_files
+from study.server.address import own
 from study.server.served import Served
 from study.store import follow_up
 from study.store.store import ListenerProgress
@@ -68,7 +69,7 @@ def _recordings(study: Served) -> None:
         what = f"{row['listener']}, {row['set']}/{row['stimulus_id']}"
         size = f"{row['recording_bytes'] / 1e6:.1f} MB"
         name = escape(f"{what}: {row['recording_name']}, {size}")
-        address = recordings.address_of(row["recording"])
+        address = own(recordings.address_of(row["recording"]))
         items.append(
             f'<li><b>{name}</b><a href="{address}" download aria-label="{name}: file">Download</a></li>'
         )

@@ -6,9 +6,11 @@ import pandas as pd
 import streamlit as st
 
 from study.pages import researcher, researcher_follow_up
-from study.server import researcher_files
+from study.server import open_link, researcher_files
+from study.server.address import own
 from study.server.links import personal_link
 from study.server.served import Served, served
+from study.store import recruits
 from study.store.sessions import Session
 from study.store.store import ListenerProgress, StoreError
 
@@ -23,6 +25,7 @@ def page() -> None:
 def _draw(here: Session) -> None:
     study = served()
     _invitation(study, here)
+    _open_link(study)
     people = study.store.listeners()
     if not people:
         st.write("Nobody is invited yet. Each listener gets a personal link, which also brings them back.")
@@ -30,7 +33,9 @@ def _draw(here: Session) -> None:
     st.header("Personal links", anchor=False)
     st.write("Each opens the study as that listener, so give it to nobody else.")
     for heading, pilot in (("", False), ("Pilots, who never count:", True)):
-        chosen = [one for one in people if one.pilot == pilot and one.revoked_at is None]
+        chosen = [
+            one for one in people if one.pilot == pilot and one.revoked_at is None and not one.recruited
+        ]
         if chosen:
             st.text(heading) if heading else None
             st.code(
@@ -42,6 +47,35 @@ def _draw(here: Session) -> None:
     )
     researcher_follow_up.section(study, people)
     _one_link(study, here, people)
+
+
+def _open_link(study: Served) -> None:
+    """The open link and how those who came by it ended; nothing where there is none."""
+    settings = study.design.open_link
+    if settings is None:
+        return
+    recruits.expire_all(study.store.engine, settings)
+    st.header("Open link", anchor=False)
+    st.write("For all whom a platform sends; each id is one listener. Paste it where the platform asks.")
+    base = _base(study)
+    for heading, pilot in (("", False), ("To try it out; whoever comes by it never counts:", True)):
+        st.text(heading) if heading else None
+        address = open_link.link(base, study.folder, settings, pilot=pilot)
+        st.code(address, language=None, wrap_lines=True)
+    counts = recruits.counts(study.store.engine)
+    if not counts:
+        st.write("Nobody has come by it yet.")
+        return
+    rows = [[outcome, str(number)] for outcome, number in sorted(counts.items())]
+    st.html(researcher.table(["by the open link", "listeners"], rows, label="Who came by the open link"))
+    taken = counts[recruits.COMPLETED] + counts["under way"]
+    if settings.quota is not None:
+        st.write(f"{taken} of {settings.quota} places are taken.")
+    address = researcher_files.address("recruits")
+    st.html(
+        f'<ul class="files"><li><b>Ids, ends and codes, for paying</b>'
+        f'<a href="{address}" download>CSV</a></li></ul>'
+    )
 
 
 def _invitation(study: Served, here: Session) -> None:
@@ -83,8 +117,12 @@ def named(text: str) -> list[str]:
 
 def link(study: Served, one: ListenerProgress) -> str:
     """A listener's address, under the one that this page was opened with."""
-    base = str(study.public or (st.context.url or "").split("/researcher")[0])
-    return personal_link(base, one.token)
+    return personal_link(_base(study), one.token)
+
+
+def _base(study: Served) -> str:
+    """The study's address, as this page was opened with where no public one is set."""
+    return study.base((st.context.url or "").split("/researcher")[0].removesuffix(own("")))
 
 
 def _one_link(study: Served, here: Session, people: list[ListenerProgress]) -> None:

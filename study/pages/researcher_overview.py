@@ -15,6 +15,7 @@ from study.languages.wording import ago
 from study.pages import researcher
 from study.pages.researcher_data import each
 from study.server import routes
+from study.server.address import own
 from study.server.served import served
 from study.store.sessions import Session
 from study.store.store import ListenerProgress
@@ -53,7 +54,7 @@ def _draw(_here: Session) -> None:
     people = [one for one in study.store.listeners(pilot=False) if one.revoked_at is None]
     pilots = study.store.listeners(pilot=True)
     if not people and not pilots:
-        st.write(f"Nobody is invited yet. [Invite listeners]({researcher.WAY['Listeners']})")
+        st.write(f"Nobody is invited yet. [Invite listeners]({own(researcher.WAY['Listeners'])})")
         return
     _counts(people, now, study.design.listening.listeners)
     if since := study.store.closed_at():

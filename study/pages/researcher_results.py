@@ -13,7 +13,9 @@ import streamlit as st
 
 from study.pages import researcher
 from study.server import researcher_files
+from study.server.address import own
 from study.server.served import Served, served
+from study.store import recruits
 from study.store.sessions import Session
 
 TITLE = "Results"
@@ -32,7 +34,7 @@ def _draw(here: Session) -> None:
         _sealed(study, here)
         return
     if (study.folder.report / "index.html").is_file():
-        address = f"{researcher_files.REPORT}/index.html"
+        address = own(f"{researcher_files.REPORT}/index.html")
         st.html(
             f'<ul class="files"><li><b>The report: tables, plots and every clip</b><a href="{address}" '
             'target="_blank" rel="noopener">Open the report</a></li></ul>'
@@ -54,6 +56,7 @@ def _sealed(study: Served, here: Session) -> None:
     if not answers:
         st.write("There are no answers yet, so there is nothing to report.")
         return
+    recruits.expire_all(study.store.engine, study.design.open_link)
     waiting = [one for one in study.store.listeners(pilot=False) if one.awaited]
     if waiting:
         st.warning(

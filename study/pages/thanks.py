@@ -11,6 +11,7 @@ from study import blinding
 from study.languages import wording
 from study.pages import endings
 from study.server import links, take_home
+from study.server.address import own
 from study.server.full_quality import Truth
 from study.server.served import Served
 from study.store import recruits
@@ -63,7 +64,7 @@ def _take_home(study: Served, person: Listener) -> None:
         st.write(say("take_home.later"))
     label = escape(say("take_home.download"))
     mark = st.query_params.get(links.MARK)
-    address = f"{take_home.ADDRESS}?{links.MARK}={quote(mark)}" if mark else take_home.ADDRESS
+    address = own(f"{take_home.ADDRESS}?{links.MARK}={quote(mark)}" if mark else take_home.ADDRESS)
     st.html(f'<a class="take-home" href="{address}" download="{take_home.archive_name(say)}">{label}</a>')
 
 

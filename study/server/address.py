@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from starlette.datastructures import Headers
 from caw.problems import ProblemError
 
 PUBLIC_URL = "STUDY_PUBLIC_URL"
+BASE_PATH = "STUDY_BASE_PATH"  # what stands before every address, as "/study"
 PROXIES = "STUDY_PROXIES"  # addresses or networks, as "10.0.0.2, 172.18.0.0/16"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 WILDCARDS = ("", "0.0.0.0", "::")
@@ -69,6 +71,23 @@ def public_url() -> PublicUrl | None:
     """The address in STUDY_PUBLIC_URL, which `study serve --public-url` sets. Raises: AddressError."""
     url = os.environ.get(PUBLIC_URL, "").strip()
     return replace(parsed(url), proxies=_listed(os.environ.get(PROXIES, ""))) if url else None
+
+
+def base_path() -> str:
+    """What stands before every address of the study: STUDY_BASE_PATH, which `study serve --base-path` sets.
+
+    Raises: AddressError for one that no proxy can be set to.
+    """
+    path = os.environ.get(BASE_PATH, "").strip().rstrip("/")
+    if path and not re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+", path):
+        fix = "write it as /study, of letters, digits, '-' and '_'"
+        raise AddressError(f"base path {path!r}: is none", fix)
+    return path
+
+
+def own(path: str) -> str:
+    """An address of the study's own, as "/clip/...", as browsers must ask for it."""
+    return f"{base_path()}{path}"
 
 
 def _listed(proxies: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:

@@ -10,7 +10,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from study.languages import wording
-from study.server import links, login, routes
+from study.server import address, links, login, routes
 from study.server.served import Served
 
 COOKIE_SECONDS = 180 * 24 * 3600
@@ -18,14 +18,14 @@ COOKIE_SECONDS = 180 * 24 * 3600
 
 def admit(study: Served, connection: HTTPConnection, token: str) -> Response:
     """Admit a listener, at an address that ties the tab to this link: a browser may have opened several."""
-    answer = RedirectResponse(study.at(f"/?{links.MARK}={links.mark(token)}"), status_code=303)
+    answer = RedirectResponse(f"/?{links.MARK}={links.mark(token)}", status_code=303)
     secure = login.secure(study, connection)
     framed = secure and in_frame(study, connection)
     answer.set_cookie(
         study.listener_cookie,
         links.remember(connection.cookies.get(study.listener_cookie), token),
         max_age=COOKIE_SECONDS,
-        path=study.at("/"),
+        path="/",
         httponly=True,
         samesite="none" if framed else "lax",
         secure=secure,
@@ -57,5 +57,5 @@ def page(study: Served, status: int, what: str, *, more: str = "", **values: str
         "STUDY": study.design.study.title,
     }
     filled = {name: escape(value) for name, value in texts.items()}
-    filled |= {"MORE": more, f'"{routes.ICON}"': f'"{study.at(routes.ICON)}"'}
+    filled |= {"MORE": more, f'"{routes.ICON}"': f'"{address.own(routes.ICON)}"'}
     return HTMLResponse(re.sub("|".join(filled), lambda place: filled[place[0]], text), status)

@@ -140,7 +140,7 @@ class Gate:
                 if message["status"] >= 400 and not (message["status"] == 404 and path.endswith(_PROBES)):
                     self._refuse(connection, f"{message['status']} {scope['method']}")
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in _headers(path).items():
                     headers.setdefault(name, value)
                 if path == "/" or path.startswith((login.HOME, login.LOGIN, open_link.JOIN)):
                     headers["cache-control"] = "no-store"
@@ -220,6 +220,22 @@ def browser_files() -> frozenset[str]:
 
 def _leads_nowhere(path: str) -> bool:
     return path not in _OPEN and not path.startswith(_OPEN_FOLDERS) and path not in browser_files()
+
+
+def _headers(path: str) -> dict[str, str]:
+    """What every answer gets. Listeners' pages may be shown in frames of pages that study.toml names."""
+    settings = served().design.open_link
+    if (
+        settings is None
+        or not settings.frame_origins
+        or (path != "/" and not path.startswith(open_link.JOIN))
+    ):
+        return HEADERS
+    policy = HEADERS["content-security-policy"]
+    framed = policy.replace("frame-ancestors 'none'", f"frame-ancestors {' '.join(settings.frame_origins)}")
+    return {name: value for name, value in HEADERS.items() if name != "x-frame-options"} | {
+        "content-security-policy": framed
+    }
 
 
 def _query(scope: Scope) -> dict[str, str]:

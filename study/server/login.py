@@ -133,9 +133,9 @@ def page(study: Served, message: str = "", *, status: int = 403, wait: int = 0) 
     """The door with what it offers, and a word on what went wrong."""
     parts = [f'<p class="message" role="alert">{escape(message)}</p>'] if message else []
     if study.design.researcher.password:
-        parts.append(_FORM)
+        parts.append(_FORM.replace("LOGIN", address.own(LOGIN)))
     parts += [
-        f'<a class="button" href="{LOGIN}/{escape(name)}">Log in with '
+        f'<a class="button" href="{address.own(LOGIN)}/{escape(name)}">Log in with '
         f"{'your organisation' if name == 'default' else escape(name)}</a>"
         for name in oidc.providers(study.folder, study.design)
     ]
@@ -144,10 +144,14 @@ def page(study: Served, message: str = "", *, status: int = 403, wait: int = 0) 
     text = files("study.browser").joinpath("login.html").read_text("utf-8")
     title = escape(study.design.study.title)
     headers = {"cache-control": "no-store"} | ({"retry-after": str(wait)} if wait else {})
-    return HTMLResponse(Template(text).substitute(study=title, body="\n".join(parts)), status, headers)
+    return HTMLResponse(
+        Template(text).substitute(study=title, body="\n".join(parts), icon=address.own("/icon.svg")),
+        status,
+        headers,
+    )
 
 
-_FORM = f"""<form method="post" action="{LOGIN}">
+_FORM = """<form method="post" action="LOGIN">
 <label for="name">Your name</label>
 <input id="name" name="name" maxlength="80" required autocomplete="name" aria-describedby="why">
 <p class="hint" id="why">Goes into the study's log, beside what you do.</p>
@@ -198,7 +202,8 @@ def _by_oidc(study: Served, connection: HTTPConnection, person: oidc.Person | No
         study.store.log_event(person.email, sessions.FAILED, "by OIDC: not named in study.toml")
         return page(study, f"{person.email} is not among those whom this study's settings let in.")
     study.store.log_event(person.email, sessions.ENTERED, "by OIDC")
-    go_on = f'<meta http-equiv="refresh" content="0; url={HOME}"><a href="{HOME}">Go on</a>'
+    home = address.own(HOME)
+    go_on = f'<meta http-equiv="refresh" content="0; url={home}"><a href="{home}">Go on</a>'
     answer = _in(study, connection, person.email, HTMLResponse(go_on, headers={"cache-control": "no-store"}))
     answer.delete_cookie(oidc.COOKIE, path="/")
     return answer

@@ -35,7 +35,7 @@ from caw.compose import plan as plans
 from caw.files import file_names
 from study.languages import Words, words
 from study.muse import kinds, rounds
-from study.muse.folder import MuseFolder
+from study.muse.folder import MadeClip, MuseFolder, PlannedClip
 from study.muse.keeper import Keeper
 from study.server.address import LOOPBACK, host_of
 from study.server.gate import HEADERS, SOCKET, browser_files
@@ -199,13 +199,13 @@ async def kept(_request: Request) -> Response:
 def archive(here: Musing) -> bytes:
     """A zip of the kept clips: WAV files, their plans for `caw generate --plan`, and a text for the eye."""
     folder, say, out, texts = here.folder, here.say, io.BytesIO(), []
-    choices = folder.choices()
+    choices, planned = folder.choices(), folder.planned()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as pack:
         for name in folder.kept():
             own, choice = here.clip_name(name), choices[name]
             pack.write(folder.sound(name), f"{own}.wav")
             pack.write(folder.plan_of(name), f"{own}.plan.toml")
-            lines = [f"{own}.wav", *about(say, here, name)]
+            lines = [f"{own}.wav", *about(say, planned[name], folder.clip(name))]
             lines += [
                 say("muse.take_line", things=say.listed([say(f"muse_take.{each}") for each in choice.take]))
             ] * bool(choice.take)
@@ -217,10 +217,8 @@ def archive(here: Musing) -> bytes:
     return out.getvalue()
 
 
-def about(say: Words, here: Musing, clip: str) -> list[str]:
+def about(say: Words, planned: PlannedClip, made: MadeClip | None) -> list[str]:
     """What a clip is, in a line or two: its kind, its tempo and metre, its chords."""
-    planned = next(one for each in here.folder.rounds() for one in each.clips if one.name == clip)
-    made = here.folder.clip(clip)
     lines = [say(f"muse_kind.{planned.kind}")]
     if made is None:
         return lines

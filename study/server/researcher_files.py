@@ -31,7 +31,8 @@ import study as study_package
 from caw.files.spreadsheet import as_csv, as_parquet
 from study import pool
 from study.pool import ORIGINAL
-from study.server import login
+from study.server import login, open_link
+from study.server.address import own
 from study.server.links import personal_link
 from study.server.served import Served, served
 from study.store import follow_up
@@ -59,7 +60,7 @@ Rows = list[dict[str, Any]]
 
 
 def _links(study: Served, request: Request) -> Rows:
-    base = str(study.public or request.base_url)
+    base = study.base(str(request.base_url))
     return [
         {
             "listener": one.name,
@@ -92,7 +93,7 @@ def _follow_up_link(one: ListenerProgress, base: str) -> dict[str, Any]:
 
 def _due(study: Served, request: Request) -> Rows:
     due = [one for one in study.store.listeners() if one.follow_up_due]
-    return follow_up_links(due, str(study.public or request.base_url))
+    return follow_up_links(due, study.base(str(request.base_url)))
 
 
 TABLES: dict[str, Callable[[Served, Request], Rows]] = {
@@ -100,6 +101,7 @@ TABLES: dict[str, Callable[[Served, Request], Rows]] = {
     "pilot-answers": lambda study, _: study.store.answers(pilot=True),
     "last-questions": lambda study, _: study.store.final_forms(),
     "links": _links,
+    "recruits": lambda study, _: open_link.table(study.folder, study.design.open_link, study.store.engine),
     "follow-up": lambda study, _: follow_up.answers(study.store.engine, study.design.follow_up),
     "follow-up-links": _due,
     "log": lambda study, _: study.store.events(),
@@ -122,7 +124,7 @@ async def report_folder(_request: Request) -> Response:
 
 def address(name: str, kind: str = "csv") -> str:
     """The address of a table."""
-    return f"{login.HOME}/{name}.{kind}"
+    return own(f"{login.HOME}/{name}.{kind}")
 
 
 def unsealed(study: Served) -> list[dict[str, Any]]:
@@ -179,12 +181,12 @@ def plain_name(name: str) -> str:
 
 def sound_of(clip: str) -> str:
     """The address of a clip's sound."""
-    return f"{POOL}/sound/{quote(clip)}.wav"
+    return own(f"{POOL}/sound/{quote(clip)}.wav")
 
 
 def comparison_of(clip: str) -> str:
     """The address of a clip's comparison with its source."""
-    return f"{POOL}/compare/{quote(clip)}"
+    return own(f"{POOL}/compare/{quote(clip)}")
 
 
 async def sound(request: Request) -> Response:

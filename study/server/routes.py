@@ -25,6 +25,7 @@ from starlette.routing import Route
 
 from study.server import headphone_check as checks
 from study.server import links, places, take_home
+from study.server.address import own
 from study.server.served import served
 from study.store import in_place as placed
 from study.store.answering import Listening
@@ -255,7 +256,7 @@ def page_shell(title: str, language: str) -> str:
         # A browser that translated the page would change it under Streamlit, which then stands still.
         ('<html lang="en">', f'<html lang="{language}" translate="no" class="notranslate">'),
         ("<title>Streamlit</title>", f"<title>{escape(title)}</title>"),
-        ('href="./favicon.png"', f'href="{ICON}" type="image/svg+xml"'),
+        ('href="./favicon.png"', f'href="{own(ICON)}" type="image/svg+xml"'),
         ("</head>", '<meta name="google" content="notranslate"></head>'),
         ("</head>", f"<style>{ground}</style></head>"),  # no white flash before the theme arrives
     ):

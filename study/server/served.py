@@ -14,7 +14,7 @@ from study.design import Design
 from study.design.own_questions import asked
 from study.folder import PRACTICE, FolderError, StudyFolder
 from study.server import places
-from study.server.address import PublicUrl, public_url
+from study.server.address import PublicUrl, base_path, public_url
 from study.server.links import researcher_key
 from study.store import sessions
 from study.store.protocol import Stations
@@ -34,11 +34,10 @@ class Served:
     researcher_key: str
     public: PublicUrl | None = None  # the address behind a proxy, where there is one
     curating: bool = False  # only the researcher's page "Pool" is open
-    base_path: str = ""  # what stands before every address, as "/study"
 
-    def at(self, path: str) -> str:
-        """An address of the study's own as browsers ask for it, behind a proxy that adds a prefix, too."""
-        return f"{self.base_path}{path}"
+    def base(self, fallback: str) -> str:
+        """The address that everybody reaches the study at; `fallback` without a public one."""
+        return f"{self.public or fallback.rstrip('/')}{base_path()}"
 
     @property
     def opens_by_link(self) -> bool:
@@ -87,6 +86,7 @@ def served() -> Served:
     if os.environ.get(CURATING):
         return _curated(folder)
     design, public = designs.load(folder.path), public_url()
+    base_path()  # which raises where it is none
     store = Store.for_folder(folder)
     build = store.build()
     if build is None:

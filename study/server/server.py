@@ -22,9 +22,10 @@ from caw.problems import ProblemError
 from caw.process import environment_variables
 from study.languages import wording
 from study.server import connections, login, oidc, recordings, researcher_files, routes
-from study.server.address import LOOPBACK, PUBLIC_URL, WILDCARDS, is_loopback
+from study.server.address import BASE_PATH, LOOPBACK, PUBLIC_URL, WILDCARDS, is_loopback
 from study.server.gate import Gate
 from study.server.links import personal_link, researcher_link
+from study.server.prefix import Prefix
 from study.server.routes import ROUTES
 from study.server.served import CURATING, VARIABLE, Served, served
 
@@ -66,14 +67,18 @@ def app_arguments() -> dict[str, Any]:
     """The arguments of Streamlit's App for a study: routes, gate, start-up, and the page for a failure."""
     return {
         "routes": [*ROUTES, *login.ROUTES, *researcher_files.ROUTES, *recordings.ROUTES],
-        "middleware": [Middleware(Gate, script=str(PAGES))],
+        "middleware": [Middleware(Prefix), Middleware(Gate, script=str(PAGES))],
         "lifespan": _lifespan,
         "on_script_error": _show_failure,
     }
 
 
 def serve(
-    folder: Path | str, host: str = "127.0.0.1", port: int = 8501, public_url: str | None = None
+    folder: Path | str,
+    host: str = "127.0.0.1",
+    port: int = 8501,
+    public_url: str | None = None,
+    base_path: str | None = None,
 ) -> None:
     """Serve a study until the process is stopped.
 
@@ -89,6 +94,9 @@ def serve(
     public_url : str, optional
         The address that listeners type where a proxy stands in front, as https://study.example.org; by
         default what the environment variable STUDY_PUBLIC_URL holds.
+    base_path : str, optional
+        What stands before every address where the proxy serves other things beside the study, as /study; by
+        default what the environment variable STUDY_BASE_PATH holds.
 
     Raises
     ------
@@ -97,6 +105,7 @@ def serve(
         Before anything is served.
     """
     public = {} if public_url is None else {PUBLIC_URL: public_url}
+    public |= {} if base_path is None else {BASE_PATH: base_path}
     with environment_variables({VARIABLE: str(Path(folder).resolve()), CURATING: None, **public}):
         _serve(host, port)
 
@@ -106,7 +115,7 @@ def curate(folder: Path | str, port: int = 8501) -> None:
 
     Raises as `serve`; FolderError where the pool is empty.
     """
-    with environment_variables({VARIABLE: str(Path(folder).resolve()), CURATING: "yes"}):
+    with environment_variables({VARIABLE: str(Path(folder).resolve()), CURATING: "yes", BASE_PATH: None}):
         _serve("127.0.0.1", port)
 
 
@@ -267,7 +276,7 @@ async def _lifespan(_app: App) -> AsyncIterator[dict[str, Any]]:
             config.set_option(name, value)
     gc.collect()
     gc.freeze()  # what is imported by now stays out of every later collection
-    print(addresses(study, str(study.public or _base()), secrets=sys.stdout.isatty()), flush=True)
+    print(addresses(study, study.base(_base()), secrets=sys.stdout.isatty()), flush=True)
     watching = asyncio.create_task(connections.watch())
     yield {}
     watching.cancel()

@@ -25,7 +25,7 @@ APPEAL, GENEROSITY, LIKING, TOGETHER = 1.0, 1.0, 0.7, 0.7  # standard deviations
 SHARES = (0.5, 0.3, 0.2)  # of the clips, by song; with two songs the first has three fifths
 LEVEL = 0.05
 DESIGNS = [(1, 2, 16)]  # listeners, songs, clips
-DESIGNS += [(listeners, count, clips) for count in (2, 3) for clips in (16, 30) for listeners in (8, 24)]
+DESIGNS += [(listeners, *size) for size in ((2, 16), (2, 30), (3, 20)) for listeners in (8, 24)]
 
 
 def study(listeners: int, count: int, clips: int, effect: float, dice: np.random.Generator) -> pd.DataFrame:

@@ -8,9 +8,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from study import reporting
+from study import design, reporting
 from study.build.build import build
 from study.folder import StudyFolder
+from study.store import own_answers, schema
 from study.store.store import Store
 from tests.study.conftest import give_answers, with_tiny
 
@@ -20,6 +21,35 @@ LINK = "[look](javascript:window.owned=1) ![x](https://evil.example/x.png)"
 FORMULA = '=HYPERLINK("https://evil.example","look")'
 TEMPLATE = "{{ 7*7 }}{% for x in y %} </script><svg onload=window.owned=1>"
 HOSTILE = (SCRIPT, IMAGE, LINK, FORMULA, TEMPLATE, "+1+cmd|' /C calc'!A0", "@SUM(1)", "-2+3", "\t=1+1")
+
+
+LONG = "\U0001f3b8\u202e\u05d0 " * 1000  # more than a text may hold, with letters from right to left
+QUESTIONS = f"""
+[[question]]
+name = "words"
+ask = "before"
+kind = "text"
+text = '{SCRIPT} {TEMPLATE}'
+
+[[question]]
+name = "which"
+ask = "before"
+kind = "choices"
+text = '{IMAGE}'
+options = ['{SCRIPT}', '{FORMULA}', 'None']
+
+[[question]]
+name = "again"
+ask = "before"
+kind = "text"
+text = '{FORMULA}'
+
+[[question]]
+name = "note"
+ask = "clip"
+kind = "text"
+text = "{LINK}"
+"""
 
 
 class Elements(HTMLParser):
@@ -57,13 +87,30 @@ def answered(built_once, hostile, tmp_path_factory):
     folder = StudyFolder(shutil.copytree(built_once, tmp_path_factory.mktemp("hostile") / "study"))
     text = folder.toml.read_text()
     line = next(line for line in text.splitlines() if line.startswith("title"))
-    folder.toml.write_text(text.replace(line, f"title = '{SCRIPT} {TEMPLATE}'"))
+    folder.toml.write_text(text.replace(line, f"title = '{SCRIPT} {TEMPLATE}'") + QUESTIONS)
     with pytest.MonkeyPatch.context() as patch, with_tiny():
         patch.delenv("STUDY_DATABASE_URL", raising=False)
         build(folder)
         for number, words in hostile.items():
             give_answers(folder, f"{words.strip()} {number}", comment=words)
+        _answer_own_questions(folder, hostile)
     return folder
+
+
+def _answer_own_questions(folder, hostile) -> None:
+    store = Store.for_folder(folder)
+    asked = design.load(folder.path).own_questions
+    for number, words in hostile.items():
+        person = store.find(store.invite(f"{words.strip()} {number}"))
+        store.claim(person.id, "T")
+        answers = {"words": LONG + words, "which": [SCRIPT, FORMULA], "again": words}
+        own_answers.save(
+            store.engine, person.id, tab="T", place="before", questions=asked[:3], changes=answers
+        )
+        with store.engine.begin() as connection:
+            mine = schema.answer.c.listener_id == person.id
+            connection.execute(schema.answer.update().where(mine).values(further={"note": words}))
+    store.close()
 
 
 def test_the_export_holds_no_formula(answered, tmp_path):
@@ -72,6 +119,9 @@ def test_the_export_holds_no_formula(answered, tmp_path):
     with (tmp_path / "answers.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["comment"] for row in rows} >= {"'" + FORMULA, SCRIPT}, "shown as typed, not lost"
+    assert {row["clip_note"] for row in rows} >= {"'" + FORMULA, SCRIPT}
+    assert {row["before_which"] for row in rows} == {f"{SCRIPT};' {FORMULA}"}, "no formula after a semicolon"
+    assert {len(row["before_words"]) for row in rows} <= {3999, 4000}, "cut, not lost"
 
 
 @pytest.mark.slow

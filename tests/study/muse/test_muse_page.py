@@ -129,6 +129,13 @@ def test_the_page_says_how_far_the_training_is(tmp_path):
     assert not [data for data in components(page) if "again" in data]
 
 
+def test_a_plan_that_was_edited_into_nonsense_is_named(folder):
+    folder.plan.write_text('metre = "four"')
+    text = said(opened())
+    assert "passage.plan.toml" in text
+    assert "'four'" in text
+
+
 def test_a_songs_name_and_notes_are_words_and_no_code(tmp_path):
     song = "<script>alert(1)</script>"
     folder = made_folder(tmp_path)

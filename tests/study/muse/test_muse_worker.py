@@ -122,7 +122,7 @@ def test_a_worker_ends_when_its_server_is_killed(tmp_path):
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
     )
     worker = int(server.stdout.readline())
-    _until(lambda: (folder.model / "40").is_dir())
+    _until(lambda: folder.progress().share > 0)
     server.kill()
     server.wait()
     _until(
@@ -130,3 +130,4 @@ def test_a_worker_ends_when_its_server_is_killed(tmp_path):
     )
     with folder.worked_on():  # its lock is free for the next one
         assert (folder.model / "40" / "config.json").is_file()
+        assert not list(folder.path.rglob(".*.tmp"))
