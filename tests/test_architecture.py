@@ -28,6 +28,7 @@ analysis.__init__  analysis.notebook
 analysis.power_page  analysis.sounds
 analysis.report
 analysis.plots
+analysis.planning_follow_up
 analysis.planning
 analysis.results
 analysis.models

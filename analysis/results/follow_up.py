@@ -205,7 +205,7 @@ def _compared(known: pd.DataFrame, kind: Grouping, panel: Panel) -> list[Result]
     results, tested = [], []
     for pair in pairs:
         question = Question(family(kind.family), EUREKA.difference, " - ".join(pair), panel.unit)
-        few = "" if panel.single_listener else _pair_too_few(known, labels, pair)
+        few = "" if panel.single_listener else pair_too_few(known, labels, pair)
         if few:
             results.append(question.refuse(few))
         else:
@@ -221,7 +221,8 @@ def _compared(known: pd.DataFrame, kind: Grouping, panel: Panel) -> list[Result]
     return results
 
 
-def _pair_too_few(known: pd.DataFrame, labels: pd.Series, pair: tuple[str, str]) -> str:
+def pair_too_few(known: pd.DataFrame, labels: pd.Series, pair: tuple[str, str]) -> str:
+    """Why two groups of a panel's answers are not compared; "" where they are."""
     for name in pair:
         if few := _too_few(known[labels == name]):
             return f"{name}: {few}"

@@ -66,10 +66,18 @@ def plan(
     out: Annotated[
         Path | None, typer.Option(help="A folder for the table, the plot and a page.", show_default=False)
     ] = None,
+    kept: Annotated[
+        int | None,
+        typer.Option(help="Instead: of a follow-up on so many kept clips each.", show_default=False),
+    ] = None,
+    eureka: Annotated[float, typer.Option(help="With --kept: share of them that become music.")] = 0.2,
 ) -> None:
     """Before a study: its power, by listeners and clips."""
     from analysis import planning, power_page
 
+    if kept is not None:
+        follow_up(listeners, kept, clips, eureka, studies, seed, out)
+        return
     plan = planning.PowerPlan(
         listeners=numbers("--listeners", listeners, most=12),
         clips=numbers("--clips", clips, most=4),
@@ -94,6 +102,51 @@ def plan(
     if out is not None:
         page = power_page.write(plan, table, out)[-1]
         print(f"The plan is {page}")
+
+
+_STUDIES = 10_000, 60  # the defaults, of whole studies and of follow-ups, whose models take longer
+
+
+def follow_up(
+    listeners: str, kept: int, clips: str, rate: float, studies: int, seed: int, out: Path | None
+) -> None:
+    """Print what a follow-up can show; with `out` its table is written there as follow_up_power.csv."""
+    from analysis import planning_follow_up
+    from caw.files import spreadsheet
+
+    several = numbers("--clips", clips, most=1)
+    plan = planning_follow_up.FollowUpPlan(
+        listeners=tuple(numbers("--listeners", listeners, most=3)),
+        kept=kept,
+        clips=several[0],
+        rate=rate,
+        studies=_STUDIES[1] if studies == _STUDIES[0] else studies,
+        seed=seed,
+    )
+    stage("Simulating follow-ups for every number of listeners")
+    rows = planning_follow_up.table(plan)
+    console, shown = Console(highlight=False), Table()
+    heads = (
+        "listeners",
+        "answers",
+        "interval's width",
+        "holds the rate",
+        "nothing seen",
+        "smallest difference",
+    )
+    for head in heads:
+        shown.add_column(head, justify="right")
+    for row in rows.to_dict("records"):
+        numbers_shown = [row[name] for name in ("width", "coverage", "none", "difference")]
+        cells = ["none" if value != value else f"{value:.2f}" for value in numbers_shown]
+        shown.add_row(str(row["listeners"]), str(row["answers"]), *cells)
+    console.print(shown)
+    console.print("\n".join(planning_follow_up.sentences(plan, rows)), markup=False, soft_wrap=True)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        file = out / "follow_up_power.csv"
+        spreadsheet.write(file, list(rows), rows.to_dict("records"))
+        print(f"The table is {file}")
 
 
 def numbers(option: str, text: str, *, most: int) -> list[int]:

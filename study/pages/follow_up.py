@@ -25,6 +25,7 @@ from study.store.store import Listener
 
 _NOTHING = CAME_OF_IT[0]
 _TEXTS = {"song", "words"}
+_ANOTHER = ""  # a song that the study does not name
 
 
 def show(study: Served, person: Listener, tab: str) -> None:
@@ -121,16 +122,7 @@ def _questions(study: Served, say: Words, clip: KeptClip) -> dict[str, Any]:
             width="stretch",
         )
     came = outcome not in (None, _NOTHING)
-    with st.container(key="ask-song"):
-        song = saved_text(
-            say,
-            say("follow_up.song_question"),
-            key=_key(clip, "song"),
-            box=f"kept-song-{clip.play_key[:8]}",
-            saved=clip.song,
-            rows=1,
-            disabled=not came,
-        )
+    song = _song(study, say, clip, enabled=came)
     with st.container(key="ask-days"):
         days = st.number_input(
             say("follow_up.days"),
@@ -152,8 +144,38 @@ def _questions(study: Served, say: Words, clip: KeptClip) -> dict[str, Any]:
         )
     answers = {"outcome": outcome, "words": clip.words if words is None else clean(words)}
     if came:
-        answers |= {"song": clip.song if song is None else follow_up.song_name(song), "days": days}
+        answers |= {"song": song, "days": days}
     return answers
+
+
+def _song(study: Served, say: Words, clip: KeptClip, *, enabled: bool) -> str | None:
+    """Which song it came into: one of the study's, where it names any, or another one in words."""
+    names = {song.name: song.shown for song in study.design.songs}
+    saved, label, chosen = clip.song, say("follow_up.song_question"), _ANOTHER
+    if names:
+        with st.container(key="ask-which"):
+            chosen = st.pills(
+                label,
+                [*names, _ANOTHER],
+                default=saved if saved in names else _ANOTHER if saved else None,
+                key=_key(clip, "which"),
+                format_func=lambda name: names.get(name) or say("follow_up.another"),
+                disabled=not enabled,
+            )
+        saved, label = None if saved in names else saved, say("follow_up.another_song")
+    with st.container(key="ask-song"):
+        typed = saved_text(
+            say,
+            label,
+            key=_key(clip, "song"),
+            box=f"kept-song-{clip.play_key[:8]}",
+            saved=saved,
+            rows=1,
+            disabled=not enabled or chosen != _ANOTHER,
+        )
+    if chosen != _ANOTHER:
+        return chosen
+    return saved if typed is None else follow_up.song_name(typed)
 
 
 def _review(study: Served, person: Listener, tab: str, clips: list[KeptClip]) -> None:
@@ -162,7 +184,7 @@ def _review(study: Served, person: Listener, tab: str, clips: list[KeptClip]) ->
     st.title(say("follow_up.review"), anchor=False)
     st.write(say("follow_up.review_text"))
     lines = "".join(
-        f"<li>{escape(_line(say, number, clip))}</li>" for number, clip in enumerate(clips, start=1)
+        f"<li>{escape(_line(study, number, clip))}</li>" for number, clip in enumerate(clips, start=1)
     )
     st.html(f'<ul class="said">{lines}</ul>')
     with st.container(key="ask-again"):
@@ -183,9 +205,11 @@ def _review(study: Served, person: Listener, tab: str, clips: list[KeptClip]) ->
         st.rerun()
 
 
-def _line(say: Words, number: int, clip: KeptClip) -> str:
+def _line(study: Served, number: int, clip: KeptClip) -> str:
     """What was said of one clip, in a line."""
+    say = wording.of(study.design)
+    names = {song.name: song.shown for song in study.design.songs}
     parts = [say("follow_up.line", clip=number, outcome=say(f"follow_up.{clip.outcome}"))]
-    parts += [say("follow_up.for_song", song=clip.song)] if clip.song else []
+    parts += [say("follow_up.for_song", song=names.get(clip.song, clip.song))] if clip.song else []
     parts += [say("follow_up.with_recording")] if clip.recording else []
     return ", ".join(parts)

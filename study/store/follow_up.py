@@ -41,6 +41,9 @@ _FINISHED_AT = sa.func.coalesce(
     .scalar_subquery(),
     listener.c.finished_at,
 ).label("finished_at")
+_IN_A_ROUND = sa.exists().where(
+    listening_round.c.listener_id == listener.c.id, listening_round.c.finished_at.is_(None)
+)
 _SAME_TRIAL = sa.and_(answer.c.listener_id == trial.c.listener_id, answer.c.slot == trial.c.slot)
 
 
@@ -74,14 +77,17 @@ class Recording:
 def states(
     connection: sa.Connection, rule: Rule | None, listener_id: int | None = None
 ) -> dict[int, FollowUp]:
-    """Return the follow-up of everybody who has finished and whose link is not withdrawn, by listener id."""
+    """Return the follow-up of everybody who has finished and whose link is not withdrawn, by listener id.
+
+    Whoever is in the middle of a further round is not among them.
+    """
     if rule is None:
         return {}
     ended = follow_up.c.finished_at.label("ended_at")
     people = sa.select(listener.c.id, _FINISHED_AT, follow_up.c.opened_at, ended).outerjoin(
         follow_up, follow_up.c.listener_id == listener.c.id
     )
-    people = people.where(listener.c.finished_at.is_not(None), listener.c.revoked_at.is_(None))
+    people = people.where(listener.c.finished_at.is_not(None), listener.c.revoked_at.is_(None), ~_IN_A_ROUND)
     done = sa.select(follow_up_clip.c.listener_id, follow_up_clip.c.slot)
     done = done.where(follow_up_clip.c.answered_at.is_not(None))
     if listener_id is not None:

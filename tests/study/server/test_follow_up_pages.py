@@ -134,3 +134,26 @@ def test_german_pages_speak_german(opened):
     slot = study.store.find(study.store.invite("Ann")).step.follow_up.slots[0]
     chosen = page.segmented_control(key=f"kept-outcome-{slot}")
     assert chosen.options == ["Nichts", "Eine Idee", "Ein Teil eines Songs", "Ein fertiger Song"]
+
+
+SONG = '[[song]]\nname = "rain"\ntitle = "Rain Song"\nfile = "rain.wav"\n'
+SONG += 'lacks = "ending"\nbefore = [0.0, 8.0]\n'
+
+
+def test_the_studys_own_songs_are_offered_by_name(opened):
+    study, page = opened(SONG, days=15)
+    press(page, "follow-up-start")
+    first, second, *_ = study.store.find(study.store.invite("Ann")).step.follow_up.slots
+    page.segmented_control(key=f"kept-outcome-{first}").set_value("song").run()
+    offered = page.pills(key=f"kept-which-{first}")
+    assert offered.options == ["Rain Song", "Another song"]
+    offered.set_value("rain").run()
+    assert rows(study)[0]["song"] == "rain"
+    press(page, f"kept-next-{first}", "on")
+    page.segmented_control(key=f"kept-outcome-{second}").set_value("idea").run()
+    page.pills(key=f"kept-which-{second}").set_value("").run()
+    page.session_state[f"kept-song-{second}"] = {"text": "Night Train"}
+    page.run()
+    assert rows(study)[1]["song"] == "Night Train"
+    again = AppTest.from_file(str(PAGES), default_timeout=120).run()
+    assert again.pills(key=f"kept-which-{second}").value == ""
