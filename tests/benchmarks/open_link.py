@@ -25,6 +25,7 @@ from tests.benchmarks.served_study import Server, database, study_with
 from tests.benchmarks.socket_listener import Notes, SocketListener
 
 TABLE = '\n[open_link]\nquota = {quota}\ncodes = "own"\ncompleted = "DONE"\nover_quota = "FULL"\n'
+LOST: list[float] = []  # after how many seconds a connection was lost
 
 
 class Recruit(SocketListener):
@@ -82,6 +83,7 @@ async def attempt(base: str, folder: Path, url: str, token: str, options: argpar
     doubled = len(rows) - len({row["ids"]["PROLIFIC_PID"] for row in rows})
     same = [one[1] for one in joined[: len(again)]] == [one[1] for one in joined[len(people) :]]
     statuses = Counter(status for status, _, _ in joined)
+    print(f"{len(LOST)} connections lost; ", end="")
     print(f"{len(joined)} visits of {len(people)} ids at once in {took:.1f} s: {dict(statuses)}, ", end="")
     print(f"{_milliseconds([seconds for _, _, seconds in joined])}; {len(rows)} listeners, {doubled} doubled")
 
@@ -118,9 +120,14 @@ async def attempt(base: str, folder: Path, url: str, token: str, options: argpar
 
 
 async def _join(http: httpx.AsyncClient, address: str) -> tuple[int, str, float]:
-    """Status, cookie and seconds of one visit."""
+    """Status, cookie and seconds of one visit; a lost connection is opened again, as browsers do."""
     began = time.monotonic()
-    answer = await http.get(address)
+    while True:
+        try:
+            answer = await http.get(address)
+            break
+        except httpx.TransportError:
+            LOST.append(time.monotonic() - began)
     cookie = answer.headers.get("set-cookie", "").split(";")[0]
     http.cookies.clear()
     return answer.status_code, cookie, time.monotonic() - began
