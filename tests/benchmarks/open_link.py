@@ -1,4 +1,4 @@
-"""Two hundred listeners open the link at once, forty of them twice; some take the study; then a flood.
+"""Two hundred listeners open the link at once, forty of them twice; a flood; some take the study.
 
     python -m tests.benchmarks.open_link [--people 200] [--takers 6] [--quota 4] [--flood 1000] [--port 8760]
 
@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,11 @@ import httpx
 import numpy as np
 
 from tests.benchmarks.served_study import Server, database, study_with
+from tests.benchmarks.socket_listener import LOST as SOCKET_LOST
 from tests.benchmarks.socket_listener import Notes, SocketListener
 
 TABLE = '\n[open_link]\nquota = {quota}\ncodes = "own"\ncompleted = "DONE"\nover_quota = "FULL"\n'
+CALM = 20  # pages drawn before the flood, to compare with
 LOST: list[float] = []  # after how many seconds a connection was lost
 
 
@@ -75,7 +78,8 @@ async def attempt(base: str, folder: Path, url: str, token: str, options: argpar
         return open_link.personal(base, study, settings, ids)
 
     notes, limits = Notes(), httpx.Limits(max_connections=100)
-    served = asyncio.create_task(_stay(base, token, notes))
+    stop = asyncio.Event()
+    served = asyncio.create_task(_stay(base, token, notes, stop))
     people = [f"person{number:04d}" for number in range(options.people)]
     again = people[:40]  # as where a browser loads the page again; an address has 250 visits at once
     async with httpx.AsyncClient(timeout=120, limits=limits) as http:
@@ -92,6 +96,19 @@ async def attempt(base: str, folder: Path, url: str, token: str, options: argpar
     print(f"{len(joined)} visits of {len(people)} ids at once in {took:.1f} s: {dict(statuses)}, ", end="")
     print(f"{_milliseconds([seconds for _, _, seconds in joined])}; {len(rows)} listeners, {doubled} doubled")
 
+    before = len(notes.reruns)
+    await _until(lambda: len(notes.reruns) >= before + CALM)
+    calm, before = notes.reruns[before:], len(notes.reruns)
+    async with httpx.AsyncClient(timeout=120, limits=limits) as http:
+        flood = await asyncio.gather(*(_join(http, address(f"made-up{n}")) for n in range(options.flood)))
+    during = notes.reruns[before:]
+    stop.set()
+    await served
+    statuses = Counter(status for status, _, _ in flood)
+    print(f"flood of {options.flood}: {dict(statuses)}; pages of another listener meanwhile: ", end="")
+    print(f"{len(during)}, {_milliseconds(during)}; before: {_milliseconds(calm)}; ", end="")
+    print(f"its socket was lost: {dict(notes.reconnects)}")
+
     takers = []
     for number, person in enumerate(people[: options.takers]):
         one = Recruit(base, person, Notes(), think=0.2, seed=number)
@@ -107,17 +124,7 @@ async def attempt(base: str, folder: Path, url: str, token: str, options: argpar
     counts = Counter(ends[person] for person in seen)
     print(f"{len(takers)} took the study, {options.quota} places: {dict(counts)}, ", end="")
     print(f"right codes: {sum(seen[person] == right[person] for person in seen)}")
-
-    before = len(notes.reruns)
-    async with httpx.AsyncClient(timeout=120, limits=limits) as http:
-        flood = await asyncio.gather(*(_join(http, address(f"made-up{n}")) for n in range(options.flood)))
-    during = notes.reruns[before:]
-    served.cancel()
-    await asyncio.gather(served, return_exceptions=True)
-    statuses = Counter(status for status, _, _ in flood)
     store.close()
-    print(f"flood of {options.flood}: {dict(statuses)}; pages of another listener meanwhile: ", end="")
-    print(f"{len(during)}, {_milliseconds(during)}; without: {_milliseconds(notes.reruns[:before])}")
     full = min(options.quota, options.takers)
     kept = [doubled == 0, same, len(rows) == len(people), seen == right, counts["completed"] == full]
     kept += [sum(counts.values()) == counts["completed"] + counts["over quota"], len(during) > 0]
@@ -138,14 +145,26 @@ async def _join(http: httpx.AsyncClient, address: str) -> tuple[int, str, float]
     return answer.status_code, cookie, time.monotonic() - began
 
 
-async def _stay(base: str, token: str, notes: Notes) -> None:
-    """Somebody with a personal link who is at the welcome page and has it drawn again and again."""
+async def _stay(base: str, token: str, notes: Notes, stop: asyncio.Event) -> None:
+    """Somebody with a personal link who has the welcome page drawn again and again, till `stop`."""
     one = SocketListener(base, token, notes, think=0.2, seed=1)
     async with httpx.AsyncClient(base_url=base, timeout=60) as one.http:
-        await one.enter()
-        async with await one.dial() as socket:
-            while True:
-                await one.send(socket)
+        while not stop.is_set():
+            try:
+                await one.enter()
+                socket = await one.dial()
+                try:
+                    while not stop.is_set():
+                        await one.send(socket)
+                finally:  # and not by closing it, which waits for what nobody reads any more
+                    socket.transport.abort()
+            except SOCKET_LOST as error:
+                notes.reconnects[type(error).__name__] += 1
+
+
+async def _until(true: Callable[[], bool]) -> None:
+    while not true():
+        await asyncio.sleep(0.05)
 
 
 def _milliseconds(seconds: list[float]) -> str:
