@@ -247,8 +247,13 @@ ROUTES = [
 ]
 
 
-@lru_cache(maxsize=2)
 def page_shell(title: str, language: str) -> str:
+    """Streamlit's page before it has run, under a title and our icon."""
+    return _shell(title, language, own(ICON))
+
+
+@lru_cache(maxsize=2)
+def _shell(title: str, language: str, icon_address: str) -> str:
     shell = Path(streamlit.__file__).with_name("static").joinpath("index.html").read_text("utf-8")
     light, dark = LIGHT["backgroundColor"], DARK["backgroundColor"]
     ground = f"body{{background:{light}}}@media(prefers-color-scheme:dark){{body{{background:{dark}}}}}"
@@ -256,7 +261,7 @@ def page_shell(title: str, language: str) -> str:
         # A browser that translated the page would change it under Streamlit, which then stands still.
         ('<html lang="en">', f'<html lang="{language}" translate="no" class="notranslate">'),
         ("<title>Streamlit</title>", f"<title>{escape(title)}</title>"),
-        ('href="./favicon.png"', f'href="{own(ICON)}" type="image/svg+xml"'),
+        ('href="./favicon.png"', f'href="{icon_address}" type="image/svg+xml"'),
         ("</head>", '<meta name="google" content="notranslate"></head>'),
         ("</head>", f"<style>{ground}</style></head>"),  # no white flash before the theme arrives
     ):
