@@ -19,7 +19,7 @@ from analysis import pairs, responses
 from analysis.plan import AnalysisPlan
 from analysis.report import figures, inspiring_clips, own_questions, paired, report, sentences, songs
 from analysis.report.report import ReportFacts
-from analysis.results import comparisons, statistics
+from analysis.results import comparisons, rounds, statistics
 from analysis.results import pairs as results_of_pairs
 from analysis.results.result import Result, to_frame
 from caw.files import spreadsheet
@@ -122,7 +122,8 @@ class Study:
     """
 
     def __init__(self, frame: pd.DataFrame, facts: ReportFacts | None = None) -> None:
-        self._frame, self._facts = frame, facts or ReportFacts()
+        self._answers, self._facts = frame, facts or ReportFacts()
+        self._frame = rounds.first(frame)  # what all but the results on next rounds is of
 
     def __repr__(self) -> str:
         return sentences.subtitle(self._frame)
@@ -139,7 +140,7 @@ class Study:
         >>> len(analysis.open(analysis.founding()).answers)
         20
         """
-        return self._frame.copy()
+        return self._answers.copy()
 
     @cached_property
     def _results(self) -> list[Result]:
@@ -147,7 +148,7 @@ class Study:
 
     def _evaluated(self) -> list[Result]:
         own = own_questions.of(self._facts.settings)
-        return statistics.evaluate(self._frame, plan=self._facts.plan, own=own, later=self._facts.follow_up)
+        return statistics.evaluate(self._answers, plan=self._facts.plan, own=own, later=self._facts.follow_up)
 
     @property
     def results(self) -> pd.DataFrame:
@@ -396,7 +397,7 @@ class Study:
         'index.html'
         """
         facts = replace(self._facts, results=self._results, title=title or self._facts.title)
-        return report.write(self._frame, Path(out), facts=facts)
+        return report.write(self._answers, Path(out), facts=facts)
 
 
 class PairedStudy:

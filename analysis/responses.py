@@ -23,6 +23,7 @@ LEVELS = {
     "truth": ("real", "fake"),
     "mode": ("UMG", "VAR"),
     **{field.name: (*field.levels, *field.read_also) for field in FIELDS if field.kind == "choice"},
+    "drawn": ("sampled", "fresh"),  # how the rule of a next round chose the clip
 }
 _FOUNDING = [field for field in FIELDS if field.version == 1]  # asked by the founding study
 REQUIRED = (
@@ -63,6 +64,8 @@ OPTIONAL = (
     "group",  # of listeners, where there are several
     "check_headphones",  # whether the listener passed the check
     "check_attention",
+    "round",
+    "drawn",
     "left_empty",  # the columns whose value could not be, and was left out
 )
 _SCALES = {field.name: (field.levels[0], field.levels[-1]) for field in FIELDS if field.kind == "scale"}
@@ -72,6 +75,7 @@ WHOLE: dict[str, tuple[Any, ...]] = {  # smallest and largest values
     "set_position": (1, None),
     "epochs": (1, None),
     "repetition": (0, None),
+    "round": (1, None),
     "plays": (0, None),
     **{name: ends for name, ends in _SCALES.items() if name not in STEPPED},
     "rating_set_position": (1, None),
@@ -304,6 +308,8 @@ def _check_truth(frame: pd.DataFrame) -> None:
 def _check_one_description(frame: pd.DataFrame) -> None:
     """A clip of a set has one truth, backend, mode, epoch count, id, run, plan, strength and song for all."""
     more = ("stimulus_id", "run", *conditions.COLUMNS.values())
+    if "round" in frame and (frame["round"].fillna(1) > 1).any():
+        more = more[1:]  # in next rounds each listener has a clip by an id of their own
     described = [*DESCRIPTION, *(column for column in more if column in frame)]
     first: dict[tuple, tuple[int, tuple]] = {}
     facts = frame[described].astype(object).where(frame[described].notna(), None)

@@ -110,6 +110,15 @@ def read_key(folder: StudyFolder, sealed: str) -> list[dict[str, str]]:
     return rows(folder)
 
 
+def keys_of_rounds(folder: StudyFolder, rounds: Iterable[Any]) -> list[dict[str, str]]:
+    """Read the keys of further rounds, as `study.store.store.Store.rounds` gives them, in one list.
+
+    Raises BlindingError where one is missing or not the one that was sealed.
+    """
+    places = [(StudyFolder(folder.path / one.folder), one.key_sha256) for one in rounds]
+    return [row for place, sealed in places for row in read_key(place, sealed)]
+
+
 def rows(folder: StudyFolder) -> list[dict[str, str]]:
     """Read the key without asking for its seal, as a build does.
 

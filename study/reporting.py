@@ -105,6 +105,7 @@ def report(
         out = out or folder.report
         remarks = clip_remarks(folder, settings)
         key = [row for row in blinding.read_key(folder, sealed.key_sha256) if row["set"] != PRACTICE]
+        key += blinding.keys_of_rounds(folder, store.rounds())
         forms = store.final_forms()
         frame = _frame(folder, responses.with_final_answers(answers, forms), key, remarks)
         stands = plan_standing(settings, store)
@@ -218,7 +219,8 @@ def joined(
         if truth is None:
             what = f"the answer to {answer['set']}/{answer['stimulus_id']} has no row in the key"
             raise ReportingError(what, "put the key back that was sealed at build")
-        facts = {name: truth[name] or None for name in (*_TRUTH, *LATER_FACTS) if name in truth}
+        known = (name for name in (*_TRUTH, *LATER_FACTS, blinding.DRAWN) if name in truth)
+        facts = {name: truth[name] or None for name in known}
         rows.append(dict(answer) | facts | {"remark": (remarks or {}).get(truth["name"]) or None})
     frame = pd.DataFrame(rows)
     frame["epochs"] = pd.to_numeric(frame["epochs"]).astype("Int64")
@@ -295,7 +297,7 @@ def provenance(folder: StudyFolder, key: Sequence[Mapping[str, str]]) -> list[di
     """
     choices = curation.read(folder)
     curated = any(choice.pick for choice in choices.values())
-    made_of = {row["name"]: row for row in pool.rows(folder)}
+    made_of = {row["name"]: row for place in (*folder.rounds(), folder) for row in pool.rows(place)}
     rows = []
     for row in key:
         made = made_of.get(row["name"], {})

@@ -31,6 +31,7 @@ from analysis.report import (
     estimands,
     figures,
     follow_up,
+    further_rounds,
     inspiring_clips,
     methods,
     own_questions,
@@ -38,7 +39,7 @@ from analysis.report import (
     songs,
     tables,
 )
-from analysis.results import checks, measured, sensitivity, statistics, stimuli
+from analysis.results import checks, measured, rounds, sensitivity, statistics, stimuli
 from analysis.results.measured import ClipMeasures
 from analysis.results.result import Result, to_frame, to_json
 from analysis.results.stimuli import Panel
@@ -103,7 +104,7 @@ def rehearse(frame: pd.DataFrame, out: Path, *, facts: ReportFacts) -> ReportFac
     Nothing is written. Returns the facts with the results of these answers, for `write`. Raises as `write`.
     """
     check(Path(out).resolve(), facts)
-    results = _evaluated(frame, facts)
+    results, frame = _evaluated(frame, facts), rounds.first(frame)
     measured.of(facts.measures, stimuli.by_stimulus(frame))
     tables.everything(frame, results)
     clip_provenance(facts.provenance)
@@ -143,19 +144,21 @@ def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -
     _check_place(out)
     frame = frame if "repeat" in frame else responses.load(frame)
     results = _evaluated(frame, facts) if facts.results is None else list(facts.results)
+    answers, frame = frame, rounds.first(frame)
     measures = measured.of(facts.measures, stimuli.by_stimulus(frame))
     parts = tables.everything(frame, results) + clip_provenance(facts.provenance)
     parts += [inspiring_clips.by_condition(frame), tables.certainty(results)]
     parts.append(estimands.table(results, facts.plan))
     parts += songs.tables(results) + own_questions.tables(results, own_questions.of(facts.settings))
     parts += follow_up.tables(facts.follow_up, results)
+    parts += further_rounds.tables(answers)
     parts += measured.tables(measures) if measures else []
     drawn = figures.everything(frame, results, measures)
 
     def page(pictures: dict[str, dict[str, Any]]) -> str:
         return _page(frame, results, parts, pictures, facts, measures)
 
-    return publish(out, frame, results, parts, drawn, facts, page)
+    return publish(out, answers, results, parts, drawn, facts, page)
 
 
 def check(out: Path, facts: ReportFacts) -> None:
@@ -275,7 +278,7 @@ def _page(
 ) -> str:
     panel, named = Panel.of(frame), {table.name: table for table in parts}
     paragraphs = methods.paragraphs(frame, facts.settings)
-    paragraphs += follow_up.methods(results)
+    paragraphs += [*follow_up.methods(results), *further_rounds.methods(results)]
     sets = _sets(frame, results, named, facts)
     leading = inspiring_clips.leading(frame)
     _move_players([*leading.clips, *leading.originals], sets)
@@ -289,7 +292,11 @@ def _page(
         title=facts.title or TITLE,
         subtitle=sentences.subtitle(frame),
         one=panel.single_listener,
-        summary=[*sentences.summary(frame, results), *follow_up.sentences(results, panel)],
+        summary=[
+            *sentences.summary(frame, results),
+            *follow_up.sentences(results, panel),
+            *further_rounds.sentences(results),
+        ],
         follow_up=follow_up.section(facts.follow_up, results, panel),
         reach=sentences.reach(panel),
         counting=sentences.counting(frame, results),

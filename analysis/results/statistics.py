@@ -27,6 +27,7 @@ from analysis.results import (
     panel_models,
     quality,
     ratings,
+    rounds,
     sensitivity,
     songs,
     stimuli,
@@ -55,9 +56,11 @@ def evaluate(
     answers, agreement, mixed models, conditional modes, order, equivalence, sensitivity, model checks, clips;
     with several listeners also listeners, with several trainings of a cell also trainings, where clips were
     asked for in several ways also plans or strengths, where listeners said which songs could use clips also
-    song choices and taken from clips, where a study asked questions of its own also own questions. Hidden
+    song choices and taken from clips, where a study asked questions of its own also own questions, and where
+    there were next rounds also next rounds and rounds; all others are of the first round alone. Hidden
     repeats count only for their own consistency, and a stimulus of two sets counts once.
     """
+    of_rounds, frame = rounds.records(frame), rounds.first(frame)
     every = sensitivity.with_consistency(stimuli.distinct(frame), frame, plan)
     first, left_out = sensitivity.apply(every, plan)
     panel = Panel.of(first)
@@ -86,6 +89,7 @@ def evaluate(
         results += individuals.per_listener(first)
     elif trainings.repeated(first):
         results = [_alike(result) for result in results]
+    results += of_rounds
     results += individuals.per_clip(stimuli.by_stimulus(frame), panel)
     return holm(results, primary=comparisons.primary(plan))
 

@@ -17,7 +17,7 @@ from rich.table import Table
 from caw.cli import command_line
 from study.cli import build as building
 from study.cli import muse as musing
-from study.cli import planning, recruiting, sounds
+from study.cli import pair_planning, planning, recruiting, sounds
 from study.folder import StudyFolder
 
 if TYPE_CHECKING:
@@ -258,6 +258,7 @@ app.command()(recruiting.link)
 app.command()(recruiting.recruits)
 app.command("backends")(building.listing)
 app.command()(planning.plan)
+app.command("plan-pairs")(pair_planning.plan_pairs)
 app.command()(sounds.compare)
 app.command()(sounds.inventory)
 app.command()(musing.muse)

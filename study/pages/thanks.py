@@ -92,6 +92,7 @@ def score(study: Served, name: str) -> tuple[int, int, int] | None:
     build = study.store.build()
     try:
         key = blinding.read_key(study.folder, build.key_sha256)
+        key += blinding.keys_of_rounds(study.folder, study.store.rounds())
     except blinding.BlindingError:
         return None
     truth = {(row["set"], row["stimulus_id"]): row["truth"] for row in key}

@@ -143,18 +143,6 @@ def more(
         store.close()
 
 
-def keys(folder: StudyFolder, store: Store, listener_id: int | None = None) -> list[dict[str, str]]:
-    """The keys of all further rounds, or of one listener's, each checked against its seal, in one list.
-
-    Raises BlindingError where one is missing or not the one that was sealed.
-    """
-    return [
-        row
-        for one in store.rounds(listener_id)
-        for row in blinding.read_key(StudyFolder(folder.path / one.folder), one.key_sha256)
-    ]
-
-
 class _Discreet(BuildProgress):
     """Progress that names no clip."""
 
@@ -198,7 +186,10 @@ def _planned(
     fresh: float | None,
 ) -> _Planned:
     """What the round is to be, from what the listener has answered. Nothing is written."""
-    key = [*blinding.read_key(folder, store.build().key_sha256), *keys(folder, store, listener_id)]
+    key = [
+        *blinding.read_key(folder, store.build().key_sha256),
+        *blinding.keys_of_rounds(folder, store.rounds(listener_id)),
+    ]
     heard = _heard(store, listener)
     met = {name for name, _ in heard}  # a group of listeners may hear some of the sets alone
     sets = {name: one for name, one in stated.sets.items() if name in met}

@@ -43,12 +43,18 @@ class Truth:
             return None
         try:
             key = blinding.read_key(study.folder, build.key_sha256)
+            key += blinding.keys_of_rounds(study.folder, study.store.rounds())
         except blinding.BlindingError:
             return None
-        try:
-            record = atomic.read_json(study.folder.build_record)
-        except (OSError, ValueError):
-            record = {}
+        record: dict[str, Any] = {"clips": {}, "originals": {}}
+        for folder in (study.folder, *study.folder.rounds()):
+            try:
+                built = atomic.read_json(folder.build_record)
+                record["clips"] |= built.get("clips", {})
+                for set_name, chosen in built.get("originals", {}).items():
+                    record["originals"].setdefault(set_name, []).extend(chosen)
+            except (OSError, ValueError, AttributeError, TypeError):
+                continue
         by_place = {(row["set"], row["stimulus_id"]): row for row in key}
         return cls(study.design, study.folder, by_place, record)
 
@@ -111,4 +117,5 @@ class Truth:
         return files.get(name)
 
     def _pooled(self, row: Row) -> Path:
-        return self.folder.pool / f"{row['name']}.wav"
+        places = [one.pool / f"{row['name']}.wav" for one in (self.folder, *self.folder.rounds())]
+        return next((file for file in places if file.is_file()), places[0])

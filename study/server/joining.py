@@ -12,8 +12,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from html import escape
+from weakref import WeakKeyDictionary
 
-from starlette.concurrency import run_in_threadpool
+from anyio import CapacityLimiter, to_thread
 from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
@@ -64,6 +65,7 @@ def _left(before: tuple[float, float], rate: tuple[int, float], moment: float) -
 
 
 turns = Turns()
+_limiters: WeakKeyDictionary[asyncio.AbstractEventLoop, CapacityLimiter] = WeakKeyDictionary()
 
 
 async def join(study: Served, connection: HTTPConnection) -> Response:
@@ -79,7 +81,13 @@ async def join(study: Served, connection: HTTPConnection) -> Response:
         answer.headers["retry-after"] = answer.headers["refresh"] = f"{LONGEST:.0f}"
         return answer
     await asyncio.sleep(pause)
-    return await run_in_threadpool(_join, study, connection)
+    return await to_thread.run_sync(_join, study, connection, limiter=_one_at_a_time())
+
+
+def _one_at_a_time() -> CapacityLimiter:
+    """Lets one come in at a time, in a thread apart: many at once would keep each other, and those whose
+    answers are to be saved, from the database."""
+    return _limiters.setdefault(asyncio.get_running_loop(), CapacityLimiter(1))
 
 
 def _join(study: Served, connection: HTTPConnection) -> Response:

@@ -96,7 +96,13 @@ def served() -> Served:
         raise StoreError(f"{path}: study.toml has changed since the build; run `study build {path}` again")
     if folder.key.exists():  # a server may do without; but not with another key than the answers'
         blinding.require_sealed(folder, build.key_sha256)
-    for name, ids in [*build.stimuli.items(), (PRACTICE, build.practice)]:
+    further = store.rounds()
+    for one in further:
+        place = StudyFolder(folder.path / one.folder)
+        if place.key.exists():
+            blinding.require_sealed(place, one.key_sha256)
+    heard = [part for one in (build, *further) for part in one.stimuli.items()]
+    for name, ids in [*heard, (PRACTICE, build.practice)]:
         for stimulus in ids:
             folder.stimulus(name, stimulus)
     if design.listening.in_place and not any(places.is_built(folder, song.name) for song in design.songs):

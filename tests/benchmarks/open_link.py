@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -25,10 +26,15 @@ from tests.benchmarks.served_study import Server, database, study_with
 from tests.benchmarks.socket_listener import Notes, SocketListener
 
 TABLE = '\n[open_link]\nquota = {quota}\ncodes = "own"\ncompleted = "DONE"\nover_quota = "FULL"\n'
+LOST: list[float] = []  # after how many seconds a connection was lost
 
 
 class Recruit(SocketListener):
     """A listener who has come by the open link and has the cookie already."""
+
+    async def look_again(self, socket: Any, why: str) -> bool:
+        """A page with a code and no button is the last one."""
+        return False if self.codes() else await super().look_again(socket, why)
 
     def codes(self) -> list[str]:
         """The completion codes on the page."""
@@ -82,6 +88,7 @@ async def attempt(base: str, folder: Path, url: str, token: str, options: argpar
     doubled = len(rows) - len({row["ids"]["PROLIFIC_PID"] for row in rows})
     same = [one[1] for one in joined[: len(again)]] == [one[1] for one in joined[len(people) :]]
     statuses = Counter(status for status, _, _ in joined)
+    print(f"{len(LOST)} connections lost; ", end="")
     print(f"{len(joined)} visits of {len(people)} ids at once in {took:.1f} s: {dict(statuses)}, ", end="")
     print(f"{_milliseconds([seconds for _, _, seconds in joined])}; {len(rows)} listeners, {doubled} doubled")
 
@@ -118,9 +125,14 @@ async def attempt(base: str, folder: Path, url: str, token: str, options: argpar
 
 
 async def _join(http: httpx.AsyncClient, address: str) -> tuple[int, str, float]:
-    """Status, cookie and seconds of one visit."""
+    """Status, cookie and seconds of one visit; a lost connection is opened again, as browsers do."""
     began = time.monotonic()
-    answer = await http.get(address)
+    while True:
+        try:
+            answer = await http.get(address)
+            break
+        except httpx.TransportError:
+            LOST.append(time.monotonic() - began)
     cookie = answer.headers.get("set-cookie", "").split(";")[0]
     http.cookies.clear()
     return answer.status_code, cookie, time.monotonic() - began

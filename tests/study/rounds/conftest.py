@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from caw import audio
+from study import blinding
 from study.build import build, measuring
 from study.folder import StudyFolder
 from study.store.protocol import Page
@@ -19,11 +20,11 @@ KEPT = "200"  # the epochs that Ann likes
 
 def take(folder: StudyFolder, name: str, *, liked=lambda row: False, words: str | None = None) -> None:
     """All clips of the round that the listener is in, and its end. liked: by the clip's row of its key."""
-    from study import blinding
-    from study.rounds import building
-
     store = Store.for_folder(folder)
-    rows = {row["stimulus_id"]: row for row in [*blinding.rows(folder), *building.keys(folder, store)]}
+    rows = {
+        row["stimulus_id"]: row
+        for row in [*blinding.rows(folder), *blinding.keys_of_rounds(folder, store.rounds())]
+    }
     token = store.invite(name)
     person = store.find(token)
     store.claim(person.id, "tab")
