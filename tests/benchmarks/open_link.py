@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -30,6 +31,10 @@ LOST: list[float] = []  # after how many seconds a connection was lost
 
 class Recruit(SocketListener):
     """A listener who has come by the open link and has the cookie already."""
+
+    async def look_again(self, socket: Any, why: str) -> bool:
+        """A page with a code and no button is the last one."""
+        return False if self.codes() else await super().look_again(socket, why)
 
     def codes(self) -> list[str]:
         """The completion codes on the page."""
