@@ -8,10 +8,10 @@ song could use the clip is an answer of its own, `NONE`.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from analysis.cells import ResponsesError
+if TYPE_CHECKING:
+    import pandas as pd
 
 USE_IN, USE_AS, TAKE, MOMENT = "use_in", "use_as", "take", "moment"
 COLUMNS = (USE_IN, USE_AS, TAKE, MOMENT)
@@ -63,6 +63,8 @@ def settle(frame: pd.DataFrame) -> None:
 
     Raises: ResponsesError for an unknown role or ingredient, and for songs beside `NONE`.
     """
+    from analysis.cells import ResponsesError  # with pandas, which no server loads
+
     for column in (USE_IN, USE_AS, TAKE):
         if column not in frame:
             continue

@@ -83,7 +83,6 @@ SHORT = {  # modules that are shorter, and why; __init__ and __main__ may be
     "study/pages/router.py": "Streamlit runs this script at each message; it only chooses the page",
     "study/store/migrations/env.py": "Alembic wants its entry in a file of this name",
     "study/store/migrations/versions/0002_first_tables.py": "Alembic reads one revision a file",
-    "study/store/migrations/versions/0003_songs_and_open_links.py": "Alembic reads one revision a file",
     "streamlit_app.py": "Streamlit's server wants a script at the top that hands over to study.pages",
 }
 LARGEST_FILE = 3_000_000  # bytes

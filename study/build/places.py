@@ -189,8 +189,9 @@ def in_place(
     Returns
     -------
     ndarray of float32, shape (n,)
-        The clip is taken from its first beat to its last, whole where no beat is clear. The music around it
-        gets the clip's loudness by one gain for both sides. Each seam is an equal-power crossfade of 20 ms.
+        The clip is taken from its first beat to its last: its own beats, or the song's where it has no clear
+        ones. The music around it gets the clip's loudness by one gain for both sides. Each seam is an
+        equal-power crossfade of 20 ms.
     """
     sides = [one for one in (before, after) if one is not None and len(one)]
     if not sides:
@@ -239,10 +240,12 @@ def _reach(
 def _beats(clip: np.ndarray, rate: int, beat: float | None) -> np.ndarray | None:
     """Times in s of a clip's beats, as long as the song's where those are another metric level of them.
 
-    A beat that lies just beyond an end of the clip counts as well. None where no beat is clear.
+    A beat that lies just beyond an end of the clip counts as well. None where there is no beat at all.
     """
     frames = features.analyse(clip, rate)
     grid = beats.beat_grid(frames)
+    if grid.tempo is None and beat:  # the song's, as well as it can be followed
+        grid = beats.beat_grid(frames, tempo=60 / beat)
     if grid.tempo is None:
         return None
     octaves = float(np.log2(grid.tempo * beat / 60)) if beat else 0.0

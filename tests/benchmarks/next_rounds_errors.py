@@ -37,7 +37,9 @@ def listener(name: str, seed: int) -> tuple[list[dict], float, list[float]]:
             outcomes.append((one.arm, liked))
             later += [liked] if one.arm == best else []
             clip = f"{name}-{number}-{place}"
-            rows.append({"listener": name, "clip": clip, "kept": bool(liked), "drawn": one.why})
+            what = {"set": "UMG", "name": clip, "truth": "fake", "backend": "caw", "mode": "UMG", "epochs": 1}
+            said = {"listener": name, "clip": clip, "kept": bool(liked), "drawn": one.why}
+            rows.append(what | said)
     return rows, float(means[best]), later
 
 
