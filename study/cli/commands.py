@@ -163,7 +163,7 @@ def more(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be made; make nothing.")] = False,
 ) -> None:
-    """Make a next round for a listener who has finished, from what they kept and how they answered."""
+    """Make a next round for a listener, from what they kept."""
     from study.cli import more as rounds
 
     for line in rounds.lines(StudyFolder(folder), listener, clips=clips, fresh=fresh, dry_run=dry_run):
@@ -319,7 +319,7 @@ def follow_up(
         Path | None, typer.Option(help="A table of the links, for a mail merge.", show_default=False)
     ] = None,
 ) -> None:
-    """List who is due to say what came of the clips they keep, with their links, which are secrets."""
+    """List who is due to say what came of kept clips. Links are secrets."""
     from study.cli import following_up
 
     console = Console()
@@ -405,7 +405,7 @@ def import_form(
     ],
     out: Annotated[Path, typer.Option(help="The table to write, CSV.", show_default=False)],
 ) -> None:
-    """Turn the answers of a Google Form into a table for `study report --from`."""
+    """Turn an online form's answers into a table of results."""
     from study import form_import
 
     count = form_import.import_form(export, mapping, out)

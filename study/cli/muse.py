@@ -39,7 +39,7 @@ def muse(
     ] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the link only.")] = False,
 ) -> None:
-    """New music from your own song, in one page: listen, keep what you like, and ask for more like it.
+    """New music from your own song: listen, keep, ask for more.
 
     No study and no researcher: nothing is hidden, and nobody else gets in. The same command goes on where it
     stopped.

@@ -30,7 +30,7 @@ def plan_pairs(
     clip_sd: Annotated[float, typer.Option(help="How clips of one kind differ, likewise.", min=0)] = 0.4,
     out: Annotated[Path | None, typer.Option(help="A CSV file for the table.", show_default=False)] = None,
 ) -> None:
-    """Before a study of pairs: its power, by listeners, clips and pairs."""
+    """Before a study of pairs: its power, by listeners."""
     from analysis import paired_planning
     from caw.files import spreadsheet
 

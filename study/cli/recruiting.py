@@ -42,7 +42,7 @@ def link(
         bool, typer.Option("--new", help="Another link; by the old one nobody new comes in.")
     ] = False,
 ) -> None:
-    """Print the open link, to be pasted where a platform asks for the study's address."""
+    """Print the open link, which a recruiting platform asks for."""
     from study.server import open_link
 
     study = StudyFolder(folder).require()

@@ -77,7 +77,7 @@ def test_init_writes_a_study(run, tmp_path, clip):
         (["close", "nowhere"], "no such folder"),
         (["backup", "nowhere", "x.sqlite"], "no such folder"),
         (["backup", "nowhere"], "Missing argument 'FILE'"),
-        (["export", "nowhere"], "Missing option '--out'"),
+        (["export", "nowhere"], "no file is named; name one with --out, or"),
         (["report", "nowhere"], "no such"),
         (["report"], "name a study folder, or a table with --from"),
         (["report", "x", "--from", "y"], "one of them"),
