@@ -262,7 +262,7 @@ def joined_pairs(answers: Sequence[Mapping[str, Any]], key: Sequence[Mapping[str
     truths = {(row["set"], row["stimulus_id"]): row for row in key}
     rows = []
     for answer in answers:
-        facts = {}
+        facts: dict[str, Any] = {}
         for side in ("first", "second"):
             stimulus = answer[f"{side}_id"]
             truth = truths.get((answer["set"], stimulus))

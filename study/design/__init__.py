@@ -71,8 +71,8 @@ __all__ += ["analysis_plan", "as_built", "load", "parse"]
 __all__ += ["write_password"]
 
 DEFAULT_SETS = {"UMG": Set(), "VAR": Set(imported=2)}
-_FIRST_TABLES = ("study", "sources", "backends", "imported", "sets", "stimuli", "listening", "questions")
-_FIRST_TABLES += ("analysis", "researcher")
+_FIRST_TABLES = {"study", "sources", "backends", "imported", "sets", "stimuli", "listening", "questions"}
+_FIRST_TABLES |= {"analysis", "researcher"}
 _EARLIER_SECONDS, _EARLIER_ORIGINALS = 10.0, 2  # the defaults of studies that were built until November 2026
 
 

@@ -40,9 +40,9 @@ class Checks(SettingsTable):
     def unmet(self, exclude: Sequence[str], repeats: int) -> tuple[str, str] | None:
         """What an analysis plan leaves out that this study cannot see, and what to do about it."""
         lacking = {
-            "headphones": self.headphones is None and 'add headphones = "huggins" to [checks]',
-            "attention": self.attention == 0 and "add attention = 2 to [checks]",
-            "inconsistent": repeats == 0 and "add repeats = 4 to [stimuli]",
+            "headphones": "" if self.headphones else 'add headphones = "huggins" to [checks]',
+            "attention": "" if self.attention else "add attention = 2 to [checks]",
+            "inconsistent": "" if repeats else "add repeats = 4 to [stimuli]",
         }
         return next(((name, lacking[name]) for name in exclude if lacking.get(name)), None)
 

@@ -186,6 +186,8 @@ class OwnQuestion(SettingsTable):
     @property
     def levels(self) -> tuple[Any, ...]:
         """What can be chosen: options, or the steps of a scale; () of a number and of text."""
+        if self.low is None or self.high is None:
+            return self.options
         return tuple(range(self.low, self.high + 1)) if self.kind == "scale" else self.options
 
     @property

@@ -59,9 +59,9 @@ def of(design: Design) -> tuple[SongQuestion, ...]:
         return ()
     say, names = languages.words(design.study.language), [song.name for song in design.songs]
 
-    def asked(name: str, kind: str, options: tuple[str, ...] = (), **more: Any) -> SongQuestion:
+    def asked(name: str, kind: Any, options: tuple[str, ...] = (), **more: Any) -> SongQuestion:
         text = getattr(design.questions, name) or say(f"songs.{name}")
-        keys = {"options": options, "labels": labels, "required": False} | more
+        keys: dict[str, Any] = {"options": options, "labels": labels, "required": False} | more
         return SongQuestion(name=name, ask="clip", kind=kind, text=text, **keys)
 
     fixed = (*song_answers.ROLES, *song_answers.INGREDIENTS)

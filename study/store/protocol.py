@@ -190,7 +190,7 @@ class Step:
             return f"before part {self.part} of {self.parts}"
         if self.page is Page.PRACTICE:
             return f"practice {self.clip} of {self.clips}"
-        if self.page is Page.FOLLOW_UP:
+        if self.page is Page.FOLLOW_UP and self.follow_up is not None:
             return f"{Page.DONE}; {self.page} {self.follow_up.stage}"
         return str(self.page)
 

@@ -450,7 +450,10 @@ class Store(FurtherRounds):
             if not finished and answering.closed_at(connection) is not None:
                 return None
             build = newest(connection)
-            return None if build is None else ServedClip(*row[:4], build.file_format, row.side)
+            if build is None:
+                return None
+            listener_id, slot, set_name, stimulus_id = row[:4]
+            return ServedClip(listener_id, slot, set_name, stimulus_id, build.file_format, row.side)
 
     def log_play(
         self, clip: ServedClip, kind: str, *, listening: Listening, position_seconds: float | None
