@@ -20,7 +20,7 @@ from study.design import Design
 from study.design.own_questions import asked
 from study.languages import wording
 from study.pages import in_place, own_questions
-from study.pages.components import next_button, player, saved_text
+from study.pages.components import next_button, player, saved_text, trial_heading, trial_mark
 from study.server import routes
 from study.server.served import Served
 from study.store.answering import Draft, Listening, Saved
@@ -37,7 +37,7 @@ def answer_form(study: Served, person: Listener, tab: str) -> None:
     design, say, must_hear = study.design, wording.of(study.design), study.design.listening.play_to_end
     before = session.setdefault(_key(step.slot, "before"), draft.listening)  # as this session met the trial
 
-    _heading(design, person)
+    trial_heading(say, step, "clip")
     listening = _player(design, draft, before)
     heard = not must_hear or draft.listening.unlocked or bool(listening and listening.unlocked)
     in_place.show(study, draft, enabled=heard)
@@ -86,22 +86,6 @@ def answer_form(study: Served, person: Listener, tab: str) -> None:
 
 def _key(slot: int, name: str) -> str:
     return f"{name}-{slot}"
-
-
-def _heading(design: Design, person: Listener) -> None:
-    say, step = wording.of(design), person.step
-    place = {"part": step.part, "parts": step.parts, "clip": step.clip, "clips": step.clips}
-    if step.page is Page.PRACTICE:
-        st.title(say("clip.practice_title", **place), anchor=False)
-        st.html(f'<div class="note">{escape(say("clip.practice_note"))}</div>')
-        return
-    st.title(say("clip.part_title" if step.parts > 1 else "clip.title", **place), anchor=False)
-    share = 100 * step.answered / step.total
-    st.html(
-        f'<div class="way" role="progressbar" aria-label="{escape(say("clip.progress"))}" aria-valuemin="0" '
-        f'aria-valuemax="{step.total}" aria-valuenow="{step.answered}">'
-        f'<i style="width:{share:.1f}%"></i></div>'
-    )
 
 
 def _player(design: Design, draft: Draft, before: Listening) -> Listening | None:
@@ -240,10 +224,5 @@ def _mark(place: Any, design: Design, draft: Draft, *, heard: bool, owing: bool)
         confidence=design.questions.confidence,
         questions=design.clip_questions,
     )
-    if owing and owed:
-        names = escape(wording.owed(design, _names_in_order(design, owed)))
-        place.html(f'<div class="owed"><b>{escape(say("owed.text"))}</b> {names}.</div>')
-    elif draft.revision:
-        place.html(f'<div class="saved">{escape(say("clip.saved"))}</div>')
-    else:
-        place.html('<div class="saved"></div>')
+    names = wording.owed(design, _names_in_order(design, owed)) if owing and owed else ""
+    trial_mark(place, say, owed=names, saved=bool(draft.revision))

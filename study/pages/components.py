@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from importlib.resources import files
 from typing import Any
 
@@ -18,7 +19,7 @@ import streamlit as st
 from study.languages import Words
 from study.server.address import own
 from study.store.answering import Listening
-from study.store.protocol import MAX_TEXT
+from study.store.protocol import MAX_TEXT, Page, Step
 
 _TEXT_WORDS = ("saving", "saved", "pin", "pin_title")  # of the catalogue's [clip]
 POOL_KEYS = "pool-keys"  # the key of the component, and of what it holds in the session state
@@ -64,6 +65,32 @@ def next_button(label: str, *, key: str, disabled: bool = False, focus: str | No
     data = {"label": label, "disabled": disabled, "focus": focus, "run": time.monotonic()}
     press = _next_button(key=key, data=data, default={"press": None}, on_press_change=_ignore).press
     return press if isinstance(press, str) else None
+
+
+def trial_heading(say: Words, step: Step, kind: str) -> None:
+    """Which clip or pair of the part this is, and how far the listener has come. kind: "clip" or "pair"."""
+    place = {"part": step.part, "parts": step.parts, kind: step.clip, f"{kind}s": step.clips}
+    if step.page is Page.PRACTICE:
+        st.title(say(f"{kind}.practice_title", **place), anchor=False)
+        st.html(f'<div class="note">{escape(say(f"{kind}.practice_note"))}</div>')
+        return
+    st.title(say(f"{kind}.part_title" if step.parts > 1 else f"{kind}.title", **place), anchor=False)
+    share = 100 * step.answered / step.total
+    st.html(
+        f'<div class="way" role="progressbar" aria-label="{escape(say(f"{kind}.progress"))}" '
+        f'aria-valuemin="0" aria-valuemax="{step.total}" aria-valuenow="{step.answered}">'
+        f'<i style="width:{share:.1f}%"></i></div>'
+    )
+
+
+def trial_mark(place: Any, say: Words, *, owed: str, saved: bool) -> None:
+    """Below Next: what is saved, or what is `owed` after a press that came too early."""
+    if owed:
+        place.html(f'<div class="owed"><b>{escape(say("owed.text"))}</b> {escape(owed)}.</div>')
+    elif saved:
+        place.html(f'<div class="saved">{escape(say("clip.saved"))}</div>')
+    else:
+        place.html('<div class="saved"></div>')
 
 
 def completion_code(say: Words, code: str) -> None:

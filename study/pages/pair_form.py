@@ -13,7 +13,7 @@ import streamlit as st
 
 from study.design import Design
 from study.languages import wording
-from study.pages.components import next_button, player, saved_text
+from study.pages.components import next_button, player, saved_text, trial_heading, trial_mark
 from study.server import routes
 from study.server.served import Served
 from study.store import pairs
@@ -32,7 +32,7 @@ def pair_form(study: Served, person: Listener, tab: str) -> None:
     design, say, must_hear = study.design, wording.of(study.design), study.design.listening.play_to_end
     before = session.setdefault(_key(step.slot, "before"), draft.listening)  # as this session met the pair
 
-    _heading(design, person)
+    trial_heading(say, step, "pair")
     listening = [_player(design, draft, place, before[place]) for place in range(len(SIDES))]
     heard = not must_hear or all(
         kept.unlocked or bool(now and now.unlocked)
@@ -88,22 +88,6 @@ def _lead_on(saved: Saved, slot: int, press: str | None) -> None:
         session[_key(slot, "owing")] = press
         session[_key(slot, "focus")] = f"ask-{saved.missing[0]}@{press}"
         st.rerun()
-
-
-def _heading(design: Design, person: Listener) -> None:
-    say, step = wording.of(design), person.step
-    place = {"part": step.part, "parts": step.parts, "pair": step.clip, "pairs": step.clips}
-    if step.page is Page.PRACTICE:
-        st.title(say("pair.practice_title", **place), anchor=False)
-        st.html(f'<div class="note">{escape(say("pair.practice_note"))}</div>')
-        return
-    st.title(say("pair.part_title" if step.parts > 1 else "pair.title", **place), anchor=False)
-    share = 100 * step.answered / step.total
-    st.html(
-        f'<div class="way" role="progressbar" aria-label="{escape(say("pair.progress"))}" aria-valuemin="0" '
-        f'aria-valuemax="{step.total}" aria-valuenow="{step.answered}">'
-        f'<i style="width:{share:.1f}%"></i></div>'
-    )
 
 
 def _player(design: Design, draft: PairDraft, place: int, before: Listening) -> Listening | None:
@@ -164,10 +148,5 @@ def _mark(place: Any, design: Design, draft: PairDraft, *, heard: bool, owing: b
     """Below Next: what is saved, and after a press that came too early what is still to do."""
     say = wording.of(design)
     owed = ([] if heard else ["both"]) + ([] if draft.fields["choice"] else ["choice"])
-    if owing and owed:
-        names = escape(wording.owed(design, owed))
-        place.html(f'<div class="owed"><b>{escape(say("owed.text"))}</b> {names}.</div>')
-    elif draft.revision:
-        place.html(f'<div class="saved">{escape(say("clip.saved"))}</div>')
-    else:
-        place.html('<div class="saved"></div>')
+    names = wording.owed(design, owed) if owing and owed else ""
+    trial_mark(place, say, owed=names, saved=bool(draft.revision))

@@ -91,15 +91,14 @@ async def clip(request: Request) -> Response:
     served_clip = await own_clip(request)
     if served_clip is None:
         return Response(status_code=404)
-    return FileResponse(
-        served().folder.stimulus(served_clip.set_name, served_clip.stimulus_id),
-        media_type=f"audio/{served_clip.file_format}",
-        headers={
-            "cache-control": "private, max-age=3600",
-            "etag": f'"{request.path_params["key"]}"',
-            "last-modified": _LAST_MODIFIED,
-        },
-    )
+    file = served().folder.stimulus(served_clip.set_name, served_clip.stimulus_id)
+    return _own_sound(file, f"audio/{served_clip.file_format}", request.path_params["key"])
+
+
+def _own_sound(file: Path, media_type: str, tag: str) -> FileResponse:
+    """A sound that is one listener's alone; nothing in its headers comes of the file."""
+    headers = {"cache-control": "private, max-age=3600", "etag": f'"{tag}"', "last-modified": _LAST_MODIFIED}
+    return FileResponse(file, media_type=media_type, headers=headers)
 
 
 async def heard(request: Request) -> Response:
@@ -145,15 +144,8 @@ async def in_place(request: Request) -> Response:
     clip_there, song, number = found
     study = served()
     stimulus = study.folder.stimulus(clip_there.set_name, clip_there.stimulus_id)
-    return FileResponse(
-        await run_in_threadpool(places.in_song, study.folder, song, stimulus),
-        media_type="audio/wav",
-        headers={
-            "cache-control": "private, max-age=3600",
-            "etag": f'"{request.path_params["key"]}-{number}"',
-            "last-modified": _LAST_MODIFIED,
-        },
-    )
+    file = await run_in_threadpool(places.in_song, study.folder, song, stimulus)
+    return _own_sound(file, "audio/wav", f"{request.path_params['key']}-{number}")
 
 
 async def heard_in_place(request: Request) -> Response:
