@@ -21,6 +21,8 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import httpx
@@ -49,6 +51,7 @@ def main() -> None:
     parser.add_argument("--think", type=float, default=0.2, help="mean seconds between two messages")
     parser.add_argument("--flood", type=int, default=1000, help="made-up ids from one address; 0 for none")
     parser.add_argument("--connections", type=int, default=100, help="that the flood has open at once")
+    parser.add_argument("--flood-only", action="store_true", help="nobody takes the study")
     parser.add_argument("--port", type=int, default=8760)
     parser.add_argument("--postgres", action="store_true")
     options = parser.parse_args()
@@ -79,7 +82,7 @@ async def attempt(server: Server, url: str, token: str, options: argparse.Namesp
         cookies, faults = await _join_at_once(people, address, store)
         if options.flood:
             faults += await _flood(server, token, address, options)
-        if options.quota:
+        if not options.flood_only:
             faults += await _take(server, url, people, cookies, address, store, options)
     finally:
         store.close()
@@ -110,27 +113,38 @@ async def _flood(
     server: Server, token: str, address: Callable[[str], str], options: argparse.Namespace
 ) -> list[str]:
     """Made-up ids from one address, while somebody with a personal link has pages drawn."""
-    notes, stop, lost = Notes(), asyncio.Event(), []
+    notes, stop = Notes(), asyncio.Event()
     served = asyncio.create_task(_stay(server.base, token, notes, stop))
     await _until(lambda: len(notes.reruns) >= CALM)
     calm, before = list(notes.reruns), len(notes.reruns)
-    async with _client(options.connections) as http:
-        began = time.monotonic()
-        flood = await asyncio.gather(
-            *(_visit(http, address(f"made-up{number}"), lost) for number in range(options.flood))
-        )
-        took = time.monotonic() - began
+    loop, addresses = asyncio.get_running_loop(), [address(f"made-up{n}") for n in range(options.flood)]
+    with ProcessPoolExecutor(1, get_context("spawn")) as apart:  # a busy client must not seem a busy server
+        flood, lost, took = await loop.run_in_executor(apart, _flooded, addresses, options.connections)
     during = notes.reruns[before:]
     stop.set()
     await served
     print(
-        f"flood of {options.flood} in {took:.1f} s: {_statuses(flood)}, {len(lost)} connections lost; ",
+        f"flood of {options.flood} in {took:.1f} s: {_statuses(flood)}, {lost} connections lost; ",
         end="",
     )
     print(f"pages of another listener meanwhile: {len(during)}, {_milliseconds(during)}; ", end="")
     print(f"before: {_milliseconds(calm)}; its socket was lost: {dict(notes.reconnects)}")
+    print("\n".join(line for line in server.log.read_text().splitlines() if "connections" in line))
     faults = [] if during else ["no page was drawn during the flood"]
     return faults + [f"during the flood: {why}" for why in notes.reconnects]
+
+
+def _flooded(addresses: list[str], connections: int) -> tuple[list[tuple[int, str, float]], int, float]:
+    """Visits all addresses at once. Returns the visits, how many connections were lost, and the seconds."""
+
+    async def flood() -> tuple[list[tuple[int, str, float]], int, float]:
+        lost: list[float] = []
+        async with _client(connections) as http:
+            began = time.monotonic()
+            visits = await asyncio.gather(*(_visit(http, one, lost) for one in addresses))
+            return visits, len(lost), time.monotonic() - began
+
+    return asyncio.run(flood())
 
 
 async def _take(

@@ -42,9 +42,14 @@ class Taker(SocketListener):
     def __init__(self, base: str, address: str, token: str, notes: Notes, **more: Any) -> None:
         self.kind, self.turn = more.pop("kind", ""), more.pop("turn", None) or asyncio.Semaphore(1)
         super().__init__(base, token, notes, **more)
-        self.address, self.acts = address, 0
+        self.address, self.acts, self.did = address, 0, ""
         self.end: list[str] = []  # the codes on the last page
         self.faults: list[str] = []
+
+    @property
+    def person(self) -> str:
+        """The id of the address."""
+        return re.search(r"PROLIFIC_PID=([^&]+)", self.address)[1]
 
     async def enter(self) -> None:
         if not self.cookie:
@@ -63,6 +68,7 @@ class Taker(SocketListener):
                 if self.acts == MIDWAY and self.kind == RESUMES:
                     socket.transport.abort()
                     self.anew()
+                    self.did = self.kind
                     raise ElsewhereError(self.token)
                 if self.acts == MIDWAY and self.kind == TWICE:
                     await self.in_a_second_browser(socket)
@@ -79,7 +85,7 @@ class Taker(SocketListener):
 
     async def in_a_second_browser(self, socket: Any) -> None:
         """Goes on in another browser while this page stays open, which must find that it may not write."""
-        more = {"think": self.think, "seed": self.acts}
+        self.did, more = self.kind, {"think": self.think, "seed": self.acts}
         second = Taker(self.base, self.address, self.token, self.notes, **more)
         second.given, second.chosen, second.pressed = self.given, self.chosen, self.pressed
         self.pressed = None
@@ -92,6 +98,7 @@ class Taker(SocketListener):
 
     async def replay(self) -> None:
         """The id once more: the own browser comes back to the code, any other is refused without it."""
+        self.did = self.kind
         own = await visit(self.http, self.address, self.cookie)
         self.http.cookies.clear()
         other = await visit(self.http, self.address)
@@ -126,6 +133,7 @@ class Outcome:
     """What became of all who took the study. faults: a line for each thing that is not as it should be."""
 
     counts: Counter = field(default_factory=Counter)
+    did: Counter = field(default_factory=Counter)  # how many went another way than straight on
     right_codes: int = 0
     lost: int = 0  # sockets, but for those that were left on purpose
     found: promises.Found = field(default_factory=promises.Found)
@@ -134,8 +142,8 @@ class Outcome:
 
     def __str__(self) -> str:
         lines = [
-            f"{dict(self.counts)}; {self.right_codes} right codes; {self.lost} sockets lost; "
-            f"{self.exported} acknowledged answers in the export",
+            f"{dict(self.counts)}; {dict(self.did)}; {self.right_codes} right codes; "
+            f"{self.lost} sockets lost; {self.exported} acknowledged answers in the export",
             str(self.found),
         ]
         return "\n".join([*lines, *(f"  {line}" for line in self.faults[:20])])
@@ -147,14 +155,14 @@ def look(
     """Compares what the listeners were told with the database, the commands, the export and the report."""
     people = {one["id"]: one for one in recruits.everybody(engine) if one["ids"] and not one["pilot"]}
     ended = {one["ids"]["PROLIFIC_PID"]: one for one in people.values()}
-    outcome = Outcome(Counter(str(one["outcome"]) for one in people.values()))
+    came = [one.person for one in takers]
+    outcome = Outcome(Counter(str(ended[person]["outcome"]) for person in came))
+    outcome.did = Counter(one.did for one in takers if one.did)
     outcome.faults += [fault for one in takers for fault in one.faults]
     wanted = {recruits.COMPLETED: min(quota, len(takers))}
     wanted |= {recruits.OVER_QUOTA: len(takers) - quota} if len(takers) > quota else {}
     outcome.faults += [] if outcome.counts == wanted else [f"{dict(outcome.counts)} instead of {wanted}"]
-    outcome.lost = sum(notes.reconnects.values()) - sum(
-        one.kind == RESUMES and one.acts >= MIDWAY for one in takers
-    )
+    outcome.lost = sum(notes.reconnects.values()) - outcome.did[RESUMES]
     with engine.connect() as connection:
         token = {row.token: row for row in connection.execute(sa.select(listener))}
     done = {one for one, row in token.items() if row.id in people and row.finished_at is not None}
@@ -171,12 +179,11 @@ def _codes(server: Server, takers: Sequence[Taker], ended: dict[str, Any], outco
     said = server.command("recruits", server.folder, *checks).stdout
     owners = dict(re.findall(r"^(\S+): open-\d+, (.+)$", said, re.MULTILINE))
     for one in takers:
-        person = re.search(r"PROLIFIC_PID=([^&]+)", one.address)[1]
-        told = [f"{person}, {ended[person]['outcome']}"]
+        told = [f"{one.person}, {ended[one.person]['outcome']}"]
         if [owners.get(code) for code in one.end] == told:
             outcome.right_codes += 1
         else:
-            outcome.faults.append(f"{person}, {ended[person]['outcome']}: was shown {one.end}")
+            outcome.faults.append(f"{told[0]}: was shown {one.end}")
     forged = server.command("recruits", server.folder, "--check", "DONE-AAAA-BBBB-CCCC")
     if forged.returncode != 1 or "nobody's" not in forged.stdout:
         outcome.faults.append(f"a forged code: {forged.stdout[-200:]}")
