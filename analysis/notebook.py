@@ -417,7 +417,8 @@ class PairedStudy:
     @cached_property
     def _results(self) -> list[Result]:
         known = self._facts.results
-        return list(results_of_pairs.evaluate(self._frame) if known is None else known)
+        own = own_questions.of(self._facts.settings)
+        return list(results_of_pairs.evaluate(self._frame, own) if known is None else known)
 
     @property
     def results(self) -> pd.DataFrame:

@@ -17,6 +17,8 @@ from analysis.cells import ResponsesError
 from analysis.models import paired
 from analysis.models.mixed import MixedModelError, NoSpreadError
 from analysis.report import paired as report
+from analysis.report.report import ReportFacts
+from analysis.results import own_questions
 from analysis.results import pairs as results
 from analysis.results.result import find
 from tests.analysis.pair_answers import row, study
@@ -242,6 +244,29 @@ def test_the_report_and_the_notebook_say_the_same(tmp_path):
     }
     assert {(results.WHICH, results.RIGHT), ("which inspires more, by epochs", results.WORTH)} <= known
     assert sorted(file.name for file in (page.parent / "plots").iterdir())[0] == "preferences.png"
+
+
+def test_the_report_counts_what_listeners_were_asked_besides(tmp_path):
+    asked = [
+        {
+            "name": "plays",
+            "ask": "before",
+            "kind": "choice",
+            "text": "Do you <play>?",
+            "options": ["Yes", "No"],
+        },
+        {"name": "years", "ask": "end", "kind": "number", "text": "For how long?"},
+    ]
+    frame = study(1, clips=4).assign(before_plays="Yes", end_years="12")
+    settings = ReportFacts(settings={"question": asked})
+    page = report.write(pairs.load(frame), tmp_path / "report", facts=settings).read_text()
+    assert "Do you &lt;play&gt;?" in page
+    assert "1/1 (100%)" in page
+    assert "listeners were also asked" in page
+    counted = find(
+        results.evaluate(pairs.load(frame), asked), own_questions.LISTENERS, own_questions.MIDDLE, "end_years"
+    )
+    assert counted.estimate == 12
 
 
 def test_the_report_of_one_listener_claims_no_other():
