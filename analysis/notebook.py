@@ -338,7 +338,7 @@ class Study:
 
     @cached_property
     def _figures(self) -> list[figures.Figure]:
-        return figures.everything(self._frame, self._results)
+        return figures.everything(self._frame, self._results, own=own_questions.of(self._facts.settings))
 
     def plot(self, name: str, width: int = 640) -> alt.TopLevelMixin:
         """A chart of the report.
