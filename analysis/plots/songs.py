@@ -21,9 +21,14 @@ _COLOURS = {
 
 
 def chosen(results: Iterable[Result], *, width: int = WIDE) -> alt.TopLevelMixin:
-    """The share of answers that name each song, with its interval, by what clips were made for.
+    """Draw the share of answers that name each song, with its interval, by what clips were made for.
 
-    results: of the family `songs.FAMILY`.
+    Parameters
+    ----------
+    results : iterable of Result
+        Of a report, among them those of the family `songs.FAMILY`.
+    width : int
+        In pixels.
     """
     rows = []
     for r in results:

@@ -44,10 +44,11 @@ def check(design: Design) -> None:
     paired = design.listening.task == PAIRED
     if not paired:
         if design.pairs != Pairs():
-            path, fix = ("listening", "task"), 'write task = "paired", or delete the table [pairs]'
-            raise design.error(
-                path, design.listening.task, "asks for single clips, but there are [pairs]", fix
+            what, fix = (
+                "asks for single clips, but there are [pairs]",
+                'write task = "paired", or delete [pairs]',
             )
+            raise design.error(("listening", "task"), design.listening.task, what, fix)
         return
     _fits(design)
     for path, value in _of_single_clips(design):
@@ -69,9 +70,10 @@ def _of_single_clips(design: Design) -> Iterator[tuple[KeyPath, Any]]:
         yield ("follow_up",), None
     if design.more != type(design.more)():
         yield ("more",), None
-    for kind, tables in (("group", design.groups), ("song", design.songs)):
-        for index, one in enumerate(tables):
-            yield (kind, index, "name"), one.name
+    named = ("group", [group.name for group in design.groups]), ("song", [song.name for song in design.songs])
+    for kind, names in named:
+        for index, name in enumerate(names):
+            yield (kind, index, "name"), name
     for index, question in enumerate(design.own_questions):
         if question.ask == "clip":
             yield ("question", index, "ask"), "clip"

@@ -10,7 +10,11 @@ out <- c()
 put <- function(name, estimate, se, df, spread, residual)
   out <<- c(out, sprintf('"%s": {"estimate": %s, "se": %s, "df": %s, "spread": %s, "residual_sd": %s}',
     name, num(estimate), num(se), num(df), num(spread), num(residual)))
-sds <- function(m, terms) sapply(VarCorr(m)[terms], function(v) sqrt(v[1]))
+sds <- function(m, terms) {  # by group and what is random in it; lme4 may turn the terms of one group round
+  v <- VarCorr(m)
+  names(v) <- paste(sub("[.]1$", "", names(v)), sapply(v, rownames))
+  sapply(terms, function(one) sqrt(v[[one]][1]))
+}
 all <- read.csv("pairs.csv", stringsAsFactors = FALSE)
 
 # Which is real: right answers, by ordinary formulas.
@@ -21,10 +25,10 @@ d$real <- ifelse(first, d$first, d$second); d$fake <- ifelse(first, d$second, d$
 d$group <- ifelse(first, d$group_second, d$group_first)
 plain <- lmer(right ~ order + (1 | listener) + (0 + order | listener) + (1 | real) + (1 | fake), d, control = exact)
 s <- coef(summary(plain))
-put("right", s[, 1], s[, 2], s[, 3], sds(plain, c("listener", "listener.1", "real", "fake")), sigma(plain))
+put("right", s[, 1], s[, 2], s[, 3], sds(plain, c("listener (Intercept)", "listener order", "real (Intercept)", "fake (Intercept)")), sigma(plain))
 m <- lmer(right ~ 0 + group + order + (1 | listener) + (1 | listener:group) + (0 + order | listener) + (1 | real) + (1 | fake), d, control = exact)
 s <- coef(summary(m))
-put("right by group", s[, 1], s[, 2], s[, 3], sds(m, c("listener", "listener:group", "listener.1", "real", "fake")), sigma(m))
+put("right by group", s[, 1], s[, 2], s[, 3], sds(m, c("listener (Intercept)", "listener.group (Intercept)", "listener order", "real (Intercept)", "fake (Intercept)")), sigma(m))
 l <- rbind(c(1, -1, 0, 0), c(0, 1, -1, 0))
 s <- contest(m, l, joint = FALSE)
 put("right, differences", s[, 1], s[, 2], s[, 3], c(), c())
@@ -56,7 +60,7 @@ linear <- function(name, x, blocks) {
   opt <- optimizeLmer(devfun, optimizer = "bobyqa", control = exact$optCtrl)
   m <- mkMerMod(environment(devfun), opt, parts$reTrms, fr = parts$fr)
   s <- contest(lmerTest:::as_lmerModLT(m, devfun), diag(ncol(x)), joint = FALSE)
-  put(name, s[, 1], s[, 2], s[, 3], sds(m, names(blocks)), sigma(m))
+  put(name, s[, 1], s[, 2], s[, 3], sds(m, paste(names(blocks), "(Intercept)")), sigma(m))
 }
 logit <- function(name, x, blocks) {
   parts <- built(glFormula, d$chosen, x, blocks, family = binomial("logit"), control = tight)
@@ -65,7 +69,7 @@ logit <- function(name, x, blocks) {
   devfun <- updateGlmerDevfun(devfun, parts$reTrms)
   opt <- optimizeGlmer(devfun, stage = 2, optimizer = "bobyqa", control = tight$optCtrl)
   m <- mkMerMod(environment(devfun), opt, parts$reTrms, fr = parts$fr)
-  put(name, fixef(m), sqrt(diag(as.matrix(vcov(m)))), c(), sds(m, names(blocks)), c())
+  put(name, fixef(m), sqrt(diag(as.matrix(vcov(m)))), c(), sds(m, paste(names(blocks), "(Intercept)")), c())
 }
 for (kind in names(fixed)) {
   blocks <- list(leaning = leaning, tastes = tastes, clips = clips)
