@@ -338,7 +338,7 @@ class Study:
 
     @cached_property
     def _figures(self) -> list[figures.Figure]:
-        return figures.everything(self._frame, self._results)
+        return figures.everything(self._frame, self._results, own=own_questions.of(self._facts.settings))
 
     def plot(self, name: str, width: int = 640) -> alt.TopLevelMixin:
         """A chart of the report.
@@ -417,7 +417,8 @@ class PairedStudy:
     @cached_property
     def _results(self) -> list[Result]:
         known = self._facts.results
-        return list(results_of_pairs.evaluate(self._frame) if known is None else known)
+        own = own_questions.of(self._facts.settings)
+        return list(results_of_pairs.evaluate(self._frame, own) if known is None else known)
 
     @property
     def results(self) -> pd.DataFrame:

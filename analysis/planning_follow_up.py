@@ -20,6 +20,8 @@ from analysis.results import estimation, follow_up
 
 LEVEL, POWER = 0.05, 0.8
 _STEP = 0.05  # between the differences that are tried
+_RATE_STEP = 0.01  # between the rates that may be told from none
+_SEEN_STUDIES = 4000  # simulated for these: no model is fitted to them
 _ONE, _OTHER = "one kind", "another kind"
 
 
@@ -62,8 +64,9 @@ def table(plan: FollowUpPlan) -> pd.DataFrame:
     """One row per number of listeners.
 
     Columns: listeners, answers; width (of the rate's 95 % interval, mean), coverage (how often it holds the
-    rate), none (how often nothing at all is seen); difference (from the rate, of another kind of clips: the
-    smallest that is found with a power of .8; NaN where none up to a rate of .95 is), and studies.
+    rate), none (how often nothing at all is seen); least_rate and least_power, as of `least_rate`; difference
+    (from the rate, of another kind of clips: the smallest that is found with a power of .8; NaN where none up
+    to a rate of .95 is), and studies.
     """
     return pd.DataFrame([_row(plan, count) for count in plan.listeners])
 
@@ -77,12 +80,15 @@ def _row(plan: FollowUpPlan, listeners: int) -> dict[str, float]:
             widths.append(rate.high - rate.low)
             covered += rate.low <= plan.rate <= rate.high
             known += 1
+    least, seen = least_rate(plan, listeners)
     return {
         "listeners": listeners,
         "answers": listeners * plan.kept,
         "width": float(np.mean(widths)) if known else math.nan,
         "coverage": covered / known if known else math.nan,
         "none": none / plan.studies,
+        "least_rate": least,
+        "least_power": seen,
         "difference": _smallest(plan, listeners),
         "studies": plan.studies,
     }
@@ -94,7 +100,7 @@ def _smallest(plan: FollowUpPlan, listeners: int) -> float:
     low, high = 0, len(tried)  # tried[high] is found, tried[low - 1] is not
     while low < high:
         middle = (low + high) // 2
-        if power(plan, listeners, tried[middle]) >= POWER:
+        if _finds(plan, listeners, tried[middle]):
             high = middle
         else:
             low = middle + 1
@@ -103,22 +109,76 @@ def _smallest(plan: FollowUpPlan, listeners: int) -> float:
 
 def power(plan: FollowUpPlan, listeners: int, difference: float) -> float:
     """How often a difference of two kinds of clips is found at .05; 0: how often one that is not there."""
-    found = 0
+    return sum(_tested(plan, listeners, difference)) / plan.studies
+
+
+def _finds(plan: FollowUpPlan, listeners: int, difference: float) -> bool:
+    """Whether a difference is found with a power of .8, from no more studies than decide it."""
+    needed, found = math.ceil(POWER * plan.studies - 1e-9), 0
+    for done, hit in enumerate(_tested(plan, listeners, difference), 1):
+        found += hit
+        if found >= needed or found + plan.studies - done < needed:
+            break
+    return found >= needed
+
+
+def _tested(plan: FollowUpPlan, listeners: int, difference: float) -> Iterator[bool]:
+    """Whether each simulated study finds the difference."""
     for frame in simulated(plan, listeners, difference):
         if follow_up.pair_too_few(frame, frame["kind"], (_OTHER, _ONE)):
+            yield False
             continue
         test = estimation.contrasts(frame, follow_up.EUREKA, frame["kind"], [(_OTHER, _ONE)])[0]
-        found += test.p is not None and test.p < LEVEL
-    return found / plan.studies
+        yield test.p is not None and test.p < LEVEL
+
+
+def least_rate(plan: FollowUpPlan, listeners: int) -> tuple[float, float]:
+    """Find the smallest Eureka rate that can be told from none, and with which power.
+
+    Parameters
+    ----------
+    plan : FollowUpPlan
+        Its rate and its number of studies play no part.
+    listeners : int
+
+    Returns
+    -------
+    tuple of float
+        The rate, in steps of .01, and the share of simulated studies in which anything came of any kept clip.
+
+    Notes
+    -----
+    Where nothing ever comes of a clip nothing is seen, so a single Eureka tells a rate from none, if it is
+    true; and just then the interval of the rate leaves out 0. The rate is the smallest of which that happens
+    in .8 of the studies.
+
+    Examples
+    --------
+    >>> least_rate(FollowUpPlan((8,), kept=1, listener_sd=0.0, clip_sd=0.0), 8)[0]
+    0.19
+    """
+    dice, furthest = np.random.default_rng((plan.seed, listeners)), []
+    for _ in range(_SEEN_STUDIES):
+        chosen = dice.random((listeners, plan.clips)).argsort(axis=1)[:, : plan.kept]
+        scores = dice.normal(0, plan.listener_sd, (listeners, 1)) + dice.normal(size=(listeners, plan.kept))
+        furthest.append((scores + dice.normal(0, plan.clip_sd, plan.clips)[chosen]).max())
+    needed = stats.norm.sf(np.array(furthest) / _spread(plan))  # the least rate at which each study sees one
+    steps = math.ceil(float(np.quantile(needed, POWER)) / _RATE_STEP - 1e-9)
+    rate = round(min(steps * _RATE_STEP, 1.0), 2)
+    return rate, float(np.mean(needed <= rate))
+
+
+def _spread(plan: FollowUpPlan) -> float:
+    """The standard deviation of an answer's score over listeners, clips and answers."""
+    return math.sqrt(1 + plan.listener_sd**2 + plan.clip_sd**2)
 
 
 def simulated(plan: FollowUpPlan, listeners: int, difference: float) -> Iterator[pd.DataFrame]:
     """The answers of each simulated study, a row per listener and kept clip."""
     dice = np.random.default_rng((plan.seed, listeners, round(1000 * difference)))
-    spread = math.sqrt(1 + plan.listener_sd**2 + plan.clip_sd**2)
     second = np.arange(plan.clips) % 2 == 1
     means = np.where(second, plan.rate + difference, plan.rate)
-    thresholds = stats.norm.ppf(means) * spread
+    thresholds = stats.norm.ppf(means) * _spread(plan)
     for _ in range(plan.studies):
         person = dice.normal(0, plan.listener_sd, listeners)
         clip = dice.normal(0, plan.clip_sd, plan.clips)
@@ -148,6 +208,9 @@ def sentences(plan: FollowUpPlan, rows: pd.DataFrame) -> list[str]:
         f"Simulated: {plan.studies} studies for each number, {plan.kept} kept and answered of {plan.clips} "
         f"clips, a Eureka rate of {plan.rate:g}, SD of listeners {plan.listener_sd:g} and of clips "
         f"{plan.clip_sd:g} in units of an answer's noise. Shares are known to {worst:.2f} or better.",
+        f"Told from none: the smallest rate, in steps of {_RATE_STEP:g}, at which any Eureka is said in "
+        f"{POWER:g} of the studies or more (in brackets: in how many), since a rate of 0 gives none. It is "
+        "as true as the listeners' word.",
         f"Smallest difference, in steps of {_STEP:g}: of the rates of two kinds, found with a power of "
         f"{POWER:g}; none: not even a rate of 0.95 is.",
         "Listeners who keep other clips than by chance, who do not answer, or who hope for a Eureka are not "

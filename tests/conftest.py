@@ -14,6 +14,7 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:  # test processes share the cores; libraries read this as they load
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("RAY_worker_niceness", "0")  # 15 by Ray: its workers would wait for all other tests
+os.environ.setdefault("STREAMLIT_RUNNER_POST_SCRIPT_GC", "false")  # as in the server
 
 for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "GITHUB_ACTIONS", "PY_COLORS"):
     os.environ.pop(name, None)  # rich and typer would take what tests read for a terminal

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,13 +18,15 @@ from analysis.results import (
     follow_up,
     individuals,
     measured,
+    own_questions,
     ratings,
+    rounds,
     songs,
     stimuli,
 )
 from analysis.results.comparisons import BACKENDS, EPOCHS, MODES, TRUTH
 from analysis.results.measured import ClipMeasures
-from analysis.results.outcomes import MUSICALITY
+from analysis.results.outcomes import INSPIRED, KEPT, MUSICALITY
 from analysis.results.ratings import REAL as JUDGED_REAL
 from analysis.results.result import ALL, ORIGINALS, Result, find, groups
 from analysis.results.stimuli import Panel
@@ -43,11 +45,14 @@ class Figure:
 
 
 def everything(
-    frame: pd.DataFrame, results: Iterable[Result], measures: ClipMeasures | None = None
+    frame: pd.DataFrame,
+    results: Iterable[Result],
+    measures: ClipMeasures | None = None,
+    own: Sequence[own_questions.Asked] = (),
 ) -> list[Figure]:
     """The figures that fit the data, in the order of the report. `frame`: loaded answers.
 
-    measures: what the clips measured, where the study measured them.
+    measures: what the clips measured, where the study measured them. own: the study's own questions.
     """
     results, first = list(results), frame[~frame["repeat"]]
     panel, clips = Panel.of(first), stimuli.by_stimulus(first)
@@ -77,6 +82,10 @@ def everything(
         chosen.append(quantiles)
     if find(results, follow_up.FAMILY, follow_up.EUREKA.mean, ALL):
         chosen.append(_came_of_it(results))
+    if own and any(r.family == own_questions.CLIPS and r.estimate is not None for r in results):
+        chosen.append(_own_questions(results, own))
+    if groups(results, rounds.RULE, INSPIRED.mean) or groups(results, rounds.RULE, KEPT.mean):
+        chosen.append(_next_rounds(results))
     if measures is not None:
         chosen += [_measured_verdicts(measures, panel), _measured_groups(measures)]
     return chosen
@@ -178,6 +187,34 @@ def _came_of_it(results: list[Result]) -> Figure:
         "anything are grey. Listeners chose what they kept, so groups differ in more than what made them."
     )
     return Figure("follow_up", caption, text, partial(plots.follow_up.outcomes, results))
+
+
+def _own_questions(results: list[Result], own: Sequence[own_questions.Asked]) -> Figure:
+    text = "Own questions on the clips. " + "; ".join(
+        f"{r.group.replace(' | ', ', ')}: "
+        + (f.percent(r.estimate) if r.name == own_questions.SHARE else f.number(r.estimate, 1))
+        for r in results
+        if r.family == own_questions.CLIPS and r.name in own_questions.DESCRIBED and r.estimate is not None
+    )
+    caption = (
+        "Means of scales and numbers, shares of options. Points with 95% intervals where one can be given."
+    )
+    draw = partial(plots.own_questions.of_clips, results, own)
+    return Figure("own_questions", caption, text, draw)
+
+
+def _next_rounds(results: list[Result]) -> Figure:
+    text = "Next rounds. " + "; ".join(
+        f"{outcome.name}, {r.group}: " + (f.percent(r.estimate) if outcome.share else f.number(r.estimate, 1))
+        for outcome in rounds.ASKED
+        for r in results
+        if r.family in (rounds.RULE, rounds.ROUNDS) and r.name == outcome.mean and r.estimate is not None
+    )
+    caption = (
+        "Machine-made clips of next rounds by how their settings were drawn, and of every round. Points with "
+        "95% intervals where one can be given. Compare the two ways to draw alone: rounds differ in more."
+    )
+    return Figure("next_rounds", caption, text, partial(plots.rounds.means, results))
 
 
 def _clips(results: list[Result], clips: pd.DataFrame) -> Figure:

@@ -43,8 +43,11 @@ def tables(results: Iterable[Result], questions: Sequence[Asked]) -> list[Report
     return made
 
 
-def methods(frame: pd.DataFrame, questions: Sequence[Asked]) -> str:
-    """The paragraph of the methods that lists them; "" where a study has none."""
+def methods(frame: pd.DataFrame, questions: Sequence[Asked], *, told_apart: bool = True) -> str:
+    """The paragraph of the methods that lists them; "" where a study has none.
+
+    told_apart: whether the report describes how well listeners with one answer told clips apart.
+    """
     said = []
     for ask, when in (("before", "Before the study"), ("clip", "Of every clip"), ("end", "At the end")):
         if asked := own_questions.there(frame, questions, ask):
@@ -55,7 +58,7 @@ def methods(frame: pd.DataFrame, questions: Sequence[Asked]) -> str:
             "Answers on clips are estimated as the other outcomes are, tested for machine-made clips against "
             "originals alone, and corrected among themselves."
         )
-    if said and own_questions.there(frame, questions, "before"):
+    if told_apart and own_questions.there(frame, questions, "before"):
         said.append(
             "How well listeners with one answer told clips apart is described for these clips, not tested."
         )

@@ -5,7 +5,7 @@ What is estimated is in `analysis.results.pairs`; here it is put into sentences,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from analysis import formats as f
 from analysis import pairs as answers
 from analysis import responses, web_page
 from analysis.plots import pairs as charts
-from analysis.report import comments, report, tables
+from analysis.report import comments, own_questions, report, tables
 from analysis.report.figures import Figure
 from analysis.report.report import MOST_ROWS, ReportFacts
 from analysis.results import pairs
@@ -38,8 +38,9 @@ REFERENCES = (
 def rehearse(frame: pd.DataFrame, out: Path, *, facts: ReportFacts) -> ReportFacts:
     """As `analysis.report.report.rehearse`, of a study of pairs (`frame` as of `analysis.pairs.load`)."""
     report.check(Path(out).resolve(), facts)
-    results = pairs.evaluate(frame)
-    everything(frame, results)
+    own = own_questions.of(facts.settings)
+    results = pairs.evaluate(frame, own)
+    everything(frame, results, own)
     return replace(facts, results=results)
 
 
@@ -67,8 +68,9 @@ def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -
     """
     facts, out = facts or ReportFacts(), Path(out).resolve()
     report.check(out, facts)
-    results = list(facts.results) if facts.results is not None else pairs.evaluate(frame)
-    parts = everything(frame, results) + report.clip_provenance(facts.provenance)
+    own = own_questions.of(facts.settings)
+    results = list(facts.results) if facts.results is not None else pairs.evaluate(frame, own)
+    parts = everything(frame, results, own) + report.clip_provenance(facts.provenance)
 
     def page(pictures: dict[str, dict[str, Any]]) -> str:
         return _page(frame, results, parts, pictures, facts)
@@ -168,16 +170,20 @@ def methods(frame: pd.DataFrame, settings: Mapping[str, Any] | None = None) -> l
         " d\N{PRIME} is the square root of 2 times z of the share of right answers (Macmillan & Creelman "
         "2005). p values are two-sided and corrected within the comparisons of one kind (Holm 1979)."
     )
-    return [design, analysis]
+    also = own_questions.methods(frame, own_questions.of(settings), told_apart=False)
+    return [design, analysis, *filter(None, [also])]
 
 
-def everything(frame: pd.DataFrame, results: list[Result]) -> list[ReportTable]:
-    """The report's tables."""
+def everything(
+    frame: pd.DataFrame, results: list[Result], own: Sequence[own_questions.Asked] = ()
+) -> list[ReportTable]:
+    """The report's tables. own: the study's own questions."""
     parts = [
         _shares("right_answers", "Right answers: which is real", results, pairs.WHICH, pairs.RIGHT),
         _shares("preferences", "Choices: which inspires more", results, pairs.MORE, pairs.SHARE),
         clip_table(frame),
         tables.not_computed(results),
+        *own_questions.tables(results, own),
     ]
     if "comment" in frame and frame["comment"].notna().any():
         commented = frame.dropna(subset=["comment"])

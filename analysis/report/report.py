@@ -149,11 +149,12 @@ def write(frame: pd.DataFrame, out: Path, *, facts: ReportFacts | None = None) -
     parts = tables.everything(frame, results) + clip_provenance(facts.provenance)
     parts += [inspiring_clips.by_condition(frame), tables.certainty(results)]
     parts.append(estimands.table(results, facts.plan))
-    parts += songs.tables(results) + own_questions.tables(results, own_questions.of(facts.settings))
+    own = own_questions.of(facts.settings)
+    parts += songs.tables(results) + own_questions.tables(results, own)
     parts += follow_up.tables(facts.follow_up, results)
     parts += further_rounds.tables(answers)
     parts += measured.tables(measures) if measures else []
-    drawn = figures.everything(frame, results, measures)
+    drawn = figures.everything(frame, results, measures, own)
 
     def page(pictures: dict[str, dict[str, Any]]) -> str:
         return _page(frame, results, parts, pictures, facts, measures)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.models import mixed
-from analysis.results import estimation, stimuli
+from analysis.results import estimation, own_questions, stimuli
 from analysis.results.outcomes import INSPIRED, JUDGED_REAL, MUSICALITY, Outcome
 from analysis.results.result import Question, Result
 
@@ -23,6 +23,8 @@ LEAST = 3  # listeners in each of two groups that are compared
 FAKES, ALL_CLIPS = "machine-made clips", "all clips"
 COMPARED = ((JUDGED_REAL, FAKES), (MUSICALITY, ALL_CLIPS), (INSPIRED, FAKES))
 SHARED = "linear mixed model by REML, each clip its own control, listeners and clips' levels random"
+ACCURACY = "balanced accuracy, difference"
+WELCH = "Welch's t test of listeners' balanced accuracies"
 APART = "linear mixed model by REML, listeners and clips random"
 
 
@@ -39,8 +41,8 @@ def records(first: pd.DataFrame) -> list[Result]:
         part = first[(first["truth"] == "fake") | (clips == ALL_CLIPS)]
         part = part[outcome.values(part).notna() & part[COLUMN].notna()]
         results += [_mean(part[part[COLUMN] == name], outcome, clips, name) for name in names]
-        results += [_difference(part, outcome, clips, one, other) for other, one in combinations(names, 2)]
-    return results
+        results += [difference(part, outcome, clips, one, other) for other, one in combinations(names, 2)]
+    return [*results, *(accuracy(first, one, other) for other, one in combinations(names, 2))]
 
 
 def _mean(part: pd.DataFrame, outcome: Outcome, clips: str, name: str) -> Result:
@@ -57,7 +59,31 @@ def _mean(part: pd.DataFrame, outcome: Outcome, clips: str, name: str) -> Result
     )
 
 
-def _difference(part: pd.DataFrame, outcome: Outcome, clips: str, one: str, other: str) -> Result:
+def accuracy(first: pd.DataFrame, one: str, other: str) -> Result:
+    """Whether a group tells clips apart better: who only says "fake" more often has one half all the same."""
+    question = Question(FAMILY, ACCURACY, f"{one} - {other}", "listener, these clips", WELCH)
+    heard = first[first[COLUMN].isin([one, other])].groupby("clip")[COLUMN].nunique()
+    both = first[first["clip"].isin(heard.index[heard == 2])]
+    right = own_questions.balanced_accuracy(both)
+    group = both.drop_duplicates("listener").set_index("listener")[COLUMN]
+    sides = [right[group.reindex(right.index) == name].dropna() for name in (one, other)]
+    if (few := min(map(len, sides))) < LEAST:
+        return question.refuse(
+            f"{few} listeners of a group judged clips of both kinds that both groups heard"
+        )
+    parts, sizes = np.array([side.var() / len(side) for side in sides]), np.array([*map(len, sides)])
+    if (variance := parts.sum()) < estimation.CERTAIN:
+        return question.refuse("all listeners of each group are alike, so no spread is left to test by")
+    free = variance**2 / (parts**2 / (sizes - 1)).sum()  # Welch's degrees of freedom
+    contrast = mixed.Contrast(sides[0].mean() - sides[1].mean(), variance**0.5, free)
+    low, high = contrast.interval()
+    return question.result(
+        contrast.estimate, (max(low, -1.0), min(high, 1.0)), contrast.p, n=int(sizes.sum())
+    )
+
+
+def difference(part: pd.DataFrame, outcome: Outcome, clips: str, one: str, other: str) -> Result:
+    """One group less another, of the answers that have the outcome."""
     both = part[part[COLUMN].isin([one, other])]
     question = Question(FAMILY, f"{outcome.difference}, {clips}", f"{one} - {other}", "listener", SHARED)
     counts = both.groupby(COLUMN)["listener"].nunique().reindex([one, other]).fillna(0)

@@ -54,11 +54,8 @@ def there(frame: pd.DataFrame, questions: Sequence[Asked], ask: str) -> list[Ask
 
 def records(first: pd.DataFrame, panel: Panel, questions: Sequence[Asked]) -> list[Result]:
     """Every figure on own questions. first: answers as of `stimuli.distinct`."""
-    people = first.drop_duplicates("listener").set_index("listener")
-    results: list[Result] = []
-    for ask in ("before", "end"):
-        for question in there(first, questions, ask):
-            results += _counted(people[column(question)], question)
+    people = _people(first)
+    results = of_listeners(first, questions)
     for question in there(first, questions, "clip"):
         for label, outcome in outcomes(first, question):
             results += _on_clips(first, label, outcome, panel)
@@ -67,6 +64,22 @@ def records(first: pd.DataFrame, panel: Panel, questions: Sequence[Asked]) -> li
     for question in asked_before:
         results += _accuracy(people[column(question)], balanced, question)
     return results
+
+
+def of_listeners(frame: pd.DataFrame, questions: Sequence[Asked]) -> list[Result]:
+    """What listeners answered before and at the end, counted. frame: answers to clips or to pairs."""
+    people = _people(frame)
+    return [
+        result
+        for ask in ("before", "end")
+        for question in there(frame, questions, ask)
+        for result in _counted(people[column(question)], question)
+    ]
+
+
+def _people(frame: pd.DataFrame) -> pd.DataFrame:
+    """A row per listener."""
+    return frame.drop_duplicates("listener").set_index("listener")
 
 
 def outcomes(first: pd.DataFrame, question: Asked) -> list[tuple[str, Outcome]]:

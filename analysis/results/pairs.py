@@ -20,7 +20,7 @@ from analysis import conditions
 from analysis import pairs as answers
 from analysis.models import mixed, paired
 from analysis.models.paired import PairedFit
-from analysis.results import comparisons
+from analysis.results import comparisons, own_questions
 from analysis.results.result import ORIGINALS, Question, Result, holm
 from analysis.results.stimuli import LEAST_CLIPS, Panel
 from analysis.tests import detection
@@ -52,8 +52,11 @@ class _Sides:
     shared: bool  # a clip is in more than one of the pairs
 
 
-def evaluate(frame: pd.DataFrame) -> list[Result]:
-    """Every figure of a report on pairs (`frame` as of `analysis.pairs.load`), p corrected by Holm."""
+def evaluate(frame: pd.DataFrame, own: Sequence[own_questions.Asked] = ()) -> list[Result]:
+    """Every figure of a report on pairs (`frame` as of `analysis.pairs.load`), p corrected by Holm.
+
+    own: the study's own questions, as its settings have them.
+    """
     panel, clips = Panel.of(frame), answers.clips_of(frame)
     results: list[Result] = []
     real, more = answers.of_real(frame), answers.of_question(frame, answers.INSPIRING)
@@ -65,7 +68,7 @@ def evaluate(frame: pd.DataFrame) -> list[Result]:
         results.append(_first(more, MORE, panel))
         for family, labels in _kinds(more, clips):
             results += _more_by(more, family, labels, panel)
-    return holm([*results, *_each_clip(frame)])
+    return holm([*results, *own_questions.of_listeners(frame, own), *_each_clip(frame)])
 
 
 def _kinds(frame: pd.DataFrame, clips: pd.DataFrame) -> Iterator[tuple[str, dict[str, str]]]:

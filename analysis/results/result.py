@@ -14,7 +14,8 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
+
+from analysis.tests import holm as adjusted
 
 ALL = "all"
 MACHINE = "machine-made"
@@ -137,8 +138,7 @@ def holm(results: Iterable[Result], *, primary: tuple[str, str, str] | None = No
         else:
             tests.setdefault((r.family, r.name), []).append(i)
     for places in tests.values():
-        adjusted = multipletests([results[i].p for i in places], method="holm")[1]
-        corrected |= zip(places, map(float, adjusted), strict=True)
+        corrected |= zip(places, adjusted([results[i].p for i in places]), strict=True)
     return [replace(r, p_holm=corrected[i]) if i in corrected else r for i, r in enumerate(results)]
 
 

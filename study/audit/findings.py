@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from analysis.tests import holm
 from caw.problems import ProblemError
 from study.audit import leak_test, properties
 from study.audit.leak_test import ALL_SETS, MANY, TOGETHER, LeakTestResult, MeasuredSet
@@ -241,7 +242,7 @@ def judged(
     real = np.concatenate([measured.real for measured in chosen.values()])
     p_values = list(leak_test.separate_p(chosen, [entry.name for entry in listed]).values())
     findings = []
-    for entry, p, p_holm in zip(listed, p_values, leak_test.holm(p_values), strict=True):
+    for entry, p, p_holm in zip(listed, p_values, holm(p_values), strict=True):
         settled = leak_test.settled(entry.name, chosen)
         parts = [(settled[name], measured.real) for name, measured in chosen.items()]
         weights = [kinds.sum() * (~kinds).sum() for _, kinds in parts]

@@ -283,13 +283,6 @@ def rank_shift(values: np.ndarray, labels: np.ndarray, members: Sequence[np.ndar
     return shift
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down adjustment of p-values (1979), in their order."""
-    from statsmodels.stats.multitest import multipletests  # takes a second to load
-
-    return multipletests(p_values, method="holm")[1].tolist()
-
-
 def classifier_accuracies(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """The balanced accuracy of linear discriminant analysis for every labeling, one clip left out at a time.
 

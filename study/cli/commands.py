@@ -486,9 +486,8 @@ def _address(host: str, port: int) -> str:
 def main() -> None:
     """Run the command; a problem that the user can solve is one line on stderr and exit code 2."""
     again, nothing = "the same command goes on where it stopped", "nothing is half written"
-    command_line.run(
-        app, "study", goes_on=again if sys.argv[1:2] in (["build"], ["demo"], ["muse"]) else nothing
-    )
+    resumes = sys.argv[1:2] and sys.argv[1] in ("build", "demo", "more", "muse")
+    command_line.run(app, "study", goes_on=again if resumes else nothing)
 
 
 if __name__ == "__main__":

@@ -132,6 +132,7 @@ def follow_up(
         "interval's width",
         "holds the rate",
         "nothing seen",
+        "told from none",
         "smallest difference",
     )
     for head in heads:
@@ -139,6 +140,7 @@ def follow_up(
     for row in rows.to_dict("records"):
         numbers_shown = [row[name] for name in ("width", "coverage", "none", "difference")]
         cells = ["none" if value != value else f"{value:.2f}" for value in numbers_shown]
+        cells.insert(3, f"{row['least_rate']:.2f} ({row['least_power']:.2f})")
         shown.add_row(str(row["listeners"]), str(row["answers"]), *cells)
     console.print(shown)
     console.print("\n".join(planning_follow_up.sentences(plan, rows)), markup=False, soft_wrap=True)

@@ -309,7 +309,8 @@ def parse(tables: dict[str, Any], file: Path = Path(FILE_NAME)) -> Design:
         raise first_problem(error.errors(), file, _known_keys) from None
     design._file = file
     _check_names(design)
-    _check_groups(design)
+    if fault := problem_of_groups(design.groups, design.sets):
+        raise design.error(*fault)
     paired_task.check(design)
     song_tables.check(design)
     if unmet := design.checks.unmet(design.analysis.exclude, design.stimuli.repeats):
@@ -356,14 +357,6 @@ def _check_names(design: Design) -> None:
             if entry.song and entry.song not in songs:
                 what, fix = "names no song of this study", f"songs are: {', '.join(songs) or 'none'}"
                 raise design.error(("set", name, "cells", index, "song"), entry.song, what, fix)
-
-
-def _check_groups(design: Design) -> None:
-    if design.groups and design.listening.task == "paired":
-        what, fix = "are for single clips", 'delete the [[group]] tables, or set task = "single"'
-        raise design.error(("group",), None, what, fix)
-    if fault := problem_of_groups(design.groups, design.sets):
-        raise design.error(*fault)
 
 
 def _check_modes(design: Design, index: int) -> None:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
-from study.design.settings import Count, SettingsTable
+from study.design.errors import KeyPath
+from study.design.settings import Analysis, Count, Questions, SettingsTable, default_questions
 
 if TYPE_CHECKING:
     from study.design import Design
 
 PAIRED = "paired"  # listening.task
 REAL, INSPIRING = "real", "inspiring"  # the questions of a pair
+_SINGLE_KEYS = {  # by table, what means something for single clips alone
+    "listening": ("passes", "take_home", "debrief", "in_place"),
+    "stimuli": ("repeats",),
+    "questions": tuple(key for key in Questions.model_fields if key != "final"),
+    "analysis": tuple(Analysis.model_fields),
+}
 
 
 class Pairs(SettingsTable):
@@ -36,36 +44,48 @@ def check(design: Design) -> None:
     paired = design.listening.task == PAIRED
     if not paired:
         if design.pairs != Pairs():
-            path, fix = ("listening", "task"), 'write task = "paired", or delete the table [pairs]'
-            raise design.error(
-                path, design.listening.task, "asks for single clips, but there are [pairs]", fix
+            what, fix = (
+                "asks for single clips, but there are [pairs]",
+                'write task = "paired", or delete [pairs]',
             )
+            raise design.error(("listening", "task"), design.listening.task, what, fix)
         return
     _fits(design)
-    single = "is for single clips, and this study asks about pairs"
-    for table, key, off in (
-        ("listening", "passes", 1),
-        ("listening", "take_home", False),
-        ("listening", "debrief", False),
-        ("stimuli", "repeats", 0),
-        ("questions", "confidence", False),
-        ("analysis", "primary", "judged real"),
-        ("analysis", "accuracy_bound", None),
-        ("analysis", "musicality_bound", None),
-        ("analysis", "equivalence", None),
-        ("analysis", "exclude", ()),
-    ):
-        value = getattr(getattr(design, table), key)
-        if value != off:
-            raise design.error((table, key), value, single, 'delete it, or write task = "single"')
+    for path, value in _of_single_clips(design):
+        what, fix = "is for single clips, and this study asks about pairs", f"delete {_named(path)}"
+        raise design.error(path, value, what, f'{fix}, or write task = "single"')
 
-    if design.songs:
-        fix = 'delete the tables [[song]], or write task = "single"'
-        raise design.error(("song", 0, "name"), design.songs[0].name, single, fix)
+
+def _of_single_clips(design: Design) -> Iterator[tuple[KeyPath, Any]]:
+    """What is set and means nothing for pairs: its key, and its value where one tells more."""
+    worded = default_questions(design.study.language)
+    for table, keys in _SINGLE_KEYS.items():
+        settings = getattr(design, table)
+        for key in keys:
+            default = type(settings).model_fields[key].get_default(call_default_factory=True)
+            off = worded.get(key, default) if table == "questions" else default
+            if (value := getattr(settings, key)) != off:
+                yield (table, key), value
+    if design.follow_up is not None:  # no clip of a pair can be kept
+        yield ("follow_up",), None
+    if design.more != type(design.more)():
+        yield ("more",), None
+    named = ("group", [group.name for group in design.groups]), ("song", [song.name for song in design.songs])
+    for kind, names in named:
+        for index, name in enumerate(names):
+            yield (kind, index, "name"), name
     for index, question in enumerate(design.own_questions):
         if question.ask == "clip":
-            fix = 'ask "before" or at the "end"'
-            raise design.error(("question", index, "ask"), "clip", single, fix)
+            yield ("question", index, "ask"), "clip"
+
+
+def _named(path: KeyPath) -> str:
+    """What to delete, in words."""
+    if path[0] in ("group", "song"):
+        return f"the tables [[{path[0]}]]"
+    if path[0] == "question":
+        return 'the question, ask it "before" or at the "end"'
+    return "it" if len(path) > 1 else f"the table [{path[0]}]"
 
 
 def _fits(design: Design) -> None:

@@ -73,16 +73,18 @@ def welcome(design: Design) -> list[str]:
     paragraphs = [f"{what} {say('welcome.real_and_fake')} {task}"]
     if design.listening.tell_base_rate:
         paragraphs.append(base_rate(design))
-    if design.listening.instructions:
-        paragraphs.append(design.listening.instructions)
-    link = design.open_link
+    return [*paragraphs, *_how_long(design)]
+
+
+def _how_long(design: Design) -> list[str]:
+    """The study's own instructions, how long it takes, and by when it must be done."""
+    say, link = of(design), design.open_link
     one_browser = link is not None and link.resume == "same browser"
-    paragraphs.append(
-        say("open_link.duration" if one_browser else "welcome.duration", minutes=minutes(design))
-    )
+    lines = [design.listening.instructions] if design.listening.instructions else []
+    lines.append(say("open_link.duration" if one_browser else "welcome.duration", minutes=minutes(design)))
     if link is not None and link.timeout_minutes is not None:
-        paragraphs.append(say("open_link.limit", minutes=link.timeout_minutes))
-    return paragraphs
+        lines.append(say("open_link.limit", minutes=link.timeout_minutes))
+    return lines
 
 
 def _welcome_to_pairs(design: Design) -> list[str]:
@@ -92,8 +94,7 @@ def _welcome_to_pairs(design: Design) -> list[str]:
     if asked.real:
         what += " " + say("welcome.real_and_fake")
     task = " ".join(say(key) for key, count in tasks if count)
-    added = [design.listening.instructions] if design.listening.instructions else []
-    return [f"{what} {task}", *added, say("welcome.duration", minutes=minutes(design))]
+    return [f"{what} {task}", *_how_long(design)]
 
 
 def base_rate(design: Design) -> str:

@@ -20,10 +20,11 @@ from study.design import Design
 from study.design.own_questions import asked
 from study.languages import wording
 from study.pages import in_place, own_questions
-from study.pages.components import next_button, player, saved_text, trial_heading, trial_mark
+from study.pages.components import player, saved_text, trial_heading
+from study.pages.next_press import Next
 from study.server import routes
 from study.server.served import Served
-from study.store.answering import Draft, Listening, Saved
+from study.store.answering import Draft, Listening
 from study.store.protocol import Page, clean, missing
 from study.store.store import Listener
 
@@ -44,44 +45,34 @@ def answer_form(study: Served, person: Listener, tab: str) -> None:
     counts = step.page is Page.CLIP
     answers, own = _questions(design, draft, heard=heard, counts=counts)
     last = counts and step.answered + 1 == step.total
-    press = next_button(
+    going_on = Next(
         say("clip.finish" if step.clip == step.clips and not last else "clip.next"),
         key=_key(step.slot, "next"),
         disabled=not heard,
-        focus=session.get(_key(step.slot, "focus")),
     )
-    with st.container(key="mark"):
-        mark = st.empty()
 
     changes = {name: value for name, value in answers.items() if value != draft.fields[name]}
     further = own_questions.changed(own, draft.further)
     fresh = listening if listening != session.get(_key(step.slot, "heard")) else None
-    done = press if press != session.get(_key(step.slot, "press")) else None
-    saved = Saved(False, (), draft.revision)
-    if changes or further or fresh or done:
+    if changes or further or fresh or going_on.new:
         saved = study.store.save(
             person.id,
             step.slot,
             tab=tab,
             changes=changes,
             listening=fresh,
-            press=done,
+            press=going_on.new,
             require_heard=must_hear,
             require_confidence=design.questions.confidence,
             further=further,
             questions=design.clip_questions,
         )
-        session[_key(step.slot, "heard")], session[_key(step.slot, "press")] = listening, press
-        if saved.final:
-            st.rerun()
-        if saved.pressed:
-            session[_key(step.slot, "owing")] = press
-            session[_key(step.slot, "focus")] = f"ask-{_names_in_order(design, saved.missing)[0]}@{press}"
-            st.rerun()
+        session[_key(step.slot, "heard")] = listening
+        going_on.deal(saved, _names_in_order(design, saved.missing))
         draft = study.store.show(person.id, step.slot)
         if set(changes) & _TEXTS or own_questions.texts(design.clip_questions) & set(further):
             st.rerun()  # so that the text's own mark says "saved"
-    _mark(mark, design, draft, heard=heard, owing=bool(session.get(_key(step.slot, "owing"))))
+    going_on.mark(say, owed=_owed(design, draft, heard=heard), saved=bool(draft.revision))
 
 
 def _key(slot: int, name: str) -> str:
@@ -213,16 +204,13 @@ def _names_in_order(design: Design, names: Collection[str]) -> list[str]:
     return [name for name in ("heard", *(field.name for field in fields), *own) if name in names]
 
 
-def _mark(place: Any, design: Design, draft: Draft, *, heard: bool, owing: bool) -> None:
-    """Below Next: what is saved, and after a press that came too early what is still to answer."""
-    say = wording.of(design)
-    answered = draft.fields | {"further": draft.further}
-    owed = missing(
-        answered,
+def _owed(design: Design, draft: Draft, *, heard: bool) -> str:
+    """What is still to answer, in words; "" where nothing is."""
+    names = missing(
+        draft.fields | {"further": draft.further},
         heard=heard,
         phase=draft.phase,
         confidence=design.questions.confidence,
         questions=design.clip_questions,
     )
-    names = wording.owed(design, _names_in_order(design, owed)) if owing and owed else ""
-    trial_mark(place, say, owed=names, saved=bool(draft.revision))
+    return wording.owed(design, _names_in_order(design, names)) if names else ""

@@ -6,7 +6,6 @@ What is answered is saved as it is given, so a page that was left half done come
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from typing import Any
 
 import streamlit as st
@@ -15,12 +14,10 @@ from study.design import Design
 from study.design.own_questions import OwnQuestion, asked, missing
 from study.languages import wording
 from study.pages import own_questions
-from study.pages.components import next_button
+from study.pages.next_press import Next
 from study.server.served import Served
 from study.store import own_answers
 from study.store.store import Listener
-
-_PRESS = "before-next"
 
 
 def show(study: Served, person: Listener, tab: str) -> None:
@@ -30,13 +27,13 @@ def show(study: Served, person: Listener, tab: str) -> None:
     st.write(say("own.text"))
     questions = asked(study.design.own_questions, "before")
     answers, owed = _draw(study, person, tab, "before", questions)
-    press = next_button(say("own.next"), key=_PRESS, focus=focus(_PRESS))
-    if fresh(_PRESS, press) and not owed:
+    going_on = Next(say("own.next"), key="before-next")
+    if going_on.new and not owed:
         if any(one.screens_out(answers.get(one.name)) for one in questions):
             study.store.screen_out(person.id)
         own_answers.leave(study.store.engine, person.id, tab=tab, questions=questions)
         st.rerun()
-    mark(study.design, _PRESS, press, owed)
+    lead_to(going_on, study.design, owed)
 
 
 def end_questions(study: Served, person: Listener, tab: str) -> list[OwnQuestion]:
@@ -45,28 +42,12 @@ def end_questions(study: Served, person: Listener, tab: str) -> list[OwnQuestion
     return _draw(study, person, tab, "end", questions)[1] if questions else []
 
 
-def fresh(button: str, press: str | None) -> bool:
-    """Whether the button was pressed anew: a press that came too early does nothing later on."""
-    return press is not None and st.session_state.get(f"{button}-seen") != press
-
-
-def focus(button: str) -> str | None:
-    """Where to lead the eye after a press that could not go on, for the button."""
-    return st.session_state.get(f"{button}-focus")
-
-
-def mark(design: Design, button: str, press: str | None, owed: Sequence[OwnQuestion]) -> None:
-    """Below the button: after a press that came too early, what is still to answer."""
-    session, say = st.session_state, wording.of(design)
-    if owed and fresh(button, press):
-        session[f"{button}-seen"], session[f"{button}-focus"] = press, f"ask-{owed[0].column}@{press}"
-        st.rerun()
-    with st.container(key="mark"):
-        if press and owed:
-            names = escape(wording.owed(design, [one.column for one in owed]))
-            st.html(f'<div class="owed"><b>{escape(say("owed.text"))}</b> {names}.</div>')
-        else:
-            st.html('<div class="saved"></div>')
+def lead_to(going_on: Next, design: Design, owed: Sequence[OwnQuestion]) -> None:
+    """After a press that came too early: leads to the first question still to answer, and names them all."""
+    if owed and going_on.new:
+        going_on.lead_to(owed[0].column)
+    names = wording.owed(design, [one.column for one in owed]) if owed else ""
+    going_on.mark(wording.of(design), owed=names)
 
 
 def _draw(

@@ -26,10 +26,11 @@ POOL_KEYS = "pool-keys"  # the key of the component, and of what it holds in the
 _PRESSES_DONE = "pool-keys-done"  # in the session state: which page load's presses are done, and up to which
 
 
-def _component(name: str, parts: tuple[str, ...] = ()) -> Callable[..., Any]:
+def _component(name: str, parts: tuple[str, ...] = (), *, field: bool = False) -> Callable[..., Any]:
     """The component whose files are NAME.js, NAME.css and NAME.html; the last two where there are such.
 
     parts: NAME_PART.js each, put before NAME.js in one script, as a component loads no further files.
+    field: whether it looks as the fields of the pages do, by field.css.
     """
     folder = files("study.browser")
 
@@ -38,7 +39,8 @@ def _component(name: str, parts: tuple[str, ...] = ()) -> Callable[..., Any]:
         return file.read_text("utf-8") if file.is_file() else None
 
     script = "\n".join(text(f"{piece}.js") or "" for piece in [*(f"{name}_{part}" for part in parts), name])
-    return st.components.v2.component(name, js=script, css=text(f"{name}.css"), html=text(f"{name}.html"))
+    styles = "\n".join(filter(None, [text("field.css") if field else None, text(f"{name}.css")]))
+    return st.components.v2.component(name, js=script, css=styles or None, html=text(f"{name}.html"))
 
 
 def _ignore() -> None:
@@ -46,13 +48,13 @@ def _ignore() -> None:
 
 
 _next_button = _component("next_button")
-_saved_text = _component("saved_text")
-_moment = _component("moment")
+_saved_text = _component("saved_text", field=True)
+_moment = _component("moment", field=True)
 _player = _component("player", parts=("wave", "loop", "keys"))
 _pool_keys = _component("pool_keys")
-_recording = _component("recording")
+_recording = _component("recording", field=True)
 _reconnect = _component("reconnect")
-_completion_code = _component("completion_code")
+_completion_code = _component("completion_code", field=True)
 
 
 def next_button(label: str, *, key: str, disabled: bool = False, focus: str | None = None) -> str | None:
@@ -81,16 +83,6 @@ def trial_heading(say: Words, step: Step, kind: str) -> None:
         f'aria-valuemin="0" aria-valuemax="{step.total}" aria-valuenow="{step.answered}">'
         f'<i style="width:{share:.1f}%"></i></div>'
     )
-
-
-def trial_mark(place: Any, say: Words, *, owed: str, saved: bool) -> None:
-    """Below Next: what is saved, or what is `owed` after a press that came too early."""
-    if owed:
-        place.html(f'<div class="owed"><b>{escape(say("owed.text"))}</b> {escape(owed)}.</div>')
-    elif saved:
-        place.html(f'<div class="saved">{escape(say("clip.saved"))}</div>')
-    else:
-        place.html('<div class="saved"></div>')
 
 
 def completion_code(say: Words, code: str) -> None:

@@ -14,6 +14,8 @@ import streamlit as st
 from analysis.questionnaire import CAME_OF_IT
 from study.languages import Words, wording
 from study.pages.components import next_button, player, recording, saved_text
+from study.pages.next_press import Next, forget
+from study.pages.own_questions import plain
 from study.pages.thanks import show_offers
 from study.server import recordings, routes
 from study.server.address import own
@@ -57,7 +59,7 @@ def _introduction(study: Served, person: Listener, tab: str) -> None:
 
 
 def _clip(study: Served, person: Listener, tab: str, clips: list[KeptClip], here: int) -> None:
-    design, clip, session = study.design, clips[here], st.session_state
+    design, clip = study.design, clips[here]
     say, rule = wording.of(design), design.follow_up
     st.title(say("follow_up.clip", clip=here + 1, clips=len(clips)), anchor=False)
     following = clips[here + 1] if here + 1 < len(clips) else None
@@ -80,28 +82,17 @@ def _clip(study: Served, person: Listener, tab: str, clips: list[KeptClip], here
             megabytes=rule.megabytes,
             disabled=answers["outcome"] in (None, _NOTHING),
         )
-    press = next_button(say("follow_up.next"), key=_key(clip, "next"), focus=session.get(_key(clip, "focus")))
-    with st.container(key="mark"):
-        mark = st.empty()
+    going_on = Next(say("follow_up.next"), key=_key(clip, "next"))
     changes = {name: value for name, value in answers.items() if value != getattr(clip, name)}
-    done = press if press != session.get(_key(clip, "press")) else None
-    if changes or done:
+    if changes or going_on.new:
         engine = study.store.engine
-        saved = follow_up.save(engine, rule, person.id, clip.slot, tab=tab, changes=changes, press=done)
-        session[_key(clip, "press")] = press
-        if saved.final:
-            st.rerun()
-        if saved.pressed:
-            session[_key(clip, "owing")] = True
-            session[_key(clip, "focus")] = f"ask-outcome@{press}"
-            st.rerun()
+        pressed = going_on.new
+        saved = follow_up.save(engine, rule, person.id, clip.slot, tab=tab, changes=changes, press=pressed)
+        going_on.deal(saved, saved.missing)
         if set(changes) & _TEXTS:
             st.rerun()  # so that the text's own mark says "saved"
-    if answers["outcome"] is None and session.get(_key(clip, "owing")):
-        mark.html(f'<div class="owed"><b>{escape(say("follow_up.owed"))}</b></div>')
-    else:
-        said = escape(say("follow_up.saved")) if answers["outcome"] is not None else ""
-        mark.html(f'<div class="saved">{said}</div>')
+    owed = wording.owed(design, ["outcome"]) if answers["outcome"] is None else ""
+    going_on.mark(say, owed=owed, saved=not owed)
 
 
 def _key(clip: KeptClip, name: str) -> str:
@@ -159,7 +150,7 @@ def _song(study: Served, say: Words, clip: KeptClip, *, enabled: bool) -> str | 
                 [*names, _ANOTHER],
                 default=saved if saved in names else _ANOTHER if saved else None,
                 key=_key(clip, "which"),
-                format_func=lambda name: names.get(name) or say("follow_up.another"),
+                format_func=lambda name: plain(names.get(name) or say("follow_up.another")),
                 disabled=not enabled,
             )
         saved, label = None if saved in names else saved, say("follow_up.another_song")
@@ -197,7 +188,7 @@ def _review(study: Served, person: Listener, tab: str, clips: list[KeptClip]) ->
         )
     if again is not None:
         session["kept-again"] = session.get("kept-again", 0) + 1
-        session.pop(_key(clips[again - 1], "owing"), None)
+        forget(_key(clips[again - 1], "next"))
         follow_up.take_up(engine, rule, person.id, clips[again - 1].slot, tab=tab)
         st.rerun()
     if next_button(say("follow_up.send"), key="follow-up-send"):

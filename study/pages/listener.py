@@ -16,6 +16,7 @@ from study.languages import wording
 from study.pages import before, checks, endings, follow_up
 from study.pages.answer_form import answer_form
 from study.pages.components import next_button, player, run_again, saved_text, watch_connection
+from study.pages.next_press import Next
 from study.pages.pair_form import pair_form
 from study.pages.thanks import show_thanks
 from study.server import links, routes
@@ -250,13 +251,12 @@ def _final(study: Served, person: Listener, tab: str) -> None:
             )
         if text is not None and clean(text) != (saved.get(number) or None):
             typed[number] = text
-    press = next_button(say("final.send"), key="finish", focus=before.focus("finish"))
-    finish = before.fresh("finish", press) and not owed
+    going_on = Next(say("final.send"), key="finish")
+    finish = going_on.new is not None and not owed
     if typed or finish:
         study.store.save_final(person.id, tab=tab, questions=questions, texts=typed, finish=finish)
         st.rerun()
-    if owed:
-        before.mark(study.design, "finish", press, owed)
+    before.lead_to(going_on, study.design, owed)
 
 
 def _closed(study: Served, _person: Listener, _tab: str) -> None:

@@ -19,6 +19,7 @@ from study.languages import Words
 from study.muse.folder import KEPT, LONGEST_NOTE, NOT_KEPT, Choice, MadeClip, PlannedClip, Progress, Round
 from study.pages.components import next_button, player, run_again, saved_text, watch_connection
 from study.pages.listener import style
+from study.pages.own_questions import plain
 from study.server import musing
 from study.server.musing import Musing
 
@@ -37,7 +38,7 @@ def page() -> None:
     style()
     st.html(f"<style>{files('study.browser').joinpath('muse.css').read_text('utf-8')}</style>")
     watch_connection(say)
-    st.title(here.title, anchor=False)
+    st.title(plain(here.title), anchor=False)
     try:
         _folder(here, say)
     except ProblemError as error:  # as of a plan that was edited into something else

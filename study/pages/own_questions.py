@@ -189,6 +189,6 @@ _DRAWN = {
 }
 
 
-def plain(option: str) -> str:
-    """An option as Streamlit shows it: its signs are signs, not Markdown."""
-    return _MARKDOWN.sub(r"\\\1", option)
+def plain(text: str) -> str:
+    """A text for Streamlit to show as it stands: its signs are signs, not Markdown."""
+    return _MARKDOWN.sub(r"\\\1", text)

@@ -13,11 +13,12 @@ import streamlit as st
 
 from study.design import Design
 from study.languages import wording
-from study.pages.components import next_button, player, saved_text, trial_heading, trial_mark
+from study.pages.components import player, saved_text, trial_heading
+from study.pages.next_press import Next
 from study.server import routes
 from study.server.served import Served
 from study.store import pairs
-from study.store.answering import Listening, Saved
+from study.store.answering import Listening
 from study.store.pairs import SIDES, PairDraft
 from study.store.protocol import Page, clean
 from study.store.store import Listener
@@ -40,22 +41,18 @@ def pair_form(study: Served, person: Listener, tab: str) -> None:
     )
     answers = _questions(design, draft, enabled=heard)
     last = step.page is Page.PAIR and step.answered + 1 == step.total
-    press = next_button(
+    going_on = Next(
         say("clip.finish" if step.clip == step.clips and not last else "clip.next"),
         key=_key(step.slot, "next"),
         disabled=not heard,
-        focus=session.get(_key(step.slot, "focus")),
     )
-    with st.container(key="mark"):
-        mark = st.empty()
 
     changes = {name: value for name, value in answers.items() if value != draft.fields[name]}
     known = session.get(_key(step.slot, "heard"), [None, None])
     fresh = {
         side: now for side, now, then in zip(SIDES, listening, known, strict=True) if now and now != then
     }
-    done = press if press != session.get(_key(step.slot, "press")) else None
-    if changes or fresh or done:
+    if changes or fresh or going_on.new:
         saved = pairs.save(
             engine,
             person.id,
@@ -63,31 +60,21 @@ def pair_form(study: Served, person: Listener, tab: str) -> None:
             tab=tab,
             changes=changes,
             listening=fresh,
-            press=done,
+            press=going_on.new,
             require_heard=must_hear,
             digest=study.store.served_digest,
         )
-        session[_key(step.slot, "heard")], session[_key(step.slot, "press")] = listening, press
-        _lead_on(saved, step.slot, press)
+        session[_key(step.slot, "heard")] = listening
+        going_on.deal(saved, saved.missing)
         draft = pairs.show(engine, person.id, step.slot)
         if "comment" in changes:
             st.rerun()  # so that the text's own mark says "saved"
-    _mark(mark, design, draft, heard=heard, owing=bool(session.get(_key(step.slot, "owing"))))
+    owed = ([] if heard else ["both"]) + ([] if draft.fields["choice"] else ["choice"])
+    going_on.mark(say, owed=wording.owed(design, owed) if owed else "", saved=bool(draft.revision))
 
 
 def _key(slot: int, name: str) -> str:
     return f"{name}-{slot}"
-
-
-def _lead_on(saved: Saved, slot: int, press: str | None) -> None:
-    """Goes on after a final answer, or to what a press of Next has found missing."""
-    session = st.session_state
-    if saved.final:
-        st.rerun()
-    if saved.pressed:
-        session[_key(slot, "owing")] = press
-        session[_key(slot, "focus")] = f"ask-{saved.missing[0]}@{press}"
-        st.rerun()
 
 
 def _player(design: Design, draft: PairDraft, place: int, before: Listening) -> Listening | None:
@@ -142,11 +129,3 @@ def _questions(design: Design, draft: PairDraft, *, enabled: bool) -> dict[str, 
             )
         answers["comment"] = draft.fields["comment"] if typed is None else clean(typed)
     return answers
-
-
-def _mark(place: Any, design: Design, draft: PairDraft, *, heard: bool, owing: bool) -> None:
-    """Below Next: what is saved, and after a press that came too early what is still to do."""
-    say = wording.of(design)
-    owed = ([] if heard else ["both"]) + ([] if draft.fields["choice"] else ["choice"])
-    names = wording.owed(design, owed) if owing and owed else ""
-    trial_mark(place, say, owed=names, saved=bool(draft.revision))

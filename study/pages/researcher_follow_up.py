@@ -47,7 +47,7 @@ def table(people: list[ListenerProgress]) -> pd.DataFrame:
         {
             "listener": [f"{one.name}{' (pilot)' * one.pilot}" for one in people],
             "follow-up": [one.follow_up_stage for one in people],
-            "kept": [len(one.follow_up.slots) if one.follow_up else None for one in people],
+            "kept": [f"{len(one.follow_up.slots)}" if one.follow_up else "" for one in people],
             "opens": [
                 f"{one.follow_up.opens_at.astimezone():%Y-%m-%d}" if one.follow_up else "" for one in people
             ],

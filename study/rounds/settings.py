@@ -66,15 +66,10 @@ def set_of(design: Design, cell: Cell, *, new: bool = False) -> str:
     new: the cell has a plan or a strength that no set can name, so the others of its kind decide.
     """
     for name, chosen in design.sets.items():
-        if design.mode_of(name) != cell.mode:
-            continue
-        parts = (
-            ("source", "epochs", "backend") if new else ("source", "epochs", "backend", "plan", "strength")
-        )
-        entries = [{part: getattr(entry, part) for part in parts} for entry in chosen.cells]
-        if not entries or any(
-            all(wanted in (None, getattr(cell, part)) for part, wanted in entry.items()) for entry in entries
-        ):
+        unnamed = {"plan": None, "strength": None} if new else {}
+        entries = [entry.model_copy(update=unnamed) for entry in chosen.cells]
+        fits = not entries or any(entry.fits(cell) for entry in entries)
+        if design.mode_of(name) == cell.mode and fits:
             return name
     return ""
 

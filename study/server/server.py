@@ -21,7 +21,7 @@ from streamlit.starlette import App
 from caw.problems import ProblemError
 from caw.process import environment_variables
 from study.languages import wording
-from study.server import connections, login, oidc, recordings, researcher_files, routes
+from study.server import connections, login, oidc, open_link, recordings, researcher_files, routes
 from study.server.address import BASE_PATH, LOOPBACK, PUBLIC_URL, WILDCARDS, is_loopback
 from study.server.gate import Gate
 from study.server.links import personal_link, researcher_link
@@ -187,7 +187,7 @@ def addresses(study: Served, base: str, *, secrets: bool = True) -> str:
         return "\n".join(
             [opening, "", *_for_researcher(study, base, secrets=secrets), "", after, "Stop with Ctrl-C."]
         )
-    people = study.store.listeners()
+    people = [one for one in study.store.listeners() if not one.recruited]
     listeners = [one for one in people if not one.pilot and one.revoked_at is None]
     pilots = [one for one in people if one.pilot and one.revoked_at is None]
     lines = [f'"{study.design.study.title}" is open at {base}']
@@ -201,7 +201,10 @@ def addresses(study: Served, base: str, *, secrets: bool = True) -> str:
             fix = "it is unblinded and stays closed"
         lines += ["", f"  {closing}; {fix}."]
     lines += ["", *_links("listener", listeners, base, secrets=secrets)]
-    if not listeners:
+    if study.design.open_link is not None:
+        shown = open_link.link(base, study.folder, study.design.open_link) if secrets else ""
+        lines.append(f"  open link: {shown or f'`study link {study.folder.path} --url {base}` prints it'}")
+    elif not listeners:
         lines.append(f"  no listener yet; `study invite {study.folder.path} NAME` makes a personal link")
     if pilots:
         lines += [

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from analysis import responses
-from analysis.results import groups, statistics, stimuli
+from analysis.results import groups, own_questions, statistics, stimuli
 from analysis.results.result import find
 from tests.analysis.panels import panel
 
@@ -48,6 +49,34 @@ def test_groups_that_heard_other_clips_are_compared_over_clips_too():
     assert "different clips" in result.note
     shared = find(groups.records(stimuli.distinct(grouped(2.0))), groups.FAMILY, POINTS, "B - A")
     assert result.high - result.low > shared.high - shared.low
+
+
+def accuracies(frame) -> list:
+    """Listeners' balanced accuracies in group B, and in group A."""
+    own = own_questions.balanced_accuracy(stimuli.distinct(frame))
+    return [own[[int(name[1:]) % 2 == odd for name in own.index]] for odd in (1, 0)]
+
+
+def test_accuracies_are_compared_by_welchs_test_over_listeners():
+    frame = grouped(0.0)
+    found = find(groups.records(stimuli.distinct(frame)), groups.FAMILY, groups.ACCURACY, "B - A")
+    test = stats.ttest_ind(*accuracies(frame), equal_var=False)
+    interval = test.confidence_interval()
+    assert (found.p, found.low, found.high) == pytest.approx((test.pvalue, *interval))
+    other = groups.records(stimuli.distinct(grouped(0.0, apart=True)))
+    assert "that both groups heard" in find(other, groups.FAMILY, groups.ACCURACY, "B - A").note
+
+
+def test_a_group_that_always_says_fake_tells_nothing_apart_better():
+    frame = grouped(0.0)
+    frame.loc[frame["group"] == "B", "verdict"] = "fake"
+    results = groups.records(stimuli.distinct(frame))
+    judged = find(results, groups.FAMILY, "judged real, difference, machine-made clips", "B - A")
+    assert judged.p < 0.05
+    accuracy, (always, honest) = find(results, groups.FAMILY, groups.ACCURACY, "B - A"), accuracies(frame)
+    assert set(always) == {0.5}
+    assert accuracy.low < 0 < accuracy.high
+    assert accuracy.p == pytest.approx(stats.ttest_1samp(honest, 0.5).pvalue)
 
 
 def test_too_few_listeners_are_refused_and_one_group_is_none():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import responses
+from analysis import plots, responses
 from analysis.report import own_questions as words
 from analysis.results import own_questions, statistics, stimuli
 from analysis.results.result import Question, holm
@@ -138,6 +140,18 @@ def test_tables_show_what_was_asked_and_the_methods_list_it():
     said = words.methods(frame, ASKED)
     assert "\u201cFeel?\u201d (1 to 7)" in said
     assert "Guitar, Bass, Bass drum; several possible" in said
+
+
+def test_the_chart_has_a_part_for_each_scale_number_and_option():
+    results = [r for r in results_of(answered(6)).values() if r.family == own_questions.CLIPS]
+    again = FEEL | {"name": "again", "low": 0, "high": 9}
+    twice = [*results, *(replace(r, group=f"again{r.group[4:]}") for r in results if r.group[:4] == "feel")]
+    chart = plots.own_questions.of_clips(twice, [*ASKED, again], width=plots.NARROW)
+    parts = chart.to_dict()["vconcat"]
+    assert [part["title"]["text"] for part in parts] == ["Feel? (feel)", "Use it? Yes", "Feel? (again)"]
+    domains = [part["layer"][0]["encoding"]["x"]["scale"]["domain"] for part in parts]
+    assert domains == [[1, 7], [0, 1], [0, 9]]
+    assert "originals" in plots.render(chart)
 
 
 @pytest.mark.slow

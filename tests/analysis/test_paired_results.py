@@ -1,4 +1,4 @@
-"""The paired task's frame, models and results, against likelihoods written out and cases worked by hand."""
+"""The paired task's frame, models and results; models against R are in test_paired_models.py."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-import scipy.optimize
 import statsmodels.api as sm
 
 import analysis
@@ -17,54 +16,11 @@ from analysis.cells import ResponsesError
 from analysis.models import paired
 from analysis.models.mixed import MixedModelError, NoSpreadError
 from analysis.report import paired as report
+from analysis.report.report import ReportFacts
+from analysis.results import own_questions
 from analysis.results import pairs as results
 from analysis.results.result import find
 from tests.analysis.pair_answers import row, study
-
-
-def written_out(y, x, blocks):
-    """REML of y = x b + sum of blocks (each [n, q]) + error, from the whole covariance matrix."""
-
-    def criterion(logs):
-        scale = np.exp(logs)
-        v = scale[-1] ** 2 * np.eye(len(y))
-        for block, sd in zip(blocks, scale, strict=False):
-            v = v + sd**2 * block @ block.T
-        inverse = np.linalg.inv(v)
-        inner = x.T @ inverse @ x
-        beta = np.linalg.solve(inner, x.T @ inverse @ y)
-        rest = y - x @ beta
-        value = np.linalg.slogdet(v)[1] + np.linalg.slogdet(inner)[1] + rest @ inverse @ rest
-        return value, beta, np.linalg.inv(inner)
-
-    start = np.log(np.full(len(blocks) + 1, 0.3))
-    options = {"xatol": 1e-7, "fatol": 1e-10, "maxiter": 20000, "maxfev": 20000}
-    best = scipy.optimize.minimize(
-        lambda logs: criterion(logs)[0], start, method="Nelder-Mead", options=options
-    )
-    _, beta, covariance = criterion(best.x)
-    return beta, np.sqrt(np.diag(covariance)), np.exp(best.x)
-
-
-def memberships(labels):
-    return np.eye(len(set(labels)))[np.unique(labels, return_inverse=True)[1]]
-
-
-def test_right_answers_are_fitted_as_the_likelihood_written_out_says():
-    dice = np.random.default_rng(3)
-    n, who = 160, np.repeat(np.arange(10), 16)
-    real, fake = dice.integers(0, 6, n), dice.integers(0, 7, n)
-    order = dice.permutation(np.tile([0.5, -0.5], n // 2))
-    tastes = dice.normal(0, 0.3, 10), dice.normal(0, 0.4, 10)
-    latent = 0.6 + tastes[0][who] + tastes[1][who] * order + dice.normal(0, 0.3, 6)[real]
-    y = latent + dice.normal(0, 0.2, 7)[fake] + dice.normal(0, 0.5, n)
-    fit = paired.right(y, order, who, real, fake)
-    x = np.column_stack([np.ones(n), order])
-    own = memberships(who)
-    beta, error, sds = written_out(y, x, [own, own * order[:, None], memberships(real), memberships(fake)])
-    assert fit.estimate == pytest.approx(beta, abs=1e-4)
-    assert np.sqrt(np.diag(fit.covariance)) == pytest.approx(error, rel=1e-3)
-    assert list(fit.spread.values()) == pytest.approx(list(sds[:-1]), abs=1e-3)
 
 
 def differences(seed=5, many=12, clips=8, n=192):
@@ -80,18 +36,6 @@ def differences(seed=5, many=12, clips=8, n=192):
     latent += taste[who, group[first]] - taste[who, group[second]]
     chosen = (dice.logistic(size=n) < 2 * latent).astype(float)
     return chosen, columns, who, first, second, group
-
-
-def test_shares_of_choices_are_fitted_as_the_likelihood_written_out_says():
-    chosen, columns, who, first, second, group = differences()
-    fit = paired.shares(chosen, columns, who, first, second)
-    own = memberships(who)
-    tastes = [own * ((group[first] == g).astype(float) - (group[second] == g))[:, None] for g in (0, 1, 2)]
-    clips = np.eye(8)[first] - np.eye(8)[second]
-    x = np.column_stack([np.ones(len(chosen)), *columns.values()])
-    beta, error, _ = written_out(chosen - 0.5, x, [own, np.hstack(tastes), clips])
-    assert fit.estimate == pytest.approx(beta, abs=2e-3)
-    assert np.sqrt(np.diag(fit.covariance)) == pytest.approx(error, rel=1e-2)
 
 
 def test_worths_without_random_effects_are_those_of_a_logistic_model():
@@ -242,6 +186,29 @@ def test_the_report_and_the_notebook_say_the_same(tmp_path):
     }
     assert {(results.WHICH, results.RIGHT), ("which inspires more, by epochs", results.WORTH)} <= known
     assert sorted(file.name for file in (page.parent / "plots").iterdir())[0] == "preferences.png"
+
+
+def test_the_report_counts_what_listeners_were_asked_besides(tmp_path):
+    asked = [
+        {
+            "name": "plays",
+            "ask": "before",
+            "kind": "choice",
+            "text": "Do you <play>?",
+            "options": ["Yes", "No"],
+        },
+        {"name": "years", "ask": "end", "kind": "number", "text": "For how long?"},
+    ]
+    frame = study(1, clips=4).assign(before_plays="Yes", end_years="12")
+    settings = ReportFacts(settings={"question": asked})
+    page = report.write(pairs.load(frame), tmp_path / "report", facts=settings).read_text()
+    assert "Do you &lt;play&gt;?" in page
+    assert "1/1 (100%)" in page
+    assert "listeners were also asked" in page
+    counted = find(
+        results.evaluate(pairs.load(frame), asked), own_questions.LISTENERS, own_questions.MIDDLE, "end_years"
+    )
+    assert counted.estimate == 12
 
 
 def test_the_report_of_one_listener_claims_no_other():

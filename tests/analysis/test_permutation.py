@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
-from analysis.tests import permutation
+from analysis.tests import holm, permutation
 
 ratings = st.lists(st.integers(0, 10), min_size=1, max_size=6)
 levels = st.lists(
@@ -21,6 +22,13 @@ def brute_force(a, b) -> float:
     centre = len(a) * ranks.mean()
     sums = [ranks[list(chosen)].sum() for chosen in combinations(range(len(ranks)), len(a))]
     return float(np.mean(np.abs(np.array(sums) - centre) >= abs(ranks[: len(a)].sum() - centre) - 1e-9))
+
+
+@settings(max_examples=10)  # statsmodels collects the garbage of the whole process at each call
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
+def test_holms_correction_is_that_of_statsmodels(p_values):
+    assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1].tolist())
+    assert holm([]) == []
 
 
 @given(ratings, ratings)

@@ -46,6 +46,31 @@ def test_too_few_answers_find_nothing():
     assert planning_follow_up.power(FollowUpPlan((2,), kept=2, clips=8, studies=5), 2, 0.6) == 0.0
 
 
+def test_a_rate_is_told_from_none_where_any_eureka_is_seen():
+    """Of listeners and clips that are all alike: 1 - (1 - rate) ** answers."""
+    alike = FollowUpPlan((8,), kept=2, listener_sd=0.0, clip_sd=0.0)
+    rate, seen = planning_follow_up.least_rate(alike, 8)
+    assert rate == 0.1  # .815; of .09 it is .779
+    assert seen == pytest.approx(1 - 0.9**16, abs=0.025)
+    apart = FollowUpPlan((8,), kept=2, listener_sd=1.0, clip_sd=1.0)
+    assert planning_follow_up.least_rate(apart, 8)[0] > rate
+    assert planning_follow_up.least_rate(alike, 100)[0] == 0.01
+
+
+def test_a_difference_is_found_from_no_more_studies_than_decide_it(monkeypatch):
+    plan = FollowUpPlan((8,), studies=10)
+    for hits, needed, found in (
+        ("1" * 10, 8, True),
+        ("000", 3, False),
+        ("0110111111", 10, True),
+        ("01101110", 8, False),
+    ):
+        told = iter(hits)
+        monkeypatch.setattr(planning_follow_up, "_tested", lambda *_, told=told: (one == "1" for one in told))
+        assert planning_follow_up._finds(plan, 8, 0.3) == found
+        assert len(list(told)) == len(hits) - needed
+
+
 @pytest.mark.slow
 def test_the_command_prints_and_writes_the_table(tmp_path):
     arguments = ["plan", "--kept", "4", "--listeners", "8", "--studies", "4", "--out", str(tmp_path)]
@@ -54,3 +79,4 @@ def test_the_command_prints_and_writes_the_table(tmp_path):
     rows = spreadsheet.records(tmp_path / "follow_up_power.csv")
     assert [(row["listeners"], row["answers"]) for row in rows] == [("8", "32")]
     assert 0 < float(rows[0]["width"]) < 1
+    assert "told from none" in told

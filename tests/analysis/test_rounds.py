@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import analysis
-from analysis import responses
+from analysis import plots, responses
 from analysis.report import further_rounds
 from analysis.results import rounds, statistics
 from analysis.results.result import find
@@ -86,6 +86,25 @@ def test_one_listeners_difference_by_hand():
     assert "exact" in gained.method
 
 
+def test_the_chart_shows_how_clips_were_drawn_before_the_rounds():
+    results = rounds.records(table(1, gain=0.5))
+    for width in (plots.WIDE, plots.NARROW):
+        chart = plots.rounds.means(results, width=width)
+        assert [part["title"]["text"] for part in chart.to_dict()["vconcat"]] == [
+            "inspiring, yes or maybe",
+            "kept",
+            "musicality",
+        ]
+        drawn = [row for rows in chart.to_dict()["datasets"].values() for row in rows]
+        assert [row["group"] for row in drawn if row["part"] == "kept"] == [
+            *plots.rounds.NAMED.values(),
+            "round 1",
+            "round 2",
+            "round 3",
+        ]
+        assert "drawn evenly" in plots.render(chart)
+
+
 def test_without_rounds_nothing_is_said():
     frame = analysis.founding()
     assert rounds.first(frame) is frame
@@ -107,6 +126,8 @@ def test_the_report_has_the_clips_of_next_rounds(tmp_path):
     frame = table(1, gain=0.4)
     page = analysis.open(frame).report(tmp_path / "report").read_text()
     assert "In next rounds" in page
+    assert 'id="plot-next_rounds"' in page
+    assert page.index('id="rounds"') < page.index('id="plot-next_rounds"') < page.index('id="statistics"')
     listed = pd.read_csv(tmp_path / "report" / "tables" / "next_rounds.csv")
     assert len(listed) == 20
     assert set(listed["drawn"].dropna()) == {"sampled", "fresh"}

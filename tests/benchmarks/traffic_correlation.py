@@ -32,6 +32,7 @@ import numpy as np
 import sqlalchemy as sa
 from scipy.stats import rankdata
 
+from analysis.tests import holm
 from study.folder import StudyFolder
 from study.store.schema import listener, trial
 from tests.benchmarks.served_study import Server, study_with
@@ -127,11 +128,11 @@ def main() -> None:
     frames = sum(len(one.wire) for one in people)
     print(f"{len(rows)} clips of {len(people)} listeners, {frames} frames and heads of answers")
     print(f"{'feature':32} {'|r|':>6} {'p':>7} {'Holm':>7}")
-    for name, (r, p, holm) in sorted(tested.items(), key=lambda item: item[1][1])[:12]:
-        print(f"{name:32} {r:6.3f} {p:7.4f} {holm:7.4f}")
+    for name, (r, p, adjusted) in sorted(tested.items(), key=lambda item: item[1][1])[:12]:
+        print(f"{name:32} {r:6.3f} {p:7.4f} {adjusted:7.4f}")
     constant = sorted(set(rows[0]) - set(tested) - {"truth", "block"})
     print(f"the same for all clips: {', '.join(constant)}")
-    smallest = min((holm for _, _, holm in tested.values()), default=1.0)
+    smallest = min((adjusted for _, _, adjusted in tested.values()), default=1.0)
     print(f"{len(tested)} features tested, smallest corrected p {smallest:.3f}")
     print(f"{len(leaks)} secrets passed {leaks}")
     sys.exit(bool(smallest < ALPHA or leaks))
@@ -196,10 +197,8 @@ def correlations(
     labels /= np.sqrt((labels**2).sum(axis=1, keepdims=True))
     r = np.abs(ranks @ labels.T)
     p = (r >= r[:, :1] - 1e-12).mean(axis=1)
-    order = np.argsort(p)
-    holm = np.empty_like(p)
-    holm[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
-    return {name: (r[at, 0], p[at], holm[at]) for at, name in enumerate(names)}
+    adjusted = holm(p)
+    return {name: (r[at, 0], p[at], adjusted[at]) for at, name in enumerate(names)}
 
 
 def leaked(people: list[Watched], folder: StudyFolder) -> list[str]:

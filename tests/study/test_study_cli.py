@@ -66,7 +66,7 @@ def test_init_writes_a_study(run, tmp_path, clip):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["build"], "Missing argument 'DIR'; see study --help"),
+        (["build"], "Missing argument 'DIR'; see study build --help"),
         (["built", "x"], "No such command 'built'"),
         (["build", "nowhere"], "nowhere: no such folder; make a study with `study init nowhere`"),
         (["serve", "nowhere"], "no such folder"),

@@ -167,11 +167,6 @@ def test_values_that_are_all_the_same_say_nothing():
     assert p_of(np.ones(10), REAL) == 1.0
 
 
-def test_holm():
-    assert leak_test.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert leak_test.holm([0.6, 0.9]) == [1.0, 1.0]
-
-
 def test_the_classifier_finds_what_tells_apart():
     dice = np.random.default_rng(2)
     features = dice.standard_normal((20, 8)) * np.logspace(-3, 3, 8)

@@ -51,12 +51,12 @@ def _silent(path: Path) -> Path:
     ("name", "asked", "message"),
     [
         ("none.wav", {}, "no such file"),
-        ("short.wav", {}, "seconds is 1.5; give 2 or more"),
+        ("short.wav", {}, "--seconds is 1.5; give 2 or more"),
         ("silent.wav", {}, "silent"),
         ("broken.mp3", {}, "broken.mp3"),
         ("riff.wav", {"start": 8.5}, "--start 8.5 lies behind the end of riff.wav; it has 8.0 s"),
-        ("riff.wav", {"start": 7.0}, "seconds is 1.0; give 2 or more"),
-        ("riff.wav", {"language": "fr"}, "language is 'fr'; use 'en' or 'de'"),
+        ("riff.wav", {"start": 7.0}, "--seconds is 1.0; give 2 or more"),
+        ("riff.wav", {"language": "fr"}, "--language is 'fr'; use 'en' or 'de'"),
     ],
 )
 def test_a_song_that_cannot_be_used_leaves_nothing(tmp_path, name, asked, message):

@@ -50,7 +50,8 @@ def test_each_clip_has_its_player_and_says_what_it_is_and_why(folder):
     assert [data["src"] for data in players] == [f"/clip/1-{place}.wav" for place in (1, 2, 3)]
     assert all(data["among"] and data["beacon"] is None for data in players)
     text = said(page)
-    for words in ("Round 1", "New music, as your song goes", "To begin with", "120 BPM, 4/4", "Em C G D"):
+    kind = "New music in the manner of your song"
+    for words in ("Round 1", kind, "To begin with", "120 BPM, 4/4", "Em C G D"):
         assert words in text
     assert not [data for data in components(page) if "again" in data], (
         "nothing is done, so nothing is waited for"

@@ -3,12 +3,15 @@
 import json
 import stat
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from study import blinding
+from study import blinding, design
+from study.backends import Cell
 from study.build import blinded_sets, build
-from study.rounds import building
+from study.rounds import building, settings
 from study.rounds.building import RoundError, more
 from study.store.answering import StoreError
 from study.store.store import Store
@@ -147,3 +150,14 @@ def test_a_listener_who_said_nothing_of_use_gets_a_line(finished, tmp_path):
     store.close()
     with pytest.raises(RoundError, match="there is nothing to choose a next round by"):
         more(finished, "Ann")
+
+
+def test_a_set_of_one_song_takes_no_clip_of_another_in_a_next_round():
+    sets = {"A": {"mode": "UMG", "cells": [{"song": "dune"}]}, "B": {"mode": "UMG", "cells": [{"song": ""}]}}
+    song = {"file": "dune.wav", "lacks": "ending", "before": [0, 8]}
+    stated = design.parse({"study": {"title": "t", "seed": 1}, "set": sets, "song": [song]})
+    for_none = Cell("riff", Path("riff.wav"), 0.0, 8.0, "UMG", 100, "caw")
+    for_dune = replace(for_none, source="dune", plan="ending", song="dune")
+    for new in (False, True):
+        places = [settings.set_of(stated, cell, new=new) for cell in (for_dune, for_none)]
+        assert places == ["A", "B"]

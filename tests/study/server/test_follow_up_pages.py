@@ -73,7 +73,7 @@ def test_a_follow_up_to_its_end(opened):
         assert title(page) == f"Kept clip {number} of 4"
         if number == 1:
             press(page, f"kept-next-{slot}", "too early")
-            assert "Please choose what came of this clip." in said(page)
+            assert "Still to answer:</b> what came of this clip." in said(page)
             assert page.number_input(key=f"kept-days-{slot}").disabled
         page.segmented_control(key=f"kept-outcome-{slot}").set_value("part").run()
         assert rows(study)[number - 1]["outcome"] == "part", "saved at once"
@@ -157,3 +157,12 @@ def test_the_studys_own_songs_are_offered_by_name(opened):
     assert rows(study)[1]["song"] == "Night Train"
     again = AppTest.from_file(str(PAGES), default_timeout=120).run()
     assert again.pills(key=f"kept-which-{second}").value == ""
+
+
+def test_a_song_reads_as_its_title_is_written(opened):
+    song = '[[song]]\ntitle = "*Dune* :fire: $x$"\nfile = "dune.wav"\nlacks = "ending"\nbefore = [0, 8]\n'
+    study, page = opened("days = 0\n" + song)
+    press(page, "follow-up-start")
+    slot = study.store.find(study.store.invite("Ann")).step.follow_up.slot
+    (which,) = [one for one in page.get("button_group") if one.key == f"kept-which-{slot}"]
+    assert which.options[0] == r"\*Dune\* \:fire\: \$x\$"

@@ -71,6 +71,15 @@ def people(study) -> int:
 # who comes in
 
 
+def test_a_browser_that_keeps_no_cookie_is_sent_back_to_where_it_came_from(opened):
+    study = opened()
+    inside = come(study).headers["location"]
+    page = gated_client().get(inside)
+    assert page.status_code == 403
+    assert "from where you signed up" in page.text
+    assert "with cookies allowed" in page.text
+
+
 def test_an_id_comes_in_and_comes_back_in_any_browser(opened):
     study = opened()
     client = gated_client()

@@ -140,7 +140,7 @@ def test_a_clip_asks_them_too_in_practice_and_when_it_counts(ann):
         if slot == 0:
             ann.next("early")
             assert "\u201cHow does it feel?\u201d." in ann.said()
-            assert ann.page.session_state[f"focus-{slot}"].startswith("ask-clip_feel@")
+            assert ann.page.session_state[f"next-{slot}-focus"].startswith("ask-clip_feel@")
         ann.page.segmented_control[-1].set_value(4).run()
         assert ann.draft.further == {"feel": 4}
         ann.next("go on")

@@ -92,7 +92,7 @@ def test_the_question_opens_when_both_clips_were_heard(ann):
     assert ann.question.options == ["A", "B"]
     ann.next()
     assert "Still to answer:</b> which of the two." in ann.said()
-    assert ann.page.session_state[f"focus-{ann.step.slot}"].startswith("ask-choice@")
+    assert ann.page.session_state[f"next-{ann.step.slot}-focus"].startswith("ask-choice@")
     ann.question.set_value("second").run()
     assert "Saved" in ann.said()
     ann.next("2")

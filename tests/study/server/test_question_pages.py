@@ -90,7 +90,7 @@ def test_blocks_come_in_the_order_of_the_design_and_so_does_what_is_owed(ann):
     assert ann.asked() == ["inspiring", "musicality", "verdict", "difficulty"]
     ann.next()
     assert "whether it is inspiring, the musicality and real or fake." in ann.said()
-    assert ann.page.session_state[f"focus-{ann.step.slot}"].startswith("ask-inspiring@")
+    assert ann.page.session_state[f"next-{ann.step.slot}-focus"].startswith("ask-inspiring@")
 
 
 def test_two_passes_ask_for_all_verdicts_first_and_for_the_music_later(ann):

@@ -7,10 +7,11 @@ from study import design, password
 from study.cli import commands
 from study.design import DesignError
 from study.folder import FolderError
-from study.server import server
+from study.server import open_link, server
 from study.server.address import AddressError
 from study.server.oidc import OidcError
 from study.server.served import served
+from study.store import recruits
 from study.store.store import Store, StoreError
 from tests.free_ports import free_port
 
@@ -153,6 +154,19 @@ def test_addresses_say_what_is_open_to_whom(serving):
     assert "closed" not in told
     serving.store.close_study("Ida")
     assert "The study was closed on" in server.addresses(serving, "http://127.0.0.1:8501")
+
+
+def test_the_open_link_stands_there_and_not_who_came_by_it(tiny_study, serve):
+    with tiny_study.toml.open("a") as toml:
+        toml.write('\n[open_link]\nids = ["who"]\n')
+    serving, base = serve(tiny_study), "http://127.0.0.1:8501"
+    came = recruits.join(serving.store.engine, serving.design.open_link, {"who": "ann"})
+    told = server.addresses(serving, base)
+    assert f"open link: {open_link.link(base, serving.folder, serving.design.open_link)}" in told
+    assert came.token not in told
+    assert "study invite" not in told
+    told = server.addresses(serving, base, secrets=False)
+    assert f"open link: `study link {serving.folder.path} --url {base}` prints it" in told
 
 
 def test_no_secret_is_printed_where_no_terminal_reads_it(serving):

@@ -145,7 +145,7 @@ def test_a_moment_outside_of_the_clip_is_none(songs):
 def test_the_questions_are_worded_by_the_study_or_its_language(songs):
     ann = songs(ASKED.replace("songs = true", 'songs = true\ntake = "Was <b>stehlen</b>?"'), "de")
     asked = {one.name: one for one in design.load(ann.store._folder.path).clip_questions}
-    assert asked["use_in"].text == "Welcher dieser Songs könnte diesen Clip brauchen?"
+    assert asked["use_in"].text == "Welcher dieser Songs könnte diesen Clip gebrauchen?"
     assert asked["take"].text == "Was <b>stehlen</b>?"
     assert [asked["use_as"].shown(role) for role in ("verse", "chorus")] == ["Strophe", "Refrain"]
     assert asked["use_in"].shown("dune") == "Dune *at* night"

@@ -27,6 +27,15 @@ def test_hidden_repeats_are_counted_and_make_the_base_rate_a_share(repeats, coun
     assert wording.base_rate(designed(repeats)) == said
 
 
+def test_pairs_name_the_limit_of_an_open_link_too():
+    limited = {"study": {"title": "Test", "seed": 1}, "listening": {"task": "paired"}}
+    link = {"timeout_minutes": 47, "resume": "same browser"}
+    plain, told = (wording.welcome(design.parse(limited | more)) for more in ({}, {"open_link": link}))
+    assert not any("47" in line for line in plain)
+    assert any("47" in line for line in told)
+    assert plain[-1] not in told
+
+
 def test_missing_fields_read_as_a_phrase():
     owed = missing({"verdict": "fake"}, heard=True)
     told = wording.owed(designed(0), owed)
