@@ -128,10 +128,10 @@ async def _flood(
         end="",
     )
     print(f"pages of another listener meanwhile: {len(during)}, {_milliseconds(during)}; ", end="")
-    print(f"before: {_milliseconds(calm)}; its socket was lost: {dict(notes.reconnects)}")
+    print(f"before: {_milliseconds(calm)}; its socket was lost: {dict(notes.lost)}")
     print("\n".join(line for line in server.log.read_text().splitlines() if "connections" in line))
     faults = [] if during else ["no page was drawn during the flood"]
-    return faults + [f"during the flood: {why}" for why in notes.reconnects]
+    return faults + [f"during the flood: {why}" for why in notes.lost]
 
 
 def _flooded(addresses: list[str], connections: int) -> tuple[list[tuple[int, str, float]], int, float]:
@@ -209,7 +209,7 @@ async def _stay(base: str, token: str, notes: Notes, stop: asyncio.Event) -> Non
                 finally:  # and not by closing it, which waits for what nobody reads any more
                     socket.transport.abort()
             except SOCKET_LOST as error:
-                notes.reconnects[f"{type(error).__name__}: {error}, {one.shown.texts[:2]}"] += 1
+                notes.lost[f"{type(error).__name__}: {error}"] += 1
 
 
 async def _until(true: Callable[[], bool]) -> None:
