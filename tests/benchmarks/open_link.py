@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import re
 import sys
 import tempfile
 import time
@@ -61,6 +62,8 @@ def main() -> None:
             toml.write(TABLE.format(quota=options.quota))
         with Server(folder, options.port, url) as server:
             faults = asyncio.run(attempt(server, url, tokens[0], options))
+            faults += _failures(server.log.read_text())
+            Path("/work/exp/link/server.log").write_text(server.log.read_text())
             print(f"server: {server.peak_megabytes():.0f} MB at most, {server.cpu_seconds():.0f} s of a core")
     for fault in faults[:20]:
         print(fault)
@@ -175,6 +178,12 @@ async def _take(
     print(outcome)
     faults = outcome.faults + ([] if outcome.found.kept else [str(outcome.found)])
     return faults + ([] if outcome.right_codes == len(takers) else ["a code is missing or not right"])
+
+
+def _failures(log: str) -> list[str]:
+    """The last line of each traceback in a server's log."""
+    ends = re.findall(r"^Traceback .*?^(\w[^\n]*)", log, re.MULTILINE | re.DOTALL)
+    return [f"{count} x in the server's log: {line}" for line, count in Counter(ends).items()]
 
 
 def _client(connections: int) -> httpx.AsyncClient:
