@@ -63,7 +63,6 @@ def main() -> None:
         with Server(folder, options.port, url) as server:
             faults = asyncio.run(attempt(server, url, tokens[0], options))
             faults += _failures(server.log.read_text())
-            Path("/work/exp/link/server.log").write_text(server.log.read_text())
             print(f"server: {server.peak_megabytes():.0f} MB at most, {server.cpu_seconds():.0f} s of a core")
     for fault in faults[:20]:
         print(fault)
