@@ -21,6 +21,7 @@ from study.cli import pair_planning, planning, recruiting, sounds
 from study.folder import StudyFolder
 
 if TYPE_CHECKING:
+    from study.store.backup_recordings import Named
     from study.store.store import Store
 
 app = typer.Typer(
@@ -233,10 +234,15 @@ def backup(
     folder: DIR,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A new SQLite file.", show_default=False)],
 ) -> None:
-    """Copy all answers into one file, at any time. The sets and the key are not in it."""
+    """Copy all answers, and recordings beside them, at any time. The sets and the key are not copied."""
+    from study.store import backup_recordings
+
     with _store(folder) as store:
-        store.backup(file)
-    print(f"{file} holds all that was saved; to put it back: study restore-backup {folder} {file}")
+        lost = store.backup(file)
+    beside = backup_recordings.beside(file)
+    too = f", with the recordings in {beside}" if beside.is_dir() else ""
+    print(f"{file} holds all that was saved{too}; to put it back: study restore-backup {folder} {file}")
+    _tell_lost(lost, StudyFolder(folder).recordings)
 
 
 @app.command("restore-backup")
@@ -247,12 +253,21 @@ def restore_backup(
     """Put a backup in the place of the study's database. Stop the server first; nothing is lost."""
     from study.store import backup as backups
 
-    aside = backups.restore(StudyFolder(folder).require(), file, _account())
+    study = StudyFolder(folder).require()
+    restored = backups.restore(study, file, _account())
     with _store(folder) as store:
         people, answers = len(store.listeners()), len(store.answers())
     print(f"{file} is the study's database again: {people} listeners, {answers} answers.")
-    if aside is not None:
-        print(f"What it replaced is kept in {aside}")
+    if restored.aside is not None:
+        print(f"What it replaced is kept in {restored.aside}")
+    if restored.recordings_aside is not None:
+        print(f"Recordings that it does not name are kept in {restored.recordings_aside}")
+    _tell_lost(restored.lost, study.recordings)
+
+
+def _tell_lost(lost: list[Named], folder: Path) -> None:
+    for one in lost:
+        print(f"note: {folder / one.file}, a recording of {one.listener}, is not there as it was taken")
 
 
 app.command()(recruiting.link)
