@@ -145,9 +145,10 @@ def invite(
     """Print a personal link for each listener. The same name gets the same link again."""
     from study.server.links import personal_link
 
+    base = _base(url)
     with _store(folder) as store:
         for name in names:
-            link = personal_link(url or _address(_HOST, _PORT), store.invite(name, pilot=pilot))
+            link = personal_link(base, store.invite(name, pilot=pilot))
             print(f"{name}: {link}")
 
 
@@ -179,7 +180,7 @@ def links(
     from study import design
     from study.server.links import personal_link, researcher_key, researcher_link
 
-    base = url or _address(_HOST, _PORT)
+    base = _base(url)
     with _store(folder) as store:
         people = [one for one in store.listeners() if one.revoked_at is None]
     for one in people:
@@ -338,7 +339,7 @@ def follow_up(
     from study.cli import following_up
 
     console = Console()
-    base = url or _address(_HOST, _PORT)
+    base = _base(url)
     for line in following_up.listed(StudyFolder(folder), base, due=due, file=csv):
         console.print(line, markup=False, highlight=False, soft_wrap=isinstance(line, str))
 
@@ -477,6 +478,13 @@ def _account() -> str:
     from study.store.sessions import account
 
     return account()
+
+
+def _base(url: str) -> str:
+    """What links begin with: --url, or the address that `study serve` listens at."""
+    from study.server.address import reached
+
+    return reached(url) if url else _address(_HOST, _PORT)
 
 
 def _address(host: str, port: int) -> str:
