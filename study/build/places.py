@@ -29,7 +29,6 @@ from study.folder import StudyFolder, make_private
 FADE = (
     0.02  # s: sound is cut so long before a beat, and crosses over up to the beat, whose attack stays whole
 )
-_AT_THE_END = 0.15  # of a beat, by which one may lie beyond the clip's ends
 _SAME_TEMPO = 0.1  # octaves
 _LOUDEST = 0.98  # of full scale
 _FORM = 1  # raise it when places are made in another way than before
@@ -232,7 +231,7 @@ def _reach(
     times = _beats(clip, rate, beat)
     if times is None or len(times) < 2:
         return 0, len(clip)
-    first = 0 if before is None else round((times[0] - FADE) * rate)
+    first = 0 if before is None else max(round((times[0] - FADE) * rate), -round(FADE * rate))
     last = len(clip) if after is None else round((times[-1] - FADE) * rate)
     return (first, last) if last > first else (0, len(clip))
 
@@ -240,7 +239,7 @@ def _reach(
 def _beats(clip: np.ndarray, rate: int, beat: float | None) -> np.ndarray | None:
     """Times in s of a clip's beats, as long as the song's where those are another metric level of them.
 
-    A beat that lies just beyond an end of the clip counts as well. None where there is no beat at all.
+    None where there is no beat at all.
     """
     frames = features.analyse(clip, rate)
     grid = beats.beat_grid(frames)
@@ -255,13 +254,16 @@ def _beats(clip: np.ndarray, rate: int, beat: float | None) -> np.ndarray | None
 
 
 def _whole_beats(grid: BeatGrid, seconds: float) -> np.ndarray:
-    """The beats of a grid, of whose units some may be half beats, and those just beyond the clip's ends."""
+    """The beats of a grid, of whose units some may be half beats.
+
+    A beat beyond an end of the clip counts where the crossfade reaches it: further out there is no sound.
+    """
     phase = int(np.argmin(grid.places != 0)) % grid.per_beat  # bars begin with a beat
     times = grid.bounds[phase :: grid.per_beat]
     period = float(np.median(np.diff(times))) if len(times) > 1 else seconds
     early, late = times[0] - period, times[-1] + period
-    if early >= -_AT_THE_END * period:
+    if early >= -FADE:
         times = np.append(early, times)
-    if late <= seconds + _AT_THE_END * period:
+    if late <= seconds + FADE:
         times = np.append(times, late)
     return times
