@@ -129,18 +129,18 @@ def follow_up(
     heads = (
         "listeners",
         "answers",
-        "interval's width",
-        "holds the rate",
-        "nothing seen",
-        "told from none",
-        "smallest difference",
+        "width of\ninterval",
+        "holds\nthe rate",
+        "nothing\nseen",
+        "told from\nnone",
+        "smallest\ndifference",
     )
     for head in heads:
         shown.add_column(head, justify="right")
     for row in rows.to_dict("records"):
         numbers_shown = [row[name] for name in ("width", "coverage", "none", "difference")]
         cells = ["none" if value != value else f"{value:.2f}" for value in numbers_shown]
-        cells.insert(3, f"{row['least_rate']:.2f} ({row['least_power']:.2f})")
+        cells.insert(3, f"{row['least_rate']:.2f}\n({row['least_power']:.2f})")
         shown.add_row(str(row["listeners"]), str(row["answers"]), *cells)
     console.print(shown)
     console.print("\n".join(planning_follow_up.sentences(plan, rows)), markup=False, soft_wrap=True)
