@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import re
 import sys
 import tempfile
 import time
@@ -61,6 +62,7 @@ def main() -> None:
             toml.write(TABLE.format(quota=options.quota))
         with Server(folder, options.port, url) as server:
             faults = asyncio.run(attempt(server, url, tokens[0], options))
+            faults += _failures(server.log.read_text())
             print(f"server: {server.peak_megabytes():.0f} MB at most, {server.cpu_seconds():.0f} s of a core")
     for fault in faults[:20]:
         print(fault)
@@ -128,10 +130,10 @@ async def _flood(
         end="",
     )
     print(f"pages of another listener meanwhile: {len(during)}, {_milliseconds(during)}; ", end="")
-    print(f"before: {_milliseconds(calm)}; its socket was lost: {dict(notes.reconnects)}")
+    print(f"before: {_milliseconds(calm)}; its socket was lost: {dict(notes.lost)}")
     print("\n".join(line for line in server.log.read_text().splitlines() if "connections" in line))
     faults = [] if during else ["no page was drawn during the flood"]
-    return faults + [f"during the flood: {why}" for why in notes.reconnects]
+    return faults + [f"during the flood: {why}" for why in notes.lost]
 
 
 def _flooded(addresses: list[str], connections: int) -> tuple[list[tuple[int, str, float]], int, float]:
@@ -177,6 +179,12 @@ async def _take(
     return faults + ([] if outcome.right_codes == len(takers) else ["a code is missing or not right"])
 
 
+def _failures(log: str) -> list[str]:
+    """The last line of each traceback in a server's log."""
+    ends = re.findall(r"^Traceback .*?^(\w[^\n]*)", log, re.MULTILINE | re.DOTALL)
+    return [f"{count} x in the server's log: {line}" for line, count in Counter(ends).items()]
+
+
 def _client(connections: int) -> httpx.AsyncClient:
     return httpx.AsyncClient(timeout=120, limits=httpx.Limits(max_connections=connections))
 
@@ -209,7 +217,7 @@ async def _stay(base: str, token: str, notes: Notes, stop: asyncio.Event) -> Non
                 finally:  # and not by closing it, which waits for what nobody reads any more
                     socket.transport.abort()
             except SOCKET_LOST as error:
-                notes.reconnects[f"{type(error).__name__}: {error}, {one.shown.texts[:2]}"] += 1
+                notes.lost[f"{type(error).__name__}: {error}"] += 1
 
 
 async def _until(true: Callable[[], bool]) -> None:

@@ -32,6 +32,9 @@ MIDWAY = 25  # messages, of about seventy
 class ElsewhereError(ConnectionError):
     """This browser is closed, and another one goes on by the link."""
 
+    def __str__(self) -> str:
+        return "left on purpose"
+
 
 class Taker(SocketListener):
     """Who comes by the address of an id; the cookie of who has come already may be set.
@@ -135,7 +138,7 @@ class Outcome:
     counts: Counter = field(default_factory=Counter)
     did: Counter = field(default_factory=Counter)  # how many went another way than straight on
     right_codes: int = 0
-    lost: int = 0  # sockets, but for those that were left on purpose
+    lost: dict[str, int] = field(default_factory=dict)  # sockets, by what their listeners were told
     found: promises.Found = field(default_factory=promises.Found)
     exported: int = 0  # answers that were acknowledged and stand in the export
     faults: list[str] = field(default_factory=list)
@@ -143,7 +146,7 @@ class Outcome:
     def __str__(self) -> str:
         lines = [
             f"{dict(self.counts)}; {dict(self.did)}; {self.right_codes} right codes; "
-            f"{self.lost} sockets lost; {self.exported} acknowledged answers in the export",
+            f"sockets lost: {self.lost}; {self.exported} acknowledged answers in the export",
             str(self.found),
         ]
         return "\n".join([*lines, *(f"  {line}" for line in self.faults[:20])])
@@ -162,7 +165,7 @@ def look(
     wanted = {recruits.COMPLETED: min(quota, len(takers))}
     wanted |= {recruits.OVER_QUOTA: len(takers) - quota} if len(takers) > quota else {}
     outcome.faults += [] if outcome.counts == wanted else [f"{dict(outcome.counts)} instead of {wanted}"]
-    outcome.lost = sum(notes.reconnects.values()) - outcome.did[RESUMES]
+    outcome.lost = dict(notes.lost)
     with engine.connect() as connection:
         token = {row.token: row for row in connection.execute(sa.select(listener))}
     done = {one for one, row in token.items() if row.id in people and row.finished_at is not None}

@@ -173,11 +173,16 @@ def test_an_id_is_kept_as_it_is_and_means_nothing(opened, tmp_path, value):
     assert study.store.find(joined(study.store, value).token) is not None
 
 
-def test_the_log_names_neither_link_nor_ids(opened, monkeypatch):
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [("/join/x", "/join"), ("//join/", "//join"), ("/study/join/", "/study/join"), ("/JOIN/", "/join")],
+)
+def test_the_log_names_neither_link_nor_ids(opened, monkeypatch, place, told):
+    """Nor where a proxy has put something before the address, or somebody has typed it."""
     study, lines = opened(), []
     monkeypatch.setattr(gate, "refusals", Refusals(lines.append))
-    gated_client().get(address(study).replace("/join/", "/join/x"))
-    assert [line.partition(" from")[0] for line in lines] == ["refused: 404 GET '/join'"]
+    gated_client().get("http://127.0.0.1" + address(study).replace("/join/", place).replace("?", "&"))
+    assert [line.partition(" from")[0] for line in lines] == [f"refused: 404 GET '{told}'"]
 
 
 # signed addresses
