@@ -135,16 +135,8 @@ def follow_up(
     )
     stage("Simulating follow-ups for every number of listeners")
     rows = planning_follow_up.table(plan)
-    console, shown = Console(highlight=False), Table()
-    heads = (
-        "listeners",
-        "answers",
-        "interval's width",
-        "holds the rate",
-        "nothing seen",
-        "told from none",
-        "smallest difference",
-    )
+    console, shown = Console(highlight=False), Table(pad_edge=False)
+    heads = ["listeners", "answers", "width", "coverage", "no Eureka", "smallest rate", "smallest difference"]
     for head in heads:
         shown.add_column(head, justify="right")
     for row in rows.to_dict("records"):
