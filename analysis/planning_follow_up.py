@@ -25,7 +25,7 @@ from caw.process import environment_variables
 
 LEVEL, POWER = 0.05, 0.8
 _STEP = 0.05  # between the differences that are tried
-_RATE_STEP = 0.01  # between the rates that may be told from none
+_RATE_STEP = 0.01  # between the rates that are tried
 _SEEN_STUDIES = 4000  # simulated for these: no model is fitted to them
 _ONE, _OTHER = "one kind", "another kind"
 
@@ -144,7 +144,7 @@ def _tested(plan: FollowUpPlan, listeners: int, difference: float) -> Iterator[b
 
 
 def least_rate(plan: FollowUpPlan, listeners: int) -> tuple[float, float]:
-    """Find the smallest Eureka rate that can be told from none, and with which power.
+    """Find the smallest Eureka rate that a follow-up shows not to be 0, and with which power.
 
     Parameters
     ----------
@@ -159,9 +159,9 @@ def least_rate(plan: FollowUpPlan, listeners: int) -> tuple[float, float]:
 
     Notes
     -----
-    Where nothing ever comes of a clip nothing is seen, so a single Eureka tells a rate from none, if it is
-    true; and just then the interval of the rate leaves out 0. The rate is the smallest of which that happens
-    in .8 of the studies.
+    Where nothing ever comes of a clip no Eureka is reported, so a single one, if it is true, shows that the
+    rate is not 0, and just then the interval of the rate leaves out 0. The rate is the smallest at which that
+    happens in .8 of the studies.
 
     Examples
     --------
@@ -219,9 +219,11 @@ def sentences(plan: FollowUpPlan, rows: pd.DataFrame) -> list[str]:
         f"Simulated: {plan.studies} studies for each number, {plan.kept} kept and answered of {plan.clips} "
         f"clips, a Eureka rate of {plan.rate:g}, SD of listeners {plan.listener_sd:g} and of clips "
         f"{plan.clip_sd:g} in units of an answer's noise. Shares are known to {worst:.2f} or better.",
-        f"Told from none: the smallest rate, in steps of {_RATE_STEP:g}, at which any Eureka is said in "
-        f"{POWER:g} of the studies or more (in brackets: in how many), since a rate of 0 gives none. It is "
-        "as true as the listeners' word.",
+        "Width and coverage: of the interval of the rate, and in how many studies it holds the rate. No "
+        "Eureka: in how many studies none is reported.",
+        f"Smallest rate, in steps of {_RATE_STEP:g}: the one at which {POWER:g} of the studies or more (in "
+        "brackets: how many) report a Eureka, which shows that the rate is not 0, as far as listeners' words "
+        "are true.",
         f"Smallest difference, in steps of {_STEP:g}: of the rates of two kinds, found with a power of "
         f"{POWER:g}; none: not even a rate of 0.95 is.",
         "Listeners who keep other clips than by chance, who do not answer, or who hope for a Eureka are not "

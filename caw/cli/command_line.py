@@ -55,7 +55,7 @@ def _explain(name: str, error: Exception, goes_on: str) -> int:
         print(error.format_message())
         return 2
     if hasattr(error, "format_message"):  # a fault in the command line itself
-        _print(name, f"{_fault(error)}; see {name} --help")
+        _print(name, f"{_fault(error)}; see {_command(name, error)} --help")
         return 2
     if isinstance(error, BrokenPipeError):  # the reader of our output has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -69,6 +69,15 @@ def _explain(name: str, error: Exception, goes_on: str) -> int:
         _print(name, str(error))
         return getattr(error, "exit_code", 2)
     raise error
+
+
+def _command(name: str, error: Any) -> str:
+    """The command that the fault is in, as "study more"."""
+    within, names = getattr(error, "ctx", None), []
+    while within is not None and within.parent is not None:
+        names.insert(0, within.info_name)
+        within = within.parent
+    return " ".join([name, *names])
 
 
 def _fault(error: Any) -> str:

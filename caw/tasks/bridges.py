@@ -259,5 +259,4 @@ def _drawn(
     if sides[0] is None:
         count = round(RISE * rate)
         new[:, :count] *= np.linspace(0, 1, count, endpoint=False, dtype=np.float32)
-    highest = max(1.0, *(float(np.abs(side).max()) for side in sides if side is not None))
-    return np.clip(new, -highest, highest)
+    return new

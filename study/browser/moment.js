@@ -48,7 +48,7 @@ function begin(root, input, data) {
     const { words, longest } = field.data;
     const odd = input.validity.badInput || input.validity.rangeUnderflow || input.validity.rangeOverflow;
     input.setAttribute("aria-invalid", String(odd));
-    mark.textContent = odd ? words.range.replace("{longest}", longest) : "";
+    mark.textContent = odd ? words.range.replace("{longest}", longest.toLocaleString(document.documentElement.lang || "en")) : "";
     take.textContent = words.here.replace("{time}", clock(here()));
     clear.hidden = input.value === "" && !input.validity.badInput;
   };

@@ -203,7 +203,7 @@ def _draw_sets(
             out = sum(choices.get(fake.name, Choice()).out for fake in (*imports, *made))
             what += f", the cells give {len(fitting)}"
             what += f" ({out} {'are' if out > 1 else 'is'} left out by hand)" if out else ""
-            fix = "raise `clips` of a [[source]], import more, or lower `fakes`"
+            fix = "raise `clips` of a [[source]] or [[song]], import more, or lower `fakes`"
             raise design.error(("set", name, "fakes"), chosen.fakes, what, fix)
         plan.picks[name] = [fake.name for fake in [*first, *balanced(fitting, missing, dice, picked[name])]]
         used.update(plan.picks[name])

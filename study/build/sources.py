@@ -234,7 +234,9 @@ def check_backends(design: Design, folder: StudyFolder) -> None:
             raise design.error(path, value, *_halves(error)) from None
     for index, source in enumerate(design.recordings):
         _check_backend(design, design.table_of(index), source)
-        _check_composing(design, index, backends.get(source.backend, design.backends.get(source.backend)))
+        backend = backends.get(source.backend, design.backends.get(source.backend))
+        _check_composing(design, index, backend)
+        _check_epochs(design, design.table_of(index), source, backend)
 
 
 def require_able(design: Design, backend: Backend, task: Task) -> None:
@@ -305,6 +307,10 @@ def _check_backend(design: Design, table: KeyPath, source: Source | Song) -> Non
         if backend.name == "command":
             fix += f", or say in [backend.{name}] what it makes, by {{mode}} in its command or by `modes`"
         raise design.error((*table, "modes"), list(source.modes), what, fix)
+
+
+def _check_epochs(design: Design, table: KeyPath, source: Source | Song, backend: Backend) -> None:
+    name = source.backend
     if source.modes and backend.counts_epochs and not source.epochs:
         raise design.error(table, None, "names no epoch counts", "add them, as epochs = [1500, 3000]")
     if source.epochs and not backend.counts_epochs:

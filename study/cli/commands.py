@@ -21,6 +21,7 @@ from study.cli import pair_planning, planning, recruiting, sounds
 from study.folder import StudyFolder
 
 if TYPE_CHECKING:
+    from study.store.backup_recordings import Named
     from study.store.store import Store
 
 app = typer.Typer(
@@ -144,9 +145,10 @@ def invite(
     """Print a personal link for each listener. The same name gets the same link again."""
     from study.server.links import personal_link
 
+    base = _base(url)
     with _store(folder) as store:
         for name in names:
-            link = personal_link(url or _address(_HOST, _PORT), store.invite(name, pilot=pilot))
+            link = personal_link(base, store.invite(name, pilot=pilot))
             print(f"{name}: {link}")
 
 
@@ -178,7 +180,7 @@ def links(
     from study import design
     from study.server.links import personal_link, researcher_key, researcher_link
 
-    base = url or _address(_HOST, _PORT)
+    base = _base(url)
     with _store(folder) as store:
         people = [one for one in store.listeners() if one.revoked_at is None]
     for one in people:
@@ -232,10 +234,15 @@ def backup(
     folder: DIR,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A new SQLite file.", show_default=False)],
 ) -> None:
-    """Copy all answers into one file, at any time. The sets and the key are not in it."""
+    """Copy all answers, and recordings beside them, at any time. The sets and the key are not copied."""
+    from study.store import backup_recordings
+
     with _store(folder) as store:
-        store.backup(file)
-    print(f"{file} holds all that was saved; to put it back: study restore-backup {folder} {file}")
+        lost = store.backup(file)
+    beside = backup_recordings.beside(file)
+    too = f", with the recordings in {beside}" if beside.is_dir() else ""
+    print(f"{file} holds all that was saved{too}; to put it back: study restore-backup {folder} {file}")
+    _tell_lost(lost, StudyFolder(folder).recordings)
 
 
 @app.command("restore-backup")
@@ -246,12 +253,21 @@ def restore_backup(
     """Put a backup in the place of the study's database. Stop the server first; nothing is lost."""
     from study.store import backup as backups
 
-    aside = backups.restore(StudyFolder(folder).require(), file, _account())
+    study = StudyFolder(folder).require()
+    restored = backups.restore(study, file, _account())
     with _store(folder) as store:
         people, answers = len(store.listeners()), len(store.answers())
     print(f"{file} is the study's database again: {people} listeners, {answers} answers.")
-    if aside is not None:
-        print(f"What it replaced is kept in {aside}")
+    if restored.aside is not None:
+        print(f"What it replaced is kept in {restored.aside}")
+    if restored.recordings_aside is not None:
+        print(f"Recordings that it does not name are kept in {restored.recordings_aside}")
+    _tell_lost(restored.lost, study.recordings)
+
+
+def _tell_lost(lost: list[Named], folder: Path) -> None:
+    for one in lost:
+        print(f"note: {folder / one.file}, a recording of {one.listener}, is not there as it was taken")
 
 
 app.command()(recruiting.link)
@@ -323,7 +339,7 @@ def follow_up(
     from study.cli import following_up
 
     console = Console()
-    base = url or _address(_HOST, _PORT)
+    base = _base(url)
     for line in following_up.listed(StudyFolder(folder), base, due=due, file=csv):
         console.print(line, markup=False, highlight=False, soft_wrap=isinstance(line, str))
 
@@ -462,6 +478,13 @@ def _account() -> str:
     from study.store.sessions import account
 
     return account()
+
+
+def _base(url: str) -> str:
+    """What links begin with: --url, or the address that `study serve` listens at."""
+    from study.server.address import reached
+
+    return reached(url) if url else _address(_HOST, _PORT)
 
 
 def _address(host: str, port: int) -> str:

@@ -133,7 +133,10 @@ def status_lines(folder: StudyFolder) -> Iterator[str | Table]:
         fix = "it is unblinded and stays closed" if unblinded else f"`study reopen {folder.path}` opens it"
         yield f"closed on {closed:%Y-%m-%d %H:%M} UTC: nobody can answer; {fix}"
     if not people:
-        yield f"listeners: none; invite with `study invite {folder.path} NAME...`"
+        way = f"print the open link with `study link {folder.path}`"
+        if settings.open_link is None:
+            way = f"invite with `study invite {folder.path} NAME...`"
+        yield f"listeners: none; {way}"
         return
     for title, pilot in (("listeners", False), ("pilots, who count nowhere", True)):
         if chosen := [one for one in people if one.pilot is pilot]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
@@ -57,7 +58,10 @@ def listed(
         return ["nobody is invited yet"]
     lines: list[str | Table] = []
     if chosen:
-        lines.append(_table(chosen, base, links=file is None))
+        rows = follow_up_links(chosen, base)
+        lines.append(_table(chosen, rows))
+        if file is None:  # below the table, which would break them
+            lines += [f"{row['listener']}: {row['link']}" for row in rows if row["link"]]
     else:
         lines.append("nobody is due")
     lines += _others([one for one in people if one not in chosen])
@@ -84,20 +88,13 @@ def write_answers(folder: StudyFolder, file: Path) -> int:
     return len(rows)
 
 
-def _table(people: list[ListenerProgress], base: str, *, links: bool) -> Table:
+def _table(people: list[ListenerProgress], rows: list[dict[str, Any]]) -> Table:
     table = Table(title="follow-up", title_justify="left")
     for column in ("listener", "follow-up", "kept", "opens"):
         table.add_column(column)
-    if links:
-        table.add_column("link", overflow="fold")
-    for one, row in zip(people, follow_up_links(people, base), strict=True):
-        cells = [
-            f"{one.name}{' (pilot)' * one.pilot}",
-            row["follow_up"],
-            str(row["kept"]),
-            row["opens_at"][:10],
-        ]
-        table.add_row(*cells, *([row["link"]] if links else []))
+    for one, row in zip(people, rows, strict=True):
+        name = f"{one.name}{' (pilot)' * one.pilot}"
+        table.add_row(name, row["follow_up"], str(row["kept"]), row["opens_at"][:10])
     return table
 
 

@@ -44,8 +44,9 @@ def link(
 ) -> None:
     """Print the open link, which a recruiting platform asks for."""
     from study.server import open_link
+    from study.server.address import reached
 
-    study = StudyFolder(folder).require()
+    study, url = StudyFolder(folder).require(), reached(url)
     settings = _settings(study)
     if new:
         open_link.renew(study)

@@ -210,7 +210,7 @@ def _leave_out_later(settings: dict[str, Any], design: Design) -> None:
         table, defaults = getattr(design, field), type(getattr(design, field)).model_fields
         for key in keys:
             if getattr(table, key) == defaults[key].get_default(call_default_factory=True):
-                del settings[field][key]
+                settings.get(field, {}).pop(key, None)
 
 
 def load(folder: Path | str) -> Design:

@@ -30,12 +30,20 @@ class Checks(SettingsTable):
         Whether who does not pass in two attempts is thanked and let go.
     attention : int
         How many times, between clips, a listener is asked for a stated answer.
+    attention_pass : int, optional
+        How many of them must be right; by default all.
     """
 
     headphones: HeadphoneCheck | None = None
     headphones_pass: Annotated[int, Field(ge=1, le=HEADPHONE_TRIALS)] = 5
     headphones_required: bool = False
     attention: Annotated[int, Field(ge=0, le=5)] = 0
+    attention_pass: Annotated[int, Field(ge=1)] | None = None
+
+    @property
+    def attention_slips(self) -> int:
+        """How many checks of attention may be failed."""
+        return 0 if self.attention_pass is None else self.attention - self.attention_pass
 
     def unmet(self, exclude: Sequence[str], repeats: int) -> tuple[str, str] | None:
         """What an analysis plan leaves out that this study cannot see, and what to do about it."""
@@ -52,4 +60,7 @@ class Checks(SettingsTable):
         if self.headphones is None and alone:
             what = f"`{min(alone)}` says how to use a headphone check, and there is none"
             raise SettingError(what, 'add headphones = "huggins" or "antiphase"')
+        if self.attention_pass is not None and self.attention_pass > self.attention:
+            what = f"attention_pass = {self.attention_pass} is more than there are checks of attention"
+            raise SettingError(what, f"write attention = {self.attention_pass} or more, at most 5")
         return self

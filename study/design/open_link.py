@@ -158,9 +158,9 @@ class OpenLink(SettingsTable):
     @classmethod
     def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         for origin in origins:
-            _require_https(origin)
+            fix = "write scheme and host alone, as https://app.example.org"
+            _require_https(origin, fix)
             if urlsplit(origin).path or "?" in origin or "#" in origin or "*" in origin or "{" in origin:
-                fix = "write scheme and host alone, as https://app.example.org"
                 raise SettingError(f"{origin!r} is no origin", fix)
         return origins
 
@@ -183,7 +183,7 @@ class OpenLink(SettingsTable):
         return getattr(self, outcome.replace(" ", "_"))
 
 
-def _require_https(url: str) -> None:
+def _require_https(url: str, fix: str = "write it as https://app.example.org/path") -> None:
     """Refuse an address that is not https, or that could lead elsewhere than it seems to."""
     try:
         parts = urlsplit(url)
@@ -192,4 +192,4 @@ def _require_https(url: str) -> None:
         whole = False
     odd = any(not letter.isascii() or letter.isspace() or not letter.isprintable() for letter in url)
     if not whole or odd or "@" in parts.netloc or set(url) & set("<>\"'\\`"):
-        raise SettingError(f"{url!r} is no address of https", "write it as https://app.example.org/path")
+        raise SettingError(f"{url!r} is no address of https", fix)

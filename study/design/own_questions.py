@@ -122,7 +122,9 @@ class OwnQuestion(SettingsTable):
     @classmethod
     def _distinct(cls, options: tuple[str, ...]) -> tuple[str, ...]:
         if options and not 2 <= len(options) <= MOST_OPTIONS:
-            raise SettingError(f"has {len(options)} options", f"give 2 to {MOST_OPTIONS}")
+            raise SettingError(
+                f"has {len(options)} option{'s' * (len(options) != 1)}", f"give 2 to {MOST_OPTIONS}"
+            )
         if len({option.strip().casefold() for option in options}) < len(options):
             raise SettingError("names an option twice", "write each once")
         for option in options:

@@ -31,6 +31,7 @@ LATER_TABLE_KEYS: dict[str, tuple[str, ...]] = {
     "stimuli": ("lowest",),
     "listening": ("in_place", "task"),
     "questions": ("songs", *SONG_WORDS),
+    "checks": ("attention_pass",),
 }
 LATER_FACTS = ("plan", "strength", "song")  # of a clip: no older study has them
 LONGEST_DEFAULT_PASSAGE = 25.0  # s; what the model's paper trains on

@@ -113,4 +113,4 @@ def _checked(values: Mapping[str, Any]) -> Settings:
         )
         if "expected" in bound:
             fix = f"use {bound['expected']}"
-        raise MuseError(f"{fault['loc'][0]} is {fault['input']!r}", fix) from None
+        raise MuseError(f"--{fault['loc'][0]} is {fault['input']!r}", fix) from None

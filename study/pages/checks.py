@@ -76,7 +76,7 @@ def attention(study: Served, person: Listener, tab: str) -> None:
         )
     ready = chosen is not None
     if next_button(say("clip.next"), key=f"attention-next-{number}", disabled=not ready) and ready:
-        check_results.save_attention(
-            engine, person.id, tab=tab, number=number, asked=asked, chosen=int(chosen)
-        )
+        given = {"number": number, "asked": asked, "chosen": int(chosen)}
+        slips = study.design.checks.attention_slips
+        check_results.save_attention(engine, person.id, tab=tab, slips=slips, **given)
         st.rerun()

@@ -116,7 +116,7 @@ def _questions(study: Served, say: Words, clip: KeptClip) -> dict[str, Any]:
     song = _song(study, say, clip, enabled=came)
     with st.container(key="ask-days"):
         days = st.number_input(
-            say("follow_up.days"),
+            say("follow_up.days", longest=clip.longest),
             min_value=0,
             max_value=clip.longest,
             value=clip.days,
@@ -144,7 +144,7 @@ def _song(study: Served, say: Words, clip: KeptClip, *, enabled: bool) -> str | 
     names = {song.name: song.shown for song in study.design.songs}
     saved, label, chosen = clip.song, say("follow_up.song_question"), _ANOTHER
     if names:
-        with st.container(key="ask-which"):
+        with st.container(key="ask-which"), st.container(key="several-which"):
             chosen = st.pills(
                 label,
                 [*names, _ANOTHER],
@@ -152,6 +152,7 @@ def _song(study: Served, say: Words, clip: KeptClip, *, enabled: bool) -> str | 
                 key=_key(clip, "which"),
                 format_func=lambda name: plain(names.get(name) or say("follow_up.another")),
                 disabled=not enabled,
+                width="stretch",
             )
         saved, label = None if saved in names else saved, say("follow_up.another_song")
     with st.container(key="ask-song"):

@@ -237,14 +237,16 @@ def _words(
     """What to take from a clip, asked of one that is kept, and a note."""
     things = list(saved.take)
     if take:
-        things = st.pills(
-            say("muse.take"),
-            TAKE,
-            default=[each for each in saved.take if each in TAKE],
-            selection_mode="multi",
-            format_func=lambda each: say(f"muse_take.{each}"),
-            key=f"take-{end}",
-        )
+        with st.container(key=f"several-take-{end}"):
+            things = st.pills(
+                say("muse.take"),
+                TAKE,
+                default=[each for each in saved.take if each in TAKE],
+                selection_mode="multi",
+                format_func=lambda each: say(f"muse_take.{each}").capitalize(),
+                key=f"take-{end}",
+                width="stretch",
+            )
     text = saved_text(
         say, say("muse.note"), key=f"note-{end}", box=f"note-{clip.name}", saved=saved.note or None, rows=2
     )

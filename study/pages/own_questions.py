@@ -83,7 +83,9 @@ def changed(answers: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, A
 
 
 def _label(question: OwnQuestion, say: Words) -> str:
-    text = f"{question.text} ({question.unit})" if question.unit else question.text
+    between = "" if None in (question.min, question.max) else f"{question.min:g}–{question.max:g}"
+    beside = ", ".join(filter(None, [question.unit, between if question.drawn_as == "number" else ""]))
+    text = f"{question.text} ({beside})" if beside else question.text
     return text if question.is_required else say("clip.optional", question=text)
 
 

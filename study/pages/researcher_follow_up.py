@@ -20,10 +20,8 @@ def section(study: Served, people: list[ListenerProgress]) -> None:
     if rule is None:
         return
     st.header("Follow-up", anchor=False)
-    days = f"{rule.days} day{'s' * (rule.days != 1)}"
-    st.write(
-        f"{days} after they have finished, each link opens once more for the clips that a listener keeps."
-    )
+    days = f"{rule.days} day{'s' * (rule.days != 1)} after" if rule.days else "As soon as"
+    st.write(f"{days} a listener has finished, their link opens once more for the clips that they keep.")
     due = [one for one in people if one.follow_up_due]
     count = f"{len(due)} listener{'s' * (len(due) != 1)}"
     st.write(f"**{count}** can answer now and {'has' if len(due) == 1 else 'have'} not.")
@@ -47,7 +45,7 @@ def table(people: list[ListenerProgress]) -> pd.DataFrame:
         {
             "listener": [f"{one.name}{' (pilot)' * one.pilot}" for one in people],
             "follow-up": [one.follow_up_stage for one in people],
-            "kept": [len(one.follow_up.slots) if one.follow_up else None for one in people],
+            "kept": [f"{len(one.follow_up.slots)}" if one.follow_up else "" for one in people],
             "opens": [
                 f"{one.follow_up.opens_at.astimezone():%Y-%m-%d}" if one.follow_up else "" for one in people
             ],
@@ -60,14 +58,15 @@ def _recordings(study: Served) -> None:
     rows = follow_up.recordings(study.store.engine)
     if not rows:
         return
-    st.subheader("Recordings", anchor=False)
+    st.header("Recordings", anchor=False)
     st.write(
         "Files that listeners sent. Each was decoded once when it came; open them as you would any file."
     )
     items = []
     for row in rows:
         what = f"{row['listener']}, {row['set']}/{row['stimulus_id']}"
-        size = f"{row['recording_bytes'] / 1e6:.1f} MB"
+        kilobytes = row["recording_bytes"] / 1000
+        size = f"{kilobytes:.0f} kB" if kilobytes < 1000 else f"{kilobytes / 1000:.1f} MB"
         name = escape(f"{what}: {row['recording_name']}, {size}")
         address = own(recordings.address_of(row["recording"]))
         items.append(

@@ -30,6 +30,15 @@ def _draw(here: Session) -> None:
     if not people:
         st.write("Nobody is invited yet. Each listener gets a personal link, which also brings them back.")
         return
+    _personal_links(study, people)
+    researcher_follow_up.section(study, people)
+    _one_link(study, here, people)
+
+
+def _personal_links(study: Served, people: list[ListenerProgress]) -> None:
+    """The links of those who were invited by name; nothing where all came by the open link."""
+    if all(one.recruited for one in people):
+        return
     st.header("Personal links", anchor=False)
     st.write("Each opens the study as that listener, so give it to nobody else.")
     for heading, pilot in (("", False), ("Pilots, who never count:", True)):
@@ -45,8 +54,6 @@ def _draw(here: Session) -> None:
     st.html(
         f'<ul class="files"><li><b>All links as a table</b><a href="{address}" download>CSV</a></li></ul>'
     )
-    researcher_follow_up.section(study, people)
-    _one_link(study, here, people)
 
 
 def _open_link(study: Served) -> None:

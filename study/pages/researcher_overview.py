@@ -87,12 +87,12 @@ _COLUMNS = {
 
 
 def _counts(people: list[ListenerProgress], now: dt.datetime, planned: int | None) -> None:
-    finished = sum(one.finished_at is not None for one in people)
-    opened = sum(one.last_seen is not None for one in people)
+    let_go = sum(one.outcome is not None and one.finished_at is None for one in people)
     metrics = {
         "Invited": f"{len(people)} of {planned}" if planned else len(people),
-        "Under way": opened - finished,
-        "Finished": finished,
+        "Under way": sum(one.awaited and one.last_seen is not None for one in people),
+        "Finished": sum(one.finished_at is not None and one.in_round is None for one in people),
+        **({"Let go": let_go} if let_go else {}),
         "Quiet for a day": sum(dropped_out(one, now) for one in people),
     }
     with st.container(horizontal=True, key="counts"):
@@ -116,8 +116,8 @@ def table(people: list[ListenerProgress], now: dt.datetime) -> pd.DataFrame:
 
 
 def dropped_out(one: ListenerProgress, now: dt.datetime) -> bool:
-    """Begun, not finished, and not seen for a day."""
-    return one.finished_at is None and one.last_seen is not None and now - one.last_seen > QUIET_AFTER
+    """Under way in the study or in a further round, and not seen for a day."""
+    return one.awaited and one.last_seen is not None and now - one.last_seen > QUIET_AFTER
 
 
 def times(people: list[ListenerProgress], seconds: Sequence[float]) -> list[str]:

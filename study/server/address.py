@@ -113,6 +113,22 @@ def parsed(url: str) -> PublicUrl:
     return PublicUrl(parts.scheme, parts.netloc.lower())
 
 
+def reached(url: str) -> str:
+    """The address that links begin with, where it is one that a browser reaches; it may end in a path.
+
+    Raises: AddressError for any other.
+    """
+    try:
+        parts = urlsplit(url)
+        whole = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1) > 0
+    except ValueError:
+        whole = False
+    if not whole or parts.query or parts.fragment or any(one.isspace() or one in "<>\"'" for one in url):
+        fix = "write scheme and host, as https://study.example.org"
+        raise AddressError(f"--url {url!r}: is no address that a browser reaches", fix)
+    return url.rstrip("/")
+
+
 def host_of(netloc: str) -> str:
     """The host of "host:port", "[::1]:port" or "host", in small letters and without a last dot; else ""."""
     if netloc.startswith("["):

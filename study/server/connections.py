@@ -82,11 +82,11 @@ class Bounds:
 
     def shed(self, count: int = BACKLOG) -> None:
         """Makes room where the system has no descriptor left."""
-        for one in [one for one in self.held if one.awaited()][:count]:
+        for one in [one for one in self.held if one.gives_way()][:count]:
             one.drop()
 
     def _make_room(self, those: dict[_Bounded, None], full: str) -> bool:
-        oldest = next((one for one in those if one.awaited() is not None), None)
+        oldest = next((one for one in those if one.gives_way()), None)
         source = oldest.source if oldest else next(iter(those)).source
         refusals.report(
             f"more than {full}: " + ("the oldest idle one" if oldest else "a new one"), source=source
@@ -137,6 +137,10 @@ class _Bounded:
         """What the client has yet to send or to read; None where the server is at work."""
         return CLOSING if self.transport.is_closing() else None
 
+    def gives_way(self) -> bool:
+        """Whether it may be ended for another one."""
+        return self.awaited() is not None
+
     def begun(self) -> bool:
         """Whether the client has sent part of something."""
         return True
@@ -182,6 +186,10 @@ class PageSocket(_Bounded, WebSocketsSansIOProtocol):
         if self.transport.is_closing():
             return CLOSING
         return None if self.writable.is_set() else READER
+
+    def gives_way(self) -> bool:
+        """Not while it is open: a browser that is busy for a moment does not read, and comes back to it."""
+        return self.transport.is_closing()
 
 
 def install(receive: Receive) -> bool:

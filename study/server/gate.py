@@ -160,8 +160,8 @@ class Gate:
 
     def _refuse(self, connection: HTTPConnection, what: str) -> None:
         path = connection.scope["path"].partition("?")[0]  # an encoded question mark may lead to a secret
-        if path.startswith(f"{open_link.JOIN}/"):
-            path = open_link.JOIN
+        before, link, _ = path.lower().partition(f"{open_link.JOIN}/")
+        path = path if not link else f"{before}{open_link.JOIN}"  # what follows is the open link's secret
         self.refusals.report(what, path, login.source(served(), connection))
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:

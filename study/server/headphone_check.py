@@ -18,15 +18,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import io
-import os
-import tempfile
 import wave
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from study.design.checks import HEADPHONE_ATTEMPTS, HEADPHONE_CHOICES, HEADPHONE_TRIALS, HeadphoneCheck
+from study.server.made_sounds import MadeSounds
 
 RATE = 22_050  # Hz
 SECONDS, GAP, EDGE = 1.0, 0.5, 0.1  # of an interval, between two, before the first and after the last
@@ -35,7 +33,7 @@ PITCH, BAND = 600.0, 0.06  # Hz, and how far the band reaches to either side of 
 TONE, SOFTER = 200.0, 10 ** (-6 / 20)  # Hz, and the level of the softest tone
 LOUDEST = -20.0  # dBFS: noise of this level has peaks below full scale
 LENGTH = 2 * EDGE + 3 * SECONDS + 2 * GAP  # s
-_KEPT = 200  # files: a browser asks for one within a minute
+_SOUNDS = MadeSounds(kept=200)  # a browser asks for one within a minute
 
 
 def hidden(secret: str, *about: object) -> int:
@@ -120,26 +118,10 @@ def file_of(
     secret: str, kind: HeadphoneCheck, loudness: float, listener_id: int, attempt: int, trial: int
 ) -> Path:
     """The file of a trial, made where it is not there; the oldest of many are removed."""
-    folder = Path(_folder().name)
-    path = folder / f"{key(secret, listener_id, attempt, trial)}.wav"
-    if not path.exists():
+
+    def make(path: Path) -> None:
         right = answer(secret, listener_id, attempt, trial)
         seed = hidden(secret, "sound", listener_id, attempt, trial)
-        begun = path.with_suffix(f".{os.urandom(4).hex()}")
-        begun.write_bytes(wav(sound(kind, right, seed, loudness)))
-        begun.rename(path)
-        for old in sorted(folder.glob("*.wav"), key=_age)[:-_KEPT]:
-            old.unlink(missing_ok=True)
-    return path
+        path.write_bytes(wav(sound(kind, right, seed, loudness)))
 
-
-def _age(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:  # another request removed it
-        return 0.0
-
-
-@lru_cache(maxsize=1)
-def _folder() -> tempfile.TemporaryDirectory:
-    return tempfile.TemporaryDirectory(prefix="study-check-")
+    return _SOUNDS.file(f"{key(secret, listener_id, attempt, trial)}.wav", make)

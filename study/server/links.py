@@ -55,9 +55,9 @@ def refusal(cookie: str | None, tab_mark: str | None) -> str:
 
 
 def refused_as(design: Design, cookie: str | None, tab_mark: str | None) -> str:
-    """The words of the catalogue for it: who came by the open link opens that once more."""
+    """The words of the catalogue for it: where there is an open link, who came by it opens that once more."""
     why = refusal(cookie, tab_mark)
-    return "open_link.again" if design.open_link and why == "link" and remembered(cookie) else f"door.{why}"
+    return "open_link.again" if design.open_link and why == "link" else f"door.{why}"
 
 
 def query(path: str, query_string: bytes) -> dict[str, str]:

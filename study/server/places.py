@@ -8,17 +8,17 @@ many as clips times songs.
 from __future__ import annotations
 
 import hashlib
-import tempfile
 import threading
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from caw import audio
 from study.folder import StudyFolder
+from study.server.made_sounds import MadeSounds
 
 SIDES = ("before", "after")
+_SOUNDS = MadeSounds()
 _ONE_AT_A_TIME = threading.Lock()  # finding beats takes a core for a second
 
 
@@ -38,12 +38,7 @@ def in_song(folder: StudyFolder, song: str, stimulus: Path) -> Path:
     facts = [(str(file), file.stat().st_mtime_ns) for file in (stimulus, *beside.values())]
     name = hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
     with _ONE_AT_A_TIME:
-        if not Path(_folder().name).is_dir():  # somebody has tidied up the temporary files
-            _folder.cache_clear()
-        file = Path(_folder().name, f"{name}.wav")
-        if not file.is_file():
-            _join(file, stimulus, beside, folder, song)
-    return file
+        return _SOUNDS.file(f"{name}.wav", lambda file: _join(file, stimulus, beside, folder, song))
 
 
 def _join(out: Path, stimulus: Path, beside: dict[str, Path], folder: StudyFolder, song: str) -> None:
@@ -54,8 +49,3 @@ def _join(out: Path, stimulus: Path, beside: dict[str, Path], folder: StudyFolde
     sides |= {side: audio.read(file, rate=rate)[0] for side, file in beside.items()}
     joined = in_place(clip, sides["before"], sides["after"], rate, beat=beat_of(folder, song))
     audio.write(out, joined, rate, subtype="PCM_16")
-
-
-@lru_cache(maxsize=1)
-def _folder() -> tempfile.TemporaryDirectory:
-    return tempfile.TemporaryDirectory(prefix="study-places-")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import json
-import tempfile
 import wave
 from functools import lru_cache
 from html import escape
@@ -26,6 +25,7 @@ from starlette.routing import Route
 from study.server import headphone_check as checks
 from study.server import links, places, take_home
 from study.server.address import own
+from study.server.made_sounds import MadeSounds
 from study.server.served import served
 from study.store import in_place as placed
 from study.store.answering import Listening
@@ -39,6 +39,7 @@ CHECK = "/check"
 ICON = "/icon.svg"
 _LAST_MODIFIED = "Thu, 01 Jan 2026 00:00:00 GMT"
 _REPORT_BYTES = 8192
+_SOUNDS = MadeSounds()
 _REPORT_KINDS = ("play", "pause", "ended", "seek", "unlocked", "error", "blocked", "leave")
 # The sound check: a soft tone on the left, on the right, then on both sides.
 TONE_RATE = 22_050  # Hz
@@ -262,21 +263,7 @@ def _shell(title: str, language: str, icon_address: str) -> str:
 
 
 def _tone(loudness: float) -> Path:
-    """The tone's file, made anew where somebody has tidied up the temporary files."""
-    if not _tone_file(loudness).is_file():
-        _tone_folder.cache_clear()
-    return _tone_file(loudness)
-
-
-def _tone_file(loudness: float) -> Path:
-    return Path(_tone_folder(loudness).name, "tone.wav")
-
-
-@lru_cache(maxsize=1)
-def _tone_folder(loudness: float) -> tempfile.TemporaryDirectory:
-    folder = tempfile.TemporaryDirectory(prefix="study-")
-    Path(folder.name, "tone.wav").write_bytes(tone(loudness))
-    return folder
+    return _SOUNDS.file(f"tone at {loudness:g}.wav", lambda path: path.write_bytes(tone(loudness)))
 
 
 def tone(loudness: float) -> bytes:

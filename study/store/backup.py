@@ -2,6 +2,7 @@
 
 The copy is one moment of the database: whatever was acknowledged before it began is in it, and nothing half.
 It is a database of the same version, so every command reads it at `sqlite:///FILE`, a PostgreSQL study's too.
+The recordings that it names are in a folder beside it (`study.store.backup_recordings`).
 Used through store.Store.backup and the command `study restore-backup`.
 """
 
@@ -12,34 +13,78 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from study import blinding
 from study.folder import StudyFolder
-from study.store import database, database_file, database_record, study_log
+from study.store import backup_recordings, database, database_file, database_record, study_log
 from study.store.answering import StoreError
+from study.store.backup_recordings import Named
 from study.store.builds import has_answers, newest
 from study.store.schema import metadata
 
 _ROWS = 1000  # copied at once
+_ATTEMPTS = 5  # at a copy whose recordings listeners replace meanwhile
 
 
-def backup(engine: sa.Engine, file: Path) -> None:
-    """See store.Store.backup."""
-    part = file.with_name(f".{file.name}.part")
+@dataclass(frozen=True)
+class Restored:
+    """aside: the file that keeps what was there before; None where there was nothing. lost: the recordings
+    that the backup names and that are neither beside it nor in the study's folder. recordings_aside: the
+    folder that keeps those which the backup does not name; None where there are none.
+    """
+
+    aside: Path | None
+    lost: list[Named]
+    recordings_aside: Path | None
+
+
+def backup(engine: sa.Engine, file: Path, recordings: Path | None) -> list[Named]:
+    """See store.Store.backup. recordings: the folder of the study's recordings."""
+    part, folder = file.with_name(f".{file.name}.part"), backup_recordings.beside(file)
+    folder_part = backup_recordings.beside(part)
     try:
+        if folder.exists():
+            raise FileExistsError
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))  # the name is ours from here on
     except FileExistsError:
+        there = folder if folder.exists() else file
         raise StoreError(
-            f"{file} is there already, and a backup overwrites nothing", "name a new file"
+            f"{there} is there already, and a backup overwrites nothing", "name a new file"
         ) from None
     except OSError as error:
         raise StoreError(
             f"cannot write {file}: {error.strerror}", "name a file in a folder that is there"
         ) from error
     try:
+        shutil.rmtree(folder_part, ignore_errors=True)
+        lost = _copy(engine, part, recordings, folder_part)
+        _flush(part)
+        if folder_part.is_dir():
+            _flush(folder_part)
+            folder_part.replace(folder)
+        part.replace(file)
+        _flush(file.parent)
+    except BaseException as error:
+        part.unlink(missing_ok=True)
+        shutil.rmtree(folder_part, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        file.unlink(missing_ok=True)
+        if isinstance(error, database_file.DatabaseFileError):
+            raise StoreError(*error.args) from error
+        raise
+    return lost
+
+
+def _copy(engine: sa.Engine, part: Path, recordings: Path | None, folder: Path) -> list[Named]:
+    """Copies the database, and then the recordings that the copy names; returns those that are lost.
+
+    A recording that a listener withdrew between the two makes another copy of the database necessary.
+    """
+    for _attempt in range(_ATTEMPTS):
         part.unlink(missing_ok=True)
         if engine.dialect.name == "sqlite":
             opened = database_file.DatabaseFile.at(engine.url.database)
@@ -49,41 +94,52 @@ def backup(engine: sa.Engine, file: Path) -> None:
             os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             _copy_tables(engine, part)
         _check(part)
-        _flush(part)
-        part.replace(file)
-        _flush(file.parent)
-    except BaseException as error:
-        part.unlink(missing_ok=True)
-        file.unlink(missing_ok=True)
-        if isinstance(error, database_file.DatabaseFileError):
-            raise StoreError(*error.args) from error
-        raise
+        if recordings is None:
+            return []
+        wanted = backup_recordings.named_in(part)
+        lost = backup_recordings.copy(wanted, recordings, folder)
+        if {one.file for one in lost} <= {one.file for one in backup_recordings.named(engine)}:
+            names = {one.file for one in wanted}
+            for file in (file for file in folder.glob("*") if file.name not in names):
+                file.unlink()  # of an earlier attempt
+            return lost
+    what = "listeners replace their recordings faster than they can be copied"
+    raise StoreError(what, "try again, with the server stopped if need be")
 
 
-def restore(folder: StudyFolder, file: Path, who: str) -> Path | None:
-    """Puts a backup in the place of the study's SQLite database. Returns the file that keeps what was there.
+def restore(folder: StudyFolder, file: Path, who: str) -> Restored:
+    """Puts a backup in the place of the study's SQLite database, and its recordings beside it.
 
     The backup is checked first, and brought to the present tables in a copy; it is left as it is itself. Then
     SQLite's own backup writes it over the database in one transaction, which a killed process does not
     leave half done. An unblinding that the backup does not know of is carried over: the key stays opened.
+    Its recordings are in the study's folder before, and those that it does not name stay there until after.
 
     Raises StoreError for a file that is no backup of this study, and while a server uses the database.
     """
     url = sa.make_url(folder.database_url())
+    beside = backup_recordings.beside(file)
     if url.get_backend_name() != "sqlite":
+        too = f", and copy what is in {beside} to {folder.recordings}" if beside.is_dir() else ""
         raise StoreError(
             f"the answers of {folder.path} are in PostgreSQL ({url.render_as_string(hide_password=True)}), "
             "where pg_restore puts back what pg_dump wrote",
-            f"a file of `study backup` is used as it is: set STUDY_DATABASE_URL=sqlite:///{file.absolute()}",
+            "a file of `study backup` is used as it is: "
+            f"set STUDY_DATABASE_URL=sqlite:///{file.absolute()}{too}",
         )
     target = Path(os.path.realpath(url.database or ""))
     part, half = (target.with_name(f".{target.name}.{what}") for what in ("restored", "replaced"))
+    recordings_aside, whole = None, False
     try:
         database_file.require_unused(target)
         _remove(part)
         _copy_of_backup(file, target, part)
         _bring_up(folder, file, part)
+        wanted = backup_recordings.named_in(part)
+        lost = backup_recordings.copy(wanted, beside, folder.recordings)
         aside = database_file.free_name(target, "replaced")
+        recordings_aside = backup_recordings.beside(aside)
+        others = backup_recordings.keep_others(folder.recordings, wanted, recordings_aside)
         with _opened(target) as current:
             if current is not None:
                 _remove(half)
@@ -93,13 +149,14 @@ def restore(folder: StudyFolder, file: Path, who: str) -> Path | None:
                 _record(part, who, file, aside, current)
                 with contextlib.closing(sqlite3.connect(part)) as source:
                     source.backup(current)
-                return aside
-        replaced = aside if _set_aside(target, aside) else None
-        _record(part, who, file, replaced)
-        _flush(part)
-        part.replace(target)
-        _flush(target.parent)
-        return replaced
+        replaced: Path | None = aside
+        if current is None:
+            replaced = aside if _set_aside(target, aside) else None
+            _record(part, who, file, replaced)
+            _flush(part)
+            part.replace(target)
+            _flush(target.parent)
+        whole = True
     except database_file.DatabaseFileError as error:
         raise StoreError(*error.args) from error
     except (sqlite3.Error, sa.exc.SQLAlchemyError, OSError) as error:
@@ -109,6 +166,11 @@ def restore(folder: StudyFolder, file: Path, who: str) -> Path | None:
     finally:
         _remove(part)
         _remove(half)
+        if not whole and recordings_aside is not None:
+            shutil.rmtree(recordings_aside, ignore_errors=True)
+    for other in others:
+        other.unlink(missing_ok=True)
+    return Restored(replaced, lost, recordings_aside if others else None)
 
 
 def _copy_of_backup(file: Path, target: Path, part: Path) -> None:

@@ -15,6 +15,7 @@ from study.store.database import reading
 from study.store.schema import check_result, clock, listener
 
 HEADPHONES, ATTENTION = "headphones", "attention"
+_SLIPS = "slips"  # beside an answer: how many checks of attention might be failed when it was given
 
 
 @dataclass(frozen=True)
@@ -85,13 +86,16 @@ def save_headphone_trial(
 
 
 def save_attention(
-    engine: sa.Engine, listener_id: int, *, tab: str, number: int, asked: int, chosen: int
+    engine: sa.Engine, listener_id: int, *, tab: str, number: int, asked: int, chosen: int, slips: int = 0
 ) -> None:
-    """Save the answer to a check of attention, once. Raises: OtherTab, StoreError as for any answer."""
+    """Save the answer to a check of attention, once. Raises: OtherTab, StoreError as for any answer.
+
+    slips: how many checks the study allows to be failed, which is kept with the answer.
+    """
     with engine.begin() as connection:
         owner(connection, listener_id, tab)
         if len(results(connection, ATTENTION, listener_id).get(listener_id, [])) == number - 1:
-            trials = [{"right": asked, "chosen": chosen}]
+            trials = [{"right": asked, "chosen": chosen} | ({_SLIPS: slips} if slips else {})]
             _put(connection, listener_id, ATTENTION, number, trials, asked == chosen)
 
 
@@ -122,7 +126,7 @@ def exported(connection: sa.Connection) -> dict[int, dict[str, Any]]:
     """By listener id, whether each check was passed; {} where nobody met a check.
 
     Who listens on loudspeakers is not asked for headphones, and has not passed. Of several checks of
-    attention all must be right.
+    attention all must be right, but for as many as the study allowed to be failed.
     """
     heard, attentive = results(connection, HEADPHONES), results(connection, ATTENTION)
     playing = connection.execute(sa.select(listener.c.id, listener.c.playback)).all() if heard else []
@@ -132,5 +136,7 @@ def exported(connection: sa.Connection) -> dict[int, dict[str, Any]]:
         silent = row.playback in ("loudspeakers", "built_in") and row.id not in heard
         found[row.id] = {"check_headphones": False if silent else now.passed if now.over else None}
     for listener_id, rows in attentive.items():
-        found.setdefault(listener_id, {})["check_attention"] = all(row["passed"] for row in rows)
+        failed = sum(not row["passed"] for row in rows)
+        allowed = rows[-1]["trials"][0].get(_SLIPS, 0)
+        found.setdefault(listener_id, {})["check_attention"] = failed <= allowed
     return found

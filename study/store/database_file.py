@@ -24,6 +24,7 @@ from caw.problems import ProblemError
 
 BUSY_SECONDS = 30  # how long a writer waits for another one before it gives up
 BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file
+RECORDINGS = ".recordings"  # how the folder of a backup's recordings ends, beside its file
 _HEADER = b"SQLite format 3\0"
 _WITHOUT_LOG = b"\x01\x01"  # bytes 18 and 19 of a file that has no log beside it, as of every backup
 _OPENING = threading.RLock()
@@ -249,7 +250,9 @@ def free_name(file: Path, what: str) -> Path:
     names += [f"{file.stem}.{what}-{number}{file.suffix}" for number in range(2, 1000)]
     taken = {entry.name for entry in file.absolute().parent.iterdir()}
     return next(
-        file.with_name(name) for name in names if not taken & {name, *(f"{name}{end}" for end in BESIDE)}
+        file.with_name(name)
+        for name in names
+        if not taken & {name, *(f"{name}{end}" for end in (*BESIDE, RECORDINGS))}
     )
 
 

@@ -134,6 +134,9 @@ def state_of(
         return state
     if now() - row["consent_at"] <= dt.timedelta(minutes=limit):
         return state
+    came = sa.select(recruit.c.listener_id).where(recruit.c.listener_id == row["id"])
+    if connection.execute(came).first() is None:  # a personal link has no time limit
+        return state
     with engine.begin() as writing:
         one_at_a_time(writing)
         expire(writing, settings, clock(writing), row["id"])

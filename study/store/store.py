@@ -31,6 +31,7 @@ from study.store import (
 from study.store import backup as backups
 from study.store import pairs as pair_task
 from study.store.answering import Draft, Listening, Saved, StoreError
+from study.store.backup_recordings import Named
 from study.store.builds import Build, has_answers, newest
 from study.store.database import UnknownSchemaError, reading
 from study.store.database_file import DatabaseFileError
@@ -561,12 +562,13 @@ class Store(FurtherRounds):
         """The analysis plan that was fixed when the first listener began; None where none was."""
         return study_log.kept_plan(self.engine)
 
-    def backup(self, file: Path) -> None:
+    def backup(self, file: Path) -> list[Named]:
         """Copy the whole database as it is now into a new SQLite file, while others go on writing.
 
-        Raises StoreError where the file is there already or cannot be written.
+        The follow-up's recordings go into a folder beside it. Returns those that are not there, or not as
+        they were taken. Raises StoreError where the file is there already or cannot be written.
         """
-        backups.backup(self.engine, file)
+        return backups.backup(self.engine, file, None if self._folder is None else self._folder.recordings)
 
     def log_event(self, who: str, what: str, detail: str = "") -> None:
         """Record what the researcher did with the study: at most 200, 40 and any number of letters."""

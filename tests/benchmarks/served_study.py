@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path.append(str(ROOT / "tests" / "study" / "room"))  # for tiny_study and postgres
+sys.path.append(str(ROOT / "tests" / "study" / "server"))  # for tiny_study and postgres
 
 _STUDY = "from study.cli.commands import main; main()"
 
@@ -61,6 +61,11 @@ class Server:
             urllib.request.urlopen(f"{self.base}/_stcore/health", timeout=10).read()
             return True
         return False
+
+    def command(self, *words: object) -> subprocess.CompletedProcess:
+        """What `study WORDS...` says of this study, beside the server."""
+        command = [sys.executable, "-c", _STUDY, *map(str, words)]
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True)
 
     def kill(self) -> None:
         """As with `kill -9`: no goodbye."""

@@ -64,7 +64,8 @@ class Notes:
     acknowledged: dict[tuple[str, int, str], Any] = field(default_factory=dict)  # (token, slot, field)
     finals: set[tuple[str, int]] = field(default_factory=set)  # (token, slot) whose Next led on
     finished: set[str] = field(default_factory=set)
-    reconnects: Counter = field(default_factory=Counter)
+    reconnects: Counter = field(default_factory=Counter)  # by token
+    lost: Counter = field(default_factory=Counter)  # by what the listener was told
     clips: int = 0
     frames: int = 0
 
@@ -95,8 +96,9 @@ class SocketListener:
                     async with await self.dial() as socket:
                         await self.take(socket)
                     return
-                except LOST:
+                except LOST as error:
                     self.notes.reconnects[self.token] += 1
+                    self.notes.lost[f"{type(error).__name__}: {error}"[:200]] += 1
                     await asyncio.sleep(self.dice.uniform(0.1, 0.5))
 
     async def enter(self) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import sqlalchemy as sa
 
 from study.store.schema import answer, revision
 from tests.benchmarks import kills, promises, two_processes
-from tests.benchmarks.served_study import study_with
+from tests.benchmarks.served_study import ROOT, study_with
 from tests.benchmarks.traffic_correlation import ALPHA, correlations
 from tests.free_ports import free_port
 
@@ -28,6 +32,13 @@ def clips(seed: int, **planted: float) -> list[dict[str, float]]:
         row |= {name: share * truth + dice.normal() for name, share in planted.items()}
         rows.append(row | {"truth": truth, "block": at // 10})
     return rows
+
+
+def test_the_benchmarks_run_from_the_root_by_themselves():
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    code = "from tests.benchmarks import served_study, first_page; import tiny_study, postgres, driving"
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True)
+    assert told.returncode == 0, told.stderr[-500:]
 
 
 def test_a_planted_correlation_is_found():
@@ -136,8 +147,6 @@ def test_two_processes_on_one_database(sticky, postgres_is_there):
 
 @pytest.fixture
 def postgres_is_there():
-    import os
-
     import postgres
 
     if postgres.find("initdb") is None:

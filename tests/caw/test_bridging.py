@@ -19,6 +19,7 @@ from caw.flow.passages import Passages, constraint, let_ring, seam_change
 from caw.flow.score import Bands
 from caw.measures import artefacts
 from caw.run_folder import RunError
+from caw.tasks import bridges
 from tests.caw.band import band
 
 RATE = 4000
@@ -184,6 +185,21 @@ def test_passages_are_in_a_bridge_sample_for_sample(guided, song):
     assert len(made.new) == pytest.approx(4 * RATE, abs=0.05 * RATE)
     assert np.array_equal(guided.bridge(first, second, RATE, bars=2), made.samples)
     assert not np.array_equal(guided.bridge(first, second, RATE, bars=2, seed=1), made.samples)
+
+
+def test_new_bars_above_full_scale_keep_their_peaks(guided, song, monkeypatch):
+    """Whoever writes them lowers all of it; cut off they would sound distorted."""
+    drawn = bridges.draw_beside
+
+    def louder(*args):
+        signal = drawn(*args)
+        return signal._replace(wave=20 * signal.wave)
+
+    monkeypatch.setattr(bridges, "draw_beside", louder)
+    new = guided.beside(song[: 6 * RATE], song[16 * RATE : 21 * RATE], RATE, bars=1).new
+    peak = np.abs(new).max()
+    assert peak > 1
+    assert np.sum(np.abs(new) == peak) == 1
 
 
 def test_an_ending_falls_silent_and_an_intro_begins_in_silence(guided, song):

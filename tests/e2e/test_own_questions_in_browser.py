@@ -111,7 +111,7 @@ def test_questions_and_checks_by_keyboard_and_under_axe(tmp_path, chromium, port
         visit.reach("Guitar").keys("ArrowRight", "Space", "ArrowRight", "Space")
         hostile = visit.page.get_by_role("button", name=HOSTILE)
         expect(hostile).to_have_count(1)
-        visit.reach("For how many years? (years)")
+        visit.reach("For how many years? (years, 0–90)")
         visit.page.keyboard.type("12")
         visit.reach("18 to 29").keys("ArrowRight", "Space")
         visit.reach("Anything about your hearing? (optional)")
@@ -125,7 +125,7 @@ def test_questions_and_checks_by_keyboard_and_under_axe(tmp_path, chromium, port
         visit.page.reload()
         visit.settle()
         assert visit.comes(lambda: visit.chosen() == ["A little", "30 to 44"])
-        assert visit.page.get_by_label("For how many years? (years)").input_value() == "12"
+        assert visit.page.get_by_label("For how many years? (years, 0–90)").input_value() == "12"
         assert visit.page.evaluate("window.owned") is None
         visit.reach("Continue").keys("Enter")
 

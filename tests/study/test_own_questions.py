@@ -39,7 +39,7 @@ def test_questions_come_in_the_order_of_the_file_and_by_their_page():
     [
         (PLAYS | {"name": "Plays now"}, 'question[1].name = "Plays now": cannot name a question'),
         (PLAYS | {"kind": "list"}, "question[1].kind"),
-        (PLAYS | {"options": ["Yes"]}, "has 1 options; give 2 to 50"),
+        (PLAYS | {"options": ["Yes"]}, "has 1 option; give 2 to 50"),
         (PLAYS | {"options": ["Yes", "yes "]}, "names an option twice"),
         (PLAYS | {"options": ["Yes", "a\nb"]}, "cannot be an option"),
         (PLAYS | {"options": []}, "has no options"),

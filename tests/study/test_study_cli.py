@@ -66,7 +66,7 @@ def test_init_writes_a_study(run, tmp_path, clip):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["build"], "Missing argument 'DIR'; see study --help"),
+        (["build"], "Missing argument 'DIR'; see study build --help"),
         (["built", "x"], "No such command 'built'"),
         (["build", "nowhere"], "nowhere: no such folder; make a study with `study init nowhere`"),
         (["serve", "nowhere"], "no such folder"),
@@ -77,6 +77,12 @@ def test_init_writes_a_study(run, tmp_path, clip):
         (["close", "nowhere"], "no such folder"),
         (["backup", "nowhere", "x.sqlite"], "no such folder"),
         (["backup", "nowhere"], "Missing argument 'FILE'"),
+        (["invite", "nowhere", "Ada", "--url", "my study"], "--url 'my study': is no address that a browser"),
+        (["links", "nowhere", "--url", "study.org"], "write scheme and host, as https://study.example.org"),
+        (
+            ["follow-up", "nowhere", "--url", "https://a.org/?p=1"],
+            "'https://a.org/?p=1': is no address",
+        ),
         (["export", "nowhere"], "no file is named; name one with --out, or"),
         (["report", "nowhere"], "no such"),
         (["report"], "name a study folder, or a table with --from"),

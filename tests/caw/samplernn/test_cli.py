@@ -80,7 +80,7 @@ def test_a_users_mistake_is_one_line(run, tmp_path, trained):
             ["vary", trained.folder, "--out", out, "--clip", "2"],
             "--clip is 2; use 1 to 1, see samplernn info",
         ),
-        (["vary", trained.folder], "Missing option '--out'; see samplernn --help"),
+        (["vary", trained.folder], "Missing option '--out'; see samplernn vary --help"),
     ]:
         code, printed, wrong = run(*arguments)
         assert (code, printed) == (2, "")

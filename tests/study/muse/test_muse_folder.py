@@ -7,18 +7,20 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from caw import audio
+from caw.compose.plan import Plan
 from caw.problems import ProblemError
 from study.cli import commands
-from study.muse import beginning
+from study.muse import beginning, kinds, worker
 from study.muse.folder import KEPT, NOT_KEPT, Choice, MuseError, MuseFolder
 from tests.free_ports import free_port
-from tests.study.muse.tiny_muse import made_folder, new_folder, riff
+from tests.study.muse.tiny_muse import HEARD, RATE, made_folder, new_folder, riff
 
 ROOT = Path(__file__).parents[3]
 
@@ -51,12 +53,12 @@ def _silent(path: Path) -> Path:
     ("name", "asked", "message"),
     [
         ("none.wav", {}, "no such file"),
-        ("short.wav", {}, "seconds is 1.5; give 2 or more"),
+        ("short.wav", {}, "--seconds is 1.5; give 2 or more"),
         ("silent.wav", {}, "silent"),
         ("broken.mp3", {}, "broken.mp3"),
         ("riff.wav", {"start": 8.5}, "--start 8.5 lies behind the end of riff.wav; it has 8.0 s"),
-        ("riff.wav", {"start": 7.0}, "seconds is 1.0; give 2 or more"),
-        ("riff.wav", {"language": "fr"}, "language is 'fr'; use 'en' or 'de'"),
+        ("riff.wav", {"start": 7.0}, "--seconds is 1.0; give 2 or more"),
+        ("riff.wav", {"language": "fr"}, "--language is 'fr'; use 'en' or 'de'"),
     ],
 )
 def test_a_song_that_cannot_be_used_leaves_nothing(tmp_path, name, asked, message):
@@ -178,3 +180,12 @@ def test_the_command_refuses_a_taken_port_and_a_second_one(tmp_path, monkeypatch
         taken.listen()
         assert f"port {port} of 127.0.0.1 is in use" in called("--port", str(port), "--dir", "elsewhere")
     assert not Path("elsewhere").exists()
+
+
+def test_a_clip_without_a_clear_beat_is_followed_at_the_tempo_it_was_made_at():
+    noise = 0.1 * np.random.default_rng(1).standard_normal(8 * RATE).astype(np.float32)
+    drawn = kinds.Drawn(noise, RATE, 0.0, 8.0)
+    assert worker.what_plays(drawn, Plan(), "x.wav").bpm is None
+    assert worker.what_plays(drawn, HEARD, "x.wav").bpm == pytest.approx(120, rel=0.06)
+    slower = replace(drawn, asked_bpm=90.0)
+    assert worker.what_plays(slower, HEARD, "x.wav").bpm == pytest.approx(90, rel=0.06)

@@ -25,6 +25,9 @@ STUDY = {"study": {"title": "T", "seed": 1}}
         ({"headphones": "huggins", "headphones_pass": 7}, "it must be at most 6"),
         ({"headphones_required": True}, "there is none; add headphones"),
         ({"attention": 9}, "it must be at most 5"),
+        ({"attention": 2, "attention_pass": 3}, "attention_pass = 3 is more than there are"),
+        ({"attention_pass": 1}, "write attention = 1 or more"),
+        ({"attention": 2, "attention_pass": 0}, "it must be at least 1"),
         ({"attentive": 1}, "did you mean `attention`?"),
     ],
 )
@@ -75,6 +78,17 @@ def test_two_attempts_and_what_is_saved_of_them(store):
     assert {row["check_headphones"] for row in store.answers()} == {True}
 
 
+def test_what_is_added_before_the_clips_is_asked_of_nobody_who_has_answered_one(store):
+    ready(store)
+    answer_all(store, "Ann", stop=3)  # practice, the page before the part, and its first clip
+    clip = store.find(store.invite("Ann")).step
+    store.served_stations = Stations(before=True, headphones=True)
+    assert store.find(store.invite("Ann")).step == clip
+    new = store.find(store.invite("Bo"))
+    store.consent(new.id, "v")
+    assert store.find(store.invite("Bo")).step.page is Page.BEFORE
+
+
 def test_who_fails_twice_goes_on_and_who_has_loudspeakers_is_not_asked(store):
     store.served_stations = Stations(headphones=True)
     for name in ("Ann", "Bo"):
@@ -104,6 +118,28 @@ def test_attention_is_saved_once_and_all_must_be_right(store):
     assert {row["check_attention"] for row in store.answers()} == {True}
     check_results.save_attention(store.engine, person, tab="T", number=3, asked=4, chosen=5)
     assert {row["check_attention"] for row in store.answers()} == {False}
+
+
+@BOTH
+@pytest.mark.parametrize(("needed", "wrong", "passed"), [(None, 1, False), (2, 1, True), (2, 2, False)])
+def test_a_study_may_allow_slips_of_attention(store, needed, wrong, passed):
+    table = {"attention": 3} | ({} if needed is None else {"attention_pass": needed})
+    slips = design.parse(STUDY | {"checks": table}).checks.attention_slips
+    person = ready(store)
+    for number in (1, 2, 3):
+        given = {"asked": 4, "chosen": 5 if number <= wrong else 4}
+        check_results.save_attention(store.engine, person, tab="T", number=number, slips=slips, **given)
+    answer_all(store, "Ann")
+    assert {row["check_attention"] for row in store.answers()} == {passed}
+
+
+def test_a_study_of_before_has_the_digest_that_it_had():
+    """Made with the code before `attention_pass`."""
+    checked = design.parse(STUDY | {"checks": {"attention": 2}})
+    assert checked.digest() == "464693d9a569e8bbb11031a2008fd2367456505ad10c1d89a8b9395a3dcf7c7c"
+    assert (
+        design.parse(STUDY | {"checks": {"attention": 2, "attention_pass": 1}}).digest() != checked.digest()
+    )
 
 
 def test_without_checks_the_export_has_no_such_column(store):

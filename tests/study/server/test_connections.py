@@ -21,6 +21,8 @@ from study.server.refusals import Refusals
 
 HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n"
 WHOLE = HEAD + b"Connection: close\r\n\r\n"
+UPGRADE = b"GET /large HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+UPGRADE += b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 
 
 class Site:
@@ -45,6 +47,8 @@ class Site:
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.accept"})
+            if scope["path"] == "/large":
+                await send({"type": "websocket.send", "bytes": b"x" * 20_000_000})
             while (await receive())["type"] == "websocket.receive":
                 pass
         else:
@@ -198,6 +202,22 @@ def test_pages_sockets_are_not_pushed_out(site):
     assert site.answer().endswith(b"xx")
 
 
+def test_nor_are_those_of_a_browser_that_is_too_busy_to_read_for_a_moment(site):
+    def waiting() -> list:
+        return [one for one in site.bounds.held if one.awaited() == connections.READER]
+
+    site.bounds.each = 2
+    site.line(UPGRADE)
+    assert until(waiting)
+    page = waiting()
+    assert isinstance(page[0], connections.PageSocket)
+    lines = [site.line(HEAD) for _ in range(5)]
+    assert [rest(line) for line in lines[:4]] == [b""] * 4
+    site.bounds.shed()
+    assert rest(lines[4]) == b""
+    assert waiting() == page
+
+
 def test_there_is_a_bound_for_all_addresses_together(site):
     site.bounds.most = 4
     lines = [site.line(HEAD, f"127.0.0.{at}") for at in range(2, 6)]
@@ -241,8 +261,8 @@ class _Waiting:
     def __init__(self, peer: str) -> None:
         self.peer, self.source, self.dropped = peer, grouped(peer), False
 
-    def awaited(self) -> str:
-        return connections.HEAD
+    def gives_way(self) -> bool:
+        return True
 
     def drop(self) -> None:
         self.dropped = True

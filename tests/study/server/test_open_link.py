@@ -71,6 +71,15 @@ def people(study) -> int:
 # who comes in
 
 
+def test_a_browser_that_keeps_no_cookie_is_sent_back_to_where_it_came_from(opened):
+    study = opened()
+    inside = come(study).headers["location"]
+    page = gated_client().get(inside)
+    assert page.status_code == 403
+    assert "from where you signed up" in page.text
+    assert "with cookies allowed" in page.text
+
+
 def test_an_id_comes_in_and_comes_back_in_any_browser(opened):
     study = opened()
     client = gated_client()
@@ -164,11 +173,16 @@ def test_an_id_is_kept_as_it_is_and_means_nothing(opened, tmp_path, value):
     assert study.store.find(joined(study.store, value).token) is not None
 
 
-def test_the_log_names_neither_link_nor_ids(opened, monkeypatch):
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [("/join/x", "/join"), ("//join/", "//join"), ("/study/join/", "/study/join"), ("/JOIN/", "/join")],
+)
+def test_the_log_names_neither_link_nor_ids(opened, monkeypatch, place, told):
+    """Nor where a proxy has put something before the address, or somebody has typed it."""
     study, lines = opened(), []
     monkeypatch.setattr(gate, "refusals", Refusals(lines.append))
-    gated_client().get(address(study).replace("/join/", "/join/x"))
-    assert [line.partition(" from")[0] for line in lines] == ["refused: 404 GET '/join'"]
+    gated_client().get("http://127.0.0.1" + address(study).replace("/join/", place).replace("?", "&"))
+    assert [line.partition(" from")[0] for line in lines] == [f"refused: 404 GET '{told}'"]
 
 
 # signed addresses

@@ -92,7 +92,7 @@ def test_the_page_before_the_study_saves_as_one_goes_and_says_what_is_owed(ann, 
     ann.page.segmented_control(key=f"{at}_plays").set_value("Yes").run()
     assert ann.step.page is Page.BEFORE, "the press that came too early does nothing later on"
     assert "\u201cFor how long?\u201d." in ann.said()
-    assert ann.page.number_input[0].label == "For how long? (years)"
+    assert ann.page.number_input[0].label == "For how long? (years, 0–80)"
     ann.page.number_input[0].set_value(12).run()
     ann.page.pills[0].set_value(["Drums", "Guitar"]).run()
     ann.typed(f"{at}_words", " since school\x07 ")

@@ -150,6 +150,15 @@ def test_who_is_late_is_let_go_at_their_next_message(store):
     assert store.find(joined(store, "ann").token).step.page is Page.TIMED_OUT
 
 
+def test_a_personal_link_has_no_time_limit_and_its_pages_write_nothing(store, monkeypatch):
+    opened(store, timeout_minutes=30)
+    person = store.find(store.invite("Ann"))
+    store.consent(person.id, "v1")
+    long_ago(store, listener.c.consent_at, 60)
+    monkeypatch.setattr(recruits, "expire", None)  # which would hold up everybody at each run of her page
+    assert store.find(store.invite("Ann")).step.page is Page.SOUND_CHECK
+
+
 @both
 def test_who_has_finished_is_never_late(store):
     opened(store, timeout_minutes=30)

@@ -152,6 +152,16 @@ def test_drop_outs_are_those_not_seen_for_a_day(serving):
     assert not researcher_overview.dropped_out(bo, ann.last_seen + dt.timedelta(days=9))
 
 
+def test_who_was_let_go_has_not_dropped_out_and_is_not_under_way(desk, serving):
+    brought(serving, "Ann", "Bo")
+    ann, _ = serving.store.listeners()
+    serving.store.screen_out(ann.id)
+    ann, _ = serving.store.listeners()
+    assert not researcher_overview.dropped_out(ann, ann.last_seen + dt.timedelta(hours=25))
+    shown = {one.label: one.value for one in desk("overview").metric}
+    assert (shown["Under way"], shown["Let go"]) == ("1", "1")
+
+
 @pytest.mark.parametrize(
     ("length", "bars"),
     [

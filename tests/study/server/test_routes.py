@@ -300,7 +300,7 @@ def test_whatever_plays_sound_answers_to_head_as_well(client, serving, people):
 
 def test_the_tone_comes_back_where_temporary_files_are_tidied_up(client, serving):
     whole = client.get("/tone.wav").content
-    shutil.rmtree(routes._tone_folder(serving.design.stimuli.loudness).name)
+    shutil.rmtree(routes._tone(serving.design.stimuli.loudness).parent)
     assert client.get("/tone.wav").content == whole
 
 
