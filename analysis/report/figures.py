@@ -80,7 +80,8 @@ def everything(
         chosen.append(_modes(results, clips))
     if not panel.single_listener and (quantiles := _quantiles(first)):
         chosen.append(quantiles)
-    if find(results, follow_up.FAMILY, follow_up.EUREKA.mean, ALL):
+    rate = find(results, follow_up.FAMILY, follow_up.EUREKA.mean, ALL)
+    if rate is not None and not rate.refused:  # else nobody has said yet what came of a clip
         chosen.append(_came_of_it(results))
     if own and any(r.family == own_questions.CLIPS and r.estimate is not None for r in results):
         chosen.append(_own_questions(results, own))
