@@ -8,8 +8,12 @@ which listeners and clips add their own deviations, in units of an answer's nois
 from __future__ import annotations
 
 import math
+import multiprocessing
+import os
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -17,10 +21,11 @@ from scipy import stats
 
 from analysis.planning import PlanningError
 from analysis.results import estimation, follow_up
+from caw.process import environment_variables
 
 LEVEL, POWER = 0.05, 0.8
 _STEP = 0.05  # between the differences that are tried
-_RATE_STEP = 0.01  # between the rates that may be told from none
+_RATE_STEP = 0.01  # between the rates that are tried
 _SEEN_STUDIES = 4000  # simulated for these: no model is fitted to them
 _ONE, _OTHER = "one kind", "another kind"
 
@@ -61,14 +66,20 @@ class FollowUpPlan:
 
 
 def table(plan: FollowUpPlan) -> pd.DataFrame:
-    """One row per number of listeners.
+    """One row per number of listeners; they are worked out side by side on as many cores as there are.
 
     Columns: listeners, answers; width (of the rate's 95 % interval, mean), coverage (how often it holds the
     rate), none (how often nothing at all is seen); least_rate and least_power, as of `least_rate`; difference
     (from the rate, of another kind of clips: the smallest that is found with a power of .8; NaN where none up
     to a rate of .95 is), and studies.
     """
-    return pd.DataFrame([_row(plan, count) for count in plan.listeners])
+    workers = min(len(plan.listeners), os.cpu_count() or 1)
+    if workers == 1:
+        return pd.DataFrame([_row(plan, count) for count in plan.listeners])
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    one_thread = environment_variables(dict.fromkeys(names, "1"))  # read by numpy as a new process loads it
+    with one_thread, ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        return pd.DataFrame(list(pool.map(partial(_row, plan), plan.listeners)))
 
 
 def _row(plan: FollowUpPlan, listeners: int) -> dict[str, float]:
@@ -133,7 +144,7 @@ def _tested(plan: FollowUpPlan, listeners: int, difference: float) -> Iterator[b
 
 
 def least_rate(plan: FollowUpPlan, listeners: int) -> tuple[float, float]:
-    """Find the smallest Eureka rate that can be told from none, and with which power.
+    """Find the smallest Eureka rate that a follow-up shows not to be 0, and with which power.
 
     Parameters
     ----------
@@ -148,9 +159,9 @@ def least_rate(plan: FollowUpPlan, listeners: int) -> tuple[float, float]:
 
     Notes
     -----
-    Where nothing ever comes of a clip nothing is seen, so a single Eureka tells a rate from none, if it is
-    true; and just then the interval of the rate leaves out 0. The rate is the smallest of which that happens
-    in .8 of the studies.
+    Where nothing ever comes of a clip no Eureka is reported, so a single one, if it is true, shows that the
+    rate is not 0, and just then the interval of the rate leaves out 0. The rate is the smallest at which that
+    happens in .8 of the studies.
 
     Examples
     --------
@@ -208,9 +219,11 @@ def sentences(plan: FollowUpPlan, rows: pd.DataFrame) -> list[str]:
         f"Simulated: {plan.studies} studies for each number, {plan.kept} kept and answered of {plan.clips} "
         f"clips, a Eureka rate of {plan.rate:g}, SD of listeners {plan.listener_sd:g} and of clips "
         f"{plan.clip_sd:g} in units of an answer's noise. Shares are known to {worst:.2f} or better.",
-        f"Told from none: the smallest rate, in steps of {_RATE_STEP:g}, at which any Eureka is said in "
-        f"{POWER:g} of the studies or more (in brackets: in how many), since a rate of 0 gives none. It is "
-        "as true as the listeners' word.",
+        "Width and coverage: of the interval of the rate, and in how many studies it holds the rate. No "
+        "Eureka: in how many studies none is reported.",
+        f"Smallest rate, in steps of {_RATE_STEP:g}: the one at which {POWER:g} of the studies or more (in "
+        "brackets: how many) report a Eureka, which shows that the rate is not 0, as far as listeners' words "
+        "are true.",
         f"Smallest difference, in steps of {_STEP:g}: of the rates of two kinds, found with a power of "
         f"{POWER:g}; none: not even a rate of 0.95 is.",
         "Listeners who keep other clips than by chance, who do not answer, or who hope for a Eureka are not "

@@ -28,7 +28,7 @@ from analysis.results.comparisons import BACKENDS, EPOCHS, MODES, TRUTH
 from analysis.results.measured import ClipMeasures
 from analysis.results.outcomes import INSPIRED, KEPT, MUSICALITY
 from analysis.results.ratings import REAL as JUDGED_REAL
-from analysis.results.result import ALL, ORIGINALS, Result, find, groups
+from analysis.results.result import ORIGINALS, Result, find, groups
 from analysis.results.stimuli import Panel
 
 MOST_LISTENERS = 200  # that a chart shows one by one
@@ -74,21 +74,26 @@ def everything(
             chosen.append(_dose(results, first, clips, panel))
     if groups(results, TRUTH, f"{ratings.INSPIRING} maybe"):
         chosen.append(_inspiring(results))
-    if groups(results, songs.FAMILY, songs.CHOSEN):
+    if _computed(results, songs.FAMILY, songs.CHOSEN):
         chosen.append(_songs(results))
     if groups(results, individuals.MODES, individuals.OF_LISTENER) not in ([], ["all"]):
         chosen.append(_modes(results, clips))
     if not panel.single_listener and (quantiles := _quantiles(first)):
         chosen.append(quantiles)
-    if find(results, follow_up.FAMILY, follow_up.EUREKA.mean, ALL):
+    if _computed(results, follow_up.FAMILY, follow_up.EUREKA.mean):
         chosen.append(_came_of_it(results))
     if own and any(r.family == own_questions.CLIPS and r.estimate is not None for r in results):
         chosen.append(_own_questions(results, own))
-    if groups(results, rounds.RULE, INSPIRED.mean) or groups(results, rounds.RULE, KEPT.mean):
+    if _computed(results, rounds.RULE, INSPIRED.mean, KEPT.mean):
         chosen.append(_next_rounds(results))
     if measures is not None:
         chosen += [_measured_verdicts(measures, panel), _measured_groups(measures)]
     return chosen
+
+
+def _computed(results: Iterable[Result], family: str, *names: str) -> bool:
+    """Whether any of these was computed: before anybody has answered all are refused."""
+    return any(r.family == family and r.name in names and not r.refused for r in results)
 
 
 def _scorecard(first: pd.DataFrame) -> Figure:

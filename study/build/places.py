@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
 from caw import audio, beats, features
 from caw.beats import BeatGrid
@@ -30,6 +31,10 @@ FADE = (
     0.02  # s: sound is cut so long before a beat, and crosses over up to the beat, whose attack stays whole
 )
 _SAME_TEMPO = 0.1  # octaves
+_BANDS = ((0, 6), (6, 14), (14, 26), (26, 40))  # of `features.Frames.mel`
+_PLACES = 48  # of a beat, at which onsets are counted
+_STRONGEST = 4.0  # that an onset counts
+_ALIKE = 0.55  # correlation of onsets; measured: .59 and more in a clip's own song, .50 and less in others
 _LOUDEST = 0.98  # of full scale
 _FORM = 1  # raise it when places are made in another way than before
 _RECORD = "places.json"
@@ -228,7 +233,7 @@ def _reach(
     clip: np.ndarray, before: np.ndarray | None, after: np.ndarray | None, rate: int, beat: float | None
 ) -> tuple[int, int]:
     """The samples at which a clip is entered and left, which may lie just beyond its ends."""
-    times = _beats(clip, rate, beat)
+    times = _beats(clip, before, after, rate, beat)
     if times is None or len(times) < 2:
         return 0, len(clip)
     first = 0 if before is None else max(round((times[0] - FADE) * rate), -round(FADE * rate))
@@ -236,12 +241,17 @@ def _reach(
     return (first, last) if last > first else (0, len(clip))
 
 
-def _beats(clip: np.ndarray, rate: int, beat: float | None) -> np.ndarray | None:
+def _beats(
+    clip: np.ndarray, before: np.ndarray | None, after: np.ndarray | None, rate: int, beat: float | None
+) -> np.ndarray | None:
     """Times in s of a clip's beats, as long as the song's where those are another metric level of them.
 
-    None where there is no beat at all.
+    Where a beat of the clip has its onsets as a beat of the song has, the song says what is on the beat and
+    what is between two beats: loud off-beats are easily taken for beats. None where there is no beat at all.
     """
-    frames = features.analyse(clip, rate)
+    frames, seconds = features.analyse(clip, rate), len(clip) / rate
+    if beat and (first := _first_beat(frames, before, after, rate, beat)) is not None:
+        return np.arange(first, seconds + FADE, beat)
     grid = beats.beat_grid(frames)
     if grid.tempo is None and beat:  # the song's, as well as it can be followed
         grid = beats.beat_grid(frames, tempo=60 / beat)
@@ -250,7 +260,41 @@ def _beats(clip: np.ndarray, rate: int, beat: float | None) -> np.ndarray | None
     octaves = float(np.log2(grid.tempo * beat / 60)) if beat else 0.0
     if round(octaves) and abs(octaves - round(octaves)) < _SAME_TEMPO:
         grid = beats.beat_grid(frames, tempo=60 / beat)
-    return _whole_beats(grid, len(clip) / rate)
+    return _whole_beats(grid, seconds)
+
+
+def _first_beat(
+    frames: features.Frames, before: np.ndarray | None, after: np.ndarray | None, rate: int, beat: float
+) -> float | None:
+    """Second of a clip's first beat, by what a beat of the song has where; None where they are not alike."""
+    song = np.zeros((len(_BANDS), _PLACES))
+    if before is not None and len(before):
+        song += _in_a_beat(features.analyse(before, rate), len(before) / rate, beat)
+    if after is not None and len(after):
+        song += _in_a_beat(features.analyse(after, rate), FADE, beat)
+    own = _in_a_beat(frames, 0.0, beat)
+    alike = np.array([np.sum(np.roll(own, -shift, axis=1) * song) for shift in range(_PLACES)])
+    scale = np.sqrt(np.sum(own**2) * np.sum(song**2))
+    if alike.max() <= _ALIKE * scale:
+        return None
+    first = float(np.argmax(alike)) / _PLACES * beat
+    return first - beat if first > beat - FADE else first
+
+
+def _in_a_beat(frames: features.Frames, start: float, beat: float) -> np.ndarray:
+    """Mean strength of onsets by their place in a beat, over the mean of their band. [bands, _PLACES]
+
+    start: second of any beat.
+    """
+    place = np.arange(len(frames)) * features.HOP / beat - start / beat
+    index = np.floor(place % 1 * _PLACES).astype(int) % _PLACES
+    count = np.maximum(np.bincount(index, minlength=_PLACES), 1)
+    rows = []
+    for low, high in _BANDS:
+        strength = np.minimum(features.onsets(frames.mel[:, low:high]), _STRONGEST)
+        mean = np.bincount(index, strength, _PLACES) / count
+        rows.append(ndimage.gaussian_filter1d(mean - mean.mean(), 1.5, mode="wrap"))
+    return np.array(rows)
 
 
 def _whole_beats(grid: BeatGrid, seconds: float) -> np.ndarray:

@@ -21,6 +21,7 @@ _PREFERRED = (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8)  # of each decade: round numbe
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 _LARGEST = 1_000_000
 _EFFECT = 1.5  # points of musicality, where no effect is named
+_EUREKA = 0.2  # of kept clips, where no rate is named
 
 
 def plan(
@@ -70,14 +71,23 @@ def plan(
         int | None,
         typer.Option(help="Instead: of a follow-up on so many kept clips each.", show_default=False),
     ] = None,
-    eureka: Annotated[float, typer.Option(help="With --kept: share of them that become music.")] = 0.2,
+    eureka: Annotated[
+        float | None, typer.Option(help="With --kept: share of them that become music.", show_default="0.2")
+    ] = None,
 ) -> None:
     """Before a study: its power, by listeners and clips."""
     from analysis import planning, power_page
 
     if kept is not None:
-        follow_up(listeners, kept, clips, eureka, studies, seed, out)
+        asked = {"effect": effect, "accuracy": accuracy, "inspiring": inspiring, "judged-real": judged_real}
+        asked |= {"accuracy-bound": accuracy_bound, "musicality-bound": musicality_bound}
+        asked |= {"backends": backends}
+        if stray := [f"--{name} {value}" for name, value in asked.items() if value is not None]:
+            raise planning.PlanningError(f"{stray[0]}: a follow-up asks for none", "leave it out, or --kept")
+        follow_up(listeners, kept, clips, _EUREKA if eureka is None else eureka, studies, seed, out)
         return
+    if eureka is not None:
+        raise planning.PlanningError(f"--eureka {eureka:g}: is for --kept", "add --kept, or leave it out")
     plan = planning.PowerPlan(
         listeners=numbers("--listeners", listeners, most=12),
         clips=numbers("--clips", clips, most=4),
@@ -125,16 +135,8 @@ def follow_up(
     )
     stage("Simulating follow-ups for every number of listeners")
     rows = planning_follow_up.table(plan)
-    console, shown = Console(highlight=False), Table()
-    heads = (
-        "listeners",
-        "answers",
-        "interval's width",
-        "holds the rate",
-        "nothing seen",
-        "told from none",
-        "smallest difference",
-    )
+    console, shown = Console(highlight=False), Table(pad_edge=False)
+    heads = ["listeners", "answers", "width", "coverage", "no Eureka", "smallest rate", "smallest difference"]
     for head in heads:
         shown.add_column(head, justify="right")
     for row in rows.to_dict("records"):

@@ -130,13 +130,14 @@ def new_chords(bars: Sequence[Sequence[str]], dice: np.random.Generator) -> list
     """Other chords for the same bars, near to those that are there.
 
     Each chord gives way, with even odds, to its relative (C to Am and back); then the bars change their
-    order. Where that leaves all as it was, each chord gives way.
+    order. Where that leaves most bars as they were, as in a song of one chord, each chord gives way.
     """
     bars = [tuple(names) or (chord_names.NO_CHORD,) for names in bars]
     changed = {name: relative(name) if dice.random() < 0.5 else name for each in bars for name in each}
     order = dice.permutation(len(bars))
     chart = [tuple(changed[name] for name in bars[place]) for place in order]
-    return chart if chart != bars else [tuple(map(relative, names)) for names in bars]
+    alike = sum(one == other for one, other in zip(chart, bars, strict=True))
+    return chart if 2 * alike <= len(bars) else [tuple(map(relative, names)) for names in bars]
 
 
 def relative(name: str) -> str:

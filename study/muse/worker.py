@@ -80,16 +80,16 @@ class Worker:
         for planned in missing:
             self.folder.note_progress(Progress("drawing", clip=planned.name))
             drawn = kinds.draw(planned.kind, run, self.passage, self.rate, heard, planned.seed)
-            self._keep(planned, drawn, epochs)
+            self._keep(planned, drawn, epochs, heard)
 
-    def _keep(self, planned: PlannedClip, drawn: kinds.Drawn, epochs: int) -> None:
+    def _keep(self, planned: PlannedClip, drawn: kinds.Drawn, epochs: int, heard: Plan) -> None:
         """Write a clip's sound, then what it plays, then what it is."""
         file = self.folder.sound(planned.name)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", audio.AudioWarning)  # a clip above full scale is lowered to fit
             samples = audio.within_full_scale(drawn.samples, file.name)
         audio.write(file, samples, drawn.rate)
-        plays = transcription.transcribe(drawn.new, drawn.rate, source=file.name)
+        plays = what_plays(drawn, heard, file.name)
         plans.write(self.folder.plan_of(planned.name), plays)
         self.folder.add_clip(
             MadeClip(
@@ -146,6 +146,18 @@ class Worker:
             shared_checkpoint=self.folder.model / "trunk.pt",
             source={"file": self.settings.song, "start": self.settings.start},
         )  # fmt: skip
+
+
+def what_plays(drawn: kinds.Drawn, heard: Plan, source: str) -> Plan:
+    """What is heard in a clip. Where its own beat is not clear, it is followed at the tempo it was made at.
+
+    heard: what the song plays.
+    """
+    plays = transcription.transcribe(drawn.new, drawn.rate, source=source)
+    bpm = drawn.asked_bpm or heard.bpm
+    if plays.sections or bpm is None:
+        return plays
+    return transcription.transcribe(drawn.new, drawn.rate, bpm=bpm, source=source)
 
 
 def main(path: str) -> int:

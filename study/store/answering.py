@@ -221,10 +221,11 @@ def put_report(
     kind: str,
     listening: Listening,
     position_seconds: float | None,
+    most: int = MOST_REPORTS,
 ) -> bool:
-    """Add one report of a player, where there are not MOST_REPORTS of this clip already; whether it was."""
+    """Add one report of a player, where a trial has not `most` of them already; whether it was added."""
     mine = sa.and_(play_event.c.listener_id == listener_id, play_event.c.slot == slot)
-    if connection.execute(sa.select(sa.func.count()).where(mine)).scalar_one() >= MOST_REPORTS:
+    if connection.execute(sa.select(sa.func.count()).where(mine)).scalar_one() >= most:
         return False
     connection.execute(
         play_event.insert().values(

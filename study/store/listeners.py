@@ -161,6 +161,9 @@ def states(
         slots = check_results.attention_slots(counted, stations.attention, **places)
         return frozenset(slots[len(attentive.get(row["id"], ())) :])
 
+    under_way = {
+        who for who, mine in by_listener.items() if any(one.part > 0 and one.answered for one in mine)
+    }
     return {
         row["id"]: State(
             slots=tuple(by_listener.get(row["id"], ())),
@@ -173,8 +176,10 @@ def states(
             round=newest_rounds[row["id"]].number if row["id"] in newest_rounds else 1,
             follow_up=asked_later.get(row["id"]),
             outcome=row["outcome"],
-            before_due=stations.before and row["before_at"] is None,
+            # What comes before the clips is asked of nobody who has answered one, if it is added only then.
+            before_due=stations.before and row["before_at"] is None and row["id"] not in under_way,
             headphones_due=stations.headphones
+            and row["id"] not in under_way
             and row["playback"] == "headphones"
             and not check_results.standing(headphones.get(row["id"], ())).over,
             attention=waits(row) if stations.attention else frozenset(),

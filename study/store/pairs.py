@@ -21,7 +21,7 @@ from study.store.answering import Listening, Saved, StoreError
 from study.store.database import lock, reading
 from study.store.orders import set_order
 from study.store.protocol import AnswerError, Slot, clean
-from study.store.schema import clock, elapsed, in_order, listener, pair_answer, pair_trial, play_event
+from study.store.schema import clock, elapsed, in_order, listener, pair_answer, pair_trial
 
 SIDES = ("first", "second")
 QUESTIONS = ("real", "inspiring")  # in the order in which they are asked
@@ -256,21 +256,10 @@ def log_play(
     position_seconds: float | None,
 ) -> bool:
     """As answering.log_play, of one clip of a pair: the report's kind is kept with its side."""
-    mine = sa.and_(play_event.c.listener_id == listener_id, play_event.c.slot == slot)
     with engine.begin() as connection:
-        many = connection.execute(sa.select(sa.func.count()).where(mine)).scalar_one()
-        if many >= 2 * answering.MOST_REPORTS:
+        report = f"{kind} {side}", listening, position_seconds, 2 * answering.MOST_REPORTS
+        if not answering.put_report(connection, listener_id, slot, *report):
             return False
-        connection.execute(
-            play_event.insert().values(
-                listener_id=listener_id,
-                slot=slot,
-                at=clock(connection),
-                kind=f"{kind} {side}",
-                seconds_heard=listening.seconds_heard,
-                position_seconds=position_seconds,
-            )
-        )
         here = sa.and_(
             pair_answer.c.listener_id == listener_id,
             pair_answer.c.slot == slot,

@@ -89,7 +89,7 @@ def test_one_listener_has_intervals_over_clips(frame):
 
 @pytest.mark.slow
 def test_the_report_shows_confidence_kept_and_pins(frame, tmp_path, monkeypatch):
-    monkeypatch.setattr(figures, "everything", lambda frame, results, found: [])
+    monkeypatch.setattr(figures, "everything", lambda *of: [])
     page = report.write(frame, tmp_path / "report").read_text(encoding="utf-8")
     assert "<h3>Confidence</h3>" in page
     assert "said of moments" in page

@@ -168,6 +168,10 @@ def test_before_anybody_answers_it_says_so():
     assert words.sentences(results, Panel(2)) == [
         "What came of the 2 kept clips cannot be said yet: nobody has said yet what came of a kept clip."
     ]
+    frame, later = study({"Ann": {4: None}})
+    whole = Study(frame, ReportFacts(follow_up=later))
+    names = [one.name for one in figures.everything(whole._frame, whole._results)]
+    assert "follow_up" not in names
 
 
 def test_without_a_follow_up_a_study_is_as_before():

@@ -265,7 +265,7 @@ def test_what_the_study_knows_is_on_the_page(hostile):
 @pytest.fixture
 def quick(monkeypatch):
     """Reports without drawings, for tests of files alone."""
-    monkeypatch.setattr(figures, "everything", lambda frame, results, found: [])
+    monkeypatch.setattr(figures, "everything", lambda *of: [])
 
 
 @pytest.mark.slow
@@ -369,7 +369,7 @@ def test_a_study_of_one_kind_of_clip_has_charts_and_a_report(tmp_path, founding,
     frame = responses.load(founding[founding["truth"] == truth].drop(columns="repeat"))
     drawn = figures.everything(frame, statistics.evaluate(frame))
     assert all(plots.render(figure.draw()).startswith("<svg") for figure in drawn)
-    monkeypatch.setattr(figures, "everything", lambda frame, results, found: [])
+    monkeypatch.setattr(figures, "everything", lambda *of: [])
     text = Page(report.write(frame, tmp_path / "report").read_text(encoding="utf-8")).text
     assert "cannot be said" in text
 

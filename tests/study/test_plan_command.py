@@ -67,6 +67,8 @@ def test_a_plan_for_two_backends(run):
     [
         (["--listeners", "many"], "--listeners many: write a number, a list"),
         (["--listeners", "0"], "0 listeners; a plan needs from 1"),
+        (["--eureka", "0.3"], "--eureka 0.3: is for --kept; add --kept, or leave it out"),
+        (["--kept", "4", "--accuracy", "0.7"], "--accuracy 0.7: a follow-up asks for none; leave it out"),
         (["--accuracy", "75"], "the balanced accuracy is 75; it must lie between 0 and 1"),
         (["--backends", "other"], "backends of other sources; write same or different"),
         (["--originals", "18"], "18 originals do not fit into 20 clips"),

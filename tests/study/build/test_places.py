@@ -36,6 +36,21 @@ def test_the_beat_goes_on_through_both_seams(start):
     assert np.diff(onsets(joined)) == pytest.approx(0.5, abs=0.02)
 
 
+@pytest.mark.parametrize("start", [0.0, 0.1, 0.3])
+def test_where_off_beats_are_louder_the_songs_own_beat_decides(start):
+    def music(length: float, start: float = 0.0) -> np.ndarray:
+        """Bass on the beat, and a louder, higher stroke between two beats."""
+        times = np.arange(round(length * RATE)) / RATE
+        bass = 0.2 * np.sin(2 * np.pi * 70 * times) * np.exp(-12 * ((times - start) % 0.5))
+        stroke = np.sin(2 * np.pi * 2000 * times) * np.exp(-30 * ((times - start - 0.25) % 0.5))
+        return (bass + 0.5 * stroke).astype(np.float32)
+
+    joined = in_place(music(6.2, start), music(4.0), music(4.0, FADE), RATE, beat=0.5)
+    carrier = np.exp(2j * np.pi * 2000 * np.arange(len(joined)) / RATE)
+    strokes = onsets(np.abs(np.convolve(joined * carrier, np.ones(160) / 160, "same")))
+    assert np.diff(strokes) == pytest.approx(0.5, abs=0.03)
+
+
 @pytest.mark.parametrize(("early", "seconds"), [(0.06, 6.2), (0.0, 5.94)])
 def test_no_hole_stands_where_a_beat_lies_just_beyond_the_clips_ends(early, seconds):
     def music(length: float, start: float = 0.0) -> np.ndarray:

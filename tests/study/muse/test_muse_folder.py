@@ -7,18 +7,20 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from caw import audio
+from caw.compose.plan import Plan
 from caw.problems import ProblemError
 from study.cli import commands
-from study.muse import beginning
+from study.muse import beginning, kinds, worker
 from study.muse.folder import KEPT, NOT_KEPT, Choice, MuseError, MuseFolder
 from tests.free_ports import free_port
-from tests.study.muse.tiny_muse import made_folder, new_folder, riff
+from tests.study.muse.tiny_muse import HEARD, RATE, made_folder, new_folder, riff
 
 ROOT = Path(__file__).parents[3]
 
@@ -178,3 +180,12 @@ def test_the_command_refuses_a_taken_port_and_a_second_one(tmp_path, monkeypatch
         taken.listen()
         assert f"port {port} of 127.0.0.1 is in use" in called("--port", str(port), "--dir", "elsewhere")
     assert not Path("elsewhere").exists()
+
+
+def test_a_clip_without_a_clear_beat_is_followed_at_the_tempo_it_was_made_at():
+    noise = 0.1 * np.random.default_rng(1).standard_normal(8 * RATE).astype(np.float32)
+    drawn = kinds.Drawn(noise, RATE, 0.0, 8.0)
+    assert worker.what_plays(drawn, Plan(), "x.wav").bpm is None
+    assert worker.what_plays(drawn, HEARD, "x.wav").bpm == pytest.approx(120, rel=0.06)
+    slower = replace(drawn, asked_bpm=90.0)
+    assert worker.what_plays(slower, HEARD, "x.wav").bpm == pytest.approx(90, rel=0.06)

@@ -76,6 +76,9 @@ def test_other_chords_are_others_and_can_be_read(seed):
     assert chart != bars
     assert all(chord_names.parse(name) for names in chart for name in names)
     assert kinds.new_chords([("E",)] * 4, np.random.default_rng(seed)) != [("E",)] * 4
+    drone = [("Em",), ("Em",), ("A", "Em"), ("Em",), ("Em",), ("Em",)]
+    others = kinds.new_chords(drone, np.random.default_rng(seed))
+    assert sum(one != other for one, other in zip(drone, others, strict=True)) >= len(drone) / 2
 
 
 def test_a_clip_lasts_eight_bars_of_the_song_at_its_own_tempo():

@@ -78,6 +78,17 @@ def test_two_attempts_and_what_is_saved_of_them(store):
     assert {row["check_headphones"] for row in store.answers()} == {True}
 
 
+def test_what_is_added_before_the_clips_is_asked_of_nobody_who_has_answered_one(store):
+    ready(store)
+    answer_all(store, "Ann", stop=3)  # practice, the page before the part, and its first clip
+    clip = store.find(store.invite("Ann")).step
+    store.served_stations = Stations(before=True, headphones=True)
+    assert store.find(store.invite("Ann")).step == clip
+    new = store.find(store.invite("Bo"))
+    store.consent(new.id, "v")
+    assert store.find(store.invite("Bo")).step.page is Page.BEFORE
+
+
 def test_who_fails_twice_goes_on_and_who_has_loudspeakers_is_not_asked(store):
     store.served_stations = Stations(headphones=True)
     for name in ("Ann", "Bo"):

@@ -3,39 +3,20 @@
 from __future__ import annotations
 
 import pytest
+from listening_page import REPORT, ListeningPage
 from streamlit.testing.v1 import AppTest
 from test_pairs import PAIRED, answer_all
 from tiny_study import make_tiny_study
 
-from study.pages import listener, researcher_data
+from study.pages import researcher_data
 from study.pages.pair_form import LETTERS
 from study.server.server import PAGES
 from study.store import pairs
 from study.store.protocol import Page
 
-REPORT = {"why": "ended", "plays": 1, "heard": 1.2, "played": 1.2, "unlocked": True}
 
-
-class Ann:
+class Ann(ListeningPage):
     """A listener of a study of pairs, past the sound check, and her browser."""
-
-    def __init__(self, study, monkeypatch) -> None:
-        self.store = study.store
-        self.token = study.store.invite("Ann")
-        monkeypatch.setattr(listener, "token", lambda: self.token)
-        self.page = AppTest.from_file(str(PAGES), default_timeout=120).run()
-        self.welcome = self.said()
-        study.store.consent(self.person.id, "v")
-        study.store.sound_check(self.person.id, "headphones")
-        self.page.run()
-
-    @property
-    def person(self):
-        return self.store.find(self.token)
-
-    @property
-    def step(self):
-        return self.person.step
 
     def hear(self, *letters: str) -> None:
         draft = pairs.show(self.store.engine, self.person.id, self.step.slot)
@@ -49,18 +30,6 @@ class Ann:
     @property
     def question(self):
         return self.page.segmented_control(key=f"choice-{self.step.slot}")
-
-    def press(self, key: str, press: str = "1") -> None:
-        self.page.session_state[key] = {"press": press}
-        self.page.run()
-        assert not self.page.exception
-
-    def next(self, press: str = "1") -> None:
-        self.press(f"next-{self.step.slot}", press)
-
-    def said(self) -> str:
-        bodies = [one.value for one in self.page.markdown] + [one.proto.body for one in self.page.get("html")]
-        return " ".join(bodies)
 
 
 @pytest.fixture

@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from listening_page import REPORT, ListeningPage
 from streamlit.testing.v1 import AppTest
 from test_take_home import WHOLE
 from tiny_study import make_tiny_study
 
-from study.pages import listener
 from study.server.server import PAGES
 from study.store.protocol import Page
 
-REPORT = {"why": "ended", "plays": 1, "heard": 1.2, "played": 1.2, "unlocked": True}
 
-
-class Ann:
+class Ann(ListeningPage):
     """A listener of a study with these settings, past the sound check, and her browser."""
-
-    def __init__(self, study, monkeypatch) -> None:
-        self.store = study.store
-        self.token = study.store.invite("Ann")
-        monkeypatch.setattr(listener, "token", lambda: self.token)
-        self.page = AppTest.from_file(str(PAGES), default_timeout=120).run()
-        study.store.consent(self.person.id, "v")
-        study.store.sound_check(self.person.id, "headphones")
-        self.page.run()
-
-    @property
-    def person(self):
-        return self.store.find(self.token)
-
-    @property
-    def step(self):
-        return self.person.step
 
     @property
     def draft(self):
@@ -49,18 +30,6 @@ class Ann:
     def choose(self, **values) -> None:
         for name, value in values.items():
             self.page.segmented_control(key=f"{name}-{self.step.slot}").set_value(value).run()
-
-    def press(self, key: str, press: str = "1") -> None:
-        self.page.session_state[key] = {"press": press}
-        self.page.run()
-        assert not self.page.exception
-
-    def next(self, press: str = "1") -> None:
-        self.press(f"next-{self.step.slot}", press)
-
-    def said(self) -> str:
-        told = [one.value for one in self.page.markdown] + [one.proto.body for one in self.page.get("html")]
-        return " ".join(told)
 
 
 @pytest.fixture
