@@ -92,7 +92,7 @@ def power(plan: PairedPlan) -> pd.DataFrame:
     --------
     >>> table = power(PairedPlan(listeners=(24,), clips=(8,)))
     >>> [round(value, 2) for value in table["power"]]
-    [0.38, 0.5]
+    [0.33, 0.48]
     """
     rows = []
     for clips in plan.clips:
@@ -101,6 +101,8 @@ def power(plan: PairedPlan) -> pd.DataFrame:
                 error, free = error_of(plan, listeners, clips, pairs)
                 reach = stats.t.ppf(1 - LEVEL / 2, free)
                 away = abs(plan.share - 0.5) / error
+                if plan.question == REAL:  # its p is that of a score test, whose error is that of a half
+                    away *= 2 * math.sqrt(plan.share * (1 - plan.share))
                 missed = stats.nct.cdf(reach, free, away) - stats.nct.cdf(-reach, free, away)
                 rows.append(
                     (plan.question, plan.share, listeners, clips, pairs, float(1 - missed), reach * error)
@@ -109,7 +111,11 @@ def power(plan: PairedPlan) -> pd.DataFrame:
 
 
 def error_of(plan: PairedPlan, listeners: float, clips: int, pairs: int) -> tuple[float, float]:
-    """The standard error of the share, and its degrees of freedom."""
+    """The standard error of the share, and its degrees of freedom.
+
+    Each part of the variance is known from a mean square that holds single answers as well. So the degrees of
+    freedom are Satterthwaite's of these mean squares: those of the parts alone would be too many.
+    """
     spread, tastes = plan.spread, 1 if plan.question == REAL else 2
     own = tastes * spread.skill**2
     whole = 1 + spread.leaning**2 + own + 2 * spread.clip**2
@@ -117,7 +123,9 @@ def error_of(plan: PairedPlan, listeners: float, clips: int, pairs: int) -> tupl
     of_listeners, of_clips = slope**2 * own, slope**2 * spread.clip**2
     rest = plan.share * (1 - plan.share) - of_listeners - 2 * of_clips
     parts = np.array([of_listeners / listeners, of_clips / clips, of_clips / clips])
-    free = np.array([listeners - 1, clips - 1, clips - 1])
-    variance = parts.sum() + rest / (listeners * pairs)
-    below = float((parts[parts > 0] ** 2 / free[parts > 0]).sum())
-    return math.sqrt(variance), float(variance**2 / below) if below else math.inf
+    answers = listeners * pairs
+    single, free = rest / answers, np.array([listeners - 1, clips - 1, clips - 1])
+    variance = parts.sum() + single
+    below = ((parts + single) ** 2 / free).sum()
+    below += (2 * single) ** 2 / max(1, answers - listeners - 2 * clips + 2) if answers < math.inf else 0.0
+    return math.sqrt(variance), float(variance**2 / below)

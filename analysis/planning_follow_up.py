@@ -8,8 +8,12 @@ which listeners and clips add their own deviations, in units of an answer's nois
 from __future__ import annotations
 
 import math
+import multiprocessing
+import os
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -17,6 +21,7 @@ from scipy import stats
 
 from analysis.planning import PlanningError
 from analysis.results import estimation, follow_up
+from caw.process import environment_variables
 
 LEVEL, POWER = 0.05, 0.8
 _STEP = 0.05  # between the differences that are tried
@@ -61,14 +66,20 @@ class FollowUpPlan:
 
 
 def table(plan: FollowUpPlan) -> pd.DataFrame:
-    """One row per number of listeners.
+    """One row per number of listeners; they are worked out side by side on as many cores as there are.
 
     Columns: listeners, answers; width (of the rate's 95 % interval, mean), coverage (how often it holds the
     rate), none (how often nothing at all is seen); least_rate and least_power, as of `least_rate`; difference
     (from the rate, of another kind of clips: the smallest that is found with a power of .8; NaN where none up
     to a rate of .95 is), and studies.
     """
-    return pd.DataFrame([_row(plan, count) for count in plan.listeners])
+    workers = min(len(plan.listeners), os.cpu_count() or 1)
+    if workers == 1:
+        return pd.DataFrame([_row(plan, count) for count in plan.listeners])
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    one_thread = environment_variables(dict.fromkeys(names, "1"))  # read by numpy as a new process loads it
+    with one_thread, ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        return pd.DataFrame(list(pool.map(partial(_row, plan), plan.listeners)))
 
 
 def _row(plan: FollowUpPlan, listeners: int) -> dict[str, float]:

@@ -118,9 +118,22 @@ class Crossed:
         return np.sum(self.z * (u @ t.T)[self.i], 1) + theirs
 
 
-def _forward(root: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """root^-1 right, block by block; blocks of one number are divided, which is far quicker."""
-    return right / root if root.shape[1] == 1 else np.linalg.solve(root, right)
+def _times(blocks: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Product block by block; blocks of one number are multiplied, which is far quicker."""
+    return blocks * right if blocks.shape[1] == 1 else blocks @ right
+
+
+def _cholesky(matrix: np.ndarray) -> np.ndarray:
+    """The lower root of a positive definite matrix, as of scipy.linalg.cholesky without its many checks."""
+    root, failed = scipy.linalg.lapack.dpotrf(matrix, lower=1, clean=1)
+    if failed:
+        raise np.linalg.LinAlgError("the matrix is not positive definite")
+    return root
+
+
+def _solved(root: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """matrix^-1 right of a matrix whose lower root this is."""
+    return scipy.linalg.lapack.dpotrs(root, right, lower=1)[0]
 
 
 class System:
@@ -131,24 +144,25 @@ class System:
     ) -> None:
         own, single, between = products
         block = np.einsum("ba,ibc,cd->iad", t, own, t) + np.eye(len(t))
-        self.root = np.linalg.cholesky(block)
-        self.across = _forward(self.root, s * (t.T @ between))
+        root = np.linalg.cholesky(block)
+        self.inverse = 1 / root if len(t) == 1 else np.linalg.inv(root)  # of blocks this small, as exact
+        self.across = _times(self.inverse, s * (t.T @ between))
         flat = self.across.reshape(-1, len(single))
         if single.ndim == 1:
             theirs = np.diag(1 + s**2 * single)
         else:
             theirs = np.eye(len(single)) + s[:, None] * single * s
         rest = theirs - flat.T @ flat
-        self.rest = scipy.linalg.cholesky(rest, lower=True)
-        blocks = np.diagonal(self.root, axis1=1, axis2=2)
+        self.rest = _cholesky(rest)
+        blocks = np.diagonal(root, axis1=1, axis2=2)
         self.log_determinant = 2 * (np.log(blocks).sum() + np.log(np.diag(self.rest)).sum())
 
     def solve(self, mine: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """M^-1 (mine [I, k, c], theirs [C, c])."""
-        ahead = _forward(self.root, mine)
+        ahead = _times(self.inverse, mine)
         left = theirs - np.tensordot(self.across, ahead, ((0, 1), (0, 1)))
-        v = scipy.linalg.cho_solve((self.rest, True), left)
-        return _forward(self.root.transpose(0, 2, 1), ahead - self.across @ v), v
+        v = _solved(self.rest, left)
+        return _times(self.inverse.transpose(0, 2, 1), ahead - self.across @ v), v
 
 
 class Linear:
@@ -172,11 +186,11 @@ class Linear:
         mine, theirs = np.einsum("ba,ibc->iac", t, self.mine), np.reshape(s, (-1, 1)) * self.theirs
         u, v = system.solve(mine, theirs)
         left = self.plain - np.einsum("iac,iad->cd", mine, u) - theirs.T @ v
-        root = scipy.linalg.cho_factor(left[:-1, :-1], lower=True)
-        beta = scipy.linalg.cho_solve(root, left[:-1, -1])
+        root = _cholesky(left[:-1, :-1])
+        beta = _solved(root, left[:-1, -1:])[:, 0]
         weighted = left[-1, -1] - left[:-1, -1] @ beta
-        inverse = scipy.linalg.cho_solve(root, np.eye(self.p))
-        logs = system.log_determinant + 2 * np.log(np.diag(root[0])).sum()
+        inverse = _solved(root, np.eye(self.p))
+        logs = system.log_determinant + 2 * np.log(np.diag(root)).sum()
         return logs, beta, max(weighted, 1e-300), inverse
 
     def criterion(self, theta: Sequence[float]) -> float:

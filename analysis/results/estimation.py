@@ -239,12 +239,14 @@ def _contrast(about, outcome, values, part, of, wanted, fit, nests) -> Estimate:
 
 def _joined(listener: pd.Series, of: pd.Series, wanted: list[str]) -> bool:
     """Whether listeners who judged several groups join the wanted ones, if by way of others."""
-    judged = pd.crosstab(listener, of).to_numpy() > 0
-    names = sorted(of.unique())
+    names, groups = np.unique(of.to_numpy(dtype=str), return_inverse=True)
+    people = pd.factorize(listener)[0]
+    judged = np.zeros((people.max() + 1, len(names)), bool)
+    judged[people, groups] = True
     reached = np.array([name == wanted[0] for name in names])
     for _ in names:
         reached = reached | judged[judged[:, reached].any(axis=1)].any(axis=0)
-    return all(reached[names.index(name)] for name in wanted)
+    return all(reached[names == name].any() for name in wanted)
 
 
 def _separated(about: Estimate, outcome: Outcome, sides: list[pd.Series], part: pd.DataFrame) -> Estimate:

@@ -24,7 +24,7 @@ FAKES, ALL_CLIPS = "machine-made clips", "all clips"
 COMPARED = ((JUDGED_REAL, FAKES), (MUSICALITY, ALL_CLIPS), (INSPIRED, FAKES))
 SHARED = "linear mixed model by REML, each clip its own control, listeners and clips' levels random"
 ACCURACY = "balanced accuracy, difference"
-WELCH = "Welch's t test of listeners' balanced accuracies"
+MIN_F = "difference of listeners' balanced accuracies; variances of listeners and of clips added (min F')"
 APART = "linear mixed model by REML, listeners and clips random"
 
 
@@ -60,26 +60,37 @@ def _mean(part: pd.DataFrame, outcome: Outcome, clips: str, name: str) -> Result
 
 
 def accuracy(first: pd.DataFrame, one: str, other: str) -> Result:
-    """Whether a group tells clips apart better: who only says "fake" more often has one half all the same."""
-    question = Question(FAMILY, ACCURACY, f"{one} - {other}", "listener, these clips", WELCH)
-    heard = first[first[COLUMN].isin([one, other])].groupby("clip")[COLUMN].nunique()
-    both = first[first["clip"].isin(heard.index[heard == 2])]
+    """Whether a group tells clips apart better: who only says "fake" more often has one half all the same.
+
+    The variance is that of listeners and that of clips, which one group may tell apart better by chance.
+    Each holds single answers as well, so their sum is rather too large (min F' of Clark 1973).
+    """
+    question = Question(FAMILY, ACCURACY, f"{one} - {other}", "listener and clip", MIN_F)
+    both = first[first[COLUMN].isin([one, other]) & first["verdict"].notna()]
+    heard = both.groupby("clip")[COLUMN].nunique()
+    both = both[both["clip"].isin(heard.index[heard == 2])]
     right = own_questions.balanced_accuracy(both)
-    group = both.drop_duplicates("listener").set_index("listener")[COLUMN]
-    sides = [right[group.reindex(right.index) == name].dropna() for name in (one, other)]
+    group = both.drop_duplicates("listener").set_index("listener")[COLUMN].reindex(right.index)
+    sides = [right[group == name].dropna() for name in (one, other)]
     if (few := min(map(len, sides))) < LEAST:
         return question.refuse(
             f"{few} listeners of a group judged clips of both kinds that both groups heard"
         )
-    parts, sizes = np.array([side.var() / len(side) for side in sides]), np.array([*map(len, sides)])
+    real = JUDGED_REAL.values(both).groupby([both["clip"], both[COLUMN]]).mean().unstack()
+    apart = (real[one] - real[other]).groupby(both.groupby("clip")["truth"].first())
+    if (few := int(apart.size().min())) < stimuli.LEAST_CLIPS:
+        return question.refuse(
+            f"{few} clips of a kind that both groups heard; {stimuli.LEAST_CLIPS} are needed"
+        )
+    sizes = np.array([*map(len, sides), *apart.size()])
+    parts = np.array([*(side.var() for side in sides), *(apart.var() / 4)]) / sizes
     if (variance := parts.sum()) < estimation.CERTAIN:
-        return question.refuse("all listeners of each group are alike, so no spread is left to test by")
-    free = variance**2 / (parts**2 / (sizes - 1)).sum()  # Welch's degrees of freedom
+        return question.refuse("all listeners and clips are alike, so no spread is left to test by")
+    free = variance**2 / (parts**2 / (sizes - 1)).sum()
     contrast = mixed.Contrast(sides[0].mean() - sides[1].mean(), variance**0.5, free)
     low, high = contrast.interval()
-    return question.result(
-        contrast.estimate, (max(low, -1.0), min(high, 1.0)), contrast.p, n=int(sizes.sum())
-    )
+    ends, people = (max(low, -1.0), min(high, 1.0)), int(sizes[:2].sum())
+    return question.result(contrast.estimate, ends, contrast.p, n=people)
 
 
 def difference(part: pd.DataFrame, outcome: Outcome, clips: str, one: str, other: str) -> Result:

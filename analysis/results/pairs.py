@@ -159,10 +159,10 @@ def _share(question: Question, part: pd.DataFrame, panel: Panel) -> Result:
         return _constant(question, count, total, min(smallest, part["listener"].nunique()), facts)
     except (mixed.MixedModelError, np.linalg.LinAlgError) as error:
         return question.result(count / total, notes=(f"no interval: {error}",), **facts)
-    return _scored(question, fit, {"right": 1.0}, facts)
+    return scored(question, fit, {"right": 1.0}, facts)
 
 
-def _scored(question: Question, fit: PairedFit, weights: dict[str, float], facts: dict) -> Result:
+def scored(question: Question, fit: PairedFit, weights: dict[str, float], facts: dict) -> Result:
     """A share of a model: Wilson's interval of as many answers as would be as uncertain if independent, and
     the p that agrees with it (Franco, Little, Louis and Slud 2019)."""
     sum_ = fit.contrast(weights)

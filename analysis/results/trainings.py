@@ -61,6 +61,8 @@ def models(frame: pd.DataFrame) -> pd.Series:
 
 def repeated(frame: pd.DataFrame) -> bool:
     """Whether any cell (source, backend, mode, epochs) has clips of two or more trainings."""
+    if "run" not in frame or frame["run"].isna().all():
+        return False
     made = _described(frame).assign(training=labels(frame))
     return bool((made.groupby(_CELL, dropna=False)["training"].nunique() > 1).any())
 

@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.groups_of_listeners [--studies 400]
 
-Panels of tests/analysis/panels.py (listener, clip and answer SDs 1, 1 and 1.5 points), 16 machine-made clips
-and 8 originals, without an effect of any kind; listeners are in two groups. Besides, some of group B always
+SDs of listeners, clips and answers are 1, 1 and 1.5 points of musicality, and .4, .5 and 1 of the verdicts'
+noise; 16 machine-made clips and 8 originals, without an effect of any kind. Besides, some of group B always
 say "fake": then fewer of its clips are judged real, which is true, and the accuracies tell who can hear it.
 Beside the model stands what is plainly wrong: all answers of a group against all of the other, as if each
 were a listener of its own. "said": of how many studies there was a test at all.
@@ -14,28 +14,36 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
-from analysis import responses
-from analysis.results import groups, stimuli
+from analysis.results import groups
 from analysis.results.outcomes import JUDGED_REAL, MUSICALITY
-from tests.analysis.panels import panel
 
 DESIGNS = [(2, 2), (3, 3), (8, 8), (24, 24), (100, 100), (4, 20)]  # listeners of the groups A and B
+FAKES, REALS = 16, 8
 OUTCOMES = ("musicality", "judged real", "accuracy")
 
 
-def study(seed: int, sizes: tuple[int, int], *, apart: bool = False, naive: float = 0.0):
+def study(seed: int, sizes: tuple[int, int], *, apart: bool = False, naive: float = 0.0) -> pd.DataFrame:
     """Answers of two groups that hear the same clips, or other ones; `naive` of B always say fake."""
-    frame = panel(listeners=sum(sizes), seed=seed, missing=0, originals=8)
-    number = frame["listener"].str[1:].astype(int) - 1
-    second = number >= sizes[0]
-    frame["group"] = np.where(second, "B", "A")
-    frame.loc[second & (number < sizes[0] + round(naive * sizes[1])), "verdict"] = "fake"
-    if apart:
-        half = frame["stimulus_id"].isin(sorted(frame["stimulus_id"].unique())[::2])
-        frame = frame[second == half]
-    return stimuli.distinct(responses.load(frame))
+    dice, (people, clips) = np.random.default_rng(seed), (sum(sizes), FAKES + REALS)
+    shape = people, clips
+    points = 4.5 + dice.normal(0, 1, (people, 1)) + dice.normal(0, 1, clips) + dice.normal(0, 1.5, shape)
+    seems = dice.normal(0, 0.4, (people, 1)) + dice.normal(0, 0.5, clips) + dice.normal(0, 1, shape)
+    real = seems > 0.6
+    real[sizes[0] : sizes[0] + round(naive * sizes[1])] = False
+    who, clip = np.indices(shape).reshape(2, -1)
+    columns = {
+        "listener": who,
+        "clip": clip,
+        "truth": np.where(clip < FAKES, "fake", "real"),
+        "group": np.where(who < sizes[0], "A", "B"),
+        "musicality": np.clip(points.round(), 0, 10).ravel(),
+        "verdict": np.where(real, "real", "fake").ravel(),
+    }
+    frame = pd.DataFrame(columns)
+    return frame[(who < sizes[0]) == (clip % 2 == 0)] if apart else frame
 
 
 def compared(first) -> list:

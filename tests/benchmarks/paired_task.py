@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import functools
 import multiprocessing
 import sys
 from pathlib import Path
@@ -20,10 +21,13 @@ import numpy as np
 from scipy import stats
 
 from analysis.models import mixed, paired
+from analysis.results import pairs
+from analysis.results.result import Question
 from study.build import pairs as dealing
 from study.design.pairs import INSPIRING, REAL
 
 LEANING, SKILL, CLIP = 0.4, 0.5, 0.4
+BUILDS = 8  # whose hands are dealt
 COLUMNS = ["question", "listeners", "clips", "pairs", "effect", "listener", "studies", "rejected"]
 COLUMNS += ["monte_carlo_error", "covered", "mean", "half_width", "refused"]
 
@@ -38,9 +42,17 @@ def clips(real: int, fake: int) -> list[dict[str, str]]:
     return [row | {"source": "song", "backend": "caw", "run": ""} for row in rows]
 
 
-def heard(question: str, many: int, real: int, fake: int, count: int, dice) -> list[tuple[int, str, str]]:
-    """What each listener hears: (listener, first, second)."""
-    hands = dealing.of_set(clips(real, fake), question, count, dice)
+@functools.cache
+def hands_of(question: str, real: int, fake: int, count: int, build: int) -> list:
+    """The hands of one build."""
+    return dealing.of_set(clips(real, fake), question, count, np.random.default_rng(build))
+
+
+def heard(
+    question: str, many: int, real: int, fake: int, count: int, seed: int
+) -> list[tuple[int, str, str]]:
+    """What each listener of a study hears: (listener, first, second). Studies take turns with some builds."""
+    hands = hands_of(question, real, fake, count, seed % BUILDS)
     told = []
     for listener in range(many):
         turn = -1 if listener // len(hands) % 2 else 1
@@ -78,7 +90,7 @@ def answered(question: str, rows, effect: float, kind: str, dice):
 def study(question: str, many: int, real: int, fake: int, count: int, effect: float, kind: str, seed: int):
     """p, and interval and estimate, of one simulated study; None where it is refused."""
     dice = np.random.default_rng(seed)
-    rows = heard(question, many, real, fake, count, dice)
+    rows = heard(question, many, real, fake, count, seed)
     chosen, group = answered(question, rows, effect, kind, dice)
     who, first, second = (np.array(column) for column in zip(*rows, strict=True))
     sides = np.array([group(a) - group(b) for a, b in zip(first, second, strict=True)], float)
@@ -89,21 +101,19 @@ def study(question: str, many: int, real: int, fake: int, count: int, effect: fl
                 test = stats.binomtest(int(right.sum()), len(right))
                 return test.pvalue, (*test.proportion_ci(), right.mean())
             real_clip, fake_clip = np.where(sides > 0, first, second), np.where(sides > 0, second, first)
-            fit = paired.right(right, sides / 2, who, real_clip, fake_clip).contrast({"right": 1.0})
-        else:
-            if many == 1:
-                apart = sides != 0
-                won = np.where(sides > 0, chosen, 1 - chosen)[apart]
-                test = stats.binomtest(int(won.sum()), len(won))
-                return test.pvalue, (*test.proportion_ci(), won.mean())
-            fit = paired.shares(chosen, {"more": sides}, who, first, second).contrast({"more": 1.0})
+            fit = paired.right(right, sides / 2, who, real_clip, fake_clip)
+            told = pairs.scored(Question(pairs.WHICH, pairs.RIGHT), fit, {"right": 1.0}, {})
+            return told.p, (told.low, told.high, told.estimate)
+        if many == 1:
+            apart = sides != 0
+            won = np.where(sides > 0, chosen, 1 - chosen)[apart]
+            test = stats.binomtest(int(won.sum()), len(won))
+            return test.pvalue, (*test.proportion_ci(), won.mean())
+        fit = paired.shares(chosen, {"more": sides}, who, first, second).contrast({"more": 1.0})
     except (mixed.MixedModelError, np.linalg.LinAlgError):
         return None
-    middle = fit.estimate if question == REAL else 0.5 + fit.estimate
     low, high = fit.interval()
-    shift = 0.0 if question == REAL else 0.5
-    p = 2 * stats.t.sf(abs(middle - 0.5) / fit.se, fit.df)
-    return p, (low + shift, high + shift, middle)
+    return fit.p, (0.5 + low, 0.5 + high, 0.5 + fit.estimate)
 
 
 def truth(question: str, effect: float, many: int) -> float:
