@@ -24,11 +24,9 @@ def brute_force(a, b) -> float:
     return float(np.mean(np.abs(np.array(sums) - centre) >= abs(ranks[: len(a)].sum() - centre) - 1e-9))
 
 
-@settings(max_examples=10)  # statsmodels collects the garbage of the whole process at each call
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
+@pytest.mark.parametrize("p_values", [[0.01, 0.04, 0.03], [0.6, 0.02, 0.9, 0.02, 0.0, 1.0, 0.3]])
 def test_holms_correction_is_that_of_statsmodels(p_values):
     assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1].tolist())
-    assert holm([]) == []
 
 
 @given(ratings, ratings)
