@@ -100,7 +100,9 @@ def section(
             f"{f.plural(late.count, 'answer')} of {late.total} came after the unblinding, when listeners may "
             "have known what the clips were."
         )
-    return {"songs": _songs(_final(rows), panel), "when": when, "warning": warning}
+    rate = find(results, follow_up.FAMILY, follow_up.EUREKA.mean, ALL)
+    known = rate is not None and not rate.refused
+    return {"songs": _songs(_final(rows), panel), "when": when, "warning": warning, "known": known}
 
 
 def _final(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

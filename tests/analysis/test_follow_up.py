@@ -172,6 +172,7 @@ def test_before_anybody_answers_it_says_so():
     whole = Study(frame, ReportFacts(follow_up=later))
     names = [one.name for one in figures.everything(whole._frame, whole._results)]
     assert "follow_up" not in names
+    assert not words.section(later, whole._results, Panel(1))["known"]
 
 
 def test_without_a_follow_up_a_study_is_as_before():

@@ -89,7 +89,9 @@ class SocketListener:
     async def run(self) -> None:
         """Takes the study to its end, through lost connections. Raises Stuck."""
         await asyncio.sleep(self.dice.uniform(0, 1.5 * self.think))
-        async with httpx.AsyncClient(base_url=self.base, timeout=60) as self.http:
+        # Certificates, which nobody needs here, take a client so long that two hundred would keep each other
+        # from sending their requests' heads in time.
+        async with httpx.AsyncClient(base_url=self.base, timeout=60, verify=False) as self.http:
             while True:
                 try:
                     await self.enter()
