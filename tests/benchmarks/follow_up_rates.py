@@ -1,35 +1,48 @@
 """How often the interval of a Eureka rate holds it, and how often a difference is found that is not there.
 
-    python tests/benchmarks/follow_up_rates.py [--studies 200]
+    python -m tests.benchmarks.follow_up_rates [--studies 200]
 
-Listeners keep clips by chance; rates, listeners and clips as of `analysis.planning_follow_up`.
+Listeners keep clips by chance; rates, listeners and clips as of `analysis.planning_follow_up`. Eager ones say
+"a part" of every clip that they keep: then the true rate is higher, and the same for both kinds of clips.
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+
+import numpy as np
 
 from analysis import planning_follow_up
 from analysis.planning_follow_up import FollowUpPlan
 from analysis.results import estimation, follow_up
 
+DESIGNS = [(8, 0.05, 0), (24, 0.05, 0), (8, 0.2, 0), (8, 0.2, 1), (8, 0.2, 2)]  # listeners, rate, eager ones
+DESIGNS += [(24, 0.2, 0), (24, 0.2, 1), (24, 0.2, 8)]
+KINDS = ("another kind", "one kind")
+
 
 def main() -> None:
+    """Print the table."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--studies", type=int, default=200)
     studies = arguments.parse_args().studies
-    print("listeners kept rate: holds the rate, interval's width; finds what is not there")
-    for listeners, kept, rate in ((8, 4, 0.2), (8, 4, 0.05), (24, 4, 0.2), (24, 4, 0.05)):
-        plan = replace(FollowUpPlan((listeners,)), kept=kept, rate=rate, studies=studies)
-        held, widths = 0, []
+    print("| listeners, of whom eager | rate | holds the rate | interval's width | finds a difference |")
+    print("|---|---|---|---|---|")
+    for listeners, rate, eager in DESIGNS:
+        plan = FollowUpPlan((listeners,), rate=rate, studies=studies)
+        true = rate + (1 - rate) * eager / listeners
+        names, held, widths, found = [f"L{number}" for number in range(eager)], [], [], []
         for frame in planning_follow_up.simulated(plan, listeners, 0.0):
-            found = estimation.mean(frame, follow_up.EUREKA)
-            held += found.low is not None and found.low <= rate <= found.high
-            widths.append(found.high - found.low if found.low is not None else float("nan"))
-        false = planning_follow_up.power(plan, listeners, 0.0)
-        width = sum(widths) / len(widths)
-        print(f"{listeners} {kept} {rate:g}: {held / studies:.3f}, {width:.2f}; {false:.3f}", flush=True)
+            frame.loc[frame["listener"].isin(names), follow_up.CAME] = "part"
+            mean = estimation.mean(frame, follow_up.EUREKA)
+            held.append(mean.low is not None and mean.low <= true <= mean.high)
+            widths.append(np.nan if mean.low is None else mean.high - mean.low)
+            p = None
+            if not follow_up.pair_too_few(frame, frame["kind"], KINDS):
+                p = estimation.contrasts(frame, follow_up.EUREKA, frame["kind"], [KINDS])[0].p
+            found.append(p is not None and p < 0.05)
+        shares = f"{np.mean(held):.3f} | {np.nanmean(widths):.2f} | {np.mean(found):.3f}"
+        print(f"| {listeners}, {eager} | {true:.3f} | {shares} |", flush=True)
 
 
 if __name__ == "__main__":
