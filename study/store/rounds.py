@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from study.store import builds
 from study.store.answering import StoreError, admit, closed_at, owner, unblinded_at
-from study.store.database import reading
+from study.store.database import lock, reading, shared_lock
 from study.store.protocol import clean
 from study.store.schema import answer, clock, listener, listening_round, trial
 
@@ -62,7 +62,9 @@ def standing(connection: sa.Connection, name: str) -> tuple[int, int]:
 
     Raises StoreError for one who is not: unknown, withdrawn, in the middle of a round, of a closed study.
     """
-    me = connection.execute(sa.select(listener).where(listener.c.name == name)).mappings().first()
+    shared_lock(connection)
+    query = lock(sa.select(listener).where(listener.c.name == name), connection)  # one round at a time
+    me = connection.execute(query).mappings().first()
     if me is None:
         names = connection.execute(sa.select(listener.c.name).order_by(listener.c.id).limit(8)).scalars()
         raise StoreError(f"nobody named {name!r} is invited", f"there are: {', '.join(names) or 'none'}")

@@ -1,5 +1,8 @@
 """Further rounds in the database: on SQLite and PostgreSQL alike."""
 
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from study.store.answering import StoreError
@@ -43,6 +46,23 @@ def take(store, name, *, finish=True):
 def more(store, name="Ann", number=2, stimuli=SECOND):
     folder = f"rounds/{number}-{name}"
     store.register_round(name, number=number, stimuli=stimuli, key_sha256="ef" * 32, folder=folder)
+
+
+@both
+def test_of_rounds_that_are_registered_at_once_one_is(store):
+    register(store)
+    take(store, "Ann")
+
+    def once(_) -> str:
+        try:
+            more(store)
+        except StoreError as error:
+            return error.problem.what
+        return "registered"
+
+    with ThreadPoolExecutor(6) as threads:
+        said = Counter(threads.map(once, range(6)))
+    assert said == {"registered": 1, "Ann has not finished round 2": 5}
 
 
 @both
