@@ -38,7 +38,7 @@ help:
 	@echo "make demo [CLIP=song.wav] [PORT=8501]  build the demo study from a clip and open it in the browser"
 	@echo "make check                             style, types and unit tests, in two minutes; before each commit"
 	@echo "make docs                              the documentation, as site/index.html"
-	@echo "make test                              all tests but the slow ones, in seven minutes"
+	@echo "make test                              all tests but the slow ones, in eight minutes"
 	@echo "make test-slow                         the others: kills, PostgreSQL, long trainings, benchmarks' own tests"
 	@echo "make bench [CLIPS=folder]              measures time, memory and quality (about 40 minutes on two cores)"
 	@echo "make clean                             remove .venv and caches; studies (demo/) stay"

@@ -481,6 +481,7 @@ def _numbered(labels, j: np.ndarray) -> np.ndarray:
 
 def _fit(fixed, crossed, theta, beta, covariance, degrees, sigma, deviance, thresholds=None) -> Fit:
     groups, scale = 1 + len(crossed.nests), 1.0 if sigma is None else sigma
+    theta = np.where(theta < SINGULAR, 0.0, theta)  # where a search near 0 ends is chance
     listeners, (stimulus, *nests) = scale * theta[:-groups], scale * theta[-groups:]
     mine = list(listeners) if not crossed.apart else [None, *listeners]
     return Fit(
@@ -493,7 +494,7 @@ def _fit(fixed, crossed, theta, beta, covariance, degrees, sigma, deviance, thre
         stimulus_sd=float(stimulus),
         residual_sd=sigma,
         deviance=deviance,
-        singular=bool(theta[: len(listeners) + 1].min() < SINGULAR),
+        singular=bool(theta[: len(listeners) + 1].min() == 0),
         observations=len(crossed.i),
         listeners=int(crossed.listeners),
         stimuli=int(crossed.stimuli),

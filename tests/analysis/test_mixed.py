@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.models import mixed
+from tests.analysis import panels
 from tests.analysis.r_reference.agreement import agrees, contrasts_agree
 from tests.analysis.r_reference.make_data import STUDIES, study
 
@@ -222,3 +223,12 @@ def test_an_effect_within_a_bound_has_a_p_that_agrees_with_its_interval():
     assert found.p_within(reach) == pytest.approx(0.05)
     assert found.p_within(1.1 * reach) < 0.05 < found.p_within(0.9 * reach)
     assert found.p_within(0.1) > 0.5  # the estimate lies outside
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_spread_that_is_none_is_0_whatever_the_order_of_the_rows(seed):
+    answers = panels.panel(listeners=8, caw=4, jukebox=0, effect=1.0).dropna(subset=["musicality"])
+    answers = answers.sample(frac=1, random_state=seed)
+    fit = mixed.levels(answers["musicality"], answers["truth"], answers["listener"], answers["name"])
+    assert fit.level_sd == 0
+    assert fit.singular
