@@ -17,9 +17,7 @@ export CLIP CLIPS PORT TORCH_INDEX
 
 # A process more than there are cores, as browsers and servers are waited for; four at most, for their memory.
 WORKERS = $(shell $(VENV)/bin/python -c "import os; print(min(4, os.cpu_count() + 1))")
-# The slow tests wait for more: for sound that plays, and for what was killed to come back.
-SLOW_WORKERS = $(shell $(VENV)/bin/python -c "import os; print(min(6, os.cpu_count() + 2))")
-PYTEST = $(VENV)/bin/python -m pytest --dist loadfile --no-loadscope-reorder
+PYTEST = $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 # The unit tests of `make check`: quick, and without a browser, a server or a training.
 UNIT := tests/analysis/test_agreement.py tests/analysis/test_conditions.py \
 	tests/analysis/test_detection.py tests/analysis/test_dose.py tests/analysis/test_estimands.py \
@@ -49,10 +47,10 @@ demo: $(READY)
 	@$(VENV)/bin/study demo $${CLIP:+--clip "$$CLIP"} --port "$$PORT"
 
 test: $(DEV)
-	$(PYTEST) --numprocesses $(WORKERS) -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-slow: $(DEV)
-	$(PYTEST) --numprocesses $(SLOW_WORKERS) -m slow
+	$(PYTEST) -m slow
 
 bench: $(DEV)
 	@$(VENV)/bin/python -m tests.benchmarks.bench $${CLIPS:+--clips "$$CLIPS"}
