@@ -242,7 +242,7 @@ def backup(
     beside = backup_recordings.beside(file)
     too = f", with the recordings in {beside}" if beside.is_dir() else ""
     print(f"{file} holds all that was saved{too}; to put it back: study restore-backup {folder} {file}")
-    _tell_lost(lost, StudyFolder(folder).recordings)
+    _name_lost(lost, StudyFolder(folder).recordings)
 
 
 @app.command("restore-backup")
@@ -262,10 +262,10 @@ def restore_backup(
         print(f"What it replaced is kept in {restored.aside}")
     if restored.recordings_aside is not None:
         print(f"Recordings that it does not name are kept in {restored.recordings_aside}")
-    _tell_lost(restored.lost, study.recordings)
+    _name_lost(restored.lost, study.recordings)
 
 
-def _tell_lost(lost: list[Named], folder: Path) -> None:
+def _name_lost(lost: list[Named], folder: Path) -> None:
     for one in lost:
         print(f"note: {folder / one.file}, a recording of {one.listener}, is not there as it was taken")
 

@@ -65,18 +65,18 @@ def test_a_difference_is_found_from_no_more_studies_than_decide_it(monkeypatch):
         ("0110111111", 10, True),
         ("01101110", 8, False),
     ):
-        told = iter(hits)
-        monkeypatch.setattr(planning_follow_up, "_tested", lambda *_, told=told: (one == "1" for one in told))
+        left = iter(hits)
+        monkeypatch.setattr(planning_follow_up, "_tested", lambda *_, left=left: (one == "1" for one in left))
         assert planning_follow_up._finds(plan, 8, 0.3) == found
-        assert len(list(told)) == len(hits) - needed
+        assert len(list(left)) == len(hits) - needed
 
 
 @pytest.mark.slow
 def test_the_command_prints_and_writes_the_table(tmp_path):
     arguments = ["plan", "--kept", "4", "--listeners", "8", "--studies", "4", "--out", str(tmp_path)]
-    told = CliRunner().invoke(commands.app, arguments, catch_exceptions=False).output
-    assert "nothing here shows what would have come without the clips" in told
+    printed = CliRunner().invoke(commands.app, arguments, catch_exceptions=False).output
+    assert "nothing here shows what would have come without the clips" in printed
     rows = spreadsheet.records(tmp_path / "follow_up_power.csv")
     assert [(row["listeners"], row["answers"]) for row in rows] == [("8", "32")]
     assert 0 < float(rows[0]["width"]) < 1
-    assert "…" not in told, "no head and no figure is cut at 80 columns"
+    assert "…" not in printed, "no head and no figure is cut at 80 columns"

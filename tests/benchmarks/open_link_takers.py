@@ -105,9 +105,9 @@ class Taker(SocketListener):
         own = await visit(self.http, self.address, self.cookie)
         self.http.cookies.clear()
         other = await visit(self.http, self.address)
-        told = [code for code in self.end if code in other.text]
-        if (own.status_code, other.status_code, _cookie(other), told) != (303, 403, "", []):
-            self.faults.append(f"{self.token}: replayed with {own} and {other}, {told}")
+        shown = [code for code in self.end if code in other.text]
+        if (own.status_code, other.status_code, _cookie(other), shown) != (303, 403, "", []):
+            self.faults.append(f"{self.token}: replayed with {own} and {other}, {shown}")
 
     async def look_again(self, socket: Any, why: str) -> bool:
         """A page with a code and no button is the last one."""
@@ -138,7 +138,7 @@ class Outcome:
     counts: Counter = field(default_factory=Counter)
     did: Counter = field(default_factory=Counter)  # how many went another way than straight on
     right_codes: int = 0
-    lost: dict[str, int] = field(default_factory=dict)  # sockets, by what their listeners were told
+    lost: dict[str, int] = field(default_factory=dict)  # sockets, by what their listeners were shown
     found: promises.Found = field(default_factory=promises.Found)
     exported: int = 0  # answers that were acknowledged and stand in the export
     faults: list[str] = field(default_factory=list)
@@ -155,7 +155,7 @@ class Outcome:
 def look(
     server: Server, url: str, engine: sa.Engine, takers: Sequence[Taker], notes: Notes, quota: int
 ) -> Outcome:
-    """Compares what the listeners were told with the database, the commands, the export and the report."""
+    """Compares what the listeners were shown with the database, the commands, the export and the report."""
     people = {one["id"]: one for one in recruits.everybody(engine) if one["ids"] and not one["pilot"]}
     ended = {one["ids"]["PROLIFIC_PID"]: one for one in people.values()}
     came = [one.person for one in takers]
@@ -182,11 +182,11 @@ def _codes(server: Server, takers: Sequence[Taker], ended: dict[str, Any], outco
     said = server.command("recruits", server.folder, *checks).stdout
     owners = dict(re.findall(r"^(\S+): open-\d+, (.+)$", said, re.MULTILINE))
     for one in takers:
-        told = [f"{one.person}, {ended[one.person]['outcome']}"]
-        if [owners.get(code) for code in one.end] == told:
+        expected = [f"{one.person}, {ended[one.person]['outcome']}"]
+        if [owners.get(code) for code in one.end] == expected:
             outcome.right_codes += 1
         else:
-            outcome.faults.append(f"{told[0]}: was shown {one.end}")
+            outcome.faults.append(f"{expected[0]}: was shown {one.end}")
     forged = server.command("recruits", server.folder, "--check", "DONE-AAAA-BBBB-CCCC")
     if forged.returncode != 1 or "nobody's" not in forged.stdout:
         outcome.faults.append(f"a forged code: {forged.stdout[-200:]}")
@@ -195,9 +195,9 @@ def _codes(server: Server, takers: Sequence[Taker], ended: dict[str, Any], outco
 def _export(server: Server, engine: sa.Engine, notes: Notes, outcome: Outcome) -> None:
     """Whether each acknowledged answer stands in the file that `study export` writes."""
     file = server.folder / "answers.csv"
-    told = server.command("export", server.folder, "--out", file)
-    if told.returncode:
-        outcome.faults.append(f"study export: {told.stderr[-300:]}")
+    ran = server.command("export", server.folder, "--out", file)
+    if ran.returncode:
+        outcome.faults.append(f"study export: {ran.stderr[-300:]}")
         return
     with file.open(newline="") as lines:
         key = ("listener", "set", "stimulus_id", "repetition")
@@ -221,11 +221,11 @@ def _export(server: Server, engine: sa.Engine, notes: Notes, outcome: Outcome) -
 
 def _ids(server: Server, engine: sa.Engine, people: Sequence[str], outcome: Outcome) -> None:
     """Looks for ids in the report, the log, the export and every table but the one for them."""
-    told = server.command("report", server.folder, "--unfinished", "--who", "Ida")
-    if told.returncode:
-        outcome.faults.append(f"study report: {told.stderr[-300:]}")
+    ran = server.command("report", server.folder, "--unfinished", "--who", "Ida")
+    if ran.returncode:
+        outcome.faults.append(f"study report: {ran.stderr[-300:]}")
     needle = re.compile("|".join(map(re.escape, people)).encode())
-    places: list[tuple[str, bytes]] = [("what study report says", (told.stdout + told.stderr).encode())]
+    places: list[tuple[str, bytes]] = [("what study report says", (ran.stdout + ran.stderr).encode())]
     for file in server.folder.rglob("*"):
         if file.is_file() and not file.name.startswith("responses.sqlite") and file.suffix != ".wav":
             places.append((str(file.relative_to(server.folder)), file.read_bytes()))

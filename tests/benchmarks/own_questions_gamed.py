@@ -77,8 +77,8 @@ def main() -> None:
             for outcome in (SCALE, CHOICE):
                 found = [difference(one, outcome) for one in frames]
                 rejected = np.mean([one.p is not None and one.p < 0.05 for one in found])
-                told = [one.low <= 0 <= one.high for one in found if one.low is not None]
-                held = f"{np.mean(told):.3f}" if told else "none"
+                covered = [one.low <= 0 <= one.high for one in found if one.low is not None]
+                held = f"{np.mean(covered):.3f}" if covered else "none"
                 mean = np.mean([outcome.values(one).mean() for one in frames])
                 print(
                     f"| {listeners} | {kind} | {outcome.column} | {rejected:.3f} | {held} | {mean:.2f} |",
